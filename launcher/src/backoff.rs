@@ -1,19 +1,20 @@
-//! How long to wait before a circle is started again. Pure: time and randomness are handed in.
+//! Delay before a circle is restarted: exponential backoff with jitter. Pure: the caller supplies time and randomness.
 
 use std::time::Duration;
 
-/// The longest wait after a first failure; it doubles with each that follows.
+/// Upper bound of the first delay; it doubles with each further failure in a row.
 const INITIAL_DELAY: Duration = Duration::from_millis(500);
 
-/// The longest wait.
+/// Upper bound of every delay.
 const MAX_DELAY: Duration = Duration::from_secs(30);
 
-/// A circle that was never ready and failed so often in a row is not started again by itself.
+/// Failures in a row after which a circle that has never been ready is not restarted automatically any more.
 const MAX_FAILURES: u32 = 10;
 
-/// A circle that stayed up for so long has not failed in a row.
+/// Uptime after which a circle counts as stable: its earlier failures are forgotten.
 const STABLE_UPTIME: Duration = Duration::from_secs(10);
 
+/// Restart backoff of one circle.
 #[derive(Debug, Default)]
 pub(crate) struct Backoff {
     failures: u32,
@@ -21,16 +22,18 @@ pub(crate) struct Backoff {
 }
 
 impl Backoff {
-    /// Notes that the circle took connections: it can be what it is to be, so it is never given up. Whoever could end it again
-    /// and again from outside would otherwise end it for good.
+    /// Records that the circle has accepted connections. Such a circle is restarted forever: giving up would let anyone
+    /// who can crash it from outside take it down for good.
     pub(crate) fn note_ready(&mut self) {
         self.has_been_ready = true;
     }
 
-    /// The wait, after a life of that length; `None` once it is not worth another try.
+    /// Returns the delay before the next start, after a process that ran for `uptime`; `None` if the circle is given
+    /// up.
     ///
-    /// It is between half of what it may be and all of it, as `random` says, any number: circles that ended together, of
-    /// whatever they lacked, do not ask for it together again. The next is never shorter, until the longest is reached.
+    /// `random` is any number; it places the delay between half of its upper bound and all of it. So circles that
+    /// failed together, for want of the same resource, do not retry together. Delays never get shorter until they reach
+    /// the maximum.
     pub(crate) fn next_delay(&mut self, uptime: Duration, random: u32) -> Option<Duration> {
         if uptime >= STABLE_UPTIME {
             self.failures = 0;
@@ -77,7 +80,7 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever the lives were and the randomness is.
+        /// For any uptimes and any randomness.
         #[test]
         fn delay_is_bounded_and_grows_until_stable_uptime(
             lives in prop::collection::vec((0..20_u64, any::<u32>()), 1..60)
@@ -93,7 +96,7 @@ mod tests {
                     Some(delay) => {
                         prop_assert!(failures < MAX_FAILURES);
                         prop_assert!((INITIAL_DELAY / 2..=MAX_DELAY).contains(&delay));
-                        // Between half of the longest and all of it they grow no more.
+                        // Jitter between half the maximum and the maximum: no growth beyond that.
                         prop_assert!(delay >= before.min(MAX_DELAY / 2), "{delay:?} after {before:?}");
                         before = delay;
                     }

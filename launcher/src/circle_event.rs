@@ -1,4 +1,4 @@
-//! What happens to circles, as their supervisor tells it to the program that it is a part of.
+//! Events of circles, as the supervisor reports them to the program that runs it.
 
 use std::time::Duration;
 
@@ -6,60 +6,61 @@ use tokio::{sync::mpsc, task::JoinHandle};
 
 use crate::ipc::{Heartbeat, Ready};
 
-/// Events that wait to be taken, before the circles' logs are made to wait.
+/// Capacity of the event queue; when it is full, log lines are dropped and other events wait.
 pub(crate) const MAX_QUEUED_EVENTS: usize = 256;
 
-/// Something that happened to a circle.
+/// An event of one circle.
 #[derive(Debug)]
 pub struct CircleEvent {
-    /// Its name.
+    /// Name of the circle.
     pub circle: String,
     /// What happened.
     pub kind: CircleEventKind,
 }
 
-/// What can happen to a circle.
+/// Kind of a [`CircleEvent`].
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum CircleEventKind {
-    /// A process was started for it.
+    /// A process of the circle was started.
     Started {
-        /// Its process id.
+        /// Process id.
         pid: u32,
     },
-    /// It wrote a line.
+    /// The circle wrote a log line.
     Log(String),
-    /// Its supervisor has something to say of it.
+    /// A warning of the supervisor about this circle.
     Warning(String),
-    /// Its supervisor has done what was wished.
+    /// A report of the supervisor about this circle.
     Info(String),
-    /// It will be ready there in a moment.
+    /// The circle listens at this address and is about to be ready.
     Listening(Ready),
-    /// It takes connections.
+    /// The circle accepts connections.
     Ready,
-    /// It has taken over what it was told to be, or why it goes on as it was.
+    /// The circle has applied a new configuration, or has refused it and keeps the previous one.
     Configured {
-        /// Of the times that it was told.
+        /// Generation of the configuration that this answers.
         generation: u64,
-        /// For a person.
+        /// Why the circle refused it, as text for people.
         refused: Option<String>,
     },
-    /// It has given a sign of life.
+    /// The circle has sent a heartbeat.
     Heartbeat(Heartbeat),
-    /// It is not to be had, and why.
+    /// The circle's process ended, or could not be started.
     Ended {
-        /// For a person.
+        /// Why, as text for people.
         reason: String,
-        /// When it is started again; never, without one.
+        /// Delay until the restart; `None` if the circle is not restarted.
         restart_in: Option<Duration>,
     },
 }
 
-/// What is going on with the circles, and their end.
+/// Handle of a running supervisor: its events and its task.
 #[derive(Debug)]
 pub struct SupervisorHandle {
-    /// What happens; ends with the circles. What is not taken costs lines of logs and nothing else.
+    /// Events of the circles; closed when the supervisor ends. If they are not read, log lines are dropped and nothing
+    /// else.
     pub events: mpsc::Receiver<CircleEvent>,
-    /// Done once every circle has ended; the names of those that failed by themselves for good.
+    /// Finishes when every circle has ended, with the names of the circles that have failed for good.
     pub task: JoinHandle<Vec<String>>,
 }

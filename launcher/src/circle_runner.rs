@@ -1,4 +1,4 @@
-//! One circle: its processes, one after the other, each watched until it ends.
+//! Runs one circle: starts its process, monitors it, and restarts it when it ends.
 
 mod arguments;
 mod configurator;
@@ -31,75 +31,77 @@ use crate::{
     ipc::{CircleChannel, FromCircle, Heartbeat},
 };
 
-/// The flag that tells `circles serve` of its supervisor.
+/// The flag that tells `circles serve` that a supervisor has started it.
 pub const SUPERVISED_FLAG: &str = "--supervised";
 
-/// A circle that gave none for so long is late.
+/// Silence after which a circle's heartbeat is late.
 const HEARTBEAT_TIMEOUT: Duration = Duration::from_secs(8);
 
-/// One that gives none for so long from then on hangs. A supervisor that was stopped itself (Ctrl-Z) finds its clock gone
-/// on, and the signs that came meanwhile unread: they count.
+/// Further timeout_duration after which the circle counts as hanging and is killed. There are two steps because a supervisor
+/// that was itself stopped (Ctrl-Z) finds the first timeout expired: heartbeats that arrived meanwhile are still
+/// unread, and count.
 const HEARTBEAT_GRACE_PERIOD: Duration = Duration::from_secs(4);
 
-/// How long a circle may take to be ready, its init script included.
+/// Time in which a circle has to become ready, its init script included.
 const READY_TIMEOUT: Duration = Duration::from_secs(30);
 
 const READY_TIMEOUTS: [Duration; 1] = [READY_TIMEOUT];
 const HEARTBEAT_TIMEOUTS: [Duration; 2] = [HEARTBEAT_TIMEOUT, HEARTBEAT_GRACE_PERIOD];
 
-/// How long a circle may take to drain, before it is killed.
+/// Time in which a circle has to drain before it is killed.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(12);
 
-/// Bytes of one line of a log; a longer one is cut into several.
+/// Longest log line in bytes; longer lines are split.
 const MAX_LOG_LINE: usize = 8 << 10;
 
-/// What a circle's last words begin with where it says why it ends.
+/// Prefix of the line in which a circle's process says why it ends.
 const ERROR_PREFIX: &str = "error: ";
 
-/// Bytes that are kept of them.
+/// Bytes that are kept of that line.
 const MAX_EXIT_REASON: usize = 500;
 
-/// The files of a circle's process, where it has any.
+/// Paths of the files of a circle's process; each is optional.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct CircleFiles {
-    /// Its log, which it writes itself.
+    /// Log, written by the circle.
     pub(crate) log: Option<PathBuf>,
-    /// Its audit, likewise.
+    /// Audit, written by the circle.
     pub(crate) audit: Option<PathBuf>,
-    /// Its identity, where circles.json names none.
+    /// Identity, for a circle without `identity` in circles.json.
     pub(crate) identity: Option<PathBuf>,
-    /// Held for its life: while a circle of an earlier supervisor still drains, its successor waits.
+    /// Lock that the process holds while it runs: a new process waits while a circle of an earlier supervisor still
+    /// drains.
     pub(crate) lock: Option<PathBuf>,
 }
 
-/// What a circle is to be.
+/// The definition that a circle should have.
 #[derive(Debug, Clone)]
 pub(crate) struct DesiredDefinition {
-    /// How often it was told something else before.
+    /// Number of changes since the process started.
     pub(crate) generation: u64,
     pub(crate) definition: Arc<CircleDefinition>,
 }
 
-/// One circle and what its life needs.
+/// Runs one circle until it is stopped or given up.
 pub(crate) struct CircleRunner {
     pub(crate) name: String,
-    /// What it is to be, from now on or from its next start on.
+    /// The definition that the circle should have, from now on or from its next start on.
     pub(crate) desired: watch::Receiver<DesiredDefinition>,
-    /// What its process is, as far as it has said.
+    /// The definition that the process has, as far as it has confirmed.
     pub(crate) running: watch::Sender<Arc<CircleDefinition>>,
     pub(crate) program: PathBuf,
     pub(crate) files: CircleFiles,
     pub(crate) events: mpsc::Sender<CircleEvent>,
-    /// Turns true when it is to drain and end.
+    /// Becomes true when the circle has to drain and end.
     pub(crate) stop_requested: watch::Receiver<bool>,
-    /// Why it ended, as it said itself.
+    /// Why the last process ended, in its own words.
     pub(crate) exit_reason: Option<String>,
-    /// Whether a process of it has taken connections.
+    /// Whether a process of this circle has ever accepted connections.
     pub(crate) has_been_ready: bool,
 }
 
 impl CircleRunner {
-    /// Its name, if it failed by itself for good.
+    /// Runs the circle. Returns its name if it has failed for good.
     pub(crate) async fn run(mut self) -> Option<String> {
         let mut backoff = Backoff::default();
         loop {
@@ -114,30 +116,33 @@ impl CircleRunner {
                 RestartPolicy::OnFailure => is_failure,
                 RestartPolicy::Never => false,
             };
-            // Without any, circles that ended together may start together.
+            // Without randomness, circles that ended together may restart together; that is acceptable.
             let random = getrandom::u32().unwrap_or_default();
             if self.has_been_ready {
                 backoff.note_ready();
             }
             let restart_in = is_restarting.then(|| backoff.next_delay(started.elapsed(), random)).flatten();
-            let why = exit.map_or_else(|error| format!("it cannot be started: {error}"), describe_exit);
-            let why = self.exit_reason.take().into_iter().fold(why, |why, exit_reason| format!("{why}: {exit_reason}"));
-            self.emit(CircleEventKind::Ended { reason: why, restart_in }).await;
+            let reason = exit.map_or_else(|error| format!("cannot start the process: {error}"), describe_exit);
+            let reason = match self.exit_reason.take() {
+                Some(exit_reason) => format!("{reason}: {exit_reason}"),
+                None => reason,
+            };
+            self.emit(CircleEventKind::Ended { reason, restart_in }).await;
             let Some(wait) = restart_in else { return is_failure.then_some(self.name) };
             tokio::select! {
                 () = tokio::time::sleep(wait) => {}
-                // What it failed for may be mended.
+                // The new definition may fix what it failed for.
                 () = wait_for_new_definition(&mut self.desired) => {}
                 () = wait_for_stop(&mut self.stop_requested) => return None,
             }
         }
     }
 
-    /// One process, from its start to its end.
+    /// Runs one process from its start to its end.
     async fn run_once(&mut self) -> io::Result<ExitStatus> {
         let (socket, circle_socket) = std::os::unix::net::UnixStream::pair()?;
         socket.set_nonblocking(true)?;
-        let mut link = CircleChannel::new(UnixStream::from_std(socket)?);
+        let mut channel = CircleChannel::new(UnixStream::from_std(socket)?);
         let desired = self.desired.borrow_and_update().clone();
         let mut child = self.spawn(&desired.definition, circle_socket.into())?;
         self.running.send_replace(desired.definition);
@@ -154,15 +159,15 @@ impl CircleRunner {
         ];
         let mut stopped = self.stop_requested.clone();
         tokio::select! {
-            // One that is gone has ended, or will.
-            _ = link.start(arguments) => {}
+            // A process that is gone has ended already, or will.
+            _ = channel.start(arguments) => {}
             () = wait_for_stop(&mut stopped) => {}
-            // One that does not read is late, too.
+            // A process that does not read counts as late.
             () = tokio::time::sleep(READY_TIMEOUT) => {}
         }
-        let status = self.monitor(&mut child, &mut link, Configurator::new(self.running.clone())).await;
-        drop(link);
-        // Its last words before the news of its end.
+        let status = self.monitor(&mut child, &mut channel, Configurator::new(self.running.clone())).await;
+        drop(channel);
+        // Read its last log lines before its end is reported.
         for log in logs.into_iter().flatten() {
             if let Ok(Ok(Some(exit_reason))) = timeout(Duration::from_secs(1), log).await {
                 self.exit_reason = Some(exit_reason);
@@ -174,61 +179,62 @@ impl CircleRunner {
     async fn monitor(
         &mut self,
         child: &mut Child,
-        link: &mut CircleChannel,
+        channel: &mut CircleChannel,
         mut configurator: Configurator,
     ) -> io::Result<ExitStatus> {
         let mut stopped = self.stop_requested.clone();
-        let mut pulse = HeartbeatMonitor::new(&READY_TIMEOUTS);
+        let mut monitor = HeartbeatMonitor::new(&READY_TIMEOUTS);
         loop {
-            let heard = tokio::select! {
+            let event = tokio::select! {
                 status = child.wait() => return status,
-                () = wait_for_stop(&mut stopped) => return self.drain(child, link).await,
-                heard = pulse.next(link) => heard,
+                () = wait_for_stop(&mut stopped) => return self.drain(child, channel).await,
+                event = monitor.next(channel) => event,
                 () = configurator.wait_until_due(&mut self.desired) => {
-                    let silence = HEARTBEAT_TIMEOUTS.iter().sum();
-                    match timeout(silence, configurator.handle_due(&mut self.desired, link)).await {
+                    let timeout_duration = HEARTBEAT_TIMEOUTS.iter().sum();
+                    match timeout(timeout_duration, configurator.handle_due(&mut self.desired, channel)).await {
                         Ok(None) => continue,
                         Ok(Some(configured)) => {
                             self.emit(configured).await;
                             continue;
                         }
-                        // It does not read.
-                        Err(_) => MonitorEvent::TimedOut(silence),
+                        // The circle does not read.
+                        Err(_) => MonitorEvent::TimedOut(timeout_duration),
                     }
                 }
             };
-            match heard {
+            match event {
                 MonitorEvent::Message(FromCircle::Ready(ready)) => {
-                    (pulse, configurator.is_ready) = (HeartbeatMonitor::new(&HEARTBEAT_TIMEOUTS), true);
+                    (monitor, configurator.is_ready) = (HeartbeatMonitor::new(&HEARTBEAT_TIMEOUTS), true);
                     self.has_been_ready = true;
                     self.emit(CircleEventKind::Listening(ready)).await;
                     self.emit(CircleEventKind::Ready).await;
                 }
-                MonitorEvent::Message(FromCircle::Heartbeat(figures)) => self.report_heartbeat(figures),
+                MonitorEvent::Message(FromCircle::Heartbeat(heartbeat)) => self.report_heartbeat(heartbeat),
                 MonitorEvent::Message(FromCircle::ConfigureResponse(number, outcome)) => {
                     if let Some(configured) = configurator.handle_response(number, outcome) {
                         self.emit(configured).await;
                     }
                 }
-                MonitorEvent::TimedOut(silence) => {
-                    let what = if pulse.has_timeouts(&READY_TIMEOUTS) {
-                        "not ready after"
-                    } else {
-                        "it gives no sign of life for"
-                    };
-                    self.emit(CircleEventKind::Warning(format!("{what} {} s, and is killed", silence.as_secs()))).await;
+                MonitorEvent::TimedOut(timeout_duration) => {
+                    let problem =
+                        if monitor.has_timeouts(&READY_TIMEOUTS) { "not ready after" } else { "no heartbeat for" };
+                    self.emit(CircleEventKind::Warning(format!(
+                        "{problem} {} s; killing it",
+                        timeout_duration.as_secs()
+                    )))
+                    .await;
                     child.start_kill()?;
                     break;
                 }
-                // What closed its socket is ending, and says why in its log.
+                // A circle that closed its socket is ending, and says why in its log.
                 MonitorEvent::Closed => {
                     tokio::select! {
                         status = child.wait() => return status,
-                        () = wait_for_stop(&mut stopped) => return self.drain(child, link).await,
+                        () = wait_for_stop(&mut stopped) => return self.drain(child, channel).await,
                         () = tokio::time::sleep(DRAIN_TIMEOUT) => {}
                     }
-                    let what = "it cannot be heard any more, has not ended after";
-                    self.emit(CircleEventKind::Warning(format!("{what} {} s, and is killed", DRAIN_TIMEOUT.as_secs())))
+                    let problem = "closed its socket, but still running after";
+                    self.emit(CircleEventKind::Warning(format!("{problem} {} s; killing it", DRAIN_TIMEOUT.as_secs())))
                         .await;
                     child.start_kill()?;
                     break;
@@ -237,19 +243,20 @@ impl CircleRunner {
         }
         tokio::select! {
             status = child.wait() => status,
-            () = wait_for_stop(&mut stopped) => self.drain(child, link).await,
+            () = wait_for_stop(&mut stopped) => self.drain(child, channel).await,
         }
     }
 
-    /// Those that are not taken are made good by the next.
-    fn report_heartbeat(&self, figures: Heartbeat) {
-        let event = CircleEvent { circle: self.name.clone(), kind: CircleEventKind::Heartbeat(figures) };
+    /// Reports a heartbeat. If the queue is full it is dropped: the next one makes up for it.
+    fn report_heartbeat(&self, heartbeat: Heartbeat) {
+        let event = CircleEvent { circle: self.name.clone(), kind: CircleEventKind::Heartbeat(heartbeat) };
         let _full = self.events.try_send(event);
     }
 
     fn spawn(&self, definition: &CircleDefinition, socket: std::os::fd::OwnedFd) -> io::Result<Child> {
         if let Some(directory) = self.files.identity.as_ref().and_then(|identity| identity.parent()) {
-            // Somebody may have removed it since the supervisor began. A circle that cannot use it says so.
+            // The directory may have been removed since the supervisor started. If it cannot be created, the circle
+            // reports that itself.
             let _unusable = DirBuilder::new().recursive(true).mode(0o700).create(directory);
         }
         let mut command = Command::new(&self.program);
@@ -265,15 +272,15 @@ impl CircleRunner {
         command.spawn()
     }
 
-    async fn drain(&self, child: &mut Child, link: &mut CircleChannel) -> io::Result<ExitStatus> {
+    async fn drain(&self, child: &mut Child, channel: &mut CircleChannel) -> io::Result<ExitStatus> {
         let drained = async {
-            // One that cannot be told has lost its socket, and ends for that.
-            let _gone = link.drain().await;
+            // If this fails the circle has lost its socket, and ends because of that.
+            let _gone = channel.drain().await;
             loop {
                 tokio::select! {
                     status = child.wait() => return status,
-                    Some(said) = link.next() => if let FromCircle::Heartbeat(figures) = said {
-                        self.report_heartbeat(figures);
+                    Some(message) = channel.next() => if let FromCircle::Heartbeat(heartbeat) = message {
+                        self.report_heartbeat(heartbeat);
                     },
                     else => return child.wait().await,
                 }
@@ -282,59 +289,59 @@ impl CircleRunner {
         if let Ok(status) = timeout(DRAIN_TIMEOUT, drained).await {
             return status;
         }
-        self.emit(CircleEventKind::Warning(format!("not drained after {} s, and killed", DRAIN_TIMEOUT.as_secs())))
+        self.emit(CircleEventKind::Warning(format!("not drained after {} s; killing it", DRAIN_TIMEOUT.as_secs())))
             .await;
         child.kill().await?;
         child.wait().await
     }
 
-    /// Waits for room, unless the end is wanted: then nothing is worth waiting for.
-    async fn emit(&self, what: CircleEventKind) {
+    /// Sends an event, and waits for room in the queue unless the circle is being stopped.
+    async fn emit(&self, kind: CircleEventKind) {
         let mut stopped = self.stop_requested.clone();
-        let event = CircleEvent { circle: self.name.clone(), kind: what };
+        let event = CircleEvent { circle: self.name.clone(), kind };
         tokio::select! {
             biased;
-            _unheard = self.events.send(event) => {}
+            _receiver_gone = self.events.send(event) => {}
             () = wait_for_stop(&mut stopped) => {}
         }
     }
 }
 
-/// How long a circle may say nothing: so long, and then so long once more, and so on.
+/// Watches for timeout_duration of a circle, with a list of timeouts that expire one after the other.
 #[derive(Debug)]
 struct HeartbeatMonitor {
     timeouts: &'static [Duration],
-    /// How much of it is over.
+    /// Number of timeouts that have expired.
     expired: usize,
     since: Instant,
 }
 
-/// What is heard of a circle.
+/// What the monitor has noticed.
 #[derive(Debug)]
 enum MonitorEvent {
     Message(FromCircle),
-    /// For so long.
+    /// The circle was silent for this long.
     TimedOut(Duration),
-    /// Its socket is closed.
+    /// The circle closed its socket.
     Closed,
 }
 
 impl HeartbeatMonitor {
-    fn new(silence: &'static [Duration]) -> Self {
-        Self { timeouts: silence, expired: 0, since: Instant::now() }
+    fn new(timeouts: &'static [Duration]) -> Self {
+        Self { timeouts, expired: 0, since: Instant::now() }
     }
 
-    fn has_timeouts(&self, silence: &[Duration]) -> bool {
-        self.timeouts == silence
+    fn has_timeouts(&self, timeouts: &[Duration]) -> bool {
+        self.timeouts == timeouts
     }
 
-    /// Waits for the next that is said. Cancel safe.
-    async fn next(&mut self, link: &mut CircleChannel) -> MonitorEvent {
-        while let Some(&silence) = self.timeouts.get(self.expired) {
-            match timeout_at(self.since + silence, link.next()).await {
-                Ok(Some(said)) => {
+    /// Waits for the next message. Cancel safe.
+    async fn next(&mut self, channel: &mut CircleChannel) -> MonitorEvent {
+        while let Some(&timeout_duration) = self.timeouts.get(self.expired) {
+            match timeout_at(self.since + timeout_duration, channel.next()).await {
+                Ok(Some(message)) => {
                     (self.expired, self.since) = (0, Instant::now());
-                    return MonitorEvent::Message(said);
+                    return MonitorEvent::Message(message);
                 }
                 Ok(None) => return MonitorEvent::Closed,
                 Err(_) => (self.expired, self.since) = (self.expired + 1, Instant::now()),
@@ -344,14 +351,14 @@ impl HeartbeatMonitor {
     }
 }
 
-/// Waits until it is told to be something else; forever, where nobody is there any more to tell.
+/// Waits for a new definition; forever, if the supervisor is gone.
 async fn wait_for_new_definition(desired: &mut watch::Receiver<DesiredDefinition>) {
     if desired.changed().await.is_err() {
         std::future::pending::<()>().await;
     }
 }
 
-/// Waits until the end is wanted, or nobody is there to want it.
+/// Waits until the circle has to stop, or the supervisor is gone.
 async fn wait_for_stop(stopped: &mut watch::Receiver<bool>) {
     let _stopped_or_gone = stopped.wait_for(|stopped| *stopped).await;
 }
@@ -360,28 +367,28 @@ fn describe_exit(status: ExitStatus) -> String {
     use std::os::unix::process::ExitStatusExt;
 
     match (status.code(), status.signal()) {
-        (Some(0), _) => "it ended".into(),
-        (Some(code), _) => format!("it ended with exit code {code}"),
-        (None, Some(signal)) => format!("it was ended by signal {signal}"),
-        (None, None) => "it ended".into(),
+        (Some(0), _) => "exited".into(),
+        (Some(code), _) => format!("exited with code {code}"),
+        (None, Some(signal)) => format!("killed by signal {signal}"),
+        (None, None) => "exited".into(),
     }
 }
 
-/// Tells the lines of a log, as far as they are text, and has the last that was an error. A line that nobody takes is
-/// dropped and counted: a circle must not wait for whoever reads its log.
+/// Forwards the lines of a log as events, and returns the last error line. If the queue is full a line is dropped and
+/// counted: a circle must not wait for the reader of its log.
 async fn forward_log(
     mut log: impl AsyncRead + Unpin,
     circle: String,
     events: mpsc::Sender<CircleEvent>,
 ) -> Option<String> {
-    let (mut line, mut chunk, mut lost, mut last_words) = (Vec::new(), vec![0; MAX_LOG_LINE], 0_u64, None);
-    let mut tell = |line: &mut Vec<u8>| {
+    let (mut line, mut chunk, mut lost, mut last_error) = (Vec::new(), vec![0; MAX_LOG_LINE], 0_u64, None);
+    let mut emit_line = |line: &mut Vec<u8>| {
         let text = String::from_utf8_lossy(&std::mem::take(line)).into_owned();
         if let Some(exit_reason) = text.strip_prefix(ERROR_PREFIX) {
-            last_words = Some(exit_reason[..exit_reason.floor_char_boundary(MAX_EXIT_REASON)].to_owned());
+            last_error = Some(exit_reason[..exit_reason.floor_char_boundary(MAX_EXIT_REASON)].to_owned());
         }
         let event = |text| CircleEvent { circle: circle.clone(), kind: CircleEventKind::Log(text) };
-        if lost > 0 && events.try_send(event(format!("({lost} lines are lost: nobody read them)"))).is_ok() {
+        if lost > 0 && events.try_send(event(format!("({lost} lines dropped: not read in time)"))).is_ok() {
             lost = 0;
         }
         if events.try_send(event(text)).is_err() {
@@ -395,14 +402,14 @@ async fn forward_log(
                 line.push(byte);
             }
             if byte == b'\n' || line.len() == MAX_LOG_LINE {
-                tell(&mut line);
+                emit_line(&mut line);
             }
         }
         if length == 0 {
             if !line.is_empty() {
-                tell(&mut line);
+                emit_line(&mut line);
             }
-            return last_words;
+            return last_error;
         }
     }
 }

@@ -1,25 +1,25 @@
-//! What is known of one circle, and how that changes with what happens to it. Pure: the time is handed in.
+//! State of one circle, and how events change it. Pure: the caller supplies the time.
 
 use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
-/// How a circle is.
+/// State of a circle.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum CircleState {
-    /// Nobody wants it up, or it ended and its `restart` says that this is all right.
+    /// Not started, or ended in a way after which `restart` leaves it down.
     Down,
-    /// Its process was started and takes no connections yet.
+    /// Its process has started and does not accept connections yet.
     Starting,
-    /// It takes connections.
+    /// It accepts connections.
     Ready,
-    /// It ended, and is started again in a moment.
+    /// Its process ended; the supervisor restarts it in a moment.
     BackingOff,
-    /// It ends: no new connections, running plays get their grace.
+    /// It is ending: no new connections, and a grace period for running plays.
     Draining,
-    /// It ended too often, or in a way after which its `restart` does not want it back.
+    /// It has failed too often, or `restart` does not restart it after a failure.
     Failed,
 }
 
@@ -36,30 +36,30 @@ impl std::fmt::Display for CircleState {
     }
 }
 
-/// What can happen to a circle, as far as its state is concerned.
+/// An event that changes the state of a circle.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum StateChange {
-    /// It is wanted up, and nothing of it runs.
+    /// A start is requested, and no process runs.
     StartRequested,
-    /// It is not wanted any more, or anew: it has been told to drain.
+    /// A stop or restart is requested, and the circle has been told to drain.
     StopRequested,
-    /// A process of it was started.
+    /// A process was started.
     Started { pid: u32 },
-    /// It takes connections.
+    /// It accepts connections.
     Ready,
-    /// Its process ended; it is started again, or not.
+    /// Its process ended.
     Ended { reason: String, is_restarting: bool },
-    /// Nothing of it runs any more, and nothing will by itself.
+    /// No process runs any more, and none will be started automatically.
     Finished { has_failed: bool },
 }
 
-/// The state of a circle, with what belongs to it.
+/// State of a circle, with what belongs to it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct CircleStateMachine {
     pub(crate) state: CircleState,
     pub(crate) pid: Option<u32>,
     pub(crate) restarts: u32,
-    /// Why it ended last, while that is why it is not ready.
+    /// Why the last process ended, as long as that is why the circle is not ready.
     pub(crate) reason: Option<String>,
     ready_since: Option<Instant>,
 }
@@ -71,7 +71,7 @@ impl Default for CircleStateMachine {
 }
 
 impl CircleStateMachine {
-    /// How long it has taken connections.
+    /// Returns how long the circle has accepted connections.
     pub(crate) fn uptime(&self, now: Instant) -> Option<Duration> {
         self.ready_since.map(|since| now.saturating_duration_since(since))
     }
@@ -118,10 +118,10 @@ mod tests {
     use super::*;
 
     fn ended(is_restarting: bool) -> StateChange {
-        StateChange::Ended { reason: "it ended with exit code 2".into(), is_restarting }
+        StateChange::Ended { reason: "exited with code 2".into(), is_restarting }
     }
 
-    /// Each line is a life: what happens one after the other, and where that leads.
+    /// Each case is a sequence of changes and the state that it leads to.
     #[test]
     fn state_follows_from_changes() {
         use StateChange::{Finished, Ready, StartRequested, Started, StopRequested};
@@ -149,16 +149,22 @@ mod tests {
                 0,
                 true,
             ),
-            (vec![StartRequested, start.clone(), Ready, Unwanted], CircleState::Draining, Some(7), 0, false),
-            // What is to end does not become ready, start or fail.
-            (vec![StartRequested, start.clone(), Unwanted, Ready], CircleState::Draining, Some(7), 0, false),
-            (vec![StartRequested, Unwanted, start.clone()], CircleState::Draining, Some(7), 0, false),
-            (vec![StartRequested, start.clone(), Unwanted, ended(true)], CircleState::Draining, None, 0, true),
-            (vec![StartRequested, start.clone(), Unwanted, fails], CircleState::Down, None, 0, false),
-            (vec![StartRequested, start, ended(true), Unwanted, is_over.clone()], CircleState::Down, None, 0, false),
-            // Wanted anew it begins from nothing.
+            (vec![StartRequested, start.clone(), Ready, StopRequested], CircleState::Draining, Some(7), 0, false),
+            // A circle that has to end does not become ready, start or fail.
+            (vec![StartRequested, start.clone(), StopRequested, Ready], CircleState::Draining, Some(7), 0, false),
+            (vec![StartRequested, StopRequested, start.clone()], CircleState::Draining, Some(7), 0, false),
+            (vec![StartRequested, start.clone(), StopRequested, ended(true)], CircleState::Draining, None, 0, true),
+            (vec![StartRequested, start.clone(), StopRequested, fails], CircleState::Down, None, 0, false),
             (
-                vec![StartRequested, ended(true), Unwanted, is_over, StartRequested],
+                vec![StartRequested, start, ended(true), StopRequested, is_over.clone()],
+                CircleState::Down,
+                None,
+                0,
+                false,
+            ),
+            // A new start request resets everything.
+            (
+                vec![StartRequested, ended(true), StopRequested, is_over, StartRequested],
                 CircleState::Starting,
                 None,
                 0,

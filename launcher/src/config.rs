@@ -1,4 +1,4 @@
-//! From the text of `circles.json` to circles that can be started.
+//! Parses `circles.json` into circles that can be started.
 
 mod locator;
 
@@ -22,59 +22,60 @@ use crate::{
     log::AuditRotation,
 };
 
-/// Bytes of a `circles.json`.
+/// Largest size of a `circles.json` in bytes.
 const MAX_CONFIG_BYTES: u64 = 4 << 20;
 
-/// One circle of `circles.json`, with what `defaults` says of it. Paths are absolute or relative to the process.
+/// Configuration of one circle in `circles.json`, with `defaults` applied. Paths are absolute, or relative to the
+/// process.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CircleConfig {
-    /// Its name, unique in the file.
+    /// Name, unique in the file.
     pub name: String,
-    /// What `describe` says of it.
+    /// Description that `describe` returns.
     pub description: Option<String>,
-    /// Where it listens.
+    /// Address to listen on.
     pub address: SocketAddr,
     /// Who may play.
     pub access: Access,
-    /// Whether it may be open on an address that is not loopback.
+    /// Whether an open circle may listen on an address that is not loopback.
     pub allow_open: bool,
-    /// The keys that [`Access::Members`] admits.
+    /// Public keys of the members, for [`Access::Members`].
     pub members: Vec<PublicKey>,
-    /// Authorities that it answers to besides its own address.
+    /// Authorities (`host:port`) that the circle accepts besides its own address.
     pub hosts: Vec<Authority>,
     /// Web origins whose pages may connect.
     pub origins: Vec<String>,
-    /// Addresses of proxies that say whose request they pass on.
+    /// Addresses of reverse proxies whose forwarding headers the circle trusts.
     pub trusted_proxies: Vec<IpAddr>,
-    /// A Rhai file whose functions and constants every session has.
+    /// Rhai file whose functions and constants are available in every session.
     pub init: Option<PathBuf>,
-    /// The one directory that `import` reads.
+    /// The only directory that `import` reads from.
     pub modules: Option<PathBuf>,
-    /// The file of its identity; its supervisor has one for it otherwise.
+    /// Identity file; without one, the supervisor supplies a file.
     pub identity: Option<PathBuf>,
-    /// What it allows.
+    /// Resource limits.
     pub limits: Limits,
-    /// Whether it refuses to start where its scripts cannot be sandboxed.
+    /// Whether the circle refuses to start where its scripts cannot be sandboxed.
     pub sandbox: Sandbox,
-    /// When it is started again.
+    /// When the supervisor restarts the circle.
     pub restart: RestartPolicy,
-    /// How it writes its log.
+    /// Format of the log.
     pub log: LogFormat,
-    /// What is kept of each play.
+    /// What the audit records of each play.
     pub audit: Audit,
-    /// How the files of the audit are rotated.
+    /// How the audit files are rotated.
     pub audit_rotation: AuditRotation,
 }
 
 impl CircleConfig {
-    /// Where a client of this machine dials it.
+    /// Returns the URL at which clients on this machine connect to the circle.
     pub fn url(&self) -> String {
         format!("ws://{}", connect_address(self.address))
     }
 }
 
-/// Where something that listens there is dialled on this machine: an address that stands for all of them is none that
-/// anyone could dial.
+/// Returns the address at which clients on this machine connect to something that listens on `address`: loopback in the
+/// span of an unspecified address.
 pub fn connect_address(address: SocketAddr) -> SocketAddr {
     let ip = match address.ip() {
         ip if !ip.is_unspecified() => ip,
@@ -84,7 +85,11 @@ pub fn connect_address(address: SocketAddr) -> SocketAddr {
     SocketAddr::new(ip, address.port())
 }
 
-/// Reads and parses a file.
+/// Reads and parses a `circles.json`.
+///
+/// # Errors
+///
+/// The file cannot be read, or is not valid.
 pub fn load(path: &Path) -> Result<Vec<CircleConfig>, ConfigError> {
     parse(&read(path)?, path)
 }
@@ -95,20 +100,24 @@ fn read(path: &Path) -> Result<String, ConfigError> {
     let io = |source| ConfigError::Io { path: path.to_owned(), source };
     let mut text = String::new();
     if !std::fs::metadata(path).map_err(io)?.is_file() {
-        return Err(io(std::io::Error::other("it is no file")));
+        return Err(io(std::io::Error::other("not a regular file")));
     }
     let file = std::fs::File::open(path).map_err(io)?;
     if file.take(MAX_CONFIG_BYTES + 1).read_to_string(&mut text).map_err(io)? as u64 > MAX_CONFIG_BYTES {
-        return Err(io(std::io::Error::other("it is larger than 4 MiB")));
+        return Err(io(std::io::Error::other("larger than 4 MiB")));
     }
-    // Some editors put a byte order mark before the text.
+    // Some editors write a byte order mark before the text.
     Ok(text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text))
 }
 
-/// The members of an object as they are written, for their places in the text.
+/// Members of a JSON object as raw text, to locate errors in the file.
 type FieldSpans<'a> = BTreeMap<Cow<'a, str>, &'a RawValue>;
 
-/// Parses the text of a file. Relative paths in it are relative to the file's directory.
+/// Parses the text of a `circles.json`. Relative paths in it are relative to the directory of `path`.
+///
+/// # Errors
+///
+/// The text is not valid; the error has the line and column.
 pub fn parse(text: &str, path: &Path) -> Result<Vec<CircleConfig>, ConfigError> {
     #[derive(Deserialize)]
     #[serde(deny_unknown_fields)]
@@ -124,8 +133,11 @@ pub fn parse(text: &str, path: &Path) -> Result<Vec<CircleConfig>, ConfigError> 
     let top: RawConfig = serde_json::from_str(text).map_err(|error| source.serde_error(text, &error))?;
     let defaults = top.defaults.map(|raw| ConfigEntry::read(source, raw)).transpose()?.unwrap_or_default();
     for unique in ["name", "port", "identity"] {
-        if let Some(place) = defaults.places.get(unique) {
-            return Err(source.error_at(place.get(), format!("every circle has its own {unique}")));
+        if let Some(span) = defaults.spans.get(unique) {
+            return Err(source.error_at(
+                span.get(),
+                format!("every circle needs its own {unique}: set it in each circle, not in \"defaults\""),
+            ));
         }
     }
     let (mut circles, mut names, mut addresses) = (Vec::new(), BTreeSet::new(), BTreeMap::new());
@@ -133,13 +145,13 @@ pub fn parse(text: &str, path: &Path) -> Result<Vec<CircleConfig>, ConfigError> 
         let entry = ConfigEntry::read(source, raw)?;
         let circle = CircleResolver { source, raw, entry: &entry, defaults: &defaults }.circle()?;
         if !names.insert(circle.name.clone()) {
-            return Err(source.error_at(entry.span("name", raw), format!("there are two circles '{}'", circle.name)));
+            return Err(source.error_at(entry.span("name", raw), format!("duplicate circle name '{}'", circle.name)));
         }
-        // Port 0 is a free one, each time another.
+        // Port 0 means any free port, so several circles may have it.
         if circle.address.port() != 0
             && let Some(other) = addresses.insert(circle.address.port(), circle.name.clone())
         {
-            let message = format!("the port {} is that of '{other}', too", circle.address.port());
+            let message = format!("port {} is already used by circle '{other}'", circle.address.port());
             return Err(source.error_at(entry.span("port", raw), message));
         }
         circles.push(circle);
@@ -150,17 +162,17 @@ pub fn parse(text: &str, path: &Path) -> Result<Vec<CircleConfig>, ConfigError> 
 #[derive(Default)]
 struct ConfigEntry<'a> {
     fields: CircleFields,
-    places: FieldSpans<'a>,
+    spans: FieldSpans<'a>,
 }
 
 impl<'a> ConfigEntry<'a> {
     fn read(source: ConfigSource<'a>, raw: &'a RawValue) -> Result<Self, ConfigError> {
         let text = raw.get();
         let to_error = |error| source.serde_error(text, &error);
-        let places: FieldSpans = serde_json::from_str(text).map_err(to_error)?;
+        let spans: FieldSpans = serde_json::from_str(text).map_err(to_error)?;
         let fields = serde_json::from_str(text).map_err(|error| {
             let unknown =
-                places.iter().find(|(name, _)| error.to_string().starts_with(&format!("unknown field `{name}`")));
+                spans.iter().find(|(name, _)| error.to_string().starts_with(&format!("unknown field `{name}`")));
             match unknown.and_then(|(name, _)| find_similar(name)) {
                 Some(known) => {
                     let ConfigError::Invalid { path, line, column, message, line_text: text } =
@@ -180,16 +192,16 @@ impl<'a> ConfigEntry<'a> {
                 None => source.serde_error(text, &error),
             }
         })?;
-        Ok(Self { fields, places })
+        Ok(Self { fields, spans })
     }
 
-    /// Where a field stands, or else its circle.
+    /// Returns the text of a field, or of the whole circle.
     fn span(&self, name: &str, raw: &'a RawValue) -> &'a str {
-        self.places.get(name).map_or(raw.get(), |value| value.get())
+        self.spans.get(name).map_or(raw.get(), |value| value.get())
     }
 }
 
-/// A circle is told of them as arguments, of which the system takes so many.
+/// A circle receives its members as arguments, which the system limits.
 const MAX_MEMBERS: usize = 10_000;
 
 const FIELD_NAMES: &[&str] = &[
@@ -220,7 +232,7 @@ fn find_similar(name: &str) -> Option<&'static str> {
     (nearest.0 <= 2).then_some(nearest.1)
 }
 
-/// One circle with its defaults.
+/// Resolves one circle with its defaults.
 struct CircleResolver<'a, 'e> {
     source: ConfigSource<'a>,
     raw: &'a RawValue,
@@ -229,40 +241,39 @@ struct CircleResolver<'a, 'e> {
 }
 
 impl<'a> CircleResolver<'a, '_> {
-    /// A field of its own, or the default one.
+    /// Returns the circle's own field, or the default.
     fn field<T: Clone>(&self, field: impl Fn(&CircleFields) -> &Option<T>) -> Option<T> {
         field(&self.entry.fields).clone().or_else(|| field(&self.defaults.fields).clone())
     }
 
     fn error_at(&self, name: &str, message: impl Into<String>) -> ConfigError {
-        let own_span = self.entry.places.get(name).or_else(|| self.defaults.places.get(name));
+        let own_span = self.entry.spans.get(name).or_else(|| self.defaults.spans.get(name));
         self.source.error_at(own_span.map_or(self.raw.get(), |value| value.get()), message)
     }
 
-    /// A list whose items are parsed one by one, so that the one which is wrong is pointed at.
+    /// Parses the items of a list one by one, so that an error points at its item.
     fn list<T>(
         &self,
         name: &str,
         items: Option<Vec<String>>,
         parse: impl Fn(&str) -> Result<T, String>,
     ) -> Result<Vec<T>, ConfigError> {
-        let place = self.entry.places.get(name).or_else(|| self.defaults.places.get(name));
-        let places: Vec<&'a RawValue> =
-            place.and_then(|list| serde_json::from_str(list.get()).ok()).unwrap_or_default();
+        let span = self.entry.spans.get(name).or_else(|| self.defaults.spans.get(name));
+        let spans: Vec<&'a RawValue> = span.and_then(|list| serde_json::from_str(list.get()).ok()).unwrap_or_default();
         items
             .unwrap_or_default()
             .iter()
             .enumerate()
             .map(|(index, item)| {
-                parse(item).map_err(|message| match places.get(index) {
-                    Some(place) => self.source.error_at(place.get(), message),
+                parse(item).map_err(|message| match spans.get(index) {
+                    Some(span) => self.source.error_at(span.get(), message),
                     None => self.error_at(name, message),
                 })
             })
             .collect()
     }
 
-    /// A path that is relative to the file.
+    /// Resolves a path that is relative to the file.
     fn path(&self, path: Option<PathBuf>) -> Option<PathBuf> {
         path.map(|path| self.source.path.parent().unwrap_or(Path::new("")).join(path))
     }
@@ -270,7 +281,7 @@ impl<'a> CircleResolver<'a, '_> {
     fn circle(&self) -> Result<CircleConfig, ConfigError> {
         let name = self.field(|fields| &fields.name).ok_or_else(|| self.error_at("name", "a circle needs a name"))?;
         if !protocol::is_circle_name(&name) {
-            let message = "a name is made of lower-case letters, digits and dashes, with a letter, up to 64 of them";
+            let message = "invalid name: use up to 64 lower-case letters, digits and dashes, with at least one letter";
             return Err(self.error_at("name", message));
         }
         let port =
@@ -279,25 +290,28 @@ impl<'a> CircleResolver<'a, '_> {
         let has_members = self.field(|fields| &fields.members).is_some();
         let access = self.field(|fields| &fields.access);
         if self.entry.fields.members.is_some() && access.is_some_and(|access| access != Access::Members) {
-            return Err(self.error_at("members", "with this \"access\" others may play, too: leave one of the two out"));
+            return Err(
+                self.error_at("members", "\"members\" has no effect with this \"access\": remove one of the two")
+            );
         }
-        // Who lists members means them alone.
+        // A list of members without `access` means members only.
         let access = access.unwrap_or(if has_members { Access::Members } else { Access::Open });
         let allow_open = self.field(|fields| &fields.allow_open).unwrap_or_default();
         if access == Access::Open && !host.is_loopback() && !allow_open {
             let message = format!(
-                "'{name}' would be open to anyone who reaches {host}: say who may play (\"access\"), or mean it (\"allow_open\": true)"
+                "'{name}' would be open to anyone who can reach {host}: restrict it with \"access\", or confirm with \"allow_open\": true"
             );
             return Err(self.error_at("host", message));
         }
         if self.entry.fields.tls.is_some() || self.defaults.fields.tls.is_some() {
-            return Err(self.error_at("tls", "this version cannot do TLS yet"));
+            return Err(self.error_at("tls", "this version does not support TLS yet"));
         }
         let members = self.list("members", self.field(|fields| &fields.members), |key| {
             key.parse::<PublicKey>().map_err(|error| error.to_string())
         })?;
         if members.len() > MAX_MEMBERS {
-            let message = format!("a circle has {MAX_MEMBERS} members at the most, and these are {}", members.len());
+            let message =
+                format!("too many members: at most {MAX_MEMBERS} are allowed, this list has {}", members.len());
             return Err(self.error_at("members", message));
         }
         let hosts = self.list("hosts", self.field(|fields| &fields.hosts), parse_host)?;
@@ -314,7 +328,7 @@ impl<'a> CircleResolver<'a, '_> {
             modules: self.path(self.field(|fields| &fields.modules)),
             identity: self.path(self.field(|fields| &fields.identity)),
             limits: self.limits()?,
-            // Off loopback strangers may come.
+            // Off loopback, strangers may connect.
             sandbox: self.field(|fields| &fields.sandbox).unwrap_or(if host.is_loopback() {
                 Sandbox::BestEffort
             } else {
@@ -333,7 +347,7 @@ impl<'a> CircleResolver<'a, '_> {
     fn description(&self) -> Result<Option<String>, ConfigError> {
         let description = self.field(|fields| &fields.description);
         if description.as_ref().is_some_and(|text| text.len() > 1000 || text.contains(char::is_control)) {
-            let message = "a description is one line of at most 1000 bytes, without control characters";
+            let message = "invalid description: use one line of at most 1000 bytes, without control characters";
             return Err(self.error_at("description", message));
         }
         Ok(description)
@@ -342,15 +356,15 @@ impl<'a> CircleResolver<'a, '_> {
     fn limits(&self) -> Result<Limits, ConfigError> {
         let mut limits = Limits::default();
         for entry in [self.defaults, self.entry] {
-            let places: FieldSpans = entry
-                .places
+            let spans: FieldSpans = entry
+                .spans
                 .get("limits")
                 .and_then(|limits| serde_json::from_str(limits.get()).ok())
                 .unwrap_or_default();
             for (name, value) in entry.fields.limits.iter().flatten() {
                 if let Err(error) = limits.set(name, *value) {
-                    let place = places.get(name.as_str()).map_or(self.raw.get(), |value| value.get());
-                    return Err(self.source.error_at(place, format!("{name}: {error}")));
+                    let span = spans.get(name.as_str()).map_or(self.raw.get(), |value| value.get());
+                    return Err(self.source.error_at(span, format!("{name}: {error}")));
                 }
             }
         }
@@ -366,11 +380,16 @@ impl<'a> CircleResolver<'a, '_> {
     }
 
     fn check_files(&self, circle: &CircleConfig) -> Result<(), ConfigError> {
-        if let Some(init) = &circle.init
-            // Not opened: a pipe would be waited for.
-            && !std::fs::metadata(init).is_ok_and(|metadata| metadata.is_file())
-        {
-            return Err(self.error_at("init", format!("{} is no file that can be read", init.display())));
+        if let Some(init) = &circle.init {
+            // Not opened: opening a pipe would block.
+            let problem = match std::fs::metadata(init) {
+                Ok(metadata) if metadata.is_file() => None,
+                Ok(_) => Some("not a regular file".to_owned()),
+                Err(error) => Some(error.to_string()),
+            };
+            if let Some(problem) = problem {
+                return Err(self.error_at("init", format!("cannot read {}: {problem}", init.display())));
+            }
         }
         if let Some(modules) = &circle.modules
             && let Err(error) = std::fs::read_dir(modules)
@@ -381,36 +400,46 @@ impl<'a> CircleResolver<'a, '_> {
     }
 }
 
-/// Reads an authority that a circle is to answer to.
+/// Parses an authority that a circle should accept.
 ///
 /// # Errors
 ///
-/// It is no authority, or a pattern. Authorities are compared as text, so a pattern would match none.
+/// The text is not an authority, or it has a wildcard: authorities are compared as text, so a wildcard would match
+/// nothing.
 pub fn parse_host(text: &str) -> Result<Authority, String> {
     if text.contains('*') {
-        return Err("a host is compared as text, so one with a * matches nothing: name each host".into());
+        return Err("a host with a * matches nothing, since hosts are compared as text: list each host".into());
     }
     text.parse::<Authority>().map_err(|error| error.to_string())
 }
 
-/// Reads a web origin (RFC 6454): scheme and authority, nothing behind.
+/// Parses a web origin (RFC 6454): a scheme and an authority, without a path.
 ///
 /// # Errors
 ///
-/// It is no origin, or a pattern.
+/// The text is not an origin, or it has a wildcard.
 pub fn parse_origin(text: &str) -> Result<String, String> {
     let authority = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
     match authority.map(parse_host) {
         Some(Ok(_)) if !text.contains(',') => Ok(text.to_owned()),
         Some(Err(message)) if text.contains('*') => Err(message),
-        _ => Err("an origin is https://HOST or http://HOST, with a port where there is one, and nothing behind".into()),
+        _ => Err("invalid origin: expected https://HOST[:PORT] or http://HOST[:PORT], without a path".into()),
     }
 }
 
-/// The address of a proxy. What is wrong with another text is said for a person.
+/// Parses the address of a trusted proxy.
+///
+/// # Errors
+///
+/// The text is not an IP address, or the address is unspecified; the error is text for people.
 pub fn parse_proxy(text: &str) -> Result<IpAddr, String> {
-    let address: IpAddr = text.parse().map_err(|_| "a trusted proxy is an IP address, without a port or a network")?;
-    if address.is_unspecified() { Err("this is the address of no proxy".into()) } else { Ok(address.to_canonical()) }
+    let address: IpAddr =
+        text.parse().map_err(|_| "invalid proxy: expected an IP address, without a port or prefix length")?;
+    if address.is_unspecified() {
+        Err("invalid proxy: the address is unspecified".into())
+    } else {
+        Ok(address.to_canonical())
+    }
 }
 
 #[cfg(test)]

@@ -1,43 +1,43 @@
-//! What is wrong with a `circles.json`, and where.
+//! Errors of a `circles.json`, with their position.
 
 use std::path::{Path, PathBuf};
 
-/// Why a configuration cannot be used.
+/// Error of a configuration.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConfigError {
     /// The file cannot be read.
     #[error("cannot read {}: {source}", path.display())]
     Io {
-        /// Which one.
+        /// Path of the file.
         path: PathBuf,
-        /// Why not.
+        /// Cause.
         source: std::io::Error,
     },
-    /// Something in it is wrong.
+    /// The file is not valid.
     #[error("{}:{line}:{column}: {message}", path.display())]
     Invalid {
-        /// Which file.
+        /// Path of the file.
         path: PathBuf,
-        /// The line, from 1.
+        /// Line, from 1.
         line: usize,
-        /// The column in it, in Unicode scalar values, from 1.
+        /// Column in Unicode scalar values, from 1.
         column: usize,
-        /// What is wrong.
+        /// The problem.
         message: String,
-        /// The line itself; empty where the file is not called as a configuration is.
+        /// The whole line; empty if the file is not named like a configuration.
         line_text: String,
     },
 }
 
-/// Whether the file, wherever links lead, is called as a configuration is. Of any other nothing is shown: whoever runs the
-/// program may read more than whoever has named the file.
+/// Returns whether the file, after following links, is named like a configuration. No line of any other file is shown:
+/// the user who runs the program may read more than the one who named the file.
 fn is_shown(path: &Path) -> bool {
     let found = path.canonicalize().unwrap_or_else(|_| path.to_owned());
     found.extension().is_some_and(|extension| extension == "json")
 }
 
-/// A text that positions are told in.
+/// A text in which errors are located.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct ConfigSource<'a> {
     pub(crate) text: &'a str,
@@ -45,13 +45,13 @@ pub(crate) struct ConfigSource<'a> {
 }
 
 impl<'a> ConfigSource<'a> {
-    /// A mistake at a part of the text, which must be a piece of it.
+    /// Returns an error at a part of the text; `part` must be a slice of it.
     pub(crate) fn error_at(self, part: &str, what: impl Into<String>) -> ConfigError {
         let offset = (part.as_ptr() as usize).wrapping_sub(self.text.as_ptr() as usize);
         self.error_at_offset(if offset <= self.text.len() { offset } else { 0 }, what)
     }
 
-    /// What serde says of a part of the text, whose own lines and columns count from that part's beginning.
+    /// Converts an error of serde, whose line and column count from the beginning of `part`.
     pub(crate) fn serde_error(self, part: &'a str, error: &serde_json::Error) -> ConfigError {
         let start = (part.as_ptr() as usize).wrapping_sub(self.text.as_ptr() as usize);
         let line_start: usize = part.split_inclusive('\n').take(error.line().saturating_sub(1)).map(str::len).sum();

@@ -9,18 +9,17 @@ use crate::{
     definition::{CircleDefinitions, read_definitions},
 };
 
-/// Reads, one at a time.
+/// Reads one at a time.
 #[derive(Debug, Clone)]
 pub(crate) struct ConfigReader {
     path: PathBuf,
     lock: Arc<Mutex<()>>,
 }
 
-/// Nobody else reads while this is held: an order that is given meanwhile comes before those of whoever reads later.
+/// Guard of a read: nobody else reads meanwhile, so a command that is sent while it is held comes before those of later
+/// readers.
 #[derive(Debug)]
-pub(crate) struct ReadGuard<'a>(
-    #[expect(dead_code, reason = "the turn lasts as long as it is held")] MutexGuard<'a, ()>,
-);
+pub(crate) struct ReadGuard<'a>(#[expect(dead_code, reason = "the guard holds the lock")] MutexGuard<'a, ()>);
 
 impl ConfigReader {
     pub(crate) fn new(path: PathBuf) -> Self {
@@ -31,14 +30,14 @@ impl ConfigReader {
         &self.path
     }
 
-    /// What circles.json says now.
+    /// Reads the definitions of circles.json as it is now.
     pub(crate) async fn read(&self) -> (ReadGuard<'_>, Result<CircleDefinitions, ConfigError>) {
-        let turn = ReadGuard(self.lock.lock().await);
+        let guard = ReadGuard(self.lock.lock().await);
         let path = self.path.clone();
         let read = tokio::task::spawn_blocking(move || read_definitions(&path)).await;
         let read = read.unwrap_or_else(|error| {
             Err(ConfigError::Io { path: self.path.clone(), source: std::io::Error::other(error) })
         });
-        (turn, read)
+        (guard, read)
     }
 }

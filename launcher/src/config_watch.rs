@@ -1,8 +1,8 @@
-//! Watches circles.json and the files that its circles name, and has each change taken over.
+//! Watches circles.json and the files that it names, and applies each change.
 //!
-//! Directories are watched and not files, because editors put a new file in the place of the old one, and links may lead
-//! elsewhere from one moment to the next; those above them, too, because a directory can be replaced as well. After each change
-//! everything is watched anew, and only then read: so nothing that happens in between is missed.
+//! The watcher watches directories, not files: editors replace a file with a new one, and links may change their
+//! target. It watches the parent directories, too, because a directory can also be replaced. After each change it first
+//! watches everything anew and then reads, so it misses nothing that happens in between.
 
 use std::{
     collections::BTreeSet,
@@ -18,26 +18,26 @@ use tokio::{
 
 use crate::definition::CircleDefinitions;
 
-/// Changes have ceased when nothing has changed for so long: who saves several files wants one reload.
+/// Quiet time before a change is applied: several files that are saved together cause one reload.
 const DEBOUNCE_DELAY: Duration = Duration::from_millis(200);
 
-/// One that does not cease is taken over all the same.
+/// Longest time that continuous changes delay a reload.
 const MAX_DEBOUNCE_DELAY: Duration = Duration::from_secs(2);
 
-/// How often it is looked what there is while something cannot be watched.
+/// Interval of reloads while something cannot be watched.
 const RETRY_INTERVAL: Duration = Duration::from_secs(5);
 
-/// Links that are followed from one name.
+/// Links that are followed from one path.
 const MAX_LINKS: usize = 16;
 
-/// What is watched.
+/// Paths to watch.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 struct WatchedPaths {
-    /// Files and links whose change counts.
+    /// Files and links whose changes are relevant.
     files: BTreeSet<PathBuf>,
-    /// Directories in which every change counts.
+    /// Directories in which every change is relevant.
     folders: BTreeSet<PathBuf>,
-    /// Those above both, which count themselves.
+    /// Parent directories of both, whose replacement is relevant.
     ancestors: BTreeSet<PathBuf>,
 }
 
@@ -52,31 +52,31 @@ impl WatchedPaths {
         Self { ancestors: above.collect(), files, folders }
     }
 
-    /// What is watched, each after what is above it.
+    /// Returns the directories to watch, parents first.
     fn directories(&self) -> BTreeSet<&Path> {
         self.ancestors.iter().chain(&self.folders).map(PathBuf::as_path).collect()
     }
 
-    /// Whether changes in that directory itself count.
+    /// Returns whether changes directly in this directory are relevant.
     fn is_required(&self, directory: &Path) -> bool {
         self.folders.contains(directory) || self.files.iter().any(|file| file.parent() == Some(directory))
     }
 
     fn is_relevant(&self, event: &notify::Event) -> bool {
-        // What is only written to is a module, or nothing that an import could reach.
+        // Of files that are only written to, `import` reads the modules alone.
         let is_written = matches!(event.kind, EventKind::Modify(ModifyKind::Data(_) | ModifyKind::Metadata(_)));
-        let is_in_a_folder = |path: &Path| {
+        let is_in_folder = |path: &Path| {
             let is_below = path.parent().is_some_and(|parent| self.folders.contains(parent));
             is_below && (!is_written || path.extension().is_some_and(|extension| extension == "rhai"))
         };
         let named = [&self.files, &self.folders, &self.ancestors];
-        let is_ours = |path: &PathBuf| named.iter().any(|names| names.contains(path)) || is_in_a_folder(path);
-        // Without a path it says that some were missed.
+        let is_ours = |path: &PathBuf| named.iter().any(|names| names.contains(path)) || is_in_folder(path);
+        // An event without a path says that events were lost.
         !event.kind.is_access() && (event.need_rescan() || event.paths.iter().any(is_ours))
     }
 }
 
-/// A name, and every link on the way to what it leads to.
+/// Returns a path and every link on the way to its target.
 fn link_chain(name: &Path) -> Vec<PathBuf> {
     let (mut found, mut name) = (vec![name.to_owned()], name.to_owned());
     for _ in 0..MAX_LINKS {
@@ -95,8 +95,8 @@ fn link_chain(name: &Path) -> Vec<PathBuf> {
     found
 }
 
-/// Has everything that changes taken over, for as long as somebody does that. `take_over` says what there is to watch from
-/// then on, if it could be read; `tell` is told that something cannot be watched.
+/// Applies every change until the future is dropped. `apply` returns the definitions to watch from then on, if it could
+/// read them; `report` receives a warning when something cannot be watched.
 pub(crate) async fn watch(
     config: PathBuf,
     mut apply: impl AsyncFnMut() -> Option<CircleDefinitions>,
@@ -106,7 +106,7 @@ pub(crate) async fn watch(
     let mut last_error = None;
     loop {
         let (path, before) = (config.clone(), definitions);
-        // One that is not taken yet stands for all that follow.
+        // One pending event stands for all that follow.
         let (changed, mut changes) = mpsc::channel(1);
         let changing = changed.clone();
         let started = tokio::task::spawn_blocking(move || {
@@ -121,7 +121,8 @@ pub(crate) async fn watch(
         let is_complete = watch_error.is_none();
         if watch_error != last_error {
             if let Some(watch_error) = &watch_error {
-                report(format!("not every change is noticed at once: {watch_error}")).await;
+                let interval = RETRY_INTERVAL.as_secs();
+                report(format!("cannot watch every file; checking every {interval} s instead: {watch_error}")).await;
             }
             last_error = watch_error;
         }
@@ -130,7 +131,7 @@ pub(crate) async fn watch(
         let now = tokio::task::spawn_blocking(move || (WatchedPaths::new(&path, read.as_ref()), read));
         let Ok((now, read)) = now.await else { return };
         definitions = read;
-        // Something that is not watched yet may have changed since it was read.
+        // A path that is not watched yet may have changed after it was read.
         if now == names {
             let retry_after = if is_complete { Duration::MAX } else { RETRY_INTERVAL };
             let _changed_or_timed_out = timeout(retry_after, changes.recv()).await;
@@ -140,14 +141,14 @@ pub(crate) async fn watch(
     }
 }
 
-/// Begins to watch, and says what cannot be watched. Blocks.
+/// Starts a watcher, and returns what cannot be watched. Blocks.
 fn start_watcher(
     names: &WatchedPaths,
     changed: mpsc::Sender<()>,
 ) -> notify::Result<(RecommendedWatcher, Option<String>)> {
     let watched = names.clone();
     let concerns = move |event: notify::Result<notify::Event>| {
-        // What could not be told in full is worth a look, too.
+        // An error may stand for a change, too.
         if event.map_or(true, |event| watched.is_relevant(&event)) {
             let _one_waits_already = changed.try_send(());
         }
@@ -156,13 +157,13 @@ fn start_watcher(
     let (mut watch_error, mut unseen) = (None, BTreeSet::new());
     for directory in names.directories() {
         let Err(error) = watcher.watch(directory, RecursiveMode::NonRecursive) else { continue };
-        // Of one that is not there it is seen from above that it comes.
+        // The parent directory shows when a missing directory appears.
         let is_missing = matches!(error.kind, ErrorKind::PathNotFound);
         if is_missing && directory.parent().is_some_and(|above| !unseen.contains(above)) {
             continue;
         }
         unseen.insert(directory);
-        // One above that is closed to the user is not the user's to replace.
+        // A parent directory without access is one that the user cannot replace either.
         if names.is_required(directory) {
             watch_error.get_or_insert(format!("{}: {error}", directory.display()));
         }
@@ -208,7 +209,7 @@ mod tests {
         assert_eq!(of(&home.path().join("circles.json")), None);
         assert_eq!(of(&home.path().join("later/still/circles.json")), None);
         fs::write(home.path().join("file"), "").expect("written");
-        let watch_error = of(&home.path().join("file/later/circles.json")).expect("it is told");
+        let watch_error = of(&home.path().join("file/later/circles.json")).expect("an error");
         assert!(watch_error.contains("file/later: "), "{watch_error}");
     }
 
@@ -231,14 +232,14 @@ mod tests {
         assert_eq!(next().await, "1");
         fs::write(&other, "2").expect("written");
         fs::write(&config, "3").expect("written");
-        // A change that is not over yet is seen once more.
+        // A change that is still in progress is reported once more.
         while next().await != "3" {}
         fs::rename(&other, &config).expect("moved");
         while next().await != "2" {}
         fs::remove_file(&config).expect("removed");
         while !next().await.is_empty() {}
         fs::write(&other, "4").expect("written");
-        timeout(DEBOUNCE_DELAY * 3, next()).await.expect_err("it is another file");
+        timeout(DEBOUNCE_DELAY * 3, next()).await.expect_err("another file");
         watching.abort();
     }
 }

@@ -1,4 +1,4 @@
-//! The control socket of a supervisor: JSON-RPC 2.0, one message a line.
+//! Control socket of a supervisor: JSON-RPC 2.0, one message per line.
 
 mod client;
 mod server;
@@ -17,16 +17,17 @@ pub(crate) use server::ControlServer;
 
 use crate::{CircleChange, CircleConfig, CircleState};
 
-/// Bytes of one message.
+/// Largest message in bytes.
 const MAX_MESSAGE: usize = 1 << 20;
 
-/// The code of a refusal because circles.json is wrong; its message says how. JSON-RPC 2.0 §5.1 leaves it to applications.
+/// Error code of a request that failed because circles.json is invalid; the message has the reason. JSON-RPC 2.0 §5.1
+/// leaves this code to applications.
 pub const CONFIG_INVALID: i64 = 1;
 
-/// Which circles are meant.
+/// Names of the circles that a request is for.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct CircleNames {
-    /// All of them, where it is not there.
+    /// The names; all circles if absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub names: Option<Vec<String>>,
 }
@@ -39,50 +40,50 @@ impl Params for CircleNames {
     }
 }
 
-/// How one circle is.
+/// Status of one circle.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CircleStatus {
-    /// Its name.
+    /// Name of the circle.
     pub name: String,
-    /// Where a client of this machine dials it.
+    /// URL for clients on this machine.
     pub url: String,
-    /// How it is.
+    /// State of the circle.
     pub state: CircleState,
-    /// Its process.
+    /// Process id.
     pub pid: Option<u32>,
-    /// How often it was started again by itself.
+    /// Number of automatic restarts.
     pub restarts: u32,
-    /// Whole seconds that it has taken connections.
+    /// Whole seconds since the circle became ready.
     pub uptime_s: Option<u64>,
     /// Who may play.
     pub access: Access,
-    /// How many connections it has, or had a second ago; not known before it says so.
+    /// Number of connections, from the last heartbeat; absent before the first one.
     pub connections: Option<u64>,
-    /// How many of its sessions hold a worker, as it said then.
+    /// Number of sessions that hold a worker, from the last heartbeat.
     #[serde(default)]
     pub workers: Option<u64>,
-    /// How many plays have ended since its process was started, as it said then.
+    /// Number of plays that have finished since the process started, from the last heartbeat.
     #[serde(default)]
     pub plays: Option<u64>,
-    /// Bytes that its process and its workers have, as it said then.
+    /// Memory of the process and its workers in bytes, from the last heartbeat.
     #[serde(default)]
     pub memory_bytes: Option<u64>,
-    /// What keeps its scripts where they are, as `describe` has it.
+    /// Sandbox layers that are in effect, as `describe` returns them.
     #[serde(default)]
     pub sandbox: Option<Vec<String>>,
-    /// The public key that its process identifies itself with, as hex; known once it takes connections.
+    /// Public key of the identity of the process, as hex; known once the circle is ready.
     #[serde(default)]
     pub identity: Option<String>,
-    /// Why it ended last, while that is why it is not ready.
+    /// Why the last process ended, as long as that is why the circle is not ready.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub why: Option<String>,
-    /// Why it goes on as it was, where it does not take over what circles.json says of it now.
+    /// Why the circle refused the current definition and keeps the previous one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub refused: Option<String>,
 }
 
 impl CircleStatus {
-    /// Of one that is down, and of which nothing else is known.
+    /// A status of a circle that is down, without anything else.
     pub fn down(circle: &CircleConfig) -> Self {
         Self {
             name: circle.name.clone(),
@@ -103,38 +104,38 @@ impl CircleStatus {
         }
     }
 
-    /// Without what changes though nothing happens.
+    /// Returns the status without the field that changes when nothing happens.
     #[must_use]
     pub fn without_uptime(&self) -> Self {
         Self { uptime_s: None, ..self.clone() }
     }
 }
 
-/// How circles are.
+/// Status of several circles.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Statuses {
-    /// In the order of circles.json.
+    /// The circles, in the order of circles.json.
     pub circles: Vec<CircleStatus>,
-    /// The supervisor drains them all and ends.
+    /// Whether the supervisor is draining all circles and then stops.
     pub is_ending: bool,
-    /// Why circles.json as it is now is not taken over, where it is not.
+    /// Why circles.json in its present state was not applied.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub refused: Option<String>,
 }
 
-/// What a reload does.
+/// Result of [`Diff`]: what a reload would do.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DiffResult {
-    /// One for each circle, in the order of circles.json; those that it does not have any more come last.
+    /// One change per circle, in the order of circles.json; circles that are not in it any more come last.
     pub changes: Vec<CircleChange>,
 }
 
-/// What a reload has done.
+/// Result of [`Reload`]: what the reload did.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReloadResult {
-    /// As for [`Changes`].
+    /// The changes, as in [`DiffResult`].
     pub changes: Vec<CircleChange>,
-    /// How all circles are.
+    /// Status of all circles afterwards.
     pub statuses: Statuses,
 }
 
@@ -152,25 +153,28 @@ macro_rules! control_methods {
     )* };
 }
 
-/// How long an answer to `watch` waits for a change.
+/// Longest time that `watch` waits for a change before it answers.
 pub const WATCH_TIMEOUT: Duration = Duration::from_secs(1);
 
 control_methods! {
-    /// How all circles are.
+    /// Returns the status of all circles.
     Status "status" (NoParams) -> Statuses;
-    /// How all circles are, once that is not what this connection was told last, or [`WATCH_LAPSE`] has passed. Who asks for
-    /// more pauses for a moment in between, in which a supervisor that ends can close the connection.
+    /// Returns the status of all circles when it differs from the last answer on this connection, or after
+    /// [`WATCH_TIMEOUT`]. Clients that call it in a loop should pause in between, so that a stopping supervisor can
+    /// close the connection.
     Watch "watch" (NoParams) -> Statuses;
-    /// Starts those that are not up; answers once each of them is ready, or is not and why.
+    /// Starts the circles that are not up. Answers when each of them is ready or has failed.
     Up "up" (CircleNames) -> Statuses;
-    /// Drains them; answers once they have ended. With all of them the supervisor ends, too.
+    /// Drains the circles. Answers when they have ended. With all circles, the supervisor stops, too.
     Down "down" (CircleNames) -> Statuses;
-    /// Drains them; answers as `down`. Once nothing else is up the supervisor ends, too, unless something is wanted up before.
+    /// Drains the circles and answers like `down`. The supervisor stops when nothing else is up, unless a circle is
+    /// started before.
     Release "release" (CircleNames) -> Statuses;
-    /// Drains those that are up, and starts all of them as circles.json has them now; answers as `up`.
+    /// Drains the circles that are up, and starts all of them with their present configuration. Answers like `up`.
     Restart "restart" (CircleNames) -> Statuses;
-    /// Takes over what is different in circles.json; answers once it is: who starts is ready or is not, who drains has ended.
+    /// Applies the changes in circles.json. Answers when all started circles are ready or have failed, and all drained
+    /// ones have ended.
     Reload "reload" (NoParams) -> ReloadResult;
-    /// What [`Reload`] would do.
+    /// Returns what [`Reload`] would do.
     Diff "diff" (NoParams) -> DiffResult;
 }

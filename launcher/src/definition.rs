@@ -1,4 +1,4 @@
-//! What a circle is to be: what circles.json says of it, and what is in the files that it names.
+//! Definitions of circles: the configuration in circles.json, and digests of the files that it names.
 
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
@@ -12,55 +12,55 @@ use sha2::{Digest as _, Sha256};
 
 use crate::{CircleConfig, ConfigError, load};
 
-/// Bytes of a file that are looked at; what is longer is known by its length, too.
+/// Bytes of a file that are hashed; of a longer one also its length.
 const MAX_FILE_BYTES: u64 = 16 << 20;
 
-/// Bytes of all modules of a directory that are looked at.
+/// Bytes that are hashed of all modules in a directory.
 const MAX_MODULE_BYTES: u64 = 32 << 20;
 
-/// Files and folders of a directory of modules that are looked at.
+/// Files and folders of a module directory that are read.
 const MAX_ENTRIES: usize = 4096;
 
-/// Folders below one another that are looked into, as many as an `import` reaches.
+/// Depth of folders that are read, the same as `import` reaches.
 const MAX_DEPTH: usize = 8;
 
-/// What tells one content from another.
+/// SHA-256 of a content.
 pub(crate) type Digest = [u8; 32];
 
-/// A circle as it is to be.
+/// Definition of a circle.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct CircleDefinition {
     pub(crate) circle: CircleConfig,
     pub(crate) contents: ContentDigests,
 }
 
-/// What is in the files that a circle names. It is read before the circle reads them, so that a change in between is seen
-/// once too often rather than never.
+/// Digests of the files that a circle names. They are taken before the circle reads the files: a change in between is
+/// detected once too often rather than never.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct ContentDigests {
     pub(crate) init: Option<Digest>,
     pub(crate) modules: Option<Digest>,
 }
 
-/// What circles.json says, and where a change of it could show.
+/// Definitions of all circles, and the paths where a change could show.
 #[derive(Debug)]
 pub(crate) struct CircleDefinitions {
     pub(crate) circles: Vec<CircleDefinition>,
-    /// Files whose change is one of the circles.
+    /// Files whose change may change a circle.
     pub(crate) files: BTreeSet<PathBuf>,
-    /// Directories in which any change may be one.
+    /// Directories in which any change may change a circle.
     pub(crate) folders: BTreeSet<PathBuf>,
 }
 
-/// Reads circles.json and what it names. Blocks.
+/// Reads circles.json and the files that it names. Blocks.
 pub(crate) fn read_definitions(path: &Path) -> Result<CircleDefinitions, ConfigError> {
     Ok(read_contents(load(path)?))
 }
 
-/// Reads what circles name. Blocks.
+/// Reads the files that circles name. Blocks.
 pub(crate) fn read_contents(circles: Vec<CircleConfig>) -> CircleDefinitions {
     let (mut files, mut folders) = (BTreeSet::new(), BTreeSet::new());
-    // Circles may share them.
+    // Several circles may name the same files.
     let (mut inits, mut modules) = (BTreeMap::new(), BTreeMap::new());
     let all = circles
         .into_iter()
@@ -79,20 +79,20 @@ pub(crate) fn read_contents(circles: Vec<CircleConfig>) -> CircleDefinitions {
     CircleDefinitions { circles: all, files, folders }
 }
 
-/// What is in a file; that it cannot be read is a content, too.
+/// Hashes a file; an unreadable file has a digest, too.
 fn digest_file(path: &Path) -> Digest {
     let mut digest = Sha256::new();
     hash_file(&mut digest, path, MAX_FILE_BYTES);
     digest.finalize().into()
 }
 
-/// Adds what is in a file, and says how much that was.
+/// Adds a file to a hash, and returns the number of bytes.
 fn hash_file(digest: &mut Sha256, path: &Path, remaining: u64) -> u64 {
     let read = || -> io::Result<Vec<u8>> {
         let metadata = std::fs::metadata(path)?;
         if !metadata.is_file() {
-            // Not opened: a pipe would be waited for.
-            return Err(io::Error::other("it is no file"));
+            // Not opened: opening a pipe would block.
+            return Err(io::Error::other("not a regular file"));
         }
         let mut bytes = metadata.len().to_le_bytes().to_vec();
         File::open(path)?.take(remaining).read_to_end(&mut bytes)?;
@@ -112,12 +112,12 @@ fn hash_file(digest: &mut Sha256, path: &Path, remaining: u64) -> u64 {
     }
 }
 
-/// What is in the modules below a directory. Folders that were looked into are added to `folders`.
+/// Hashes the modules below a directory, and adds the folders that were read to `folders`.
 fn digest_directory(directory: &Path, folders: &mut BTreeSet<PathBuf>) -> Digest {
     let (mut modules, mut left, mut entries) = (Vec::new(), VecDeque::from([(directory.to_owned(), 0)]), 0);
     let mut seen = BTreeSet::new();
     while let Some((folder, depth)) = left.pop_front() {
-        // By whatever links it is reached.
+        // The identity of the folder, whatever links lead to it.
         let identity = std::fs::metadata(&folder).map(|found| (found.dev(), found.ino()));
         if entries > MAX_ENTRIES || identity.is_ok_and(|identity| !seen.insert(identity)) {
             continue;
@@ -129,7 +129,7 @@ fn digest_directory(directory: &Path, folders: &mut BTreeSet<PathBuf>) -> Digest
                 break;
             }
             let path = entry.path();
-            // Of what a link leads to.
+            // Metadata of a link's target.
             let Ok(metadata) = std::fs::metadata(&path) else { continue };
             if metadata.is_dir() && depth < MAX_DEPTH {
                 left.push_back((path, depth + 1));
@@ -177,7 +177,7 @@ mod tests {
         assert_eq!(folders, [at("modules"), at("modules/deep")].into());
         assert_eq!(look().0, first);
         fs::write(at("modules/notes.txt"), "2").expect("written");
-        assert_eq!(look().0, first, "no module");
+        assert_eq!(look().0, first, "not a module");
 
         let change = |change: &dyn Fn(), is_init: bool, is_modules: bool| {
             let before = look().0;
@@ -190,12 +190,12 @@ mod tests {
         change(&|| fs::rename(at("modules/a.rhai"), at("modules/c.rhai")).expect("moved"), false, true);
         change(&|| fs::write(at("modules/deep/d.rhai"), "").expect("written"), false, true);
         change(&|| fs::remove_file(at("modules/deep/d.rhai")).expect("removed"), false, true);
-        // What follows in one file is not taken for the next.
+        // The boundary between two files counts.
         fs::write(at("modules/c.rhai"), "xy").expect("written");
         change(&|| fs::write(at("modules/c.rhai"), "x").expect("written"), false, true);
         let broken = || std::os::unix::fs::symlink(at("none"), at("modules/e.rhai")).expect("linked");
         change(&broken, false, false);
-        // Links to where one is are looked into once.
+        // A folder that several links lead to is read once.
         (0..9).for_each(|number| std::os::unix::fs::symlink(".", at(&format!("modules/l{number}"))).expect("linked"));
         assert_eq!(look().1, folders);
         let long = || fs::write(at("init.rhai"), vec![b'x'; 17 << 20]).expect("written");

@@ -1,4 +1,4 @@
-//! What is different between the circles that are known and circles.json as it is now, and what that asks for. Pure.
+//! Differences between the known circles and circles.json, and what a reload has to do about them. Pure.
 
 use std::{collections::BTreeSet, fmt};
 
@@ -14,7 +14,7 @@ use crate::{
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
-#[expect(missing_docs, reason = "each is the field of its name")]
+#[expect(missing_docs, reason = "each variant is the field of the same name")]
 pub enum CircleField {
     Host,
     Port,
@@ -26,9 +26,9 @@ pub enum CircleField {
     Hosts,
     Origins,
     TrustedProxies,
-    /// Which file it is, or what is in it.
+    /// The path of the file, or its content.
     Init,
-    /// Which directory it is, or what is in its modules.
+    /// The path of the directory, or the content of its modules.
     Modules,
     Identity,
     Limits,
@@ -38,14 +38,14 @@ pub enum CircleField {
     AuditRotation,
 }
 
-/// What a field that is changed asks for.
+/// Effect of a changed field.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum FieldEffect {
-    /// Its supervisor has it from now on; or it is looked at when the circle is started next.
+    /// It applies when the circle is started next, or only the supervisor uses it.
     NextStart,
     /// It applies while the circle runs.
     Live,
-    /// The circle has to be started again.
+    /// The circle has to be restarted.
     Restart,
 }
 
@@ -91,54 +91,55 @@ impl fmt::Display for CircleField {
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum ReloadAction {
-    /// It is new: it is started.
+    /// The circle is new: the supervisor starts it.
     Start,
-    /// It is not in the file any more: it is drained and forgotten.
+    /// The circle is not in the file any more: the supervisor drains and removes it.
     Drain,
-    /// It is not in the file any more, and nothing of it runs: it is forgotten.
+    /// The circle is not in the file any more and not running: the supervisor removes it.
     Forget,
-    /// It is drained and started again.
+    /// The supervisor drains the circle and starts it again.
     Restart,
-    /// It takes over what is changed while it runs; one that is not ready yet does once it is.
+    /// The circle applies the change while it runs, or as soon as it is ready.
     Change,
-    /// It is changed or new, and stays down; what is in the file holds once it is started.
+    /// The circle is new or changed, and stays down; the change applies when it is started.
     Later,
-    /// Nothing of it is different.
+    /// Nothing has changed.
     Nothing,
 }
 
-/// What a reload does with a circle, and which of its fields are the reason.
+/// What a reload does with a circle, and because of which fields.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CircleChange {
-    /// Its name.
+    /// Name of the circle.
     pub name: String,
-    /// What is done.
+    /// The action.
     pub action: ReloadAction,
-    /// Those that are different from what runs, or from what would have been started.
+    /// Fields that differ from the running circle, or from the definition that would have been started.
     pub fields: Vec<CircleField>,
 }
 
-/// How a circle that is known stands.
+/// Status of a known circle, as far as a reload needs it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum EntryStatus {
-    /// Something of it runs, or will in a moment by itself.
+    /// It runs, or will be started automatically in a moment.
     Up,
-    /// Nothing does, and somebody wanted it so, or it failed.
+    /// It does not run, because it was stopped or has failed.
     Down,
-    /// Nothing does, because nobody has said anything of it since it came into the file.
+    /// It does not run, and no command has named it since it was added to the file.
     New,
 }
 
-/// What becomes of circles that are new.
+/// What a reload does with new circles.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum NewCirclePolicy {
-    /// They are started: all circles are wanted.
+    /// Start them: all circles were requested.
     Start,
-    /// They are left alone: others were wanted by their names.
+    /// Leave them down: other circles were requested by name.
     Ignore,
 }
 
-/// What a reload does with a circle: how it stands with what is known of it, if it is known, and what is in the file, if it is.
+/// Plans what a reload does with a circle, from its present status and definition (if it is known) and its definition
+/// in the file (if it is there).
 pub(crate) fn plan_change(
     known: Option<(EntryStatus, &CircleDefinition)>,
     file: Option<&CircleDefinition>,
@@ -149,7 +150,7 @@ pub(crate) fn plan_change(
         (Some((_, known)), Some(file)) => changed_fields(known, file),
         _ => Vec::new(),
     };
-    let action = match (known.map(|(standing, _)| standing), file) {
+    let action = match (known.map(|(status, _)| status), file) {
         (Some(EntryStatus::Up), None) => ReloadAction::Drain,
         (_, None) => ReloadAction::Forget,
         (None | Some(EntryStatus::New), Some(_)) => match new_circle_policy {
@@ -166,9 +167,9 @@ pub(crate) fn plan_change(
     CircleChange { name, action, fields }
 }
 
-/// The fields in which two definitions of a circle are different to whoever reaches it.
+/// Returns the fields in which two definitions differ for anyone who reaches the circle.
 fn changed_fields(before: &CircleDefinition, after: &CircleDefinition) -> Vec<CircleField> {
-    // A field that is added must be thought of here.
+    // Destructured in full, so that the compiler reports a new field here.
     let CircleDefinition { circle, contents: ContentDigests { init: init_content, modules: modules_content } } = before;
     let CircleConfig {
         name: _,
@@ -214,12 +215,12 @@ fn changed_fields(before: &CircleDefinition, after: &CircleDefinition) -> Vec<Ci
     is_changed.into_iter().filter_map(|(field, is_changed)| is_changed.then_some(field)).collect()
 }
 
-/// The order of a list says nothing.
+/// Converts a list whose order does not matter.
 fn to_set<T: Ord>(list: &[T]) -> BTreeSet<&T> {
     list.iter().collect()
 }
 
-/// Whom the list of members admits; it says nothing with another access.
+/// Returns the members; the list has no effect with another `access`.
 fn admitted_keys(circle: &CircleConfig) -> BTreeSet<&keys::PublicKey> {
     if circle.access == Access::Members { to_set(&circle.members) } else { BTreeSet::new() }
 }

@@ -1,97 +1,96 @@
-//! The fields of `circles.json`, as they are written.
+//! Fields of `circles.json`, as they are written.
 
 use std::{collections::BTreeMap, path::PathBuf};
 
 use protocol::methods::Access;
 use serde::Deserialize;
 
-/// All of `circles.json`.
+/// The whole `circles.json`.
 #[cfg(feature = "schema")]
 #[derive(Debug, Deserialize, schemars::JsonSchema)]
 #[schemars(title = "circles.json")]
 #[serde(deny_unknown_fields)]
-#[expect(dead_code, reason = "only its schema is of use")]
+#[expect(dead_code, reason = "only its schema is used")]
 pub(crate) struct ConfigFile {
-    /// Where the schema is, for editors.
+    /// Location of the schema, for editors.
     #[serde(rename = "$schema")]
     pub(crate) schema: Option<String>,
-    /// Fields for every circle that does not have its own.
+    /// Fields that apply to every circle without its own value.
     pub(crate) defaults: Option<CircleFields>,
     /// The circles.
     pub(crate) circles: Vec<CircleFields>,
 }
 
-/// One circle, or what all have by default.
+/// One circle, or the defaults for all circles.
 #[derive(Debug, Default, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub(crate) struct CircleFields {
-    /// Lower-case letters, digits and dashes, with a letter; unique.
+    /// Name: lower-case letters, digits and dashes, with at least one letter; unique.
     pub(crate) name: Option<String>,
-    /// What `describe` says of it.
+    /// Description that `describe` returns.
     pub(crate) description: Option<String>,
-    /// The address to listen on; 127.0.0.1 unless said otherwise.
+    /// Address to listen on; default 127.0.0.1.
     pub(crate) host: Option<std::net::IpAddr>,
-    /// The port; unique.
+    /// Port to listen on; unique.
     pub(crate) port: Option<u16>,
-    /// Who may play; members where some are listed, anyone otherwise.
+    /// Who may play; default `members` if members are listed, otherwise `open`.
     pub(crate) access: Option<Access>,
-    /// Lets an open circle listen on an address that is not loopback.
+    /// Allow an open circle to listen on an address that is not loopback.
     pub(crate) allow_open: Option<bool>,
-    /// Public keys that may play, as hex.
+    /// Public keys of the members, as hex.
     pub(crate) members: Option<Vec<String>>,
-    /// Authorities (`host:port`) that it answers to besides its own address.
+    /// Authorities (`host:port`) that the circle accepts besides its own address.
     pub(crate) hosts: Option<Vec<String>>,
-    /// Web origins whose pages may connect, besides its own.
+    /// Web origins whose pages may connect, besides the circle's own.
     pub(crate) origins: Option<Vec<String>>,
-    /// Addresses of proxies that say in `X-Forwarded-For` whose request they pass on.
+    /// IP addresses of reverse proxies whose `X-Forwarded-For` header the circle trusts.
     pub(crate) trusted_proxies: Option<Vec<String>>,
-    /// Certificate and key for wss.
+    /// Certificate and key for wss (not supported yet).
     pub(crate) tls: Option<Tls>,
-    /// A Rhai file whose functions and constants every session has.
+    /// Rhai file whose functions and constants are available in every session.
     pub(crate) init: Option<PathBuf>,
-    /// The one directory that `import` reads.
+    /// The only directory that `import` reads from.
     pub(crate) modules: Option<PathBuf>,
-    /// Whether it refuses to start where its scripts cannot be sandboxed.
+    /// Whether the circle refuses to start where its scripts cannot be sandboxed.
     pub(crate) sandbox: Option<Sandbox>,
-    /// The file of its identity, which is made if it is not there; replicas of a circle share one.
+    /// Identity file, created if it does not exist; replicas of a circle share one.
     pub(crate) identity: Option<PathBuf>,
-    /// What it allows.
+    /// Resource limits.
     #[cfg_attr(feature = "schema", schemars(with = "Option<protocol::Limits>"))]
     pub(crate) limits: Option<BTreeMap<String, u64>>,
-    /// When it is started again.
+    /// When the supervisor restarts the circle.
     pub(crate) restart: Option<RestartPolicy>,
-    /// How it writes its log.
+    /// Format of the log.
     pub(crate) log: Option<LogFormat>,
-    /// What is kept of each play.
+    /// What the audit records of each play.
     pub(crate) audit: Option<Audit>,
-    /// How large and how old the files of the audit get, and how many there are.
+    /// Size, age and number of the audit files.
     pub(crate) audit_rotation: Option<RotationFields>,
 }
 
-/// How the files of an audit are rotated.
+/// Rotation of the audit files.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub(crate) struct RotationFields {
-    /// MiB of one file, from 1 to 1024; 8 unless said otherwise.
+    /// Size of a file in MiB, from 1 to 1024; default 8.
     pub(crate) file_mib: Option<u64>,
-    /// Files that are kept, the one that is written included, from 2 to 1000; 8 unless said otherwise.
+    /// Number of files that are kept, the current one included, from 2 to 1000; default 8.
     pub(crate) files: Option<u64>,
-    /// Days after which the next line begins another file, whatever the size, from 1 to 3650; only the size counts unless
-    /// said otherwise.
+    /// Days after which a new file is started, whatever the size, from 1 to 3650; by default only the size counts.
     pub(crate) days: Option<u64>,
 }
 
-/// Certificate and key for wss, PEM files.
+/// Certificate and key for wss, as PEM files.
 #[derive(Debug, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
-#[expect(dead_code, reason = "this version cannot do TLS yet")]
+#[expect(dead_code, reason = "this version does not support TLS yet")]
 pub(crate) struct Tls {
     /// The certificate chain.
     pub(crate) cert: PathBuf,
-    /// Its key.
+    /// The private key.
     pub(crate) key: PathBuf,
 }
 
@@ -101,9 +100,9 @@ pub(crate) struct Tls {
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum Sandbox {
-    /// It refuses.
+    /// Refuse to start.
     Required,
-    /// It starts, and says so.
+    /// Start, with a warning.
     BestEffort,
 }
 
@@ -123,48 +122,48 @@ impl std::str::FromStr for Sandbox {
         match text {
             "required" => Ok(Self::Required),
             "best-effort" => Ok(Self::BestEffort),
-            _ => Err("it is required or best-effort"),
+            _ => Err("expected required or best-effort"),
         }
     }
 }
 
-/// When a circle that ended is started again.
+/// When the supervisor restarts a circle whose process has ended.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum RestartPolicy {
-    /// Whenever it ended.
+    /// Always.
     #[default]
     Always,
-    /// When it failed.
+    /// Only after a failure.
     OnFailure,
     /// Never.
     Never,
 }
 
-/// How a circle writes its log.
+/// Format of a circle's log.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum LogFormat {
-    /// Lines for people.
+    /// Lines of text for people.
     #[default]
     Text,
-    /// A JSON object a line.
+    /// One JSON object per line.
     Json,
 }
 
-/// What is kept of each play.
+/// What the audit records of each play.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Audit {
     /// Nothing.
     Off,
-    /// Who played, when, what it came to, and a hash of the script.
+    /// Player, time, outcome, and a hash of the script.
     #[default]
     Hashes,
-    /// The script itself, too.
+    /// The same, with the script itself.
     Scripts,
 }
 
@@ -184,7 +183,7 @@ impl std::str::FromStr for LogFormat {
         match text {
             "text" => Ok(Self::Text),
             "json" => Ok(Self::Json),
-            _ => Err("it is text or json"),
+            _ => Err("expected text or json"),
         }
     }
 }
@@ -207,7 +206,7 @@ impl std::str::FromStr for Audit {
             "off" => Ok(Self::Off),
             "hashes" => Ok(Self::Hashes),
             "scripts" => Ok(Self::Scripts),
-            _ => Err("it is off, hashes or scripts"),
+            _ => Err("expected off, hashes or scripts"),
         }
     }
 }

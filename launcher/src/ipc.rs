@@ -1,9 +1,9 @@
-//! What a circle and its supervisor say to each other over the circle's socket, which is its standard input: JSON-RPC 2.0,
-//! one message a line.
+//! IPC between a circle and its supervisor, over a socket that is the circle's standard input: JSON-RPC 2.0, one
+//! message per line.
 //!
-//! The supervisor begins with the circle's [`Configuration`]. The circle says [`Ready`] once it takes connections, and from then
-//! on its [`Figures`] every [`BEAT_INTERVAL`]: a heartbeat. The supervisor asks it to [`Configure`] itself anew, and tells it to
-//! [`Drain`]; the end of the socket means that, too.
+//! The supervisor first sends the circle's [`Configuration`]. The circle sends [`Ready`] once it accepts connections,
+//! and then a [`Heartbeat`] every [`HEARTBEAT_INTERVAL`]. The supervisor sends [`Configure`] to change the
+//! configuration, and [`Drain`] to stop the circle; the end of the socket means [`Drain`], too.
 
 use std::{net::SocketAddr, time::Duration};
 
@@ -21,18 +21,18 @@ use tokio::net::{
 };
 use tokio_util::codec::{Framed, FramedRead, FramedWrite, LinesCodec};
 
-/// How often a circle gives a sign of life.
+/// Interval of a circle's heartbeats.
 pub const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Bytes of one message: what a circle may have for arguments fits in.
+/// Largest message in bytes; the arguments of a circle fit in.
 const MAX_MESSAGE: usize = 2 << 20;
 
-/// The circle takes connections.
+/// Notification: the circle accepts connections.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ready {
-    /// Where it is dialled.
+    /// Address that the circle listens on.
     pub address: SocketAddr,
-    /// The public key that it identifies itself with, as hex; none, where that ends with its process.
+    /// Public key of the circle's identity, as hex; absent if the identity ends with the process.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub identity: Option<String>,
 }
@@ -41,19 +41,19 @@ impl Notification for Ready {
     const NAME: &'static str = "ready";
 }
 
-/// A sign of life: how the circle is.
+/// Notification: the circle is alive, with figures about its load.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Heartbeat {
-    /// Connections that it has, those that are being closed included.
+    /// Number of connections, including those that are being closed.
     pub connections: u64,
-    /// Sessions that hold a worker.
+    /// Number of sessions that hold a worker.
     pub workers: u64,
-    /// Plays that have ended since its process was started, however they did.
+    /// Number of plays that have finished since the process started, whatever their outcome.
     pub plays: u64,
-    /// Bytes that its process and its workers have of their own.
+    /// Memory of the process and its workers in bytes.
     pub memory_bytes: u64,
-    /// What keeps its scripts where they are, as `describe` has it.
+    /// Sandbox layers that are in effect, as `describe` returns them.
     pub sandbox: Vec<String>,
 }
 
@@ -61,7 +61,8 @@ impl Notification for Heartbeat {
     const NAME: &'static str = "figures";
 }
 
-/// The circle is to end: no new connections and plays, and a grace for those that run.
+/// Notification: the circle has to stop accepting connections and plays, let running plays finish within a grace
+/// period, and end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Drain {}
 
@@ -69,15 +70,15 @@ impl Notification for Drain {
     const NAME: &'static str = "drain";
 }
 
-/// What a circle is to be from now on.
+/// Configuration of a circle.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Configuration {
-    /// The arguments of `circles` that would start it so.
+    /// Arguments of `circles` that would start the circle with this configuration.
     pub arguments: Vec<String>,
 }
 
-/// Told before anything else: what a circle is from its start on. Its arguments on the command line, which every user of the
-/// system can read, name no member, host or path.
+/// The first message to a circle. Its command line, which every user of the system can read, names no member, host or
+/// path.
 impl Notification for Configuration {
     const NAME: &'static str = "start";
 }
@@ -90,11 +91,11 @@ impl Params for Configuration {
     }
 }
 
-/// The circle takes over what it can without being started again; an error changes nothing.
+/// Request: apply a new configuration without a restart. An error changes nothing.
 #[derive(Debug)]
 pub struct Configure;
 
-/// It has.
+/// Result of [`Configure`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ConfigureResult {}
 
@@ -104,30 +105,30 @@ impl Method for Configure {
     type Result = ConfigureResult;
 }
 
-/// The other end is gone.
+/// The peer has closed its end of the socket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the other end of the circle's socket is gone")]
+#[error("the other end of the circle's socket is closed")]
 pub struct IpcClosed;
 
-/// What a supervisor wants of a circle.
+/// Message that a circle receives from its supervisor.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ToCircle {
-    /// It is to end, or the supervisor has.
+    /// Drain and end; also received when the supervisor is gone.
     Drain,
-    /// It is to be that from now on; the id is that of the answer.
+    /// Apply this configuration, and respond to this id.
     Configure(Id, Configuration),
 }
 
-/// A circle's end, what it says.
+/// The circle's sending half.
 #[derive(Debug)]
 pub struct SupervisorSender(FramedWrite<OwnedWriteHalf, LinesCodec>);
 
-/// A circle's end, what it hears.
+/// The circle's receiving half.
 #[derive(Debug)]
 pub struct SupervisorReceiver(FramedRead<OwnedReadHalf, LinesCodec>);
 
-/// The end of a circle.
+/// Splits the circle's end of the socket.
 pub fn supervisor_channel(socket: UnixStream) -> (SupervisorSender, SupervisorReceiver) {
     let (read, write) = socket.into_split();
     let codec = || LinesCodec::new_with_max_length(MAX_MESSAGE);
@@ -135,19 +136,28 @@ pub fn supervisor_channel(socket: UnixStream) -> (SupervisorSender, SupervisorRe
 }
 
 impl SupervisorSender {
-    /// Tells something. It waits for a supervisor that does not read.
+    /// Sends a notification. Waits while the supervisor does not read.
+    ///
+    /// # Errors
+    ///
+    /// The supervisor has closed its end.
     pub async fn notify<N: Notification>(&mut self, notification: &N) -> Result<(), IpcClosed> {
         self.0.send(message::notification(N::NAME, notification)).await.map_err(|_| IpcClosed)
     }
 
-    /// Answers [`Configure`].
+    /// Responds to [`Configure`].
+    ///
+    /// # Errors
+    ///
+    /// The supervisor has closed its end.
     pub async fn respond(&mut self, id: &Id, outcome: Result<ConfigureResult, RpcError>) -> Result<(), IpcClosed> {
         self.0.send(message::response(Some(id), outcome.as_ref())).await.map_err(|_| IpcClosed)
     }
 }
 
 impl SupervisorReceiver {
-    /// The arguments that the circle starts with; none, where the other end is gone or wants its end. Cancel safe.
+    /// Receives the arguments that the circle starts with; `None` if the supervisor is gone or the circle has to drain.
+    /// Cancel safe.
     pub async fn receive_arguments(&mut self) -> Option<Vec<String>> {
         while let Some(Ok(line)) = self.0.next().await {
             let Ok(IncomingMessage::Single(Ok(call))) = message::parse(&line, 1) else { continue };
@@ -162,7 +172,7 @@ impl SupervisorReceiver {
         None
     }
 
-    /// The next that is wanted; what this version does not know is passed over. Cancel safe.
+    /// Receives the next message; skips messages that this version does not know. Cancel safe.
     pub async fn next(&mut self) -> ToCircle {
         while let Some(Ok(line)) = self.0.next().await {
             let Ok(IncomingMessage::Single(Ok(call))) = message::parse(&line, 1) else { continue };
@@ -180,16 +190,16 @@ impl SupervisorReceiver {
     }
 }
 
-/// What a circle says.
+/// Message that a supervisor receives from a circle.
 #[derive(Debug)]
 pub(crate) enum FromCircle {
     Ready(Ready),
     Heartbeat(Heartbeat),
-    /// The answer to [`Link::configure`] of that number.
+    /// The response to [`CircleChannel::configure`] with this id.
     ConfigureResponse(u64, Result<(), RpcError>),
 }
 
-/// A supervisor's end.
+/// The supervisor's end of the socket.
 #[derive(Debug)]
 pub(crate) struct CircleChannel {
     lines: Framed<UnixStream, LinesCodec>,
@@ -201,7 +211,7 @@ impl CircleChannel {
         Self { lines: Framed::new(socket, LinesCodec::new_with_max_length(MAX_MESSAGE)), last_id: 0 }
     }
 
-    /// What it says next, until its end is closed. Cancel safe.
+    /// Receives the next message; `None` if the circle has closed its end. Cancel safe.
     pub(crate) async fn next(&mut self) -> Option<FromCircle> {
         while let Some(Ok(line)) = self.lines.next().await {
             if let Some(said) = parse_message(&line) {
@@ -211,13 +221,13 @@ impl CircleChannel {
         None
     }
 
-    /// Tells it what it is. It waits for a circle that does not read.
+    /// Sends the arguments to start with. Waits while the circle does not read.
     pub(crate) async fn start(&mut self, arguments: Vec<String>) -> Result<(), IpcClosed> {
         let received = message::notification(<Configuration as Notification>::NAME, &Configuration { arguments });
         self.lines.send(received).await.map_err(|_| IpcClosed)
     }
 
-    /// Asks it to be that from now on; what is returned is the number of the answer. It waits for a circle that does not read.
+    /// Sends a new configuration, and returns the id of the request. Waits while the circle does not read.
     pub(crate) async fn configure(&mut self, arguments: Vec<String>) -> Result<u64, IpcClosed> {
         self.last_id += 1;
         let request = message::call(Some(&Id::number(self.last_id)), Configure::NAME, &Configuration { arguments });
@@ -225,13 +235,13 @@ impl CircleChannel {
         Ok(self.last_id)
     }
 
-    /// Tells it to end. It waits for a circle that does not read.
+    /// Tells the circle to drain. Waits while the circle does not read.
     pub(crate) async fn drain(&mut self) -> Result<(), IpcClosed> {
         self.lines.send(message::notification(Drain::NAME, &Drain {})).await.map_err(|_| IpcClosed)
     }
 }
 
-/// `None` where it says what this version does not know.
+/// Parses a message; `None` if this version does not know it.
 fn parse_message(line: &str) -> Option<FromCircle> {
     fn read<T: DeserializeOwned>(params: &str) -> Option<T> {
         serde_json::from_str(params).ok()

@@ -1,4 +1,4 @@
-//! `circles.json`: which circles there are, what each of them is, and a process for each.
+//! `circles.json`: parses the configuration of circles, and runs and supervises a process for each.
 //!
 //! ```
 //! let text = r#"{ "circles": [{ "name": "sandbox", "port": 9001 }] }"#;

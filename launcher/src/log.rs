@@ -1,4 +1,4 @@
-//! What a circle writes down: its log, and the audit of its plays. Files of its own, bounded by size.
+//! Log and audit files of a circle, bounded in size.
 
 mod audit_rotation;
 mod line;
@@ -19,42 +19,46 @@ pub use line::{LogLevel, parse_time};
 pub use line_queue::{LineEncoder, LineQueue, WriterGuard};
 pub use reader::{LogFilter, LogLine, LogReader};
 
-/// How large and how old a file gets, and how many older ones are kept beside it.
+/// When a file is rotated, and how many rotated files are kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RotationPolicy {
-    /// Bytes of each.
+    /// Largest size of a file in bytes.
     pub max_bytes: u64,
-    /// Older ones.
+    /// Number of rotated files.
     pub kept_files: usize,
-    /// The age of a file's first line at which the next line begins another file; none, and only the size counts.
+    /// Age of a file's first line at which the next line starts a new file; `None` if only the size counts.
     pub max_age: Option<Duration>,
 }
 
 impl RotationPolicy {
-    /// Those of a log.
+    /// The policy of logs.
     pub const LOG: Self = Self { max_bytes: 4 << 20, kept_files: 1, max_age: None };
 
-    /// Bytes of all files together.
+    /// Returns the largest size of all files together, in bytes.
     pub fn total(&self) -> u64 {
         self.max_bytes.saturating_mul(self.kept_files as u64 + 1)
     }
 }
 
-/// A file that is written. When it is full it takes the place of the older one, and a new one is begun.
+/// Log or audit file that rotates itself when it is full or too old.
 #[derive(Debug)]
 pub struct LogFile {
     path: PathBuf,
-    /// None where there was no room for a new one.
+    /// `None` if the disk was too full to create it.
     file: Option<File>,
-    /// When the file's first line was written.
+    /// Time of the file's first line.
     first_line_at: SystemTime,
     policy: RotationPolicy,
-    /// The last line lacks its end, which is to come behind it.
+    /// Whether the end of the last line has not been written yet.
     has_partial_line: bool,
 }
 
 impl LogFile {
-    /// Goes on with a file, or begins it, for the user alone. A disk that is full is no error here: it may have room later.
+    /// Opens a file, or creates it for the user alone. A full disk is not an error here: there may be room later.
+    ///
+    /// # Errors
+    ///
+    /// The file can be neither opened nor created.
     pub fn open(path: &Path, policy: RotationPolicy) -> io::Result<Self> {
         let file = match open(path) {
             Ok(file) => Some(file),
@@ -65,10 +69,10 @@ impl LogFile {
         Ok(Self { path: path.to_owned(), file, first_line_at, policy, has_partial_line: false })
     }
 
-    /// Lets go of a file that has no room for so many bytes, or that is not at its path any more.
+    /// Closes the file if it has no room for `room` bytes, is too old, or is not at its path any more.
     fn rotate_if_needed(&mut self, room: usize) -> io::Result<()> {
         let Some(file) = &self.file else { return Ok(()) };
-        // Asked of the file each time, since the supervisor writes a line now and then, too.
+        // The size comes from the file each time, because the supervisor also writes a line now and then.
         let size = file.metadata()?.len();
         let is_old = |max_age| self.first_line_at.elapsed().is_ok_and(|age| age >= max_age);
         let is_full = size + room as u64 > self.policy.max_bytes || self.policy.max_age.is_some_and(is_old);
@@ -78,10 +82,10 @@ impl LogFile {
             }
             return Ok(());
         }
-        // Both find it full: whoever comes second must not move away what the first has begun. Where files cannot be locked
-        // that is left to chance.
+        // Both writers notice that the file is full: the second one must not rename the file that the first one has
+        // just created. On a file system without locks this is a race.
         let locked = file.lock();
-        let turned = match is_same_file(file, &self.path) {
+        let rotated = match is_same_file(file, &self.path) {
             Ok(true) => self.rotate(),
             Ok(false) => {
                 self.file = None;
@@ -92,18 +96,18 @@ impl LogFile {
         if let (Some(file), Ok(())) = (&self.file, locked) {
             file.unlock()?;
         }
-        turned
+        rotated
     }
 
     fn rotate(&mut self) -> io::Result<()> {
         for number in (1..=self.policy.kept_files).rev() {
             match std::fs::rename(rotated_path(&self.path, number - 1), rotated_path(&self.path, number)) {
-                // Also where it was moved before and there was no room for a new one.
+                // Also if the file was renamed before and there was no room for a new one.
                 Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
                 _ => {}
             }
         }
-        // Those that are left of a time when more were kept.
+        // Files from a time when more were kept.
         let mut number = self.policy.kept_files + 1;
         while std::fs::remove_file(rotated_path(&self.path, number)).is_ok() {
             number += 1;
@@ -114,7 +118,7 @@ impl LogFile {
 }
 
 impl Write for LogFile {
-    /// Lines that are handed over together stand in one file, and so does a line of which a part could be written.
+    /// Lines that are written together, or one line in several parts, end up in the same file.
     fn write(&mut self, lines: &[u8]) -> io::Result<usize> {
         if !self.has_partial_line {
             self.rotate_if_needed(lines.len())?;
@@ -137,7 +141,7 @@ impl Write for LogFile {
     }
 }
 
-/// Adds a line to a log, for what its circle cannot write itself. Blocks.
+/// Appends a line to a log on behalf of its circle, which cannot write it itself. Blocks.
 pub(crate) fn append(path: &Path, line: &str) -> io::Result<()> {
     LogFile::open(path, RotationPolicy::LOG)?.write_all(line.as_bytes())
 }
@@ -149,20 +153,20 @@ fn open(path: &Path) -> io::Result<File> {
         && file.read_at(&mut last, end)? == 1
         && last != *b"\n"
     {
-        // A process was killed within a line. What is written next is another.
+        // A process was killed in the middle of a line; start a new one.
         file.write_all(b"\n")?;
     }
     Ok(file)
 }
 
-/// When a file's first line was written, as far as the line says; otherwise now.
+/// Returns the time in a file's first line; now, if there is none.
 fn first_line_time(file: &File) -> SystemTime {
     let mut start = [0; 64];
     let length = file.read_at(&mut start, 0).unwrap_or_default();
     line::line_time(&String::from_utf8_lossy(&start[..length])).unwrap_or_else(SystemTime::now)
 }
 
-/// Whether that is the file that is there.
+/// Returns whether the path still leads to this file.
 fn is_same_file(file: &File, path: &Path) -> io::Result<bool> {
     let identity = |metadata: std::fs::Metadata| (metadata.dev(), metadata.ino());
     match std::fs::metadata(path) {
@@ -172,12 +176,12 @@ fn is_same_file(file: &File, path: &Path) -> io::Result<bool> {
     }
 }
 
-/// There is no room now, and may be later.
+/// Returns whether the disk has no room, which may change.
 fn is_full(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge)
 }
 
-/// What was the file before it was full, so many times ago.
+/// Returns the path of a file after so many rotations.
 fn rotated_path(path: &Path, number: usize) -> PathBuf {
     let mut name = OsString::from(path);
     if number > 0 {
@@ -283,7 +287,7 @@ mod tests {
             LogFile::open(&path, policy).and_then(|mut log| log.write_all(text.as_bytes())).expect("it is written");
         };
         let (old, young) = (line(3601), line(60));
-        std::fs::write(rotated_path(&path, 2), "of a time when more were kept").expect("written");
+        std::fs::write(rotated_path(&path, 2), "from a time when more were kept").expect("written");
         write(&old);
         write(&young);
         assert_eq!((text(&rotated_path(&path, 1)), text(&path)), (old, young.clone()));

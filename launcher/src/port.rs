@@ -1,4 +1,5 @@
-//! Whether an address can be listened on, and who has it. Asked once something has failed, or before anything is started.
+//! Checks whether an address can be listened on, and finds the process that uses it: after a failure, or before a
+//! start.
 
 use std::{
     io,
@@ -8,12 +9,12 @@ use std::{
 use listeners::{Protocol, SocketState};
 use rustix::net::{AddressFamily, SocketType, bind, socket, sockopt::set_socket_reuseaddr};
 
-/// A process that listens.
+/// Process that listens on a port.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PortOwner {
-    /// What the system calls it.
+    /// Name of the process.
     pub name: String,
-    /// Its process id.
+    /// Process id.
     pub pid: u32,
 }
 
@@ -27,39 +28,39 @@ impl std::fmt::Display for PortOwner {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum PortError {
-    /// A process listens there already.
+    /// A known process listens there already.
     #[error("port {port} is taken by {owner}")]
     Taken {
         /// The port.
         port: u16,
-        /// Which one.
+        /// The process.
         owner: PortOwner,
     },
-    /// Some process listens there already.
-    #[error("port {port} is taken, by a process that cannot be seen from here")]
+    /// A process that this user cannot see listens there already.
+    #[error("port {port} is taken by a process that this user cannot see")]
     TakenUnseen {
         /// The port.
         port: u16,
     },
-    /// The address is of another machine.
+    /// The address does not belong to this machine.
     #[error("this machine has no address {ip}")]
     NoAddress {
-        /// Which one.
+        /// The address.
         ip: IpAddr,
     },
-    /// The port is one of those that not everyone may have.
-    #[error("the ports below {first} need a privilege")]
+    /// The port is privileged.
+    #[error("ports below {first} need a privilege")]
     NeedsPrivilege {
-        /// The first that does not need it.
+        /// The first unprivileged port.
         first: u16,
     },
-    /// Something else that the system says.
+    /// Another error of the system.
     #[error("{0}")]
     System(io::Error),
 }
 
 impl PortError {
-    /// What it means that listening there failed. Reads `/proc`, so it may take a few milliseconds.
+    /// Explains a failed bind. Reads `/proc`, which may take a few milliseconds.
     pub fn from_bind_error(address: SocketAddr, error: io::Error) -> Self {
         let port = address.port();
         match error.kind() {
@@ -68,7 +69,7 @@ impl PortError {
                 None => Self::TakenUnseen { port },
             },
             io::ErrorKind::AddrNotAvailable => Self::NoAddress { ip: address.ip() },
-            // Also what a security module says, of any port.
+            // A security module reports this for any port.
             io::ErrorKind::PermissionDenied if port != 0 && port < first_unprivileged() => {
                 Self::NeedsPrivilege { first: first_unprivileged() }
             }
@@ -76,20 +77,22 @@ impl PortError {
         }
     }
 
-    /// What can be done about it, beside choosing another port or address.
+    /// Returns what the user can do, besides choosing another port or address.
     pub fn advice(&self) -> String {
         match self {
-            Self::Taken { owner, .. } => format!("see what it is: ps -fp {}", owner.pid),
-            Self::TakenUnseen { port } => format!("who has it, as root: ss -ltnp 'sport = :{port}'"),
-            Self::NoAddress { .. } => "see which there are: ip address; 0.0.0.0 and :: stand for all of them".into(),
+            Self::Taken { owner, .. } => format!("find out what it is: ps -fp {}", owner.pid),
+            Self::TakenUnseen { port } => format!("find the process, as root: ss -ltnp 'sport = :{port}'"),
+            Self::NoAddress { .. } => {
+                "list the addresses of this machine: ip address (0.0.0.0 and :: stand for all of them)".into()
+            }
             Self::NeedsPrivilege { .. } => {
-                "give it CAP_NET_BIND_SERVICE, or lower the sysctl net.ipv4.ip_unprivileged_port_start".into()
+                "grant the program CAP_NET_BIND_SERVICE, or lower the sysctl net.ipv4.ip_unprivileged_port_start".into()
             }
             Self::System(_) => String::new(),
         }
     }
 
-    /// The field of circles.json that would have to be another.
+    /// Returns the field of circles.json to change.
     pub fn field(&self) -> &'static str {
         match self {
             Self::Taken { .. } | Self::TakenUnseen { .. } | Self::NeedsPrivilege { .. } => "port",
@@ -98,38 +101,42 @@ impl PortError {
     }
 }
 
-/// Tries whether the address could be listened on now. Nothing listens there meanwhile, so whoever wants it at the same
-/// moment gets it.
+/// Checks whether the address can be listened on now. It does not listen, so another process may still take the address.
+///
+/// # Errors
+///
+/// The address cannot be listened on; the error says why.
 pub fn check_address(address: SocketAddr) -> Result<(), PortError> {
     let family = if address.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
     let bound = || {
         let socket = socket(family, SocketType::STREAM, None)?;
-        // As a listener has it: without, this one would be in its way.
+        // The same option as a listener has: without it, this socket would block the listener.
         set_socket_reuseaddr(&socket, true)?;
         bind(&socket, &address)
     };
     bound().map_err(|error| PortError::from_bind_error(address, error.into()))
 }
 
-/// Who listens where that address would be; `None` if it cannot be seen, as of another user.
+/// Returns the process that listens on an overlapping address; `None` if it is not visible, for example because it
+/// belongs to another user.
 pub fn find_owner(address: SocketAddr) -> Option<PortOwner> {
     let found = listeners::get_all().ok()?.into_iter().find(|listener| {
         listener.protocol == Protocol::TCP
             && listener.state == SocketState::Listen
             && overlaps(listener.socket, address)
     })?;
-    // Any process may call itself anything.
+    // A process may choose any name.
     let name = found.process.name.chars().filter(|letter| !letter.is_control()).collect();
     Some(PortOwner { name, pid: found.process.pid })
 }
 
-/// Whether one who listens there is in the way of another. Port 0 is no port yet.
+/// Returns whether a listener on one address prevents one on the other. Port 0 is never in use.
 pub(crate) fn overlaps(one: SocketAddr, other: SocketAddr) -> bool {
     let is_same = one.ip() == other.ip() || one.ip().is_unspecified() || other.ip().is_unspecified();
     one.port() == other.port() && one.port() != 0 && is_same
 }
 
-/// ip(7): the first port that needs no privilege.
+/// Returns the first unprivileged port (`ip(7)`).
 fn first_unprivileged() -> u16 {
     let setting = std::fs::read_to_string("/proc/sys/net/ipv4/ip_unprivileged_port_start");
     setting.ok().and_then(|first| first.trim().parse().ok()).unwrap_or(1024)
@@ -177,8 +184,8 @@ mod tests {
 
     #[test]
     fn check_address_rejects_foreign_address() {
-        // RFC 5737: no machine has it.
-        let error = check_address("192.0.2.1:0".parse().expect("an address")).expect_err("it is of no machine");
+        // RFC 5737: an address of no machine.
+        let error = check_address("192.0.2.1:0".parse().expect("an address")).expect_err("a foreign address");
         assert_eq!(error.to_string(), "this machine has no address 192.0.2.1");
     }
 }

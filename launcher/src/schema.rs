@@ -1,8 +1,8 @@
-//! The JSON Schema of `circles.json`, generated from its types: editors complete and check with it.
+//! JSON Schema of `circles.json`, generated from its types. Editors use it for completion and checks.
 
 use crate::fields::ConfigFile;
 
-/// The schema, with a newline at its end.
+/// Returns the schema as text that ends in a newline.
 pub fn generate() -> String {
     let schema = schemars::generate::SchemaSettings::draft07().into_generator().into_root_schema_for::<ConfigFile>();
     let mut text = serde_json::to_string_pretty(&schema).expect("a schema is JSON");
@@ -12,7 +12,7 @@ pub fn generate() -> String {
 
 #[cfg(test)]
 mod tests {
-    /// `UPDATE_SCHEMA=1 cargo test --release -p circles-launcher --features schema` writes the file anew.
+    /// To update the file: `UPDATE_SCHEMA=1 cargo test --release -p circles-launcher --features schema`.
     #[test]
     fn committed_schema_matches_generated_one() {
         let generated = super::generate();

@@ -1,33 +1,33 @@
-//! What a service manager such as systemd is told of this process (`sd_notify(3)`): that it is ready, how it is, that it
-//! reloads or ends, and that it is alive.
+//! Notifies a service manager such as systemd (`sd_notify(3)`) of the state of this process: ready, reloading,
+//! stopping, a status line, and the watchdog.
 
 use std::{sync::mpsc, time::Duration};
 
 use sd_notify::NotifyState;
 use tokio::time::{Interval, MissedTickBehavior, interval};
 
-/// What waits to be told, before more is dropped and said again later.
+/// Capacity of the message queue; messages without room are dropped and sent again later.
 const MAX_QUEUED_MESSAGES: usize = 16;
 
-/// How long what was said last may take to be told.
+/// Longest wait for the last messages.
 const FLUSH_TIMEOUT: Duration = Duration::from_millis(500);
 
-/// Bytes of a status.
+/// Longest status line in bytes.
 const MAX_STATUS: usize = 500;
 
-/// The service manager that has started this process, if one has.
+/// Connection to the service manager that started this process, if there is one.
 ///
-/// Nothing waits for it: what it does not take is told again, or not at all. Dropped, it gives what was said a moment to be told,
-/// since with the process it would be lost.
+/// It never blocks: messages without room are sent again later, or not at all. On drop it waits a moment until everything is
+/// sent, because the end of the process would lose it.
 #[derive(Debug, Default)]
 pub struct SdNotifier {
     sender: Option<mpsc::SyncSender<NotifyMessage>>,
-    /// Ends once all has been told.
+    /// Closed when everything is sent.
     flushed: Option<mpsc::Receiver<()>>,
-    /// Half as long as it waits for a sign of life.
+    /// Half of the service manager's watchdog timeout.
     watchdog_interval: Option<Duration>,
     ticks: Option<Interval>,
-    /// What it was told last.
+    /// The last phase that was sent.
     phase: ServicePhase,
     status: String,
 }
@@ -51,55 +51,60 @@ enum NotifyMessage {
 }
 
 impl SdNotifier {
-    /// The one that the environment names (`NOTIFY_SOCKET`, `WATCHDOG_USEC`); without, none, and nothing is told.
+    /// Connects to the service manager that the environment names (`NOTIFY_SOCKET`, `WATCHDOG_USEC`). Without one,
+    /// nothing is sent.
     pub fn from_environment() -> Self {
         if std::env::var_os("NOTIFY_SOCKET").is_none() {
             return Self::default();
         }
-        let (words, messages) = mpsc::sync_channel(MAX_QUEUED_MESSAGES);
-        let (flushed_sender, all_told) = mpsc::channel();
-        // Its socket blocks while it does not read.
+        let (sender, messages) = mpsc::sync_channel(MAX_QUEUED_MESSAGES);
+        let (flushed_sender, flushed) = mpsc::channel();
+        // The socket blocks while the service manager does not read.
         std::thread::spawn(move || {
-            for word in messages {
-                notify(&word);
+            for message in messages {
+                notify(&message);
             }
             drop(flushed_sender);
         });
-        let life = sd_notify::watchdog_enabled().map(|timeout| timeout / 2);
-        Self::with_sender(words, Some(all_told), life.filter(|life| !life.is_zero()))
+        let watchdog_interval = sd_notify::watchdog_enabled().map(|timeout| timeout / 2);
+        Self::with_sender(
+            sender,
+            Some(flushed),
+            watchdog_interval.filter(|watchdog_interval| !watchdog_interval.is_zero()),
+        )
     }
 
     fn with_sender(
-        words: mpsc::SyncSender<NotifyMessage>,
-        all_told: Option<mpsc::Receiver<()>>,
-        life: Option<Duration>,
+        sender: mpsc::SyncSender<NotifyMessage>,
+        flushed: Option<mpsc::Receiver<()>>,
+        watchdog_interval: Option<Duration>,
     ) -> Self {
         let (phase, status) = (ServicePhase::Starting, String::new());
-        Self { sender: Some(words), flushed: all_told, watchdog_interval: life, ticks: None, phase, status }
+        Self { sender: Some(sender), flushed, watchdog_interval, ticks: None, phase, status }
     }
 
-    /// It has started, or has reloaded.
+    /// Reports that the process has started or has finished a reload.
     pub fn notify_ready(&mut self) {
         if matches!(self.phase, ServicePhase::Starting | ServicePhase::Reloading) {
             self.set_phase(ServicePhase::Ready, NotifyMessage::Ready);
         }
     }
 
-    /// It takes new settings; [`ready`](Self::ready) ends that.
+    /// Reports that a reload has begun; [`notify_ready`](Self::notify_ready) ends it.
     pub fn notify_reloading(&mut self) {
         if self.phase == ServicePhase::Ready {
             self.set_phase(ServicePhase::Reloading, NotifyMessage::Reloading);
         }
     }
 
-    /// It is about to end.
+    /// Reports that the process is about to end.
     pub fn notify_stopping(&mut self) {
         if self.phase != ServicePhase::Stopping {
             self.set_phase(ServicePhase::Stopping, NotifyMessage::Stopping);
         }
     }
 
-    /// How it is, in a line for a person.
+    /// Reports a status line for people.
     pub fn set_status(&mut self, status: &str) {
         let status = &status[..status.floor_char_boundary(MAX_STATUS)];
         if status != self.status && self.send(NotifyMessage::Status(status.replace('\n', " "))) {
@@ -107,51 +112,51 @@ impl SdNotifier {
         }
     }
 
-    /// Waits until a sign of life is due; forever, where none is wanted. Cancel safe.
+    /// Waits until a watchdog message is due; forever, if there is no watchdog. Cancel safe.
     pub async fn wait_until_watchdog_due(&mut self) {
-        let Some(life) = self.watchdog_interval else { return std::future::pending().await };
+        let Some(watchdog_interval) = self.watchdog_interval else { return std::future::pending().await };
         let ticks = self.ticks.get_or_insert_with(|| {
-            let mut ticks = interval(life);
+            let mut ticks = interval(watchdog_interval);
             ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
             ticks
         });
         ticks.tick().await;
     }
 
-    /// The sign of life. To be given by the loop that is to be alive, and by nothing beside it.
+    /// Sends the watchdog message. Only the loop that the watchdog supervises may call it.
     pub fn notify_watchdog(&mut self) {
         self.send(NotifyMessage::Watchdog);
     }
 
-    fn set_phase(&mut self, phase: ServicePhase, word: NotifyMessage) {
-        if self.send(word) {
+    fn set_phase(&mut self, phase: ServicePhase, message: NotifyMessage) {
+        if self.send(message) {
             self.phase = phase;
         }
     }
 
-    fn send(&self, word: NotifyMessage) -> bool {
-        self.sender.as_ref().is_some_and(|words| words.try_send(word).is_ok())
+    fn send(&self, message: NotifyMessage) -> bool {
+        self.sender.as_ref().is_some_and(|sender| sender.try_send(message).is_ok())
     }
 }
 
 impl Drop for SdNotifier {
     fn drop(&mut self) {
         self.sender = None;
-        if let Some(all_told) = &self.flushed {
-            // The channel closes, or it is late.
-            let _flushed_or_timed_out = all_told.recv_timeout(FLUSH_TIMEOUT);
+        if let Some(flushed) = &self.flushed {
+            // The channel closes, or the wait times out.
+            let _flushed_or_timed_out = flushed.recv_timeout(FLUSH_TIMEOUT);
         }
     }
 }
 
-/// A manager that is gone needs no news.
-fn notify(word: &NotifyMessage) {
-    let _unheard = match word {
+/// Sends a message. If the service manager is gone, nothing needs to happen.
+fn notify(message: &NotifyMessage) {
+    let _manager_gone = match message {
         NotifyMessage::Ready => sd_notify::notify(&[NotifyState::Ready]),
         NotifyMessage::Stopping => sd_notify::notify(&[NotifyState::Stopping]),
         NotifyMessage::Watchdog => sd_notify::notify(&[NotifyState::Watchdog]),
         NotifyMessage::Status(status) => sd_notify::notify(&[NotifyState::Status(status)]),
-        // `Type=notify-reload` wants to know when.
+        // `Type=notify-reload` needs the time.
         NotifyMessage::Reloading => {
             NotifyState::monotonic_usec_now().and_then(|now| sd_notify::notify(&[NotifyState::Reloading, now]))
         }
@@ -163,8 +168,8 @@ mod tests {
     use super::*;
 
     fn test_notifier() -> (SdNotifier, mpsc::Receiver<NotifyMessage>) {
-        let (words, messages) = mpsc::sync_channel(MAX_QUEUED_MESSAGES);
-        (SdNotifier::with_sender(words, None, None), messages)
+        let (sender, messages) = mpsc::sync_channel(MAX_QUEUED_MESSAGES);
+        (SdNotifier::with_sender(sender, None, None), messages)
     }
 
     #[test]
@@ -182,7 +187,7 @@ mod tests {
         notifier.notify_ready();
         notifier.notify_stopping();
         drop(notifier);
-        let messages: Vec<String> = messages.into_iter().map(|word| format!("{word:?}")).collect();
+        let messages: Vec<String> = messages.into_iter().map(|message| format!("{message:?}")).collect();
         assert_eq!(messages, ["Status(\"1 of 2\")", "Ready", "Reloading", "Ready", "Stopping"]);
     }
 

@@ -1,4 +1,5 @@
-//! The supervisor of a configuration: who holds its lock, keeps circles up, and does what is wished at its socket.
+//! Supervisor of a configuration: holds its lock, keeps its circles up, and executes the commands from its control
+//! socket.
 
 mod circle_entry;
 mod command;
@@ -40,54 +41,58 @@ pub use reload::SUPERVISOR_LOG_NAME;
 pub(crate) use snapshot::SupervisorSnapshot;
 use socket_recovery::SocketRecovery;
 
-/// Orders that wait to be taken.
+/// Capacity of the command queue.
 const MAX_QUEUED_COMMANDS: usize = 16;
 
-/// What a supervisor begins with.
+/// Options of a supervisor.
 #[derive(Debug)]
 pub struct SupervisorOptions {
     /// The circles of circles.json.
     pub circles: Vec<CircleConfig>,
-    /// Those to be started at once; all, without names, and then also what is new in circles.json later on.
+    /// Circles to start at once; `None` for all, including those that are added to circles.json later.
     pub names: Option<Vec<String>>,
-    /// The executable that circles run.
+    /// Executable of the circles.
     pub program: PathBuf,
-    /// Whether it ends when its last circle has ended, as in the foreground, or waits for more orders.
+    /// Whether the supervisor ends with its last circle, as in the foreground, or waits for more commands.
     pub ends_with_circles: bool,
-    /// Each is a wish to reload, as by a signal.
+    /// Each message requests a reload, for example because of a signal.
     pub reloads: mpsc::Receiver<()>,
-    /// Who is told how it is.
+    /// The service manager.
     pub manager: SdNotifier,
 }
 
-/// What can be wished of circles.
+/// A command for circles.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum CircleCommand {
     Up,
     Down,
-    /// As down, and the supervisor is not needed any more once nothing is up.
+    /// Like down; the supervisor also ends once nothing is up.
     Release,
     Restart,
 }
 
-/// Keeps circles up, listens at the place's socket, and takes over what changes in circles.json, until `shutdown` is done or
-/// it is told there to take all down. It needs a tokio runtime with I/O and time enabled. It reads the files of the circles
-/// before it returns.
+/// Starts a supervisor. It keeps circles up, serves the control socket and applies changes of circles.json, until `shutdown`
+/// is done or a client takes all circles down. It needs a tokio runtime with I/O and time enabled, and reads the files of the
+/// circles before it returns.
+///
+/// # Errors
+///
+/// The control socket cannot be created.
 pub fn start(
-    place: SupervisorFiles,
+    files: SupervisorFiles,
     mut lock: LockGuard,
     options: SupervisorOptions,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> Result<SupervisorHandle, SupervisorFilesError> {
-    let listener = place.listen(&mut lock)?;
+    let listener = files.listen(&mut lock)?;
     let listener = tokio::net::UnixListener::from_std(listener)
-        .map_err(|source| SupervisorFilesError::Io { path: place.config().to_owned(), source })?;
+        .map_err(|source| SupervisorFilesError::Io { path: files.config().to_owned(), source })?;
     let (forwarder_sender, events) = mpsc::channel(MAX_QUEUED_EVENTS);
     let (commands, mut command_receiver) = mpsc::channel(MAX_QUEUED_COMMANDS);
     let (published, snapshots) = watch::channel(SupervisorSnapshot::default());
     let (event_sender, event_receiver) = mpsc::channel(MAX_QUEUED_EVENTS);
     let mut supervisor = Supervisor {
-        place: place.clone(),
+        files: files.clone(),
         program: options.program,
         circles: Vec::new(),
         runners: JoinSet::new(),
@@ -102,41 +107,40 @@ pub fn start(
         refused: None,
     };
     supervisor.update_definitions(read_contents(options.circles).circles);
-    for known in &mut supervisor.circles {
-        known.is_new = false;
-        if options.names.as_ref().is_none_or(|names| names.contains(&known.circle.name)) {
-            known.start(&supervisor.place, &supervisor.program, &supervisor.event_sender, &mut supervisor.runners);
+    for entry in &mut supervisor.circles {
+        entry.is_new = false;
+        if options.names.as_ref().is_none_or(|names| names.contains(&entry.circle.name)) {
+            entry.start(&supervisor.files, &supervisor.program, &supervisor.event_sender, &mut supervisor.runners);
         }
     }
     supervisor.publish();
-    let reader = ConfigReader::new(place.config().to_owned());
+    let reader = ConfigReader::new(files.config().to_owned());
     let reloading = reload::spawn_reloads(reader.clone(), commands.clone(), options.reloads, event_sender.clone());
     let (to_server, listeners) = mpsc::channel(1);
-    let healing = SocketRecovery::start(place.clone(), lock, to_server, commands.clone(), event_sender);
+    let recovery = SocketRecovery::start(files.clone(), lock, to_server, commands.clone(), event_sender);
     let server = ControlServer::start(listener, listeners, reader, commands, snapshots);
-    let ended = tokio::spawn(async move {
+    let task = tokio::spawn(async move {
         supervisor.run(&mut command_receiver, event_receiver, options.ends_with_circles, shutdown).await;
         drop(reloading);
-        let lock = healing.close().await;
-        // Who waits for what will not be done any more is told.
+        let lock = recovery.close().await;
+        // Clients that wait for a command that will not be executed any more get an error.
         drop(command_receiver);
         server.close().await;
         supervisor.log_writer.close().await;
         if let Some(lock) = lock {
-            place.release(lock);
+            files.release(lock);
         }
-        let failed =
-            supervisor.circles.into_iter().filter(|snapshots| snapshots.state_machine.state == CircleState::Failed);
-        failed.map(|snapshots| snapshots.circle.name).collect()
+        let failed = supervisor.circles.into_iter().filter(|entry| entry.state_machine.state == CircleState::Failed);
+        failed.map(|entry| entry.circle.name).collect()
     });
-    Ok(SupervisorHandle { events, task: ended })
+    Ok(SupervisorHandle { events, task })
 }
 
 struct Supervisor {
-    place: SupervisorFiles,
+    files: SupervisorFiles,
     program: PathBuf,
     circles: Vec<CircleEntry>,
-    /// Each ends with whether the circle failed for good.
+    /// Each task returns whether its circle has failed for good.
     runners: JoinSet<bool>,
     event_sender: mpsc::Sender<CircleEvent>,
     forwarder: EventForwarder,
@@ -144,11 +148,11 @@ struct Supervisor {
     manager: SdNotifier,
     snapshot_sender: watch::Sender<SupervisorSnapshot>,
     is_ending: bool,
-    /// Whether it ends, too, once nothing is up.
+    /// Whether the supervisor ends once nothing is up.
     is_released: bool,
-    /// What a reload does with circles that are new.
+    /// What a reload does with new circles.
     new_circle_policy: NewCirclePolicy,
-    /// Why circles.json was not taken over last, where it was not.
+    /// Why circles.json was not applied last time.
     refused: Option<String>,
 }
 
@@ -168,17 +172,17 @@ impl Supervisor {
                     let is_line = matches!(event.kind, CircleEventKind::Log(_));
                     self.handle_event(event);
                     if is_line {
-                        // It says nothing of how a circle is, and there may be very many.
+                        // A log line does not change the state of a circle, and there may be very many.
                         continue;
                     }
                 }
-                Some(order) = command_receiver.recv() => self.handle_command(order),
+                Some(command) = command_receiver.recv() => self.handle_command(command),
                 Some(over) = self.runners.join_next_with_id() => {
-                    // What it told comes before its end.
+                    // Handle the circle's last events before its end.
                     while let Ok(event) = event_receiver.try_recv() {
                         self.handle_event(event);
                     }
-                    // A life that panicked has failed, and its process ended with it.
+                    // A runner that panicked has failed, and its process ended with it.
                     let (task, has_failed) = over.unwrap_or_else(|error| (error.id(), true));
                     self.handle_exit(task, has_failed);
                 }
@@ -192,40 +196,40 @@ impl Supervisor {
 
     fn stop_all(&mut self) {
         self.is_ending = true;
-        self.circles.iter_mut().for_each(|snapshots| snapshots.stop(false));
+        self.circles.iter_mut().for_each(|entry| entry.stop(false));
     }
 
-    /// Takes what circles.json says for all that is started from now on.
+    /// Replaces the definitions that circles are started with from now on.
     fn update_definitions(&mut self, circles: Vec<CircleDefinition>) {
         let mut before = std::mem::take(&mut self.circles);
         for definition in circles {
-            let snapshots = match before.iter().position(|snapshots| snapshots.circle.name == definition.circle.name) {
+            let entry = match before.iter().position(|entry| entry.circle.name == definition.circle.name) {
                 Some(index) => {
                     let CircleDefinition { circle, contents } = definition;
                     CircleEntry { circle, contents, is_removed: false, ..before.remove(index) }
                 }
                 None => CircleEntry::new(definition),
             };
-            self.circles.push(if snapshots.process.is_some() {
-                snapshots
+            self.circles.push(if entry.process.is_some() {
+                entry
             } else {
-                CircleEntry { url: snapshots.circle.url(), access: snapshots.circle.access, ..snapshots }
+                CircleEntry { url: entry.circle.url(), access: entry.circle.access, ..entry }
             });
         }
-        // What runs and is not in the file any more stays until it is taken down.
-        self.circles.extend(before.into_iter().filter(|snapshots| snapshots.process.is_some()));
+        // A circle that runs and is not in the file any more stays until it is taken down.
+        self.circles.extend(before.into_iter().filter(|entry| entry.process.is_some()));
     }
 
-    fn handle_command(&mut self, order: SupervisorCommand) {
-        // Whoever wished it may have gone.
-        match order {
-            SupervisorCommand::Circles { wish, names, circles, answer } => {
-                let result = self.run_circle_command(wish, names, circles);
+    fn handle_command(&mut self, command: SupervisorCommand) {
+        // The client that sent the command may be gone.
+        match command {
+            SupervisorCommand::Circles { command, names, circles, answer } => {
+                let result = self.run_circle_command(command, names, circles);
                 self.publish();
                 let _receiver_gone = answer.send(result);
             }
-            SupervisorCommand::Reload { circles, trigger: occasion, answer } => {
-                let result = self.reload(circles, occasion);
+            SupervisorCommand::Reload { circles, trigger, answer } => {
+                let result = self.reload(circles, trigger);
                 self.publish();
                 if let Some(answer) = answer {
                     let _receiver_gone = answer.send(result);
@@ -239,22 +243,22 @@ impl Supervisor {
 
     fn run_circle_command(
         &mut self,
-        wish: CircleCommand,
+        command: CircleCommand,
         names: Option<Vec<String>>,
         circles: Option<Vec<CircleDefinition>>,
     ) -> Result<Vec<String>, RpcError> {
-        if self.is_ending && matches!(wish, CircleCommand::Up | CircleCommand::Restart) {
+        if self.is_ending && matches!(command, CircleCommand::Up | CircleCommand::Restart) {
             return Err(RpcError::ShuttingDown);
         }
         if let Some(circles) = circles {
             self.update_definitions(circles);
         }
-        let is_known = |name: &String| self.circles.iter().any(|snapshots| snapshots.circle.name == *name);
+        let is_known = |name: &String| self.circles.iter().any(|entry| entry.circle.name == *name);
         if let Some(unknown) = names.iter().flatten().find(|name| !is_known(name)) {
             let reason = format!("there is no circle '{}'", unknown.chars().take(64).collect::<String>());
             return Err(RpcError::InvalidParams { param: "names".into(), reason });
         }
-        match wish {
+        match command {
             CircleCommand::Up | CircleCommand::Restart => self.is_released = false,
             CircleCommand::Release => self.is_released = true,
             CircleCommand::Down => {}
@@ -263,76 +267,71 @@ impl Supervisor {
         if is_all {
             self.new_circle_policy = NewCirclePolicy::Start;
         }
-        let names =
-            names.unwrap_or_else(|| self.circles.iter().map(|snapshots| snapshots.circle.name.clone()).collect());
-        if wish == CircleCommand::Down && is_all {
+        let names = names.unwrap_or_else(|| self.circles.iter().map(|entry| entry.circle.name.clone()).collect());
+        if command == CircleCommand::Down && is_all {
             self.stop_all();
             return Ok(names);
         }
         for index in 0..self.circles.len() {
-            let snapshots = &mut self.circles[index];
-            if !names.contains(&snapshots.circle.name) {
+            let entry = &mut self.circles[index];
+            if !names.contains(&entry.circle.name) {
                 continue;
             }
-            match (wish, snapshots.state_machine.state) {
-                (CircleCommand::Down | CircleCommand::Release, _) => snapshots.stop(false),
-                // Once more at once, and not in a while.
-                (CircleCommand::Up, CircleState::BackingOff | CircleState::Draining) => snapshots.stop(true),
-                (CircleCommand::Restart, _) if snapshots.process.is_some() => snapshots.stop(true),
-                (CircleCommand::Up, _) if snapshots.process.is_some() => {}
+            match (command, entry.state_machine.state) {
+                (CircleCommand::Down | CircleCommand::Release, _) => entry.stop(false),
+                // Restart at once, without the backoff delay.
+                (CircleCommand::Up, CircleState::BackingOff | CircleState::Draining) => entry.stop(true),
+                (CircleCommand::Restart, _) if entry.process.is_some() => entry.stop(true),
+                (CircleCommand::Up, _) if entry.process.is_some() => {}
                 _ => self.start_circle(index),
             }
         }
         Ok(names)
     }
 
-    /// Begins a circle nothing of which runs, or has it wait for one that drains and still has its address.
+    /// Starts a circle that is not running; if a draining circle still has its address, the start waits for that.
     fn start_circle(&mut self, index: usize) {
         let address = self.circles[index].circle.address;
-        let is_taken = self.circles.iter().any(|snapshots| snapshots.occupies(address));
-        let snapshots = &mut self.circles[index];
+        let is_taken = self.circles.iter().any(|entry| entry.occupies(address));
+        let entry = &mut self.circles[index];
         if is_taken {
-            snapshots.start_later();
+            entry.start_later();
         } else {
-            snapshots.start(&self.place, &self.program, &self.event_sender, &mut self.runners);
+            entry.start(&self.files, &self.program, &self.event_sender, &mut self.runners);
         }
     }
 
     fn handle_event(&mut self, event: CircleEvent) {
         let mut format = LogFormat::default();
-        let snapshots = self.circles.iter_mut().find(|snapshots| snapshots.circle.name == event.circle);
-        if let Some(snapshots) = snapshots {
-            format = snapshots.circle.log;
+        let entry = self.circles.iter_mut().find(|entry| entry.circle.name == event.circle);
+        if let Some(entry) = entry {
+            format = entry.circle.log;
             let now = Instant::now();
             match &event.kind {
-                CircleEventKind::Started { pid } => {
-                    snapshots.state_machine.apply(StateChange::Started { pid: *pid }, now)
-                }
+                CircleEventKind::Started { pid } => entry.state_machine.apply(StateChange::Started { pid: *pid }, now),
                 CircleEventKind::Listening(ready) => {
-                    (snapshots.url, snapshots.identity) = (format!("ws://{}", ready.address), ready.identity.clone());
+                    (entry.url, entry.identity) = (format!("ws://{}", ready.address), ready.identity.clone());
                 }
-                CircleEventKind::Heartbeat(figures) => snapshots.heartbeat = Some(figures.clone()),
-                CircleEventKind::Ready => snapshots.state_machine.apply(StateChange::Ready, now),
-                CircleEventKind::Ended { reason: why, restart_in: again_in } => {
-                    (snapshots.heartbeat, snapshots.identity) = (None, None);
-                    let is_restarting = again_in.is_some();
-                    snapshots.state_machine.apply(StateChange::Ended { reason: why.clone(), is_restarting }, now);
+                CircleEventKind::Heartbeat(heartbeat) => entry.heartbeat = Some(heartbeat.clone()),
+                CircleEventKind::Ready => entry.state_machine.apply(StateChange::Ready, now),
+                CircleEventKind::Ended { reason, restart_in } => {
+                    (entry.heartbeat, entry.identity) = (None, None);
+                    let is_restarting = restart_in.is_some();
+                    entry.state_machine.apply(StateChange::Ended { reason: reason.clone(), is_restarting }, now);
                 }
-                CircleEventKind::Configured { generation: number, refused } => {
-                    snapshots.acknowledge(*number, refused.clone())
-                }
+                CircleEventKind::Configured { generation, refused } => entry.acknowledge(*generation, refused.clone()),
                 CircleEventKind::Warning(_) | CircleEventKind::Info(_) | CircleEventKind::Log(_) => {}
             }
         }
         // The circle's own lines are in its log already.
         let line = match &event.kind {
             CircleEventKind::Warning(line) | CircleEventKind::Info(line) => Some(line.clone()),
-            CircleEventKind::Ended { reason: why, restart_in: Some(wait) } => {
-                Some(format!("{why}; again in {:.1} s", secs(*wait)))
+            CircleEventKind::Ended { reason, restart_in: Some(wait) } => {
+                Some(format!("{reason}; restarting in {:.1} s", secs(*wait)))
             }
-            CircleEventKind::Ended { reason: why, restart_in: None } => Some(why.clone()),
-            CircleEventKind::Configured { refused: Some(why), .. } => {
-                Some(format!("it goes on as it was, and does not take over what circles.json says now: {why}"))
+            CircleEventKind::Ended { reason, restart_in: None } => Some(reason.clone()),
+            CircleEventKind::Configured { refused: Some(reason), .. } => {
+                Some(format!("change not applied; the circle keeps its previous configuration: {reason}"))
             }
             _ => None,
         };
@@ -340,7 +339,7 @@ impl Supervisor {
             let is_well = matches!(event.kind, CircleEventKind::Info(_));
             let level = if is_well { log::LogLevel::Info } else { log::LogLevel::Warn };
             let line = format.format_line(SystemTime::now(), level, &line);
-            self.log_writer.write(self.place.log(&event.circle), line);
+            self.log_writer.write(self.files.log(&event.circle), line);
         }
         if !matches!(event.kind, CircleEventKind::Heartbeat(_)) {
             self.forwarder.forward(event);
@@ -349,49 +348,46 @@ impl Supervisor {
 
     fn handle_exit(&mut self, task: Id, has_failed: bool) {
         let ended =
-            self.circles.iter_mut().find(|snapshots| snapshots.process.as_ref().is_some_and(|life| life.task == task));
-        let Some(snapshots) = ended else { return };
-        (snapshots.process, snapshots.heartbeat, snapshots.identity, snapshots.refused) = (None, None, None, None);
-        snapshots.state_machine.apply(StateChange::Finished { has_failed }, Instant::now());
-        if snapshots.is_removed && !snapshots.is_restart_pending {
-            let name = snapshots.circle.name.clone();
-            self.circles.retain(|snapshots| snapshots.circle.name != name);
+            self.circles.iter_mut().find(|entry| entry.process.as_ref().is_some_and(|process| process.task == task));
+        let Some(entry) = ended else { return };
+        (entry.process, entry.heartbeat, entry.identity, entry.refused) = (None, None, None, None);
+        entry.state_machine.apply(StateChange::Finished { has_failed }, Instant::now());
+        if entry.is_removed && !entry.is_restart_pending {
+            let name = entry.circle.name.clone();
+            self.circles.retain(|entry| entry.circle.name != name);
         }
         for index in 0..self.circles.len() {
-            let snapshots = &self.circles[index];
-            if snapshots.is_restart_pending && snapshots.process.is_none() && !self.is_ending {
+            let entry = &self.circles[index];
+            if entry.is_restart_pending && entry.process.is_none() && !self.is_ending {
                 self.start_circle(index);
             }
         }
     }
 
     fn publish(&self) {
-        let status = |snapshots: &CircleEntry| CircleStatus {
-            name: snapshots.circle.name.clone(),
-            url: snapshots.url.clone(),
-            state: snapshots.state_machine.state,
-            pid: snapshots.state_machine.pid,
-            restarts: snapshots.state_machine.restarts,
+        let status = |entry: &CircleEntry| CircleStatus {
+            name: entry.circle.name.clone(),
+            url: entry.url.clone(),
+            state: entry.state_machine.state,
+            pid: entry.state_machine.pid,
+            restarts: entry.state_machine.restarts,
             uptime_s: None,
-            access: snapshots.access,
-            connections: snapshots.heartbeat.as_ref().map(|figures| figures.connections),
-            workers: snapshots.heartbeat.as_ref().map(|figures| figures.workers),
-            plays: snapshots.heartbeat.as_ref().map(|figures| figures.plays),
-            memory_bytes: snapshots.heartbeat.as_ref().map(|figures| figures.memory_bytes),
-            sandbox: snapshots.heartbeat.as_ref().map(|figures| figures.sandbox.clone()),
-            identity: snapshots.identity.clone(),
-            why: snapshots.state_machine.reason.clone(),
-            refused: snapshots.refused.clone(),
+            access: entry.access,
+            connections: entry.heartbeat.as_ref().map(|heartbeat| heartbeat.connections),
+            workers: entry.heartbeat.as_ref().map(|heartbeat| heartbeat.workers),
+            plays: entry.heartbeat.as_ref().map(|heartbeat| heartbeat.plays),
+            memory_bytes: entry.heartbeat.as_ref().map(|heartbeat| heartbeat.memory_bytes),
+            sandbox: entry.heartbeat.as_ref().map(|heartbeat| heartbeat.sandbox.clone()),
+            identity: entry.identity.clone(),
+            why: entry.state_machine.reason.clone(),
+            refused: entry.refused.clone(),
         };
-        let circles =
-            self.circles.iter().map(|snapshots| (status(snapshots), snapshots.state_machine.clone())).collect();
-        let unsettled = self
-            .circles
-            .iter()
-            .filter(|snapshots| snapshots.process.as_ref().is_some_and(|life| life.is_reconfiguring));
-        let unsettled = unsettled.map(|snapshots| snapshots.circle.name.clone()).collect();
+        let circles = self.circles.iter().map(|entry| (status(entry), entry.state_machine.clone())).collect();
+        let reconfiguring =
+            self.circles.iter().filter(|entry| entry.process.as_ref().is_some_and(|process| process.is_reconfiguring));
+        let reconfiguring = reconfiguring.map(|entry| entry.circle.name.clone()).collect();
         let (is_ending, refused) = (self.is_ending, self.refused.clone());
-        self.snapshot_sender.send_replace(SupervisorSnapshot { circles, reconfiguring: unsettled, is_ending, refused });
+        self.snapshot_sender.send_replace(SupervisorSnapshot { circles, reconfiguring, is_ending, refused });
     }
 }
 

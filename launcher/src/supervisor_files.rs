@@ -1,7 +1,7 @@
-//! Where the supervisor of a configuration is found, and how there is never more than one.
+//! Files of a supervisor: how clients find it, and how there is never more than one.
 //!
-//! Its socket is in the user's directory for what is gone when they log out; its locks are in the one for what stays, so that
-//! they say who runs when the socket is gone.
+//! Its socket is in the user's runtime directory, which disappears at logout. Its locks are in the state directory,
+//! which stays, so that they still name the supervisor when the socket is gone.
 
 mod lock;
 mod private_directory;
@@ -24,46 +24,46 @@ pub use lock::LockGuard;
 use lock::LockHolder;
 use private_directory::PrivateDirectory;
 
-/// Bytes of the digest that tell configurations apart, written as hex.
+/// Bytes of the digest that distinguishes configurations, written as hex.
 const DIGEST_BYTES: usize = 8;
 
-/// The names of the files.
+// File names.
 const SOCKET_FILE: &str = "socket";
 const START_LOCK_FILE: &str = "starting";
 const SUPERVISOR_LOCK_FILE: &str = "supervisor";
 
-/// How long a supervisor that runs may take to listen: it has just begun, or its socket was removed.
+/// Time in which a running supervisor has to listen: it has just started, or its socket was removed.
 const LISTEN_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// How often it is looked whether it does.
+/// Interval of the attempts to connect.
 const LISTEN_INTERVAL: Duration = Duration::from_millis(50);
 
-/// Why a supervisor cannot be where it has to be.
+/// Why the files of a supervisor cannot be used.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SupervisorFilesError {
-    /// A file or directory cannot be made or used.
+    /// A file or directory cannot be created or used.
     #[error("cannot use {}: {source}", path.display())]
     Io {
-        /// Which one.
+        /// The path.
         path: PathBuf,
-        /// Why not.
+        /// The cause.
         source: io::Error,
     },
-    /// Another user could have a hand in what is there.
-    #[error("will not use {}: {reason}", path.display())]
+    /// Another user could interfere with a file.
+    #[error("refusing to use {}: {reason}", path.display())]
     NotPrivate {
-        /// Which one.
+        /// The path.
         path: PathBuf,
-        /// Why not.
+        /// The reason.
         reason: String,
     },
     /// A supervisor runs and cannot be reached.
-    #[error("the supervisor{} runs, and does not listen at {}", pid.map(|pid| format!(" (pid {pid})")).unwrap_or_default(), path.display())]
+    #[error("the supervisor{} is running, but does not listen at {}", pid.map(|pid| format!(" (pid {pid})")).unwrap_or_default(), path.display())]
     Unreachable {
-        /// Its process id; none, where it cannot be told.
+        /// Process id; `None` if it is not known.
         pid: Option<u32>,
-        /// Where its socket should be.
+        /// Path where its socket should be.
         path: PathBuf,
     },
 }
@@ -74,7 +74,7 @@ impl SupervisorFilesError {
     }
 }
 
-/// The files of the supervisor of one circles.json, and those of its circles.
+/// Paths of the files of one supervisor and its circles.
 #[derive(Debug, Clone)]
 pub struct SupervisorFiles {
     config: PathBuf,
@@ -86,8 +86,12 @@ pub struct SupervisorFiles {
 }
 
 impl SupervisorFiles {
-    /// The place of a configuration. `run` and `state` are the user's directories of this program, for what is gone when
-    /// they log out and for what stays. What stays is made, for the user alone.
+    /// Returns the files of a configuration. `run` and `state` are the user's runtime and state directories for this program.
+    /// The state directories are created, for the user alone.
+    ///
+    /// # Errors
+    ///
+    /// A directory cannot be created, or is accessible to other users.
     pub fn create(config: &Path, run: &Path, state: &Path) -> Result<Self, SupervisorFilesError> {
         let files = Self::open(config, run, state)?;
         PrivateDirectory::create(state, &["logs", &files.id])?;
@@ -96,14 +100,18 @@ impl SupervisorFiles {
         Ok(files)
     }
 
-    /// The same, for who only looks: nothing is made.
+    /// Returns the files of a configuration without creating anything.
+    ///
+    /// # Errors
+    ///
+    /// The directory of the configuration does not exist.
     pub fn open(config: &Path, run: &Path, state: &Path) -> Result<Self, SupervisorFilesError> {
         let failed = |source| SupervisorFilesError::Io { path: config.to_owned(), source };
         let canonical = canonical(config).map_err(failed)?;
         let digest = Sha256::digest(std::os::unix::ffi::OsStrExt::as_bytes(canonical.as_os_str()));
         let id = hex::encode(&digest[..DIGEST_BYTES]);
         Ok(Self {
-            // Not the canonical one: the paths in it are relative to where the user sees it.
+            // Not the canonical path: paths in the file are relative to where the user sees it.
             config: std::path::absolute(config).map_err(failed)?,
             run: run.to_owned(),
             state: state.to_owned(),
@@ -113,32 +121,32 @@ impl SupervisorFiles {
         })
     }
 
-    /// Its circles.json, an absolute path.
+    /// Returns the absolute path of circles.json.
     pub fn config(&self) -> &Path {
         &self.config
     }
 
-    /// The log of a circle.
+    /// Returns the path of a circle's log.
     pub fn log(&self, circle: &str) -> PathBuf {
         self.logs.join(format!("{circle}.log"))
     }
 
-    /// The audit of a circle.
+    /// Returns the path of a circle's audit.
     pub fn audit(&self, circle: &str) -> PathBuf {
         self.logs.join(format!("{circle}.audit"))
     }
 
-    /// The identity of a circle for which circles.json names no file.
+    /// Returns the path of the identity of a circle without `identity` in circles.json.
     pub fn identity(&self, circle: &str) -> PathBuf {
         self.identities.join(circle)
     }
 
-    /// Where the logs and audits of its circles are.
+    /// Returns the directory of the logs and audits.
     pub fn logs(&self) -> &Path {
         &self.logs
     }
 
-    /// What the process of a circle holds for its life.
+    /// Returns the path of the lock that a circle's process holds while it runs.
     pub(crate) fn circle_lock(&self, circle: &str) -> PathBuf {
         self.state.join("locks").join(&self.id).join(format!("{circle}.circle"))
     }
@@ -147,53 +155,64 @@ impl SupervisorFiles {
         PrivateDirectory::create(&self.state, &["locks", &self.id])
     }
 
-    /// Held by whoever looks whether a supervisor runs and starts one if not: others wait, and then find it. Blocks.
+    /// Acquires the start lock. A client holds it while it checks for a supervisor and starts one: other clients wait, and then
+    /// find the supervisor. Blocks.
+    ///
+    /// # Errors
+    ///
+    /// The lock file cannot be used.
     pub fn lock_start(&self) -> Result<LockGuard, SupervisorFilesError> {
         LockGuard::acquire(|| self.locks(), START_LOCK_FILE)
     }
 
-    /// Held by a supervisor for its life. It waits for the end of one that is ending, so nobody asks for it who knows of
-    /// one that is not; [`Place::lock_starting`] is to be held meanwhile. Blocks.
+    /// Acquires the lock that a supervisor holds while it runs. Waits for a supervisor that is ending, so the caller must know
+    /// that no other one is running; meanwhile it holds [`lock_start`](Self::lock_start). Blocks.
+    ///
+    /// # Errors
+    ///
+    /// The lock file cannot be used.
     pub fn lock_supervisor(&self) -> Result<LockGuard, SupervisorFilesError> {
         LockGuard::acquire(|| self.locks(), SUPERVISOR_LOCK_FILE)
     }
 
-    /// Listens there, whatever a supervisor that was killed has left behind, and writes down where. Blocks.
+    /// Listens on the socket, replaces what a killed supervisor has left behind, and records the directory in the lock
+    /// file. Blocks.
     pub(crate) fn listen(
         &self,
-        held: &mut LockGuard,
+        lock: &mut LockGuard,
     ) -> Result<std::os::unix::net::UnixListener, SupervisorFilesError> {
-        self.listen_in(&self.run, held)
+        self.listen_in(&self.run, lock)
     }
 
-    /// Listens again where the socket is not there any more, and takes the lock again where its file is not. None, where all
-    /// is as it was. Where the directory for the socket cannot be made any more, it is one of those that stay. Blocks.
+    /// Listens again if the socket was removed, and acquires the lock again if its file was removed; `None` if nothing
+    /// has changed. If the runtime directory cannot be created any more, the socket goes to the state directory.
+    /// Blocks.
     ///
     /// # Errors
     ///
-    /// Nothing can be listened at, or another supervisor has the lock.
+    /// No socket can be created, or another supervisor has the lock.
     pub(crate) fn restore_socket(
         &self,
-        held: &mut LockGuard,
+        lock: &mut LockGuard,
     ) -> Result<Option<std::os::unix::net::UnixListener>, SupervisorFilesError> {
-        let lock = self.locks().and_then(|locks| held.reacquire(&locks, SUPERVISOR_LOCK_FILE));
-        if held.has_successor() {
-            return lock.map(|_| None);
+        let reacquired = self.locks().and_then(|locks| lock.reacquire(&locks, SUPERVISOR_LOCK_FILE));
+        if lock.has_successor() {
+            return reacquired.map(|_| None);
         }
-        let run = held.run().unwrap_or(&self.run).to_owned();
+        let run = lock.run().unwrap_or(&self.run).to_owned();
         let is_there = match PrivateDirectory::open(&run, &[&self.id]) {
-            Ok(Some(directory)) => directory.identity(SOCKET_FILE).is_ok_and(|found| found == held.socket()),
-            // Also where something else is in its place.
+            Ok(Some(directory)) => directory.identity(SOCKET_FILE).is_ok_and(|found| found == lock.socket()),
+            // Also if something else is at the path.
             Ok(None) | Err(_) => false,
         };
         if !is_there {
-            return match self.listen_in(&self.run, held) {
+            return match self.listen_in(&self.run, lock) {
                 Ok(listener) => Ok(Some(listener)),
-                Err(_) => self.listen_in(&self.state.join("run"), held).map(Some),
+                Err(_) => self.listen_in(&self.state.join("run"), lock).map(Some),
             };
         }
-        if !lock? {
-            held.write_holder(&run)?;
+        if !reacquired? {
+            lock.write_holder(&run)?;
         }
         Ok(None)
     }
@@ -201,22 +220,22 @@ impl SupervisorFiles {
     fn listen_in(
         &self,
         run: &Path,
-        held: &mut LockGuard,
+        lock: &mut LockGuard,
     ) -> Result<std::os::unix::net::UnixListener, SupervisorFilesError> {
         let directory = PrivateDirectory::create(run, &[&self.id])?;
         let (path, shown) = (directory.descriptor_path(SOCKET_FILE), directory.path(SOCKET_FILE));
         let failed = |source| SupervisorFilesError::Io { path: shown.clone(), source };
         directory.remove(SOCKET_FILE)?;
         let listener = std::os::unix::net::UnixListener::bind(&path).map_err(failed)?;
-        // In a directory of 0700 already, so nobody came between.
+        // The directory has mode 0700 already, so nobody connected in between.
         std::fs::set_permissions(&path, Permissions::from_mode(0o600)).map_err(failed)?;
         listener.set_nonblocking(true).map_err(failed)?;
-        held.set_socket(directory.identity(SOCKET_FILE)?);
-        held.write_holder(run)?;
+        lock.set_socket(directory.identity(SOCKET_FILE)?);
+        lock.write_holder(run)?;
         Ok(listener)
     }
 
-    /// Connects to the supervisor; `None` if there is none. One that runs and does not listen is waited for.
+    /// Connects to the supervisor; `None` if none is running. Waits for one that runs and does not listen yet.
     pub(crate) async fn connect(&self) -> Result<Option<UnixStream>, SupervisorFilesError> {
         let deadline = Instant::now() + LISTEN_TIMEOUT;
         loop {
@@ -224,9 +243,9 @@ impl SupervisorFiles {
                 return Ok(Some(stream));
             }
             let Some(LockHolder { pid, run }) = self.lock_holder()? else { return Ok(None) };
-            // That of another session of the user's, or where it went when its directory was removed.
+            // The runtime directory of another session of the user, or the one that the supervisor moved to.
             if let Some(run) = run.filter(|run| *run != self.run)
-                // It may be about to go elsewhere.
+                // The supervisor may be about to move.
                 && let Ok(Some(stream)) = self.connect_in(&run).await
             {
                 return Ok(Some(stream));
@@ -255,32 +274,37 @@ impl SupervisorFiles {
         Ok(Some(stream))
     }
 
-    /// The supervisor that runs, as it wrote it down; none, where none holds the lock.
+    /// Returns the running supervisor as recorded in the lock file; `None` if nobody holds the lock.
     fn lock_holder(&self) -> Result<Option<LockHolder>, SupervisorFilesError> {
         let Some(directory) = PrivateDirectory::open(&self.state, &["locks", &self.id])? else { return Ok(None) };
         LockHolder::read(&directory, SUPERVISOR_LOCK_FILE)
     }
 
-    /// Whether a process of the circle runs, whoever started it: without a supervisor it drains and ends.
+    /// Returns whether a process of the circle is running, whoever started it: without a supervisor it drains and ends.
+    ///
+    /// # Errors
+    ///
+    /// The lock file cannot be read.
     pub fn is_circle_running(&self, circle: &str) -> Result<bool, SupervisorFilesError> {
         let Some(directory) = PrivateDirectory::open(&self.state, &["locks", &self.id])? else { return Ok(false) };
         Ok(LockHolder::read(&directory, &format!("{circle}.circle"))?.is_some())
     }
 
-    /// Whoever still held the lock would find its successor's socket gone. Blocks.
-    pub(crate) fn release(&self, held: LockGuard) {
-        let run = held.run().unwrap_or(&self.run);
+    /// Removes the socket, and then releases the lock: in the other order it would remove the socket of its successor.
+    /// Blocks.
+    pub(crate) fn release(&self, lock: LockGuard) {
+        let run = lock.run().unwrap_or(&self.run);
         if let Ok(Some(directory)) = PrivateDirectory::open(run, &[&self.id])
-            && directory.identity(SOCKET_FILE).is_ok_and(|found| found == held.socket())
+            && directory.identity(SOCKET_FILE).is_ok_and(|found| found == lock.socket())
         {
-            // One that stays is removed by the next supervisor.
+            // The next supervisor removes a socket that stays.
             let _stale = directory.remove(SOCKET_FILE);
         }
-        drop(held);
+        drop(lock);
     }
 }
 
-/// The canonical path of a file that was there, and may be gone.
+/// Returns the canonical path of a file, which may have been deleted.
 fn canonical(file: &Path) -> io::Result<PathBuf> {
     match (file.canonicalize(), file.parent(), file.file_name()) {
         (Err(error), Some(directory), Some(name)) if error.kind() == io::ErrorKind::NotFound => {
@@ -291,8 +315,12 @@ fn canonical(file: &Path) -> io::Result<PathBuf> {
     }
 }
 
-/// Waits until a file is locked for this process alone. It is made if it is not there, and never removed: who waits for it
-/// must be waiting for the same file.
+/// Waits until this process has an exclusive lock on a file. The file is created if necessary and never removed: all waiting
+/// processes must wait for the same file.
+///
+/// # Errors
+///
+/// The file cannot be created or locked.
 pub fn acquire_lock(path: &Path) -> Result<File, SupervisorFilesError> {
     let failed = |source| SupervisorFilesError::Io { path: path.to_owned(), source };
     let file = OpenOptions::new().create(true).append(true).mode(0o600).open(path).map_err(failed)?;
@@ -309,53 +337,53 @@ mod tests {
         let home = tempfile::tempdir().expect("a directory");
         let config = home.path().join("circles.json");
         std::fs::write(&config, "{}").expect("written");
-        let place =
-            SupervisorFiles::create(&config, &home.path().join("run"), &home.path().join("state")).expect("a place");
-        assert!(place.connect().await.expect("nothing is wrong").is_none());
-        let mut killed = place.lock_supervisor().expect("free");
-        drop(place.listen(&mut killed).expect("it listens"));
+        let files =
+            SupervisorFiles::create(&config, &home.path().join("run"), &home.path().join("state")).expect("valid");
+        assert!(files.connect().await.expect("nothing is wrong").is_none());
+        let mut killed = files.lock_supervisor().expect("free");
+        drop(files.listen(&mut killed).expect("it listens"));
         drop(killed);
-        assert!(place.connect().await.expect("nothing is wrong").is_none(), "nobody listens there");
-        let mut held = place.lock_supervisor().expect("free");
-        let _listener = place.listen(&mut held).expect("it listens again");
-        assert!(place.connect().await.expect("nothing is wrong").is_some());
+        assert!(files.connect().await.expect("nothing is wrong").is_none(), "nobody listens there");
+        let mut lock = files.lock_supervisor().expect("free");
+        let _listener = files.listen(&mut lock).expect("it listens again");
+        assert!(files.connect().await.expect("nothing is wrong").is_some());
         let mode = |path: &Path| std::fs::metadata(path).expect("it is there").permissions().mode() & 0o777;
-        let run = place.run.join(&place.id);
-        assert_eq!((mode(&run.join(SOCKET_FILE)), mode(&run), mode(&place.logs)), (0o600, 0o700, 0o700));
-        assert_eq!(mode(&place.identities), 0o700);
-        assert!(place.restore_socket(&mut held).expect("nothing is wrong").is_none(), "all is as it was");
-        place.release(held);
+        let run = files.run.join(&files.id);
+        assert_eq!((mode(&run.join(SOCKET_FILE)), mode(&run), mode(&files.logs)), (0o600, 0o700, 0o700));
+        assert_eq!(mode(&files.identities), 0o700);
+        assert!(files.restore_socket(&mut lock).expect("nothing is wrong").is_none(), "all is as it was");
+        files.release(lock);
         assert!(!run.join(SOCKET_FILE).exists());
     }
 
-    /// Whatever is removed, there is a supervisor that is found, and never a second one.
+    /// Whatever is removed, clients find a supervisor, and never a second one.
     #[tokio::test]
     async fn removed_socket_and_lock_are_restored() {
         let home = tempfile::tempdir().expect("a directory");
         let config = home.path().join("circles.json");
         std::fs::write(&config, "{}").expect("written");
         let (run, state) = (home.path().join("run"), home.path().join("state"));
-        let files = SupervisorFiles::create(&config, &run, &state).expect("a place");
-        let mut held = files.lock_supervisor().expect("free");
-        let mut listener = files.listen(&mut held).expect("it listens");
+        let files = SupervisorFiles::create(&config, &run, &state).expect("valid");
+        let mut lock = files.lock_supervisor().expect("free");
+        let mut listener = files.listen(&mut lock).expect("it listens");
         for removed in [&run, &state] {
             std::fs::remove_dir_all(removed).expect("it was there");
-            if let Some(restored) = files.restore_socket(&mut held).expect("it can be made") {
+            if let Some(restored) = files.restore_socket(&mut lock).expect("it can be made") {
                 listener = restored;
             }
             assert!(files.connect().await.expect("nothing is wrong").is_some(), "{}", removed.display());
-            let other = SupervisorFiles::create(&config, &home.path().join("other"), &state).expect("a place");
-            assert!(other.connect().await.expect("nothing is wrong").is_some(), "found by what is written down");
+            let other = SupervisorFiles::create(&config, &home.path().join("other"), &state).expect("valid");
+            assert!(other.connect().await.expect("nothing is wrong").is_some(), "found through the lock file");
         }
-        // Nothing can be made where it was.
+        // A file blocks the path of the directory.
         std::fs::remove_dir_all(&run).expect("it was there");
         std::fs::write(&run, "in the way").expect("written");
-        listener = files.restore_socket(&mut held).expect("it listens elsewhere").unwrap_or(listener);
-        assert!(files.restore_socket(&mut held).expect("nothing is wrong").is_none(), "and there it stays");
-        let other = SupervisorFiles::create(&config, &home.path().join("other"), &state).expect("a place");
+        listener = files.restore_socket(&mut lock).expect("it listens elsewhere").unwrap_or(listener);
+        assert!(files.restore_socket(&mut lock).expect("nothing is wrong").is_none(), "it stays there");
+        let other = SupervisorFiles::create(&config, &home.path().join("other"), &state).expect("valid");
         assert!(other.connect().await.expect("nothing is wrong").is_some());
         drop(listener);
-        files.release(held);
+        files.release(lock);
         assert!(other.connect().await.expect("nothing is wrong").is_none());
     }
 
@@ -364,12 +392,12 @@ mod tests {
         let home = tempfile::tempdir().expect("a directory");
         let config = home.path().join("circles.json");
         std::fs::write(&config, "{}").expect("written");
-        let place =
-            SupervisorFiles::create(&config, &home.path().join("run"), &home.path().join("state")).expect("a place");
-        let mut held = place.lock_supervisor().expect("free");
-        let _listener = place.listen(&mut held).expect("it listens");
+        let files =
+            SupervisorFiles::create(&config, &home.path().join("run"), &home.path().join("state")).expect("valid");
+        let mut lock = files.lock_supervisor().expect("free");
+        let _listener = files.listen(&mut lock).expect("it listens");
         std::fs::remove_dir_all(home.path().join("run")).expect("it was there");
-        let error = place.connect().await.expect_err("it cannot be reached");
+        let error = files.connect().await.expect_err("it cannot be reached");
         assert!(
             matches!(error, SupervisorFilesError::Unreachable { pid, .. } if pid == Some(std::process::id())),
             "{error}"
@@ -384,10 +412,10 @@ mod tests {
             std::fs::write(home.path().join(name), "{}").expect("written");
         }
         std::os::unix::fs::symlink(home.path().join("a.json"), home.path().join("c.json")).expect("linked");
-        let run_of = |name: &str| SupervisorFiles::create(&home.path().join(name), &run, &state).expect("a place").id;
+        let run_of = |name: &str| SupervisorFiles::create(&home.path().join(name), &run, &state).expect("valid").id;
         assert_ne!(run_of("a.json"), run_of("b.json"));
         assert_eq!(run_of("a.json"), run_of("c.json"));
-        // One that was deleted has still the place that it had.
+        // A deleted configuration still has the same files.
         let before = run_of("b.json");
         std::fs::remove_file(home.path().join("b.json")).expect("deleted");
         assert_eq!(run_of("b.json"), before);

@@ -1,4 +1,4 @@
-//! What sessions leave to the REPL: help, other circles and keys, the editor, the history, the pager.
+//! Requests that sessions pass on to the REPL: help, other circles and keys, the editor, the history, the pager.
 
 use console::{
     commands, history,
@@ -33,13 +33,13 @@ impl Repl {
             }
             SessionRequest::Edit(text) => self.edit(&text),
             SessionRequest::History(part) => self.page(&self.history_lines(&part))?,
-            // Answered while the input is awaited.
+            // Handled while the input runs.
             SessionRequest::Unlock(_) | SessionRequest::NoKey(_) | SessionRequest::FanOut(_) => {}
         }
         Ok(NextStep::Prompt)
     }
 
-    /// Goes to a session, unless it could not be opened.
+    /// Switches to a session, unless it could not be opened.
     fn switch_to(&mut self, opened: Result<usize, CliError>) {
         match opened {
             Ok(index) => {
@@ -50,13 +50,13 @@ impl Repl {
         }
     }
 
-    /// Has a text edited, to stand at the next prompt.
+    /// Opens a text in the editor; the result stands at the next prompt.
     pub(super) fn edit(&mut self, text: &str) {
         let _terminal = self.notes.hold();
         match external_programs::edit(&self.quiet, text) {
-            // What is typed cannot hold control characters, and neither can what comes from a file.
+            // A prompt cannot hold control characters, so those of a file are made visible.
             Ok(Some(text)) => self.initial_text = visible(&text).into_owned(),
-            // As it was, so that nothing is lost.
+            // The editor failed: keep the text, so that nothing is lost.
             Ok(None) => text.clone_into(&mut self.initial_text),
             Err(error) => {
                 text.clone_into(&mut self.initial_text);
@@ -65,7 +65,7 @@ impl Repl {
         }
     }
 
-    /// The inputs that have a text in them, newest last.
+    /// Returns the inputs that contain a text, newest last.
     fn history_lines(&self, part: &str) -> Vec<StyledLine> {
         let history = self.editor.history();
         let inputs = (0..history.len()).rev().filter_map(|index| {
@@ -75,7 +75,7 @@ impl Repl {
         history::lines(inputs, part)
     }
 
-    /// Shows lines, in the pager if they are more than the screen has.
+    /// Shows lines, in the pager if they do not fit on the screen.
     pub(super) fn page(&self, lines: &[StyledLine]) -> Result<(), CliError> {
         let text = paint_lines(lines);
         let is_long = output::stdout_size().is_some_and(|(columns, rows)| {
@@ -89,8 +89,8 @@ impl Repl {
     }
 }
 
-/// Opens a session on each of the circles that a script is to be played on, and hands them to the session that asks. A
-/// circle that cannot be had keeps none of the others from playing.
+/// Opens a session on each circle of a fan-out, and passes them to the session that requested it. A circle that cannot
+/// be reached does not keep the others from playing.
 pub(super) async fn fan_out(
     sessions: &mut Sessions,
     origin_session: &SessionHandle,
@@ -115,9 +115,11 @@ pub(super) async fn fan_out(
         let session = sessions.nth(index).session.clone();
         let state = session.state();
         if input_counts.get(index).is_some_and(|input_counts| state.inputs < *input_counts) {
-            output::to_stderr(&format!("{label}: not played, since its variables are gone; :each again does it\n"));
+            output::to_stderr(&format!(
+                "{label}: skipped, because its variables are gone; repeat :each to play there anyway\n"
+            ));
         } else if state.is_ready() && !targets.iter().any(|(other, _)| *other == index) {
-            // Why a session is not ready is reported.
+            // The session itself reports why it is not ready.
             targets.push((index, FanOutTarget { label, session }));
         }
     }

@@ -1,4 +1,4 @@
-//! A session's events: to whoever waits for what comes of an input, otherwise above the line that is typed.
+//! Routes a session's events: to the renderer of an input while one runs, otherwise above the line that is being typed.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -11,39 +11,39 @@ use tokio::{
 
 use super::notes::Notes;
 
-/// Events that wait for whoever listens.
+/// Capacity of a subscription.
 const CHANNEL_CAPACITY: usize = 64;
 
-/// Takes a session's events for as long as it lives.
+/// Task that routes the events of one session while it lives.
 pub(super) struct Feed {
     unheard: UnhandledEvents,
     listener: EventListener,
     task: JoinHandle<()>,
 }
 
-/// Who listens to a session's events.
+/// The current subscriber of a session's events.
 #[derive(Clone, Default)]
 struct EventListener(Arc<Mutex<Option<Sender<SessionEvent>>>>);
 
-/// What becomes of events that nobody listens to.
+/// Handler of events without a subscriber.
 #[derive(Clone)]
 struct UnhandledEvents {
     session: SessionHandle,
     notes: Notes,
 }
 
-/// While there is one, a session's events come here.
+/// Subscription to a session's events; it ends on drop.
 pub(super) struct Subscription {
     pub(super) events: Events,
     unheard: UnhandledEvents,
     listener: EventListener,
-    /// Who listened before, and does again.
+    /// The earlier subscriber, restored on drop.
     previous: Option<Sender<SessionEvent>>,
 }
 
 impl EventListener {
     fn get(&self) -> MutexGuard<'_, Option<Sender<SessionEvent>>> {
-        // Nothing panics while it is held.
+        // No code that can panic runs under the lock.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -55,7 +55,7 @@ impl Feed {
         let task = runtime.spawn(async move {
             while let Some(event) = events.next().await {
                 let listener = shared.get().clone();
-                // Remarks that belong to no input are not for whoever waits for one.
+                // Notes belong to no input, so they do not go to the subscriber.
                 match (event, listener) {
                     (SessionEvent::Display(shown), _)
                         if matches!(shown.kind, DisplayKind::Note | DisplayKind::Warning) =>
@@ -63,7 +63,7 @@ impl Feed {
                         unhandled.notes.show(&shown);
                     }
                     (event, Some(listener)) => {
-                        // Whoever has stopped listening leaves it.
+                        // A subscriber that has stopped listening returns the event.
                         if let Err(left) = listener.send(event).await {
                             unhandled.handle(left.0);
                         }
@@ -75,7 +75,7 @@ impl Feed {
         Self { unheard, listener, task }
     }
 
-    /// Listens from now on, until what is returned is dropped.
+    /// Subscribes to the session's events until the subscription is dropped.
     pub(super) fn listen(&self) -> Subscription {
         let (send, events) = channel(CHANNEL_CAPACITY);
         let before = self.listener.get().replace(send);
@@ -95,7 +95,7 @@ impl UnhandledEvents {
                 self.notes.warn(&error.message())
             }
             SessionEvent::Display(shown) => self.notes.show(&shown),
-            // Nobody is asked for a passphrase while a line is typed: the next input requests the key again.
+            // No passphrase prompt while a line is being typed: the next input requests the key again.
             SessionEvent::Request(SessionRequest::Unlock(name)) => {
                 // A session that takes no input has ended.
                 let _ended = self.session.keep_locked(name);

@@ -1,4 +1,4 @@
-//! What comes of an input, as it comes: prints, values, errors; Ctrl-C; what the session leaves to the REPL.
+//! Rendering of a running input: prints, values, errors, Ctrl-C, and requests to the REPL.
 
 use console::session::{DisplayKind, DisplayLines, SessionEvent, SessionHandle, SessionRequest, no_key_error};
 use frontend::{error::CliError, text::StyledLine};
@@ -15,33 +15,33 @@ use unicode_width::UnicodeWidthStr;
 
 use super::{feed::Subscription, status_line::StatusLine};
 
-/// How an input has ended.
+/// Outcome of an input.
 #[derive(Debug, Default)]
 pub(super) struct InputResult {
-    /// What is shown in the pager, if it is longer than the screen.
+    /// Lines for the pager, or for the screen if they fit.
     pub(super) listing: Vec<StyledLine>,
-    /// Inputs that were not carried out.
+    /// Inputs that were not executed.
     pub(super) given_back: Vec<String>,
-    /// What the session leaves to the REPL.
+    /// Request that the session passes on to the REPL.
     pub(super) request: Option<SessionRequest>,
 }
 
-/// What the session waits for meanwhile, on behalf of its user.
+/// A request that the session waits for.
 pub(super) enum AwaitedRequest {
-    /// A key that is to be unlocked.
+    /// Unlock this key.
     Key(KeyName),
-    /// Sessions on these circles.
+    /// Open sessions on these circles.
     Circles(Vec<String>),
 }
 
-/// Renders events until the input has ended, or until something is asked of the REPL that the session waits for.
+/// Renders events until the input has finished, or until the session waits for a request.
 pub(super) struct InputRenderer {
     printer: Printer,
     status: StatusLine,
     result: InputResult,
-    /// Columns of the widest label of circles that play side by side.
+    /// Columns of the widest label in a fan-out.
     label_width: usize,
-    /// How often Ctrl-C was pressed: whoever has had enough waits for no reader any more.
+    /// Number of times Ctrl-C was pressed: from then on the renderer does not wait for the reader of its output.
     interrupts: watch::Sender<u32>,
 }
 
@@ -57,11 +57,11 @@ impl InputRenderer {
         }
     }
 
-    /// Renders what comes. `None` once the input has ended.
+    /// Renders events. Returns a request that the session waits for; `None` when the input has finished.
     ///
     /// # Errors
     ///
-    /// Nobody reads the output any more.
+    /// The output is closed.
     pub(super) async fn next(
         &mut self,
         session: &SessionHandle,
@@ -72,7 +72,7 @@ impl InputRenderer {
         let cancelling = async {
             loop {
                 interrupts.next().await;
-                // One that finds no room is not the first.
+                // If the queue is full, an earlier cancellation is in it.
                 let _full = session.cancel();
                 pressed.send_modify(|count| *count += 1);
             }
@@ -122,7 +122,7 @@ impl InputRenderer {
                 }
                 Some(SessionEvent::Request(SessionRequest::NoKey(_))) => {
                     self.show_lines(&no_key_error(session).lines(output::stderr_columns())).await?;
-                    // Inputs that wait for a key are not to wait here. A session that takes no input has ended.
+                    // Inputs that wait for a key must not wait here. A session that takes no input has ended.
                     let _ended = session.cancel();
                 }
                 Some(SessionEvent::Request(request)) => self.result.request = Some(request),
@@ -137,7 +137,7 @@ impl InputRenderer {
         }
     }
 
-    /// Waits until everything is written, unless the user has had enough of it.
+    /// Waits until everything is written, or until the user presses Ctrl-C.
     pub(super) async fn finish(mut self, interrupts: &mut Interrupts) -> Result<InputResult, CliError> {
         self.clear().await?;
         tokio::select! {
@@ -149,7 +149,7 @@ impl InputRenderer {
 
     async fn output(&mut self, output: Output, label: Option<&str>) -> Result<(), CliError> {
         self.clear().await?;
-        // What was cancelled prints no more.
+        // Output after a cancellation is dropped.
         if *self.interrupts.borrow() > 0 {
             return Ok(());
         }
@@ -177,7 +177,7 @@ impl InputRenderer {
             }
             DisplayKind::Error => self.show_lines(&shown.lines).await,
             DisplayKind::Remark | DisplayKind::Note | DisplayKind::Warning => {
-                // In the terminal's own columns, and as prose is shown here.
+                // Wrapped to the terminal's width, like all prose here.
                 let lines: Vec<StyledLine> =
                     shown.lines.iter().flat_map(|line| line.wrapped(output::stderr_columns())).collect();
                 self.show_lines(&lines).await
@@ -215,7 +215,7 @@ impl InputRenderer {
     }
 }
 
-/// Lines for stdout.
+/// Formats lines for stdout.
 pub(super) fn paint_lines(lines: &[StyledLine]) -> String {
     let paint = Paint::for_stdout();
     lines.iter().map(|line| paint.line(line) + "\n").collect()

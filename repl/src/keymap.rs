@@ -1,4 +1,4 @@
-//! The keys that the line REPL has beside rustyline's own.
+//! Key bindings of the line REPL besides rustyline's own.
 
 use std::{
     path::PathBuf,
@@ -17,29 +17,29 @@ use rustyline::{
 use super::line_helper::LineHelper;
 use console::history;
 
-/// What `:help` says of keys.
+/// Keys in `:help`.
 pub(super) const KEYS: &[(&str, &str)] = &[
-    ("Enter", "runs a complete input and continues an incomplete one; two blank lines run it as it is"),
-    ("Alt-Enter", "a new line, whatever stands before it (also Ctrl-J)"),
-    ("Tab", "completes: variables, functions, members of maps; circles, keys and files behind commands"),
-    ("Ctrl-C", "cancels the play and keeps the session, twice gives up waiting; at the prompt it clears the line"),
-    ("Right, Ctrl-F", "takes the grey hint from the history"),
-    ("Up, Down", "inputs typed before, whole; within an input its lines"),
-    ("Ctrl-R", "searches the history; a line that begins with a space is not kept"),
-    ("Ctrl-X Ctrl-E", "goes on in $EDITOR"),
-    ("Ctrl-D", "leaves, on an empty line"),
+    ("Enter", "run a complete input, continue an incomplete one; two blank lines run it as it is"),
+    ("Alt-Enter", "insert a new line (also Ctrl-J)"),
+    ("Tab", "complete variables, functions and map members; after a command, circles, keys and files"),
+    ("Ctrl-C", "cancel the play and keep your variables; twice: stop waiting; at the prompt: clear the line"),
+    ("Right, Ctrl-F", "accept the grey hint from the history"),
+    ("Up, Down", "browse earlier inputs; within an input, move between its lines"),
+    ("Ctrl-R", "search the history; a line that begins with a space is not saved"),
+    ("Ctrl-X Ctrl-E", "continue in $EDITOR"),
+    ("Ctrl-D", "quit, on an empty line"),
 ];
 
-/// The keys that edit a line.
+/// Key bindings that edit a line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum EditMode {
-    /// Emacs' keys.
+    /// Emacs key bindings.
     Emacs,
-    /// Vi's keys.
+    /// Vi key bindings.
     Vi,
 }
 
-/// How the line is edited and kept.
+/// Returns rustyline's configuration.
 pub(super) fn config(mode: Option<EditMode>) -> Result<Config> {
     let mode = match mode {
         Some(EditMode::Vi) => rustyline::EditMode::Vi,
@@ -50,23 +50,23 @@ pub(super) fn config(mode: Option<EditMode>) -> Result<Config> {
     let config = Config::builder()
         .auto_add_history(false)
         .completion_type(CompletionType::List)
-        // No question first: the list fits on the screen.
+        // No question before a list: it is cut to fit on the screen.
         .completion_prompt_limit(usize::MAX)
         .edit_mode(mode)
-        // Whether there are colours is decided where they are made; the prompt's mark is there without them, too.
+        // The helper decides about colours; it also draws the mark of the prompt without them.
         .color_mode(ColorMode::Forced)
         .max_history_size(history::MAX_INPUTS)?;
     Ok(config.build())
 }
 
-/// What the user has set for everything that reads lines (readline(3), "INITIALIZATION FILE").
+/// Reads the user's readline settings (readline(3), "INITIALIZATION FILE").
 fn inputrc() -> Option<String> {
     let named = std::env::var_os("INPUTRC").map(PathBuf::from);
     let file = named.or_else(|| Some(BaseDirs::new()?.home_dir().join(".inputrc")))?;
     std::fs::read_to_string(file).ok()
 }
 
-/// Whether the last `set editing-mode` says so.
+/// Returns whether the last `set editing-mode` selects vi.
 fn is_vi_mode(inputrc: &str) -> bool {
     let mut modes = inputrc.lines().rev().filter_map(|line| {
         let mut words = line.split_whitespace();
@@ -85,27 +85,27 @@ pub(super) fn bind(editor: &mut Editor<LineHelper, FileHistory>, pressed: &Arc<K
     editor.bind_sequence(Event::KeySeq(keys), EventHandler::Conditional(Box::new(EditHandler(pressed.clone()))));
 }
 
-/// What a key press leaves for when the line has ended.
+/// State that a key press leaves for the time after the line.
 #[derive(Debug, Default)]
 pub(super) struct KeyState {
-    /// The line that Ctrl-X Ctrl-E takes to an editor.
+    /// The line to open in the editor after Ctrl-X Ctrl-E.
     edit: Mutex<Option<String>>,
     is_empty: AtomicBool,
 }
 
 impl KeyState {
-    /// The line that is to be edited.
+    /// Takes the line to edit.
     pub(super) fn take_edit(&self) -> Option<String> {
         self.edit.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
-    /// Whether Ctrl-C found nothing to clear.
+    /// Returns whether the line was empty at the last Ctrl-C.
     pub(super) fn was_line_empty(&self) -> bool {
         self.is_empty.load(Ordering::SeqCst)
     }
 }
 
-/// Ctrl-C, as ever; whether there was something to clear is kept.
+/// Ctrl-C: interrupts as usual, and records whether the line was empty.
 struct ClearHandler(Arc<KeyState>);
 
 impl ConditionalEventHandler for ClearHandler {
@@ -115,7 +115,7 @@ impl ConditionalEventHandler for ClearHandler {
     }
 }
 
-/// Ctrl-X Ctrl-E: the line ends as Ctrl-C ends it, and is kept to be edited.
+/// Ctrl-X Ctrl-E: interrupts the line, and keeps it for the editor.
 struct EditHandler(Arc<KeyState>);
 
 impl ConditionalEventHandler for EditHandler {
@@ -125,7 +125,7 @@ impl ConditionalEventHandler for EditHandler {
     }
 }
 
-/// Ctrl-F at the end of a line takes the hint, as Right does by itself.
+/// Ctrl-F at the end of a line accepts the hint, as Right does by default.
 struct AcceptHintHandler;
 
 impl ConditionalEventHandler for AcceptHintHandler {

@@ -1,7 +1,7 @@
 //! The line REPL: rustyline in front of console sessions.
 //!
-//! This thread reads lines and waits for what comes of them, one after the other (`awaiting`). Sessions look after their
-//! connections by themselves; what they report meanwhile is shown above the line that is typed (`feed`, `notes`).
+//! The main thread reads lines and renders what each of them does, one after the other (`input_renderer`). Sessions
+//! manage their connections on their own; their notes appear above the line that is being typed (`feed`, `notes`).
 
 mod commands;
 mod external_programs;
@@ -38,10 +38,10 @@ use line_helper::LineHelper;
 use notes::Notes;
 use sessions::{SCREEN_MARGIN, Sessions};
 
-/// Bytes of an input that is put back at the prompt; a longer one is in the history.
+/// Largest input in bytes that is put back at the prompt; a longer one is in the history.
 const MAX_RESTORED_BYTES: usize = 4096;
 
-/// A REPL on a terminal.
+/// REPL on a terminal.
 struct Repl {
     runtime: Runtime,
     editor: Editor<LineHelper, FileHistory>,
@@ -50,11 +50,11 @@ struct Repl {
     notes: Notes,
     pressed: Arc<KeyState>,
     quiet: QuietTerminal,
-    /// What stands at the next prompt.
+    /// Text of the next prompt.
     initial_text: String,
 }
 
-/// Reads, plays, prints, until Ctrl-D. `circle`: where, as people name it; without one, `$CIRCLES_CIRCLE` or a scratch
+/// Runs the REPL until the user quits. `circle` names the circle; by default it is `$CIRCLES_CIRCLE`, or else a scratch
 /// circle.
 ///
 /// # Errors
@@ -62,12 +62,12 @@ struct Repl {
 /// The terminal cannot be used, the circle cannot be reached, or it does not admit the key.
 pub fn run(circle: Option<&str>, options: &Options, mode: Option<EditMode>) -> Result<(), CliError> {
     let runtime = runtime::client_runtime()?;
-    // All the time, so that there is no moment in which something typed is echoed or changed.
+    // For the whole run: otherwise typed characters could be echoed or changed between two prompts.
     let quiet = QuietTerminal::new();
     let config = keymap::config(mode).map_err(|error| terminal_error(&error))?;
     let mut editor: Editor<LineHelper, FileHistory> =
         Editor::with_config(config).map_err(|error| terminal_error(&error))?;
-    // Without it (a terminal that can do nothing) notes come when they come.
+    // Without a printer (on a terminal that can do nothing) notes appear as they come.
     let notes = Notes::start(editor.create_external_printer().ok());
     let sessions = runtime.block_on(Sessions::start(runtime.handle().clone(), notes.clone(), circle, options))?;
     Repl::new(runtime, editor, sessions, notes, quiet, options)?.run()
@@ -124,12 +124,12 @@ impl Repl {
                 }
                 Err(ReadlineError::Interrupted) => match self.pressed.take_edit() {
                     Some(text) => self.edit(&text),
-                    None if self.pressed.was_line_empty() => output::to_stderr("Ctrl-D leaves\n"),
+                    None if self.pressed.was_line_empty() => output::to_stderr("press Ctrl-D to quit\n"),
                     None => {}
                 },
                 Err(ReadlineError::Eof) => return Ok(()),
                 Err(ReadlineError::Io(error)) if error.kind() == ErrorKind::InvalidData => {
-                    self.notes.warn("what was typed is not UTF-8, and is not taken");
+                    self.notes.warn("ignored the input: it is not valid UTF-8");
                 }
                 Err(error) => return Err(terminal_error(&error)),
             }
@@ -140,7 +140,7 @@ impl Repl {
         let paint = Paint::for_stdout();
         let open = self.sessions.current();
         let place = if open.is_scratch() {
-            "a throw-away circle in this process, for you alone".to_owned()
+            "a temporary circle in this process, only for you".to_owned()
         } else {
             format!("{} at {}", line_helper::circle_name(&open.session), open.session.target().url)
         };
@@ -148,14 +148,14 @@ impl Repl {
             "{} {} · {place}\n{}\n",
             paint.strong("circles"),
             env!("CARGO_PKG_VERSION"),
-            paint.dim("Rhai · :help shows what else · Ctrl-C cancels a play · Ctrl-D leaves"),
+            paint.dim("Rhai · :help lists the commands · Ctrl-C cancels a play · Ctrl-D quits"),
         )
     }
 
-    /// Takes up the history of the current session's circle and key.
+    /// Loads the history of the current session's circle and key.
     fn load_history(&mut self) {
         let open = self.sessions.current();
-        // What is in memory only.
+        // Clears the history in memory, not the file.
         let _emptied = self.editor.clear_history();
         if let Some(file) = open.history().existing_path()
             && let Err(error) = self.editor.load_history(file)
@@ -179,7 +179,7 @@ impl Repl {
         }
     }
 
-    /// Connects again on an empty line, where there is no connection.
+    /// Reconnects on an empty line, if the session is disconnected.
     fn reconnect(&mut self) {
         let (index, key) = (self.sessions.index(), self.sessions.current().session.state().key);
         let Self { runtime, sessions, interrupts, .. } = self;
@@ -187,7 +187,7 @@ impl Repl {
         match connected {
             Some(Ok(())) => {}
             Some(Err(error)) => output::report(&error),
-            // The session says so. One that takes no input has ended.
+            // The session reports the cancellation. A session that takes no input has ended.
             None => {
                 let _ended = self.sessions.current().session.cancel();
             }
@@ -195,7 +195,7 @@ impl Repl {
         self.sync_key(key.as_ref());
     }
 
-    /// Has the current session carry an input out, and renders what comes of it.
+    /// Submits an input to the current session, renders its events, and returns what to do next.
     fn run_input(&mut self, input: String) -> Result<NextStep, CliError> {
         let key = self.sessions.current().session.state().key;
         let Self { runtime, sessions, interrupts, .. } = self;
@@ -213,7 +213,7 @@ impl Repl {
         }
     }
 
-    /// Takes up the history of another key, if the session is authenticated with another one than before.
+    /// Loads the history of another key, if the session has authenticated with a different one.
     fn sync_key(&mut self, before: Option<&KeyName>) {
         let state = self.sessions.current().session.state();
         if state.key.as_ref() != before
@@ -224,21 +224,20 @@ impl Repl {
         }
     }
 
-    /// What was not played is not lost: it stands at the next prompt where a session can play it, otherwise it is in the
-    /// history.
+    /// Restores inputs that were not played: at the next prompt if the session can play them, otherwise in the history.
     fn restore_inputs(&mut self, inputs: &[String]) {
         let is_ready = self.sessions.current().session.state().is_ready();
         for input in inputs {
             if is_ready && input.len() <= MAX_RESTORED_BYTES || !history::is_kept(input) {
                 self.initial_text.clone_from(input);
             } else {
-                output::to_stderr("  what you typed is in the history (Up)\n");
+                output::to_stderr("  your input is in the history: press Up\n");
             }
         }
     }
 }
 
-/// Submits an input to the current session, and renders what comes until it has ended.
+/// Submits an input to the current session, and renders events until it has finished.
 async fn submit_and_render(
     sessions: &mut Sessions,
     interrupts: &mut Interrupts,
@@ -254,7 +253,7 @@ async fn submit_and_render(
     while let Some(asked) = awaiting.next(&session, &mut listening, interrupts).await? {
         match asked {
             AwaitedRequest::Key(name) => {
-                // One that finds no room is not the session's first input.
+                // A full queue means that this is not the session's first input.
                 let _full = match sessions.unlock(&name) {
                     Ok(()) => session.key_unlocked(name),
                     Err(error) => {
@@ -269,7 +268,7 @@ async fn submit_and_render(
     awaiting.finish(interrupts).await
 }
 
-/// `None` if Ctrl-C came first.
+/// Runs a future; `None` if Ctrl-C was pressed first.
 async fn unless_interrupted<T>(interrupts: &mut Interrupts, future: impl Future<Output = T>) -> Option<T> {
     interrupts.discard_pending().await;
     tokio::select! {
@@ -285,5 +284,5 @@ enum NextStep {
 }
 
 fn terminal_error(error: &ReadlineError) -> CliError {
-    CliError::usage("cannot read from this terminal", error.to_string(), "pipe a script in: circles play -")
+    CliError::usage("cannot read from this terminal", error.to_string(), "to run a script, pipe it into circles play -")
 }

@@ -1,4 +1,4 @@
-//! What rustyline asks while a line is typed: is it complete, how is it coloured, what did the history have.
+//! Support for rustyline while a line is being typed: validation, highlighting, completion, hints.
 
 use std::{borrow::Cow, cell::Cell};
 
@@ -27,13 +27,13 @@ use frontend::{
 };
 use terminal::output::{self, Paint};
 
-/// What Tab inserts where there is nothing to complete.
+/// Indentation that Tab inserts where there is nothing to complete.
 const INDENT: &str = "  ";
 
-/// Columns of a circle's name.
+/// Longest name of a circle in the prompt, in columns.
 const MAX_NAME: usize = 40;
 
-/// What the prompt ends with: connected, and not.
+/// End of the prompt: connected or disconnected.
 const CONNECTED: &str = "> ";
 const DISCONNECTED: &str = "✗ ";
 
@@ -44,7 +44,7 @@ pub(crate) struct LineHelper {
     paint: Paint,
     completer: Completer,
     session: SessionHandle,
-    /// Whether the line is drawn for the last time, as it stays.
+    /// Whether the line is drawn for the last time, as it will stay on the screen.
     is_final_draw: Cell<bool>,
 }
 
@@ -61,30 +61,31 @@ impl LineHelper {
         }
     }
 
-    /// Goes to another session.
+    /// Switches to another session.
     pub(crate) fn set_session(&mut self, session: SessionHandle) {
         self.completer.set_session(session.clone());
         self.session = session;
     }
 }
 
-/// Where, as whom, and whether it was proved. Its end says whether there is a connection, also while it stands there.
+/// Returns the prompt: the circle, and the key if the session has authenticated. Its end shows whether there is a
+/// connection, even if that changes while the prompt is on the screen.
 pub(crate) fn prompt(session: &SessionHandle) -> String {
     let name = circle_name(session);
-    // Also while there is no connection: the same key authenticates the next one.
+    // Also while disconnected: the same key authenticates the next connection.
     match session.state().key {
         Some(key) => format!("{name} ⚿ {key}{CONNECTED}"),
         None => format!("{name}{CONNECTED}"),
     }
 }
 
-/// What the circle calls itself, on one line of some length.
+/// Returns the circle's own name, on one line of limited length.
 pub(crate) fn circle_name(session: &SessionHandle) -> String {
     let name = session.state().circle.map_or(String::new(), |circle| circle.name.clone());
     text::StyledLine::of(Style::Plain, &name).truncated(MAX_NAME).to_string()
 }
 
-/// What is typed, without what would drive the terminal: rustyline draws it as it is, and takes that to have no width.
+/// Removes control characters from a line: rustyline draws them as they are, and counts no columns for them.
 fn strip_controls(line: &str) -> Cow<'_, str> {
     let is_hidden = |character: char| character.is_control() && !matches!(character, '\n' | '\t');
     if line.contains(is_hidden) { Cow::Owned(line.replace(is_hidden, "")) } else { Cow::Borrowed(line) }
@@ -97,7 +98,7 @@ impl rustyline::completion::Completer for LineHelper {
 
     fn complete(&self, line: &str, position: usize, _: &Context<'_>) -> Result<(usize, Vec<Pair>)> {
         let before = &line[..position];
-        // At the begin of a line that goes on with an input there is nothing to complete, only to indent.
+        // In the indentation of a continuation line there is nothing to complete.
         if before.rsplit_once('\n').is_some_and(|(_, line)| line.trim().is_empty()) {
             return Ok((position, vec![Pair { display: INDENT.into(), replacement: INDENT.into() }]));
         }
@@ -106,7 +107,7 @@ impl rustyline::completion::Completer for LineHelper {
         let pair = |candidate: CompletionItem| {
             let detail = visible(&candidate.detail);
             let text = visible(&candidate.text).into_owned();
-            // A signature has the name in it.
+            // A signature contains the name.
             let is_signature = detail.starts_with(&format!("{text}("));
             let display = match detail.as_ref() {
                 "" => text.clone(),
@@ -120,14 +121,15 @@ impl rustyline::completion::Completer for LineHelper {
     }
 }
 
-/// As many candidates as find room without a question that stands in the way of everything else, and how many more there are.
+/// Returns as many candidates as fit on the screen, and the number of the hidden ones: a question would block
+/// everything else.
 fn fit_screen(mut pairs: Vec<Pair>, (columns, rows): (usize, usize)) -> Vec<Pair> {
     let width = pairs.iter().map(|pair| pair.display.width()).max().unwrap_or(0) + 2;
     let room = (columns / width.min(columns.max(1)).max(1)).max(1) * rows.saturating_sub(3).max(1);
     if pairs.len() <= room {
         return pairs;
     }
-    // What is completed is what all of them have in common, those that are not shown, too.
+    // The completion is the common prefix of all candidates, including the hidden ones.
     let common = pairs.iter().skip(1).fold(pairs[0].replacement.clone(), |common, pair| {
         let same = common.chars().zip(pair.replacement.chars()).take_while(|(one, other)| one == other);
         same.map(|(character, _)| character).collect()
@@ -142,7 +144,7 @@ impl Hinter for LineHelper {
     type Hint = String;
 
     fn hint(&self, line: &str, position: usize, context: &Context<'_>) -> Option<String> {
-        // A hint of several lines would push about what stands below.
+        // A hint of several lines would move what is below.
         self.history.hint(line, position, context).filter(|hint| !hint.contains('\n'))
     }
 }
@@ -166,7 +168,7 @@ impl Highlighter for LineHelper {
         let mut coloured = String::with_capacity(line.len() * 2);
         coloured.push_str(&line[..begin]);
         let mut done = 0;
-        // What has been entered has no cursor that a bracket could stand at.
+        // A line that has been entered has no cursor for bracket matching.
         let parts = if self.is_final_draw.take() {
             highlight::spans(&self.lexer, script)
         } else {
@@ -183,7 +185,7 @@ impl Highlighter for LineHelper {
 
     fn highlight_prompt<'b, 's: 'b, 'p: 'b>(&'s self, prompt: &'p str, is_default: bool) -> Cow<'b, str> {
         match prompt.strip_suffix(CONNECTED).filter(|_| is_default && !self.session.state().is_ready()) {
-            // As wide as the other: rustyline has measured it already.
+            // As wide as the other mark: rustyline has measured the prompt already.
             Some(label) => {
                 Cow::Owned(format!("{}{}", self.paint.dim(label), self.paint.styled(Style::Error, DISCONNECTED)))
             }

@@ -1,4 +1,4 @@
-//! What is said while a line is being typed: above it, never through it.
+//! Notes that appear above the line that is being typed, never in the middle of it.
 
 use std::{
     io::{self, Write},
@@ -23,10 +23,10 @@ use terminal::{
     output::{self, Paint},
 };
 
-/// Notes that may wait.
+/// Capacity of the queue.
 const QUEUE_CAPACITY: usize = 256;
 
-/// Takes notes from anywhere, and never makes anyone wait.
+/// Handle that shows notes from any thread, without blocking.
 #[derive(Debug, Clone)]
 pub(crate) struct Notes {
     queue: SyncSender<String>,
@@ -37,16 +37,17 @@ pub(crate) struct Notes {
 struct NotesState {
     is_prompting: AtomicBool,
     dropped: AtomicUsize,
-    /// Held by who has the terminal for a while.
+    /// Held while another program has the terminal.
     terminal: Mutex<()>,
 }
 
-/// While there is one, the prompt is on the screen.
+/// Guard while the prompt is on the screen.
 pub(crate) struct PromptGuard(Arc<NotesState>);
 
 impl Notes {
-    /// `above` writes above the line that is being typed; without it notes go to stderr as they come. It blocks until the
-    /// line's reader takes it, so it has a thread of its own.
+    /// Starts the thread that shows notes. `external_printer` prints above the line that is being typed; without it,
+    /// notes go to stderr at once. It blocks until the reader of the line takes the note, so it needs a thread of its
+    /// own.
     pub(crate) fn start(mut external_printer: Option<impl ExternalPrinter + Send + 'static>) -> Self {
         let (queue, notes) = sync_channel::<String>(QUEUE_CAPACITY);
         let shared = Arc::new(NotesState::default());
@@ -55,16 +56,16 @@ impl Notes {
             for mut note in notes {
                 let dropped = state.dropped.swap(0, Ordering::SeqCst);
                 if dropped > 0 {
-                    note.push_str(&format!("… {dropped} more were not shown\n"));
+                    note.push_str(&format!("… {dropped} more notes not shown\n"));
                 }
                 match &mut external_printer {
                     Some(external_printer) if state.is_prompting.load(Ordering::SeqCst) => {
-                        // A terminal that is gone has its reader say so.
+                        // The reader of the line reports a terminal that is gone.
                         let _gone = external_printer.print(note);
                     }
                     _ => {
                         let _terminal = state.terminal();
-                        // In the place of a status line, which comes again.
+                        // Clears the status line, which will be drawn again.
                         let clear = if external_printer.is_some() { "\r\x1b[K" } else { "" };
                         output::to_stderr(&format!("{clear}{note}"));
                     }
@@ -74,12 +75,12 @@ impl Notes {
         Self { queue, shared }
     }
 
-    /// Shows log lines as notes: warnings only, because the session reports everything else that matters to its user.
+    /// Shows log lines as notes: warnings only, because the session reports everything else that its user needs.
     pub(crate) fn capture_logs(&self) -> Result<(), CliError> {
         let level = logging::level(tracing::Level::WARN)?;
         let notes = self.clone();
         let layer = fmt::layer().with_target(false).with_ansi(false).with_writer(move || notes.clone());
-        // One that somebody else has set up stays.
+        // An earlier subscriber stays in place.
         let _is_ours = tracing_subscriber::registry().with(layer).with(logging::targets(level)).try_init();
         Ok(())
     }
@@ -89,7 +90,7 @@ impl Notes {
         self.text(lines.iter().map(|line| Paint::for_stderr().line(line) + "\n").collect());
     }
 
-    /// What a session shows that belongs to no input.
+    /// Shows lines of a session that belong to no input.
     pub(crate) fn show(&self, shown: &DisplayLines) {
         for line in &shown.lines {
             match shown.kind {
@@ -99,7 +100,7 @@ impl Notes {
         }
     }
 
-    /// Something that went wrong.
+    /// Shows an error.
     pub(crate) fn warn(&self, text: &str) {
         self.show_line(&StyledLine::of(Style::Error, "✗ ").with(Style::Plain, text));
     }
@@ -110,7 +111,7 @@ impl Notes {
         }
     }
 
-    /// Holds notes back for as long as somebody else has the terminal.
+    /// Holds notes back while another program has the terminal.
     pub(crate) fn hold(&self) -> MutexGuard<'_, ()> {
         self.shared.terminal()
     }
@@ -133,7 +134,7 @@ impl Drop for PromptGuard {
     }
 }
 
-/// Log lines are notes, too.
+/// Writes log lines as notes.
 impl Write for Notes {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.text(visible(&String::from_utf8_lossy(bytes)).into_owned());

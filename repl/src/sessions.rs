@@ -1,4 +1,4 @@
-//! The sessions that are open, one for each circle and key, and the keys that were unlocked.
+//! The open sessions, one per circle and key, and the unlocked keys.
 
 use std::{path::Path, sync::Arc};
 
@@ -27,20 +27,20 @@ use super::{
     notes::Notes,
 };
 
-/// Sessions that are open at once.
+/// Largest number of open sessions.
 const MAX_SESSIONS: usize = 32;
 
-/// What a session does while a key is checked.
-pub(super) const AUTHENTICATING_TEXT: &str = "proving the key";
+/// Status text during authentication.
+pub(super) const AUTHENTICATING_TEXT: &str = "signing in";
 
 /// Rows of the screen that a value leaves free.
 pub(super) const SCREEN_MARGIN: usize = 4;
 
-/// One of them.
+/// An open session.
 pub(super) struct OpenSession {
     pub(super) session: SessionHandle,
     feed: Feed,
-    /// How the circle knows itself, where it was said.
+    /// The circle's own authority, if the user named it.
     authority: Option<Authority>,
 }
 
@@ -54,24 +54,24 @@ pub(super) struct Sessions {
 }
 
 impl OpenSession {
-    /// Listens to its events from now on.
+    /// Subscribes to the session's events.
     pub(super) fn listen(&self) -> Subscription {
         self.feed.listen()
     }
 
-    /// Whether it is on a circle that was made for it.
+    /// Returns whether the session is on the scratch circle.
     pub(super) fn is_scratch(&self) -> bool {
         self.session.target().kind == TargetKind::Scratch
     }
 
-    /// Where what is typed is kept: by the circle, and by the key that the session is authenticated with.
+    /// Returns the file of the history: one per circle and authenticated key.
     pub(super) fn history(&self) -> HistoryFile {
         self.session.state().history_file(history::default_directory().as_deref(), self.session.target())
     }
 }
 
 impl Sessions {
-    /// The first session is on the circle that was named, or on a scratch circle.
+    /// Opens the first session, on the named circle or on a scratch circle.
     pub(super) async fn start(
         runtime: Handle,
         notes: Notes,
@@ -102,17 +102,17 @@ impl Sessions {
         &self.sessions[index]
     }
 
-    /// How many inputs made what each of them holds.
+    /// Returns for each session the number of inputs that its variables come from.
     pub(super) fn input_counts(&self) -> Vec<usize> {
         self.sessions.iter().map(|open| open.session.state().inputs).collect()
     }
 
-    /// Goes to one of them.
+    /// Switches to a session.
     pub(super) fn switch_to(&mut self, index: usize) {
         self.current = index.min(self.sessions.len() - 1);
     }
 
-    /// The session on a circle, which is opened if there is none.
+    /// Returns the session on a circle, and opens one if necessary.
     pub(super) async fn session_on(&mut self, named: &str) -> Result<usize, CliError> {
         if named == scratch::NAME
             && let Some(index) = self.sessions.iter().position(OpenSession::is_scratch)
@@ -120,7 +120,7 @@ impl Sessions {
             return Ok(index);
         }
         let target = match target::find(named, self.options.config.as_deref()).await {
-            // Unless circles.json has another of that name.
+            // Unless circles.json has a circle of that name.
             Err(_) if named == scratch::NAME => return self.open_scratch().await,
             target => target?,
         };
@@ -128,10 +128,10 @@ impl Sessions {
         self.find_or_open(target, choice).await
     }
 
-    /// The session beside the current one that is authenticated with another key.
+    /// Returns a session on the current circle that is authenticated with another key.
     pub(super) async fn session_with_key(&mut self, name: KeyName) -> Result<usize, CliError> {
         let target = self.current().session.target().clone();
-        // A key that stays locked opens nothing.
+        // A locked key cannot open a session.
         self.unlock(&name)?;
         let index = self
             .find_or_open(target, ConnectOptions { key: Some(name.clone()), authority: None, ..self.options.connect })
@@ -140,7 +140,7 @@ impl Sessions {
         Ok(index)
     }
 
-    /// The key to authenticate with from now on, wherever one is needed.
+    /// Sets the key to authenticate with from now on, where a circle needs one.
     pub(super) fn set_key(&mut self, name: KeyName) {
         self.options.connect.key = Some(name);
     }
@@ -152,20 +152,20 @@ impl Sessions {
                 || open.session.state().authenticated() == choice.key.as_ref()
                 || open.session.state().key == choice.key
         };
-        // The newest: one before it may have been of another circle.
+        // The newest: an older session may be of another circle at the same address.
         if let Some(index) = self.sessions.iter().rposition(|open| is_same_circle(open) && matches_key(open)) {
             match self.connect(index).await {
                 Ok(()) => return Ok(index),
-                // Another circle has a session of its own beside it.
+                // Another circle gets its own session.
                 Err(_) if self.sessions[index].session.state().is_replaced => {}
-                // One can be there all the same, and save what was played.
+                // The session is of use without a connection: it can save what was played.
                 Err(error) => {
                     output::report(&error);
                     return Ok(index);
                 }
             }
         }
-        // Through the same tunnel as the session that is there already.
+        // Through the same tunnel as the existing session.
         let authority = self.sessions.iter().find(|open| is_same_circle(open)).and_then(|open| open.authority.clone());
         self.open_at(target, &ConnectOptions { authority: choice.authority.or(authority), ..choice }).await
     }
@@ -181,22 +181,26 @@ impl Sessions {
         self.open(opening, None).await
     }
 
-    /// Opens a session, which is kept only if it becomes ready.
+    /// Opens a session, and keeps it only if it becomes ready.
     async fn open(&mut self, opening: SessionOptions, authority: Option<Authority>) -> Result<usize, CliError> {
         if self.sessions.len() == MAX_SESSIONS {
-            let why = format!("{MAX_SESSIONS} are open already");
-            return Err(CliError::usage("cannot open another session", why, "leave, and come back to what you need"));
+            let why = format!("{MAX_SESSIONS} sessions are open already");
+            return Err(CliError::usage(
+                "cannot open another session",
+                why,
+                "quit, and reopen the circles that you need",
+            ));
         }
         let (session, events) = SessionHandle::open(&self.runtime, opening);
         let feed = Feed::start(&self.runtime, session.clone(), events, self.notes.clone());
         let open = OpenSession { session, feed, authority };
-        // One that is not ready, or not waited for, is dropped.
+        // A session that does not become ready, or that the user does not wait for, is dropped.
         self.make_ready(&open).await?;
         self.sessions.push(open);
         Ok(self.sessions.len() - 1)
     }
 
-    /// Connects a session that is not, and asks for the passphrase of the key that it needs.
+    /// Connects a session if necessary, and asks for the passphrase of the key that it needs.
     pub(super) async fn connect(&self, index: usize) -> Result<(), CliError> {
         self.make_ready(&self.sessions[index]).await
     }
@@ -212,7 +216,7 @@ impl Sessions {
             Readiness::Ready => Ok(()),
             Readiness::KeyLocked(name) => {
                 if let Err(error) = self.unlock(&name) {
-                    // Without this the session would wait for the key.
+                    // Otherwise the session would keep waiting for the key.
                     let _full = session.keep_locked(name);
                     return Err(error);
                 }
@@ -225,29 +229,29 @@ impl Sessions {
         }
     }
 
-    /// Unlocks a key, with its passphrase from a terminal that nothing else is written to meanwhile.
+    /// Unlocks a key, with a passphrase from the terminal; notes are held back meanwhile.
     pub(super) fn unlock(&self, name: &KeyName) -> Result<(), CliError> {
         let _terminal = self.notes.hold();
         terminal::runtime::unlock_into_keyring(&self.keyring, name, self.options.passphrase_fd).map(drop)
     }
 }
 
-/// How much room there is for a value.
+/// Returns the room for a value on the screen.
 pub(super) fn value_size() -> Size {
     let (width, rows) = output::stdout_size().unwrap_or((usize::MAX, usize::MAX));
     Size { width, height: rows.saturating_sub(SCREEN_MARGIN) }
 }
 
-/// The circles that can be gone to. Those of a circles.json that cannot be read are not.
+/// Returns completion candidates for circles; without those of an unreadable circles.json.
 pub(super) fn circle_candidates(config: Option<&Path>) -> Vec<CompletionItem> {
     let circles = config::find(config.map(Path::to_owned)).ok().flatten().map(|(_, circles)| circles);
-    let scratch = CompletionItem { text: scratch::NAME.into(), detail: "a throw-away circle in this process".into() };
+    let scratch = CompletionItem { text: scratch::NAME.into(), detail: "a temporary circle in this process".into() };
     let of_file = circles.unwrap_or_default().into_iter();
     let of_file = of_file.map(|circle| CompletionItem { detail: circle.url(), text: circle.name });
     of_file.chain([scratch]).collect()
 }
 
-/// The keys that one can use.
+/// Returns completion candidates for keys.
 pub(super) fn key_candidates() -> Vec<CompletionItem> {
     let listing = Keystore::open_default().and_then(|store| store.list()).unwrap_or_default();
     let candidate = |entry: keys::keystore::KeyEntry| {

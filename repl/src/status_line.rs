@@ -1,4 +1,4 @@
-//! The line about what goes on, on a terminal only: a play, a connection that is being made, an answer.
+//! Status line of a running input, on a terminal only.
 
 use std::time::{Duration, Instant};
 
@@ -13,10 +13,10 @@ use terminal::{
 
 use super::sessions::AUTHENTICATING_TEXT;
 
-/// Takes away the line that the cursor is in.
+/// Clears the line of the cursor.
 const CLEAR_LINE: &str = "\r\x1b[K";
 
-/// How long a cancellation is said to go on: as long as a second one gives up.
+/// How long the status line shows a cancellation: the window in which a second Ctrl-C gives up.
 const CANCELLING_WINDOW: Duration = console::session::GIVE_UP_WINDOW;
 
 pub(super) struct StatusLine {
@@ -30,7 +30,7 @@ impl StatusLine {
         Self { is_terminal: status_line::is_supported(), is_shown: false, began: Instant::now() }
     }
 
-    /// What shows it, once there is something to show.
+    /// Returns the output that draws the status line; empty if it is not due yet.
     pub(super) fn show(&mut self, state: &SessionState) -> String {
         let elapsed = self.began.elapsed();
         let is_cancelling = state
@@ -54,7 +54,7 @@ impl StatusLine {
         format!("{CLEAR_LINE}{}", Paint::for_stderr().line(&line))
     }
 
-    /// What takes it away.
+    /// Returns the output that clears the status line.
     pub(super) fn clear(&mut self) -> String {
         if std::mem::take(&mut self.is_shown) { CLEAR_LINE.into() } else { String::new() }
     }
@@ -64,7 +64,7 @@ fn columns() -> usize {
     output::stderr_columns().saturating_sub(1)
 }
 
-/// What a session waits for that plays nothing.
+/// Returns what a session without a running play waits for.
 fn pending_text(state: &SessionState) -> &'static str {
     match (state.connection, &state.identity) {
         (ConnectionStatus::Disconnected | ConnectionStatus::Connecting, _) => "connecting",

@@ -1,11 +1,11 @@
-//! What a view has the app do: everything that is not the view's own affair.
+//! Actions: what a view asks the app to do.
 
 use keys::keystore::KeyName;
 use zeroize::Zeroizing;
 
 use super::{circle_id::CircleId, layout::Pane};
 
-/// Something to do.
+/// An action.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Action {
     Focus(Pane),
@@ -13,24 +13,24 @@ pub(crate) enum Action {
     Show(CircleId),
     /// Leave the editor.
     StopTyping,
-    /// Ask what becomes of circles that were started here.
+    /// Quit, and ask what to do with the circles that were started here.
     Quit,
-    /// Quit; circles that were started here go on.
+    /// Quit, and keep the circles that were started here running.
     QuitAndKeep,
-    /// Quit once the circles that were started here have ended.
+    /// Quit after stopping the circles that were started here.
     QuitAndStop,
     /// Quit without a question.
     QuitNow,
     Help,
     Palette,
     Zoom,
-    /// Put a text on the clipboard, and what the text is.
+    /// Copy a text to the clipboard; the second text describes it.
     Copy(String, &'static str),
     AskAddress,
-    /// Connect to a circle as people name it.
+    /// Connect to a circle by name, port, host:port or URL.
     ConnectTo(String),
     Connect(CircleId),
-    /// Connect though the circle's identity ends with its process.
+    /// Connect although the circle's identity is ephemeral.
     ConnectToEphemeral(CircleId),
     Disconnect(CircleId),
     Authenticate(CircleId),
@@ -46,21 +46,21 @@ pub(crate) enum Action {
     UseKey(KeyName),
     DefaultKey(KeyName),
     ReadKeys,
-    /// Run what is typed.
+    /// Run the input in the editor.
     Submit,
-    /// Cancel what goes on in the session that is shown.
+    /// Cancel the running play of the session that is shown.
     Cancel,
-    /// Offer what may stand at the cursor.
+    /// Complete the word at the cursor.
     Complete,
-    /// Go on typing in another program.
+    /// Continue in the user's editor.
     Edit,
-    /// Put a text into the editor.
+    /// Insert a text into the editor.
     Insert(String),
-    /// Close the popup, and do nothing of what it asks for.
+    /// Close the popup without doing anything.
     Close,
 }
 
-/// A passphrase. It is wiped when it is dropped, and is not printed.
+/// Passphrase that is wiped on drop and never printed.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Secret(pub Zeroizing<String>);
 

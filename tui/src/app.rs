@@ -1,8 +1,8 @@
-//! The app: its parts, and who takes which event.
+//! The app: its parts, and how it dispatches events.
 //!
-//! Everything that takes time happens elsewhere ([`Tasks`]) and posts a [`Message`]; the loop hands one after the other to
-//! the app, which changes its parts, and draws. A view is a file: it draws its pane, and says by an [`Action`] what it has
-//! done that is not its own affair.
+//! Everything that takes time runs elsewhere ([`Tasks`]) and posts a [`Message`]. The event loop passes one message
+//! after the other to the app, which changes its parts and draws. Each view is a file: it draws its pane, and returns
+//! an [`Action`] for everything that is not its own business.
 
 mod actions;
 mod connect;
@@ -37,16 +37,16 @@ use super::{
 use control::CircleControl;
 use input_hold::InputHold;
 
-/// Said where more is on its way to a session than it takes.
-const SESSION_BUSY: &str = "the session does not keep up: try again in a moment";
+/// Error when a session's queue is full.
+const SESSION_BUSY: &str = "the session is busy: try again in a moment";
 
-/// How far the app's end is.
+/// State of the app's end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum QuitState {
     Running,
-    /// Once the supervisor has stopped what it is to stop.
+    /// Waiting until the supervisor has stopped circles.
     Quitting,
-    /// With that exit code.
+    /// Ended with this exit code.
     Ended(u8),
 }
 
@@ -54,11 +54,11 @@ enum QuitState {
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct AppExit {
     pub code: u8,
-    /// What its user should know of the circles that were started here and go on.
+    /// Message to the user about circles that keep running.
     pub exit_message: Option<String>,
 }
 
-/// The state of the whole screen.
+/// State of the whole screen.
 pub(crate) struct App {
     setup: Setup,
     tasks: Tasks,
@@ -73,7 +73,7 @@ pub(crate) struct App {
 }
 
 impl App {
-    /// `first`: the circle to connect to at once, as people name it; `key`: the key to use.
+    /// Creates the app. `first` is the circle to connect to at once, `key` the key to use.
     pub(crate) fn new(setup: Setup, tasks: Tasks, first: Option<String>, key: Option<KeyName>) -> Self {
         let app = Self {
             circles: CirclesPane::default(),
@@ -95,13 +95,13 @@ impl App {
         app
     }
 
-    /// Lists the scratch circle, which is up.
+    /// Adds the running scratch circle to the list.
     pub(crate) fn add_scratch(&mut self, name: &str, url: String, owner: KeyPair) {
         let id = self.circles.add_scratch(name, url, self.window.now());
         self.repl.set_scratch(id, owner);
     }
 
-    /// How the app ended, once it has.
+    /// Returns how the app ended; `None` while it runs.
     pub(crate) fn ended(&self) -> Option<AppExit> {
         match self.quit_state {
             QuitState::Ended(code) => Some(AppExit { code, exit_message: self.farewell() }),
@@ -113,12 +113,12 @@ impl App {
         self.window.take_effects()
     }
 
-    /// Whether there is something to draw anew; from now on there is not.
+    /// Returns whether the screen has to be drawn, and resets that.
     pub(crate) fn take_stale(&mut self) -> bool {
         self.window.take_stale()
     }
 
-    /// Takes a message.
+    /// Handles a message.
     pub(crate) fn update(&mut self, Message(event): Message) {
         self.window.mark_stale();
         match event {
@@ -149,7 +149,7 @@ impl App {
         }
     }
 
-    /// Whether something in a pane moves by itself.
+    /// Returns whether a pane shows an animation or a running time.
     fn is_animated(&self) -> bool {
         let is_busy = |session: &SessionView| {
             matches!(SessionStatus::of(&session.state), SessionStatus::Running | SessionStatus::Connecting)
@@ -170,10 +170,10 @@ impl App {
             return popup.paste(text);
         }
         if !self.is_typing() {
-            return self.show_toast("a paste goes into the REPL: 3, then paste again");
+            return self.show_toast("press 3 to type, then paste again");
         }
         if self.selected_session().is_some_and(|session| !session.editor.paste(text)) {
-            self.report_error("the paste was cut: an input has 256 KiB at the most");
+            self.report_error("the paste was cut: an input can be at most 256 KiB");
         }
     }
 
@@ -194,7 +194,7 @@ impl App {
         }
     }
 
-    /// A key press in the popup, which closes with an action unless it waits for what comes of it.
+    /// Passes a key press to the popup. An action closes the popup, unless the popup waits for its outcome.
     fn on_popup_key(&mut self, key: KeyEvent) -> Option<Action> {
         let popup = self.window.popup.as_mut()?;
         let action = popup.key(key)?;
@@ -204,7 +204,7 @@ impl App {
         Some(action)
     }
 
-    /// Whether letters go into the editor.
+    /// Returns whether letters go into the editor.
     fn is_typing(&self) -> bool {
         self.window.focus == super::layout::Pane::Repl && self.repl.is_typing(self.circles.selected())
     }
@@ -219,7 +219,7 @@ impl App {
         self.follow_selected_log();
     }
 
-    /// Follows the log of the circle that is shown, if it has one.
+    /// Follows the log of the selected circle, if it has one.
     fn follow_selected_log(&self) {
         let shown = self.circles.selected().and_then(|id| Some((id, self.circles.get(id)?)));
         if let Some((id, entry)) = shown.filter(|(_, entry)| entry.source == CircleSource::Config) {
@@ -227,7 +227,7 @@ impl App {
         }
     }
 
-    /// Hands something to the session on a circle.
+    /// Sends something to the session on a circle.
     fn send_to_session(&mut self, id: CircleId, input: impl FnOnce(&SessionHandle) -> Result<(), QueueFull>) {
         if self.repl.get(id).is_some_and(|session| input(&session.session).is_err()) {
             self.report_error(SESSION_BUSY);
@@ -238,7 +238,7 @@ impl App {
         self.window.show_toast(text, false);
     }
 
-    /// Says what went wrong: for a moment here, for longer in the log of the circle that is shown.
+    /// Reports an error: in a toast, and in the log of the selected circle, where it stays.
     pub(crate) fn report_error(&mut self, text: impl Into<String>) {
         let text = text.into();
         if let Some(shown) = self.circles.selected() {

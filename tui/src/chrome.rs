@@ -1,4 +1,4 @@
-//! What is around the panes: the key to use, the circles in short, hints, short messages.
+//! Frame of the screen: header, footer, borders, toasts.
 
 use std::time::{Duration, Instant};
 
@@ -19,10 +19,10 @@ use super::{
     theme::Theme,
 };
 
-/// How long a short message stands.
+/// How long a toast is shown.
 const TOAST_DURATION: Duration = Duration::from_secs(6);
 
-/// A message that appears and goes.
+/// Short message that disappears on its own.
 #[derive(Debug)]
 pub(crate) struct Toast {
     pub text: String,
@@ -67,7 +67,7 @@ pub(crate) fn footer(frame: &mut Frame<'_>, area: Rect, theme: Theme, hints: &[H
     for (key, does) in hints {
         let more = [Span::raw(" "), Span::styled(*key, theme.key()), Span::raw(format!(" {does} "))];
         let width: usize = spans.iter().chain(&more).map(Span::width).sum();
-        // Whole hints only.
+        // Only whole hints.
         if width > usize::from(area.width) {
             break;
         }
@@ -86,7 +86,7 @@ pub(crate) fn message(frame: &mut Frame<'_>, area: Rect, theme: Theme, toast: Op
     frame.render_widget(line, area);
 }
 
-/// A pane's frame, and the room inside of it.
+/// Draws the frame of a pane, and returns the area inside.
 pub(crate) fn pane(
     frame: &mut Frame<'_>,
     area: Rect,
@@ -108,7 +108,7 @@ pub(crate) fn pane(
     inner
 }
 
-/// The panes as tabs, where there is room for one alone.
+/// Draws the panes as tabs, where there is room for only one pane.
 pub(crate) fn tabs(frame: &mut Frame<'_>, area: Rect, theme: Theme, focus: Pane) {
     let titles = Pane::ALL.map(|pane| format!("{} {}", pane.number(), pane.name()));
     let tabs = Tabs::new(titles).select(focus.number() - 1).highlight_style(theme.selected());

@@ -1,5 +1,5 @@
-//! What tells circles apart.
+//! Identity of circles in the list.
 
-/// Which circle. Circles are never taken off the list, so an id stays true.
+/// Index of a circle. Circles are never removed from the list, so an id stays valid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct CircleId(pub usize);

@@ -1,4 +1,4 @@
-//! The circles that there are, what state they are in, and the pane that shows them.
+//! The list of circles, their state, and the pane that shows them.
 
 mod item;
 mod rows;
@@ -13,21 +13,21 @@ use frontend::target;
 use super::{action::Action, circle_id::CircleId, event::ProbeResult, help::Hint, list, tasks::Tasks};
 pub(crate) use item::{CircleAvailability, CircleItem, CircleSource};
 
-/// What can be done in the pane.
+/// Key hints of the pane.
 pub(crate) const HINTS: &[Hint] = &[
-    ("Enter", "connect, and prove your key where the circle asks for one; starts it if it is down"),
-    ("s", "start it, in the background (circles.json is read again)"),
-    ("S", "start all of circles.json"),
+    ("Enter", "connect; starts the circle if it is down, signs in if it needs a key"),
+    ("s", "start it in the background (reads circles.json again)"),
+    ("S", "start all circles in circles.json"),
     ("x", "stop it"),
     ("r", "restart it"),
-    ("a", "prove your key to it, where that is not asked for"),
+    ("a", "sign in even though the circle doesn't require it"),
     ("d", "disconnect"),
-    ("o", "connect to another one: a name, a port, host:port, a ws:// URL"),
+    ("o", "connect to another circle: a name, a port, host:port or a ws:// URL"),
     ("y", "copy its URL"),
-    ("↑ ↓", "choose; the REPL and the logs show the chosen one"),
+    ("↑ ↓", "select; the REPL and the logs show the selected circle"),
 ];
 
-/// The same, for the footer.
+/// Key hints for the footer.
 pub(crate) const SHORT_HINTS: &[Hint] = &[
     ("Enter", "connect"),
     ("?", "help"),
@@ -45,25 +45,25 @@ pub(crate) struct CirclesPane {
     selected: usize,
 }
 
-/// What a supervisor's report changes for a circle.
+/// Change of a circle in a supervisor's report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum StatusChange {
-    /// It takes connections, or another process of it does.
+    /// It accepts connections, or a new process of it does.
     CameUp,
     /// It ended unexpectedly.
     Failed,
-    /// It ended unexpectedly, and takes connections again.
+    /// It ended unexpectedly, and accepts connections again.
     Restarted,
-    /// It does not apply what circles.json says of it now.
+    /// It refused its present configuration in circles.json.
     Refused,
 }
 
-/// Which circles a supervisor's report is about.
+/// Circles that a supervisor's report covers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ReportScope {
-    /// All that it knows: it does not have the others.
+    /// All: the supervisor does not know other circles.
     All,
-    /// Those alone.
+    /// Only the circles in the report.
     Some,
 }
 
@@ -76,7 +76,7 @@ impl CirclesPane {
         self.entries.iter().enumerate().map(|(index, entry)| (CircleId(index), entry))
     }
 
-    /// Whether the time that a circle is up is shown in seconds, or has just become minutes.
+    /// Returns whether an uptime is shown in seconds, or has just turned into minutes.
     pub(crate) fn needs_second_updates(&self, now: Instant) -> bool {
         let since = |entry: &CircleItem| entry.since.filter(|_| entry.source == CircleSource::Config);
         self.entries.iter().filter_map(since).any(|since| {
@@ -98,7 +98,7 @@ impl CirclesPane {
         self.add(CircleItem { since, ..CircleItem::new(name.to_owned(), url, CircleSource::Scratch) })
     }
 
-    /// A circle by its address; the one that is known already, if it is.
+    /// Adds a circle by its address, or returns the one that has it.
     pub(crate) fn add_address(&mut self, url: String) -> CircleId {
         let matches = |entry: &CircleItem| target::is_same_url(entry.url(), &url);
         if let Some(index) = self.entries.iter().position(matches) {
@@ -113,14 +113,14 @@ impl CirclesPane {
         CircleId(self.entries.len() - 1)
     }
 
-    /// The circle of that name in circles.json, or one that was.
+    /// Returns the circle of that name that is or was in circles.json.
     fn find_by_name(&self, name: &str) -> Option<CircleId> {
         let matches = |entry: &CircleItem| entry.source != CircleSource::Scratch && entry.name == name;
         self.entries.iter().position(matches).map(CircleId)
     }
 
-    /// Applies what circles.json says now. A circle that is not in it any more, and that no supervisor has up, stays as one
-    /// known by its address.
+    /// Applies circles.json. A circle that is not in it any more, and that no supervisor runs, stays as one known by
+    /// its address.
     pub(crate) fn configure(&mut self, circles: &[CircleConfig], tasks: &Tasks) {
         for entry in self.entries.iter_mut().filter(|entry| entry.source == CircleSource::Config) {
             if !entry.is_supervised() && !circles.iter().any(|circle| circle.name == entry.name) {
@@ -132,7 +132,7 @@ impl CirclesPane {
             let id = self.find_by_name(&circle.name).unwrap_or_else(|| self.add(new()));
             let entry = &mut self.entries[id.0];
             (entry.source, entry.url) = (CircleSource::Config, circle.url());
-            // Port 0 is another one each time: nobody can look there.
+            // Port 0 is a different port each time, so it cannot be probed.
             let address = Some(launcher::connect_address(circle.address)).filter(|address| address.port() != 0);
             if entry.address != address {
                 (entry.address, entry.probing, entry.probe_result) = (address, None, None);
@@ -147,7 +147,7 @@ impl CirclesPane {
         }
     }
 
-    /// Takes what a supervisor says now; what that changes.
+    /// Applies a supervisor's report, and returns the changes.
     pub(crate) fn apply_statuses(
         &mut self,
         statuses: Vec<CircleStatus>,
@@ -168,7 +168,7 @@ impl CirclesPane {
             let new = || CircleItem::new(status.name.clone(), status.url.clone(), CircleSource::Config);
             let id = self.find_by_name(&status.name).unwrap_or_else(|| self.add(new()));
             let entry = &mut self.entries[id.0];
-            // Which is up is in circles.json, or was when it was started.
+            // A circle that is up is in circles.json, or was when it was started.
             entry.source = CircleSource::Config;
             entry.take(Some(status), now);
         }
@@ -177,15 +177,16 @@ impl CirclesPane {
         self.iter().zip(before).filter_map(|((id, entry), before)| Some((id, detect_change(entry, before)?))).collect()
     }
 
-    /// What listens where a circle would be.
+    /// Records what listens at the address of a circle.
     pub(crate) fn set_probe_result(&mut self, id: CircleId, listening: ProbeResult) {
-        // What its supervisor has is known better.
+        // The supervisor knows better what it runs.
         if let Some(entry) = self.entries.get_mut(id.0).filter(|entry| !entry.is_supervised()) {
             entry.probe_result = Some(listening);
         }
     }
 
-    /// Has it probed at once, and posted also if it is as before: it may have been gone for a moment.
+    /// Probes a circle at once, and posts the result even if it is the same: the circle may have been gone for a
+    /// moment.
     pub(crate) fn probe_again(&mut self, id: CircleId, tasks: &Tasks) {
         if let Some(entry) = self.entries.get_mut(id.0) {
             entry.probing = None;
@@ -193,21 +194,21 @@ impl CirclesPane {
         }
     }
 
-    /// Its supervisor was asked to start it, or has answered.
+    /// Records whether the supervisor has been asked to start the circle and has not answered.
     pub(crate) fn set_requested(&mut self, id: CircleId, is_requested: bool) {
         if let Some(entry) = self.entries.get_mut(id.0) {
             entry.is_requested = is_requested;
         }
     }
 
-    /// A session of the user's is connected to it.
+    /// Records that a session is connected to the circle.
     pub(crate) fn mark_connected(&mut self, id: CircleId) {
         if let Some(entry) = self.entries.get_mut(id.0).filter(|entry| entry.source == CircleSource::Address) {
             entry.probe_result = Some(ProbeResult::Circle);
         }
     }
 
-    /// A session's connection to it is lost. Nobody looks at a circle that is known by its address alone.
+    /// Records that a session has lost its connection. A circle known only by its address is not probed.
     pub(crate) fn mark_disconnected(&mut self, id: CircleId) {
         if let Some(entry) = self.entries.get_mut(id.0).filter(|entry| entry.source == CircleSource::Address) {
             entry.probe_result = None;
@@ -239,7 +240,7 @@ impl CirclesPane {
     }
 }
 
-/// What was known of a circle before the supervisor reported it.
+/// State of a circle before a report.
 #[derive(Debug, Clone, Copy)]
 struct PreviousState {
     state: CircleAvailability,
@@ -257,19 +258,19 @@ impl PreviousState {
     }
 }
 
-/// What has changed for a circle.
+/// Detects what has changed for a circle.
 fn detect_change(entry: &CircleItem, before: PreviousState) -> Option<StatusChange> {
     let was = before.state;
     match entry.state() {
         CircleAvailability::Up if entry.source == CircleSource::Scratch => None,
-        // It may have ended and come up again without having been seen down.
+        // It may have ended and come up again between two reports.
         CircleAvailability::Up if was == CircleAvailability::Up && entry.restarts() > before.restarts => {
             Some(StatusChange::Restarted)
         }
         CircleAvailability::Up if was != CircleAvailability::Up || before.pid != entry.pid() => {
             Some(StatusChange::CameUp)
         }
-        // What had failed before this screen was there is no news.
+        // Failures from before this screen was opened are no news.
         CircleAvailability::Up if entry.refused().is_some() && !before.has_refused => Some(StatusChange::Refused),
         CircleAvailability::BackingOff | CircleAvailability::Failed
             if matches!(was, CircleAvailability::Up | CircleAvailability::Starting) =>
@@ -297,7 +298,7 @@ mod tests {
         .expect("a status")
     }
 
-    /// What is said one after the other, by the supervisor or by a look, and what is shown then.
+    /// Reports of the supervisor or of a probe, one after the other, and what the pane shows then.
     #[test]
     fn entry_shows_the_state_that_the_supervisor_reports() {
         use ProbeResult::{Circle, Draining, Nothing, Other};
@@ -311,7 +312,7 @@ mod tests {
             (vec![Err(Other)], "✗", "taken", None),
             (vec![reported(Supervised::Starting, Some(1), 0)], "◐", "starting", None),
             (vec![reported(Supervised::Ready, Some(7), 0)], "●", "7s", Some(StatusChange::CameUp)),
-            // What its supervisor has is known better.
+            // The supervisor knows better what it runs.
             (vec![reported(Supervised::Ready, Some(7), 0), Err(Nothing)], "●", "7s", None),
             (vec![reported(Supervised::Ready, Some(7), 0), reported(Supervised::Ready, Some(7), 0)], "●", "7s", None),
             (
@@ -344,11 +345,11 @@ mod tests {
                 "failed",
                 Some(StatusChange::Failed),
             ),
-            // Why it is down is not forgotten when it is seen to be down, but one that runs elsewhere is up.
+            // The failure stays visible when the probe finds nothing, but a circle that runs elsewhere is up.
             (vec![reported(Supervised::Failed, None, 0), Err(Nothing)], "✗", "failed", None),
             (vec![reported(Supervised::Failed, None, 0), Err(Circle)], "●", "up", None),
             (vec![reported(Supervised::Draining, Some(7), 0), reported(Supervised::Down, None, 0)], "○", "down", None),
-            // Its supervisor is gone, and what it leaves drains.
+            // The supervisor is gone, and its circle drains.
             (vec![reported(Supervised::Ready, Some(7), 0), Ok(None)], "·", "", None),
             (vec![reported(Supervised::Ready, Some(7), 0), Ok(None), Err(Draining)], "◑", "stopping", None),
         ];

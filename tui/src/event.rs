@@ -1,4 +1,4 @@
-//! What comes to the app: one enum, whoever posts it.
+//! Events of the app: one enum for all senders.
 
 use std::{path::PathBuf, sync::Arc};
 
@@ -13,92 +13,93 @@ use ratatui::crossterm::event::Event as TerminalEvent;
 
 use super::circle_id::CircleId;
 
-/// A message to the app. Everything that happens elsewhere comes as one of these.
+/// Message to the app: an event from elsewhere.
 #[derive(Debug)]
 pub(crate) struct Message(pub(crate) AppEvent);
 
 impl Message {
-    /// Something that the terminal reports.
+    /// An event of the terminal.
     pub(crate) fn terminal(event: TerminalEvent) -> Self {
         Self(AppEvent::Terminal(event))
     }
 
-    /// Ends the app with an exit code.
+    /// A request to end the app with an exit code.
     pub(crate) fn end(code: u8) -> Self {
         Self(AppEvent::Quit(code))
     }
 }
 
-/// What has happened.
+/// An event.
 #[derive(Debug)]
 pub(crate) enum AppEvent {
-    /// A key press, a paste, a new size.
+    /// A key press, a paste or a new size.
     Terminal(TerminalEvent),
-    /// A moment has passed: what is shown of time is no longer true.
+    /// Some time has passed, so that times on the screen may be outdated.
     Tick,
-    /// Something small went wrong elsewhere.
+    /// A minor error.
     Error(String),
-    /// A signal ends the process, with this exit code.
+    /// A signal ends the process with this exit code.
     Quit(u8),
     /// circles.json was read; `None` if there is no such file.
     ConfigRead(Result<Option<(PathBuf, Vec<CircleConfig>)>, CliError>),
     /// The keystore was read.
     KeysListed(Result<KeyListing, CliError>),
-    /// A key was made, and is unlocked.
+    /// A key was created, and is unlocked.
     KeyMade(Result<(KeyEntry, Arc<KeyPair>), CliError>),
-    /// A key was unlocked, or was not.
+    /// An attempt to unlock a key has finished.
     KeyUnlocked(KeyName, Result<Arc<KeyPair>, CliError>),
-    /// A circle that was named was found; the circle that was shown when a command named it.
+    /// A circle was looked up by name; with the circle that was shown when a command named it.
     Resolved(Option<CircleId>, Result<String, CliError>),
-    /// Something has begun or stopped to listen where a circle would.
+    /// What listens at a circle's address has changed.
     Probed(CircleId, ProbeResult),
     /// A circle has logged these lines.
     Logged(CircleId, Vec<String>),
-    /// Where the supervisor of circles.json, its sockets and its logs are.
+    /// The files of the supervisor of circles.json are known.
     SupervisorFound(SupervisorFiles),
-    /// How that supervisor is.
+    /// The supervisor has reported, or its state has changed.
     Supervisor(SupervisorReport),
-    /// The supervisor has started these circles, or has failed to.
+    /// A request to start these circles has finished.
     Started(Vec<CircleId>, Result<Statuses, CliError>),
-    /// The supervisor has stopped circles, or has failed to.
+    /// A request to stop circles has finished.
     Stopped(Result<(), CliError>),
-    /// The supervisor has stopped what was started here, and has ended if nothing else is up.
+    /// A request to stop the circles that were started here has finished, and the supervisor has ended if nothing else
+    /// is up.
     Released(Result<(), CliError>),
-    /// Something about this user's session on a circle.
+    /// A session on a circle has an update.
     Session(CircleId, SessionUpdate),
 }
 
-/// What listens at an address.
+/// Result of a probe: what listens at an address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ProbeResult {
     Nothing,
-    /// It answers as a circle does.
+    /// It answers like a circle.
     Circle,
-    /// It answers as a circle does that is ending.
+    /// It answers like a circle that is draining.
     Draining,
     Other,
 }
 
-/// How the supervisor of circles.json is.
+/// State of the supervisor of circles.json.
 #[derive(Debug)]
 pub(crate) enum SupervisorReport {
-    /// There is none.
+    /// None is running.
     Absent,
-    /// It says that its circles are so.
+    /// It runs, with this status of its circles.
     Present(Statuses),
-    /// It cannot be asked, or does not answer.
+    /// It cannot be reached, or does not answer.
     Silent(CliError),
 }
 
-/// What has happened in a session.
+/// Update of a session.
 #[derive(Debug)]
 pub(crate) enum SessionUpdate {
-    /// The session has reported something.
+    /// The session has reported an event.
     Reported(session::SessionEvent),
     /// The session's state has changed.
     Changed,
-    /// Inputs of earlier days, and the file that they are from.
+    /// Inputs of earlier days, with the file that they come from.
     History(HistoryFile, Vec<String>),
-    /// What may stand at the cursor.
+    /// Completions for the word at the cursor.
     Completed(CompletionList),
 }

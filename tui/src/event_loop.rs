@@ -1,4 +1,4 @@
-//! The loop: one message after the other, then a frame.
+//! The event loop: handles messages, then draws a frame.
 
 use std::{io, time::Duration};
 
@@ -16,34 +16,34 @@ use super::{
     window::Effect,
 };
 
-/// Messages that wait to be taken, before whoever posts them is made to wait.
+/// Capacity of the message queue; when it is full, senders wait.
 pub(crate) const QUEUE_CAPACITY: usize = 1024;
 
-/// How often what is shown of time is brought up to date.
+/// Interval of updates of the times on the screen.
 const TICK_INTERVAL: Duration = Duration::from_millis(200);
 
-/// How long messages are taken before a frame is drawn, however many come.
+/// Longest time that messages are handled before a frame is drawn.
 const FRAME_INTERVAL: Duration = Duration::from_millis(16);
 
-/// What is outside of the app: a terminal, or something in its place.
+/// The environment of the app: a terminal, or a substitute for tests.
 pub(crate) trait TerminalHost<B: Backend> {
-    /// Puts a text on the clipboard.
+    /// Copies a text to the clipboard.
     fn copy(&mut self, text: &str);
-    /// Leaves the terminal to an editor for a text; `None` if nothing is to come of it.
+    /// Hands the terminal to an editor; `None` if the edited text must not be used.
     fn edit(&mut self, terminal: &mut Terminal<B>, text: &str) -> io::Result<Result<Option<String>, CliError>>;
-    /// Leaves the terminal to the shell until it gives it back.
+    /// Hands the terminal to the shell until the process is continued.
     fn suspend(&mut self, terminal: &mut Terminal<B>) -> io::Result<()>;
-    /// Has the next frame drawn anew as a whole.
+    /// Draws the next frame in full.
     fn redraw(&mut self, terminal: &mut Terminal<B>) -> io::Result<()>;
-    /// The terminal has a new size.
+    /// Reports a new size of the terminal.
     fn resized(&mut self, terminal: &mut Terminal<B>, width: u16, height: u16);
-    /// What the terminal said is dealt with.
+    /// Reports that all events of the terminal so far have been handled.
     fn events_handled(&mut self);
-    /// A frame was drawn.
+    /// Reports that a frame was drawn.
     fn frame_drawn(&mut self, frame: &Buffer);
 }
 
-/// Runs until the app has ended; how it did.
+/// Runs the app until it ends.
 pub(crate) async fn run<B: Backend<Error: Send + Sync + 'static>>(
     mut app: App,
     terminal: &mut Terminal<B>,
@@ -81,12 +81,12 @@ pub(crate) async fn run<B: Backend<Error: Send + Sync + 'static>>(
                         Effect::Redraw => outside.redraw(terminal)?,
                     }
                 }
-                // What comes of one is carried out before the next.
+                // The effects of one event are carried out before the next event.
                 if app.ended().is_some() || !app.replay() {
                     break;
                 }
             }
-            // What comes of it may be that the terminal is left to an editor.
+            // Not earlier: an effect may be to hand the terminal to an editor.
             if has_unhandled_event && !app.is_holding() {
                 outside.events_handled();
                 has_unhandled_event = false;

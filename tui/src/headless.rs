@@ -1,4 +1,4 @@
-//! The app without a terminal: the same loop and the same queue on a screen in memory, for tests and for pictures of it.
+//! The app without a terminal: the same loop and queue with a screen in memory, for tests and screenshots.
 
 use std::io;
 
@@ -23,7 +23,7 @@ use super::{
     tasks::Tasks,
 };
 
-/// An app that runs.
+/// A running app without a terminal.
 #[derive(Debug)]
 pub struct HeadlessApp {
     queue: mpsc::Sender<Message>,
@@ -33,8 +33,8 @@ pub struct HeadlessApp {
 }
 
 impl HeadlessApp {
-    /// Starts it on a screen of that size, with a scratch circle as always. `first`: the circle to connect to at once.
-    /// It needs a multi-threaded tokio runtime.
+    /// Starts the app on a screen of the given size, with a scratch circle. `first` is the circle to connect to at
+    /// once. Needs a multi-threaded tokio runtime.
     pub fn start(setup: Setup, first: Option<&str>, (width, height): (u16, u16)) -> Self {
         let (queue, messages) = mpsc::channel(event_loop::QUEUE_CAPACITY);
         let (to_frames, frames) = watch::channel(String::new());
@@ -42,7 +42,7 @@ impl HeadlessApp {
         let (end, ended) = oneshot::channel();
         let outside = InMemoryTerminal { frames: to_frames, copied: to_copied };
         let (runtime, to_app, first) = (Handle::current(), queue.clone(), first.map(str::to_owned));
-        // The app stays on one thread: a Rhai engine does.
+        // A Rhai engine is not `Send`, so the app stays on one thread.
         std::thread::spawn(move || {
             let scratch_circle = scratch::start(&runtime, setup.workers());
             let mut app = App::new(setup, Tasks::new(runtime.clone(), to_app), first, None);
@@ -53,29 +53,30 @@ impl HeadlessApp {
                 let mut terminal = Terminal::new(TestBackend::new(width, height)).map_err(io::Error::other)?;
                 event_loop::run(app, &mut terminal, messages, outside).await
             };
-            // Nobody need wait for it.
+            // The caller may not wait for the end.
             let _unawaited = end.send(runtime.block_on(run).map(|ended| ended.code));
         });
         Self { queue, frames, copied, ended: Some(ended) }
     }
 
     async fn post(&self, event: Event) {
-        // An app that has ended takes nothing; whoever waits for its screen sees that.
+        // An app that has ended handles nothing; the caller sees that on the screen.
         let _ended = self.queue.send(Message::terminal(event)).await;
     }
 
-    /// Presses keys: names (`Enter`, `Tab`, `F1`, `Up`, `PageUp`, `Esc`, …), `C-x` with Ctrl, `A-x` with Alt, or a character.
+    /// Presses keys: names (`Enter`, `Tab`, `F1`, `Up`, `PageUp`, `Esc`, …), `C-x` with Ctrl, `A-x` with Alt, or a
+    /// character.
     ///
     /// # Panics
     ///
-    /// If it is none of these.
+    /// A key is not in one of these forms.
     pub async fn press(&self, keys: &[&str]) {
         for key in keys {
             self.post(Event::Key(parse_key(key))).await;
         }
     }
 
-    /// Types a text, a newline as Enter.
+    /// Types a text; a newline is Enter.
     pub async fn write(&self, text: &str) {
         for character in text.chars() {
             let code = if character == '\n' { KeyCode::Enter } else { KeyCode::Char(character) };
@@ -88,12 +89,16 @@ impl HeadlessApp {
         self.post(Event::Paste(text.to_owned())).await;
     }
 
-    /// Gives the screen another size.
+    /// Resizes the screen.
     pub async fn resize(&self, width: u16, height: u16) {
         self.post(Event::Resize(width, height)).await;
     }
 
-    /// Waits for a screen that the predicate accepts. Without one within the timeout, the error is the last screen.
+    /// Waits for a screen that the predicate accepts.
+    ///
+    /// # Errors
+    ///
+    /// The timeout has expired; the error is the last screen.
     pub async fn wait_until(
         &mut self,
         is_accepted: impl Fn(&str) -> bool,
@@ -109,18 +114,22 @@ impl HeadlessApp {
         frame.ok_or_else(|| self.frames.borrow().clone())
     }
 
-    /// What was put on the clipboard last.
+    /// Returns the text that was last copied to the clipboard.
     pub fn clipboard(&self) -> String {
         self.copied.borrow().clone()
     }
 
-    /// Wants its end, as a hangup does.
+    /// Ends the app, as a hangup does.
     pub async fn hang_up(&self) {
-        // It may have ended already.
+        // The app may have ended already.
         let _ended = self.queue.send(Message::end(129)).await;
     }
 
-    /// Waits for its end; its exit code.
+    /// Waits for the end of the app, and returns its exit code.
+    ///
+    /// # Errors
+    ///
+    /// The terminal failed, or the end was returned before.
     pub async fn end(&mut self) -> io::Result<u8> {
         match self.ended.take() {
             Some(ended) => ended.await.map_err(io::Error::other)?,
@@ -150,7 +159,7 @@ fn parse_key(key: &str) -> KeyEvent {
         ("PageDown", ..) => KeyCode::PageDown,
         ("F1", ..) => KeyCode::F(1),
         (_, Some(character), None) => KeyCode::Char(character),
-        _ => panic!("{key:?} is no key"),
+        _ => panic!("{key:?} is not a key"),
     };
     KeyEvent::new(code, modifiers)
 }
@@ -165,7 +174,7 @@ impl TerminalHost<TestBackend> for InMemoryTerminal {
         self.copied.send_replace(text.to_owned());
     }
 
-    /// There is no terminal to leave to anyone.
+    /// There is no terminal for an editor.
     fn edit(&mut self, _: &mut Terminal<TestBackend>, _: &str) -> io::Result<Result<Option<String>, CliError>> {
         Ok(Ok(None))
     }
@@ -189,14 +198,14 @@ impl TerminalHost<TestBackend> for InMemoryTerminal {
     }
 }
 
-/// The characters of a screen, without the spaces at the ends of its rows.
+/// Returns the characters of a screen, without trailing spaces.
 fn text(buffer: &Buffer) -> String {
     let mut text = String::new();
     for row in buffer.content().chunks(usize::from(buffer.area.width.max(1))) {
         let mut line = String::new();
         let mut covered = 0;
         for cell in row {
-            // What a wide character covers is not a space.
+            // Cells that a wide character covers are not spaces.
             if covered > 0 {
                 covered -= 1;
                 continue;

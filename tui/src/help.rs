@@ -1,4 +1,4 @@
-//! What can be done where: for the footer in short, for the help at length.
+//! Key hints: short ones for the footer, all of them for the help.
 
 use console::commands;
 use frontend::text::{Style, StyledLine};
@@ -8,38 +8,38 @@ pub(crate) type Hint = (&'static str, &'static str);
 
 const GLOBAL_HINTS: &[Hint] = &[
     ("1-4", "circles, keys, REPL, logs"),
-    ("Tab", "the next pane (Shift-Tab: the one before)"),
-    ("f", "one pane on the whole screen, and back"),
-    ("Ctrl-P", "palette: everything that can be done, by a few letters of it"),
+    ("Tab", "next pane (Shift-Tab: previous pane)"),
+    ("f", "zoom the pane to the whole screen, and back"),
+    ("Ctrl-P", "palette: find an action, circle, key or input by its letters"),
     ("? F1", "this help"),
-    ("Ctrl-L", "draw the screen anew"),
+    ("Ctrl-L", "redraw the screen"),
     ("Ctrl-Z", "suspend"),
-    ("q", "quit; asks whether circles that were started here go on"),
+    ("q", "quit; asks whether to keep the circles that you started"),
 ];
 
 const MARKS: &[Hint] = &[
     ("●", "up"),
     ("○", "down"),
     ("◐ ◑", "starting, stopping"),
-    ("✗", "failed, or about to be started again; or its port is taken"),
-    ("↻2", "started again twice"),
-    ("◌", "connected, no key proved"),
-    ("⚿", "your key is proved (in Keys: unlocked)"),
+    ("✗", "failed, restarting, or its port is taken"),
+    ("↻2", "restarted twice"),
+    ("◌", "connected, not signed in"),
+    ("⚿", "signed in with your key (in Keys: unlocked)"),
     ("▶", "a play is running"),
 ];
 
-/// What is another thing on this screen than elsewhere.
+/// Differences between the TUI and the line REPL, by command.
 const TUI_NOTES: &[Hint] = &[
-    ("each", "Here: circles that are up are connected to first. Which is not played on, and what to do then, is said."),
     (
-        "key",
-        "Here: a circle has one session. Where another key was proved it is connected to anew, and its variables are gone.",
+        "each",
+        "In the TUI: connects to the circles that are up first. It reports each circle that it skips, and what to do.",
     ),
-    ("last", "Here: in what was said; PgUp scrolls."),
-    ("use", "Here: chooses it in Circles, and connects to it."),
+    ("key", "In the TUI: a circle has one session. To use another key, it reconnects, and its variables are gone."),
+    ("last", "In the TUI: look in the transcript; PgUp scrolls."),
+    ("use", "In the TUI: selects the circle in Circles, and connects to it."),
 ];
 
-/// What `:help` says of a topic, and what the editor's keys do.
+/// Returns the lines of `:help` for a topic, with the keys of the editor.
 pub(crate) fn topic_lines(topic: &str, typing: &[Hint]) -> Vec<StyledLine> {
     let mut lines = commands::help(topic, typing);
     let here = TUI_NOTES.iter().find(|(name, _)| *name == topic);
@@ -47,11 +47,11 @@ pub(crate) fn topic_lines(topic: &str, typing: &[Hint]) -> Vec<StyledLine> {
     lines
 }
 
-/// Everything that works in a place, and everywhere.
+/// Returns the help for a context, with everything that works everywhere.
 pub(crate) fn help_lines(title: &'static str, hints: &[Hint]) -> Vec<(String, String)> {
     let mut lines = vec![(title, "")];
     lines.extend(hints);
-    lines.push(("Everywhere (outside of the editor, but for F1 and Ctrl)", ""));
+    lines.push(("Everywhere (in the editor: only F1 and Ctrl keys)", ""));
     lines.extend(GLOBAL_HINTS);
     lines.push(("Marks", ""));
     lines.extend(MARKS);

@@ -24,17 +24,17 @@ use ratatui::{
 use super::{action::Action, circle_id::CircleId, help::Hint, list, theme::Theme};
 pub(crate) use key_source::AppKeySource;
 
-/// What can be done in the pane.
+/// Key hints of the pane.
 pub(crate) const HINTS: &[Hint] = &[
     ("n", "make a key"),
-    ("Enter", "be this key (✓) from now on"),
+    ("Enter", "use this key (✓)"),
     ("D", "make it the default key"),
-    ("y", "copy its public key, for an operator to admit"),
+    ("y", "copy its public key, to give it to an operator"),
     ("r", "read the keystore again"),
-    ("↑ ↓", "choose"),
+    ("↑ ↓", "select"),
 ];
 
-/// The same, for the footer.
+/// Key hints for the footer.
 pub(crate) const SHORT_HINTS: &[Hint] = &[
     ("n", "new"),
     ("?", "help"),
@@ -48,21 +48,21 @@ pub(crate) const SHORT_HINTS: &[Hint] = &[
 #[derive(Debug, Default)]
 pub(crate) struct KeysPane {
     entries: Vec<KeyEntry>,
-    /// What sessions see of it.
+    /// The part of the state that sessions see.
     source: Arc<AppKeySource>,
-    /// The key to use, if it is not the default one.
+    /// Key to use, if it is not the default key.
     current: Option<KeyName>,
     selected: usize,
-    /// Whether the key to use was named on the command line: then open circles get it, too.
+    /// Whether the key to use was named on the command line; then sessions use it on open circles, too.
     is_named: bool,
     /// Whether the keystore has been read.
     is_loaded: bool,
-    /// The circles whose sessions wait for a key to be unlocked.
+    /// Circles whose sessions wait for a key to be unlocked.
     waiting: HashMap<KeyName, BTreeSet<CircleId>>,
 }
 
 impl KeysPane {
-    /// `used`: the key to use, if it is not the default one.
+    /// Creates the pane. `used` is the key to use, if it is not the default key.
     pub(crate) fn new(used: Option<KeyName>) -> Self {
         Self { is_named: used.is_some(), current: used, ..Self::default() }
     }
@@ -74,7 +74,7 @@ impl KeysPane {
         self.publish_choice();
     }
 
-    /// The key that sessions authenticate with also on open circles.
+    /// Returns the key that sessions use also on open circles.
     pub(crate) fn named(&self) -> Option<KeyName> {
         self.current.clone().filter(|_| self.is_named)
     }
@@ -91,12 +91,12 @@ impl KeysPane {
         self.entries.iter().find(|entry| entry.name == *name)
     }
 
-    /// Whether there is no such key, as far as is known.
+    /// Returns whether the keystore does not have this key, as far as is known.
     pub(crate) fn is_missing(&self, name: &KeyName) -> bool {
         self.is_loaded && self.get(name).is_none()
     }
 
-    /// Has a circle's session wait for a key; whether it is the first.
+    /// Records that a circle's session waits for a key. Returns whether it is the first one.
     pub(crate) fn add_waiter(&mut self, name: KeyName, id: CircleId) -> bool {
         let waiting = self.waiting.entry(name).or_default();
         let is_first = waiting.is_empty();
@@ -108,7 +108,7 @@ impl KeysPane {
         self.waiting.contains_key(name)
     }
 
-    /// The circles whose sessions wait for a key; from now on they do not.
+    /// Removes and returns the circles whose sessions wait for a key.
     pub(crate) fn take_waiters(&mut self, name: &KeyName) -> BTreeSet<CircleId> {
         self.waiting.remove(name).unwrap_or_default()
     }
@@ -118,13 +118,13 @@ impl KeysPane {
         self.publish_choice();
     }
 
-    /// The key to use: the one that was chosen, or the default one.
+    /// Returns the key to use: the selected one, or the default key.
     pub(crate) fn used(&self) -> Option<&KeyEntry> {
         let default = || self.entries.iter().find(|entry| entry.default);
         self.current.as_ref().and_then(|name| self.get(name)).or_else(default).or_else(|| self.entries.first())
     }
 
-    /// Where sessions get their keys from.
+    /// Returns the key source of the sessions.
     pub(crate) fn source(&self) -> Arc<AppKeySource> {
         self.source.clone()
     }
@@ -133,7 +133,7 @@ impl KeysPane {
         self.source.unlock(name, keypair);
     }
 
-    /// Adds a key that was just made, selects it and uses it.
+    /// Adds a new key, selects it and uses it.
     pub(crate) fn add(&mut self, entry: KeyEntry) {
         self.current = Some(entry.name.clone());
         let at = self.entries.partition_point(|other| other.name < entry.name);
@@ -205,7 +205,7 @@ impl KeysPane {
     }
 }
 
-/// Enough of a public key to tell it by: 02ab…9f.
+/// Shortens a public key: 02ab…9f.
 pub(crate) fn short(hex: &str) -> String {
     match (hex.get(..4), hex.get(hex.len().saturating_sub(2)..)) {
         (Some(begin), Some(end)) => format!("{begin}…{end}"),

@@ -1,14 +1,14 @@
-//! Which pane is where, at every size.
+//! Position of the panes for every screen size.
 
 use ratatui::layout::{Constraint, Layout, Rect};
 
-/// Below this width there is one pane at a time.
+/// Below this width the screen shows one pane at a time.
 const MIN_WIDE_COLUMNS: u16 = 80;
 
-/// Below this size there is only a sentence.
+/// Below this size the screen shows only a message.
 const MIN_SIZE: (u16, u16) = (40, 10);
 
-/// Columns of the panes on the left.
+/// Width of the panes on the left.
 const LEFT_COLUMNS: u16 = 26;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -35,29 +35,29 @@ impl Pane {
         }
     }
 
-    /// The pane a step on or back.
+    /// Returns the pane some steps forward or backward.
     pub(crate) fn step(self, steps: isize) -> Self {
         let count = Self::ALL.len();
         Self::ALL[(self.number() - 1 + count).wrapping_add_signed(steps) % count]
     }
 }
 
-/// What is shown where.
+/// Layout of the screen.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum ScreenLayout {
-    /// Too small for anything but a sentence.
+    /// Too small for anything but a message.
     TooSmall,
     Panes {
         header: Rect,
         /// Each pane with its borders.
         panes: Vec<(Pane, Rect)>,
-        /// Where short messages stand.
+        /// The line for toasts.
         message: Rect,
         footer: Rect,
     },
 }
 
-/// `focus` is the pane that is seen where there is room for one alone.
+/// Computes the layout. `focus` is the pane to show where there is room for only one.
 pub(crate) fn screen_layout(screen: Rect, focus: Pane, is_zoomed: bool) -> ScreenLayout {
     if screen.width < MIN_SIZE.0 || screen.height < MIN_SIZE.1 {
         return ScreenLayout::TooSmall;

@@ -52,19 +52,19 @@ pub use frontend::{
 };
 pub use setup::Setup;
 
-/// Takes the terminal over, and runs the interface until its user leaves it.
+/// Takes over the terminal, and runs the interface until the user quits.
 ///
-/// `first`: the circle to connect to at once, as people name it.
+/// `first` is the circle to connect to at once: a name, a port, host:port or a URL.
 ///
 /// # Errors
 ///
-/// There is no terminal, or the key that was named does not exist.
+/// There is no terminal, or the named key does not exist.
 pub fn run(first: Option<String>, options: Options) -> Result<std::process::ExitCode, CliError> {
     if !(stdin().is_terminal() && stdout().is_terminal()) {
         return Err(CliError::usage(
-            "circles tui is a screen",
-            "its input or its output is no terminal",
-            "pipe scripts into circles play -",
+            "cannot open the screen of circles tui",
+            "standard input or output is not a terminal",
+            "to run a script, pipe it into circles play -",
         ));
     }
     let keystore = Keystore::open_default();
@@ -91,7 +91,7 @@ pub fn run(first: Option<String>, options: Options) -> Result<std::process::Exit
     let mut app = App::new(setup, tasks, first, key);
     match scratch_circle {
         Ok((url, keypair)) => app.add_scratch(scratch::NAME, url, keypair),
-        // Everything else works without it.
+        // Everything else works without a scratch circle.
         Err(error) => app.report_error(error.advice()),
     }
     {
@@ -105,15 +105,15 @@ pub fn run(first: Option<String>, options: Options) -> Result<std::process::Exit
     drop(screen);
     let ended = ended.map_err(unusable)?;
     if let Some(farewell) = ended.exit_message {
-        // The terminal may have gone with its user.
+        // The terminal may be gone.
         let _unreported = to_stdout(&farewell);
     }
-    // Not waited for: what still runs in it ends with the process.
+    // No wait: remaining tasks end with the process.
     runtime.shutdown_background();
     Ok(ended.code.into())
 }
 
-/// A signal ends the app in its loop, so that the terminal is given back by the one who took it.
+/// Ends the app in its loop on a signal, so that the terminal is restored.
 fn end_on_signals(queue: &mpsc::Sender<Message>) -> Result<(), CliError> {
     for kind in [SignalKind::terminate(), SignalKind::hangup(), SignalKind::interrupt()] {
         if is_ignored(kind) {
@@ -123,12 +123,12 @@ fn end_on_signals(queue: &mpsc::Sender<Message>) -> Result<(), CliError> {
         tokio::spawn(async move {
             loop {
                 signal.recv().await;
-                // A Ctrl-C is for the program that the terminal is left to.
+                // While another program has the terminal, Ctrl-C is meant for that program.
                 if kind != SignalKind::interrupt() || !screen::is_lent() {
                     break;
                 }
             }
-            // As a shell says it of a process that a signal ended.
+            // The exit code that a shell reports for a process that was killed by a signal.
             let code = u8::try_from(128 + kind.as_raw_value()).unwrap_or(u8::MAX);
             let _ended = queue.send(Message::end(code)).await;
         });

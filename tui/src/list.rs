@@ -1,11 +1,11 @@
-//! Moving through a list.
+//! Selection in a list.
 
 use ratatui::crossterm::event::KeyCode;
 
-/// Rows that a page has.
+/// Rows of a page.
 const PAGE_ROWS: usize = 10;
 
-/// Which of so many is chosen after a key; `None` if the key is for something else.
+/// Returns the selected index after a key press; `None` if the key does not move the selection.
 pub(crate) fn move_selection(code: KeyCode, selected: usize, count: usize) -> Option<usize> {
     let last = count.saturating_sub(1);
     Some(match code {

@@ -1,4 +1,4 @@
-//! What the circles and the app itself have to say, and the pane that shows it.
+//! Log lines of the circles and of the app itself, and the pane that shows them.
 
 use std::collections::{HashMap, VecDeque};
 
@@ -22,24 +22,24 @@ use super::{
     wrap,
 };
 
-/// Levels from which on lines are shown, as they are written in them.
+/// Filters of the log, with the levels that they show.
 const LEVELS: [(&str, &[&str]); 3] = [("all", &[]), ("warnings", &["WARN", "ERROR"]), ("errors", &["ERROR"])];
 
 #[derive(Debug, Default)]
 pub(crate) struct LogsPane {
     lines: HashMap<CircleId, VecDeque<String>>,
-    /// Rows below what is shown; 0 follows what comes.
+    /// Rows below the visible ones; 0 follows new lines.
     scroll_back: usize,
     level: usize,
-    /// Follows the files of circles.json's circles, once it is known where they are.
+    /// Follower of the log files, once their location is known.
     follower: Option<LogFollower>,
 }
 
-/// What can be done in the pane.
+/// Key hints of the pane.
 pub(crate) const HINTS: &[Hint] =
     &[("↑ ↓ PgUp PgDn", "scroll"), ("End", "follow"), ("l", "all, warnings, errors"), ("y", "copy the log")];
 
-/// The same, for the footer.
+/// Key hints for the footer.
 pub(crate) const SHORT_HINTS: &[Hint] =
     &[("↑↓", "scroll"), ("?", "help"), ("q", "quit"), ("l", "level"), ("y", "copy"), ("f", "zoom"), ("1-4", "pane")];
 
@@ -48,7 +48,7 @@ impl LogsPane {
         self.follower = Some(follower);
     }
 
-    /// Follows the log of a circle of circles.json from now on.
+    /// Starts to follow the log of a circle in circles.json.
     pub(crate) fn follow(&self, circle: CircleId, name: &str) {
         if let Some(follower) = &self.follower {
             follower.follow(circle, name);
@@ -83,7 +83,7 @@ impl LogsPane {
         None
     }
 
-    /// What the pane's title says of how it shows.
+    /// Returns filter and follow mode for the title of the pane.
     pub(crate) fn mode(&self) -> String {
         let follow = if self.scroll_back == 0 { "follow ●" } else { "follow ○" };
         if self.level == 0 { follow.into() } else { format!("{} · {follow}", LEVELS[self.level].0) }
@@ -108,7 +108,7 @@ impl LogsPane {
             }
         }
         if rows.is_empty() {
-            let hint = "what circles of circles.json log is shown here";
+            let hint = "no log lines yet";
             return frame.render_widget(Paragraph::new(hint.dim()), area);
         }
         self.scroll_back = self.scroll_back.min(rows.len().saturating_sub(height));
@@ -123,7 +123,7 @@ fn level(line: &str) -> Option<&str> {
     line.split_whitespace().take(3).find(|word| matches!(*word, "ERROR" | "WARN" | "INFO" | "DEBUG" | "TRACE"))
 }
 
-/// The time of day is enough: `2026-11-24T12:01:07.123456Z  INFO …` becomes `12:01:07 INFO …`.
+/// Shortens the timestamp to the time of day: `2026-11-24T12:01:07.123456Z  INFO …` becomes `12:01:07 INFO …`.
 fn shorten_timestamp(line: &str) -> String {
     let Some((stamp, rest)) = line.split_once(' ') else { return line.to_owned() };
     let time = stamp.split_once('T').map(|(_, time)| time).filter(|time| stamp.ends_with('Z') && time.len() > 8);
@@ -139,7 +139,7 @@ mod tests {
 
     #[test]
     fn line_is_shown_with_the_time_of_day() {
-        assert_eq!(shorten_timestamp("2026-11-24T12:01:07.123456Z  INFO play ok"), "12:01:07 INFO play ok");
+        assert_eq!(shorten_timestamp("2026-11-24T12:01:07.123456Z  INFO play finished"), "12:01:07 INFO play finished");
         assert_eq!(shorten_timestamp("listening on ws://127.0.0.1:9001"), "listening on ws://127.0.0.1:9001");
         assert_eq!(shorten_timestamp(""), "");
         assert_eq!(shorten_timestamp("éTZ x"), "éTZ x");

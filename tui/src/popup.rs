@@ -1,4 +1,4 @@
-//! What stands before everything else and wants an answer: forms, questions, help.
+//! Popups over the panes: forms, questions, help.
 
 mod field;
 mod palette;
@@ -24,22 +24,23 @@ use field::Field;
 pub(crate) use palette::{Palette, PaletteItem};
 pub(crate) use quit::QuitPrompt;
 
+/// The popup on the screen.
 #[derive(Debug)]
 pub(crate) enum Popup {
-    /// A text to read, and how far down it is scrolled.
+    /// Text to read, with its scroll position.
     Help {
         title: String,
         lines: Vec<(String, String)>,
         scroll: u16,
     },
-    /// A question whose answer is no unless it is yes.
+    /// Question with `no` as the default answer.
     Confirm {
         question: String,
         yes: Action,
     },
-    /// What is to become of the circles that were started here.
+    /// Question about the circles that were started here.
     QuitPrompt(QuitPrompt),
-    /// Those circles are drained before the end.
+    /// Those circles are draining before the app ends.
     Quitting(String),
     NewKey(NewKeyForm),
     Passphrase(PassphraseForm),
@@ -47,7 +48,7 @@ pub(crate) enum Popup {
     Palette(Palette),
 }
 
-/// A form for a new key.
+/// Form for a new key.
 #[derive(Debug)]
 pub(crate) struct NewKeyForm {
     name: Field,
@@ -56,12 +57,12 @@ pub(crate) struct NewKeyForm {
     at: usize,
     pub error: Option<String>,
     pub is_busy: bool,
-    /// What it is needed for.
+    /// Circle that needs the key.
     pub circle: Option<CircleId>,
     why: Option<String>,
 }
 
-/// A question for a key's passphrase.
+/// Form for the passphrase of a key.
 #[derive(Debug)]
 pub(crate) struct PassphraseForm {
     pub key: KeyName,
@@ -70,7 +71,7 @@ pub(crate) struct PassphraseForm {
     pub is_busy: bool,
 }
 
-/// A question for a circle's address.
+/// Form for a circle's address.
 #[derive(Debug)]
 pub(crate) struct AddressForm {
     field: Field,
@@ -118,7 +119,7 @@ impl NewKeyForm {
         let at = self.at;
         match key.code {
             KeyCode::Esc => return Some(Action::Close),
-            // What was begun is waited for, and what was typed is kept.
+            // While the form is busy, the key presses are ignored and the texts are kept.
             _ if self.is_busy => {}
             KeyCode::Enter if at == 2 => return self.submit(),
             KeyCode::Enter | KeyCode::Tab | KeyCode::Down => self.at = (at + 1) % 3,
@@ -134,7 +135,7 @@ impl PassphraseForm {
         Self { key, field: Field::hidden(), error, is_busy: false }
     }
 
-    /// It was the wrong one: another try.
+    /// Shows an error, and lets the user try again.
     pub(crate) fn set_error(&mut self, error: String) {
         (self.error, self.is_busy) = (Some(error), false);
         self.field.clear();
@@ -155,18 +156,18 @@ impl PassphraseForm {
 }
 
 impl Popup {
-    /// Something to read that does not fit elsewhere.
+    /// A popup with a text to read.
     pub(crate) fn text(title: &str, lines: &[String]) -> Self {
         let lines = lines.iter().map(|line| (line.clone(), String::new())).collect();
         Self::Help { title: title.to_owned(), lines, scroll: 0 }
     }
 
-    /// Whether something is typed into it, which must not be lost.
+    /// Returns whether the user types into the popup, so that its text must not be lost.
     pub(crate) fn is_form(&self) -> bool {
         matches!(self, Self::NewKey(_) | Self::Passphrase(_) | Self::Address(_))
     }
 
-    /// Whether something is waited for.
+    /// Returns whether the popup waits for an outcome.
     pub(crate) fn is_busy(&self) -> bool {
         match self {
             Self::NewKey(form) => form.is_busy,
@@ -181,8 +182,7 @@ impl Popup {
         Self::Address(AddressForm { field: Field::visible(), error: None, is_busy: false })
     }
 
-    /// What a key press leads to. The popup closes with the action unless it waits for what comes of it
-    /// ([`Popup::is_busy`]).
+    /// Handles a key press. The popup closes with the action unless it waits for the outcome ([`Popup::is_busy`]).
     pub(crate) fn key(&mut self, key: KeyEvent) -> Option<Action> {
         let is_interrupt = key.code == KeyCode::Char('c') && key.modifiers.contains(KeyModifiers::CONTROL);
         if is_interrupt {
@@ -267,7 +267,7 @@ impl Popup {
                     form.why.iter().flat_map(|why| wrap_lines(frame, Line::from(why.clone()))).collect();
                 let first = lines.len();
                 for (label, field) in
-                    [("name        ", &form.name), ("passphrase  ", &form.passphrase), ("again       ", &form.repeat)]
+                    [("name        ", &form.name), ("passphrase  ", &form.passphrase), ("repeat      ", &form.repeat)]
                 {
                     lines.push(labelled(label, field));
                 }
@@ -306,7 +306,7 @@ impl Popup {
     }
 }
 
-/// A line in as many as the screen wants.
+/// Wraps a line to the width of the screen.
 fn wrap_lines(frame: &Frame<'_>, line: Line<'static>) -> Vec<Line<'static>> {
     wrap::wrap_words(line, frame.area().width.saturating_sub(4))
 }
@@ -330,7 +330,7 @@ fn cursor(frame: &mut Frame<'_>, area: Rect, row: usize, column: usize) {
     frame.set_cursor_position(Position::new(area.x + clip(column, area.width), area.y + clip(row, area.height)));
 }
 
-/// A window in the middle that is as large as its lines want, and the room inside of it.
+/// Draws a window in the middle of the screen that is large enough for its lines, and returns the area inside.
 fn draw_window(frame: &mut Frame<'_>, theme: Theme, title: &str, lines: &[Line<'_>], hint: &str) -> Rect {
     let widest = lines.iter().map(Line::width).max().unwrap_or(0).max(hint.chars().count() + 2).max(44);
     let size = |needed: usize, room: u16| u16::try_from(needed).unwrap_or(u16::MAX).min(room);

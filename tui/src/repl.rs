@@ -1,4 +1,4 @@
-//! The pane in which one plays: what was said, what runs, what is being typed.
+//! The REPL pane: the transcript, the running play and the editor.
 
 mod connector;
 mod editor;
@@ -36,29 +36,29 @@ pub(crate) use connector::Connector;
 pub(crate) use session_view::{SessionView, plain_text};
 pub(crate) use transcript::Transcript;
 
-/// How long a play runs before the status line says so.
+/// Run time of a play before the status line appears.
 const STATUS_LINE_DELAY: Duration = Duration::from_millis(300);
 
-/// What can be done in the pane, outside of the editor.
+/// Key hints of the pane, outside of the editor.
 pub(crate) const HINTS: &[Hint] = &[
-    ("Enter i", "go on typing"),
+    ("Enter i", "type an input"),
     ("↑ ↓ PgUp PgDn", "scroll (Home: to the oldest line)"),
-    ("End", "follow what comes"),
+    ("End", "follow new output"),
     ("y", "copy the last output"),
-    ("s x r a d", "what they do in Circles, with this one"),
-    ("Ctrl-C", "cancel the running play; the session and its variables are kept"),
+    ("s x r a d", "the same as in Circles, for this circle"),
+    ("Ctrl-C", "cancel the running play; your variables are kept"),
 ];
 
-/// The same, for the footer.
+/// Key hints for the footer.
 pub(crate) const SHORT_HINTS: &[Hint] =
     &[("Enter", "type"), ("?", "help"), ("q", "quit"), ("↑↓", "scroll"), ("y", "copy"), ("f", "zoom"), ("1-4", "pane")];
 
-/// What matters for a circle that takes no input yet, for the footer.
+/// Key hints for the footer while the circle takes no input yet.
 pub(crate) const UNREADY_HINTS: &[Hint] = &[
     ("Enter", "connect"),
     ("?", "help"),
     ("q", "quit"),
-    ("a", "prove key"),
+    ("a", "sign in"),
     ("r", "restart"),
     ("y", "copy"),
     ("1-4", "pane"),
@@ -66,15 +66,15 @@ pub(crate) const UNREADY_HINTS: &[Hint] = &[
 
 pub(crate) use editor::{HINTS as TYPING_HINTS, SHORT_HINTS as SHORT_TYPING_HINTS};
 
-/// The sessions, and what is needed to type in one.
+/// The sessions, and what the editor needs.
 pub(crate) struct ReplPane {
     sessions: HashMap<CircleId, SessionView>,
     lexer: Engine,
     validator: Validator,
     keeper: HistoryWriter,
-    /// The scratch circle, and the key that it is made for.
+    /// The scratch circle, and the key of its owner.
     scratch: Option<(CircleId, Arc<KeyPair>)>,
-    /// Whether the editor takes what is typed, while the pane has the focus.
+    /// Whether the editor takes letters while the pane has the focus.
     pub is_typing: bool,
 }
 
@@ -94,7 +94,7 @@ impl ReplPane {
         self.scratch = Some((id, owner.into()));
     }
 
-    /// The key that a circle is made for, if it is the scratch circle.
+    /// Returns the owner's key, if this is the scratch circle.
     pub(crate) fn owner(&self, id: CircleId) -> Option<&Arc<KeyPair>> {
         self.scratch.as_ref().filter(|(scratch, _)| *scratch == id).map(|(_, owner)| owner)
     }
@@ -115,17 +115,17 @@ impl ReplPane {
         self.sessions.values()
     }
 
-    /// Whether letters go into the editor of a circle, while the pane has the focus.
+    /// Returns whether letters go into the editor of a circle while the pane has the focus.
     pub(crate) fn is_typing(&self, shown: Option<CircleId>) -> bool {
         self.is_typing && shown.and_then(|shown| self.get(shown)).is_some_and(SessionView::takes_input)
     }
 
-    /// Whether an input goes on in another line.
+    /// Returns whether an input continues on another line.
     pub(crate) fn is_incomplete(&self, input: &str) -> bool {
         self.validator.is_incomplete(input)
     }
 
-    /// Shows an input that is carried out from now on, and keeps it for other days.
+    /// Shows an input that starts to run, and appends it to the history.
     pub(crate) fn show_input(&mut self, id: CircleId, input: &str) {
         let Some(session) = self.sessions.get_mut(&id) else { return };
         session.transcript.follow();
@@ -135,7 +135,7 @@ impl ReplPane {
         }
     }
 
-    /// A key press in the editor.
+    /// Handles a key press in the editor.
     pub(crate) fn on_editor_key(&mut self, key: KeyEvent, shown: CircleId) -> Option<Action> {
         let session = self.sessions.get_mut(&shown)?;
         match key.code {
@@ -149,7 +149,7 @@ impl ReplPane {
         None
     }
 
-    /// A key press outside of the editor, if it is one for the pane.
+    /// Handles a key press outside of the editor; returns the key if the pane does not use it.
     pub(crate) fn key(&mut self, key: KeyEvent, shown: CircleId) -> Result<Option<Action>, KeyEvent> {
         match (key.code, self.sessions.get_mut(&shown)) {
             (KeyCode::Enter | KeyCode::Char('i'), Some(session)) if session.state.is_ready() => {
@@ -171,7 +171,7 @@ impl ReplPane {
         Ok(None)
     }
 
-    /// Draws the session on a circle. `is_editing`: whether letters that are typed go into the editor.
+    /// Draws the session on a circle. `is_editing` says whether letters go into the editor.
     pub(crate) fn draw(
         &mut self,
         frame: &mut Frame<'_>,
@@ -184,9 +184,7 @@ impl ReplPane {
         let waiting = session.state.waiting;
         let status = match &session.state.running {
             Some(running) => status(look, running, waiting, area.width),
-            None if waiting > 0 => {
-                Some(ShownLine::from(format!("{} {waiting} waiting until it can be played", look.spinner)))
-            }
+            None if waiting > 0 => Some(ShownLine::from(format!("{} {waiting} waiting for the circle", look.spinner))),
             None => None,
         };
         let rows = session.editor.height(area.width).clamp(1, (area.height / 2).max(1));
@@ -235,21 +233,23 @@ fn status(look: DrawContext, running: &PlaySnapshot, waiting: usize, width: u16)
 
 fn hint(session: &SessionView) -> String {
     match session.access() {
-        Some(access) => format!("for {}: a proves yours", access_text(access)),
-        None => "Enter connects".into(),
+        Some(Access::Open) => "Press a to sign in with your key.".into(),
+        Some(Access::Authenticated) => "Anyone with a key may play. Press a to sign in with yours.".into(),
+        Some(Access::Members) => "Members only. Press a to sign in with your key.".into(),
+        None => "Press Enter to connect.".into(),
     }
 }
 
-/// For whom a circle is.
+/// Describes who may play on a circle.
 pub(crate) fn access_text(access: Access) -> &'static str {
     match access {
-        Access::Open => "anyone",
-        Access::Authenticated => "any key that proves itself",
-        Access::Members => "its members' keys",
+        Access::Open => "open to anyone",
+        Access::Authenticated => "open to anyone with a key",
+        Access::Members => "members only",
     }
 }
 
-/// An input as it stands in the transcript.
+/// Formats an input for the transcript.
 fn echo(lexer: &Engine, name: &str, input: &str) -> Vec<StyledLine> {
     let prompt = format!("{name}> ");
     let more = format!("{}| ", " ".repeat(prompt.chars().count() - 2));

@@ -1,4 +1,4 @@
-//! The real terminal: taken over, and given back whatever happens.
+//! The real terminal: taken over, and restored in every case.
 
 use std::{
     io::{self, Stdout, Write, stdout},
@@ -28,20 +28,20 @@ use terminal::{editor, passphrase, programs::EDITOR};
 
 type RealBackend = CrosstermBackend<Stdout>;
 
-/// Whether the terminal is taken over now.
+/// Whether the app has the terminal.
 static IS_TAKEN: AtomicBool = AtomicBool::new(false);
 
-/// Whether another program has it, whose affair Ctrl-C is.
+/// Whether another program has the terminal, so that Ctrl-C is meant for that program.
 static IS_LENT: AtomicBool = AtomicBool::new(false);
 
-/// The terminal, for as long as this lives.
+/// The terminal, as long as this value lives.
 pub(crate) struct AlternateScreen {
     pub terminal: Terminal<RealBackend>,
 }
 
 impl AlternateScreen {
-    /// Takes the terminal over. From now on a panic, in whatever thread, gives it back, says that it is a bug and ends the
-    /// process: what would go on behind it could not be trusted.
+    /// Takes over the terminal. From now on a panic in any thread restores the terminal, reports a bug and ends the
+    /// process, because the app could not be trusted any more.
     pub(crate) fn take() -> io::Result<Self> {
         let hook = std::panic::take_hook();
         std::panic::set_hook(Box::new(move |panic| {
@@ -66,7 +66,7 @@ fn enter() -> io::Result<()> {
     entered.inspect_err(|_| give_back())
 }
 
-/// The terminal as it was. If something of it fails there is nothing that could be done.
+/// Restores the terminal. There is nothing to do about a failure.
 fn give_back() {
     if IS_TAKEN.swap(false, Ordering::SeqCst) {
         let _untidy = execute!(stdout(), DisableBracketedPaste, LeaveAlternateScreen, Show);
@@ -74,13 +74,14 @@ fn give_back() {
     }
 }
 
-/// Whether a program has the terminal that was left to it.
+/// Returns whether another program has the terminal.
 pub(crate) fn is_lent() -> bool {
     IS_LENT.load(Ordering::SeqCst)
 }
 
-/// Posts what the terminal says, from a thread of its own, until nobody takes it or the terminal is gone. The next is read
-/// once the one before is dealt with: if that leaves the terminal to someone, the keys are theirs.
+/// Posts the terminal's events from a thread of its own, until the app or the terminal is gone. The thread reads the
+/// next event only when the app has handled the last one: if that hands the terminal to another program, the next keys
+/// are meant for that program.
 pub(crate) fn listen(queue: mpsc::Sender<Message>) -> RealTerminal {
     let (dealt_with, is_dealt_with) = std::sync::mpsc::channel();
     std::thread::spawn(move || {
@@ -89,18 +90,18 @@ pub(crate) fn listen(queue: mpsc::Sender<Message>) -> RealTerminal {
                 return;
             }
         }
-        // Its user has gone with it, as a hangup says, too.
+        // The user is gone with the terminal, as after a hangup.
         let _ended = queue.blocking_send(Message::end(129));
     });
     RealTerminal { dealt_with }
 }
 
-/// Whether the editor that is set is not there, as far as that can be told without starting it. The shell that starts it would
-/// write so on the terminal, where it would be found much later.
+/// Returns whether the configured editor does not exist, as far as that is known without starting it. The shell that
+/// starts it would report that on the terminal, where the user would find it much later.
 fn is_editor_missing() -> bool {
     let Some((_, editor)) = EDITOR.from_env() else { return false };
     let program = editor.split_whitespace().next().unwrap_or_default();
-    // Of anything else only a shell knows what it comes to.
+    // Anything else needs a shell to be evaluated.
     let is_plain = |character: char| character.is_alphanumeric() || "_-+./".contains(character);
     if program.is_empty() || !program.chars().all(is_plain) {
         return false;
@@ -111,19 +112,20 @@ fn is_editor_missing() -> bool {
     passphrase::remove_variables(&mut look).status().is_ok_and(|status| !status.success())
 }
 
-/// How a shell ends that does not find a program.
+/// Exit status of a shell that does not find a program.
 fn not_found_status() -> ExitStatus {
     ExitStatus::from_raw(127 << 8)
 }
 
-/// Does outside what the app wants done there.
+/// The real terminal as the environment of the app.
 pub(crate) struct RealTerminal {
     dealt_with: std::sync::mpsc::Sender<()>,
 }
 
 impl TerminalHost<RealBackend> for RealTerminal {
     fn copy(&mut self, text: &str) {
-        // OSC 52: the terminal puts it on its clipboard, also through ssh. One that cannot shows nothing of it.
+        // OSC 52: the terminal copies the text to its clipboard, also over ssh. A terminal without this feature ignores
+        // it.
         let _unseen = write!(stdout(), "\x1b]52;c;{}\x07", STANDARD.encode(text)).and_then(|()| stdout().flush());
     }
 
@@ -144,14 +146,14 @@ impl TerminalHost<RealBackend> for RealTerminal {
 
     fn suspend(&mut self, terminal: &mut Terminal<RealBackend>) -> io::Result<()> {
         give_back();
-        // The shell's whole job, as the terminal's own Ctrl-Z would have it. It returns when the shell continues it.
+        // The whole job of the shell, as with the terminal's own Ctrl-Z. Returns when the shell continues the job.
         kill_current_process_group(Signal::TSTP)?;
         enter()?;
         self.redraw(terminal)
     }
 
-    /// Not by the library's own clearing: that one asks the terminal where its cursor is, and the answer would be read by
-    /// the thread that reads keys.
+    /// Clears the screen without the library's function, which asks the terminal for the cursor position: the thread
+    /// that reads keys would get the answer.
     fn redraw(&mut self, terminal: &mut Terminal<RealBackend>) -> io::Result<()> {
         execute!(stdout(), Clear(ClearType::All))?;
         *terminal = Terminal::new(CrosstermBackend::new(stdout()))?;

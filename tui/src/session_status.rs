@@ -1,8 +1,8 @@
-//! How the session on a circle stands, in short.
+//! Short status of a session.
 
 use console::session::{CallerIdentity, ConnectionStatus, SessionState};
 
-/// How a session stands, in short.
+/// Short status of a session, for the list of circles.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum SessionStatus {
     None,
@@ -23,7 +23,7 @@ impl SessionStatus {
         }
     }
 
-    /// One column.
+    /// Returns the mark, in one column.
     pub(crate) fn mark(self) -> &'static str {
         match self {
             Self::None => " ",

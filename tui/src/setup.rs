@@ -1,4 +1,4 @@
-//! Where things are that the app works with.
+//! Settings of the app.
 
 use std::path::PathBuf;
 
@@ -9,33 +9,33 @@ use keys::{
 };
 use zeroize::Zeroizing;
 
-/// Where things are that the app works with.
+/// Settings of the app, and where its files are.
 #[derive(Debug)]
 pub struct Setup {
-    /// The circles.json that was named; otherwise the default ones are looked for.
+    /// The circles.json that was named; `None` searches the default locations.
     pub config: Option<PathBuf>,
-    /// Where the keys are; `None` if there is no home directory to have them in.
+    /// The keystore; `None` if there is no home directory.
     pub keystore: Option<Keystore>,
-    /// The directory in which inputs are kept; `None` keeps nothing.
+    /// Directory of the histories; `None` keeps no history.
     pub history: Option<PathBuf>,
-    /// What it costs to try one passphrase of a key that is made here.
+    /// Cost of one attempt at the passphrase of a new key.
     pub work_factor: WorkFactor,
-    /// How the supervisor of circles.json is found and started.
+    /// How to find and start the supervisor of circles.json.
     pub supervisors: SupervisorSetup,
-    /// How circles know themselves when they are reached through a tunnel.
+    /// The circles' own authority, for connections through a tunnel.
     pub authority: Option<Authority>,
-    /// The circles whose identities are remembered, if there is a place for them.
+    /// The known circles, if there is a place to store them.
     pub known_circles: Option<KnownCircles>,
-    /// Whether a circle off loopback may have an identity that ends with its process.
+    /// Whether a circle off loopback may have an ephemeral identity.
     pub accepts_ephemeral: bool,
-    /// The passphrase that was given, so that none is asked for.
+    /// The given passphrase; with one, the app never asks.
     pub passphrase: Option<Zeroizing<String>>,
     /// Whether the terminal shows colours.
     pub has_colours: bool,
 }
 
 impl Setup {
-    /// Which processes evaluate the scripts of the scratch circle.
+    /// Returns how the scratch circle runs its workers.
     pub(crate) fn workers(&self) -> server_ws::Workers {
         server_ws::Workers::Process { program: self.supervisors.program.clone() }
     }

@@ -1,4 +1,4 @@
-//! What is done elsewhere than in the app's loop, and posts what comes of it: network, disk, passphrases, processes.
+//! Background tasks that post their outcome: network, disk, passphrases, processes.
 
 mod keys;
 mod logs;
@@ -19,7 +19,7 @@ pub(crate) use logs::{LogFollower, MAX_LINES};
 pub(crate) use probe::ProbeGuard;
 pub(crate) use supervisor::SupervisorRef;
 
-/// Starts tasks, and posts what comes of them.
+/// Starts background tasks.
 #[derive(Debug, Clone)]
 pub(crate) struct Tasks {
     runtime: Handle,
@@ -31,9 +31,9 @@ impl Tasks {
         Self { runtime, queue }
     }
 
-    /// Waits for room: what comes too fast is made to wait, not dropped.
+    /// Posts an event. Waits for room in the queue: a fast sender is slowed down, and nothing is dropped.
     async fn post(&self, event: AppEvent) {
-        // An app that has ended takes no messages.
+        // An app that has ended handles no events.
         drop(self.queue.send(Message(event)).await);
     }
 
@@ -41,7 +41,7 @@ impl Tasks {
         self.runtime.spawn(future);
     }
 
-    /// Runs what blocks, and posts its outcome.
+    /// Runs a blocking job, and posts its outcome.
     fn spawn_blocking<T: Send + 'static>(
         &self,
         job: impl FnOnce() -> T + Send + 'static,
@@ -49,7 +49,7 @@ impl Tasks {
     ) {
         let tasks = self.clone();
         self.spawn(async move {
-            // A panic has been reported by its hook, and ends the process.
+            // The panic hook has reported a panic, and ends the process.
             if let Ok(done) = tokio::task::spawn_blocking(job).await {
                 tasks.post(event(done)).await;
             }
@@ -60,9 +60,9 @@ impl Tasks {
         self.spawn_blocking(move || config::find(named), AppEvent::ConfigRead);
     }
 
-    /// Finds a circle by what people call it.
+    /// Looks up a circle by name, port, host:port or URL.
     ///
-    /// `previous`: the circle that was shown, if a command named this one.
+    /// `previous` is the circle that was shown, if a command named this one.
     pub(crate) fn resolve(&self, place: String, config: Option<PathBuf>, previous: Option<CircleId>) {
         let resolved = move || target::parse(&place, config.as_deref()).map(|found| found.url.into());
         self.spawn_blocking(resolved, move |resolved| AppEvent::Resolved(previous, resolved));

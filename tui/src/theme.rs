@@ -1,4 +1,4 @@
-//! Sixteen colours at most, which every terminal shows as its user likes them; none if the user wants none.
+//! Colours: at most the sixteen that every terminal shows as its user likes, or none.
 
 use std::time::Instant;
 
@@ -9,15 +9,15 @@ use ratatui::{
 
 use frontend::text::{Style, StyledLine, SyntaxKind};
 
-/// Colours of what is told apart by them.
+/// Colours that distinguish the series of a fan-out.
 const SERIES_COLOURS: [Color; 6] = [Color::Cyan, Color::Yellow, Color::Magenta, Color::Green, Color::Blue, Color::Red];
 
-/// How things look at one moment.
+/// State of the screen while a frame is drawn.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct DrawContext {
     pub theme: Theme,
     pub now: Instant,
-    /// What goes round as long as something runs.
+    /// Animation that moves while something runs.
     pub spinner: &'static str,
 }
 
@@ -69,8 +69,8 @@ impl Theme {
         if has_focus { self.fg(Color::Cyan).bold() } else { Shown::new().dim() }
     }
 
-    /// What is chosen is shown in reverse, whatever the colours are.
-    #[expect(clippy::unused_self, reason = "it is a matter of the theme all the same")]
+    /// Style of the selected row: reversed, whatever the colours.
+    #[expect(clippy::unused_self, reason = "styles are methods of the theme")]
     pub(crate) fn selected(self) -> Shown {
         Shown::new().add_modifier(Modifier::REVERSED)
     }

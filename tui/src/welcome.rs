@@ -1,4 +1,4 @@
-//! What stands in the REPL's place while there is no session to show: what one could do now.
+//! Welcome text of the REPL pane while there is no session: suggestions what to do.
 
 use ratatui::{
     style::Stylize,
@@ -11,7 +11,7 @@ use super::{
 };
 use frontend::visible::visible;
 
-/// What is offered for the chosen circle.
+/// Returns the suggestions for the selected circle.
 pub(crate) fn lines(
     theme: Theme,
     circles: &CirclesPane,
@@ -24,11 +24,13 @@ pub(crate) fn lines(
     let mut lines = vec![Line::default(), Line::from("  circles: live Rhai, guarded by keys").bold(), Line::default()];
     if let Some(entry) = chosen {
         let what = match (entry.source, entry.state()) {
-            (CircleSource::Scratch, _) => "play now, on a circle of your own".to_owned(),
+            (CircleSource::Scratch, _) => "play now, in your own scratch circle".to_owned(),
             (CircleSource::Config, CircleAvailability::Unsupervised | CircleAvailability::Up) => {
                 format!("connect to {}", entry.name)
             }
-            (CircleSource::Config, CircleAvailability::PortTaken) => format!("see what has the port of {}", entry.name),
+            (CircleSource::Config, CircleAvailability::PortTaken) => {
+                format!("see which program uses the port of {}", entry.name)
+            }
             (CircleSource::Config, CircleAvailability::Starting) => {
                 format!("connect to {} once it is ready", entry.name)
             }
@@ -42,15 +44,15 @@ pub(crate) fn lines(
     if !startable.is_empty() {
         lines.push(offer("S", format!("start all: {}", startable.join(", "))));
     }
-    let key = if has_keys { "make another key" } else { "make a key, to prove who you are" };
+    let key = if has_keys { "make another key" } else { "make a key to sign in with" };
     lines.push(offer("n", key.to_owned()));
     lines.push(offer("o", "connect to a circle by its address".to_owned()));
-    lines.push(offer("↑ ↓", "choose another circle".to_owned()));
-    lines.push(offer("?", "help, wherever you are".to_owned()));
+    lines.push(offer("↑ ↓", "select another circle".to_owned()));
+    lines.push(offer("?", "help, everywhere".to_owned()));
     if let Some((entry, why)) = chosen.and_then(|entry| Some((entry, entry.refused()?))) {
         lines.push(Line::default());
         lines.push(Line::from(Span::styled(
-            format!("  {} goes on as it was: {}", entry.name, visible(why)),
+            format!("  {} keeps its previous configuration: {}", entry.name, visible(why)),
             theme.error(),
         )));
     }
@@ -58,10 +60,10 @@ pub(crate) fn lines(
         |entry: &&CircleItem| matches!(entry.state(), CircleAvailability::BackingOff | CircleAvailability::Failed);
     if let Some(entry) = chosen.filter(has_failed) {
         lines.push(Line::default());
-        let again = if entry.state() == CircleAvailability::BackingOff { "; it is started again" } else { "" };
-        let why = visible(entry.failure_reason().unwrap_or("it ended"));
+        let again = if entry.state() == CircleAvailability::BackingOff { "; restarting" } else { "" };
+        let why = visible(entry.failure_reason().unwrap_or("exited"));
         lines.push(Line::from(Span::styled(format!("  {} failed: {why}{again}", entry.name), theme.error())));
-        lines.push(Line::from("  its log below says why (4, then f for all of it)"));
+        lines.push(Line::from("  see its log below (4, then f for the whole screen)"));
     }
     lines
 }

@@ -1,4 +1,4 @@
-//! What the screen shows besides the panes, and how: focus, popup, short message, look.
+//! State of the screen besides the panes: focus, popup, toast, effects.
 
 use std::time::{Duration, Instant};
 
@@ -12,20 +12,20 @@ use super::{
     theme::{DrawContext, Theme},
 };
 
-/// What only the loop can do, because it has the terminal.
+/// An effect that only the event loop can carry out, because it has the terminal.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Effect {
-    /// Put a text on the clipboard.
+    /// Copy a text to the clipboard.
     Copy(String),
-    /// Leave the terminal to an editor until that ends; what comes back goes into the editor of that circle.
+    /// Hand the terminal to an editor; the edited text goes into the editor pane of the circle.
     Edit(CircleId, String),
-    /// Leave the terminal to the shell until it gives it back.
+    /// Hand the terminal to the shell until the process is continued.
     Suspend,
     /// Draw everything anew.
     Redraw,
 }
 
-/// The screen, except for what the panes show.
+/// State of the screen, except for the panes.
 pub(crate) struct Window {
     theme: Theme,
     pub focus: Pane,
@@ -33,7 +33,7 @@ pub(crate) struct Window {
     pub popup: Option<Popup>,
     toast: Option<Toast>,
     effects: Vec<Effect>,
-    /// Whether what is shown may no longer be true.
+    /// Whether the screen may be outdated.
     is_stale: bool,
     begun: Instant,
     now: Instant,
@@ -46,19 +46,19 @@ impl Window {
         Self { theme, focus: Pane::Circles, is_zoomed: false, popup, toast, effects, is_stale: true, begun: now, now }
     }
 
-    /// Something has happened now.
+    /// Records that something has happened, so that the screen is outdated.
     pub(crate) fn mark_stale(&mut self) {
         self.now = Instant::now();
         self.is_stale = true;
     }
 
-    /// Nothing has happened but that a moment has passed. `is_lively`: whether a pane shows something that moves.
+    /// Records that only time has passed. `is_lively` says whether a pane shows something that moves.
     pub(crate) fn tick(&mut self, is_lively: bool) {
         self.is_stale = is_lively || self.toast.is_some() || self.popup.as_ref().is_some_and(Popup::is_busy);
         self.toast.take_if(|toast| toast.is_over(self.now));
     }
 
-    /// Whether there is something to draw anew; from now on there is not.
+    /// Returns whether the screen has to be drawn, and resets that.
     pub(crate) fn take_stale(&mut self) -> bool {
         std::mem::take(&mut self.is_stale)
     }
@@ -76,12 +76,12 @@ impl Window {
         self.toast.as_ref()
     }
 
-    /// Shows a short message.
+    /// Shows a toast.
     pub(crate) fn show_toast(&mut self, text: impl Into<String>, is_error: bool) {
         self.toast = Some(Toast::new(text.into(), is_error, self.now));
     }
 
-    /// Whether something is typed into the popup.
+    /// Returns whether the popup is a form.
     pub(crate) fn has_form(&self) -> bool {
         self.popup.as_ref().is_some_and(Popup::is_form)
     }

@@ -1,4 +1,4 @@
-//! Lines that are wider than where they are shown.
+//! Wrapping of lines.
 
 use ratatui::{
     style::Style,
@@ -7,12 +7,12 @@ use ratatui::{
 use unicode_segmentation::UnicodeSegmentation;
 use unicode_width::UnicodeWidthStr;
 
-/// Breaks a line where it does not fit any more, at any character.
+/// Wraps a line at any character.
 pub(crate) fn wrap_anywhere(line: Line<'static>, width: u16) -> Vec<Line<'static>> {
     break_line(line, width, |_| None)
 }
 
-/// Breaks a line where it does not fit any more, between words where there is a place for it in the row's second half.
+/// Wraps a line between words, where there is a space in the second half of the row.
 pub(crate) fn wrap_words(line: Line<'static>, width: u16) -> Vec<Line<'static>> {
     let half = usize::from(width) / 2;
     break_line(line, width, |row| {
@@ -30,7 +30,7 @@ pub(crate) fn wrap_words(line: Line<'static>, width: u16) -> Vec<Line<'static>> 
 
 type StyledCell = (String, Style);
 
-/// `place`: how many cells of a full row stay in it; all of them, without one.
+/// Breaks a line. `place` returns how many cells of a full row stay in it; `None` for all of them.
 fn break_line(line: Line<'static>, width: u16, place: impl Fn(&[StyledCell]) -> Option<usize>) -> Vec<Line<'static>> {
     let width = usize::from(width.max(1));
     if line.width() <= width {
@@ -54,7 +54,7 @@ fn break_line(line: Line<'static>, width: u16, place: impl Fn(&[StyledCell]) -> 
     rows
 }
 
-/// Cells of one style as one span.
+/// Joins cells of the same style into spans.
 fn join_cells(row: Vec<StyledCell>) -> Line<'static> {
     let mut spans: Vec<Span<'static>> = Vec::new();
     for (grapheme, style) in row {
@@ -66,8 +66,8 @@ fn join_cells(row: Vec<StyledCell>) -> Line<'static> {
     spans.into()
 }
 
-/// Where the cursor is in the rows of a text that is broken like this: row and column. A place at a row's very end is the
-/// next row's begin.
+/// Returns the row and column of the cursor in wrapped text. A cursor at the very end of a row is at the beginning of
+/// the next row.
 pub(crate) fn cursor_position(before: &str, width: u16) -> (u16, u16) {
     let width = usize::from(width.max(1));
     let (mut row, mut used) = (0_u16, 0);

@@ -1,16 +1,16 @@
-//! From a circle of circles.json to the arguments of the process that is to be it.
+//! Arguments of `circles serve` for a circle of circles.json.
 
 use super::{CircleFiles, SUPERVISED_FLAG};
 use crate::CircleConfig;
 
-/// The arguments that a circle's process is started with. Every user of the system can read them, so they only tell one
-/// process from another; what else it is, it is told over its socket.
+/// Command-line arguments that a circle's process is started with. Every user of the system can read them, so they only
+/// distinguish one process from another; the circle receives its full configuration over its socket.
 pub(super) fn public_arguments(circle: &CircleConfig) -> [String; 4] {
     let (name, port) = (format!("--name={}", circle.name), format!("--port={}", circle.address.port()));
     ["serve".into(), SUPERVISED_FLAG.into(), name, port]
 }
 
-/// The arguments of `circles serve` that make this circle.
+/// Returns the full arguments of `circles serve` for this circle.
 pub(crate) fn serve_arguments(circle: &CircleConfig, files: &CircleFiles) -> Vec<String> {
     let mut arguments: Vec<String> = vec!["serve".into(), SUPERVISED_FLAG.into()];
     let mut flag = |name: &str, value: String| arguments.push(format!("--{name}={value}"));

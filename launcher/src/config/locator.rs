@@ -1,4 +1,4 @@
-//! Where in `circles.json` something stands that only the machine knows to be wrong.
+//! Locates a field in `circles.json`, for problems that show only on this machine.
 
 use std::path::{Path, PathBuf};
 
@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 use super::{FieldSpans, read};
 use crate::config_error::{ConfigError, ConfigSource};
 
-/// The text of a file that was parsed.
+/// The text of a `circles.json` that was parsed before.
 #[derive(Debug)]
 pub struct ConfigLocator {
     text: String,
@@ -16,18 +16,23 @@ pub struct ConfigLocator {
 }
 
 impl ConfigLocator {
-    /// For the file as it is now.
+    /// Reads the file as it is now.
+    ///
+    /// # Errors
+    ///
+    /// The file cannot be read.
     pub fn load(path: &Path) -> Result<Self, ConfigError> {
         Ok(Self { text: read(path)?, path: path.to_owned() })
     }
 
-    /// What is wrong, at a field of a circle: where the circle has it, or `defaults` do; otherwise at the circle.
+    /// Returns an error at a field of a circle: in the circle or, if it is set there, in `defaults`; otherwise at the
+    /// circle.
     pub fn error_at(&self, circle: &str, field: &str, what: impl Into<String>) -> ConfigError {
         let source = ConfigSource { text: &self.text, path: &self.path };
         source.error_at(self.span(circle, field).unwrap_or(&self.text), what)
     }
 
-    /// `None` where the file has changed meanwhile.
+    /// Returns the text of the field; `None` if the file has changed meanwhile.
     fn span(&self, circle: &str, field: &str) -> Option<&str> {
         #[derive(Deserialize)]
         struct RawSpans<'a> {
@@ -38,10 +43,10 @@ impl ConfigLocator {
         }
         let top: RawSpans = serde_json::from_str(&self.text).ok()?;
         for raw in top.circles {
-            let places: FieldSpans = serde_json::from_str(raw.get()).ok()?;
-            let name: String = serde_json::from_str(places.get("name")?.get()).ok()?;
+            let spans: FieldSpans = serde_json::from_str(raw.get()).ok()?;
+            let name: String = serde_json::from_str(spans.get("name")?.get()).ok()?;
             if name == circle {
-                let own = places.get(field).or_else(|| top.defaults.as_ref()?.get(field));
+                let own = spans.get(field).or_else(|| top.defaults.as_ref()?.get(field));
                 return Some(own.map_or(raw.get(), |value| value.get()));
             }
         }
@@ -66,9 +71,9 @@ mod tests {
             ("a", "port", (3, 28)),
             ("b", "port", (5, 15)),
             ("b", "host", (5, 26)),
-            // Of all circles.
+            // Inherited from `defaults`.
             ("a", "host", (1, 25)),
-            // Nowhere: the circle itself.
+            // Not set: the circle itself.
             ("b", "init", (4, 5)),
             ("c", "port", (1, 1)),
         ];

@@ -39,11 +39,11 @@ fn members_are_bounded() {
     };
     assert_eq!(with(10_000).expect("as many as may be")[0].members.len(), 10_000);
     let error = with(10_001).expect_err("one too many").to_string();
-    assert!(error.contains("10000 members at the most"), "{error}");
+    assert!(error.contains("at most 10000"), "{error}");
 }
 
-/// A text with a mark where the mistake is (of what cannot be read, before the last character that was read), and a piece of
-/// what is said of it.
+/// Texts with a mark where the error is (for unreadable JSON, before the last character that was read), and a piece of
+/// the message.
 #[test]
 fn error_has_line_and_column() {
     let cases = [
@@ -52,20 +52,20 @@ fn error_has_line_and_column() {
         ("{\n  \"circles\": [],\n  \"x§\": 1\n}", "unknown field `x`"),
         ("{\"circles\": [\n {\"name\": \"a\", \"port\": 1,\n  \"acess§\": \"open\"}]}", "did you mean `access`?"),
         ("{\"circles\": [\n §{\"port\": 1}]}", "needs a name"),
-        ("{\"circles\": [{\"name\":\n  §\"9001\", \"port\": 1}]}", "with a letter"),
+        ("{\"circles\": [{\"name\":\n  §\"9001\", \"port\": 1}]}", "at least one letter"),
         ("{\"circles\": [§{\"name\": \"a\"}]}", "needs a port"),
         ("{\"circles\": [{\"name\": \"ä\", \"port\": 7000§0}]}", "70000"),
-        ("{\"circles\": [{\"name\": \"a\", \"port\": 1},\n{\"name\": §\"a\", \"port\": 2}]}", "two circles 'a'"),
-        ("{\"circles\": [{\"name\": \"a\", \"port\": 1},\n{\"name\": \"b\", \"port\": §1}]}", "is that of 'a'"),
+        (
+            "{\"circles\": [{\"name\": \"a\", \"port\": 1},\n{\"name\": §\"a\", \"port\": 2}]}",
+            "duplicate circle name 'a'",
+        ),
+        ("{\"circles\": [{\"name\": \"a\", \"port\": 1},\n{\"name\": \"b\", \"port\": §1}]}", "used by circle 'a'"),
         ("{\"circles\": [{\"name\": \"a\", \"port\": 1, \"host\": §\"0.0.0.0\"}]}", "allow_open"),
         ("{\"circles\": [{\"name\": \"a\", \"port\": 1, \"members\": [\n §\"02ff\"]}]}", "66"),
         ("{\"circles\": [{\"name\": \"a\", \"port\": 1, \"limits\": {\"luck\": §1}}]}", "luck"),
         ("{\"circles\": [{\"name\": \"a\", \"port\": 1, \"limits\": {\"workers\": §0}}]}", "cannot be 0"),
-        ("{\"circles\": [{\"name\": \"a\", \"port\": 1, \"origins\": [§\"a,b\"]}]}", "an origin is"),
-        (
-            "{\"circles\": [{\"name\": \"a\", \"port\": 1, \"trusted_proxies\": [§\"10.0.0.0/8\"]}]}",
-            "a trusted proxy is",
-        ),
+        ("{\"circles\": [{\"name\": \"a\", \"port\": 1, \"origins\": [§\"a,b\"]}]}", "invalid origin"),
+        ("{\"circles\": [{\"name\": \"a\", \"port\": 1, \"trusted_proxies\": [§\"10.0.0.0/8\"]}]}", "invalid proxy"),
         ("{\"circles\": [{\"name\": \"a\", \"port\": 1, \"origins\": [§\"http://*\"]}]}", "with a * matches nothing"),
         ("{\"circles\": [{\"name\": \"a\", \"port\": 1, \"hosts\": [\"a\", §\"*\"]}]}", "with a * matches nothing"),
         ("{\"circles\": [{\"name\": \"a\", \"port\": 1, \"description\": §\"x\\u0000y\"}]}", "control"),
@@ -94,7 +94,7 @@ fn members_imply_members_access() {
     let text = |access: &str| format!(r#"{{"circles": [{{"name": "a", "port": 1, {access} "members": ["{key}"]}}]}}"#);
     assert_eq!(parse_text(&text("")).expect("valid")[0].access, Access::Members);
     let mistake = parse_text(&text(r#""access": "open","#)).expect_err("a contradiction");
-    assert!(mistake.to_string().contains("leave one of the two out"), "{mistake}");
+    assert!(mistake.to_string().contains("remove one of the two"), "{mistake}");
 }
 
 #[test]
@@ -118,7 +118,7 @@ fn sandbox_is_required_beyond_loopback() {
         { "name": "c", "port": 3, "host": "0.0.0.0", "access": "authenticated", "sandbox": "best-effort" },
         { "name": "d", "port": 4, "sandbox": "required" }
     ] }"#;
-    let circles = parse(text, Path::new("circles.json")).expect("it is right");
+    let circles = parse(text, Path::new("circles.json")).expect("valid");
     let sandboxes: Vec<Sandbox> = circles.iter().map(|circle| circle.sandbox).collect();
     assert_eq!(sandboxes, [Sandbox::BestEffort, Sandbox::Required, Sandbox::BestEffort, Sandbox::Required]);
 }

@@ -1,4 +1,4 @@
-//! Asks a supervisor.
+//! Client of a supervisor's control socket.
 
 use std::{io, time::Duration};
 
@@ -13,34 +13,34 @@ use tokio_util::codec::{Framed, LinesCodec, LinesCodecError};
 use super::MAX_MESSAGE;
 use crate::supervisor_files::{SupervisorFiles, SupervisorFilesError};
 
-/// Why a supervisor did not do what it was asked for.
+/// Error of a request to a supervisor.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ControlError {
-    /// Its socket cannot be used.
+    /// The socket cannot be used.
     #[error(transparent)]
     Place(#[from] SupervisorFilesError),
-    /// It ended, or was killed, before it answered.
+    /// The supervisor ended or was killed before it answered.
     #[error("the supervisor ended before it answered")]
     Disconnected,
-    /// It is stopped, or has more to do than it can.
-    #[error("the supervisor has not answered within {} s", timeout.as_secs())]
+    /// The supervisor is stopped or overloaded.
+    #[error("the supervisor did not answer within {} s", timeout.as_secs())]
     TimedOut {
-        /// How long was waited.
+        /// Time that the client waited.
         timeout: Duration,
     },
-    /// It will not.
-    #[error("the supervisor refuses: {0}")]
+    /// The supervisor refused the request.
+    #[error("the supervisor refused the request: {0}")]
     Refused(RpcError),
-    /// What it answers makes no sense, as between two versions.
-    #[error("the supervisor's answer is not understood: {reason}")]
+    /// The answer is not valid, for example because of different versions.
+    #[error("invalid answer from the supervisor: {reason}")]
     InvalidResponse {
-        /// Why not.
+        /// The problem.
         reason: String,
     },
 }
 
-/// A connection to a supervisor.
+/// Connection to a supervisor.
 #[derive(Debug)]
 pub struct ControlClient {
     lines: Framed<UnixStream, LinesCodec>,
@@ -48,14 +48,22 @@ pub struct ControlClient {
 }
 
 impl ControlClient {
-    /// Connects to the supervisor of a place; `None` if there is none.
-    pub async fn connect(place: &SupervisorFiles) -> Result<Option<Self>, ControlError> {
-        let stream = place.connect().await?;
+    /// Connects to the supervisor; `None` if none is running.
+    ///
+    /// # Errors
+    ///
+    /// The supervisor runs but cannot be reached, or its files are not private to the user.
+    pub async fn connect(files: &SupervisorFiles) -> Result<Option<Self>, ControlError> {
+        let stream = files.connect().await?;
         Ok(stream
             .map(|stream| Self { lines: Framed::new(stream, LinesCodec::new_with_max_length(MAX_MESSAGE)), id: 0 }))
     }
 
-    /// Asks, and waits for the answer. After an error, or when it was dropped, the client is of no more use.
+    /// Sends a request and waits for the response. After an error, or if the future is dropped, the client cannot be used any more.
+    ///
+    /// # Errors
+    ///
+    /// The supervisor refuses the request, does not answer in time, or is gone.
     pub async fn call<M: Method>(
         &mut self,
         params: &M::Params,
@@ -75,11 +83,11 @@ impl ControlClient {
                 let raw = result.map_err(ControlError::Refused)?;
                 serde_json::from_str(raw.get()).map_err(|error| not_understood(error.to_string()))
             }
-            _ => Err(not_understood("it is no answer to what was asked".into())),
+            _ => Err(not_understood("it does not match the request".into())),
         }
     }
 
-    /// Waits until the supervisor has closed its socket, which is the last that it does.
+    /// Waits until the supervisor has closed its socket, the last thing that it does.
     pub async fn wait_until_closed(mut self) {
         while let Some(Ok(_)) = self.lines.next().await {}
     }
@@ -109,7 +117,7 @@ mod tests {
         client.call::<M>(params, TIMEOUT).await
     }
 
-    /// A supervisor that was stopped takes what is written to its socket, and says nothing.
+    /// A stopped supervisor accepts what is written to its socket, and does not answer.
     #[tokio::test(start_paused = true)]
     async fn call_times_out_on_silent_supervisor() {
         let begun = tokio::time::Instant::now();
@@ -118,7 +126,7 @@ mod tests {
             call::<Reload>(&NoParams {}),
             call::<Down>(&CircleNames { names: None }),
         );
-        let is_late = |error: &ControlError| error.to_string() == "the supervisor has not answered within 5 s";
+        let is_late = |error: &ControlError| error.to_string() == "the supervisor did not answer within 5 s";
         assert!(calls.0.is_err_and(|error| is_late(&error)));
         assert!(calls.1.is_err_and(|error| is_late(&error)));
         assert!(calls.2.is_err_and(|error| is_late(&error)));

@@ -1,4 +1,4 @@
-//! Answers whoever asks a supervisor.
+//! Server of a supervisor's control socket.
 
 use std::{sync::Arc, time::Duration};
 
@@ -28,26 +28,26 @@ use crate::{
     supervisor::{CircleCommand, ReloadTrigger, SupervisorCommand, SupervisorSnapshot},
 };
 
-/// How many may be connected at a time. For another one, the one that has been idle longest is closed.
+/// Number of simultaneous connections. To accept one more, the server closes the one that has been idle longest.
 const MAX_CONNECTIONS: usize = 64;
 
-/// How long nobody is accepted after that has failed, as where there are too many open files.
+/// Pause after a failed accept, for example with too many open files.
 const ACCEPT_RETRY: Duration = Duration::from_millis(100);
 
-/// How long who asks may be silent between two questions.
+/// Time that a client may be silent between two requests.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// How long the last answers may take to be written.
+/// Time in which the last responses have to be written.
 const LAST_RESPONSES_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Listens and answers until it is told to close.
+/// Server that runs until it is told to close.
 #[derive(Debug)]
 pub(crate) struct ControlServer {
     close: oneshot::Sender<()>,
     closed: JoinHandle<()>,
 }
 
-/// What every connection needs.
+/// State that every connection needs.
 #[derive(Debug, Clone)]
 struct ControlHandler {
     reader: ConfigReader,
@@ -60,30 +60,25 @@ impl ControlServer {
         listener: UnixListener,
         listeners: mpsc::Receiver<UnixListener>,
         reader: ConfigReader,
-        orders: mpsc::Sender<SupervisorCommand>,
-        known: watch::Receiver<SupervisorSnapshot>,
+        commands: mpsc::Sender<SupervisorCommand>,
+        snapshots: watch::Receiver<SupervisorSnapshot>,
     ) -> Self {
         let (close, closing) = oneshot::channel();
         Self {
             close,
-            closed: tokio::spawn(accept(
-                listener,
-                listeners,
-                ControlHandler { reader, commands: orders, snapshots: known },
-                closing,
-            )),
+            closed: tokio::spawn(accept(listener, listeners, ControlHandler { reader, commands, snapshots }, closing)),
         }
     }
 
-    /// Answers what is still to be answered, and closes every connection.
+    /// Finishes the requests in progress, and closes every connection.
     pub(crate) async fn close(self) {
         drop(self.close);
-        // It ends by itself, within a bound.
+        // The task ends on its own, within a bounded time.
         let _closed = self.closed.await;
     }
 }
 
-/// `listeners` are those that take the place of the one before.
+/// Accepts connections. A listener from `listeners` replaces the one before.
 async fn accept(
     mut listener: UnixListener,
     mut listeners: mpsc::Receiver<UnixListener>,
@@ -91,7 +86,7 @@ async fn accept(
     mut closing: oneshot::Receiver<()>,
 ) {
     let (end, ending) = watch::channel(());
-    // Who waits longest is notified first.
+    // The connection that has waited longest is notified first.
     let close_idle = Arc::new(Notify::new());
     let mut connections = JoinSet::new();
     loop {
@@ -113,28 +108,28 @@ async fn accept(
     }
     drop((listener, listeners, end));
     let responses = async { while connections.join_next().await.is_some() {} };
-    // Who does not read goes without.
+    // A client that does not read gets no response.
     let _timed_out = timeout(LAST_RESPONSES_TIMEOUT, responses).await;
 }
 
-/// Whether the process at the other end is this user's, or root's, who could do all of this without asking.
+/// Returns whether the peer is a process of this user or of root, who could do all of this anyway.
 fn is_of_user(stream: &UnixStream) -> bool {
     let user = rustix::process::geteuid().as_raw();
     stream.peer_cred().is_ok_and(|peer| [0, user].contains(&peer.uid()))
 }
 
 impl ControlHandler {
-    /// `room` is notified where another connection has to be closed for a new one.
+    /// Serves one connection. `close_idle` is notified when a connection has to be closed for a new one.
     async fn serve(mut self, stream: UnixStream, mut ending: watch::Receiver<()>, close_idle: Arc<Notify>) {
         let mut lines = Framed::new(stream, LinesCodec::new_with_max_length(MAX_MESSAGE));
         loop {
             let line = tokio::select! {
                 line = timeout(IDLE_TIMEOUT, lines.next()) => match line {
                     Ok(line) => line,
-                    // Others may want its place.
+                    // Others may need the connection.
                     Err(_) => return,
                 },
-                // Only between two requests: the one that is being answered still is.
+                // Only between two requests: one in progress is still answered.
                 _ = ending.changed() => return,
                 () = close_idle.notified() => return,
             };
@@ -154,18 +149,18 @@ impl ControlHandler {
                 return Some(message::response(rejected.id.as_ref(), Err::<&(), _>(&rejected.error)));
             }
             Ok(IncomingMessage::Batch(_)) => {
-                let error = RpcError::invalid_request("a supervisor takes no batches");
+                let error = RpcError::invalid_request("batch requests are not supported");
                 return Some(message::response(None, Err::<&(), _>(&error)));
             }
             Err(error) => return Some(message::response(None, Err::<&(), _>(&error))),
         };
         let outcome = self.dispatch(&call).await;
-        // A notification is obeyed and not answered (JSON-RPC 2.0 §4.1).
+        // A notification is executed without a response (JSON-RPC 2.0 §4.1).
         call.id.as_ref().map(|id| message::response(Some(id), outcome.as_ref()))
     }
 
     async fn dispatch(&mut self, call: &RpcCall<'_>) -> Result<Value, RpcError> {
-        let wish = match &*call.method {
+        let command = match &*call.method {
             Status::NAME => {
                 NoParams::from_raw(call.params)?;
                 return to_json(&self.snapshots.borrow().statuses(None));
@@ -180,7 +175,7 @@ impl ControlHandler {
             }
             Watch::NAME => {
                 NoParams::from_raw(call.params)?;
-                // What ends is not to be held up by who watches it.
+                // A watching client must not delay a supervisor that is stopping.
                 if !self.snapshots.borrow().is_ending {
                     let _timed_out = timeout(WATCH_TIMEOUT, self.snapshots.changed()).await;
                 }
@@ -194,32 +189,32 @@ impl ControlHandler {
         };
         let names = CircleNames::from_raw(call.params)?.names;
         let (answer, response) = oneshot::channel();
-        if matches!(wish, CircleCommand::Down | CircleCommand::Release) {
-            // What is stopped needs no circles.json, and a wrong one must not keep it up.
-            self.send_command(SupervisorCommand::Circles { wish, names, circles: None, answer }).await?;
+        if matches!(command, CircleCommand::Down | CircleCommand::Release) {
+            // Stopping needs no circles.json, and an invalid one must not prevent it.
+            self.send_command(SupervisorCommand::Circles { command, names, circles: None, answer }).await?;
         } else {
-            let (_turn, read) = self.reader.read().await;
+            let (_guard, read) = self.reader.read().await;
             let circles = Some(read.map_err(|error| config_error(&error))?.circles);
-            self.send_command(SupervisorCommand::Circles { wish, names, circles, answer }).await?;
+            self.send_command(SupervisorCommand::Circles { command, names, circles, answer }).await?;
         }
         let names = response.await.map_err(|_| RpcError::ShuttingDown)??;
-        let is_settled = |state: CircleState| match wish {
+        let is_settled = |state: CircleState| match command {
             CircleCommand::Down | CircleCommand::Release => matches!(state, CircleState::Down | CircleState::Failed),
             CircleCommand::Up | CircleCommand::Restart => {
                 !matches!(state, CircleState::Starting | CircleState::Draining)
             }
         };
-        let settled = self.snapshots.wait_for(|known| known.states(&names).all(is_settled)).await;
+        let settled = self.snapshots.wait_for(|snapshot| snapshot.states(&names).all(is_settled)).await;
         to_json(&settled.map_err(|_| RpcError::ShuttingDown)?.statuses(Some(&names)))
     }
 
-    async fn send_command(&self, order: SupervisorCommand) -> Result<(), RpcError> {
-        self.commands.send(order).await.map_err(|_| RpcError::ShuttingDown)
+    async fn send_command(&self, command: SupervisorCommand) -> Result<(), RpcError> {
+        self.commands.send(command).await.map_err(|_| RpcError::ShuttingDown)
     }
 
     async fn diff(&self) -> Result<Vec<CircleChange>, RpcError> {
         let (answer, response) = oneshot::channel();
-        let (_turn, read) = self.reader.read().await;
+        let (_guard, read) = self.reader.read().await;
         self.send_command(SupervisorCommand::Diff {
             circles: read.map_err(|error| config_error(&error))?.circles,
             answer,
@@ -231,8 +226,8 @@ impl ControlHandler {
     async fn reload(&mut self) -> Result<ReloadResult, RpcError> {
         let (answer, response) = oneshot::channel();
         {
-            let (_turn, read) = self.reader.read().await;
-            // The supervisor has to know of a refusal, too.
+            let (_guard, read) = self.reader.read().await;
+            // The supervisor has to know of an invalid file, too.
             let refused = read.as_ref().err().map(config_error);
             let circles = read.map(|definitions| definitions.circles);
             self.send_command(SupervisorCommand::Reload {
@@ -246,7 +241,7 @@ impl ControlHandler {
             }
         }
         let changes = response.await.map_err(|_| RpcError::ShuttingDown)??;
-        let settled = self.snapshots.wait_for(|known| known.has_applied(&changes)).await;
+        let settled = self.snapshots.wait_for(|snapshot| snapshot.has_applied(&changes)).await;
         let statuses = settled.map_err(|_| RpcError::ShuttingDown)?.statuses(None);
         Ok(ReloadResult { changes, statuses })
     }
@@ -271,23 +266,29 @@ mod tests {
     type TestConnection = Framed<UnixStream, LinesCodec>;
 
     async fn request_status(lines: &mut TestConnection) -> Option<String> {
-        // One that was closed cannot be written to, or not be read from.
+        // A closed connection fails on write or on read.
         let _closed = lines.send(message::call(Some(&Id::number(1)), Status::NAME, &NoParams {})).await;
         lines.next().await?.ok()
     }
 
-    /// A server at a path, and what it lives on.
+    /// Starts a server at a path; also returns what keeps its channels open.
     fn start(path: &std::path::Path) -> (ControlServer, mpsc::Sender<UnixListener>, impl Sized) {
         let listener = UnixListener::bind(path).expect("it listens");
         let (to_server, listeners) = mpsc::channel(1);
-        let (orders, ordered) = mpsc::channel(1);
-        let (published, known) = watch::channel(SupervisorSnapshot::default());
-        let server =
-            ControlServer::start(listener, listeners, ConfigReader::new(path.with_extension("json")), orders, known);
-        (server, to_server, (ordered, published))
+        let (commands, command_receiver) = mpsc::channel(1);
+        let (snapshot_sender, snapshots) = watch::channel(SupervisorSnapshot::default());
+        let server = ControlServer::start(
+            listener,
+            listeners,
+            ConfigReader::new(path.with_extension("json")),
+            commands,
+            snapshots,
+        );
+        (server, to_server, (command_receiver, snapshot_sender))
     }
 
-    /// A process of another user that got at the socket, as by a directory that was open for a moment.
+    /// A process of another user that reaches the socket, for example because the directory was accessible for a
+    /// moment.
     #[tokio::test]
     async fn server_ignores_process_of_another_user() {
         const ASK: &str = "
@@ -312,7 +313,7 @@ except OSError: print(0)
             let output = command.args(["-c", ASK]).arg(&path).arg(user.to_string()).output().await.ok()?;
             output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
         };
-        // No python3 here, or no way to become another user.
+        // Without python3, or without the right to become another user, there is nothing to test.
         if let (Some(own), Some(other)) = (ask(user).await, ask(65534).await) {
             assert_eq!((&*own, &*other), ("1", "0"));
         }
@@ -331,15 +332,15 @@ except OSError: print(0)
         let mut all = Vec::new();
         for _ in 0..4 * MAX_CONNECTIONS {
             let mut lines = connect(&path).await;
-            // So that it is accepted, and then idle.
+            // One request, so that the connection is accepted, and then idle.
             assert!(request_status(&mut lines).await.is_some());
             all.push(lines);
         }
-        assert!(request_status(&mut connect(&path).await).await.is_some(), "without waiting for the end of one");
+        assert!(request_status(&mut connect(&path).await).await.is_some(), "without waiting for another connection");
         assert!(request_status(all.first_mut().expect("one")).await.is_none(), "the oldest was closed");
         assert!(request_status(all.last_mut().expect("one")).await.is_some(), "and not the newest");
 
-        // It goes on elsewhere.
+        // The server continues with another listener.
         let other = home.path().join("other");
         to_server.send(UnixListener::bind(&other).expect("it listens")).await.expect("it runs");
         assert!(request_status(&mut connect(&other).await).await.is_some());

@@ -17,7 +17,7 @@ fn definition() -> CircleDefinition {
     CircleDefinition { circle, contents: ContentDigests::default() }
 }
 
-/// Each field with a way to change it, and nothing else that anyone could notice.
+/// Each field with a way to change it and nothing else.
 type FieldMutation = (CircleField, ReloadAction, fn(&mut CircleDefinition));
 const FIELD_MUTATIONS: [FieldMutation; 17] = [
     (CircleField::Host, ReloadAction::Restart, |it| it.circle.address.set_ip("::1".parse().expect("an address"))),
@@ -60,13 +60,13 @@ fn changed_fields_ignores_differences_without_effect() {
     after.circle.hosts.reverse();
     after.circle.hosts.push(after.circle.hosts[0].clone());
     assert_eq!(changed_fields(&before, &after), []);
-    // Who is listed says nothing where others may play, too.
+    // The list of members has no effect where others may play, too.
     (before.circle.access, after.circle.access) = (Access::Authenticated, Access::Authenticated);
     after.circle.members.clear();
     assert_eq!(changed_fields(&before, &after), []);
 }
 
-/// How a circle stands, whether its definition is changed (`None`: it is not in the file), and what comes of it.
+/// Status of the circle, whether its definition is changed (`None`: it is not in the file), and the actions.
 #[test]
 fn action_depends_on_entry_status() {
     use ReloadAction::{Change, Drain, Forget, Later, Nothing, Start};
@@ -81,7 +81,7 @@ fn action_depends_on_entry_status() {
         (Some(EntryStatus::Up), Some(false), Nothing, Nothing),
         (Some(EntryStatus::Up), Some(true), Change, Change),
         (Some(EntryStatus::Up), None, Drain, Drain),
-        // Whoever took it down means it.
+        // A circle that was taken down stays down.
         (Some(EntryStatus::Down), Some(false), Nothing, Nothing),
         (Some(EntryStatus::Down), Some(true), Later, Later),
         (Some(EntryStatus::Down), None, Forget, Forget),
@@ -121,7 +121,7 @@ proptest! {
             false => ReloadAction::Change,
         };
         prop_assert_eq!(found.action, action);
-        // What was taken over is no change any more.
+        // After the change is applied there is nothing left to do.
         prop_assert_eq!(plan_change(Some((EntryStatus::Up, &after)), Some(&after), NewCirclePolicy::Start).action, ReloadAction::Nothing);
     }
 }

@@ -1,4 +1,4 @@
-//! How the audit of a circle is rotated, as `circles.json` and the command line say it.
+//! Rotation of a circle's audit, as `circles.json` and the command line define it.
 
 use std::{fmt, str::FromStr, time::Duration};
 
@@ -7,32 +7,32 @@ use crate::fields::RotationFields;
 
 const DAY: Duration = Duration::from_hours(24);
 
-/// How the files of an audit are rotated.
+/// Rotation of the audit files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AuditRotation {
     file_mib: u64,
     files: u64,
-    /// None: only the size counts.
+    /// `None` if only the size counts.
     days: Option<u64>,
 }
 
 impl Default for AuditRotation {
-    /// A quarter of a million plays without their scripts.
+    /// Room for a quarter of a million plays without their scripts.
     fn default() -> Self {
         Self { file_mib: 8, files: 8, days: None }
     }
 }
 
 impl AuditRotation {
-    /// The rotation with other values.
+    /// Returns the rotation with some values replaced.
     ///
     /// # Errors
     ///
-    /// A value is out of its range; the error says which.
+    /// A value is out of range; the error names it.
     pub(crate) fn with_fields(self, fields: &RotationFields) -> Result<Self, String> {
         let within = |name: &str, value: u64, least: u64, most: u64| {
             let is_within = (least..=most).contains(&value);
-            is_within.then_some(value).ok_or_else(|| format!("{name} is a number from {least} to {most}"))
+            is_within.then_some(value).ok_or_else(|| format!("{name} must be from {least} to {most}"))
         };
         Ok(Self {
             file_mib: within("file_mib", fields.file_mib.unwrap_or(self.file_mib), 1, 1024)?,
@@ -41,7 +41,7 @@ impl AuditRotation {
         })
     }
 
-    /// The bounds of its files.
+    /// Returns the rotation policy of the files.
     pub fn bounds(&self) -> RotationPolicy {
         RotationPolicy {
             max_bytes: self.file_mib << 20,
@@ -51,7 +51,7 @@ impl AuditRotation {
     }
 }
 
-/// As it is read: `file_mib=8,files=8,days=7`.
+/// The format that `FromStr` reads: `file_mib=8,files=8,days=7`.
 impl fmt::Display for AuditRotation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "file_mib={},files={}", self.file_mib, self.files)?;
@@ -65,13 +65,13 @@ impl FromStr for AuditRotation {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let mut fields = RotationFields::default();
         for setting in text.split(',') {
-            let (name, value) = setting.split_once('=').ok_or("it is NAME=NUMBER, with commas between")?;
-            let value = value.parse().map_err(|_| format!("{name} is a whole number"))?;
+            let (name, value) = setting.split_once('=').ok_or("expected NAME=NUMBER, separated by commas")?;
+            let value = value.parse().map_err(|_| format!("{name} must be a whole number"))?;
             let field = match name {
                 "file_mib" => &mut fields.file_mib,
                 "files" => &mut fields.files,
                 "days" => &mut fields.days,
-                _ => return Err("the names are file_mib, files and days".into()),
+                _ => return Err(format!("unknown setting '{name}': expected file_mib, files or days")),
             };
             *field = Some(value);
         }

@@ -1,4 +1,4 @@
-//! What a line of a log looks like, for those who write one by hand, and when it was written, for those who read.
+//! Format of log lines: how to write one, and how to read its time.
 
 use std::time::{Duration, SystemTime};
 
@@ -6,12 +6,12 @@ use serde_json::value::RawValue;
 
 use crate::fields::LogFormat;
 
-/// How much a line matters.
+/// Severity of a log line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LogLevel {
-    /// All is well.
+    /// Normal operation.
     Info,
-    /// Something is lost or given up.
+    /// Something was lost or given up.
     Warn,
     /// Something failed.
     Error,
@@ -28,7 +28,7 @@ impl LogLevel {
 }
 
 impl LogFormat {
-    /// A line as a circle writes its own, with its newline.
+    /// Formats a line as a circle writes it, with its newline.
     pub fn format_line(self, now: SystemTime, level: LogLevel, message: &str) -> String {
         let (now, level) = (humantime::format_rfc3339_micros(now), level.as_str());
         match self {
@@ -41,7 +41,7 @@ impl LogFormat {
     }
 }
 
-/// When a line of a log or an audit was written; none for one that goes on with the line before, or was cut.
+/// Returns the time in a line of a log or an audit; `None` for a continuation line or a truncated one.
 pub(super) fn line_time(line: &str) -> Option<SystemTime> {
     #[derive(serde::Deserialize)]
     struct TimestampField<'a> {
@@ -49,7 +49,7 @@ pub(super) fn line_time(line: &str) -> Option<SystemTime> {
         timestamp: &'a RawValue,
     }
     let timestamp = if line.starts_with('{') {
-        // Written first, so that a line need not be parsed to its end.
+        // The first field, so that the line need not be parsed to its end.
         match line.strip_prefix("{\"timestamp\":\"") {
             Some(rest) => rest.split('"').next()?,
             None => serde_json::from_str::<TimestampField>(line).ok()?.timestamp.get().trim_matches('"'),
@@ -60,7 +60,7 @@ pub(super) fn line_time(line: &str) -> Option<SystemTime> {
     humantime::parse_rfc3339(timestamp).ok()
 }
 
-/// A point in time as RFC 3339 has it, whatever its offset from UTC.
+/// Parses a time in RFC 3339, with any offset from UTC.
 pub fn parse_time(text: &str) -> Option<SystemTime> {
     let (local, offset) = match text.char_indices().rev().nth(5) {
         Some((at, sign @ ('+' | '-'))) => {
@@ -76,7 +76,7 @@ pub fn parse_time(text: &str) -> Option<SystemTime> {
     };
     let Some((sign, offset)) = offset else { return humantime::parse_rfc3339(local).ok() };
     let local = humantime::parse_rfc3339(&format!("{local}Z")).ok()?;
-    // East of Greenwich clocks are ahead.
+    // East of Greenwich, local time is ahead.
     if sign == '+' { local.checked_sub(offset) } else { local.checked_add(offset) }
 }
 

@@ -1,5 +1,5 @@
-//! Lines on their way to a file or a terminal: written by a thread of their own, so that nobody who has one waits for a disk
-//! or a reader.
+//! Queue of lines for a file or a terminal. A thread of its own writes them, so that no sender waits for a disk or a
+//! reader.
 
 use std::{
     collections::VecDeque,
@@ -9,65 +9,69 @@ use std::{
     time::Duration,
 };
 
-/// How long lines are gathered before they are written together: each then costs its sender no more than a place in the
-/// queue.
+/// Time in which lines are collected and then written together: a sender only pays for a place in the queue.
 const BATCH_DELAY: Duration = Duration::from_millis(2);
 
-/// How soon it is tried again to write what could not be written.
+/// Interval of retries after a failed write.
 const RETRY_INTERVAL: Duration = Duration::from_secs(1);
 
-/// How long anyone waits for lines to be written. A terminal may stand still.
+/// Longest time that anyone waits for lines to be written. A terminal may be stalled.
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Bytes that are written together.
 const CHUNK: usize = 64 << 10;
 
-/// How lines are written.
+/// Format of the lines in a queue.
 pub trait LineEncoder<T>: Send + 'static {
-    /// Adds a line to the text, with its newline.
+    /// Appends a line with its newline to `text`.
     fn encode_line(&mut self, item: &T, text: &mut Vec<u8>);
 
-    /// Adds a line that says how many are missing here.
+    /// Appends a line that says how many lines were dropped here.
     fn encode_lost(&mut self, lines: u64, text: &mut Vec<u8>);
 }
 
-/// Where lines are handed over. It never waits: what there is no room for is lost, and counted.
+/// Sender of lines. It never blocks: lines without room are dropped and counted.
 #[derive(Debug)]
 pub struct LineQueue<T>(Arc<QueueShared<T>>);
 
-/// The thread that writes. Dropped, it waits until all is written that can be, two seconds at the most.
+/// Guard of the writer thread. On drop it waits, for two seconds at most, until everything is written.
 #[derive(Debug)]
 pub struct WriterGuard<T>(LineQueue<T>);
 
 struct QueueShared<T> {
     max_bytes: usize,
     state: Mutex<QueueState<T>>,
-    /// There is something to do for the writer.
+    /// Notified when the writer has something to do.
     wake: Condvar,
-    /// It has done what it was asked for.
+    /// Notified when the writer has flushed or finished.
     done: Condvar,
 }
 
 struct QueueState<T> {
     waiting: VecDeque<T>,
-    /// As they were said to have.
+    /// Size of the waiting lines, as their senders declared it.
     bytes: usize,
     lost: u64,
     is_asleep: bool,
-    /// How often someone has asked for all to be written, and how many of these have been tried.
+    /// Flushes that were requested.
     flushes_requested: u64,
+    /// Flushes that the writer has attempted.
     flushes_done: u64,
     is_closed: bool,
     is_finished: bool,
 }
 
 impl<T: Send + 'static> LineQueue<T> {
-    /// Starts the thread. `max_bytes` may wait, and as many be in its hands.
+    /// Starts the writer thread. At most `max_bytes` wait in the queue, and as much again in the writer.
+    ///
+    /// # Errors
+    ///
+    /// The thread cannot be started.
     pub fn start(
         name: &str,
         max_bytes: usize,
-        form: impl LineEncoder<T>,
-        to: impl Write + Send + 'static,
+        encoder: impl LineEncoder<T>,
+        output: impl Write + Send + 'static,
     ) -> io::Result<(Self, WriterGuard<T>)> {
         let state = QueueState {
             waiting: VecDeque::new(),
@@ -82,20 +86,13 @@ impl<T: Send + 'static> LineQueue<T> {
         let shared = QueueShared { max_bytes, state: Mutex::new(state), wake: Condvar::new(), done: Condvar::new() };
         let queue = Self(Arc::new(shared));
         let shared = queue.0.clone();
-        let mut writer = QueueWriter {
-            shared,
-            encoder: form,
-            output: to,
-            items: VecDeque::new(),
-            lost: 0,
-            text: Vec::new(),
-            written: 0,
-        };
+        let mut writer =
+            QueueWriter { shared, encoder, output, items: VecDeque::new(), lost: 0, text: Vec::new(), written: 0 };
         std::thread::Builder::new().name(name.into()).spawn(move || writer.run())?;
         Ok((queue.clone(), WriterGuard(queue)))
     }
 
-    /// Hands a line over that has so many bytes.
+    /// Sends a line of `bytes` bytes.
     pub fn push(&self, item: T, bytes: usize) {
         let mut state = self.0.lock();
         if state.is_closed || state.bytes + bytes > self.0.max_bytes {
@@ -113,14 +110,14 @@ impl<T: Send + 'static> LineQueue<T> {
         }
     }
 
-    /// Waits until what was handed over is written or cannot be, two seconds at the most. Blocks.
+    /// Waits, for two seconds at most, until all lines are written or cannot be written. Blocks.
     pub fn flush(&self) {
         let mut state = self.0.lock();
         state.flushes_requested += 1;
         let flush_number = state.flushes_requested;
         self.0.wake.notify_one();
         let keeps_waiting = |state: &mut QueueState<T>| !state.is_finished && state.flushes_done < flush_number;
-        // What takes longer is given up.
+        // A longer wait is given up.
         drop(self.0.done.wait_timeout_while(state, FLUSH_TIMEOUT, keeps_waiting));
     }
 }
@@ -143,7 +140,7 @@ impl<T> Drop for WriterGuard<T> {
 
 impl<T> QueueShared<T> {
     fn lock(&self) -> MutexGuard<'_, QueueState<T>> {
-        // Nothing that can panic is done with it.
+        // No code that can panic runs under the lock.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -154,11 +151,11 @@ impl<T> fmt::Debug for QueueShared<T> {
     }
 }
 
-/// What the writer does next, as it was wished then.
+/// What the writer does next, with the state of the queue at that time.
 struct NextWrite {
     flushes_requested: u64,
     is_closed: bool,
-    /// It tries once more what it could not write.
+    /// Whether it retries a write that failed.
     is_retry: bool,
 }
 
@@ -166,11 +163,11 @@ struct QueueWriter<T, F, W> {
     shared: Arc<QueueShared<T>>,
     encoder: F,
     output: W,
-    /// What it has taken from the queue.
+    /// Lines taken from the queue.
     items: VecDeque<T>,
     lost: u64,
     text: Vec<u8>,
-    /// Bytes of the text that are written.
+    /// Bytes of `text` that are written.
     written: usize,
 }
 
@@ -181,7 +178,7 @@ impl<T, F: LineEncoder<T>, W: Write> QueueWriter<T, F, W> {
             let next = self.take(has_failed);
             has_failed = self.write().is_err();
             if next.is_retry && !has_failed {
-                // What has come since is still to be taken.
+                // Lines that arrived meanwhile are still in the queue.
                 continue;
             }
             let mut state = self.shared.lock();
@@ -194,7 +191,7 @@ impl<T, F: LineEncoder<T>, W: Write> QueueWriter<T, F, W> {
         }
     }
 
-    /// Waits for something to write. What could not be written is kept, and until it is nothing else is taken.
+    /// Waits for lines. After a failed write it only waits for a retry and takes nothing else.
     fn take(&mut self, is_retry: bool) -> NextWrite {
         let shared = self.shared.clone();
         let must_flush = |state: &QueueState<T>| state.flushes_requested > state.flushes_done || state.is_closed;
@@ -264,7 +261,7 @@ mod tests {
         }
     }
 
-    /// A disk: how many bytes it takes is told before each write; none, and it is full.
+    /// A disk with little room: before each write the test sends how many bytes fit; zero means full.
     struct SlowDisk {
         room: mpsc::Receiver<usize>,
         text: Arc<Mutex<String>>,
@@ -297,7 +294,7 @@ mod tests {
         push("one\ntwo\n");
         queue.flush();
         assert_eq!(*text.lock().expect("no panic"), "one\n");
-        // The queue fills up, whatever the writer has in its hands.
+        // The queue fills up, whatever the writer has taken.
         for number in 10..20 {
             push(&format!("line {number}\n"));
         }
@@ -306,7 +303,7 @@ mod tests {
         assert_eq!(*text.lock().expect("no panic"), "one\ntwo\nline 10\nline 11\nline 12\n(7)\n");
     }
 
-    /// A disk that takes nothing, ever; it reports that it is being written to.
+    /// A disk that never finishes a write, and reports that one has begun.
     struct StalledDisk {
         stalled: mpsc::Sender<()>,
         _open: mpsc::Sender<()>,
@@ -324,7 +321,7 @@ mod tests {
         }
     }
 
-    /// Whoever waited for the disk would wait for ever: the test's end is what it shows.
+    /// A queue that waited for the disk would block forever: the end of the test is the proof.
     #[test]
     fn queue_does_not_block_on_stalled_disk() {
         let ((stalled, stalls), (open, never)) = (mpsc::channel(), mpsc::channel());
@@ -332,7 +329,7 @@ mod tests {
         let (queue, writing) = LineQueue::start("test", 100, PlainEncoder, disk).expect("a thread");
         queue.push("x\n".into(), 2);
         stalls.recv().expect("the writer has taken the line");
-        // From here on the writer takes nothing more: what has no room is lost, and not a line of it waits.
+        // From here on the writer takes nothing more: lines without room are dropped, and no sender blocks.
         for _ in 0..1000 {
             queue.push("x\n".into(), 2);
         }

@@ -1,4 +1,4 @@
-//! Reads a log or an audit from its end, and what is written to it from then on.
+//! Reads the last lines of a log or an audit, and follows it.
 
 use std::{
     fs::File,
@@ -10,46 +10,50 @@ use std::{
 
 use super::{RotationPolicy, line::line_time, rotated_path};
 
-/// Which of the lines there are.
+/// Selection of log lines.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct LogFilter {
-    /// The last so many; all, without a number.
+    /// The last so many lines; all if `None`.
     pub last: Option<usize>,
-    /// Those that were written since then.
+    /// Lines written since then.
     pub since: Option<SystemTime>,
 }
 
-/// A line, and when it was written: as the line before it, where it does not say.
+/// Line of a log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LogLine {
-    /// When.
+    /// When it was written; for a continuation line, the time of the line before.
     pub time: Option<SystemTime>,
-    /// Without its newline.
+    /// Text without the newline.
     pub text: String,
 }
 
-/// A log that is read. It need not be there yet.
+/// Reader of a log, which need not exist yet.
 #[derive(Debug)]
 pub struct LogReader {
     path: PathBuf,
     bounds: RotationPolicy,
     file: Option<File>,
-    /// A line whose end is not written yet.
+    /// Line without an end so far.
     partial_line: Vec<u8>,
 }
 
 impl LogReader {
-    /// The last lines of a log, the older ones included, and what reads on from there.
+    /// Returns the last lines of a log, rotated files included, and a reader that continues from there.
+    ///
+    /// # Errors
+    ///
+    /// A file cannot be read, or is not a regular file.
     pub fn last_lines(path: &Path, bounds: RotationPolicy, filter: LogFilter) -> io::Result<(Vec<LogLine>, Self)> {
         let mut reader = Self { path: path.to_owned(), bounds, file: None, partial_line: Vec::new() };
-        // All are opened before any is read: what is rotated meanwhile stays what it is.
+        // All files are opened before any is read, so that a rotation meanwhile changes nothing.
         let files = reader.newer_than(None)?;
         let (mut parts, mut newest) = (Vec::new(), (None, Vec::new()));
         let mut missing = filter.last.unwrap_or(usize::MAX);
         for (age, mut file) in files.into_iter().enumerate() {
             let written = file.metadata()?.modified()?;
             let is_over = filter.since.is_some_and(|since| written < since);
-            // Of the one that is written now the end is needed in any case.
+            // The current file is always needed, to follow it from its end.
             if age > 0 && (missing == 0 || is_over) {
                 break;
             }
@@ -68,7 +72,11 @@ impl LogReader {
         Ok((parts.into_iter().rev().flatten().collect(), reader))
     }
 
-    /// The lines that were written since, also into files that have taken the place of the one that was read.
+    /// Returns the lines that were written since the last call, across rotations.
+    ///
+    /// # Errors
+    ///
+    /// A file cannot be read.
     pub fn read_new(&mut self) -> io::Result<Vec<LogLine>> {
         let mut lines = Vec::new();
         if let Some(mut file) = self.file.take() {
@@ -79,7 +87,7 @@ impl LogReader {
         if !newer.is_empty()
             && let Some(mut file) = self.file.take()
         {
-            // What was written to it before it was full.
+            // Lines that were written before the rotation.
             lines.extend(self.read_rest(&mut file)?);
         }
         for mut file in newer.into_iter().rev() {
@@ -89,7 +97,7 @@ impl LogReader {
         Ok(with_times(lines))
     }
 
-    /// The files that were begun after that one, the newest first; all, without one.
+    /// Returns the files that are newer than `file`, newest first; all if `None`.
     fn newer_than(&self, file: Option<&File>) -> io::Result<Vec<File>> {
         let mut inodes: Vec<u64> = file.map(inode).transpose()?.into_iter().collect();
         let mut files = Vec::new();
@@ -98,7 +106,7 @@ impl LogReader {
             let inode = inode(&there)?;
             match inodes.iter().position(|known| *known == inode) {
                 Some(0) if file.is_some() => break,
-                // Rotated while they are opened.
+                // Rotated while the files are being opened.
                 Some(_) => {}
                 None => {
                     inodes.push(inode);
@@ -132,9 +140,9 @@ fn inode(file: &File) -> io::Result<u64> {
 }
 
 fn open(path: &Path) -> io::Result<Option<File>> {
-    // Anything else may have no end, or be waited for.
+    // Another kind of file may have no end, or block.
     if std::fs::metadata(path).is_ok_and(|metadata| !metadata.is_file()) {
-        return Err(io::Error::other("it is no file"));
+        return Err(io::Error::other("not a regular file"));
     }
     match File::open(path) {
         Ok(file) => Ok(Some(file)),
@@ -174,11 +182,11 @@ mod tests {
         assert_eq!(more(), ["one", "two"]);
         write("ee\n");
         assert_eq!(more(), ["three"]);
-        // No room: another file.
+        // No room: the log is rotated.
         write("four\nfive\n");
         assert_eq!(more(), ["four", "five"]);
         assert_eq!(last(&path, 3), ["three", "four", "five"]);
-        // Several, before anyone looks.
+        // Several rotations between two reads.
         write("six, seven\n");
         write("eight, nine\n");
         assert_eq!(more(), ["six, seven", "eight, nine"]);
@@ -189,7 +197,7 @@ mod tests {
     #[test]
     fn reader_ignores_what_is_not_a_file() {
         let end = LogReader::last_lines(Path::new("/dev/zero"), BOUNDS, LogFilter::default());
-        assert_eq!(end.expect_err("it has no end").to_string(), "it is no file");
+        assert_eq!(end.expect_err("it has no end").to_string(), "not a regular file");
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! A circle that is known, and its life if it has one.
+//! A circle that the supervisor knows, with its process if it running.
 
 use std::{net::SocketAddr, sync::Arc, time::Instant};
 
@@ -18,39 +18,39 @@ use crate::{
     supervisor_files::SupervisorFiles,
 };
 
-/// A circle that is known.
+/// A circle that the supervisor knows.
 pub(super) struct CircleEntry {
-    /// As circles.json has it; what runs may be an earlier one.
+    /// The definition in circles.json; the process may run with an earlier one.
     pub(super) circle: CircleConfig,
     pub(super) contents: ContentDigests,
-    /// Where what runs is dialled.
+    /// URL of the running process.
     pub(super) url: String,
-    /// Who may play on what runs.
+    /// Who may play on the running process.
     pub(super) access: Access,
-    /// As it said last.
+    /// The last heartbeat.
     pub(super) heartbeat: Option<Heartbeat>,
-    /// What its process identifies itself with, as it said.
+    /// Public key of the identity of the process, as it reported it.
     pub(super) identity: Option<String>,
     pub(super) state_machine: CircleStateMachine,
     pub(super) process: Option<ProcessHandle>,
-    /// To be started once its present life is over, and that of whoever still has its address.
+    /// Whether to start the circle once its present process, and any process with its address, has ended.
     pub(super) is_restart_pending: bool,
-    /// Nobody has said anything of it since it came into the file.
+    /// Whether no command has named the circle since it was added to the file.
     pub(super) is_new: bool,
-    /// It was drained because it is not in the file any more.
+    /// Whether the circle drains because it is not in the file any more.
     pub(super) is_removed: bool,
-    /// Why what runs does not take over what the file says.
+    /// Why the process refused the definition in the file.
     pub(super) refused: Option<String>,
 }
 
 pub(super) struct ProcessHandle {
     pub(super) task: Id,
     pub(super) stop: watch::Sender<bool>,
-    /// What runs, as far as it is known.
+    /// The definition of the process, as far as it has confirmed.
     pub(super) running: watch::Receiver<Arc<CircleDefinition>>,
-    /// What it was told last.
+    /// The definition that was sent last.
     pub(super) desired: watch::Sender<DesiredDefinition>,
-    /// It has not said yet whether it takes that over.
+    /// Whether the process has not yet confirmed or refused it.
     pub(super) is_reconfiguring: bool,
 }
 
@@ -74,62 +74,61 @@ impl CircleEntry {
 
     pub(super) fn start(
         &mut self,
-        place: &SupervisorFiles,
+        files: &SupervisorFiles,
         program: &std::path::Path,
         events: &mpsc::Sender<CircleEvent>,
-        lives: &mut JoinSet<bool>,
+        runners: &mut JoinSet<bool>,
     ) {
         let (stop, stopped) = watch::channel(false);
         let definition = Arc::new(self.definition());
-        let (running_sender, runs) = watch::channel(definition.clone());
-        let (desired_sender, told) = watch::channel(DesiredDefinition { generation: 0, definition });
+        let (running_sender, running) = watch::channel(definition.clone());
+        let (desired_sender, desired) = watch::channel(DesiredDefinition { generation: 0, definition });
         let name = &self.circle.name;
-        let supervised = CircleRunner {
+        let runner = CircleRunner {
             name: name.clone(),
-            desired: told,
+            desired,
             running: running_sender,
             program: program.to_owned(),
             files: CircleFiles {
-                log: Some(place.log(name)),
-                audit: Some(place.audit(name)),
-                identity: Some(place.identity(name)),
-                lock: Some(place.circle_lock(name)),
+                log: Some(files.log(name)),
+                audit: Some(files.audit(name)),
+                identity: Some(files.identity(name)),
+                lock: Some(files.circle_lock(name)),
             },
             events: events.clone(),
             stop_requested: stopped,
             exit_reason: None,
             has_been_ready: false,
         };
-        let task = lives.spawn(async move { supervised.run().await.is_some() }).id();
-        self.process =
-            Some(ProcessHandle { task, stop, running: runs, desired: desired_sender, is_reconfiguring: false });
+        let task = runners.spawn(async move { runner.run().await.is_some() }).id();
+        self.process = Some(ProcessHandle { task, stop, running, desired: desired_sender, is_reconfiguring: false });
         (self.is_new, self.is_removed, self.refused) = (false, false, None);
         (self.url, self.access, self.is_restart_pending) = (self.circle.url(), self.circle.access, false);
         self.state_machine.apply(StateChange::StartRequested, Instant::now());
     }
 
-    pub(super) fn stop(&mut self, is_wanted_anew: bool) {
+    pub(super) fn stop(&mut self, is_restarting: bool) {
         self.is_new = false;
-        if let Some(life) = &self.process {
-            self.is_restart_pending = is_wanted_anew;
-            life.stop.send_replace(true);
+        if let Some(process) = &self.process {
+            self.is_restart_pending = is_restarting;
+            process.stop.send_replace(true);
             self.state_machine.apply(StateChange::StopRequested, Instant::now());
-        } else if self.is_restart_pending && !is_wanted_anew {
+        } else if self.is_restart_pending && !is_restarting {
             self.is_restart_pending = false;
             self.state_machine.apply(StateChange::Finished { has_failed: false }, Instant::now());
         }
     }
 
-    /// Has it, nothing of which runs, begin later.
+    /// Requests a start for later, for a circle that is not running.
     pub(super) fn start_later(&mut self) {
         (self.is_new, self.is_removed, self.refused, self.is_restart_pending) = (false, false, None, true);
         (self.url, self.access) = (self.circle.url(), self.circle.access);
         self.state_machine.apply(StateChange::StartRequested, Instant::now());
     }
 
-    /// Whether it ends, and what listens at that address until then is in the way.
+    /// Returns whether the circle is ending, and its process still listens on an overlapping address.
     pub(super) fn occupies(&self, address: SocketAddr) -> bool {
-        let is_in_the_way = |life: &ProcessHandle| overlaps(life.running.borrow().circle.address, address);
+        let is_in_the_way = |process: &ProcessHandle| overlaps(process.running.borrow().circle.address, address);
         self.state_machine.state == CircleState::Draining && self.process.as_ref().is_some_and(is_in_the_way)
     }
 }

@@ -1,4 +1,4 @@
-//! What a supervisor is told to do.
+//! Commands of a supervisor.
 
 use protocol::RpcError;
 use tokio::sync::oneshot;
@@ -6,34 +6,34 @@ use tokio::sync::oneshot;
 use super::CircleCommand;
 use crate::{CircleChange, ConfigError, definition::CircleDefinition};
 
-/// What a supervisor is told to do.
+/// A command for the supervisor.
 #[derive(Debug)]
 pub(crate) enum SupervisorCommand {
-    /// A wish, with those that it is about; all, without names.
+    /// A command for some circles; for all, without names.
     Circles {
-        wish: CircleCommand,
+        command: CircleCommand,
         names: Option<Vec<String>>,
-        /// Those of circles.json, read again.
+        /// Definitions from circles.json, read again.
         circles: Option<Vec<CircleDefinition>>,
-        /// Told, once it is known to all who look, which circles it is about.
+        /// Receives the names of the circles, once the snapshot shows the effect.
         answer: oneshot::Sender<Result<Vec<String>, RpcError>>,
     },
-    /// Take over what is different in circles.json.
+    /// Apply the changes in circles.json.
     Reload {
         circles: Result<Vec<CircleDefinition>, ConfigError>,
         trigger: ReloadTrigger,
-        /// Told, once it has begun and is known to all who look, what it does.
+        /// Receives the changes, once the snapshot shows that they have begun.
         answer: Option<oneshot::Sender<Result<Vec<CircleChange>, RpcError>>>,
     },
-    /// Say what a reload would do.
+    /// Return what a reload would do.
     Diff { circles: Vec<CircleDefinition>, answer: oneshot::Sender<Vec<CircleChange>> },
 }
 
 /// Why circles.json is read again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ReloadTrigger {
-    /// Somebody wants it.
+    /// A user requested it.
     Requested,
-    /// It may have changed.
+    /// The file may have changed.
     FileChanged,
 }

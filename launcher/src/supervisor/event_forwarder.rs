@@ -1,10 +1,10 @@
-//! Who listens to a supervisor.
+//! Forwards events to the program that runs the supervisor.
 
 use tokio::sync::mpsc;
 
 use crate::{CircleEvent, CircleEventKind};
 
-/// Who listens to what happens, and must hold up nothing: what is not taken is dropped and counted.
+/// Sender of events that never blocks: events without room are dropped and counted.
 pub(super) struct EventForwarder {
     events: mpsc::Sender<CircleEvent>,
     lost: u64,
@@ -17,11 +17,11 @@ impl EventForwarder {
 
     pub(super) fn forward(&mut self, event: CircleEvent) {
         if self.events.is_closed() {
-            // In the background nobody listens.
+            // In the background nobody reads events.
             return;
         }
         if self.lost > 0 {
-            let line = format!("({} lines are lost: nobody read them)", self.lost);
+            let line = format!("({} lines dropped: not read in time)", self.lost);
             let sent = self
                 .events
                 .try_send(CircleEvent { circle: event.circle.clone(), kind: CircleEventKind::Warning(line) });
@@ -50,10 +50,10 @@ mod tests {
         assert_eq!((tell("1"), tell("2"), tell("3")), (0, 1, 2));
         let Ok(CircleEvent { kind: CircleEventKind::Log(line), .. }) = sent.try_recv() else { panic!("a line") };
         assert_eq!(line, "1");
-        // The place is taken by the line that says how many are missing.
+        // The line that reports the dropped ones takes the only place.
         assert_eq!(tell("4"), 1);
         let Ok(CircleEvent { kind: CircleEventKind::Warning(line), .. }) = sent.try_recv() else { panic!("a note") };
-        assert_eq!(line, "(2 lines are lost: nobody read them)");
+        assert_eq!(line, "(2 lines dropped: not read in time)");
         drop(sent);
         assert_eq!((tell("5"), tell("6")), (1, 1));
     }

@@ -1,4 +1,4 @@
-//! What a supervisor adds to logs, written by a thread of its own: a disk that stands still holds up no circle.
+//! Log lines of a supervisor, written by a thread of its own: a stalled disk does not block a circle.
 
 use std::{
     io,
@@ -12,25 +12,26 @@ use tokio::{sync::oneshot, time::timeout};
 
 use crate::log;
 
-/// Lines that wait to be written. What comes beyond is not in the log.
+/// Capacity of the queue; lines without room are dropped.
 const MAX_QUEUED_LINES: usize = 256;
 
-/// How long the last ones may take.
+/// Longest wait for the last lines.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// A line, with its newline, and the log that it belongs to.
+/// The path of a log, and a line with its newline.
 type LogAppend = (PathBuf, String);
 
 pub(super) struct LogWriter {
     lines: SyncSender<LogAppend>,
-    /// Closed once all is written.
+    /// Closed when everything is written.
     finished: oneshot::Receiver<()>,
 }
 
 impl LogWriter {
-    /// Without a thread nothing is written, which is no reason not to keep circles up.
+    /// Starts the writer. Without a thread nothing is written, which is no reason not to keep circles up.
     pub(super) fn start() -> Self {
-        // It is told all the same what cannot be written.
+        // The program that runs the supervisor receives the same lines as events, so a failed write loses nothing
+        // there.
         Self::with_append(|(path, line)| drop(log::append(&path, &line)))
     }
 
@@ -45,12 +46,12 @@ impl LogWriter {
         Self { lines, finished: over }
     }
 
-    /// Has a line written after those before it. Never waits.
+    /// Queues a line. Never blocks.
     pub(super) fn write(&self, path: PathBuf, line: String) {
         let _full = self.lines.try_send((path, line));
     }
 
-    /// Waits until all is written, two seconds at the most.
+    /// Waits, for two seconds at most, until everything is written.
     pub(super) async fn close(self) {
         drop(self.lines);
         let _written_or_timed_out = timeout(CLOSE_TIMEOUT, self.finished).await;
@@ -74,7 +75,7 @@ mod tests {
         assert!(told.try_iter().eq((0..100).map(|number| number.to_string())));
     }
 
-    /// Time passes as fast as nothing happens.
+    /// Paused time advances as soon as every task waits.
     #[tokio::test(start_paused = true)]
     async fn log_writer_does_not_block_on_stalled_disk() {
         let (disk, room) = channel::<()>();

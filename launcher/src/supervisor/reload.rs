@@ -1,4 +1,4 @@
-//! Takes over what is different in circles.json, and nothing else.
+//! Applies the changes in circles.json.
 
 use std::sync::Arc;
 
@@ -15,22 +15,22 @@ use crate::{
     diff::{CircleField, EntryStatus, plan_change},
 };
 
-/// The name under which a supervisor's own lines are logged; no circle can have it.
+/// Name under which a supervisor logs its own lines; no circle can have it.
 pub const SUPERVISOR_LOG_NAME: &str = "(supervisor)";
 
 impl SupervisorSnapshot {
-    /// Whether all is done that a reload does.
+    /// Returns whether a reload has been carried out in full.
     pub(crate) fn has_applied(&self, changes: &[CircleChange]) -> bool {
         changes.iter().all(|change| {
             let circle = self.circles.iter().find(|(status, _)| status.name == change.name);
-            // One that is not there any more has nothing to be waited for.
-            let Some((_, book)) = circle else { return true };
+            // A circle that is gone needs no wait.
+            let Some((_, state_machine)) = circle else { return true };
             match change.action {
-                ReloadAction::Drain => matches!(book.state, CircleState::Down | CircleState::Failed),
+                ReloadAction::Drain => matches!(state_machine.state, CircleState::Down | CircleState::Failed),
                 ReloadAction::Change => !self.reconfiguring.contains(&change.name),
-                // Also what another reload, as of a file that was just saved, has begun.
+                // The circle may be changing because of another reload, for example of a file that was just saved.
                 ReloadAction::Start | ReloadAction::Restart | ReloadAction::Nothing => {
-                    !matches!(book.state, CircleState::Starting | CircleState::Draining)
+                    !matches!(state_machine.state, CircleState::Starting | CircleState::Draining)
                         && !self.reconfiguring.contains(&change.name)
                 }
                 ReloadAction::Forget | ReloadAction::Later => true,
@@ -40,62 +40,66 @@ impl SupervisorSnapshot {
 }
 
 impl CircleEntry {
-    /// As the file has it.
+    /// Returns the definition in the file.
     pub(super) fn definition(&self) -> CircleDefinition {
         CircleDefinition { circle: self.circle.clone(), contents: self.contents.clone() }
     }
 
-    /// How it stands, and with what a new file is to be compared: what runs, or will.
+    /// Returns the circle's status, and the definition to compare with a new file: of the running process, or of the
+    /// next one.
     fn status(&self) -> (EntryStatus, CircleDefinition) {
         match &self.process {
             Some(_) if self.state_machine.state == CircleState::Draining => {
                 (if self.is_restart_pending { EntryStatus::Up } else { EntryStatus::Down }, self.definition())
             }
-            Some(life) if life.is_reconfiguring => {
-                (EntryStatus::Up, CircleDefinition::clone(&life.desired.borrow().definition))
+            Some(process) if process.is_reconfiguring => {
+                (EntryStatus::Up, CircleDefinition::clone(&process.desired.borrow().definition))
             }
-            Some(life) => (EntryStatus::Up, CircleDefinition::clone(&life.running.borrow())),
+            Some(process) => (EntryStatus::Up, CircleDefinition::clone(&process.running.borrow())),
             None if self.is_restart_pending => (EntryStatus::Up, self.definition()),
             None => (if self.is_new { EntryStatus::New } else { EntryStatus::Down }, self.definition()),
         }
     }
 
-    /// Has what runs take over what the file says.
+    /// Sends the definition in the file to the process.
     fn send_desired(&mut self) {
         let definition = Arc::new(self.definition());
-        if let Some(life) = &mut self.process {
-            life.desired.send_modify(|told| *told = DesiredDefinition { generation: told.generation + 1, definition });
-            life.is_reconfiguring = true;
+        if let Some(process) = &mut self.process {
+            process
+                .desired
+                .send_modify(|desired| *desired = DesiredDefinition { generation: desired.generation + 1, definition });
+            process.is_reconfiguring = true;
         }
     }
 
-    /// It has taken over what it was told that time, or not.
-    pub(super) fn acknowledge(&mut self, number: u64, refused: Option<String>) {
-        // Of what it was told before there will be another answer.
-        let Some(life) = self.process.as_mut().filter(|life| life.desired.borrow().generation == number) else {
+    /// Handles the answer of the process to a definition.
+    pub(super) fn acknowledge(&mut self, generation: u64, refused: Option<String>) {
+        // An outdated answer; another one will follow.
+        let Some(process) = self.process.as_mut().filter(|process| process.desired.borrow().generation == generation)
+        else {
             return;
         };
-        life.is_reconfiguring = false;
+        process.is_reconfiguring = false;
         self.refused = refused;
     }
 }
 
 impl Supervisor {
-    /// What a reload would do.
+    /// Returns what a reload would do.
     pub(super) fn diff(&self, file: &[CircleDefinition]) -> Vec<CircleChange> {
-        let find = |name: &str| self.circles.iter().find(|known| known.circle.name == name);
+        let find = |name: &str| self.circles.iter().find(|entry| entry.circle.name == name);
         let in_file = file.iter().map(|definition| {
-            let known = find(&definition.circle.name).filter(|known| !known.is_removed).map(CircleEntry::status);
-            let known = known.as_ref().map(|(standing, definition)| (*standing, definition));
-            plan_change(known, Some(definition), self.new_circle_policy)
+            let entry = find(&definition.circle.name).filter(|entry| !entry.is_removed).map(CircleEntry::status);
+            let entry = entry.as_ref().map(|(status, definition)| (*status, definition));
+            plan_change(entry, Some(definition), self.new_circle_policy)
         });
         let is_in_file =
-            |known: &&CircleEntry| file.iter().any(|definition| definition.circle.name == known.circle.name);
-        let others = self.circles.iter().filter(|known| !is_in_file(known)).map(|known| {
-            let (standing, definition) = known.status();
-            // What drains since an earlier reload goes on doing that.
-            let standing = if known.is_removed { EntryStatus::Up } else { standing };
-            plan_change(Some((standing, &definition)), None, self.new_circle_policy)
+            |entry: &&CircleEntry| file.iter().any(|definition| definition.circle.name == entry.circle.name);
+        let others = self.circles.iter().filter(|entry| !is_in_file(entry)).map(|entry| {
+            let (status, definition) = entry.status();
+            // A circle that drains because of an earlier reload continues to drain.
+            let status = if entry.is_removed { EntryStatus::Up } else { status };
+            plan_change(Some((status, &definition)), None, self.new_circle_policy)
         });
         in_file.chain(others).collect()
     }
@@ -103,7 +107,7 @@ impl Supervisor {
     pub(super) fn reload(
         &mut self,
         circles: Result<Vec<CircleDefinition>, ConfigError>,
-        occasion: ReloadTrigger,
+        trigger: ReloadTrigger,
     ) -> Result<Vec<CircleChange>, RpcError> {
         if self.is_ending {
             return Err(RpcError::ShuttingDown);
@@ -112,13 +116,13 @@ impl Supervisor {
             Ok(circles) => circles,
             Err(error) => {
                 let refused = Some(error.to_string());
-                if occasion == ReloadTrigger::Requested || self.refused != refused {
+                if trigger == ReloadTrigger::Requested || self.refused != refused {
                     self.emit(CircleEventKind::Warning(format!(
-                        "circles.json is not taken over, and nothing is changed: {error}"
+                        "circles.json has an error; still using the previous version: {error}"
                     )));
                 }
                 self.refused = refused;
-                // Whoever asked has read it, too.
+                // The client that requested the reload has the error, too.
                 return Ok(Vec::new());
             }
         };
@@ -127,16 +131,16 @@ impl Supervisor {
             self.manager.notify_reloading();
         }
         self.update_definitions(circles);
-        // What ends is known to before anything begins that could be in its way.
+        // Circles that end go first, so that a start can wait for their addresses.
         let (begin, others): (Vec<_>, Vec<_>) = changes.iter().partition(|change| change.action == ReloadAction::Start);
         for change in others.into_iter().chain(begin) {
             self.apply(change);
         }
         let was_refused = self.refused.take().is_some();
         match summarize(&changes) {
-            Some(summary) => self.emit(CircleEventKind::Info(format!("circles.json is taken over: {summary}"))),
-            None if was_refused || occasion == ReloadTrigger::Requested => {
-                self.emit(CircleEventKind::Info("circles.json is taken over: nothing is different".into()));
+            Some(summary) => self.emit(CircleEventKind::Info(format!("reloaded circles.json: {summary}"))),
+            None if was_refused || trigger == ReloadTrigger::Requested => {
+                self.emit(CircleEventKind::Info("reloaded circles.json: no changes".into()));
             }
             None => {}
         }
@@ -144,49 +148,49 @@ impl Supervisor {
     }
 
     fn apply(&mut self, change: &CircleChange) {
-        let Some(index) = self.circles.iter().position(|known| known.circle.name == change.name) else { return };
-        let known = &mut self.circles[index];
-        known.is_new = false;
+        let Some(index) = self.circles.iter().position(|entry| entry.circle.name == change.name) else { return };
+        let entry = &mut self.circles[index];
+        entry.is_new = false;
         match change.action {
-            // Its predecessor of the same name may still drain.
-            ReloadAction::Start if known.process.is_some() => known.stop(true),
+            // A removed circle of the same name may still drain.
+            ReloadAction::Start if entry.process.is_some() => entry.stop(true),
             ReloadAction::Start => self.start_circle(index),
-            ReloadAction::Restart => known.stop(true),
+            ReloadAction::Restart => entry.stop(true),
             ReloadAction::Drain => {
-                known.stop(false);
-                known.is_removed = true;
+                entry.stop(false);
+                entry.is_removed = true;
             }
-            ReloadAction::Forget => known.is_removed = true,
-            ReloadAction::Change => known.send_desired(),
-            // It had refused what is taken back now.
-            ReloadAction::Nothing if known.is_outdated() => known.send_desired(),
+            ReloadAction::Forget => entry.is_removed = true,
+            ReloadAction::Change => entry.send_desired(),
+            // The process had refused a change that is now reverted.
+            ReloadAction::Nothing if entry.is_outdated() => entry.send_desired(),
             ReloadAction::Later | ReloadAction::Nothing => {}
         }
     }
 
-    fn emit(&mut self, what: CircleEventKind) {
-        self.handle_event(CircleEvent { circle: SUPERVISOR_LOG_NAME.into(), kind: what });
+    fn emit(&mut self, kind: CircleEventKind) {
+        self.handle_event(CircleEvent { circle: SUPERVISOR_LOG_NAME.into(), kind });
     }
 }
 
 impl CircleEntry {
-    /// Whether what it was told last, and did not take over, is not what the file says any more.
+    /// Returns whether the process refused a definition that differs from the file as it is now.
     fn is_outdated(&self) -> bool {
-        let is_other = |told: &DesiredDefinition| *told.definition != self.definition();
-        self.process.as_ref().is_some_and(|life| !life.is_reconfiguring && is_other(&life.desired.borrow()))
+        let is_other = |desired: &DesiredDefinition| *desired.definition != self.definition();
+        self.process.as_ref().is_some_and(|process| !process.is_reconfiguring && is_other(&process.desired.borrow()))
     }
 }
 
-/// What is done, in a line; `None` where that is nothing.
+/// Summarizes changes in one line; `None` if nothing changes.
 fn summarize(changes: &[CircleChange]) -> Option<String> {
     let done = changes.iter().filter_map(|CircleChange { name, action, fields }| {
         let fields = || fields.iter().map(CircleField::to_string).collect::<Vec<_>>().join(", ");
         match action {
-            ReloadAction::Start => Some(format!("{name} is started")),
-            ReloadAction::Drain => Some(format!("{name} is drained")),
-            ReloadAction::Forget => Some(format!("{name} is forgotten")),
-            ReloadAction::Restart => Some(format!("{name} is started again ({})", fields())),
-            ReloadAction::Change => Some(format!("{name} is changed ({})", fields())),
+            ReloadAction::Start => Some(format!("{name} started")),
+            ReloadAction::Drain => Some(format!("{name} draining")),
+            ReloadAction::Forget => Some(format!("{name} removed")),
+            ReloadAction::Restart => Some(format!("{name} restarting ({})", fields())),
+            ReloadAction::Change => Some(format!("{name} changed ({})", fields())),
             ReloadAction::Later => Some(format!("{name} stays down")),
             ReloadAction::Nothing => None,
         }
@@ -194,15 +198,15 @@ fn summarize(changes: &[CircleChange]) -> Option<String> {
     Some(done.collect::<Vec<_>>().join("; ")).filter(|done| !done.is_empty())
 }
 
-/// Reloads whenever that is wished and when something has changed, until what is returned is dropped.
+/// Reloads at each request and each change of a file, until the returned tasks are dropped.
 pub(super) fn spawn_reloads(
     reader: ConfigReader,
-    orders: mpsc::Sender<SupervisorCommand>,
+    commands: mpsc::Sender<SupervisorCommand>,
     mut requests: mpsc::Receiver<()>,
-    news: mpsc::Sender<CircleEvent>,
+    events: mpsc::Sender<CircleEvent>,
 ) -> JoinSet<()> {
     let mut tasks = JoinSet::new();
-    let (config, watch_reader, watch_commands) = (reader.path().to_owned(), reader.clone(), orders.clone());
+    let (config, watch_reader, watch_commands) = (reader.path().to_owned(), reader.clone(), commands.clone());
     tasks.spawn(watch(
         config,
         async move || {
@@ -211,13 +215,13 @@ pub(super) fn spawn_reloads(
                 Ok(definitions) => (Ok(definitions.circles.clone()), Some(definitions)),
                 Err(error) => (Err(error), None),
             };
-            let order = SupervisorCommand::Reload { circles, trigger: ReloadTrigger::FileChanged, answer: None };
-            // A supervisor that has ended has nothing to take over.
-            let _ended = watch_commands.send(order).await;
+            let command = SupervisorCommand::Reload { circles, trigger: ReloadTrigger::FileChanged, answer: None };
+            // A supervisor that has ended applies nothing.
+            let _ended = watch_commands.send(command).await;
             definitions
         },
         async move |line| {
-            let _ended = news
+            let _ended = events
                 .send(CircleEvent { circle: SUPERVISOR_LOG_NAME.into(), kind: CircleEventKind::Warning(line) })
                 .await;
         },
@@ -226,8 +230,8 @@ pub(super) fn spawn_reloads(
         while requests.recv().await.is_some() {
             let (_guard, read) = reader.read().await;
             let circles = read.map(|definitions| definitions.circles);
-            let order = SupervisorCommand::Reload { circles, trigger: ReloadTrigger::Requested, answer: None };
-            let _ended = orders.send(order).await;
+            let command = SupervisorCommand::Reload { circles, trigger: ReloadTrigger::Requested, answer: None };
+            let _ended = commands.send(command).await;
         }
     });
     tasks

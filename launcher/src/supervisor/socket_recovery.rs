@@ -1,5 +1,5 @@
-//! Has a supervisor found again whose socket or lock was removed: by a cleaner of temporary files, say, or by the system when
-//! its user has logged out.
+//! Restores the socket or lock of a supervisor after it was removed, for example by a cleaner of temporary files or by
+//! the system when the user has logged out.
 
 use std::time::Duration;
 
@@ -16,17 +16,17 @@ use crate::{
     supervisor_files::{LockGuard, SupervisorFiles},
 };
 
-/// How often it is looked.
+/// Interval of the checks.
 const CHECK_INTERVAL: Duration = Duration::from_secs(1);
 
-/// How long a look may take at the end.
+/// Longest wait for the last check.
 const LAST_CHECK_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Looks in a row that found another supervisor, after which this one ends. Who waits for the end of a supervisor has the lock
-/// for a moment, too.
+/// Checks in a row that find another supervisor before this one ends. A process that waits for the end of a supervisor
+/// also has the lock for a moment.
 const MAX_SUCCESSOR_CHECKS: u32 = 3;
 
-/// Looks whether the supervisor can be found.
+/// Task that checks whether clients can find the supervisor.
 #[derive(Debug)]
 pub(super) struct SocketRecovery {
     close: oneshot::Sender<()>,
@@ -35,17 +35,17 @@ pub(super) struct SocketRecovery {
 
 impl SocketRecovery {
     pub(super) fn start(
-        place: SupervisorFiles,
-        held: LockGuard,
+        files: SupervisorFiles,
+        lock: LockGuard,
         listeners: mpsc::Sender<UnixListener>,
-        orders: mpsc::Sender<SupervisorCommand>,
-        news: mpsc::Sender<CircleEvent>,
+        commands: mpsc::Sender<SupervisorCommand>,
+        events: mpsc::Sender<CircleEvent>,
     ) -> Self {
         let (close, closing) = oneshot::channel();
-        Self { close, task: tokio::spawn(check_periodically(place, held, listeners, orders, news, closing)) }
+        Self { close, task: tokio::spawn(check_periodically(files, lock, listeners, commands, events, closing)) }
     }
 
-    /// Stops looking. The lock, unless a look at it does not come to an end.
+    /// Stops the checks and returns the lock; `None` if a check does not finish.
     pub(super) async fn close(self) -> Option<LockGuard> {
         drop(self.close);
         timeout(LAST_CHECK_TIMEOUT, self.task).await.ok()?.ok()?
@@ -53,32 +53,32 @@ impl SocketRecovery {
 }
 
 async fn check_periodically(
-    place: SupervisorFiles,
-    mut held: LockGuard,
+    files: SupervisorFiles,
+    mut lock: LockGuard,
     listeners: mpsc::Sender<UnixListener>,
-    orders: mpsc::Sender<SupervisorCommand>,
-    news: mpsc::Sender<CircleEvent>,
+    commands: mpsc::Sender<SupervisorCommand>,
+    events: mpsc::Sender<CircleEvent>,
     mut closing: oneshot::Receiver<()>,
 ) -> Option<LockGuard> {
     let warn = async |text: String| {
-        // A supervisor that has ended needs no news.
+        // A supervisor that has ended needs no warning.
         let _ended =
-            news.send(CircleEvent { circle: SUPERVISOR_LOG_NAME.into(), kind: CircleEventKind::Warning(text) }).await;
+            events.send(CircleEvent { circle: SUPERVISOR_LOG_NAME.into(), kind: CircleEventKind::Warning(text) }).await;
     };
     let (mut last_error, mut successor_checks) = (None, 0);
     loop {
         tokio::select! {
-            _ = &mut closing => return Some(held),
+            _ = &mut closing => return Some(lock),
             () = sleep(CHECK_INTERVAL) => {}
         }
-        let files = place.clone();
-        // A file system may stand still.
+        let files = files.clone();
+        // The file system may be stalled.
         let check = tokio::task::spawn_blocking(move || {
-            let restored = files.restore_socket(&mut held);
-            (held, restored)
+            let restored = files.restore_socket(&mut lock);
+            (lock, restored)
         });
         let restored;
-        (held, restored) = check.await.ok()?;
+        (lock, restored) = check.await.ok()?;
         let listener = restored
             .map_err(|error| error.to_string())
             .and_then(|listener| listener.map(UnixListener::from_std).transpose().map_err(|error| error.to_string()));
@@ -86,26 +86,26 @@ async fn check_periodically(
             Ok(None) => (last_error, successor_checks) = (None, 0),
             Ok(Some(listener)) => {
                 (last_error, successor_checks) = (None, 0);
-                warn("its socket was removed; it listens again".into()).await;
+                warn("control socket was removed; listening again".into()).await;
                 let _ended = listeners.send(listener).await;
             }
             Err(error) => {
-                successor_checks = if held.has_successor() { successor_checks + 1 } else { 0 };
+                successor_checks = if lock.has_successor() { successor_checks + 1 } else { 0 };
                 if last_error.as_ref() != Some(&error) {
-                    warn(format!("its socket or lock was removed, and cannot be made again: {error}")).await;
+                    warn(format!("control socket or lock was removed and cannot be restored: {error}")).await;
                     last_error = Some(error);
                 }
             }
         }
         if successor_checks >= MAX_SUCCESSOR_CHECKS {
-            warn("another supervisor of this circles.json has begun; this one ends, and drains its circles".into())
+            warn("another supervisor has started for this circles.json; draining all circles and stopping".into())
                 .await;
             let (answer, _) = oneshot::channel();
-            let _ended = orders
-                .send(SupervisorCommand::Circles { wish: CircleCommand::Down, names: None, circles: None, answer })
+            let _ended = commands
+                .send(SupervisorCommand::Circles { command: CircleCommand::Down, names: None, circles: None, answer })
                 .await;
             let _closed = closing.await;
-            return Some(held);
+            return Some(lock);
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The locks: who holds one, and where its socket is.
+//! Lock files: who holds a lock, and where its socket is.
 
 use std::{
     fs::{File, TryLockError},
@@ -12,19 +12,20 @@ use std::{
 
 use super::{SupervisorFilesError, private_directory::PrivateDirectory};
 
-/// Bytes of what a holder writes down that are read.
+/// Bytes of a lock file that are read.
 const MAX_HOLDER_BYTES: u64 = 8 << 10;
 
-/// Held: no other supervisor of this configuration runs, or else no other is being started.
+/// A lock that this process holds: the supervisor lock or the start lock of a configuration.
 #[derive(Debug)]
 pub struct LockGuard {
     file: File,
     path: PathBuf,
     identity: (u64, u64),
-    /// Where it listens, and what tells that socket from another.
+    /// Directory of the socket.
     run_directory: Option<PathBuf>,
+    /// Device and inode of the socket.
     socket: Option<(u64, u64)>,
-    /// When it was taken again last, another process had it.
+    /// Whether another process had the lock at the last attempt to acquire it again.
     has_successor: bool,
 }
 
@@ -41,17 +42,17 @@ impl LockGuard {
             file.lock().map_err(failed)?;
             let identity = identity(&file).map_err(failed)?;
             if directory()?.identity(name)? != Some(identity) {
-                // The file was removed meanwhile, so the lock keeps nobody out.
+                // The file was removed meanwhile, so the lock excludes nobody.
                 continue;
             }
             let mut held = Self { file, path, identity, run_directory: None, socket: None, has_successor: false };
-            // What its predecessor has written does not hold any more.
+            // The record of the last holder is outdated.
             held.write_contents(&[])?;
             return Ok(held);
         }
     }
 
-    /// Takes the lock again where its file is not at its path any more; whether it still was.
+    /// Acquires the lock again if its file was removed. Returns whether it was still there.
     pub(super) fn reacquire(&mut self, directory: &PrivateDirectory, name: &str) -> Result<bool, SupervisorFilesError> {
         if directory.identity(name)? == Some(self.identity) {
             self.has_successor = false;
@@ -59,13 +60,13 @@ impl LockGuard {
         }
         let (file, path) = (directory.lock_file(name)?, directory.path(name));
         let locked = file.try_lock();
-        // Who only looks shares the lock.
+        // Readers only take a shared lock.
         let is_taken = |locked: &Result<(), TryLockError>| matches!(locked, Err(TryLockError::WouldBlock));
         self.has_successor = is_taken(&locked) && is_taken(&file.try_lock_shared());
         locked.map_err(|error| match error {
             TryLockError::Error(source) => SupervisorFilesError::Io { path: path.clone(), source },
             TryLockError::WouldBlock => {
-                let source = io::Error::new(io::ErrorKind::ResourceBusy, "another supervisor has it");
+                let source = io::Error::new(io::ErrorKind::ResourceBusy, "another supervisor holds it");
                 SupervisorFilesError::Io { path: path.clone(), source }
             }
         })?;
@@ -74,7 +75,7 @@ impl LockGuard {
         Ok(false)
     }
 
-    /// Whether another supervisor had the lock when this one wanted it again.
+    /// Returns whether another supervisor had the lock when this one tried to acquire it again.
     pub(crate) fn has_successor(&self) -> bool {
         self.has_successor
     }
@@ -91,7 +92,7 @@ impl LockGuard {
         self.socket = socket;
     }
 
-    /// Writes down which process this is and where it listens, for who does not find it.
+    /// Records the process id and the directory of the socket, for clients that do not find the socket.
     pub(super) fn write_holder(&mut self, run: &Path) -> Result<(), SupervisorFilesError> {
         self.write_contents(run.as_os_str().as_bytes())?;
         self.run_directory = Some(run.to_owned());
@@ -106,21 +107,21 @@ impl LockGuard {
     }
 }
 
-/// Who holds a lock, as it wrote it down.
+/// Record in a lock file of the process that holds it.
 #[derive(Debug)]
 pub(super) struct LockHolder {
-    /// None, where the process that wrote it down does not hold the lock, as that of another container.
+    /// Process id; `None` if that process does not hold the lock, for example because it is in another container.
     pub(super) pid: Option<u32>,
-    /// None, where it does not listen yet.
+    /// Directory of the socket; `None` if the process does not listen yet.
     pub(super) run: Option<PathBuf>,
 }
 
 impl LockHolder {
-    /// None, where nobody holds it.
+    /// Reads the record; `None` if nobody holds the lock.
     pub(super) fn read(directory: &PrivateDirectory, name: &str) -> Result<Option<Self>, SupervisorFilesError> {
         let Some(file) = directory.open_file(name)? else { return Ok(None) };
         let failed = |source| SupervisorFilesError::Io { path: directory.path(name), source };
-        // Shared with others who look, and for a moment: who wants it waits that long.
+        // A shared lock, for a moment only: a process that wants the lock waits that long.
         match file.try_lock_shared() {
             Ok(()) => return Ok(None),
             Err(TryLockError::WouldBlock) => {}
@@ -136,14 +137,14 @@ impl LockHolder {
     }
 }
 
-/// What tells a file from another.
+/// Returns device and inode of a file.
 fn identity(file: &File) -> io::Result<(u64, u64)> {
     let found = file.metadata()?;
     Ok((found.dev(), found.ino()))
 }
 
-/// Whether a process has locked the file, by the system's list of locks (`proc_locks(5)`). Where there is no list, what was
-/// written down is believed.
+/// Returns whether a process has locked the file, according to `/proc/locks` (`proc_locks(5)`); true where there is no
+/// such list.
 fn has_lock(pid: u32, file: &File) -> bool {
     let (Ok(locks), Ok(found)) = (std::fs::read_to_string("/proc/locks"), file.metadata()) else { return true };
     let (pid, inode) = (pid.to_string(), found.ino().to_string());
@@ -173,7 +174,7 @@ mod tests {
                 reader_file.set(reader_file.get() + 1);
                 match reader_file.get() {
                     1 => {}
-                    // It is locked; now another process has the one that is found.
+                    // The file is locked; now another process replaces it.
                     2 => {
                         std::fs::remove_file(home.path().join("locks/lock")).expect("it was there");
                         other.replace(Some(LockGuard::acquire(make, "lock").expect("free")));
@@ -196,7 +197,7 @@ mod tests {
         let holder = || LockHolder::read(&directory, "lock").expect("it can be read").expect("it is held");
         assert_eq!(holder().pid, Some(std::process::id()));
         if Path::new("/proc/locks").exists() {
-            // Of another namespace, say.
+            // For example from another PID namespace.
             std::fs::write(home.path().join("locks/lock"), "1\n/run").expect("written");
             assert_eq!((holder().pid, holder().run), (None, Some("/run".into())));
         }
@@ -212,7 +213,7 @@ mod tests {
         std::fs::remove_file(home.path().join("locks/lock")).expect("it was there");
         let reader_file = make().lock_file("lock").expect("made");
         reader_file.try_lock_shared().expect("free");
-        held.reacquire(&make(), "lock").expect_err("it is looked at");
+        held.reacquire(&make(), "lock").expect_err("a reader has it");
         assert!(!held.has_successor());
         drop(reader_file);
         let successor = LockGuard::acquire(|| directory(home.path()), "lock").expect("free");

@@ -1,5 +1,5 @@
-//! Directories that are the user's alone, checked and used by descriptor: whoever may write to a directory could otherwise put
-//! their socket, their lock or a link in its place.
+//! Directories that only the user can write to, checked and used by descriptor: otherwise another user could replace a
+//! socket, a lock or a link in them.
 
 use std::{
     fs::{DirBuilder, File},
@@ -21,7 +21,7 @@ use super::SupervisorFilesError;
 
 const DIRECTORY: OFlags = OFlags::DIRECTORY.union(OFlags::CLOEXEC);
 
-/// A directory of the user's alone, open.
+/// An open directory that belongs to the user alone.
 #[derive(Debug)]
 pub(super) struct PrivateDirectory {
     path: PathBuf,
@@ -29,12 +29,12 @@ pub(super) struct PrivateDirectory {
 }
 
 impl PrivateDirectory {
-    /// Opens the directory `below` a base directory, which is the program's own. None, where one of them is not there.
+    /// Opens the directory `below` a base directory of this program; `None` if one of them does not exist.
     pub(super) fn open(base: &Path, below: &[&str]) -> Result<Option<Self>, SupervisorFilesError> {
         Self::walk(base, below, false)
     }
 
-    /// The same; what is not there is made, for the user alone.
+    /// Opens the directory, and creates missing ones for the user alone.
     pub(super) fn create(base: &Path, below: &[&str]) -> Result<Self, SupervisorFilesError> {
         check_above(base)?;
         let made = DirBuilder::new().recursive(true).mode(0o700).create(base);
@@ -50,7 +50,7 @@ impl PrivateDirectory {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(cannot(error)),
         };
-        // A link is followed where nobody else can have made it, as that of systemd's DynamicUser=.
+        // A link is followed if only this user or root can have made it, like that of systemd's `DynamicUser=`.
         let is_link = metadata.is_symlink();
         if is_link && ![0, geteuid().as_raw()].contains(&metadata.uid()) {
             return Err(SupervisorFilesError::wrong_owner(base, metadata.uid()));
@@ -74,7 +74,7 @@ impl PrivateDirectory {
             fd = match openat(&fd, *name, DIRECTORY | OFlags::NOFOLLOW, Mode::empty()) {
                 Ok(fd) => File::from(fd),
                 Err(Errno::NOENT) => return Ok(None),
-                Err(Errno::LOOP | Errno::NOTDIR) => return Err(not_private(&path, "it is a link, or no directory")),
+                Err(Errno::LOOP | Errno::NOTDIR) => return Err(not_private(&path, "it is a link or not a directory")),
                 Err(error) => return Err(failed(&path, error)),
             };
             check(&path, &fd, 0o077)?;
@@ -82,19 +82,19 @@ impl PrivateDirectory {
         Ok(Some(Self { path, fd }))
     }
 
-    /// The path of a file in it, for people.
+    /// Returns the path of a file in the directory, for messages.
     pub(super) fn path(&self, name: &str) -> PathBuf {
         self.path.join(name)
     }
 
-    /// A path of a file in it that leads to this very directory, whoever moves it meanwhile, and that is short enough for a
-    /// socket. Where there is none, the plain path.
+    /// Returns a path of a file in this very directory, even if the directory is renamed meanwhile, that is short
+    /// enough for a socket. Falls back to the plain path.
     pub(super) fn descriptor_path(&self, name: &str) -> PathBuf {
         let descriptor = PathBuf::from(format!("/proc/self/fd/{}", self.fd.as_raw_fd()));
         if descriptor.is_dir() { descriptor.join(name) } else { self.path(name) }
     }
 
-    /// What tells a file in it from another that takes its place; none, where it is not there.
+    /// Returns device and inode of a file; `None` if it does not exist.
     pub(super) fn identity(&self, name: &str) -> Result<Option<(u64, u64)>, SupervisorFilesError> {
         match self.descriptor_path(name).symlink_metadata() {
             Ok(metadata) => Ok(Some((metadata.dev(), metadata.ino()))),
@@ -103,7 +103,7 @@ impl PrivateDirectory {
         }
     }
 
-    /// Removes a file, if it is there.
+    /// Removes a file, if it exists.
     pub(super) fn remove(&self, name: &str) -> Result<(), SupervisorFilesError> {
         match unlinkat(&self.fd, name, AtFlags::empty()) {
             Err(error) if error != Errno::NOENT => Err(failed(&self.path(name), error)),
@@ -111,7 +111,7 @@ impl PrivateDirectory {
         }
     }
 
-    /// Opens a file that is there; none, where it is not.
+    /// Opens a file; `None` if it does not exist.
     pub(super) fn open_file(&self, name: &str) -> Result<Option<File>, SupervisorFilesError> {
         match openat(&self.fd, name, OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty()) {
             Ok(fd) => Ok(Some(fd.into())),
@@ -120,7 +120,7 @@ impl PrivateDirectory {
         }
     }
 
-    /// Opens a file to lock it; it is made where it is not there.
+    /// Opens or creates a file to lock.
     pub(super) fn lock_file(&self, name: &str) -> Result<File, SupervisorFilesError> {
         let flags = OFlags::RDWR | OFlags::CREATE | OFlags::APPEND | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let opened = openat(&self.fd, name, flags, Mode::RUSR | Mode::WUSR);
@@ -128,7 +128,7 @@ impl PrivateDirectory {
     }
 }
 
-/// Whether what is above a base directory is the user's or root's: any other user could put another directory in its place.
+/// Checks that the parent belongs to the user or to root: any other user could replace the directory.
 fn check_above(base: &Path) -> Result<(), SupervisorFilesError> {
     let metadata = base.ancestors().skip(1).find_map(|above| Some((above, above.metadata().ok()?)));
     match metadata {
@@ -139,7 +139,7 @@ fn check_above(base: &Path) -> Result<(), SupervisorFilesError> {
     }
 }
 
-/// Whether a directory is the user's, and without these permissions of others.
+/// Checks that a directory belongs to the user and does not have the forbidden permissions.
 fn check(path: &Path, directory: &File, forbidden: u32) -> Result<(), SupervisorFilesError> {
     let metadata = directory.metadata().map_err(|source| SupervisorFilesError::Io { path: path.to_owned(), source })?;
     if metadata.uid() != geteuid().as_raw() {
@@ -190,7 +190,7 @@ mod tests {
 
         close(&base, 0o777);
         assert_eq!(refusal_reason(make()), "run: it is open to other users (mode 0777)");
-        // As service managers make them.
+        // Service managers create them with this mode.
         close(&base, 0o755);
         make().expect("nobody else can write there");
         close(&base.join("id"), 0o750);
@@ -199,7 +199,7 @@ mod tests {
         fs::rename(base.join("id"), home.path().join("precious")).expect("moved");
         close(&home.path().join("precious"), 0o700);
         symlink(home.path().join("precious"), base.join("id")).expect("linked");
-        assert_eq!(refusal_reason(make()), "id: it is a link, or no directory");
+        assert_eq!(refusal_reason(make()), "id: it is a link or not a directory");
     }
 
     #[test]
@@ -213,7 +213,7 @@ mod tests {
         }
         assert_eq!(refusal_reason(PrivateDirectory::create(&base, &["id"])), "run: it belongs to user 65534");
         let below = PrivateDirectory::create(&base.join("circles"), &["id"]);
-        assert_eq!(refusal_reason(below), "run: it belongs to user 65534", "also where it is above");
+        assert_eq!(refusal_reason(below), "run: it belongs to user 65534", "also if it is the parent");
         assert_eq!(fs::read_dir(&base).expect("it is there").count(), 0);
         fs::remove_dir(&base).expect("removed");
         PrivateDirectory::create(&target, &["id"]).expect("made");

@@ -1,4 +1,4 @@
-//! Carries out what views ask for.
+//! Execution of actions.
 
 use super::{App, QuitState};
 use crate::circle_id::CircleId;
@@ -10,10 +10,10 @@ use crate::{
     window::Effect,
 };
 
-/// Bytes that are put on the clipboard: terminals drop more.
+/// Largest text in bytes for the clipboard: terminals drop longer ones.
 const MAX_COPY_BYTES: usize = 64 << 10;
 
-/// The name that is offered for a first key.
+/// Suggested name of the first key.
 const FIRST_KEY: &str = "default";
 
 impl App {
@@ -56,13 +56,13 @@ impl App {
                 }
             }
             Action::UseKey(name) => {
-                self.show_toast(format!("{name} is the key to be from now on"));
+                self.show_toast(format!("now using key {name}"));
                 self.keys.use_key(name);
             }
             Action::DefaultKey(name) => {
                 if let Some(store) = &self.setup.keystore {
                     self.tasks.set_default_key(store.clone(), name.clone());
-                    self.show_toast(format!("{name} is the default key"));
+                    self.show_toast(format!("{name} is now the default key"));
                 }
             }
             Action::ReadKeys => {
@@ -106,10 +106,10 @@ impl App {
 
     pub(super) fn ask_new_key(&mut self, circle: Option<CircleId>, why: Option<String>) {
         if self.setup.keystore.is_none() {
-            return self.report_error("there is no home directory to keep a key in: set HOME");
+            return self.report_error("no home directory to store a key in: set HOME");
         }
         if self.window.has_form() {
-            return self.show_toast("first finish what is open (Esc closes it)");
+            return self.show_toast("finish or close the open window first (Esc closes it)");
         }
         let suggested = if self.keys.is_empty() { FIRST_KEY } else { "" };
         self.window.popup = Some(Popup::NewKey(NewKeyForm::new(suggested, circle, why)));

@@ -1,4 +1,4 @@
-//! Connecting: which circle, how it comes up, and what its session is opened with.
+//! Connecting: finding the circle, starting it, and opening its session.
 
 use std::{collections::hash_map::Entry as Slot, sync::Arc};
 
@@ -21,9 +21,9 @@ use crate::{
 };
 
 impl App {
-    /// Connects to a circle as people name it.
+    /// Connects to a circle by name, port, host:port or URL.
     ///
-    /// `previous`: the circle that was shown when a command named this one. What is wrong is said there.
+    /// `previous` is the circle that was shown when a command named this one; errors appear there.
     pub(super) fn open(&mut self, text: &str, previous: Option<CircleId>) {
         let text = text.trim();
         if let Some(id) = self.find_circle(text) {
@@ -33,11 +33,11 @@ impl App {
         if target::is_name(text) {
             return self.tasks.resolve(text.to_owned(), self.setup.config.clone(), previous);
         }
-        // No file is needed for it, and what is typed next is for that circle.
+        // Without a file to read, this can happen at once, so that the next input is for that circle.
         self.on_resolved(previous, target::parse(text, None).map(|found| found.url.into()));
     }
 
-    /// Goes to a circle that was found, or says why it was not.
+    /// Handles the outcome of looking up a circle.
     pub(super) fn on_resolved(&mut self, previous: Option<CircleId>, resolved: Result<String, CliError>) {
         let form = match &mut self.window.popup {
             Some(Popup::Address(form)) => Some(form),
@@ -59,9 +59,9 @@ impl App {
         }
     }
 
-    /// Shows a circle, which what is typed next is for, and connects to it.
+    /// Shows a circle and connects to it; the next input is for it.
     ///
-    /// `previous`: the circle that is shown again if this one cannot be reached.
+    /// `previous` is the circle to show again if this one cannot be reached.
     fn show_and_connect(&mut self, id: CircleId, previous: Option<CircleId>) {
         self.show(id);
         self.connect(id);
@@ -70,7 +70,8 @@ impl App {
         }
     }
 
-    /// Shows the previous circle again where one that a command named cannot be reached, with what was typed since.
+    /// Shows the previous circle again, with the text that was typed since, if a command named a circle that cannot be
+    /// reached.
     pub(super) fn return_to_previous(&mut self, id: CircleId, error: &CliError) {
         let Some(session) = self.repl.get_mut(id) else { return };
         let Some(previous) = session.previous.filter(|_| self.circles.selected() == Some(id)) else { return };
@@ -82,7 +83,7 @@ impl App {
         }
     }
 
-    /// Connects to a circle whose identity its user accepts though it ends with the circle's process.
+    /// Connects to a circle although its identity is ephemeral, because the user has accepted that.
     pub(super) fn connect_to_ephemeral(&mut self, id: CircleId) {
         if let Some(session) = self.repl.get(id) {
             session.accept_ephemeral();
@@ -90,7 +91,7 @@ impl App {
         self.connect(id);
     }
 
-    /// Connects, after starting the circle where it is one that can be.
+    /// Connects to a circle, and starts it first if necessary.
     pub(super) fn connect(&mut self, id: CircleId) {
         let Some(entry) = self.circles.get(id) else { return };
         let (name, can_be_started) = (entry.name.clone(), entry.can_be_started());
@@ -109,7 +110,7 @@ impl App {
         } else if is_starting {
             session.note(&format!("waiting until {name} is ready…"));
         }
-        // What is typed from now on waits for the connection.
+        // Inputs from now on wait for the connection.
         if self.circles.selected() == Some(id) {
             self.focus(Pane::Repl);
         }
@@ -123,7 +124,7 @@ impl App {
         }
     }
 
-    /// The session on a circle, which is opened where there is none yet.
+    /// Returns the session on a circle, and opens one if necessary.
     pub(super) fn session(&mut self, id: CircleId) -> Option<&mut SessionView> {
         let entry = self.circles.get(id)?;
         let owner = self.repl.owner(id).cloned();
@@ -146,7 +147,7 @@ impl App {
                 let key = if owner.is_some() { None } else { self.keys.named() };
                 let room = Transcript::default().room();
                 let (remote, keys) = (dialer.clone(), self.keys.source());
-                // The list has one entry for an address, whatever circle is there.
+                // An address has one entry in the list, whatever circle answers there.
                 let other_circle = OtherCirclePolicy::AcceptAfterNotice;
                 let opening =
                     SessionOptions { target: target(), remote, keys, key, owner, room, identity_notes, other_circle };
@@ -160,14 +161,14 @@ impl App {
         self.repl.get_mut(id)
     }
 
-    /// A circle takes connections, which a session may wait for.
+    /// Retries a connection because the circle has become ready.
     pub(super) fn retry_connection(&mut self, id: CircleId) {
         if self.repl.get(id).is_some() && self.session(id).is_some() {
             self.send_to_session(id, SessionHandle::retry);
         }
     }
 
-    /// Something has begun or stopped to listen where a circle would.
+    /// Handles a change of what listens at a circle's address.
     pub(super) fn on_probed(&mut self, id: CircleId, listening: ProbeResult) {
         self.circles.set_probe_result(id, listening);
         if listening == ProbeResult::Circle {
@@ -182,13 +183,13 @@ impl App {
         self.send_to_session(id, SessionHandle::disconnect);
     }
 
-    /// Authenticates with the key to use, once it is unlocked, once there is one.
+    /// Authenticates with the key to use, after unlocking or creating it if necessary.
     pub(super) fn authenticate(&mut self, id: CircleId) {
         let Some(session) = self.repl.get_mut(id) else { return self.show_toast("connect first: Enter") };
         let text = match (session.state.connection, &session.state.identity) {
             (ConnectionStatus::Disconnected, _) => return self.connect(id),
-            (_, CallerIdentity::Owner) => "the key that this circle is for is proved".to_owned(),
-            (_, CallerIdentity::Key(name)) => format!("{name} is proved already; :key NAME is another one"),
+            (_, CallerIdentity::Owner) => "already signed in as the owner of this circle".to_owned(),
+            (_, CallerIdentity::Key(name)) => format!("already signed in with {name}; :key NAME uses another key"),
             (_, CallerIdentity::Authenticating) => return,
             (_, CallerIdentity::Anonymous) => {
                 session.is_awaited = true;
@@ -199,10 +200,10 @@ impl App {
         self.show_toast(text);
     }
 
-    /// The circle that is meant, if it is in the list.
+    /// Returns a circle that is in the list.
     pub(super) fn find_circle(&self, place: &str) -> Option<CircleId> {
         let url = || Some(target::parse(place, None).ok()?.url);
-        // A name is looked for in the list alone: the file is not for this thread to read.
+        // Names are only looked up in the list: this thread must not read the file.
         let url = if target::is_name(place) { None } else { url() };
         let matches = |entry: &CircleItem| {
             entry.name == place || url.as_deref().is_some_and(|url| target::is_same_url(entry.url(), url))
@@ -210,7 +211,7 @@ impl App {
         self.circles.iter().find(|(_, entry)| matches(entry)).map(|(id, _)| id)
     }
 
-    /// The circle that is meant. One that is named by its address is in the list from now on.
+    /// Returns a circle, and adds an address to the list if necessary.
     pub(super) fn find_or_add_circle(&mut self, place: &str) -> Result<CircleId, String> {
         if let Some(id) = self.find_circle(place) {
             return Ok(id);
@@ -218,7 +219,7 @@ impl App {
         if target::is_name(place) {
             let known = self.circles.iter().map(|(_, entry)| entry.name.as_str());
             let near = suggest::did_you_mean(place, known);
-            return Err(format!("there is no such circle here{near}"));
+            return Err(format!("no circle here has that name{near}"));
         }
         let found = target::parse(place, None).map_err(|error| error.advice())?;
         Ok(self.circles.add_address(found.url.into()))

@@ -1,4 +1,4 @@
-//! Circle control: what the supervisor of circles.json is to do, and what comes of it.
+//! Circle control: requests to the supervisor of circles.json, and their outcome.
 
 use std::{
     collections::BTreeSet,
@@ -18,46 +18,46 @@ use crate::{
     tasks::SupervisorRef,
 };
 
-/// Columns that a mistake in circles.json is shown within.
+/// Columns for an error of circles.json.
 const ERROR_COLUMNS: usize = 72;
 
-/// What to start once circles.json has been read: it may have been edited meanwhile.
+/// Starts that wait until circles.json has been read again, because it may have been edited.
 #[derive(Debug, Default)]
 struct PendingStarts {
     up: BTreeSet<CircleId>,
     restart: BTreeSet<CircleId>,
-    /// Whatever can be started.
+    /// Every circle that can be started.
     all: bool,
 }
 
-/// How the supervisor is, as far as the app knows.
+/// Health of the supervisor, as far as the app knows.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 enum SupervisorHealth {
-    /// It has not been asked yet.
+    /// Not asked yet.
     #[default]
     Unknown,
-    /// It answers, or there is none.
+    /// It answers, or none is running.
     Known,
-    /// It does not answer: what is shown is what it said last.
+    /// It does not answer: the panes show its last report.
     Silent,
 }
 
-/// What the app has to do with the supervisor of circles.json.
+/// State of circle control.
 #[derive(Debug, Default)]
 pub(super) struct CircleControl {
     health: SupervisorHealth,
-    /// Why circles.json as it is now is not applied, where it is not.
+    /// Why circles.json in its present state is not applied.
     refused: Option<String>,
     starts: PendingStarts,
-    /// The circles that were started here and have not ended.
+    /// Circles that were started here and have not ended.
     pub started: BTreeSet<CircleId>,
-    /// Whether any was.
+    /// Whether any circle was started here.
     pub has_started: bool,
     /// Whether circles.json has been read.
     is_config_read: bool,
-    /// The circles.json that was read.
+    /// Path of the circles.json that was read.
     config_file: Option<PathBuf>,
-    /// A circle to connect to as soon as circles.json has been read and its supervisor has been asked.
+    /// Circle to connect to once circles.json has been read and the supervisor has been asked.
     initial_target: Option<String>,
 }
 
@@ -68,17 +68,17 @@ impl CircleControl {
         Self { initial_target: first, ..Self::default() }
     }
 
-    /// The circles.json that was read.
+    /// Returns the path of the circles.json that was read.
     pub(super) fn config_file(&self) -> Option<&Path> {
         self.config_file.as_deref()
     }
 
-    /// Whether the supervisor answers, as far as is known.
+    /// Returns whether the state of the supervisor is known.
     pub(super) fn is_known(&self) -> bool {
         self.health == SupervisorHealth::Known
     }
 
-    /// What the circles' pane says of the supervisor.
+    /// Returns the mark of the supervisor in the title of the circles pane.
     pub(super) fn mark(&self) -> &'static str {
         match (self.health, &self.refused) {
             (SupervisorHealth::Silent, _) => "no answer",
@@ -93,10 +93,10 @@ impl App {
         let Some(entry) = self.circles.get(id) else { return };
         if !entry.can_be_started() {
             let why = match (entry.source, entry.state()) {
-                (CircleSource::Scratch, _) => "is up: Enter plays there",
-                (CircleSource::Address, _) => "is not in circles.json: only what is there can be started",
-                (_, CircleAvailability::PortTaken) => "cannot be started: what listens on its port is another program",
-                _ => "is up, or about to be",
+                (CircleSource::Scratch, _) => "is up: press Enter to play there",
+                (CircleSource::Address, _) => "is not in circles.json, so it can't be started here",
+                (_, CircleAvailability::PortTaken) => "can't be started: another program listens on its port",
+                _ => "is already up, or starting",
             };
             let text = format!("{} {why}", entry.name);
             return self.show_toast(text);
@@ -115,16 +115,16 @@ impl App {
         self.tasks.read_config(self.setup.config.clone());
     }
 
-    /// Asks before others lose what they have on a circle.
+    /// Asks for confirmation before other users lose their sessions.
     pub(super) fn confirm(&mut self, id: CircleId, what: &str, yes: Action) {
         let Some(entry) = self.circles.get(id) else { return };
         if !entry.can_be_stopped() {
             let why = match (entry.source, entry.state()) {
-                (CircleSource::Scratch, _) => "is inside of this program, and ends with it",
+                (CircleSource::Scratch, _) => "runs inside this screen; it can't be stopped or restarted",
                 (CircleSource::Config, CircleAvailability::Unsupervised) => {
-                    "was started elsewhere, without a supervisor of this circles.json"
+                    "was started elsewhere, not by the supervisor of this circles.json"
                 }
-                (CircleSource::Config, CircleAvailability::Stopping) => "is stopping already",
+                (CircleSource::Config, CircleAvailability::Stopping) => "is already stopping",
                 (CircleSource::Config, _) if matches!(yes, Action::Restart(_)) => return self.start(id),
                 (CircleSource::Config, _) => "is not up",
                 (CircleSource::Address, _) => "is not in circles.json",
@@ -132,8 +132,10 @@ impl App {
             let text = format!("{} {why}", entry.name);
             return self.show_toast(text);
         }
-        let question =
-            format!("{what} {}? What others play there is cancelled, and their variables are gone.", entry.name);
+        let question = format!(
+            "{what} {}? Running plays there are cancelled, and the variables of all sessions are lost.",
+            entry.name
+        );
         self.window.popup = Some(Popup::Confirm { question, yes });
     }
 
@@ -153,7 +155,7 @@ impl App {
         self.open_first();
     }
 
-    /// Whether a circle is up already is to be known before it is connected to.
+    /// Opens the initial circle once it is known whether it is up already.
     fn open_first(&mut self) {
         if self.control.is_config_read
             && self.control.health != SupervisorHealth::Unknown
@@ -169,7 +171,7 @@ impl App {
             let startable = self.circles.iter().filter(|(_, entry)| entry.can_be_started());
             up.extend(startable.map(|(id, _)| id));
             if up.is_empty() {
-                self.show_toast("there is nothing to start: every circle of circles.json is up, or there is none");
+                self.show_toast("all circles are already up");
             }
         }
         up.retain(|id| self.circles.get(*id).is_some_and(|entry| entry.can_be_started() || is_removed(entry)));
@@ -182,7 +184,7 @@ impl App {
         for id in ids {
             let Some(entry) = self.circles.get(id) else { continue };
             if is_removed(entry) {
-                let text = format!("{} cannot be started: circles.json does not have it any more", entry.name);
+                let text = format!("can't start {}: it is not in circles.json any more", entry.name);
                 self.report_error(text);
                 continue;
             }
@@ -199,7 +201,7 @@ impl App {
         }
     }
 
-    /// circles.json has a mistake: nothing is changed.
+    /// Handles an error of circles.json: nothing changes.
     fn on_config_error(&mut self, error: &CliError) {
         let lines: Vec<String> = error.lines(ERROR_COLUMNS).iter().map(StyledLine::to_string).collect();
         let PendingStarts { up, restart, .. } = std::mem::take(&mut self.control.starts);
@@ -208,7 +210,7 @@ impl App {
                 session.show_error(error);
             }
         }
-        // It can be read again where it has gone from the screen.
+        // Also in the log, for when the popup is closed.
         if let Some(shown) = self.circles.selected() {
             for line in &lines {
                 self.logs.push(shown, line);
@@ -277,7 +279,7 @@ impl App {
         self.forget_ended();
         if self.control.refused != refused {
             if let Some(why) = &refused {
-                self.report_error(format!("circles.json has a mistake, and circles go on as they are: {why}"));
+                self.report_error(format!("circles.json has an error; still using the previous version: {why}"));
             }
             self.control.refused = refused;
         }
@@ -306,21 +308,25 @@ impl App {
 
     fn on_change_refused(&mut self, id: CircleId) {
         let Some(entry) = self.circles.get(id) else { return };
-        let text = format!("{} goes on as it was: {}", entry.name, entry.refused().unwrap_or("it does not say why"));
+        let text = format!(
+            "{} keeps its previous configuration: {}",
+            entry.name,
+            entry.refused().unwrap_or("no reason given")
+        );
         self.report_error(text);
     }
 
     fn on_circle_restarted(&mut self, id: CircleId) {
         let Some(entry) = self.circles.get(id) else { return };
-        let text = format!("{} ended, and was started again; its log says why (4)", entry.name);
+        let text = format!("{} ended and was restarted; see its log (4)", entry.name);
         self.report_error(text);
     }
 
     fn on_circle_failed(&mut self, id: CircleId) {
         let Some(entry) = self.circles.get(id) else { return };
-        let again = if entry.state() == CircleAvailability::BackingOff { ", and is started again" } else { "" };
-        let why = entry.failure_reason().unwrap_or("it ended");
-        let text = format!("{} is down: {why}{again}; its log says more (4)", entry.name);
+        let again = if entry.state() == CircleAvailability::BackingOff { "; restarting" } else { "" };
+        let why = entry.failure_reason().unwrap_or("exited");
+        let text = format!("{} is down: {why}{again}; see its log (4)", entry.name);
         if let Some(session) =
             self.repl.get_mut(id).filter(|session| session.is_awaited || session.state.is_reconnect_enabled)
         {
@@ -330,7 +336,7 @@ impl App {
     }
 }
 
-/// Whether circles.json does not have it any more.
+/// Returns whether circles.json does not have the circle any more.
 fn is_removed(entry: &CircleItem) -> bool {
     entry.source == CircleSource::Address
 }

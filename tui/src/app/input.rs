@@ -1,4 +1,4 @@
-//! What is typed: sent off, cancelled, completed, edited elsewhere.
+//! Input: submitting, cancelling, completing, and editing elsewhere.
 
 use console::{
     commands::{self, ArgumentKind},
@@ -16,11 +16,11 @@ use crate::{
     window::Effect,
 };
 
-/// Inputs that wait, and that come after what is typed.
+/// Largest number of inputs that wait or are still to be returned to the editor.
 const MAX_WAITING: usize = 64;
 
 impl App {
-    /// Sends off what is typed, if it is complete. Where it takes the circle, the circle is connected to first.
+    /// Submits the input if it is complete. If it needs the circle, connects first.
     pub(super) fn submit(&mut self) {
         let Some(id) = self.circles.selected() else { return };
         let can_be_started = self.circles.get(id).is_some_and(CircleItem::can_be_started);
@@ -37,7 +37,7 @@ impl App {
         } else if is_incomplete {
             return session.editor.newline();
         } else if commands::needs_circle(&input) && is_full(session) {
-            return self.show_toast("too much waits already: Ctrl-C gives it back");
+            return self.show_toast("too many inputs are waiting: Ctrl-C returns them to the editor");
         } else {
             session.editor.take();
         }
@@ -55,7 +55,7 @@ impl App {
         self.hold.hold_for_input(id, session, &input, self.window.now());
     }
 
-    /// Ctrl-C: what goes on in the session that is shown, or else what is typed.
+    /// Ctrl-C: cancels what the session does, or else clears the input.
     pub(super) fn cancel(&mut self) {
         let is_typing = self.is_typing();
         let Some(id) = self.circles.selected() else { return self.show_toast("q quits") };
@@ -70,7 +70,7 @@ impl App {
             return session.editor.next_draft();
         }
         self.show_toast(if is_typing { "Esc leaves the editor, then q quits" } else { "q quits" });
-        // Something may have begun that is not known here yet.
+        // A play may have started that is not known here yet.
         self.send_to_session(id, SessionHandle::cancel);
     }
 
@@ -81,7 +81,7 @@ impl App {
         }
     }
 
-    /// Goes on with what is typed in the user's own editor.
+    /// Opens the input in the user's editor.
     pub(super) fn edit(&mut self) {
         if let Some(id) = self.circles.selected()
             && let Some(session) = self.repl.get(id)
@@ -91,7 +91,7 @@ impl App {
         }
     }
 
-    /// What came back from the editor.
+    /// Handles the text that comes back from the editor.
     pub(crate) fn on_edited(&mut self, id: CircleId, before: &str, edited: Result<Option<String>, CliError>) {
         let Some(session) = self.repl.get_mut(id) else { return };
         let text = match edited {
@@ -101,7 +101,7 @@ impl App {
                 before.to_owned()
             }
         };
-        // What was typed meanwhile comes after it.
+        // Text that was typed meanwhile comes after it.
         if session.editor.text() == before {
             session.editor.set("");
         }
@@ -114,7 +114,7 @@ impl App {
         }
         self.hold.finish_edit(id);
         if !is_whole {
-            self.report_error("what was edited is cut: an input has 256 KiB at the most");
+            self.report_error("the edited text was cut: an input can be at most 256 KiB");
         }
     }
 
@@ -147,12 +147,12 @@ impl App {
     pub(super) fn show_completions(&mut self, id: CircleId, completion: CompletionList) {
         let Some(session) = self.repl.get_mut(id) else { return };
         if !session.editor.complete(completion) {
-            self.show_toast("nothing fits here");
+            self.show_toast("no completions");
         }
     }
 }
 
-/// Whether so much waits that there would be no room to give back more.
+/// Returns whether so many inputs wait that there would be no room to return another one.
 fn is_full(session: &SessionView) -> bool {
     let waiting = session.session.state().waiting;
     waiting > 0 && waiting + session.editor.drafts() >= MAX_WAITING
@@ -160,7 +160,7 @@ fn is_full(session: &SessionView) -> bool {
 
 fn circle_candidate(entry: &CircleItem) -> CompletionItem {
     let detail = match entry.source {
-        CircleSource::Scratch => "throw-away".to_owned(),
+        CircleSource::Scratch => "temporary".to_owned(),
         CircleSource::Config | CircleSource::Address => entry.url().to_owned(),
     };
     CompletionItem { text: entry.name.clone(), detail }

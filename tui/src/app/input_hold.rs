@@ -1,7 +1,7 @@
-//! What is typed behind a command that changes the screen, and waits until the screen has changed.
+//! Holds terminal events that follow a command which changes the screen, until the screen has changed.
 //!
-//! A session carries the command out and reports what is left to the screen; keys that are typed meanwhile are for what
-//! the screen shows then. A passphrase behind `:key` must not be played.
+//! A session executes the command and reports it to the screen. Keys that are typed meanwhile are meant for the screen
+//! after that: a passphrase after `:key` must not be played.
 
 use std::{
     collections::VecDeque,
@@ -17,35 +17,35 @@ use ratatui::crossterm::event::Event as TerminalEvent;
 use super::App;
 use crate::{circle_id::CircleId, event::SessionUpdate, repl::SessionView};
 
-/// Events that wait at the most.
+/// Largest number of held events.
 const MAX_EVENTS: usize = 4096;
 
-/// How long they wait at the most.
+/// Longest time that events are held.
 const MAX_WAIT: Duration = Duration::from_secs(1);
 
-/// What the terminal reports while a session is waited for.
+/// Terminal events that are held while a session executes a command.
 #[derive(Debug, Default)]
 pub(super) struct InputHold {
-    /// The session, what it is to do, and since when it is waited for.
+    /// The session, what it has to do, and since when it is awaited.
     awaited: Option<(CircleId, HoldReason, Instant)>,
     events: VecDeque<TerminalEvent>,
 }
 
-/// What a session is to do first.
+/// What the session has to do first.
 #[derive(Debug, PartialEq, Eq)]
 enum HoldReason {
-    /// Request what its user typed.
+    /// Pass on the request that its user typed.
     Request,
-    /// Request an editor, which is to end.
+    /// Request an editor, which then has to end.
     Edit,
-    /// Carry out `:key`, or ask for the key.
+    /// Execute `:key`, or ask for the key.
     Key { input: String, has_started: bool },
     /// Ask for the key, or authenticate.
     Unlock,
 }
 
 impl InputHold {
-    /// Whether an event of the terminal has to wait.
+    /// Returns whether an event of the terminal has to be held.
     pub(super) fn must_hold(&self, event: &TerminalEvent) -> bool {
         let is_busy = self.awaited.is_some() || !self.events.is_empty();
         is_busy && matches!(event, TerminalEvent::Key(_) | TerminalEvent::Paste(_))
@@ -58,12 +58,12 @@ impl InputHold {
         }
     }
 
-    /// A moment has passed.
+    /// Ends the wait when it has lasted too long.
     pub(super) fn tick(&mut self, now: Instant) {
         self.awaited.take_if(|(_, _, since)| now.saturating_duration_since(*since) >= MAX_WAIT);
     }
 
-    /// Waits for what a session does with an input.
+    /// Starts to hold events if the input is a command that may change the screen.
     pub(super) fn hold_for_input(&mut self, id: CircleId, session: &SessionView, input: &str, now: Instant) {
         let can_ask = session.state.connection == session::ConnectionStatus::Connected || session.is_awaited;
         let awaited = match input.trim().strip_prefix(':').map(ReplCommand::parse) {
@@ -77,17 +77,17 @@ impl InputHold {
         self.awaited = Some((id, awaited, now));
     }
 
-    /// Waits until a session asks for a key.
+    /// Holds events until a session asks for a key.
     pub(super) fn hold_for_key(&mut self, id: CircleId, now: Instant) {
         self.awaited = Some((id, HoldReason::Unlock, now));
     }
 
-    /// The editor has ended.
+    /// Ends the wait for the editor.
     pub(super) fn finish_edit(&mut self, id: CircleId) {
         self.awaited.take_if(|(awaited, what, _)| *awaited == id && *what == HoldReason::Edit);
     }
 
-    /// Whether nothing more is waited for once that event is handled.
+    /// Returns whether this event ends the wait.
     pub(super) fn is_ended_by(&mut self, id: CircleId, event: &SessionUpdate, session: &SessionView) -> bool {
         let Some((_, awaited, _)) = self.awaited.as_mut().filter(|(awaited, ..)| *awaited == id) else { return false };
         let event = match event {
@@ -120,24 +120,24 @@ impl InputHold {
         }
     }
 
-    /// Nothing is waited for any more.
+    /// Ends the wait.
     pub(super) fn release(&mut self) {
         self.awaited = None;
     }
 
-    /// The next event that need wait no longer.
+    /// Returns the next event to replay.
     fn next(&mut self) -> Option<TerminalEvent> {
         if self.awaited.is_some() { None } else { self.events.pop_front() }
     }
 }
 
 impl App {
-    /// Whether what the terminal reports has to wait.
+    /// Returns whether terminal events are held.
     pub(crate) fn is_holding(&self) -> bool {
         self.hold.awaited.is_some()
     }
 
-    /// Takes one event of the terminal that had to wait and need wait no longer; whether there was one.
+    /// Replays one held event. Returns whether there was one.
     pub(crate) fn replay(&mut self) -> bool {
         let next = self.hold.next();
         let is_there = next.is_some();

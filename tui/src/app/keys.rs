@@ -1,4 +1,4 @@
-//! Keys that were listed, made and unlocked.
+//! Outcome of listing, creating and unlocking keys.
 
 use std::sync::Arc;
 
@@ -17,7 +17,7 @@ impl App {
         match listed {
             Ok(listing) => {
                 for (path, error) in &listing.damaged {
-                    let text = format!("the key in {} cannot be read: {error}", path.display());
+                    let text = format!("cannot read the key in {}: {error}", path.display());
                     self.report_error(text);
                 }
                 self.keys.set(listing);
@@ -36,7 +36,7 @@ impl App {
                 let circle = form.map(|form| form.circle);
                 self.keys.unlock(entry.name.clone(), keypair);
                 self.keys.add(entry.clone());
-                self.show_toast(format!("made {}; in Keys (2), y copies its public key", entry.name));
+                self.show_toast(format!("created key {}; y in Keys (2) copies its public key", entry.name));
                 if let Some(circle) = circle {
                     self.window.popup = None;
                     if let Some(id) = circle {
@@ -68,7 +68,7 @@ impl App {
             }
             (Err(error), Some(form)) => form.set_error(error.advice()),
             (Err(error), None) => {
-                // It was the one that was given; another try is asked for.
+                // The given passphrase was wrong; ask for another one.
                 self.setup.passphrase = None;
                 if self.keys.has_waiters(name) && !self.window.has_form() {
                     let form = PassphraseForm::new(name.clone(), Some(error.advice()));
@@ -81,7 +81,7 @@ impl App {
         }
     }
 
-    /// Nobody gives the passphrase of a key.
+    /// Tells the waiting sessions that a key stays locked.
     pub(super) fn keep_locked(&mut self, name: &KeyName) {
         for id in self.keys.take_waiters(name) {
             self.send_to_session(id, |session| session.keep_locked(name.clone()));
@@ -89,7 +89,7 @@ impl App {
     }
 }
 
-/// Has a session use a key that it waited for, also where the connection that it was requested for was lost meanwhile.
+/// Has a session use a key that it waited for, even if the connection that needed it was lost meanwhile.
 fn use_unlocked(session: &SessionHandle, name: &KeyName) -> Result<(), QueueFull> {
     let state = session.state();
     let is_used = state.identity == CallerIdentity::Authenticating || state.authenticated() == Some(name);

@@ -1,9 +1,9 @@
-//! What the palette offers: every action, circle, key and past input.
+//! Items of the palette: every action, circle, key and past input.
 
 use super::App;
 use crate::{action::Action, layout::Pane, popup::PaletteItem};
 
-/// Past inputs that are offered.
+/// Largest number of past inputs.
 const MAX_PAST_INPUTS: usize = 200;
 
 impl App {
@@ -21,16 +21,16 @@ impl App {
                 choices.push(choice(format!("restart {name}"), Action::AskRestart(id)));
             }
             if self.repl.get(id).is_some() {
-                choices.push(choice(format!("prove the key to {name}"), Action::Authenticate(id)));
+                choices.push(choice(format!("sign in to {name}"), Action::Authenticate(id)));
                 choices.push(choice(format!("disconnect from {name}"), Action::Disconnect(id)));
             }
         }
-        choices.push(choice("start all circles of circles.json".into(), Action::StartAll));
+        choices.push(choice("start all circles in circles.json".into(), Action::StartAll));
         choices.push(choice("connect to a circle by its address".into(), Action::AskAddress));
         choices.push(choice("make a key".into(), Action::AskNewKey));
         for entry in self.keys.iter() {
             let name = &entry.name;
-            choices.push(choice(format!("be {name}"), Action::UseKey(name.clone())));
+            choices.push(choice(format!("use key {name}"), Action::UseKey(name.clone())));
             let copy = Action::Copy(entry.public_key.to_hex(), "the public key");
             choices.push(choice(format!("copy the public key of {name}"), copy));
             choices.push(choice(format!("make {name} the default key"), Action::DefaultKey(name.clone())));
@@ -43,7 +43,8 @@ impl App {
         choices.push(choice("quit".into(), Action::Quit));
         let session = self.circles.selected().and_then(|shown| self.repl.get(shown));
         for input in session.into_iter().flat_map(|session| session.editor.past_inputs()).take(MAX_PAST_INPUTS) {
-            choices.push(choice(format!("again: {}", input.replace('\n', " ⏎ ")), Action::Insert(input.to_owned())));
+            choices
+                .push(choice(format!("past input: {}", input.replace('\n', " ⏎ ")), Action::Insert(input.to_owned())));
         }
         choices
     }

@@ -1,4 +1,4 @@
-//! Which view is behind each pane: its keys, its hints, its drawing. A new pane is a view, a line in [`layout`] and one in
+//! The view behind each pane: its keys, its hints, its drawing. A new pane is a view, a line in [`layout`], and one in
 //! each of the three functions here.
 
 use ratatui::{
@@ -21,7 +21,7 @@ use crate::{
     welcome,
 };
 
-/// Hints for where the user is.
+/// Key hints for the pane with the focus.
 pub(super) struct KeyContext {
     title: &'static str,
     long: &'static [Hint],
@@ -29,7 +29,7 @@ pub(super) struct KeyContext {
 }
 
 impl App {
-    /// A key press outside of the editor: first what works everywhere, then what works in the pane.
+    /// Handles a key press outside of the editor: first the global keys, then those of the pane.
     pub(super) fn on_pane_key(&mut self, key: KeyEvent) -> Option<Action> {
         match key.code {
             KeyCode::Char(digit @ '1'..='4') => {
@@ -46,7 +46,7 @@ impl App {
         match self.window.focus {
             Pane::Circles => self.circles.key(key),
             Pane::Keys => self.keys.key(key),
-            // What can be done with a circle can be done where it is shown.
+            // The keys of the circles pane also work in the REPL pane of the circle.
             Pane::Repl => match self.repl.key(key, self.circles.selected()?) {
                 Err(key) if matches!(key.code, KeyCode::Char(_)) => self.circles.key(key),
                 action => action.ok().flatten(),
@@ -62,7 +62,7 @@ impl App {
             Pane::Keys => ("Keys", keys::HINTS, keys::SHORT_HINTS),
             Pane::Repl if self.is_typing() => ("Typing", repl::TYPING_HINTS, repl::SHORT_TYPING_HINTS),
             Pane::Repl if !session.is_some_and(|session| session.state.is_ready()) => {
-                ("The chosen circle", circles::HINTS, repl::UNREADY_HINTS)
+                ("Selected circle", circles::HINTS, repl::UNREADY_HINTS)
             }
             Pane::Repl => ("REPL", repl::HINTS, repl::SHORT_HINTS),
             Pane::Logs => ("Logs", logs::HINTS, logs::SHORT_HINTS),
@@ -70,7 +70,7 @@ impl App {
         KeyContext { title, long, short }
     }
 
-    /// Help on everything that works where the user is.
+    /// Returns the help for the present context.
     pub(super) fn help(&self) -> Vec<(String, String)> {
         let context = self.key_context();
         help::help_lines(context.title, context.long)
@@ -121,13 +121,13 @@ impl App {
         frame.render_widget(Paragraph::new(lines), area);
     }
 
-    /// Draws everything.
+    /// Draws the screen.
     pub(crate) fn draw(&mut self, frame: &mut Frame<'_>) {
         let (focus, look) = (self.window.focus, self.window.look());
         let (header, mut panes, message, footer) =
             match layout::screen_layout(frame.area(), focus, self.window.is_zoomed) {
                 ScreenLayout::TooSmall => {
-                    let text = "This terminal is too small for circles: it wants 40 columns and 10 rows.";
+                    let text = "This terminal is too small for circles: it needs 40 columns and 10 rows.";
                     let paragraph = Paragraph::new(text).wrap(Wrap { trim: true }).alignment(Alignment::Left);
                     return frame.render_widget(paragraph, frame.area());
                 }
@@ -138,7 +138,7 @@ impl App {
         } else {
             chrome::header(frame, header, look.theme, &self.circles, &self.keys);
         }
-        // The one with the focus last, so that its border is the one that is seen.
+        // The pane with the focus comes last, so that its border covers the others.
         panes.sort_by_key(|(pane, _)| *pane == focus);
         for (pane, area) in panes {
             self.draw_pane(frame, pane, area);
@@ -151,7 +151,7 @@ impl App {
     }
 }
 
-/// A time in the unit that suits it.
+/// Formats a duration in the unit that suits it.
 fn format_duration(time: std::time::Duration) -> String {
     match time.as_micros() {
         micros @ 0..1000 => format!("{micros}µs"),

@@ -1,4 +1,4 @@
-//! The app's end: what becomes of the circles that were started here, and what is said of it.
+//! Quitting: what happens to the circles that were started here, and the message about it.
 
 use frontend::error::CliError;
 
@@ -10,7 +10,7 @@ use crate::{
     tasks::SupervisorRef,
 };
 
-/// Names that a sentence has; of more it says how many.
+/// Longest list of names in a sentence; beyond that, the sentence has a number.
 const MAX_NAMES: usize = 4;
 
 impl App {
@@ -26,10 +26,11 @@ impl App {
         };
     }
 
-    /// Nothing that was started here is up. A supervisor that was started for it, and has nothing else up, is not left behind.
+    /// Quits when nothing that was started here is up. If the supervisor was started for it and has nothing else up, it
+    /// ends, too.
     pub(super) fn quit_now(&mut self) {
         if self.quit_state == QuitState::Quitting {
-            // Whoever drains does so without being watched.
+            // Circles that drain continue to do so.
             self.control.started.clear();
             self.quit_state = QuitState::Ended(0);
             return;
@@ -58,13 +59,13 @@ impl App {
                 self.control.started.clear();
                 self.quit_state = QuitState::Ended(0);
             }
-            // That they are down is seen.
+            // The panes show that they are down.
             (_, Ok(())) => {}
             (end, Err(error)) => {
                 self.window.popup.take_if(|popup| matches!(popup, Popup::Quitting(_)));
                 self.report_error(error.advice());
                 self.quit_state = match end {
-                    // Nothing that was started here is up: there is nothing to be asked again.
+                    // Nothing that was started here is up, so there is nothing to ask again.
                     QuitState::Quitting if self.control.started.is_empty() => QuitState::Ended(0),
                     _ => QuitState::Running,
                 };
@@ -72,13 +73,13 @@ impl App {
         }
     }
 
-    /// The circles that were started here and are neither down nor about to be.
+    /// Returns the names of the circles that were started here and are not down or stopping.
     fn started_names(&self) -> Vec<String> {
         let started = self.control.started.iter().filter_map(|id| self.circles.get(*id));
         started.filter(|entry| entry.can_be_stopped()).map(|entry| entry.name.clone()).collect()
     }
 
-    /// What is said on the terminal once it is given back.
+    /// Returns the message for the terminal after the screen is closed.
     pub(super) fn farewell(&self) -> Option<String> {
         let started = self.started_names();
         if started.is_empty() {
@@ -86,17 +87,17 @@ impl App {
         }
         let config = self.setup.config.as_ref().map_or(String::new(), |file| format!(" --config {}", file.display()));
         let up = self.circles.iter().filter(|(_, entry)| CircleItem::is_supervised(entry)).count();
-        // Those of others are not to be ended with them.
+        // The circles of other users must not be stopped with them.
         let names = if up > started.len() { format!(" {}", started.join(" ")) } else { String::new() };
-        let goes = if started.len() == 1 { "goes" } else { "go" };
+        let verb = if started.len() == 1 { "is" } else { "are" };
         Some(format!(
-            "{} {goes} on in the background\n  to see: circles status{config}\n  to stop: circles down{config}{names}\n",
+            "{} {verb} still running in the background\n  to check: circles status{config}\n  to stop:  circles down{config}{names}\n",
             join_names(&started)
         ))
     }
 }
 
-/// `a`, `a and b`, `a, b and c`.
+/// Joins names: `a`, `a and b`, `a, b and c`.
 fn join_names(names: &[String]) -> String {
     match names {
         [] => String::new(),

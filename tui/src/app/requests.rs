@@ -1,4 +1,4 @@
-//! What sessions leave to the screen: help, other circles, keys to unlock, an editor.
+//! Requests that sessions pass on to the screen: help, other circles, keys to unlock, an editor.
 
 use console::{
     history,
@@ -40,13 +40,13 @@ impl App {
         }
     }
 
-    /// Unlocks a key for a session: with the passphrase that was given, or with one that its user is asked for. A
-    /// question comes only to someone who waits for it.
+    /// Unlocks a key for a session, with the given passphrase or with one from the user. Only a user who waits for the
+    /// session is asked.
     fn on_unlock_request(&mut self, id: CircleId, name: KeyName) {
         let is_selected = self.circles.selected() == Some(id);
         let Some(session) = self.repl.get_mut(id) else { return };
         let is_awaited = std::mem::take(&mut session.is_awaited);
-        // It may be requested again, for another connection.
+        // The session may request it again for another connection.
         if matches!(&self.window.popup, Some(Popup::Passphrase(form)) if form.key == name) {
             self.keys.add_waiter(name, id);
             return;
@@ -71,7 +71,7 @@ impl App {
                         Some(_) => format!(":key {name}"),
                         None => "a".to_owned(),
                     };
-                    let text = format!("{name} stays locked: {again} asks again");
+                    let text = format!("{name} stays locked: {again} asks for the passphrase again");
                     session.note(&text);
                     self.show_toast(text);
                 }
@@ -80,12 +80,12 @@ impl App {
         }
     }
 
-    /// Whether nothing is open that its user answers or types into.
+    /// Returns whether no form or question is open.
     fn has_room_for_question(&self) -> bool {
         matches!(self.window.popup, None | Some(Popup::Help { .. } | Popup::Palette(_)))
     }
 
-    /// Authenticates with another key than the one that a session is authenticated with.
+    /// Authenticates a session with another key.
     fn use_another_key(&mut self, id: CircleId, name: KeyName) {
         if self.keys.is_missing(&name) {
             return self.no_such_key(id, &name);
@@ -105,17 +105,17 @@ impl App {
         }
     }
 
-    /// A circle admits only keys, and there is none.
+    /// Offers to create a key, because the circle requires one and the user has none.
     fn on_key_needed(&mut self, id: CircleId, access: Access) {
         let is_shown = self.circles.selected() == Some(id) && self.window.popup.is_none();
         let Some(session) = self.repl.get_mut(id) else { return };
         if std::mem::take(&mut session.is_awaited) && is_shown {
-            let why = format!("{} is for {}, and there is no key yet.", session.name, access_text(access));
+            let why = format!("{} is {}, and you have no key yet.", session.name, access_text(access));
             self.ask_new_key(Some(id), Some(why));
         }
     }
 
-    /// Finds circles that a script is to be played on, and connects to those that are up.
+    /// Finds the circles of a fan-out, and connects to those that are up.
     fn fan_out(&mut self, id: CircleId, places: Vec<String>) {
         let (mut ids, mut targets) = (Vec::new(), Vec::new());
         for place in places {
@@ -125,7 +125,7 @@ impl App {
                     ids.push(found);
                     targets.extend(self.target(found, place));
                 }
-                // It keeps none of the others from it.
+                // The other circles still play.
                 Err(why) => {
                     if let Some(session) = self.repl.get_mut(id) {
                         session.show_error_text(&format!("{}: {why}", visible(&place)));
@@ -136,7 +136,7 @@ impl App {
         self.send_to_session(id, |session| session.fan_out(targets));
     }
 
-    /// A circle to play on. It is connected to if it is up as far as is known.
+    /// Returns the target of a fan-out, and connects to its circle if that is up as far as is known.
     fn target(&mut self, id: CircleId, label: String) -> Option<FanOutTarget> {
         let entry = self.circles.get(id)?;
         let is_up = entry.is_up() || entry.source == CircleSource::Address;

@@ -1,4 +1,4 @@
-//! What sessions report, as it is shown here.
+//! Events of sessions, as the screen shows them.
 
 use client_ws::{ClientError, RpcError};
 use console::{
@@ -64,13 +64,13 @@ impl App {
         let Some(session) = self.repl.get_mut(id) else { return };
         session.previous = None;
         if let Some(circle) = session.state.circle.clone().filter(|_| is_first) {
-            let whom = if is_scratch { "you alone" } else { access_text(circle.access) };
+            let access = if is_scratch { "only for you" } else { access_text(circle.access) };
             let about = circle.description.as_ref().map_or(String::new(), |text| format!(" · {text}"));
-            session.note(&format!("connected to {}, for {whom}{about}", circle.name));
+            session.note(&format!("connected to {} ({access}){about}", circle.name));
         }
     }
 
-    /// What is typed can be played from now on, and is kept for whoever types it.
+    /// Inputs can be played from now on, and go into the history of the circle and key.
     fn on_ready(&mut self, id: CircleId) {
         let (Some(session), Some(entry)) = (self.repl.get_mut(id), self.circles.get(id)) else { return };
         session.is_awaited = false;
@@ -82,7 +82,7 @@ impl App {
         if session.history.is_some() {
             session.editor.forget_history();
         } else {
-            session.note("type Rhai and press Enter; :help shows what else");
+            session.note("type Rhai and press Enter; :help lists the commands");
         }
         self.tasks.read_history(id, history.clone());
         session.history = Some(history);
@@ -96,17 +96,17 @@ impl App {
         match IdentityError::refused_ephemeral(error).filter(|_| is_shown && self.window.popup.is_none()) {
             Some(identity) => {
                 let question = format!(
-                    "The identity {identity} of {} is ephemeral, so nothing tells the circle from an impostor. Connect all the same?",
+                    "The identity {identity} of {} is ephemeral, so an impostor would look the same. Connect anyway?",
                     entry.name
                 );
                 self.window.popup = Some(Popup::Confirm { question, yes: Action::ConnectToEphemeral(id) });
             }
-            // Another try changes nothing.
+            // Another try would not help.
             None if error.is_final() => session.note(&error.parts().fix),
             None => session.note(match entry.source {
                 CircleSource::Config => "s starts it, Enter tries again",
                 CircleSource::Scratch | CircleSource::Address => {
-                    "Enter tries again; is it running, and is that its port?"
+                    "Enter tries again; check that the circle is running, and its port"
                 }
             }),
         }
@@ -116,17 +116,17 @@ impl App {
         self.report_error(error.message());
     }
 
-    /// The connection is lost; the session makes it again.
+    /// Handles a lost connection; the session reconnects.
     fn on_connection_lost(&mut self, id: CircleId) {
         self.circles.mark_disconnected(id);
         let Some(entry) = self.circles.get(id) else { return };
-        let (text, is_back) = (format!("the connection to {} is lost", entry.name), entry.can_reconnect());
-        // What led to it stands in the transcript.
+        let (text, is_back) = (format!("connection to {} lost", entry.name), entry.can_reconnect());
+        // The transcript says why.
         self.window.show_toast(text, true);
         if is_back {
             self.retry_connection(id);
         } else {
-            // It may be there again sooner than it would be probed.
+            // It may be back before the next probe.
             self.circles.probe_again(id, &self.tasks);
         }
     }
@@ -137,7 +137,7 @@ impl App {
         if let Some(Ok(ReplCommand::Key(name))) = command
             && self.repl.owner(id).is_none()
         {
-            // Whoever names a key waits to be asked for its passphrase, and uses the key elsewhere, too.
+            // A user who names a key expects a question for its passphrase, and uses the key on other circles, too.
             if self.keys.get(&name).is_some() {
                 self.keys.use_key(name);
             }
@@ -157,7 +157,8 @@ impl App {
         }
     }
 
-    /// Inputs were not carried out. Where a command named a circle that cannot be reached, its user has returned.
+    /// Returns inputs to the editor. If a command named a circle that cannot be reached, its user is on the previous
+    /// circle again.
     fn on_inputs_returned(&mut self, id: CircleId, inputs: Vec<String>) {
         let Some(session) = self.repl.get(id) else { return };
         let previous = session.previous.filter(|_| !session.takes_input());
@@ -166,7 +167,7 @@ impl App {
         }
     }
 
-    /// Says that a circle does not admit a key, where one looks for it.
+    /// Shows that a circle does not admit a key, and how to add the key.
     fn on_not_admitted(&mut self, id: CircleId, name: Option<&KeyName>, error: &CliError) {
         let key = name.and_then(|name| self.keys.get(name)).map(|entry| entry.public_key.to_hex());
         let Some(session) = self.repl.get_mut(id) else { return };
@@ -178,7 +179,7 @@ impl App {
                 session.show_error_text(&error.message());
                 session.note(&format!("your public key: {key}"));
                 let file = self.control.config_file().map_or("circles.json".into(), |file| file.display().to_string());
-                session.note(&format!("it goes into \"members\" in {file} (y copies it); then r restarts the circle"));
+                session.note(&format!("add it to \"members\" in {file} (y copies it), then restart the circle with r"));
                 session.transcript.set_last(key);
             }
         }

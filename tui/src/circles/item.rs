@@ -1,4 +1,4 @@
-//! One circle, and what state it is in: from what its supervisor says, or else from what listens where it would be.
+//! A circle in the list, with its state: from the supervisor's report, or else from a probe of its address.
 
 use std::{
     net::SocketAddr,
@@ -20,56 +20,57 @@ use frontend::target::{CircleTarget, TargetKind};
 pub(crate) struct CircleItem {
     pub name: String,
     pub source: CircleSource,
-    /// Its URL, as far as circles.json or its user says.
+    /// URL from circles.json or from the user.
     pub(super) url: String,
-    /// Where it listens, if that can be known before it does.
+    /// Address that the circle listens on, if it is known in advance.
     pub(super) address: Option<SocketAddr>,
-    /// What its supervisor says of it.
+    /// Last report of the supervisor.
     pub(super) status: Option<CircleStatus>,
-    /// Since when it has taken connections.
+    /// When the circle became ready.
     pub(super) since: Option<Instant>,
-    /// What listens where it would be, while its supervisor does not have it up.
+    /// What listens at its address, while the supervisor does not run it.
     pub(super) probe_result: Option<ProbeResult>,
     pub(super) probing: Option<ProbeGuard>,
-    /// Whether its supervisor was asked to start it, and has not answered.
+    /// Whether the supervisor has been asked to start it and has not answered.
     pub is_requested: bool,
 }
 
-/// Where the app knows it from.
+/// How the app knows a circle.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum CircleSource {
-    /// Inside this process, for its user alone.
+    /// Scratch circle in this process, for its user alone.
     Scratch,
-    /// From circles.json: a supervisor can have it up.
+    /// In circles.json: a supervisor can run it.
     Config,
-    /// Someone gave its address.
+    /// Added by its address.
     Address,
 }
 
+/// State of a circle in the list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum CircleAvailability {
-    /// Nothing is known yet.
+    /// Not known yet.
     Unknown,
-    /// Nothing listens there.
+    /// Nothing listens at its address.
     Down,
-    /// A circle is there that no supervisor of this circles.json has up.
+    /// It is up, but the supervisor of this circles.json does not run it.
     Unsupervised,
-    /// Another program has its port.
+    /// Another program listens on its port.
     PortTaken,
     /// It is not ready yet.
     Starting,
-    /// It takes connections.
+    /// It accepts connections.
     Up,
     /// It is draining.
     Stopping,
-    /// It ended unexpectedly, and is started again in a moment.
+    /// It ended unexpectedly; the supervisor restarts it in a moment.
     BackingOff,
     /// It ended unexpectedly, for good.
     Failed,
 }
 
 impl CircleItem {
-    /// As errors name it.
+    /// Returns the circle as a target, for error messages.
     pub(crate) fn target(&self, config: Option<&Path>) -> CircleTarget {
         let said = match self.source {
             CircleSource::Scratch => TargetKind::Scratch,
@@ -103,7 +104,7 @@ impl CircleItem {
             Some(Supervised::BackingOff) => CircleAvailability::BackingOff,
             Some(Supervised::Draining) => CircleAvailability::Stopping,
             _ if self.is_requested => CircleAvailability::Starting,
-            // Why it failed is worth more than that it is down.
+            // The reason of the failure matters more than that the circle is down.
             Some(Supervised::Failed) if self.probe_result != Some(ProbeResult::Circle) => CircleAvailability::Failed,
             known => match (self.probe_result, known) {
                 (Some(ProbeResult::Circle), _) => CircleAvailability::Unsupervised,
@@ -115,7 +116,7 @@ impl CircleItem {
         }
     }
 
-    /// Its URL now.
+    /// Returns the current URL.
     pub(crate) fn url(&self) -> &str {
         match &self.status {
             Some(status) if self.is_supervised() => &status.url,
@@ -123,17 +124,17 @@ impl CircleItem {
         }
     }
 
-    /// Whether its supervisor has it up, or is about to, or drains it.
+    /// Returns whether the supervisor runs the circle, starts it or drains it.
     pub(crate) fn is_supervised(&self) -> bool {
         self.status.as_ref().is_some_and(|status| !matches!(status.state, Supervised::Down | Supervised::Failed))
     }
 
-    /// Whether its supervisor keeps it up, or is about to.
+    /// Returns whether the supervisor runs the circle or starts it.
     pub(crate) fn can_be_stopped(&self) -> bool {
         self.is_requested || self.is_supervised() && self.state() != CircleAvailability::Stopping
     }
 
-    /// Whether its supervisor can start it, and does not keep it up yet.
+    /// Returns whether the supervisor can start the circle, and does not run it yet.
     pub(crate) fn can_be_started(&self) -> bool {
         let is_up = matches!(
             self.state(),
@@ -145,12 +146,12 @@ impl CircleItem {
         self.source == CircleSource::Config && !is_up
     }
 
-    /// Whether nobody has it up as far as is known: who starts it now has started it.
+    /// Returns whether the circle does not run as far as is known, so that a start from here is what starts it.
     pub(crate) fn is_stopped(&self) -> bool {
         self.can_be_started() && self.state() != CircleAvailability::BackingOff
     }
 
-    /// Whether its supervisor has it up: a connection that was lost can be made again at once.
+    /// Returns whether a lost connection can be made again at once, because the supervisor runs the circle.
     pub(crate) fn can_reconnect(&self) -> bool {
         self.source == CircleSource::Config && self.state() == CircleAvailability::Up
     }
@@ -173,12 +174,12 @@ impl CircleItem {
         self.status.as_ref().and_then(|status| status.pid)
     }
 
-    /// Why it ended last, while that is why it is not up.
+    /// Returns why the process ended, as long as that is why the circle is not up.
     pub(crate) fn failure_reason(&self) -> Option<&str> {
         self.status.as_ref().and_then(|status| status.why.as_deref())
     }
 
-    /// Why it goes on as it was, where it does not apply what circles.json says of it now.
+    /// Returns why the circle refused its present configuration in circles.json.
     pub(crate) fn refused(&self) -> Option<&str> {
         self.status.as_ref().and_then(|status| status.refused.as_deref())
     }
@@ -187,7 +188,7 @@ impl CircleItem {
         self.status.as_ref().map_or(0, |status| status.restarts)
     }
 
-    /// What its supervisor knows of its process, for a person.
+    /// Returns details of the process for people.
     pub(crate) fn details(&self) -> String {
         let Some(status) = self.status.as_ref().filter(|_| self.is_supervised()) else { return String::new() };
         let pid = status.pid.map(|pid| format!("pid {pid}"));
@@ -198,12 +199,12 @@ impl CircleItem {
         [pid, connections].into_iter().flatten().collect::<Vec<_>>().join(" · ")
     }
 
-    /// Takes what its supervisor says of it now.
+    /// Applies the supervisor's report.
     pub(super) fn take(&mut self, status: Option<CircleStatus>, now: Instant) {
         let is_same = self.pid().is_some() && self.pid() == status.as_ref().and_then(|status| status.pid);
         let uptime = status.as_ref().and_then(|status| status.uptime_s).map(Duration::from_secs);
         let since = uptime.map(|uptime| now.checked_sub(uptime).unwrap_or(now));
-        // The supervisor counts whole seconds: the earliest is the nearest to the truth.
+        // The supervisor counts whole seconds, so the earliest value is the most precise.
         self.since = match self.since.filter(|_| is_same) {
             Some(before) => since.map(|since| since.min(before)),
             None => since,
@@ -211,7 +212,7 @@ impl CircleItem {
         self.status = status;
     }
 
-    /// Has it looked what listens there, while its supervisor does not have it up.
+    /// Probes the circle's address while the supervisor does not run it.
     pub(super) fn look(&mut self, id: CircleId, tasks: &Tasks) {
         if self.is_supervised() || self.source != CircleSource::Config {
             self.probing = None;

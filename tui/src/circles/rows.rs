@@ -1,4 +1,4 @@
-//! The pane of the circles: a row for each.
+//! Drawing of the circles pane: one row per circle.
 
 use std::time::{Duration, Instant};
 
@@ -34,7 +34,7 @@ impl CirclesPane {
     }
 }
 
-/// A mark and a word or two, which say the same.
+/// Returns the mark of a circle's state, and the same in a word or two.
 pub(super) fn state_label(entry: &CircleItem, now: Instant) -> (&'static str, String) {
     match entry.state() {
         CircleAvailability::Unknown => ("·", String::new()),
@@ -48,13 +48,13 @@ pub(super) fn state_label(entry: &CircleItem, now: Instant) -> (&'static str, St
             ("●", if restarts > 0 { format!("{up} ↻{restarts}") } else { up })
         }
         CircleAvailability::Stopping => ("◑", "stopping".into()),
-        // That one counts.
+        // Includes the restart that is about to happen.
         CircleAvailability::BackingOff => ("✗", format!("↻{}", entry.restarts() + 1)),
         CircleAvailability::Failed => ("✗", "failed".into()),
     }
 }
 
-/// The largest unit of a time: 12s, 5m, 2h, 3d.
+/// Formats a duration in its largest unit: 12s, 5m, 2h, 3d.
 fn short(time: Duration) -> String {
     let seconds = time.as_secs();
     match seconds {
@@ -83,8 +83,8 @@ fn row<'a>(
     let port = entry.url().rsplit(':').next().unwrap_or_default().trim_end_matches('/');
     let (end, room) = (standing.mark(), width.saturating_sub(5));
     let mut text = match entry.source {
-        CircleSource::Scratch => format!("{} throw-away", entry.name),
-        // Its name is its address.
+        CircleSource::Scratch => format!("{} temporary", entry.name),
+        // The name of such a circle is its address.
         CircleSource::Address => format!("{} {word}", entry.name),
         CircleSource::Config => format!("{} {port} {word}", entry.name),
     };

@@ -1,4 +1,4 @@
-//! The keys that were unlocked, and the one to use: what the keys pane and the sessions share.
+//! The unlocked keys and the key to use, shared by the keys pane and the sessions.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -6,29 +6,29 @@ use console::session::{KeySource, Keyring};
 use frontend::error::CliError;
 use keys::{KeyPair, keystore::KeyName};
 
-/// The key source of all sessions.
+/// Key source of all sessions.
 #[derive(Default)]
 pub(crate) struct AppKeySource {
-    /// For as long as the app lives.
+    /// Keys stay unlocked as long as the app runs.
     unlocked: Keyring,
     preferred: Mutex<Option<KeyName>>,
 }
 
 impl std::fmt::Debug for AppKeySource {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("KeyChoice").finish_non_exhaustive()
+        f.debug_struct("AppKeySource").finish_non_exhaustive()
     }
 }
 
 impl AppKeySource {
-    /// Keeps an unlocked key.
+    /// Adds an unlocked key.
     pub(crate) fn unlock(&self, name: KeyName, keypair: Arc<KeyPair>) {
         self.unlocked.insert(name, keypair);
     }
 
-    /// Chooses the key to use where none was named.
+    /// Sets the key to use where no key was named.
     pub(crate) fn prefer(&self, name: Option<KeyName>) {
-        // Nothing panics while it is held.
+        // No code that can panic runs under the lock.
         *self.preferred.lock().unwrap_or_else(PoisonError::into_inner) = name;
     }
 }

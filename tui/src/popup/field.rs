@@ -1,4 +1,4 @@
-//! One line that is typed at its end: a name, an address, a passphrase.
+//! Single-line input field that is edited at its end: a name, an address, a passphrase.
 
 use ratatui::{
     crossterm::event::{KeyCode, KeyEvent, KeyModifiers},
@@ -9,14 +9,14 @@ use unicode_segmentation::UnicodeSegmentation;
 use unicode_width::UnicodeWidthStr;
 use zeroize::Zeroizing;
 
-/// Bytes that it takes. The room is there from the start, so that no part of a passphrase stays behind in memory that
-/// was given back.
+/// Largest text in bytes. The capacity is reserved from the start, so that no reallocation leaves a part of a
+/// passphrase in freed memory.
 const MAX_BYTES: usize = 1024;
 
 pub(crate) struct Field {
     text: Zeroizing<String>,
     is_hidden: bool,
-    /// What it means when nothing is typed.
+    /// Value of an empty field.
     default: &'static str,
 }
 
@@ -31,12 +31,12 @@ impl Field {
         Self { text: Zeroizing::new(String::with_capacity(MAX_BYTES)), is_hidden: false, default: "" }
     }
 
-    /// One that means something if it is left empty.
+    /// A field with a value for when it is empty.
     pub(crate) fn with_default(default: &'static str) -> Self {
         Self { default, ..Self::visible() }
     }
 
-    /// What is typed into it is not seen, only that something is.
+    /// A field that shows only the length of its text.
     pub(crate) fn hidden() -> Self {
         Self { is_hidden: true, ..Self::visible() }
     }
@@ -45,12 +45,12 @@ impl Field {
         if self.text.is_empty() { self.default } else { &self.text }
     }
 
-    /// A copy that is wiped, too.
+    /// Returns a copy of the text that is wiped on drop, too.
     pub(crate) fn secret(&self) -> Zeroizing<String> {
         self.text.clone()
     }
 
-    /// Empties it, and wipes what was there.
+    /// Clears the field, and wipes its text.
     pub(crate) fn clear(&mut self) {
         let Self { is_hidden, default, .. } = *self;
         *self = Self { is_hidden, default, ..Self::visible() };
@@ -80,7 +80,7 @@ impl Field {
         }
     }
 
-    /// As it is shown: what was typed, and what stands for nothing.
+    /// Returns the visible text: what was typed, or else the default.
     pub(crate) fn spans(&self) -> [Span<'static>; 2] {
         let default = if self.text.is_empty() { self.default } else { "" };
         [Span::raw(self.masked_text()), Span::raw(default).dim()]
@@ -90,7 +90,7 @@ impl Field {
         if self.is_hidden { "•".repeat(self.text.graphemes(true).count()) } else { self.text.to_string() }
     }
 
-    /// Columns that it is shown with.
+    /// Returns the width of the visible text in columns.
     pub(crate) fn width(&self) -> usize {
         self.masked_text().width()
     }

@@ -1,4 +1,4 @@
-//! Everything that can be done or found, by a few letters of it.
+//! The palette: finds any action by some of its letters.
 
 use ratatui::{
     Frame,
@@ -11,10 +11,10 @@ use ratatui::{
 use super::{Field, cursor, draw_window, labelled};
 use crate::{action::Action, theme::Theme};
 
-/// Rows that are shown.
+/// Rows of matches.
 const ROWS: usize = 12;
 
-/// Something that can be chosen.
+/// Item of the palette.
 #[derive(Debug, Clone)]
 pub(crate) struct PaletteItem {
     pub text: String,
@@ -33,14 +33,14 @@ impl Palette {
         Self { field: Field::visible(), choices, selected: 0 }
     }
 
-    /// What fits what is typed, best first.
+    /// Returns the matches, best first.
     fn matching(&self) -> Vec<&PaletteItem> {
         let mut matching: Vec<(usize, &PaletteItem)> = self
             .choices
             .iter()
             .filter_map(|choice| Some((distance(self.field.text(), &choice.text)?, choice)))
             .collect();
-        // Stable: what is as good stays in its order.
+        // The sort is stable: equal matches stay in order.
         matching.sort_by_key(|(distance, _)| *distance);
         matching.into_iter().map(|(_, choice)| choice).collect()
     }
@@ -78,17 +78,18 @@ impl Palette {
             lines.push(if index == self.selected { line.style(theme.selected()) } else { line });
         }
         if matching.is_empty() {
-            lines.push(Line::from(" nothing fits").dim());
+            lines.push(Line::from(" no matches").dim());
         }
-        // Always of one size: what jumps about cannot be read.
+        // Always of the same size: a window that changes its size is hard to read.
         lines.resize(rows + 1, Line::default());
-        let area = draw_window(frame, theme, "Palette", &lines, "Enter do · Esc close");
+        let area = draw_window(frame, theme, "Palette", &lines, "Enter run · Esc close");
         frame.render_widget(Paragraph::new(lines), area);
         cursor(frame, area, 0, 2 + self.field.width());
     }
 }
 
-/// How far a text is from what was typed: its letters must be there in that order; what lies between them counts.
+/// Returns how far a text is from what was typed: the letters must be there in that order, and the letters between them
+/// count.
 fn distance(typed: &str, text: &str) -> Option<usize> {
     let lower = |text: &str| text.to_lowercase().chars().collect::<Vec<_>>();
     let (typed, text) = (lower(typed), lower(text));

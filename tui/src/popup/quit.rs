@@ -1,4 +1,4 @@
-//! What is to become of the circles that were started here, once the screen is left.
+//! Question about the circles that were started here, when the user quits.
 
 use ratatui::{
     Frame,
@@ -18,12 +18,10 @@ pub(crate) struct QuitPrompt {
 
 impl QuitPrompt {
     pub(crate) fn new(names: &str, count: usize, is_playing: bool) -> Self {
-        let mut lines = vec![match count {
-            1 => format!("{names} was started here. Kept, it goes on without this screen."),
-            _ => format!("{names} were started here. Kept, they go on without this screen."),
-        }];
+        let pronoun = if count == 1 { "it" } else { "them" };
+        let mut lines = vec![format!("You started {names}. Keep {pronoun} running after quitting?")];
         if is_playing {
-            lines.push("Plays that run are cancelled.".into());
+            lines.push("Running plays are cancelled.".into());
         }
         Self { lines }
     }
@@ -45,7 +43,7 @@ impl QuitPrompt {
     }
 }
 
-/// While they are drained.
+/// Handles a key press while the circles drain.
 pub(super) fn quitting_key(key: KeyEvent) -> Option<Action> {
     match key.code {
         KeyCode::Esc => Some(Action::Close),

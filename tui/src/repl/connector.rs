@@ -1,4 +1,4 @@
-//! The connection to a circle whose address may change: a circle on a free port is elsewhere each time.
+//! Connection to a circle whose address may change: on a free port, a circle has another address after each start.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -10,9 +10,9 @@ use console::{
 use frontend::{known_circles::check::IdentityCheck, text::StyledLine};
 use keys::{Authority, KeyPair};
 
-/// A client, made when it is first needed, and again once the circle is elsewhere.
+/// Creates a client when it is needed, and another one when the circle has moved.
 pub(crate) struct Connector {
-    /// How the circle knows itself when it is reached through a tunnel.
+    /// The circle's own authority, for connections through a tunnel.
     authority: Option<Authority>,
     check: IdentityCheck,
     place: Mutex<Endpoint>,
@@ -25,7 +25,7 @@ struct Endpoint {
 
 impl std::fmt::Debug for Connector {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Dialer").finish_non_exhaustive()
+        f.debug_struct("Connector").finish_non_exhaustive()
     }
 }
 
@@ -34,7 +34,7 @@ impl Connector {
         Self { authority, check, place: Mutex::new(Endpoint { url: url.to_owned(), client: None }) }
     }
 
-    /// Says where the circle is from now on; whether that is elsewhere. A connection that stands is kept.
+    /// Sets the circle's URL. Returns whether it has changed. An existing connection is kept.
     pub(crate) fn set_url(&self, url: &str) -> bool {
         let mut place = self.endpoint();
         let has_changed = place.url != url;
@@ -42,17 +42,17 @@ impl Connector {
         has_changed
     }
 
-    /// Connects from now on also where the circle's identity ends with its process.
+    /// Accepts an ephemeral identity from now on.
     pub(crate) fn accept_ephemeral(&self) {
         self.check.accept_ephemeral();
     }
 
     fn endpoint(&self) -> MutexGuard<'_, Endpoint> {
-        // Nothing panics while it is held.
+        // No code that can panic runs under the lock.
         self.place.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The client for the next connection.
+    /// Creates the client for the next connection.
     fn new_client(&self) -> Result<Arc<CircleWsClient>, ClientError> {
         let mut place = self.endpoint();
         let mut builder = self.check.clone().attach(CircleWsClient::builder(&*place.url));

@@ -1,4 +1,4 @@
-//! What is being typed: several lines, the history behind them, the candidates for the word at the cursor.
+//! The editor: several lines of input, with history and completion.
 
 mod menu;
 #[cfg(test)]
@@ -24,39 +24,39 @@ use console::{
 use crate::{action::Action, help::Hint, theme::Theme, wrap};
 use menu::{Menu, MenuOutcome};
 
-/// Columns before what is typed.
+/// Columns of the prompt.
 const PROMPT_COLUMNS: u16 = 2;
 
-/// Bytes of an input.
+/// Largest input in bytes.
 const MAX_BYTES: usize = 256 << 10;
 
 #[derive(Debug, Default)]
 pub(crate) struct Editor {
     area: TextArea<'static>,
     history: Vec<String>,
-    /// Which input of the history is shown, and what was typed before it.
+    /// Index of the shown input in the history, and the text that was typed before.
     browsing: Option<(usize, String)>,
     menu: Option<Menu>,
-    /// Inputs that come after the one that is shown, one by one: as one text they could mean something else.
+    /// Inputs that come after the one that is shown, one by one: joined into one text, they could mean something else.
     drafts: VecDeque<String>,
-    /// Whether the key before was Ctrl-X.
+    /// Whether the last key was Ctrl-X.
     is_prefixed: bool,
 }
 
-/// What can be done in the editor.
+/// Key hints of the editor.
 pub(crate) const HINTS: &[Hint] = &[
     ("Enter", "run a complete input, continue an incomplete one"),
-    ("Alt-Enter Ctrl-J", "a new line, whatever stands before it"),
+    ("Alt-Enter Ctrl-J", "insert a new line"),
     ("Tab", "complete"),
     ("↑ ↓", "earlier inputs"),
-    ("Ctrl-C", "cancel the running play, keeping the session; otherwise clear the input"),
-    ("PgUp PgDn", "scroll what was said"),
-    ("Esc", "leave the editor: then letters are keys, and 1-4 choose a pane"),
-    ("Ctrl-X Ctrl-E", "go on in $EDITOR"),
+    ("Ctrl-C", "cancel the running play (keeps your variables); otherwise clear the input"),
+    ("PgUp PgDn", "scroll the transcript"),
+    ("Esc", "leave the editor: then letters are commands, and 1-4 select a pane"),
+    ("Ctrl-X Ctrl-E", "continue in $EDITOR"),
     (":help", "the commands of the REPL"),
 ];
 
-/// The same, for the footer.
+/// Key hints for the footer.
 pub(crate) const SHORT_HINTS: &[Hint] = &[
     ("Enter", "run"),
     ("Esc", "leave"),
@@ -86,14 +86,14 @@ impl Editor {
         self.menu = None;
     }
 
-    /// Shows the first of several inputs; each of the others comes once the one before is taken. What is typed comes last.
+    /// Shows the first of several inputs; the others follow one by one, and the present text comes last.
     pub(crate) fn restore(&mut self, inputs: impl IntoIterator<Item = String>) {
         let after = self.take_all();
         self.drafts = inputs.into_iter().chain(after).collect();
         self.next_draft();
     }
 
-    /// What is typed, and what comes after it; the history need not remember it.
+    /// Takes the present text and the inputs after it, without adding them to the history.
     pub(crate) fn take_all(&mut self) -> Vec<String> {
         let typed = Some(self.text()).filter(|text| !text.is_empty());
         self.set("");
@@ -101,19 +101,19 @@ impl Editor {
         typed.into_iter().chain(self.drafts.drain(..)).collect()
     }
 
-    /// How many inputs come after the one that is shown.
+    /// Returns the number of inputs after the one that is shown.
     pub(crate) fn drafts(&self) -> usize {
         self.drafts.len()
     }
 
-    /// Shows the next input in the place of what is typed.
+    /// Replaces the text with the next input.
     pub(crate) fn next_draft(&mut self) {
         let next = self.drafts.pop_front().unwrap_or_default();
         self.set(&next);
         self.browsing = None;
     }
 
-    /// Takes what is typed, which the history remembers.
+    /// Takes the text, and adds it to the history.
     pub(crate) fn take(&mut self) -> String {
         let text = self.remember();
         self.next_draft();
@@ -130,12 +130,12 @@ impl Editor {
         text
     }
 
-    /// What was typed before, newest first.
+    /// Returns the inputs in the history, newest first.
     pub(crate) fn past_inputs(&self) -> impl Iterator<Item = &str> {
         self.history.iter().rev().map(String::as_str)
     }
 
-    /// The inputs of earlier days, behind which those of today go that are not among them.
+    /// Sets the inputs of earlier days; today's inputs that are not among them come after.
     pub(crate) fn set_history(&mut self, earlier: Vec<String>) {
         let today = std::mem::replace(&mut self.history, earlier);
         let is_new = |input: &String| !self.history.contains(input);
@@ -144,13 +144,13 @@ impl Editor {
         self.browsing = None;
     }
 
-    /// What was typed so far was typed as someone else.
+    /// Clears the history, because it belongs to another key.
     pub(crate) fn forget_history(&mut self) {
         self.history.clear();
         self.browsing = None;
     }
 
-    /// Shows an earlier input. What is typed goes into the history, where Up finds it.
+    /// Shows an input of the history. The present text goes into the history, so that Up finds it.
     pub(crate) fn recall(&mut self, text: &str) {
         if !self.is_empty() {
             self.remember();
@@ -158,14 +158,14 @@ impl Editor {
         self.set(text);
     }
 
-    /// What is typed, up to the cursor in characters.
+    /// Returns the text and the position of the cursor in characters.
     pub(crate) fn cursor(&self) -> (String, usize) {
         let cursor = self.area.cursor();
         let before: usize = self.area.lines().iter().take(cursor.0).map(|line| line.chars().count() + 1).sum();
         (self.text(), before + cursor.1)
     }
 
-    /// False if not all of it finds room.
+    /// Inserts a text. Returns whether all of it found room.
     pub(crate) fn paste(&mut self, text: &str) -> bool {
         let room = MAX_BYTES.saturating_sub(self.text().len());
         let text = text.replace("\r\n", "\n").replace('\r', "\n");
@@ -198,12 +198,12 @@ impl Editor {
             KeyCode::Esc => return Some(Action::StopTyping),
             KeyCode::Up if self.area.cursor().0 == 0 => self.browse(-1),
             KeyCode::Down if self.area.cursor().0 + 1 == self.area.lines().len() => self.browse(1),
-            // As every shell has it; the library's own meaning is another one.
+            // Like in every shell; the library binds the key to something else.
             KeyCode::Char('u') if is_control => {
                 self.area.delete_line_by_head();
             }
             _ => {
-                // With Shift the library would select what is not shown as selected, and the next letter replace it.
+                // With Shift the library would make an invisible selection, which the next letter would replace.
                 let is_move = !matches!(key.code, KeyCode::Char(_));
                 let modifiers = if is_move { key.modifiers - KeyModifiers::SHIFT } else { key.modifiers };
                 self.area.input(KeyEvent { modifiers, ..key });
@@ -212,7 +212,7 @@ impl Editor {
         None
     }
 
-    /// Whether nothing but space is before the cursor in its line, and something is before that line: Tab indents.
+    /// Returns whether Tab indents: the cursor has only whitespace before it in its line, and there are several lines.
     fn is_at_indent(&self) -> bool {
         let cursor = self.area.cursor();
         let line = self.area.lines().get(cursor.0).map_or("", String::as_str);
@@ -233,7 +233,7 @@ impl Editor {
         self.browsing = Some((next, typed));
     }
 
-    /// Shows candidates; a single one is taken at once. False if they are none for what is typed now.
+    /// Shows completions, or inserts the only one. Returns false if there are none for the present text.
     pub(crate) fn complete(&mut self, completion: CompletionList) -> bool {
         let (text, cursor) = self.cursor();
         if (&completion.input, completion.cursor) != (&text, cursor) {
@@ -257,7 +257,7 @@ impl Editor {
         self.area.insert_str(text);
     }
 
-    /// Whether the key was one for the candidates.
+    /// Passes a key to the menu. Returns whether the menu used it.
     fn menu_key(&mut self, key: KeyEvent) -> bool {
         let Some(menu) = self.menu.take() else { return false };
         match menu.key(key) {
@@ -269,7 +269,7 @@ impl Editor {
         true
     }
 
-    /// Rows that it takes at that width.
+    /// Returns the number of rows at a width.
     pub(crate) fn height(&self, width: u16) -> u16 {
         let width = width.saturating_sub(PROMPT_COLUMNS);
         let rows: usize =

@@ -1,4 +1,4 @@
-//! The session on a circle as it is seen here: what was said, what is being typed, and the session's last state.
+//! The session on a circle, as the pane shows it: transcript, editor, and the session's last state.
 
 use std::sync::Arc;
 
@@ -16,25 +16,25 @@ use protocol::methods::{Access, Output, Stream};
 use super::{connector::Connector, editor::Editor, transcript::Transcript};
 use crate::circle_id::CircleId;
 
-/// A session, and what is seen of it.
+/// A session, and what the pane shows of it.
 #[derive(Debug)]
 pub(crate) struct SessionView {
-    /// The circle as its user knows it.
+    /// Name of the circle in the list.
     pub name: String,
     /// The session itself.
     pub session: SessionHandle,
-    /// The session's state when it last reported something.
+    /// The session's state at its last update.
     pub state: SessionState,
     pub transcript: Transcript,
     pub editor: Editor,
-    /// Where inputs are kept, once it is known whose they are.
+    /// History file, once it is known whose inputs these are.
     pub history: Option<HistoryFile>,
-    /// Whether its user waits for the connection, and expects to be asked for a key.
+    /// Whether the user waits for the connection, and expects a question for a key.
     pub is_awaited: bool,
-    /// The circle that was shown when a command named this one: it is shown again if this one cannot be reached.
+    /// The circle that was shown when a command named this one; it is shown again if this one cannot be reached.
     pub previous: Option<CircleId>,
     dialer: Arc<Connector>,
-    /// The room that the session knows of.
+    /// The size that the session knows.
     room: Size,
 }
 
@@ -45,22 +45,22 @@ impl SessionView {
         Self { name, session, state, transcript, editor, history, is_awaited, previous, dialer, room }
     }
 
-    /// Takes the session's state as it is now.
+    /// Reads the session's present state.
     pub(crate) fn refresh(&mut self) {
         self.state = self.session.state();
     }
 
-    /// Says where the circle is from now on.
+    /// Sets the circle's address.
     pub(crate) fn update_target(&self, target: impl FnOnce() -> CircleTarget, url: &str) -> Result<(), QueueFull> {
         if self.dialer.set_url(url) { self.session.set_target(target()) } else { Ok(()) }
     }
 
-    /// Connects from now on also where the circle's identity ends with its process.
+    /// Accepts an ephemeral identity from now on.
     pub(crate) fn accept_ephemeral(&self) {
         self.dialer.accept_ephemeral();
     }
 
-    /// Says how much room the transcript has, if that has changed.
+    /// Sends the size of the transcript to the session, if it has changed.
     pub(crate) fn publish_room(&mut self) {
         let room = self.transcript.room();
         if room != self.room && self.session.set_size(room).is_ok() {
@@ -68,7 +68,7 @@ impl SessionView {
         }
     }
 
-    /// For whom the circle is, while there is a connection to it.
+    /// Returns who may play on the circle, while the session is connected.
     pub(crate) fn access(&self) -> Option<Access> {
         self.state
             .circle
@@ -77,30 +77,30 @@ impl SessionView {
             .map(|circle| circle.access)
     }
 
-    /// Whether what is typed will be played, now or once the circle is ready for it.
+    /// Returns whether an input will be played, now or once the circle is ready.
     pub(crate) fn takes_input(&self) -> bool {
         let is_connecting = self.state.connection != ConnectionStatus::Connected
             && (self.is_awaited || self.state.is_reconnect_enabled);
         self.state.is_ready() || is_connecting || self.state.identity == CallerIdentity::Authenticating
     }
 
-    /// Whether there is something that a cancellation would end.
+    /// Returns whether there is something to cancel.
     pub(crate) fn can_be_cancelled(&self) -> bool {
         self.state.is_busy() || self.state.waiting > 0
     }
 
-    /// `sandbox ⚿ alice`
+    /// Returns the title of the pane, for example `sandbox ⚿ alice`.
     pub(crate) fn title(&self) -> String {
         match (self.state.connection, &self.state.identity) {
             (ConnectionStatus::Disconnected, _) => format!("{} (not connected)", self.name),
             (ConnectionStatus::Connecting, _) => format!("{} (connecting…)", self.name),
-            (_, CallerIdentity::Authenticating) => format!("{} (proving the key…)", self.name),
+            (_, CallerIdentity::Authenticating) => format!("{} (signing in…)", self.name),
             (_, CallerIdentity::Key(key)) => format!("{} ⚿ {key}", self.name),
             (_, CallerIdentity::Anonymous | CallerIdentity::Owner) => self.name.clone(),
         }
     }
 
-    /// Says something about the session in its transcript.
+    /// Adds a note to the transcript.
     pub(crate) fn note(&mut self, text: &str) {
         self.transcript.push(StyledLine::of(Style::Dim, text));
     }
@@ -109,13 +109,13 @@ impl SessionView {
         self.transcript.push(StyledLine::of(Style::Error, "error: ").with(Style::Plain, text));
     }
 
-    /// All of an error.
+    /// Adds an error to the transcript, with all of its lines.
     pub(crate) fn show_error(&mut self, error: &CliError) {
         let lines = error.lines(self.transcript.width());
         self.transcript.extend(lines);
     }
 
-    /// Shows lines that the session reports.
+    /// Adds lines of the session to the transcript.
     pub(crate) fn show(&mut self, shown: DisplayLines) {
         match (shown.kind, &shown.result) {
             (_, Some(result)) => self.transcript.set_last(result.output.clone()),
@@ -125,7 +125,7 @@ impl SessionView {
         self.transcript.extend(shown.lines);
     }
 
-    /// Shows what a play prints, behind the label of its circle if several play.
+    /// Adds output of a play to the transcript; in a fan-out with the label of its circle.
     pub(crate) fn print(&mut self, output: &Output, label: Option<&str>) {
         let label = label.map_or(String::new(), |label| format!("{label} | "));
         let labelled = |line: StyledLine| {
@@ -135,17 +135,17 @@ impl SessionView {
         self.transcript.extend(output_lines(output).into_iter().map(labelled));
     }
 
-    /// Puts inputs that were not carried out back into the editor.
+    /// Puts inputs that were not executed back into the editor.
     pub(crate) fn restore_inputs(&mut self, inputs: Vec<String>) {
         self.editor.restore(inputs);
         let inputs = self.editor.drafts() + 1;
         if inputs > 1 {
-            self.note(&format!("{inputs} inputs are given back: Enter plays the first, and then the next is there"));
+            self.note(&format!("{inputs} inputs are back in the editor: Enter plays the first and shows the next"));
         }
     }
 }
 
-/// What a play prints, as lines: debugs with their place.
+/// Formats the output of a play; debug output with its position.
 fn output_lines(output: &Output) -> Vec<StyledLine> {
     match output.stream {
         Stream::Print => frontend::text::lines(Style::Plain, &output.text),

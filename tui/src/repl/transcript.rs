@@ -1,4 +1,4 @@
-//! What was said on a circle: inputs, prints, values, errors. The newest are kept, within bounds.
+//! Transcript of a session: inputs, output, values, errors. The newest lines are kept, within bounds.
 
 use std::collections::VecDeque;
 
@@ -8,24 +8,24 @@ use frontend::text::{Size, Style, StyledLine};
 
 use crate::{theme::Theme, wrap};
 
-/// Lines that are kept.
+/// Largest number of lines.
 const MAX_LINES: usize = 10_000;
 
-/// Bytes that are kept.
+/// Largest size in bytes.
 const MAX_BYTES: usize = 4 << 20;
 
-/// Bytes of one line that are shown.
+/// Largest size of a line in bytes.
 const MAX_LINE_BYTES: usize = 16 << 10;
 
 #[derive(Debug, Default)]
 pub(crate) struct Transcript {
     lines: VecDeque<StyledLine>,
     bytes: usize,
-    /// Rows below what is shown; 0 follows what comes.
+    /// Rows below the visible ones; 0 follows new lines.
     back: usize,
-    /// What a copy takes.
+    /// Text for a copy.
     last: String,
-    /// As it was last drawn; nothing before.
+    /// Size when it was last drawn; 0 before.
     width: u16,
     height: u16,
 }
@@ -34,7 +34,7 @@ impl Transcript {
     pub(crate) fn push(&mut self, line: StyledLine) {
         let line = truncate_line(line);
         if self.back > 0 {
-            // What is in sight stays there.
+            // Keeps the visible rows in place.
             self.back = self.back.saturating_add(wrap::wrap_words(Theme::new(false).line(&line), self.width).len());
         }
         self.bytes += size(&line);
@@ -49,7 +49,7 @@ impl Transcript {
         lines.into_iter().for_each(|line| self.push(line));
     }
 
-    /// Remembers what a copy takes.
+    /// Sets the text for a copy.
     pub(crate) fn set_last(&mut self, text: String) {
         self.last = text;
     }
@@ -58,28 +58,28 @@ impl Transcript {
         &self.last
     }
 
-    /// Columns that a line has before it is broken.
+    /// Returns the width of a row.
     pub(crate) fn width(&self) -> usize {
         if self.width == 0 { 80 } else { self.width.into() }
     }
 
-    /// The room that a value has: what asked for it stays in sight.
+    /// Returns the room for a value: the input above it stays visible.
     pub(crate) fn room(&self) -> Size {
         let height = if self.height == 0 { 24 } else { usize::from(self.height) };
         Size { width: self.width(), height: height - 1 }
     }
 
-    /// As many rows up or down as are in sight, but one.
+    /// Scrolls by almost a screen.
     pub(crate) fn page(&mut self, pages: i32) {
         self.scroll(pages * i32::from(self.height.max(2) - 1));
     }
 
-    /// Up to the oldest line.
+    /// Scrolls to the oldest line.
     pub(crate) fn scroll_to_begin(&mut self) {
         self.back = usize::MAX / 2;
     }
 
-    /// Rows up (negative) or down.
+    /// Scrolls by rows, up if negative.
     pub(crate) fn scroll(&mut self, rows: i32) {
         self.back = self.back.saturating_add_signed(-(rows as isize));
     }
@@ -92,7 +92,7 @@ impl Transcript {
         self.back == 0
     }
 
-    /// The rows that are in sight.
+    /// Returns the visible rows.
     pub(crate) fn rows(&mut self, theme: Theme, width: u16, height: u16) -> Vec<ShownLine<'static>> {
         (self.width, self.height) = (width, height);
         let needed = usize::from(height) + self.back;
@@ -105,7 +105,7 @@ impl Transcript {
                 break;
             }
         }
-        // Not further up than there is something.
+        // Not beyond the oldest row.
         self.back = self.back.min(rows.len().saturating_sub(usize::from(height)));
         let end = rows.len() - self.back;
         let start = end.saturating_sub(usize::from(height));
@@ -150,7 +150,7 @@ mod tests {
         assert_eq!(shown(&mut transcript, 5, 2), ["one", "two "]);
         transcript.scroll(1);
         assert_eq!(shown(&mut transcript, 5, 2), ["two ", "three"]);
-        // What comes meanwhile moves nothing that is in sight.
+        // New lines do not move the visible ones.
         transcript.push(StyledLine::of(Style::Plain, "five six"));
         assert_eq!(shown(&mut transcript, 5, 2), ["two ", "three"]);
         transcript.scroll_to_begin();

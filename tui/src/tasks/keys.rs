@@ -1,4 +1,4 @@
-//! The keystore: read, written, unlocked.
+//! Tasks for the keystore.
 
 use std::sync::Arc;
 
@@ -28,7 +28,11 @@ impl Tasks {
     pub(crate) fn make_key(&self, store: Keystore, name: KeyName, passphrase: Zeroizing<String>, work: WorkFactor) {
         let made = move || {
             let keypair = KeyPair::generate().map_err(|error| {
-                CliError::usage("cannot make a key", error.to_string(), "the operating system gives no random bytes")
+                CliError::usage(
+                    "cannot create a key",
+                    error.to_string(),
+                    "the operating system provides no random bytes",
+                )
             })?;
             let entry = store.create(&name, &keypair, &passphrase, work)?;
             Ok((entry, Arc::new(keypair)))

@@ -1,4 +1,4 @@
-//! The logs of circles, from their files: what is in them, and what is written to them from then on.
+//! Tasks that follow the log files of circles.
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
@@ -13,21 +13,21 @@ use frontend::{log_line, log_watch};
 use super::Tasks;
 use crate::{circle_id::CircleId, event::AppEvent};
 
-/// Lines of a log that are kept.
+/// Largest number of lines that are kept of a log.
 pub(crate) const MAX_LINES: usize = 2000;
 
-/// How often files are looked at where the system does not say that they have changed.
+/// Interval of reads where the system does not report changes.
 const POLL_INTERVAL: Duration = Duration::from_secs(1);
 
-/// The pause before they are looked at again, however much is written to them.
+/// Pause between two reads, however much is written.
 const POLL_PAUSE: Duration = Duration::from_millis(50);
 
-/// Follows the logs of circles.
+/// Follows the logs of circles; ends on drop.
 #[derive(Debug)]
 pub(crate) struct LogFollower(watch::Sender<Vec<(CircleId, String)>>);
 
 impl LogFollower {
-    /// Follows the log of another circle, too.
+    /// Follows the log of one more circle.
     pub(crate) fn follow(&self, id: CircleId, name: &str) {
         self.0.send_if_modified(|followed| {
             let is_new = !followed.iter().any(|(other, _)| *other == id);
@@ -39,18 +39,18 @@ impl LogFollower {
     }
 }
 
-/// One log that is followed.
+/// A log that is followed.
 struct FollowedLog {
     id: CircleId,
     path: PathBuf,
-    /// `None` as long as it could not be opened.
+    /// Reader of the log; `None` until it can be opened.
     reader: Option<LogReader>,
-    /// Why it could not be read last.
+    /// Last error, so that it is reported once.
     error: Option<String>,
 }
 
 impl FollowedLog {
-    /// What is new in it, and not more than is kept.
+    /// Reads the new lines, at most as many as are kept.
     fn read_new_lines(&mut self) -> Vec<String> {
         let read = if let Some(reader) = &mut self.reader {
             reader.read_new()
@@ -69,7 +69,7 @@ impl FollowedLog {
                 lines.into_iter().map(shown).collect()
             }
             Err(error) => {
-                let why = format!("circles tui: {} cannot be read: {error}", self.path.display());
+                let why = format!("circles tui: cannot read {}: {error}", self.path.display());
                 let is_new = self.error.as_ref() != Some(&why);
                 self.error = Some(why.clone());
                 if is_new { vec![why] } else { Vec::new() }
@@ -79,7 +79,7 @@ impl FollowedLog {
 }
 
 impl Tasks {
-    /// Follows logs until what is returned is dropped.
+    /// Follows logs until the follower is dropped.
     pub(crate) fn follow_logs(&self, place: SupervisorFiles) -> LogFollower {
         let (follow, mut to_follow) = watch::channel(Vec::<(CircleId, String)>::new());
         let tasks = self.clone();

@@ -1,4 +1,4 @@
-//! What listens where a circle would, looked at again and again.
+//! Periodic probes of the address of a circle.
 
 use std::{net::SocketAddr, time::Duration};
 
@@ -14,18 +14,18 @@ use crate::{
     event::{AppEvent, ProbeResult},
 };
 
-/// How often circles are probed that their supervisor does not have up.
+/// Interval of the probes.
 const PROBE_INTERVAL: Duration = Duration::from_secs(2);
 
-/// How long one probe may take.
+/// Timeout of one probe.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Ends the probing when it is dropped.
+/// Guard that ends the probes on drop.
 #[derive(Debug)]
-pub(crate) struct ProbeGuard(#[expect(dead_code, reason = "its end is what counts")] oneshot::Sender<()>);
+pub(crate) struct ProbeGuard(#[expect(dead_code, reason = "dropping it ends the probes")] oneshot::Sender<()>);
 
 impl Tasks {
-    /// Posts whenever something else listens at an address than before.
+    /// Posts the result of a probe whenever it changes.
     pub(crate) fn probe(&self, circle: CircleId, address: SocketAddr) -> ProbeGuard {
         let tasks = self.clone();
         let (stop, mut stopped) = oneshot::channel::<()>();
@@ -47,7 +47,7 @@ impl Tasks {
     }
 }
 
-/// What listens there. A circle answers `GET /healthz`, also while it drains.
+/// Probes an address. A circle answers `GET /healthz`, also while it drains.
 async fn probe_address(address: SocketAddr) -> ProbeResult {
     let asked = async {
         let Ok(mut socket) = TcpStream::connect(address).await else { return ProbeResult::Nothing };

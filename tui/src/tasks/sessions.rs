@@ -1,4 +1,4 @@
-//! What sessions report, and what they have done elsewhere: completion, history.
+//! Tasks for sessions: events, completion, history.
 
 use console::{
     completion::{self, CompletionList},
@@ -13,37 +13,37 @@ use crate::{
 };
 
 impl Tasks {
-    /// Opens a session; what it reports is posted in its order, changes of its state between.
+    /// Opens a session, and posts its events in order, with the changes of its state between them.
     pub(crate) fn open_session(&self, id: CircleId, opening: SessionOptions) -> SessionHandle {
         let (session, events) = SessionHandle::open(&self.runtime, opening);
         self.spawn(forward(self.clone(), id, session.watch(), events));
         session
     }
 
-    /// Reads what was typed in earlier days.
+    /// Reads the history of earlier days.
     pub(crate) fn read_history(&self, id: CircleId, history: HistoryFile) {
         let file = history.clone();
-        // Without it there is only less to walk through.
+        // Without the file the history is empty.
         let read = move || history.read().unwrap_or_default();
         self.spawn_blocking(read, move |inputs| AppEvent::Session(id, SessionUpdate::History(file, inputs)));
     }
 
-    /// Keeps what is typed for other days.
+    /// Starts the writer of the histories.
     pub(crate) fn start_history_writer(&self) -> HistoryWriter {
         let tasks = self.clone();
         HistoryWriter::start(move |error| {
-            // An app that has ended, or has no time for it, need not know.
+            // The app may have ended or be busy; the error is dropped then.
             drop(tasks.queue.try_send(Message(AppEvent::Error(error))));
         })
     }
 
-    /// Offers the files that a name which was begun may become.
+    /// Posts the files that complete a path.
     pub(crate) fn list_files(&self, id: CircleId, completion: CompletionList, prefix: String) {
         let listed = move || CompletionList { candidates: completion::file_candidates(&prefix), ..completion };
         self.spawn_blocking(listed, move |completion| AppEvent::Session(id, SessionUpdate::Completed(completion)));
     }
 
-    /// Posts what may stand at the cursor, if the circle answers.
+    /// Posts the completions of a circle, if it answers.
     pub(crate) fn complete(&self, id: CircleId, answer: impl Future<Output = Option<CompletionList>> + Send + 'static) {
         let tasks = self.clone();
         self.spawn(async move {
@@ -54,7 +54,7 @@ impl Tasks {
     }
 }
 
-/// Posts what a session reports until the session ends.
+/// Forwards events until the session ends.
 async fn forward(
     tasks: Tasks,
     id: CircleId,

@@ -1,4 +1,4 @@
-//! What is asked of the supervisor of circles.json, and what it says.
+//! Tasks that talk to the supervisor of circles.json.
 
 use std::{path::PathBuf, time::Duration};
 
@@ -21,19 +21,19 @@ use crate::{
     setup::Setup,
 };
 
-/// How long circles may take to be up, as with `circles up`.
+/// Timeout of starting circles, as for `circles up`.
 const START_TIMEOUT: Duration = Duration::from_mins(1);
 
-/// How long circles may take to end. One that does not drain is killed long before that.
+/// Timeout of stopping circles. A circle that does not drain is killed long before.
 const STOP_TIMEOUT: Duration = Duration::from_mins(1);
 
-/// How often it is looked whether there is a supervisor, while there is none.
+/// Interval of looking for a supervisor while there is none.
 const POLL_INTERVAL: Duration = Duration::from_secs(1);
 
-/// The pause before it is asked again what has changed.
+/// Pause between two calls of `watch`.
 const POLL_PAUSE: Duration = Duration::from_millis(50);
 
-/// Which supervisor to ask: the one of a circles.json.
+/// The supervisor of a circles.json.
 #[derive(Debug, Clone)]
 pub(crate) struct SupervisorRef {
     supervisors: SupervisorSetup,
@@ -50,18 +50,18 @@ impl SupervisorRef {
         let place = move || supervisor.supervisors.files(supervisor.config.as_deref());
         match tokio::task::spawn_blocking(place).await {
             Ok(place) => place,
-            // The runtime ends, and with it whoever waits here.
+            // The runtime ends, and with it this task.
             Err(_) => std::future::pending().await,
         }
     }
 }
 
 impl Tasks {
-    /// Says, again and again, how the supervisor is and how its circles are.
+    /// Posts the state of the supervisor and its circles whenever it changes.
     pub(crate) fn watch_supervisor(&self, supervisor: SupervisorRef) {
         let tasks = self.clone();
         self.spawn(async move {
-            // Without a circles.json there is no supervisor; one may be written any time.
+            // Without a circles.json there is no supervisor; the file may be created at any time.
             let place = loop {
                 match supervisor.place().await {
                     Ok(place) => break place,
@@ -82,7 +82,7 @@ impl Tasks {
         });
     }
 
-    /// Says how the circles are, until their supervisor is gone or silent.
+    /// Posts the status of the circles, until their supervisor is gone or does not answer.
     async fn watch(&self, place: &SupervisorFiles) -> Result<(), ControlError> {
         let Some(mut client) = ControlClient::connect(place).await? else { return Ok(()) };
         let mut posted = None;
@@ -98,7 +98,7 @@ impl Tasks {
         Ok(())
     }
 
-    /// Has circles up, by a supervisor that is started if there is none.
+    /// Starts circles, and the supervisor if there is none.
     pub(crate) fn start(&self, supervisor: SupervisorRef, wish: StartCommand, ids: Vec<CircleId>, names: Vec<String>) {
         let tasks = self.clone();
         self.spawn(async move {
@@ -111,7 +111,7 @@ impl Tasks {
         });
     }
 
-    /// Has circles drained.
+    /// Stops circles.
     pub(crate) fn stop(&self, supervisor: SupervisorRef, names: Vec<String>) {
         let tasks = self.clone();
         self.spawn(async move {
@@ -120,7 +120,7 @@ impl Tasks {
         });
     }
 
-    /// Has circles drained, and the supervisor end if nothing else is up.
+    /// Stops circles, and the supervisor if nothing else is up.
     pub(crate) fn release(&self, supervisor: SupervisorRef, names: Vec<String>) {
         let tasks = self.clone();
         self.spawn(async move {
@@ -134,11 +134,11 @@ async fn stop_circles<M: Method<Params = CircleNames, Result = Statuses>>(
     supervisor: &SupervisorRef,
     names: &[String],
 ) -> Result<(), CliError> {
-    // Where there is no supervisor nothing of it is up.
+    // Without a supervisor, nothing is up that it could stop.
     supervisor::call_running::<M>(&supervisor.place().await?, names, STOP_TIMEOUT).await.map(drop)
 }
 
-/// Everything but the time, which always goes on.
+/// Returns everything but the uptimes, which always change.
 fn without_time(statuses: &Statuses) -> Statuses {
     let circles = statuses.circles.iter().map(CircleStatus::without_uptime).collect();
     Statuses { circles, ..statuses.clone() }

@@ -1,4 +1,4 @@
-//! The candidates for the word at the cursor.
+//! Menu of completions for the word at the cursor.
 
 use console::completion::{CompletionItem, CompletionList};
 use ratatui::{
@@ -14,25 +14,25 @@ use frontend::text;
 
 use crate::theme::Theme;
 
-/// Rows of candidates that are shown.
+/// Rows of the menu.
 const ROWS: u16 = 6;
 
-/// Several candidates, and which of them is selected.
+/// Several completions, and which one is selected.
 #[derive(Debug)]
 pub(super) struct Menu {
     completion: CompletionList,
     selected: usize,
 }
 
-/// What a key press leads to.
+/// Outcome of a key press.
 pub(super) enum MenuOutcome {
     /// The menu stays open.
     Open(Menu),
-    /// The menu is closed, and nothing is taken.
+    /// The menu closes without a completion.
     Closed,
-    /// A candidate takes the place of these characters.
+    /// The menu closes, and the text replaces these characters.
     Accepted { start: usize, end: usize, text: String },
-    /// The menu is closed, and the key is the editor's.
+    /// The menu closes, and the editor handles the key.
     Unhandled,
 }
 
@@ -56,7 +56,7 @@ impl Menu {
         MenuOutcome::Open(self)
     }
 
-    /// Draws it above the cursor.
+    /// Draws the menu above the cursor.
     pub(super) fn draw(&self, frame: &mut Frame<'_>, cursor: Position, theme: Theme) {
         let (screen, candidates) = (frame.area(), &self.completion.candidates);
         let height = ROWS.min(u16::try_from(candidates.len()).unwrap_or(ROWS)).min(cursor.y);
@@ -68,7 +68,7 @@ impl Menu {
             .take(usize::from(height))
             .map(|(index, CompletionItem { text, detail })| (index, single_line(text), single_line(detail)))
             .collect();
-        // More columns than any screen has would be more than a format takes.
+        // A format's width is limited, and no screen is that wide.
         let longest = |lengths: &mut dyn Iterator<Item = usize>| lengths.max().unwrap_or(0).min(200);
         let name = longest(&mut shown.iter().map(|(_, name, _)| name.chars().count()));
         let detail = longest(&mut shown.iter().map(|(_, _, detail)| detail.chars().count()));
@@ -90,7 +90,7 @@ impl Menu {
     }
 }
 
-/// What is seen of a text on one line.
+/// Formats a text on one line, with visible control characters.
 fn single_line(text: &str) -> String {
     text::StyledLine::of(text::Style::Plain, text).to_string()
 }

@@ -1,4 +1,4 @@
-//! Typing, the history and the candidates.
+//! Tests of typing, history and completion.
 
 use console::completion::CompletionItem;
 
@@ -30,7 +30,7 @@ fn history_browsing_restores_the_typed_text() {
     editor.paste("unfinished");
     press(&mut editor, KeyCode::Up);
     assert_eq!(editor.text(), "two\nlines");
-    // Through its lines first.
+    // Up moves through the lines of an input first.
     press(&mut editor, KeyCode::Up);
     press(&mut editor, KeyCode::Up);
     assert_eq!(editor.text(), "one");
