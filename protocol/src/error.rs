@@ -1,23 +1,23 @@
-//! The one table of error codes, with what each carries.
+//! The error codes of the protocol, and the `data` of each.
 
 mod wire;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, value::RawValue};
 
-/// An error as it stands on the wire (JSON-RPC 2.0 §5.1).
+/// An error object on the wire (JSON-RPC 2.0 §5.1).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ErrorObject {
-    /// One of the codes of [`TABLE`].
+    /// The code, one of [`ERROR_CODES`].
     pub code: i64,
-    /// A short sentence for a person.
+    /// A short message for a person.
     pub message: String,
-    /// What a program can act on.
+    /// Details that a program can act on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub data: Option<Value>,
 }
 
-/// Code, message and the members of `data`, for documents.
+/// The code, the message and the members of `data` of every error.
 pub const ERROR_CODES: &[(i64, &str, &[&str])] = &[
     (-32700, "Parse error", &[]),
     (-32600, "Invalid Request", &["reason", "id"]),
@@ -36,98 +36,98 @@ pub const ERROR_CODES: &[(i64, &str, &[&str])] = &[
     (-32009, "Environment lost", &["reason"]),
 ];
 
-/// What a request can be answered with instead of a result. Serialises as an [`ErrorObject`].
+/// The error of a request. Serialises as an [`ErrorObject`].
 #[derive(Debug, Clone)]
 pub enum RpcError {
     /// The message is not JSON.
     Parse,
-    /// The message is JSON and no request.
+    /// The message is JSON but not a request.
     InvalidRequest {
-        /// What is wrong with it.
+        /// The reason, for a person.
         reason: String,
-        /// The id that cannot be used, where it is the id that is wrong.
+        /// The offending id, if the id is what makes the request invalid.
         id: Option<Box<RawValue>>,
     },
-    /// There is no such method.
+    /// No method has this name.
     MethodNotFound {
-        /// The name that was asked for.
+        /// The requested name.
         method: String,
     },
     /// A parameter is unknown, missing or of the wrong type.
     InvalidParams {
-        /// The name of the parameter; by position beyond the last, its index as `[3]`.
+        /// The name of the parameter; for a surplus parameter by position, its index as `[3]`.
         param: String,
-        /// What is wrong with it.
+        /// The reason, for a person.
         reason: String,
     },
-    /// The circle failed; its log says how.
+    /// The circle failed; its log has the details.
     Internal,
-    /// The script does not parse or failed.
+    /// The script does not parse, or it failed while it ran.
     Script(Box<ScriptError>),
     /// The method needs an authenticated session.
     Unauthenticated,
-    /// The proof of the key was not accepted.
+    /// The signature or its nonce is not valid for the key.
     InvalidCredentials,
-    /// The key is proved and may not do this.
+    /// The session is authenticated, or could be, but its key may not do this.
     Forbidden {
-        /// Why not.
+        /// The reason, for a person.
         reason: String,
     },
-    /// A limit ended the play; the environment is kept.
+    /// The play exceeded a limit; the environment is kept.
     LimitExceeded {
-        /// Which one.
+        /// The limit.
         limit: PlayLimit,
-        /// Its value, in the unit of its setting.
+        /// The value of the limit, in the unit of its setting.
         max: u64,
     },
     /// The play was cancelled.
     Cancelled,
-    /// The circle has no room for this now.
+    /// A quota of the circle is used up for now.
     Busy {
-        /// Which bound is reached.
+        /// The quota.
         limit: BusyLimit,
-        /// Its value.
+        /// The value of the quota.
         max: u64,
-        /// When it may be worth trying again.
+        /// The time after which a retry may succeed.
         retry_after_ms: Option<u64>,
     },
     /// The caller makes too many requests.
     RateLimited {
-        /// The time until the circle takes another request of the caller.
+        /// The time until the circle accepts another request of the caller.
         retry_after_ms: u64,
     },
-    /// The circle is ending and takes no new plays.
+    /// The circle is shutting down and accepts no new plays.
     ShuttingDown,
-    /// The environment of the session is gone, with its variables; the session goes on with a fresh one.
+    /// The environment of the session is lost, with its variables; the session continues with a fresh environment.
     EnvironmentLost {
-        /// What took it.
+        /// Why the environment was lost.
         reason: LossReason,
     },
-    /// A code that this version does not know, kept as it came.
+    /// An error that this version cannot interpret, kept unchanged.
     Other(ErrorObject),
 }
 
-/// What is known of a script's error. Lines and columns count from 1, columns in Unicode scalar values.
+/// The error of a script. Lines and columns count from 1, columns in Unicode scalar values.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct ScriptError {
     /// The script's own error text: the `message` of the error object, not part of its `data`.
     #[serde(skip)]
     pub message: String,
-    /// Whether it failed before or while it ran.
+    /// Whether the script failed before or while it ran.
     pub kind: ScriptErrorKind,
-    /// The line, where one is known.
+    /// The line, if known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub line: Option<u32>,
-    /// The column, where one is known.
+    /// The column, if known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub column: Option<u32>,
-    /// The innermost script function that it happened in.
+    /// The innermost script function in which the error occurred.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub function: Option<String>,
-    /// What may help.
+    /// A hint on how to fix the script.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hint: Option<String>,
-    /// The thrown value, where the script threw one.
+    /// The thrown value, if the script threw one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub thrown: Option<Box<RawValue>>,
 }
@@ -148,11 +148,11 @@ macro_rules! words {
 }
 
 words! {
-    /// When a script's error happened.
+    /// The phase in which a script failed.
     ScriptErrorKind {
-        /// The script does not parse; nothing of it ran.
+        /// The script does not parse; no part of it ran.
         Parse = "parse",
-        /// It failed while it ran; what it had defined stays.
+        /// The script failed while it ran; the definitions that it made before are kept.
         Runtime = "runtime",
     }
 }
@@ -160,7 +160,7 @@ words! {
 words! {
     /// A limit of a play.
     PlayLimit {
-        /// `play_ms`, or the play's own `timeout_ms`; in milliseconds.
+        /// `play_ms`, or the play's own `timeout_ms`, in milliseconds.
         Time = "time",
         /// `operations`.
         Operations = "operations",
@@ -176,7 +176,7 @@ words! {
 }
 
 words! {
-    /// A bound of a session or a circle.
+    /// A quota of a session or a circle.
     BusyLimit {
         /// `queued_plays` or `queued_kib` of a session.
         Queued = "queued",
@@ -192,28 +192,28 @@ words! {
 }
 
 words! {
-    /// What took an environment.
+    /// Why an environment was lost.
     LossReason {
-        /// It grew past its memory's hard bound, or past what is left for all or for its caller.
+        /// The worker exceeded its memory limit, or a memory quota of the circle or the caller was used up.
         Memory = "memory",
-        /// Its play did not stop within a second of its time limit.
+        /// A play did not stop within a second of its time limit.
         Time = "time",
-        /// Its process failed.
+        /// The worker crashed.
         Crash = "crash",
-        /// Its process was killed: by a cancellation that could not be kept otherwise, or from outside.
+        /// The worker was killed, from outside or because a cancelled play did not stop.
         Killed = "killed",
-        /// It was idle for long; only told between plays.
+        /// The session was idle for too long. Reported only between plays.
         Idle = "idle",
     }
 }
 
 impl RpcError {
-    /// A −32600 whose id, if there is one, is usable.
+    /// Makes a −32600 whose reason is not the id.
     pub fn invalid_request(reason: impl Into<String>) -> Self {
         Self::InvalidRequest { reason: reason.into(), id: None }
     }
 
-    /// The code, as in [`TABLE`].
+    /// Returns the code, one of [`ERROR_CODES`].
     pub fn code(&self) -> i64 {
         match self {
             Self::Parse => -32700,

@@ -1,27 +1,32 @@
-//! Request ids, kept exactly as they were written.
+//! Request ids, kept exactly as the client wrote them.
 
 use std::sync::Arc;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 use serde_json::value::RawValue;
 
-/// The id of a request: a string, a number or null, at most [`Id::MAX_BYTES`] as written.
+/// The id of a request: a string, a number or null, of at most [`Id::MAX_BYTES`] bytes as written.
 ///
-/// It is echoed byte for byte. Two numbers are the same id if they are written the same (`1` and `1.0` are two ids),
-/// two strings if they have the same value (`"a"` and `"\u0061"` are one).
+/// The circle echoes an id byte for byte. Two numbers are the same id if they are written the same (`1` and `1.0` are
+/// two ids); two strings are the same id if they have the same value (`"a"` and `"\u0061"` are one id).
 #[derive(Clone)]
 pub struct Id(Arc<RawValue>);
 
 impl Id {
-    /// The most bytes that an id may have as it is written, quotes included.
+    /// The maximum length of an id in bytes as written, including quotes.
     pub const MAX_BYTES: usize = 128;
 
-    /// The id as it was written, a piece of JSON.
+    /// Returns the id as it was written, which is valid JSON.
     pub fn as_written(&self) -> &str {
         self.0.get()
     }
 
-    /// Takes an id from JSON; the error says in a few words why it can be none.
+    /// Reads an id from JSON.
+    ///
+    /// # Errors
+    ///
+    /// The JSON is longer than [`Id::MAX_BYTES`], or it is not a string, a number or null. The error is a short reason
+    /// for a person.
     pub fn from_raw(raw: &RawValue) -> Result<Self, &'static str> {
         let text = raw.get();
         if text.len() > Self::MAX_BYTES {
@@ -33,13 +38,13 @@ impl Id {
         }
     }
 
-    /// A numeric id, as this project's own client gives them out.
+    /// Makes a numeric id.
     pub fn number(number: u64) -> Self {
         let raw = RawValue::from_string(number.to_string()).expect("digits are JSON");
         Self(Arc::from(raw))
     }
 
-    /// The number, if the id is one and is written in plain digits.
+    /// Returns the number, if the id is a number written in plain digits.
     pub fn as_number(&self) -> Option<u64> {
         self.as_written().parse().ok()
     }
@@ -52,7 +57,7 @@ impl PartialEq for Id {
             return true;
         }
         let value = |text: &str| serde_json::from_str::<String>(text).ok();
-        // Only an escape can write one string in two ways.
+        // Only escapes can make two spellings of one string differ.
         a.starts_with('"')
             && b.starts_with('"')
             && (a.contains('\\') || b.contains('\\'))
@@ -104,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_are_compared_as_written_and_strings_by_value() {
+    fn ids_compare_numbers_as_written_and_strings_by_value() {
         assert_ne!(id("1"), id("1.0"));
         assert_ne!(id("1"), id("\"1\""));
         assert_ne!(id("null"), id("\"null\""));

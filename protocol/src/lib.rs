@@ -1,13 +1,13 @@
-//! What a circle and its clients agree on: JSON-RPC 2.0 envelopes, the methods with their parameters and
-//! results, the errors, the limits and the contract for machines (`openrpc.json`).
+//! The circles protocol: JSON-RPC 2.0 envelopes, the methods with their parameters and results, the errors, the limits
+//! and the machine-readable contract (`openrpc.json`).
 //!
-//! Nothing here does I/O, reads a clock or knows a runtime; it builds for `wasm32-unknown-unknown`.
+//! This crate does no I/O, reads no clock and needs no async runtime; it builds for `wasm32-unknown-unknown`.
 //!
 //! ```
 //! use protocol::{MethodName, Request, message};
 //!
 //! let text = r#"{"jsonrpc":"2.0","id":7,"method":"play","params":["40 + 2"]}"#;
-//! let message::Incoming::Single(Ok(call)) = message::parse(text, 64).unwrap() else { panic!() };
+//! let message::IncomingMessage::Single(Ok(call)) = message::parse(text, 64).unwrap() else { panic!() };
 //! let method: MethodName = call.method.parse().unwrap();
 //! let Request::Play(play) = Request::parse(method, call.params).unwrap() else { panic!() };
 //! assert_eq!(play.script, "40 + 2");
@@ -28,15 +28,16 @@ pub use limits::Limits;
 pub use method::{Method, Params};
 pub use methods::{MethodName, Request};
 
-/// The version of the protocol that this crate speaks, as `describe` states it.
+/// The version of the protocol that this crate implements, as `describe` reports it.
 pub const VERSION: u32 = 1;
 
-/// Whether a circle can have that name: lower-case letters, digits and dashes, with a letter, up to 64 of them. A name
-/// with a letter is never taken for a port.
+/// Whether `name` is a valid name of a circle: lower-case letters, digits and dashes, at least one letter, up to 64
+/// characters. Because of the letter, a name is never mistaken for a port.
 pub fn is_circle_name(name: &str) -> bool {
     let is_valid = |character: char| matches!(character, 'a'..='z' | '0'..='9' | '-');
     name.len() <= 64 && name.chars().all(is_valid) && name.contains(|character: char| character.is_ascii_lowercase())
 }
 
-/// The contract for machines, an `OpenRPC` 1.3 document: what `rpc.discover` and `GET /openrpc.json` answer.
+/// The machine-readable contract, an `OpenRPC` 1.3 document: the result of `rpc.discover` and the body of `GET
+/// /openrpc.json`.
 pub const OPENRPC: &str = include_str!("../openrpc.json");

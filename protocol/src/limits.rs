@@ -3,71 +3,76 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-/// What a circle allows.
+/// The limits of a circle.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default)]
 pub struct Limits {
-    /// Milliseconds that a play may take, waiting included.
+    /// Milliseconds that a play may take, including time spent waiting.
     pub play_ms: u64,
-    /// Operations of a play, as Rhai counts them; without a limit if null.
+    /// Operations of a play, as Rhai counts them; no limit if null.
     pub operations: Option<u64>,
-    /// KiB that a play may print, and that its value may have as text or as JSON. A print counts 256 bytes more.
+    /// KiB that a play may print, and KiB of its value as text or as JSON. Each print counts 256 bytes in addition to
+    /// its text.
     pub output_kib: u64,
-    /// How deep functions of a script may call each other.
+    /// Maximum depth of nested function calls in a script.
     pub call_depth: u64,
-    /// How deep an expression may nest.
+    /// Maximum nesting depth of an expression.
     pub expression_depth: u64,
     /// KiB of one string.
     pub string_kib: u64,
-    /// Items of one array, bytes of one blob.
+    /// Items of one array, or bytes of one blob.
     pub array_items: u64,
-    /// Properties of one map. Those that are made by assigning to an index are counted when the play has ended.
+    /// Properties of one map. Properties that a script adds by assigning to an index are counted when the play has
+    /// finished.
     pub map_items: u64,
-    /// Calls of host functions that a play may make.
+    /// Host calls that a play may make.
     pub host_calls: u64,
-    /// KiB that the arguments of one such call may have, as JSON, and its result.
+    /// KiB of the arguments of one host call, as JSON, and KiB of its result.
     pub host_kib: u64,
-    /// MiB of memory that the scripts of one session may have.
+    /// MiB of memory that the scripts of one session may use.
     pub memory_mib: u64,
-    /// Plays and resets of one session that wait.
+    /// Queued plays and resets of one session.
     pub queued_plays: u64,
-    /// KiB of scripts of one session that wait.
+    /// KiB of queued scripts of one session.
     pub queued_kib: u64,
     /// KiB of one message to the circle.
     pub message_kib: u64,
-    /// Members of one batch.
+    /// Requests in one batch.
     pub batch: u64,
-    /// Seconds without a play or a question after which an anonymous session gives its worker back, and its variables with it;
-    /// never if null.
+    /// Seconds without a play or a query after which the circle releases the worker of an anonymous session, and its
+    /// variables with it; never if null.
     pub idle_s: Option<u64>,
-    /// Connections to the circle at a time. The circle lowers this to what its descriptors and `connection_mib` allow.
+    /// Open connections to the circle. The circle lowers this limit to what its file descriptors and `connection_mib`
+    /// allow.
     pub connections: u64,
-    /// Unauthenticated connections from one address, on a circle that needs a key.
+    /// Unauthenticated connections from one address, on a circle whose access is not `open`.
     pub unauthenticated_per_address: u64,
-    /// Seconds in which a connection to a circle that needs a key has to authenticate.
+    /// Seconds that a connection has to authenticate, on a circle whose access is not `open`.
     pub login_s: u64,
-    /// MiB that the server may keep for all connections. An eighth of the memory that its process may have if null.
+    /// MiB that the server may hold for all connections; if null, an eighth of the memory available to its process.
     pub connection_mib: Option<u64>,
-    /// Sessions that hold a worker process at a time.
+    /// Sessions that hold a worker at the same time.
     pub workers: u64,
-    /// Of those, the sessions of one caller: of a key, or for the anonymous of their address. A quarter of them if null.
+    /// Sessions of one caller that hold a worker at the same time; a quarter of `workers` if null. A caller is a key,
+    /// or all anonymous clients at an address.
     pub sessions_per_caller: Option<u64>,
-    /// Plays that run at a time; others wait for their callers' turns.
+    /// Plays that run at the same time; further plays wait, and callers take turns.
     pub running_plays: u64,
-    /// Of those, the plays of one caller. A quarter of them if null.
+    /// Plays of one caller that run at the same time; a quarter of `running_plays` if null.
     pub running_per_caller: Option<u64>,
-    /// Host functions that run at a time; a call over it waits.
+    /// Host calls that run at the same time; further calls wait.
     pub running_host_calls: u64,
-    /// Of those, the ones of one caller. A quarter of them if null.
+    /// Host calls of one caller that run at the same time; a quarter of `running_host_calls` if null.
     pub host_calls_per_caller: Option<u64>,
-    /// MiB of memory that the workers may have together. Half of the machine's if null; where a circle cannot see what its
-    /// workers have, `describe` says null, and there is no limit.
+    /// MiB of memory that all workers together may use; half of the machine's memory if null. If the circle cannot
+    /// measure the memory of its workers, `describe` returns null and there is no limit.
     pub total_mib: Option<u64>,
-    /// Of those, what the workers of one caller may have. A quarter of them if null, and twice `memory_mib` at the least.
+    /// MiB of memory that the workers of one caller may use; if null, a quarter of `total_mib`, but at least twice
+    /// `memory_mib`.
     pub memory_per_caller_mib: Option<u64>,
-    /// Requests of one caller in a minute, all connections together; without a limit if null. Connections that may neither play
-    /// nor call have one in any case.
+    /// Requests of one caller per minute, over all of its connections; no limit if null. Connections that may not call
+    /// protected methods are always limited.
     pub per_minute: Option<u64>,
 }
 
@@ -107,19 +112,19 @@ impl Default for Limits {
     }
 }
 
-/// What is wrong with the setting of a limit.
+/// The error of [`Limits::set`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LimitError {
-    /// There is no limit of that name.
+    /// No limit has this name.
     Unknown,
-    /// Zero would stand for no limit, or for a circle that can do nothing.
+    /// The value is 0, which would mean no limit, or a circle that can do nothing.
     Zero,
 }
 
 impl std::fmt::Display for LimitError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
-            Self::Unknown => "there is no limit of that name",
+            Self::Unknown => "there is no limit with this name",
             Self::Zero => "this limit cannot be 0",
         })
     }
@@ -128,10 +133,14 @@ impl std::fmt::Display for LimitError {
 impl std::error::Error for LimitError {}
 
 impl Limits {
-    /// The limits that may be 0: nothing then waits.
+    /// The limits that may be 0, which disables the queue.
     const MAY_BE_ZERO: &'static [&'static str] = &["queued_plays", "queued_kib"];
 
     /// Sets one limit by its name.
+    ///
+    /// # Errors
+    ///
+    /// No limit has this name, or this limit cannot be 0.
     pub fn set(&mut self, name: &str, value: u64) -> Result<(), LimitError> {
         let Ok(Value::Object(mut all)) = serde_json::to_value(&*self) else { return Err(LimitError::Unknown) };
         let limit = all.get_mut(name).ok_or(LimitError::Unknown)?;
@@ -143,7 +152,7 @@ impl Limits {
         Ok(())
     }
 
-    /// The first limit that is 0 and must not be.
+    /// Returns the name of the first limit that is 0 although it must not be.
     pub fn first_zero(&self) -> Option<String> {
         let Ok(Value::Object(all)) = serde_json::to_value(self) else { return None };
         let is_zero =

@@ -1,4 +1,4 @@
-//! JSON-RPC 2.0 envelopes: what arrives is taken apart without copying its parameters, what leaves is one text.
+//! JSON-RPC 2.0 envelopes: the parser borrows the parameters of incoming messages, and the writers return text.
 
 use std::borrow::Cow;
 
@@ -9,32 +9,32 @@ use crate::{Id, RpcError};
 
 const VERSION: &str = "2.0";
 
-/// What one text message of a client holds.
+/// The content of one text message from a client.
 #[derive(Debug)]
 pub enum IncomingMessage<'a> {
     /// One request or notification.
     Single(Result<RpcCall<'a>, RejectedCall>),
-    /// A batch, never empty. Members that are no requests are answered one by one (JSON-RPC 2.0 §6).
+    /// A batch; never empty. Each invalid member gets its own error response (JSON-RPC 2.0 §6).
     Batch(Vec<Result<RpcCall<'a>, RejectedCall>>),
 }
 
 /// A request, or a notification if it has no id.
 #[derive(Debug)]
 pub struct RpcCall<'a> {
-    /// `None` for a notification, which is never answered.
+    /// The id; `None` for a notification, which gets no response.
     pub id: Option<Id>,
     /// The name of the method, known or not.
     pub method: Cow<'a, str>,
-    /// The parameters as they were written: an array or an object.
+    /// The parameters as unparsed JSON: an array or an object.
     pub params: Option<&'a RawValue>,
 }
 
-/// A member that is valid JSON and no request, with what is to be answered.
+/// A member of a message that is valid JSON but not a request, with its error.
 #[derive(Debug)]
 pub struct RejectedCall {
-    /// The id to answer under, if one could be read; null otherwise.
+    /// The id of the error response; `None` is null on the wire.
     pub id: Option<Id>,
-    /// Why it is none.
+    /// The reason.
     pub error: RpcError,
 }
 
@@ -50,13 +50,17 @@ struct RawCall<'a> {
     params: Option<&'a RawValue>,
 }
 
-/// Keeps `null` apart from "not there", which `Option` alone would not.
+/// Distinguishes `null` from a missing member, which `Option` alone does not.
 fn deserialize_some<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<&'de RawValue>, D::Error> {
     <&RawValue>::deserialize(deserializer).map(Some)
 }
 
-/// Takes one text message apart. The error is to be answered with the id null: the text is not JSON (−32700), or it
-/// is an empty batch or one of more than `max_batch` members (−32600).
+/// Parses one text message.
+///
+/// # Errors
+///
+/// The text is not JSON (−32700), or it is a batch that is empty or has more than `max_batch` members (−32600). The id
+/// of the error response is null.
 pub fn parse(text: &str, max_batch: usize) -> Result<IncomingMessage<'_>, RpcError> {
     let raw: &RawValue = serde_json::from_str(text).map_err(|_| RpcError::Parse)?;
     if !raw.get().starts_with('[') {
@@ -67,7 +71,7 @@ pub fn parse(text: &str, max_batch: usize) -> Result<IncomingMessage<'_>, RpcErr
         return Err(RpcError::invalid_request("the batch is empty"));
     }
     if members.len() > max_batch {
-        let reason = format!("the batch has {} members, at most {max_batch} are taken", members.len());
+        let reason = format!("the batch has {} members; at most {max_batch} are allowed", members.len());
         return Err(RpcError::invalid_request(reason));
     }
     Ok(IncomingMessage::Batch(members.into_iter().map(parse_call).collect()))
@@ -76,10 +80,10 @@ pub fn parse(text: &str, max_batch: usize) -> Result<IncomingMessage<'_>, RpcErr
 fn parse_call(raw: &RawValue) -> Result<RpcCall<'_>, RejectedCall> {
     let reject = |id: Option<Id>, reason: &str| RejectedCall { id, error: RpcError::invalid_request(reason) };
     if !raw.get().starts_with('{') {
-        return Err(reject(None, "a request is an object"));
+        return Err(reject(None, "a request must be an object"));
     }
     let Ok(call) = serde_json::from_str::<RawCall>(raw.get()) else {
-        return Err(reject(None, "a member of the request is there twice"));
+        return Err(reject(None, "a member of the request is repeated"));
     };
     let id = match call.id.map(|raw| Id::from_raw(raw).map_err(|reason| (raw, reason))) {
         None => None,
@@ -101,7 +105,7 @@ fn parse_call(raw: &RawValue) -> Result<RpcCall<'_>, RejectedCall> {
     Ok(RpcCall { id, method, params: call.params })
 }
 
-/// A request or a notification (without `id`) as text.
+/// Serialises a request, or a notification if there is no `id`.
 pub fn call(id: Option<&Id>, method: &str, params: &impl Serialize) -> String {
     #[derive(Serialize)]
     struct Envelope<'a, P> {
@@ -114,12 +118,12 @@ pub fn call(id: Option<&Id>, method: &str, params: &impl Serialize) -> String {
     text(&Envelope { jsonrpc: VERSION, id, method, params })
 }
 
-/// A notification as text.
+/// Serialises a notification.
 pub fn notification(method: &str, params: &impl Serialize) -> String {
     call(None, method, params)
 }
 
-/// A response as text. Without an id it is answered under null (JSON-RPC 2.0 §5).
+/// Serialises a response. Without an id, the id of the response is null (JSON-RPC 2.0 §5).
 pub fn response(id: Option<&Id>, result: Result<&impl Serialize, &RpcError>) -> String {
     #[derive(Serialize)]
     struct Success<'a, R> {
@@ -139,7 +143,7 @@ pub fn response(id: Option<&Id>, result: Result<&impl Serialize, &RpcError>) -> 
     }
 }
 
-/// The responses of a batch as one text: an array of what [`response`] made.
+/// Joins the responses of a batch, each made by [`response`], into one array.
 pub fn batch(responses: &[String]) -> String {
     format!("[{}]", responses.join(","))
 }
@@ -148,26 +152,26 @@ fn text(envelope: &impl Serialize) -> String {
     serde_json::to_string(envelope).expect("an envelope has string keys and no failing part")
 }
 
-/// What a client receives.
+/// A message from a circle to its client.
 #[derive(Debug)]
 pub enum ServerMessage {
-    /// The answer to a request.
+    /// The response to a request.
     Response {
-        /// Null where the circle could not tell which request it answers.
+        /// The id of the request; null if the circle could not read it.
         id: Id,
-        /// The result as it was written, or the error.
+        /// The result as unparsed JSON, or the error.
         result: Result<Box<RawValue>, RpcError>,
     },
-    /// Something that the circle tells. One whose method is unknown is to be ignored.
+    /// A notification. A client ignores notifications whose method it does not know.
     Notification {
-        /// The name of what is told.
+        /// The name of the notification.
         method: String,
-        /// Its parameters as they were written.
+        /// The parameters as unparsed JSON.
         params: Box<RawValue>,
     },
 }
 
-/// Takes apart one message of a circle; `None` if it is no JSON-RPC 2.0 response or notification.
+/// Parses one message from a circle; `None` if the text is not a JSON-RPC 2.0 response or notification.
 pub fn parse_server_message(text: &str) -> Option<ServerMessage> {
     #[derive(Deserialize)]
     struct Raw {
@@ -211,7 +215,7 @@ mod tests {
     fn single(text: &str) -> Result<RpcCall<'_>, RejectedCall> {
         match parse(text, 8).expect("JSON") {
             IncomingMessage::Single(call) => call,
-            IncomingMessage::Batch(_) => panic!("a batch: {text}"),
+            IncomingMessage::Batch(_) => panic!("unexpected batch: {text}"),
         }
     }
 
@@ -229,7 +233,7 @@ mod tests {
         assert!(members[0].is_err());
     }
 
-    /// Texts that are JSON and no request, with the id that the refusal is answered under.
+    /// Texts that are JSON but not requests, with the id of the error response.
     #[test]
     fn invalid_request_is_rejected_under_its_id() {
         let cases = [

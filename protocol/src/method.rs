@@ -1,4 +1,4 @@
-//! What a method is: its name, who may call it, the types of its parameters and of its result.
+//! The traits of a method: its name, its parameters and its result.
 
 use std::borrow::Cow;
 
@@ -7,17 +7,17 @@ use serde_json::value::RawValue;
 
 use crate::{Id, RpcError};
 
-/// A method of the protocol, known by type to server and client alike.
+/// A method of the protocol, as a type that server and client share.
 pub trait Method {
     /// The name on the wire.
     const NAME: &'static str;
-    /// Its parameters.
+    /// The type of the parameters.
     type Params: Params;
-    /// Its result.
+    /// The type of the result.
     type Result: Serialize + DeserializeOwned;
 }
 
-/// Something that is shown every method by its type.
+/// A visitor of all methods, each passed as a type.
 #[cfg(feature = "schema")]
 pub(crate) trait MethodVisitor {
     fn method<M: Method<Params: schemars::JsonSchema, Result: schemars::JsonSchema>>(
@@ -26,24 +26,30 @@ pub(crate) trait MethodVisitor {
     );
 }
 
-/// Parameters, taken by name or by position.
+/// The parameters of a method, by name or by position.
 pub trait Params: Serialize + Sized {
-    /// The names, in the order in which they are taken by position.
+    /// The names of the parameters, in the order of their positions.
     const NAMES: &'static [&'static str];
 
-    /// Takes each parameter from what was sent.
+    /// Reads each parameter from the values in a request.
+    ///
+    /// # Errors
+    ///
+    /// A parameter is missing or has the wrong type ([`RpcError::InvalidParams`]).
     fn take(param_values: ParamValues<'_>) -> Result<Self, RpcError>;
 
-    /// Reads parameters as they were written; `None` stands for none.
+    /// Reads the `params` of a request; `None` stands for a request without `params`.
     ///
-    /// An unknown name, a missing parameter, one that is there twice, one too many or one of the wrong type is
-    /// [`RpcError::InvalidParams`], which names it.
+    /// # Errors
+    ///
+    /// [`RpcError::InvalidParams`], which names the parameter: it is unknown, missing or repeated, it has the wrong
+    /// type, or there are too many parameters by position.
     fn from_raw(raw: Option<&RawValue>) -> Result<Self, RpcError> {
         Self::take(ParamValues::read(raw, Self::NAMES)?)
     }
 }
 
-/// Parameters by name, each as it was written.
+/// The parameters of a request by name, as unparsed JSON.
 #[derive(Debug)]
 pub struct ParamValues<'a>(Vec<(&'static str, &'a RawValue)>);
 
@@ -53,7 +59,7 @@ impl<'a> ParamValues<'a> {
         if raw.get().starts_with('[') {
             let values: Vec<&RawValue> = serde_json::from_str(raw.get()).map_err(|_| RpcError::Parse)?;
             if values.len() > names.len() {
-                let reason = format!("at most {} parameters are taken", names.len());
+                let reason = format!("too many parameters: at most {}", names.len());
                 return Err(invalid(format!("[{}]", names.len()), reason));
             }
             return Ok(Self(names.iter().copied().zip(values).collect()));
@@ -62,19 +68,23 @@ impl<'a> ParamValues<'a> {
         let mut param_values = Self(Vec::with_capacity(members.len().min(names.len())));
         for (name, value) in members {
             let Some(param_name) = names.iter().find(|param_name| **param_name == name) else {
-                return Err(invalid(name.into_owned(), "is not known".into()));
+                return Err(invalid(name.into_owned(), "is unknown".into()));
             };
             if param_values.0.iter().any(|(name, _)| name == param_name) {
-                return Err(invalid((*param_name).into(), "is there twice".into()));
+                return Err(invalid((*param_name).into(), "is repeated".into()));
             }
             param_values.0.push((param_name, value));
         }
         Ok(param_values)
     }
 
-    /// One parameter.
+    /// Reads one parameter.
+    ///
+    /// # Errors
+    ///
+    /// The parameter is missing or has the wrong type ([`RpcError::InvalidParams`]).
     pub fn param<T: Param>(&self, name: &'static str) -> Result<T, RpcError> {
-        let Some((_, raw)) = self.0.iter().find(|(param_values, _)| *param_values == name) else {
+        let Some((_, raw)) = self.0.iter().find(|(param_name, _)| *param_name == name) else {
             return T::default_if_missing().ok_or_else(|| invalid(name.into(), "is missing".into()));
         };
         serde_json::from_str(raw.get()).map_err(|error| invalid(name.into(), error_reason(&error)))
@@ -82,18 +92,18 @@ impl<'a> ParamValues<'a> {
 }
 
 fn invalid(param: String, reason: String) -> RpcError {
-    let param = if param.len() > 64 { "(a name of over 64 bytes)".into() } else { param };
+    let param = if param.len() > 64 { "(a name of more than 64 bytes)".into() } else { param };
     RpcError::InvalidParams { param, reason }
 }
 
-/// The reason without `serde_json`'s position, which counts within the parameter alone and would mislead; bounded,
-/// because it can quote the parameter.
+/// The reason without the position that `serde_json` appends: that position counts within the parameter alone and would
+/// mislead. The length is bounded because the reason can quote the parameter.
 fn error_reason(error: &serde_json::Error) -> String {
     let text = error.to_string();
     text.split(" at line ").next().unwrap_or_default().chars().take(160).collect()
 }
 
-/// The members of an object in their order, twins kept.
+/// The members of an object in their order, including members that occur twice.
 struct Members<'a>(Vec<(Cow<'a, str>, &'a RawValue)>);
 
 impl<'de> Deserialize<'de> for Members<'de> {
@@ -120,9 +130,9 @@ impl<'de> Deserialize<'de> for Members<'de> {
     }
 }
 
-/// A type that a parameter can have.
+/// The type of a parameter.
 pub trait Param: DeserializeOwned {
-    /// What stands for a parameter that is not there; `None` if it must be there.
+    /// The value of a missing parameter; `None` if the parameter is required.
     fn default_if_missing() -> Option<Self> {
         None
     }

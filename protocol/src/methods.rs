@@ -15,16 +15,16 @@ macro_rules! params {
         impl Params for $name {
             const NAMES: &'static [&'static str] = &[$(stringify!($field)),*];
 
-            fn take(given: ParamValues<'_>) -> Result<Self, RpcError> {
-                let _ = &given;
-                Ok(Self { $($field: given.param(stringify!($field))?),* })
+            fn take(param_values: ParamValues<'_>) -> Result<Self, RpcError> {
+                let _ = &param_values;
+                Ok(Self { $($field: param_values.param(stringify!($field))?),* })
             }
         }
     )* };
 }
 
-/// The table: variant, name on the wire, whether an authenticated session is needed where a circle is not open,
-/// parameters, result, what it does.
+/// The table of methods: variant, name on the wire, whether the method needs an authenticated session on a circle that
+/// is not open, parameters, result, summary.
 macro_rules! methods {
     ($($variant:ident $name:literal $access:ident ($params:ty) -> $result:ty: $summary:literal;)*) => {
         /// A method by name.
@@ -32,20 +32,20 @@ macro_rules! methods {
         pub enum MethodName { $(#[doc = $summary] $variant),* }
 
         impl MethodName {
-            /// Every method, in the order of the document.
+            /// All methods, in the order of the contract.
             pub const ALL: &'static [Self] = &[$(Self::$variant),*];
 
-            /// The name on the wire.
+            /// Returns the name on the wire.
             pub fn as_str(self) -> &'static str {
                 match self { $(Self::$variant => $name),* }
             }
 
-            /// What it does, in a sentence.
+            /// Returns a summary of one sentence.
             pub fn summary(self) -> &'static str {
                 match self { $(Self::$variant => $summary),* }
             }
 
-            /// Whether it needs an authenticated session on a circle whose access is not `open`.
+            /// Whether the method needs an authenticated session on a circle whose access is not `open`.
             pub fn is_protected(self) -> bool {
                 match self { $(Self::$variant => access!($access)),* }
             }
@@ -62,12 +62,16 @@ macro_rules! methods {
             }
         }
 
-        /// A request whose parameters have been read.
+        /// A request with its parsed parameters.
         #[derive(Debug, Clone, PartialEq, Eq)]
         pub enum Request { $(#[doc = $summary] $variant($params)),* }
 
         impl Request {
-            /// Reads the parameters of a method.
+            /// Parses the parameters of a method.
+            ///
+            /// # Errors
+            ///
+            /// A parameter is invalid ([`RpcError::InvalidParams`]).
             pub fn parse(method: MethodName, params: Option<&RawValue>) -> Result<Self, RpcError> {
                 match method { $(MethodName::$variant => <$params>::from_raw(params).map(Self::$variant)),* }
             }
@@ -103,31 +107,31 @@ macro_rules! access {
 
 methods! {
     Identify "identify" public (IdentifyParams) -> IdentifyResult:
-        "Shows the circle's identity, by its signature of the caller's challenge.";
+        "Shows the circle's identity: its signature of the caller's challenge.";
     FetchNonce "fetch_nonce" public (FetchNonceParams) -> FetchNonceResult:
-        "Asks for a nonce to be signed by the key's holder.";
+        "Returns a nonce for the client to sign with its key.";
     Authenticate "authenticate" public (AuthenticateParams) -> AuthenticateResult:
-        "Proves that the caller holds a key, by its signature of the nonce.";
+        "Authenticates the session with a key, by its signature of the nonce.";
     Play "play" protected (PlayParams) -> PlayResult:
         "Evaluates a script in this connection's environment.";
     Cancel "cancel" protected (CancelParams) -> CancelResult:
         "Ends a running or queued play of this connection.";
     Complete "complete" protected (CompleteParams) -> CompleteResult:
-        "Says what may stand at a cursor.";
+        "Lists candidates for the text at a cursor.";
     Scope "scope" protected (NoParams) -> ScopeResult:
         "Lists the variables and script functions of this connection's environment.";
     Lookup "lookup" protected (LookupParams) -> LookupResult:
-        "Says what the functions of a name do.";
+        "Describes the functions with a name.";
     Reset "reset" protected (NoParams) -> ResetResult:
         "Gives this connection a fresh environment, after the plays before it.";
     Describe "describe" public (NoParams) -> Description:
-        "Says what this circle is, what it allows, and who it takes the caller for.";
+        "Describes the circle, its limits and the caller.";
     Discover "rpc.discover" public (NoParams) -> serde_json::Value:
-        "Answers this document.";
+        "Returns this document.";
 }
 
 params! {
-    /// For methods without parameters.
+    /// The parameters of a method that has none.
     NoParams {}
 
     /// Parameters of `identify`.
@@ -144,7 +148,7 @@ params! {
 
     /// Parameters of `authenticate`.
     AuthenticateParams {
-        /// The public key that the nonce was fetched for.
+        /// The public key for which the client fetched the nonce.
         pubkey: String,
         /// ECDSA over SHA-256 of the nonce's UTF-8 bytes: 64 bytes r‖s, low-S, as hex.
         signature: String,
@@ -154,10 +158,11 @@ params! {
     PlayParams {
         /// The Rhai script.
         script: String,
-        /// Shortens the circle's time limit; milliseconds.
+        /// A time limit in milliseconds that can shorten the circle's own.
         #[serde(skip_serializing_if = "Option::is_none")]
         timeout_ms: Option<u64>,
-        /// A variable that the value is also bound to, when the play succeeds with a value other than `()`.
+        /// The name of a variable to which the circle also assigns the value, if the play succeeds with a value other
+        /// than `()`.
         #[serde(skip_serializing_if = "Option::is_none")]
         bind: Option<String>,
     }
@@ -171,14 +176,14 @@ params! {
 
 macro_rules! results {
     ($($(#[$meta:meta])* $name:ident { $($(#[$fmeta:meta])* $field:ident : $type:ty),* $(,)? })*) => { $(
-        $(#[$meta])*
         #[derive(Debug, Clone, Serialize, Deserialize)]
         #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+        $(#[$meta])*
         pub struct $name { $($(#[$fmeta])* pub $field: $type),* }
     )* };
 }
 
-// Behind the macros, which it uses.
+// After the macros that this module uses.
 mod queries;
 
 pub use queries::{
@@ -191,7 +196,7 @@ results! {
     IdentifyResult {
         /// The circle's public key, 33 bytes compressed, as hex.
         pubkey: String,
-        /// Whether the circle keeps the key at this address. Otherwise no client records the key.
+        /// Whether the circle keeps this key at this address after a restart. If not, clients do not record the key.
         persistent: bool,
         /// ECDSA over SHA-256 of the UTF-8 bytes of `circles.identity.v1 aud=AUTHORITY challenge=CHALLENGE
         /// persistent=true|false`, in one line and the challenge in lower case: 64 bytes r‖s, low-S, as hex.
@@ -200,7 +205,7 @@ results! {
 
     /// Result of `fetch_nonce`.
     FetchNonceResult {
-        /// One line of text, to be checked and signed.
+        /// One line of text, for the client to check and sign.
         nonce: String,
     }
 
@@ -219,15 +224,15 @@ results! {
         /// The value as JSON.
         #[cfg_attr(feature = "schema", schemars(with = "serde_json::Value"))]
         value: Box<RawValue>,
-        /// Microseconds that it took, waiting included.
+        /// The duration in microseconds, including time spent waiting.
         elapsed_us: u64,
-        /// Operations that it took, as Rhai counts them.
+        /// The number of operations, as Rhai counts them.
         operations: u64,
     }
 
     /// Result of `cancel`.
     CancelResult {
-        /// Whether the play had not ended yet, and now answers −32005 or −32009.
+        /// Whether the circle cancels the play. The play then returns −32005, or −32009.
         cancelled: bool,
     }
 
@@ -241,34 +246,35 @@ results! {
     Description {
         /// The circle's name.
         name: String,
-        /// What its operator says of it.
+        /// The operator's description of the circle.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         description: Option<String>,
-        /// The version of the program.
+        /// The version of the server.
         version: String,
         /// The version of the protocol.
         protocol: u32,
         /// Who may play.
         access: Access,
-        /// Who the circle takes the caller for.
-        you: You,
-        /// The modules that scripts can import.
+        /// The caller, as the circle identifies it.
+        you: CallerInfo,
+        /// The names of the modules that scripts can import.
         modules: Vec<String>,
-        /// The layers that keep scripts away from everything else, as far as they hold here.
+        /// The layers of the sandbox that are in effect.
         sandbox: Vec<String>,
-        /// What the circle allows.
+        /// The limits of this session and of the circle.
         limits: Limits,
     }
 
-    /// Who the circle takes the caller for.
-    You {
-        /// The key that this session proved, as hex; null before.
+    /// The caller of a session.
+    #[cfg_attr(feature = "schema", schemars(rename = "You"))]
+    CallerInfo {
+        /// The key with which this session is authenticated, as hex; null if it is anonymous.
         public_key: Option<String>,
         /// Whether this session may call protected methods.
         admitted: bool,
     }
 
-    /// What a play prints, as it happens.
+    /// Output of a running play.
     Output {
         /// The id of the play.
         play: Id,
@@ -276,38 +282,38 @@ results! {
         stream: Stream,
         /// The text.
         text: String,
-        /// Where it was printed; for `debug`.
+        /// The position of the call in the script; only for `debug`.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         position: Option<Position>,
     }
 
-    /// How far a play is, four times a second at most.
+    /// The progress of a play, at most four times a second.
     Progress {
         /// The id of the play.
         play: Id,
-        /// Microseconds since it began.
+        /// Microseconds since the play started.
         elapsed_us: u64,
         /// Operations so far.
         operations: u64,
-        /// How much is done, once the script called `progress`.
+        /// The amount done, once the script has called `progress`.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         done: Option<i64>,
-        /// How much there is to do.
+        /// The total amount.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         total: Option<i64>,
-        /// What the script says it is doing.
+        /// The script's description of its current step.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         text: Option<String>,
     }
 
-    /// An environment was lost between plays.
+    /// The loss of the session's environment between plays.
     SessionReset {
-        /// What took it.
+        /// Why the environment was lost.
         reason: LossReason,
     }
 }
 
-/// Where in a script: both count from 1, columns in Unicode scalar values.
+/// A position in a script. Lines and columns count from 1, columns in Unicode scalar values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Position {
@@ -325,14 +331,14 @@ pub enum Access {
     /// Anyone.
     #[default]
     Open,
-    /// Any key that proves itself.
+    /// Any key that authenticates.
     Authenticated,
     /// Listed keys.
     Members,
 }
 
 impl Access {
-    /// As it is written everywhere.
+    /// Returns the word for this access, in the configuration and on the wire.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Open => "open",
@@ -355,11 +361,11 @@ impl std::str::FromStr for Access {
         [Self::Open, Self::Authenticated, Self::Members]
             .into_iter()
             .find(|access| access.as_str() == text)
-            .ok_or("it is open, authenticated or members")
+            .ok_or("expected open, authenticated or members")
     }
 }
 
-/// What a script prints to.
+/// The stream of a print.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
@@ -370,7 +376,7 @@ pub enum Stream {
     Debug,
 }
 
-/// A notification, known by type to server and client alike.
+/// A notification, as a type that server and client share.
 pub trait Notification: Serialize {
     /// The name on the wire.
     const NAME: &'static str;
@@ -413,14 +419,14 @@ mod tests {
             ("play", "{}", "script", "is missing"),
             ("play", "[]", "script", "is missing"),
             ("play", r#"{"script":null}"#, "script", "invalid type: null, expected a string"),
-            ("play", r#"{"script":"1","scirpt":"2"}"#, "scirpt", "is not known"),
-            ("play", r#"{"script":"1","script":"2"}"#, "script", "is there twice"),
-            ("play", r#"["1",2,"ans",4]"#, "[3]", "at most 3 parameters are taken"),
+            ("play", r#"{"script":"1","scirpt":"2"}"#, "scirpt", "is unknown"),
+            ("play", r#"{"script":"1","script":"2"}"#, "script", "is repeated"),
+            ("play", r#"["1",2,"ans",4]"#, "[3]", "too many parameters: at most 3"),
             ("play", r#"{"script":"1","timeout_ms":-1}"#, "timeout_ms", "invalid value: integer `-1`, expected u64"),
             ("cancel", "{}", "play", "is missing"),
             ("cancel", r#"{"play":{}}"#, "play", "the id is neither a string, a number nor null"),
             ("complete", r#"["x",-1]"#, "cursor", "invalid value: integer `-1`, expected u64"),
-            ("describe", "[1]", "[0]", "at most 0 parameters are taken"),
+            ("describe", "[1]", "[0]", "too many parameters: at most 0"),
         ];
         for (method, params, name, why) in cases {
             let error = parse(method, params).expect_err(params);

@@ -1,4 +1,4 @@
-//! The contract for machines, generated from the method types.
+//! The machine-readable contract, generated from the method types.
 
 use schemars::{JsonSchema, SchemaGenerator, generate::SchemaSettings};
 use serde_json::{Value, json};
@@ -52,7 +52,7 @@ impl Document {
     }
 }
 
-/// The document, with a newline at its end.
+/// Generates the document, with a newline at its end.
 pub fn generate() -> String {
     let settings = SchemaSettings::draft07().with(|settings| settings.definitions_path = "/components/schemas".into());
     let mut document = Document { generator: settings.into_generator(), methods: Vec::new() };
@@ -74,8 +74,8 @@ pub fn generate() -> String {
             "version": crate::VERSION.to_string(),
             "license": { "name": "MIT OR Apache-2.0" },
             "description": "A circle: an isolated Rhai environment behind a WebSocket, guarded by secp256k1 keys. \
-                Methods marked `x-protected` need an authenticated session where the circle is not open. \
-                `x-notifications` are sent by the circle. Any method can answer any of `x-errors`.",
+                Methods marked `x-protected` need an authenticated session, unless the access of the circle is `open`. \
+                The circle sends the `x-notifications`. Any method can return any of the `x-errors`.",
         },
         "methods": document.methods,
         "components": { "schemas": schemas },
@@ -89,7 +89,7 @@ pub fn generate() -> String {
 
 #[cfg(test)]
 mod tests {
-    /// `UPDATE_OPENRPC=1 cargo test --release -p circles-protocol --features schema` writes the file anew.
+    /// Run `UPDATE_OPENRPC=1 cargo test --release -p circles-protocol --features schema` to regenerate the file.
     #[test]
     fn committed_contract_matches_generated_one() {
         let generated = super::generate();

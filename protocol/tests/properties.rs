@@ -1,10 +1,10 @@
-//! What holds of every text that could arrive.
+//! Properties of the parser for any incoming text.
 
 use proptest::prelude::*;
 use protocol::{Id, MethodName, Request, message};
 use serde_json::value::RawValue;
 
-/// Texts that are near to requests: any JSON in any place of one.
+/// Texts similar to requests: requests with any JSON in any member.
 fn requests() -> impl Strategy<Value = String> {
     let json = prop_oneof![
         any::<f64>()
@@ -28,7 +28,7 @@ fn requests() -> impl Strategy<Value = String> {
     })
 }
 
-/// Takes a text as a circle does, and answers whatever it finds; gives the answers.
+/// Parses a text as a circle does, and returns all responses.
 fn answers(text: &str) -> Vec<String> {
     let calls = match message::parse(text, 4) {
         Err(error) => return vec![message::response(None, Err::<&(), _>(&error))],

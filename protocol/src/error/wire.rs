@@ -1,4 +1,4 @@
-//! How an error stands on the wire.
+//! The conversion between errors and their form on the wire.
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Value, value::RawValue};
@@ -6,7 +6,11 @@ use serde_json::{Value, value::RawValue};
 use super::{BusyLimit, ErrorObject, LossReason, PlayLimit, RpcError, ScriptError};
 
 impl RpcError {
-    /// The error as it stands on the wire, as a tree. The error is an id in `data` that no tree can hold.
+    /// Converts the error to an object with a tree of `data`.
+    ///
+    /// # Errors
+    ///
+    /// The `data` contains an id that a tree cannot hold, such as a number out of range.
     pub fn to_object(&self) -> Result<ErrorObject, serde_json::Error> {
         serde_json::from_str(&serde_json::to_string(self)?)
     }
@@ -30,8 +34,8 @@ impl RpcError {
     }
 }
 
-/// `data`, borrowed: what a client wrote goes back as it was written and is never made a tree, which could not hold all
-/// that JSON can say.
+/// The `data` of an error, borrowed. Text from a client is written back verbatim and never parsed into a tree, which
+/// cannot hold all JSON.
 #[derive(Serialize)]
 #[serde(untagged)]
 enum ErrorData<'a> {
@@ -68,7 +72,7 @@ enum ErrorData<'a> {
 }
 
 impl From<ErrorObject> for RpcError {
-    /// Reads what the code promises; where `data` does not hold it, the error is kept as [`RpcError::Other`].
+    /// Reads the `data` that the code requires; an error without it is kept as [`RpcError::Other`].
     fn from(object: ErrorObject) -> Self {
         fn field<T: serde::de::DeserializeOwned>(object: &ErrorObject, name: &str) -> Option<T> {
             object.data.as_ref()?.get(name).and_then(|value| T::deserialize(value).ok())

@@ -1,4 +1,4 @@
-//! What can be asked of an environment beside its plays: `complete`, `scope`, `lookup`.
+//! The queries of an environment: `complete`, `scope`, `lookup`.
 
 use serde::{Deserialize, Serialize};
 
@@ -7,9 +7,9 @@ use crate::{Params, RpcError, method::ParamValues};
 params! {
     /// Parameters of `complete`.
     CompleteParams {
-        /// The script that is being typed.
+        /// The script as typed so far.
         script: String,
-        /// Where, in Unicode scalar values from its start.
+        /// The position of the cursor, in Unicode scalar values from the start of the script.
         cursor: u64,
     }
 
@@ -23,46 +23,47 @@ params! {
 results! {
     /// Result of `complete`.
     CompleteResult {
-        /// Where the word begins that a candidate replaces up to the cursor; in Unicode scalar values.
+        /// The start of the word that a candidate replaces, up to the cursor; in Unicode scalar values.
         start: u64,
-        /// At most 200, the nearest first.
+        /// At most 200 candidates, the nearest scope first.
         candidates: Vec<Candidate>,
     }
 
-    /// Something that may stand at the cursor.
+    /// A candidate for the text at the cursor.
     Candidate {
-        /// What replaces the word.
+        /// The replacement for the word.
         text: String,
-        /// What it is.
+        /// The kind of the candidate.
         kind: CandidateKind,
-        /// The type of a value, the signature of a function (with `(+2)` for two more of that name); empty for others.
+        /// The type of a value, or the signature of a function (with `(+2)` if two more functions have this name);
+        /// empty for others.
         detail: String,
     }
 
     /// Result of `scope`.
     ScopeResult {
-        /// The variables and constants, in the order in which they were made.
+        /// The variables and constants, in the order of their declaration.
         variables: Vec<Variable>,
-        /// The script functions, by name.
+        /// The script functions, sorted by name.
         functions: Vec<ScopeFunction>,
     }
 
-    /// A variable or a constant.
+    /// A variable or a constant of a script.
     Variable {
-        /// Its name.
+        /// The name.
         name: String,
         /// Rhai's name for its type.
         r#type: String,
-        /// Its value as text; not while a play runs, and not if it has more than 1 KiB.
+        /// The value as text; missing while a play runs, and for a value of more than 1 KiB.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         output: Option<String>,
-        /// Whether it is a constant.
+        /// Whether this is a constant.
         constant: bool,
     }
 
     /// A script function.
     ScopeFunction {
-        /// Its name.
+        /// The name.
         name: String,
         /// The names of its parameters.
         params: Vec<String>,
@@ -70,22 +71,22 @@ results! {
 
     /// Result of `lookup`.
     LookupResult {
-        /// The functions of that name; none if there is no such name.
+        /// The functions with this name; empty if there are none.
         functions: Vec<FunctionDoc>,
     }
 
-    /// What is known of a function.
+    /// The documentation of a function.
     FunctionDoc {
-        /// Its name, parameters and result.
+        /// The name, parameters and result.
         signature: String,
-        /// Its documentation; empty without one.
+        /// The doc comment; empty if the function has none.
         doc: String,
-        /// Where it comes from.
+        /// The origin of the function.
         origin: Origin,
     }
 }
 
-/// What a candidate is.
+/// The kind of a candidate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
@@ -96,31 +97,31 @@ pub enum CandidateKind {
     Constant,
     /// A function.
     Function,
-    /// A function behind a dot.
+    /// A function called as a method, after a dot.
     Method,
-    /// A property of a map or of an engine's type.
+    /// A property of a map or of a type of the engine.
     Property,
-    /// A word of the language.
+    /// A keyword of the language.
     Keyword,
-    /// A module, or what it was imported as.
+    /// A module, or the name under which it was imported.
     Module,
 }
 
-/// Where a function comes from.
+/// The origin of a function.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Origin {
-    /// A play of this session.
+    /// A script of this session.
     Session,
-    /// The circle's own script.
+    /// The circle's init script.
     Circle,
-    /// A module that was imported.
+    /// An imported module.
     Module,
     /// The program that serves the circle.
     Host,
-    /// The circle's engine.
+    /// The engine of the circle.
     Native,
-    /// Rhai.
+    /// Rhai's standard library.
     Standard,
 }

@@ -1,4 +1,4 @@
-//! A circle that a test plays by hand: it answers nothing by itself, and records what the session asks of it.
+//! A fake circle under the control of a test. It never answers automatically, and records the requests of the session.
 
 use std::sync::{
     Arc, Mutex, MutexGuard, PoisonError,
@@ -21,17 +21,17 @@ use crate::{
     session::{PlayReporter, PlayUpdate, Remote, RemoteFuture, Script, SessionPlay},
 };
 
-/// Where an answer goes.
+/// The channel for an answer.
 type Reply<T> = oneshot::Sender<Result<T, ClientError>>;
 
-/// A connection's notices. Its end ends the connection.
+/// The notices of a connection. The end of the channel is the end of the connection.
 type Notices = mpsc::UnboundedReceiver<Result<Notice, ClientError>>;
 
-/// What a session asked.
+/// A request of a session.
 pub(super) enum RemoteCall {
     Connect(Reply<Description>),
     Authenticate(PublicKey, Reply<()>),
-    Ask(ReplCommand, Reply<Vec<StyledLine>>),
+    Query(ReplCommand, Reply<Vec<StyledLine>>),
     Play(FakePlay),
 }
 
@@ -40,13 +40,13 @@ impl std::fmt::Debug for RemoteCall {
         match self {
             Self::Connect(_) => f.write_str("connect"),
             Self::Authenticate(key, _) => write!(f, "authenticate with {}", key.short()),
-            Self::Ask(command, _) => write!(f, "ask {command:?}"),
+            Self::Query(command, _) => write!(f, "ask {command:?}"),
             Self::Play(playing) => write!(f, "play {:?}", playing.script.text),
         }
     }
 }
 
-/// The test's end of a circle.
+/// The test's side of the fake circle.
 pub(super) struct FakeCircle {
     pub(super) remote: Arc<FakeRemote>,
     calls: mpsc::UnboundedReceiver<RemoteCall>,
@@ -56,7 +56,7 @@ pub(super) struct FakeCircle {
     pub(super) limits: Limits,
 }
 
-/// The session's end of it.
+/// The session's side of the fake circle.
 pub(super) struct FakeRemote {
     calls: mpsc::UnboundedSender<RemoteCall>,
     notices: Mutex<Option<Arc<tokio::sync::Mutex<Notices>>>>,
@@ -64,11 +64,11 @@ pub(super) struct FakeRemote {
     disconnections: AtomicUsize,
 }
 
-/// A play as the circle has it.
+/// A play on the fake circle.
 pub(super) struct FakePlay {
     pub(super) script: Script,
     reporter: PlayReporter,
-    /// Ends with the session's interest in the play.
+    /// Closed when the session drops the play.
     listened: oneshot::Receiver<()>,
 }
 
@@ -84,18 +84,18 @@ impl FakeCircle {
         Self { remote: remote.into(), calls, notices: None, name, access, limits: Limits::default() }
     }
 
-    /// What the session asks next.
+    /// Waits for the next request of the session.
     pub(super) async fn call(&mut self) -> RemoteCall {
         let call = tokio::time::timeout(NEVER, self.calls.recv()).await;
         call.expect("the session asks for something").expect("the session is there")
     }
 
-    /// What the session has asked already, if anything.
+    /// Returns a pending request of the session, if there is one.
     pub(super) fn pending_call(&mut self) -> Option<RemoteCall> {
         self.calls.try_recv().ok()
     }
 
-    /// Waits for an attempt to connect.
+    /// Waits for a connection attempt.
     pub(super) async fn attempt(&mut self) -> Reply<Description> {
         match self.call().await {
             RemoteCall::Connect(reply) => reply,
@@ -103,13 +103,13 @@ impl FakeCircle {
         }
     }
 
-    /// Takes the connection that the session makes next.
+    /// Accepts the next connection attempt.
     pub(super) async fn accept(&mut self) {
         let attempt = self.attempt().await;
         self.answer(attempt);
     }
 
-    /// Takes a connection.
+    /// Accepts a connection attempt.
     pub(super) fn answer(&mut self, attempt: Reply<Description>) {
         let (send, notices) = mpsc::unbounded_channel();
         self.notices = Some(send);
@@ -118,7 +118,7 @@ impl FakeCircle {
         attempt.send(Ok(self.description())).expect("the session waits for the connection");
     }
 
-    /// Refuses the connection that the session makes next.
+    /// Refuses the next connection attempt.
     pub(super) async fn refuse(&mut self) {
         self.refuse_with(unreachable()).await;
     }
@@ -127,7 +127,7 @@ impl FakeCircle {
         self.attempt().await.send(Err(error)).expect("the session waits for the connection");
     }
 
-    /// Waits for a key; whose it is, and where the answer goes.
+    /// Waits for an authentication; returns the key and the channel for the answer.
     pub(super) async fn key(&mut self) -> (PublicKey, Reply<()>) {
         match self.call().await {
             RemoteCall::Authenticate(key, reply) => (key, reply),
@@ -135,23 +135,23 @@ impl FakeCircle {
         }
     }
 
-    /// Admits the key that the session authenticates with next.
+    /// Admits the next key that the session authenticates with.
     pub(super) async fn admit(&mut self) -> PublicKey {
         let (key, reply) = self.key().await;
         reply.send(Ok(())).expect("the session waits for it");
         key
     }
 
-    /// Does not admit it.
+    /// Rejects the next key that the session authenticates with.
     pub(super) async fn reject(&mut self, error: ClientError) {
         let (_, reply) = self.key().await;
         reply.send(Err(error)).expect("the session waits for it");
     }
 
-    /// Waits for a question; where the answer goes.
+    /// Waits for a query; returns the command and the channel for the answer.
     pub(super) async fn query(&mut self) -> (ReplCommand, Reply<Vec<StyledLine>>) {
         match self.call().await {
-            RemoteCall::Ask(command, reply) => (command, reply),
+            RemoteCall::Query(command, reply) => (command, reply),
             other => panic!("{other:?} instead of a question"),
         }
     }
@@ -164,7 +164,7 @@ impl FakeCircle {
         }
     }
 
-    /// Waits for a play of that script.
+    /// Waits for a play of the given script.
     pub(super) async fn plays(&mut self, script: &str) -> FakePlay {
         let playing = self.play().await;
         assert_eq!(playing.script.text, script);
@@ -177,15 +177,15 @@ impl FakeCircle {
         notices.send(Ok(notice)).expect("the session listens");
     }
 
-    /// Loses the connection. Plays are to be ended beside it, as the client ends them.
+    /// Loses the connection. The test has to end running plays, as the client would.
     pub(super) fn lose(&mut self) {
         self.remote.is_connected.store(false, Ordering::SeqCst);
         let notices = self.notices.take().expect("there is a connection");
-        // The session does not listen any more, where it has noticed the loss by another error.
+        // Fails if the session has noticed the loss by another error.
         drop(notices.send(Err(lost())));
     }
 
-    /// Loses the connection without the session knowing yet.
+    /// Loses the connection without notifying the session.
     pub(super) fn lose_unnoticed(&self) {
         self.remote.is_connected.store(false, Ordering::SeqCst);
     }
@@ -210,7 +210,7 @@ impl FakeCircle {
 }
 
 impl FakePlay {
-    /// Prints, once there is room for it.
+    /// Prints a text, once there is room for it.
     pub(super) async fn print(&self, text: &str) {
         let output = Output { play: Id::number(1), stream: Stream::Print, text: text.to_owned(), position: None };
         self.reporter.report(PlayUpdate::Event(PlayEvent::Output(output))).await;
@@ -240,24 +240,24 @@ impl FakePlay {
         self.reporter.report(PlayUpdate::Ended(result)).await;
     }
 
-    /// Waits for the cancellation.
+    /// Waits until the session cancels the play.
     pub(super) async fn cancelled(&mut self) {
         let cancelled = tokio::time::timeout(NEVER, self.reporter.wait_for_cancel()).await;
         cancelled.expect("the play is cancelled");
     }
 
-    /// Ends as a play does that was cancelled.
+    /// Waits until the session cancels the play, and ends it accordingly.
     pub(super) async fn cancel(mut self) {
         self.cancelled().await;
         self.fail(RpcError::Cancelled).await;
     }
 
-    /// Whether anybody listens to the play.
+    /// Whether the session still holds the play.
     pub(super) fn has_listener(&mut self) -> bool {
         matches!(self.listened.try_recv(), Err(oneshot::error::TryRecvError::Empty))
     }
 
-    /// Waits until nobody listens to the play.
+    /// Waits until the session drops the play.
     pub(super) async fn abandoned(self) {
         let ended = tokio::time::timeout(NEVER, self.listened).await;
         ended.expect("nobody listens any more").expect_err("nothing is ever sent");
@@ -269,7 +269,7 @@ impl FakeRemote {
         self.notices.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Asks the test, once somebody waits for the answer.
+    /// Sends a request to the test when the future is polled.
     fn request<T: Send + 'static>(
         self: Arc<Self>,
         call: impl FnOnce(Reply<T>) -> RemoteCall + Send + 'static,
@@ -282,7 +282,7 @@ impl FakeRemote {
     }
 
     fn report(&self, call: RemoteCall) {
-        // A test that has ended looks at nothing any more.
+        // Fails if the test has ended.
         drop(self.calls.send(call));
     }
 }
@@ -306,7 +306,7 @@ impl Remote for FakeRemote {
     }
 
     fn query(self: Arc<Self>, command: ReplCommand) -> RemoteFuture<Vec<StyledLine>> {
-        self.request(move |reply| RemoteCall::Ask(command, reply))
+        self.request(move |reply| RemoteCall::Query(command, reply))
     }
 
     fn complete(self: Arc<Self>, _: String, _: u64) -> RemoteFuture<CompleteResult> {
@@ -335,14 +335,14 @@ impl Remote for FakeRemote {
     }
 }
 
-/// A result of that type; its text is its JSON, but for `()`.
+/// Returns a result of the given type. Its text is its JSON, except for `()`.
 pub(super) fn result(r#type: &str, json: &str) -> PlayResult {
     let output = if r#type == "()" { String::new() } else { json.to_owned() };
     let value = RawValue::from_string(json.to_owned()).expect("it is JSON");
     PlayResult { output, r#type: r#type.to_owned(), value, elapsed_us: 1500, operations: 7 }
 }
 
-/// The error of everything that was asked on a connection that is lost.
+/// The error of requests on a lost connection.
 pub(super) fn lost() -> ClientError {
     ClientError::ConnectionLost { code: None, reason: "no reason given".to_owned() }
 }

@@ -1,8 +1,8 @@
-//! `describe`: what this circle is, and who it takes the caller for.
+//! `describe`: describes the circle, its limits and the caller.
 
 use protocol::{
     Limits,
-    methods::{Description, You},
+    methods::{CallerInfo, Description},
 };
 
 use crate::{metrics::SandboxLayer, session::Session};
@@ -16,7 +16,10 @@ pub(crate) fn handle(session: &Session) -> Description {
         version: env!("CARGO_PKG_VERSION").into(),
         protocol: protocol::VERSION,
         access: circle.access,
-        you: You { public_key: session.auth.identity().map(|key| key.to_hex()), admitted: session.is_admitted() },
+        you: CallerInfo {
+            public_key: session.auth.identity().map(|key| key.to_hex()),
+            admitted: session.is_admitted(),
+        },
         modules: environment.module_names.clone(),
         sandbox: SandboxLayer::all(now.workers.has_processes(), circle.layers.get().map_or(&[], Vec::as_slice))
             .into_iter()
@@ -26,7 +29,7 @@ pub(crate) fn handle(session: &Session) -> Description {
     }
 }
 
-/// Those that hold: of its connection, its environment, and the circle now.
+/// Returns the limits in effect: those of the connection, of its environment, and of the circle now.
 fn limits(session: &Session, now: &Limits, environment: &Limits) -> Limits {
     let connection = &session.limits.values;
     let has_memory_quota = !session.circle.admission.is_memory_quota_disabled();
