@@ -1,4 +1,4 @@
-//! The audit: one record of each play, for the program that serves the circle.
+//! The audit: one record for each play, for the program that serves the circle.
 
 use std::{
     cell::Cell,
@@ -16,37 +16,38 @@ use crate::{
     quota::Caller,
 };
 
-/// A play that has ended.
+/// The record of a finished play.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct PlayRecord {
-    /// The number of its session, as in the log.
+    /// The number of the session, as in the log.
     pub session: u64,
-    /// Who played.
+    /// The caller of the play.
     pub caller: PlayCaller,
-    /// When it ended.
+    /// The time when the play finished.
     pub ended: SystemTime,
-    /// From its arrival to its end, what it waited included.
+    /// The time from the arrival of the play to its finish, including time spent waiting.
     pub elapsed: Duration,
-    /// What it came to, in a word, as in the metrics: `ok`, `script_error`, `cancelled`, `shutting_down`, `internal`, `invalid`,
-    /// `limit_…`, `lost_…` or `busy_…` with what it was; `disconnected`, where the connection ended before it did.
+    /// The outcome, as in the metrics: `ok`, `script_error`, `cancelled`, `shutting_down`, `internal`, `invalid`,
+    /// `rate_limited`; `limit_…`, `lost_…` or `busy_…` with the limit, reason or quota; or `disconnected` if the
+    /// connection ended before the play.
     pub outcome: &'static str,
-    /// The code of the error that it came to, where it was one.
+    /// The code of the error, if the play failed.
     pub code: Option<i64>,
-    /// Nothing of it ran, because there was no room for it or the caller may not play. Whoever keeps records can count these
-    /// instead of keeping each: to be refused costs a caller nothing.
+    /// Whether the circle refused the play without running it, because a quota was used up or the caller may not play.
+    /// A refusal costs a caller nothing, so a program can count refusals instead of storing each record.
     pub is_refused: bool,
     params: Arc<PlayParams>,
 }
 
 impl PlayRecord {
-    /// What was played.
+    /// Returns the script.
     pub fn script(&self) -> &str {
         &self.params.script
     }
 }
 
-/// Whose play it was.
+/// The caller of a play.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum PlayCaller {
     /// An authenticated caller.
@@ -56,7 +57,8 @@ pub enum PlayCaller {
 }
 
 impl PlayCaller {
-    /// The caller that this one is counted as: of an IPv6 address the network of 64 bits, of which a client has all addresses.
+    /// Returns the caller to which quotas are counted: an IPv6 address counts as its network of 64 bits, because a
+    /// client has all addresses of such a network.
     #[must_use]
     pub fn quota_caller(self) -> Self {
         match self {
@@ -78,7 +80,7 @@ impl fmt::Display for PlayCaller {
     }
 }
 
-/// The program's function that takes the records.
+/// The program's function that receives the records.
 #[derive(Clone)]
 pub(crate) struct Auditor(Arc<dyn Fn(PlayRecord) + Send + Sync>);
 
@@ -94,15 +96,15 @@ impl fmt::Debug for Auditor {
     }
 }
 
-/// The record of a play that has not finished. Dropping the entry hands the record over, so each play has one record,
-/// whatever comes of it.
+/// The record of a play that has not finished. Dropping the entry delivers the record, so each play has exactly one
+/// record, whatever its outcome.
 #[derive(Debug)]
 pub(crate) struct AuditEntry {
     auditor: Auditor,
     session: u64,
     caller: PlayCaller,
     arrived: Instant,
-    /// A play without a finish is one whose connection has ended.
+    /// A play that never finishes is one whose connection has ended.
     outcome: Cell<(PlayOutcome, Option<i64>)>,
     params: Arc<PlayParams>,
 }
@@ -119,7 +121,7 @@ impl AuditEntry {
         })
     }
 
-    /// Notes the outcome of the play, and the code of the error in its reply.
+    /// Sets the outcome of the play, and the code of the error in its reply.
     pub(crate) fn finish(&self, outcome: PlayOutcome, code: Option<i64>) {
         self.outcome.set((outcome, code));
     }

@@ -1,20 +1,20 @@
-//! Authentication: the nonces of a session, and the key that it has authenticated with. Pure: the time and the random
+//! Authentication: the nonces of a session, and the key with which it is authenticated. Pure: the time and the random
 //! bytes are arguments.
 
 use keys::{Authority, NONCE_LIFETIME_S, Nonce, PublicKey, Signature};
 use protocol::RpcError;
 
-/// Unspent nonces of one connection; the oldest is dropped for a new one.
+/// The maximum number of unspent nonces of one connection; a further nonce replaces the oldest.
 const MAX_NONCES: usize = 8;
 
-/// Failed authentications after which the connection is closed.
+/// The number of failed authentications after which the circle closes the connection.
 const MAX_FAILURES: u32 = 5;
 
-/// The authentication of one connection.
+/// The state of one connection's authentication.
 #[derive(Debug)]
 pub(crate) struct Authenticator {
     authority: Authority,
-    /// The identity of the circle, which a signature is for.
+    /// The identity of the circle, which signatures cover.
     circle: PublicKey,
     nonces: Vec<(PublicKey, Nonce)>,
     identity: Option<PublicKey>,
@@ -22,22 +22,23 @@ pub(crate) struct Authenticator {
 }
 
 impl Authenticator {
-    /// The authenticator of a connection whose client dialled `authority`, to a circle with the identity `circle`.
+    /// Makes the authenticator of a connection whose client dialled `authority`, to a circle with the identity
+    /// `circle`.
     pub(crate) fn new(authority: Authority, circle: PublicKey) -> Self {
         Self { authority, circle, nonces: Vec::new(), identity: None, failures: 0 }
     }
 
-    /// The authority that the client dialled.
+    /// Returns the authority that the client dialled.
     pub(crate) fn authority(&self) -> &Authority {
         &self.authority
     }
 
-    /// The key that the session has authenticated with.
+    /// Returns the key with which the session is authenticated.
     pub(crate) fn identity(&self) -> Option<PublicKey> {
         self.identity
     }
 
-    /// Whether as many attempts have failed as may, so that the connection is closed.
+    /// Whether too many attempts have failed, so that the circle must close the connection.
     pub(crate) fn is_exhausted(&self) -> bool {
         self.failures >= MAX_FAILURES
     }
@@ -79,7 +80,7 @@ impl Authenticator {
         is_admitted: impl FnOnce(&PublicKey) -> bool,
     ) -> Result<PublicKey, RpcError> {
         let key: PublicKey = key.parse().map_err(|_| RpcError::InvalidCredentials)?;
-        // Taken out before the signature is verified: whatever comes of it, none of the nonces can be tried again.
+        // The nonces are removed before the signature is verified, so that none of them can be used again.
         let mut nonces = Vec::new();
         self.nonces.retain(|(owner, nonce)| {
             let is_other = *owner != key;
@@ -95,7 +96,7 @@ impl Authenticator {
             return Err(RpcError::InvalidCredentials);
         }
         if self.identity.is_some_and(|identity| identity != key) {
-            return Err(RpcError::Forbidden { reason: "this session is another key's already".into() });
+            return Err(RpcError::Forbidden { reason: "this session is authenticated with another key".into() });
         }
         if !is_admitted(&key) {
             return Err(RpcError::Forbidden { reason: "the key is not a member of this circle".into() });
@@ -203,7 +204,7 @@ mod tests {
             assert_eq!(code(auth.authenticate(&key, &signature, NOW, |_| false)), -32003);
         }
         assert!(auth.is_exhausted());
-        // Nothing that was sent along with the failures is judged any more.
+        // Attempts after the last failure are not evaluated any more.
         let (key, signature) = sign_fresh_nonce(&mut auth, &alice, 9);
         assert_eq!(code(auth.authenticate(&key, &signature, NOW, |_| true)), -32002);
     }

@@ -1,8 +1,8 @@
-//! One circle: what all of its connections share.
+//! A circle: the state that all of its connections share.
 //!
-//! Three files stand above this one: `builder` makes a circle, `startup_check` tries one of its workers before it
-//! serves, and `reconfigure` changes the settings of a circle that runs. Three stand below: `identity` holds the
-//! circle's own key, `settings` what can change, and `worker_pool` the processes that scripts run in.
+//! Three modules are above this one: `builder` makes a circle, `startup_check` runs one of its workers before it
+//! serves, and `reconfigure` changes the settings of a running circle. Three modules are below: `identity` holds the
+//! circle's own key, `settings` the settings that can change, and `worker_pool` the processes that scripts run in.
 
 pub(crate) mod build_error;
 pub(crate) mod builder;
@@ -37,38 +37,38 @@ use crate::{
 use identity::CircleIdentity;
 pub(crate) use settings::{SessionLimits, Settings};
 
-/// Whether a circle serves where its scripts cannot be kept from the system.
+/// Whether a circle serves on a system that cannot isolate its scripts.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Sandbox {
-    /// It does not: [`run`](crate::run) is an error.
+    /// The circle does not serve: [`run`](crate::run) returns an error.
     Required,
-    /// It does, and `describe` says what holds.
+    /// The circle serves, and `describe` lists the layers in effect.
     #[default]
     BestEffort,
 }
 
-/// The phase of a circle that serves. Phases only go forward.
+/// The phase of a serving circle. Phases only go forward.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum CirclePhase {
-    /// The circle takes connections and plays.
+    /// The circle accepts connections and plays.
     Open,
-    /// The circle takes neither; running plays go on.
+    /// The circle accepts neither; running plays continue.
     Draining,
-    /// The grace period is over: running plays are stopped.
+    /// The grace period is over: the circle stops running plays.
     Ending,
 }
 
-/// What the program chose for an address that is not loopback.
+/// The program's settings for an address that is not loopback.
 #[derive(Debug, Clone, Copy)]
 struct BeyondLoopback {
-    /// Whether the circle is not open, or may be.
+    /// Whether the circle is not open, or the program has confirmed that it is.
     is_open_allowed: bool,
-    /// Whether the program said which sandbox it wants.
+    /// Whether the program has set the sandbox.
     is_sandbox_chosen: bool,
 }
 
-/// One circle, ready to [`run`](crate::run).
+/// A circle, ready to [`run`](crate::run).
 #[derive(Debug)]
 pub struct Circle {
     pub(crate) name: String,
@@ -79,7 +79,7 @@ pub struct Circle {
     pub(crate) settings: watch::Sender<Arc<Settings>>,
     pub(crate) admission: Admission,
     pub(crate) running_plays: FairSemaphore,
-    /// Sessions whose queries are answered.
+    /// Sessions whose workers evaluate queries.
     pub(crate) running_queries: FairSemaphore,
     pub(crate) caller_semaphores: CallerSemaphores,
     pub(crate) rate_limit: RateLimit,
@@ -91,49 +91,49 @@ pub struct Circle {
     /// The layers of the workers' sandbox; empty until the startup check.
     pub(crate) layers: OnceLock<Vec<Layer>>,
     pub(crate) sandbox: Sandbox,
-    /// Whether all that connect to `localhost` on the circle's port reach the circle; false until it serves.
+    /// Whether every client of `localhost` on the circle's port reaches the circle; false until it serves.
     pub(crate) has_localhost: AtomicBool,
     pub(crate) auditor: Option<Auditor>,
-    /// Lines of plays in the log.
+    /// The limit of log lines about plays.
     pub(crate) logged_plays: LogLimit,
-    /// Lines of failed authentications in the log.
+    /// The limit of log lines about failed authentications.
     pub(crate) logged_failures: LogLimit,
-    /// The rate at which workers of each caller may crash.
+    /// The rate at which the workers of each caller may crash.
     pub(crate) losses: LossRate,
     /// The limit of log lines about refused connections.
     pub(crate) logged_refusals: LogLimit,
 }
 
 impl Circle {
-    /// The public key that the circle identifies itself with.
+    /// Returns the public key with which the circle identifies itself.
     pub fn identity(&self) -> PublicKey {
         self.identity.public_key()
     }
 
-    /// Sees how it is. To be asked for before it is handed over to [`run`](crate::run).
+    /// Returns an observer of the circle. Call this before [`run`](crate::run) takes the circle.
     pub fn observer(&self) -> Observer {
         Observer(self.metrics.clone())
     }
 
-    /// Checks that the circle may serve on this address. A default that is fine on loopback is none elsewhere.
+    /// Checks that the circle may serve on this address. The defaults are safe on loopback only.
     pub(crate) fn check_address(&self, address: IpAddr) -> io::Result<()> {
         if address.to_canonical().is_loopback() {
             return Ok(());
         }
         let why = if !self.beyond_loopback.is_open_allowed {
-            "anyone who reaches that address could play: name CircleBuilder::members, choose another \
+            "anyone who reaches that address could play: set CircleBuilder::members or another \
              CircleBuilder::access, or confirm with CircleBuilder::allow_open(true)"
         } else if !self.beyond_loopback.is_sandbox_chosen {
-            "no sandbox was chosen for scripts of strangers: choose CircleBuilder::sandbox(Sandbox::Required), or \
+            "no sandbox is set for the scripts of strangers: set CircleBuilder::sandbox(Sandbox::Required), or \
              confirm with Sandbox::BestEffort"
         } else {
             return Ok(());
         };
-        let message = format!("will not serve the circle '{}' on {address}: {why}", self.name);
+        let message = format!("refusing to serve the circle '{}' on {address}: {why}", self.name);
         Err(io::Error::new(io::ErrorKind::InvalidInput, message))
     }
 
-    /// The settings now.
+    /// Returns the current settings.
     pub(crate) fn settings(&self) -> Arc<Settings> {
         self.settings.borrow().clone()
     }
@@ -149,7 +149,7 @@ impl Circle {
         SessionGuard { circle: self.clone() }
     }
 
-    /// The number of a new session, by which the log tells sessions apart.
+    /// Returns the number of a new session, which identifies the session in the log.
     pub(crate) fn next_session_number(&self) -> u64 {
         self.sessions_so_far.fetch_add(1, Ordering::Relaxed) + 1
     }
@@ -157,7 +157,7 @@ impl Circle {
     /// Waits until no session is left.
     pub(crate) async fn wait_for_sessions(&self) {
         let mut sessions = self.sessions.subscribe();
-        // The sender is `self`, so the channel cannot be closed here.
+        // The sender is a field of `self`, so the channel cannot be closed here.
         let _open = sessions.wait_for(|sessions| *sessions == 0).await;
     }
 

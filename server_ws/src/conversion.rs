@@ -1,5 +1,5 @@
-//! Conversions from the worker's types to the protocol's. Pure, and below sessions, because the startup check reports
-//! script errors as sessions do.
+//! Conversions from the worker's types to the protocol's. They are separate from sessions because the startup check
+//! reports script errors, too.
 
 use protocol::{
     RpcError,
@@ -12,12 +12,12 @@ use protocol::{
 use serde_json::value::RawValue;
 use worker::{ErrorKind, EvalOutcome, LimitKind};
 
-/// The error of a play whose outcome is not a value.
+/// Returns the error of a play whose outcome is not a value.
 pub(crate) fn play_error(outcome: EvalOutcome) -> RpcError {
     match outcome {
         EvalOutcome::Failed(error) => RpcError::Script(Box::new(script_error(error))),
         EvalOutcome::Limit { kind, max } => limit_error(kind, max),
-        // A worker stops a play only when the player stops it, and then the player knows why.
+        // A worker stops a play only at the request of the player, which then knows the reason.
         EvalOutcome::Stopped | EvalOutcome::Value(_) => RpcError::Cancelled,
     }
 }
@@ -33,12 +33,12 @@ pub(crate) fn script_error(error: worker::ScriptError) -> ScriptError {
         column: error.position.map(|position| position.column),
         function: error.function,
         hint: error.hint,
-        // A worker is not trusted to send JSON: whatever else it sends is left out.
+        // A worker is not trusted to send JSON; anything else is omitted.
         thrown: error.thrown.and_then(|json| RawValue::from_string(json).ok()),
     }
 }
 
-/// States each limit in the unit of its setting.
+/// Returns the error of a limit, with its value in the unit of its setting.
 fn limit_error(kind: LimitKind, max: u64) -> RpcError {
     let (limit, max) = match kind {
         LimitKind::Operations => (PlayLimit::Operations, max),

@@ -1,11 +1,11 @@
-//! Memory that connections have freed goes back to the system: by itself the allocator keeps most of it, so one wave of
-//! connections would cost a circle its peak for good.
+//! The return of memory that connections have freed to the system. The allocator would keep most of it, so that one
+//! wave of connections would occupy its peak memory forever.
 
 use std::{sync::Arc, time::Duration};
 
 use crate::circle::Circle;
 
-/// How often it is looked whether connections have ended.
+/// How often to check whether connections have ended.
 const RETURN_INTERVAL: Duration = Duration::from_secs(5);
 
 /// Returns freed memory for as long as the future is polled.
@@ -17,7 +17,7 @@ pub(crate) async fn return_periodically(circle: Arc<Circle>) {
         if ended != ended_before {
             ended_before = ended;
             if let Err(error) = tokio::task::spawn_blocking(worker::return_freed_memory).await {
-                tracing::error!(%error, "freed memory is not returned to the system");
+                tracing::error!(%error, "cannot return freed memory to the system");
             }
         }
     }

@@ -1,9 +1,9 @@
-//! Host functions: what a script may ask of the program that serves its circle, and the only way in which it can do
-//! anything but compute.
+//! Host functions: functions of the program that serves the circle, for its scripts. They are the only way in which a
+//! script can affect anything outside of its environment.
 //!
-//! A [`Module`] is a set of async functions. A script calls them like those of any module, `stock::reserve("tea", 2)`, and
-//! waits. Who calls is told by [`Play::caller`], from the session's own proof and from nothing that a script or a worker
-//! says; so what a key may do is decided in the function.
+//! A [`Module`] is a set of async functions. A script calls them like the functions of any module,
+//! `stock::reserve("tea", 2)`, and waits for the result. [`PlayContext::caller`] is the key with which the session is
+//! authenticated; scripts and workers cannot forge it. So the function itself can decide what a key may do.
 //!
 //! ```
 //! use server_ws::host;
@@ -11,9 +11,9 @@
 //! let stock = host::Module::new("stock").function(
 //!     "reserve",
 //!     ["item", "count"],
-//!     "Sets some of an item aside for the caller, and says how many are left.",
+//!     "Reserves some of an item for the caller, and returns how many are left.",
 //!     |call: host::Call, (item, count): (String, u32)| async move {
-//!         let Some(key) = call.caller() else { return Err("prove a key first".into()) };
+//!         let Some(key) = call.caller() else { return Err("authenticate with a key first".into()) };
 //!         println!("{key} wants {count} of {item}");
 //!         Ok(7)
 //!     },
@@ -21,18 +21,18 @@
 //! # drop(stock);
 //! ```
 //!
-//! **Arguments** are read with serde from the JSON of the script's values, a tuple of up to eight; what does not fit is
-//! an error that names the parameter. **Results** are anything that serializes, up to `host_kib`. **Errors** are
-//! [`Error`]s: the script can catch them as maps with `error` (`"HostError"`), `function`, `message` and, where it has some,
-//! `data`; uncaught they end the play with −32000 at the line of the call.
+//! **Arguments** are read with serde from the JSON of the script's values, as a tuple of up to eight. An argument of
+//! the wrong type is an error that names the parameter. **Results** are any serialisable values, up to `host_kib`.
+//! **Errors** are [`Error`]s: the script can catch them as maps with `error` (`"HostError"`), `function`, `message`
+//! and, if present, `data`. An uncaught error ends the play with −32000 at the line of the call.
 //!
-//! **A function is never dropped half-way.** It runs on the runtime on which [`run`](crate::run) was called. When its play
-//! is cancelled, meets its deadline or loses its connection, the play ends at once and the function runs on to its end,
-//! unless it looks at [`Play::cancelled`]. Once a caller has left [`MAX_LEFT_BEHIND`] running so, a play that calls one more
-//! ends with −32006. A call is never carried out twice. If it panics, that is logged, and the script sees an error that says
-//! no more than that it failed.
+//! **A function always runs to its end.** It runs on the runtime on which [`run`](crate::run) was called. If its play
+//! is cancelled, reaches its deadline or loses its connection, the play ends at once and the function continues as a
+//! detached host call, unless it observes [`PlayContext::cancelled`]. Once a caller has [`MAX_DETACHED_CALLS`] detached
+//! calls, a play that makes another call ends with −32006. The circle never executes a call twice. If a function
+//! panics, the circle logs the panic, and the script gets an error without details.
 //!
-//! **A module may keep something for the length of a play** ([`Module::for_each_play`]), and hears how the play ended before
+//! **A module may keep state for each play** ([`Module::for_each_play`]). Its end hook learns how the play ended before
 //! anyone else does.
 
 mod arguments;

@@ -1,10 +1,12 @@
 //! One circle as a library: a Rhai environment for each connection, reached over a WebSocket with JSON-RPC 2.0 and
 //! guarded by secp256k1 keys.
 //!
+//! # Examples
+//!
 //! ```no_run
 //! use server_ws::{Circle, run};
 //!
-//! // First thing in `main`: scripts run in processes of their own, started from this same executable.
+//! // Must come first in `main`: the workers that run scripts are processes of this same executable.
 //! worker::run_if_worker();
 //!
 //! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
@@ -14,10 +16,12 @@
 //! # Ok(()) }
 //! ```
 //!
-//! The caller owns the listener and the shutdown, so a test binds port 0 and ends the circle cleanly.
+//! The caller provides the listener and the shutdown future, so a test can bind port 0 and stop the circle cleanly.
 
-// From the top down: transport, rpc, session, circle, audit, host and metrics, quota; auth and conversion import none of
-// the others. No module imports one that stands above it.
+#![warn(clippy::missing_errors_doc)]
+
+// From the top down: transport, rpc, session, circle, audit, host and metrics, quota; auth and conversion import none
+// of the others. A module never imports one above it.
 mod audit;
 mod auth;
 mod circle;
@@ -52,28 +56,37 @@ pub use protocol::{Limits, methods::Access};
 use tokio::task::JoinSet;
 use transport::{loopback::Listeners, server};
 
-/// How long sessions may take to close their connections once their plays are over.
+/// How long sessions may take to close their connections once their plays have finished.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// Tries the circle's init script, without serving anyone. The error is [`InvalidData`](io::ErrorKind::InvalidData) where
-/// it fails, and says how: an [`InitFailed`] is inside where it is the script's own error.
+/// Runs the circle's init script in a worker, without serving anyone.
+///
+/// # Errors
+///
+/// A worker does not start, the required sandbox is not available ([`Unsupported`](io::ErrorKind::Unsupported)), or the
+/// init script fails ([`InvalidData`](io::ErrorKind::InvalidData)). If the script itself fails, the error contains an
+/// [`InitScriptError`] with the position.
 pub async fn check(circle: &Circle) -> io::Result<()> {
     circle::startup_check::check(circle).await
 }
 
-/// Serves the circle until `shutdown` is done, then drains it: no new connections and plays, running plays get the
-/// circle's grace, every connection is closed with 1001.
+/// Serves the circle until `shutdown` completes, then drains it: the circle refuses new connections and plays, gives
+/// running plays the [grace period](CircleBuilder::grace_period), and closes every connection with 1001. Dropping the
+/// future stops the circle and its workers at once.
 ///
-/// A circle on 127.0.0.1 listens on `::1` as well, and the other way round, so that all who dial `localhost` reach it; where
-/// another program has the other address, the circle does not answer to `localhost`.
+/// A circle on 127.0.0.1 also listens on `::1`, and vice versa, so that every client that dials `localhost` reaches it.
+/// If another program listens on the other address, the circle does not answer to `localhost`.
 ///
-/// It needs a tokio runtime with I/O and time enabled. The error is one of the listener,
-/// [`InvalidInput`](io::ErrorKind::InvalidInput) where the listener is not on loopback and the circle is open, or has no
-/// sandbox chosen, without the builder's consent, or [`InvalidData`](io::ErrorKind::InvalidData) where the circle's init
-/// script fails. Dropping the future ends the
-/// circle at once, its workers included.
+/// Needs a tokio runtime with I/O and time enabled. A circle in an `Arc` can be [reconfigured](Circle::reconfigure)
+/// while it runs.
 ///
-/// Handed over in an `Arc`, a circle can be [reconfigured](Circle::reconfigure) while it runs.
+/// # Errors
+///
+/// - [`InvalidInput`](io::ErrorKind::InvalidInput): the listener is not on loopback, and the circle is open or has no
+///   sandbox setting, and the builder does not confirm that.
+/// - An error of [`check`], which runs first.
+/// - An error of the listener or of the HTTP server.
+///
 pub async fn run(
     listener: TcpListener,
     circle: impl Into<Arc<Circle>>,
@@ -90,7 +103,7 @@ pub async fn run(
     }
     circle.host.tasks.run_on(tokio::runtime::Handle::current());
     let server = server::start(&circle, listeners.sockets)?;
-    // Dropped, and so ended, with this future.
+    // Dropping this future also stops the task.
     let mut upkeep = JoinSet::new();
     upkeep.spawn(freed_memory::return_periodically(circle.clone()));
     let handle = server.handle();
@@ -106,7 +119,7 @@ pub async fn run(
         if tokio::time::timeout(circle.grace, circle.wait_for_sessions()).await.is_err() {
             circle.phase.send_replace(CirclePhase::Ending);
             if tokio::time::timeout(CLOSE_TIMEOUT, circle.wait_for_sessions()).await.is_err() {
-                tracing::warn!("some connections did not say goodbye");
+                tracing::warn!("connections are still open after the close timeout");
             }
         }
     };
@@ -117,7 +130,7 @@ pub async fn run(
     let stop = handle.stop(false);
     let (ended, ()) = tokio::join!(server, stop);
     if !circle.host.tasks.wait_for_all(CLOSE_TIMEOUT).await {
-        tracing::warn!("some host functions are still running");
+        tracing::warn!("host functions are still running at shutdown");
     }
     ended
 }

@@ -1,5 +1,5 @@
-//! How often lines of one kind are logged: each caller has one a second at most, and fewer while more are suppressed, so that
-//! nobody can push the lines of others out of the log. Pure: the time is handed in.
+//! The rate limit of one kind of log lines. Each caller may log one line a second, and fewer while its lines are
+//! suppressed, so that no caller can flood the log. Pure: the time is an argument.
 
 use std::{
     collections::HashMap,
@@ -9,16 +9,16 @@ use std::{
 
 use crate::quota::Caller;
 
-/// The time that a line of a caller stands for.
+/// The interval between two lines of a caller.
 const FIRST_INTERVAL: Duration = Duration::from_secs(1);
 
-/// The most that it stands for: it doubles while lines are suppressed.
+/// The maximum interval, which doubles while lines are suppressed.
 const LONGEST_INTERVAL: Duration = Duration::from_mins(1);
 
-/// How far ahead of its lines a caller may be that was silent: nobody who types sees a line suppressed.
+/// The burst allowance of a silent caller. It is large enough that no line is suppressed for a person who types.
 const BURST_DURATION: Duration = Duration::from_secs(9);
 
-/// Callers that are told apart. Those beyond share one entry.
+/// The maximum number of callers with an entry of their own. Further callers share one entry.
 const MAX_CALLERS: usize = 1024;
 
 /// Limits lines of one kind (the generic cell rate algorithm).
@@ -30,21 +30,21 @@ pub(crate) struct LogLimit {
 
 #[derive(Debug)]
 struct CallerLimit {
-    /// Until when the lines stand that were logged.
+    /// The theoretical arrival time of the algorithm: the end of the intervals of all logged lines.
     theoretical_arrival: Instant,
     interval: Duration,
     suppressed: u64,
 }
 
 impl LogLimit {
-    /// A limit under which a caller that was silent may have ten lines at once.
+    /// Makes a limit that allows a silent caller a burst of ten lines.
     pub(crate) fn with_burst() -> Self {
         Self { burst: BURST_DURATION, ..Self::default() }
     }
 
-    /// Whether a line is logged now, with the number of those of the caller that were suppressed before it.
+    /// Returns whether to log a line now, and if so, how many lines of the caller were suppressed before it.
     pub(crate) fn admit(&self, caller: Caller, now: Instant) -> Option<u64> {
-        // Nothing that can panic is done with it.
+        // No code panics while it holds the lock.
         let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
         let mut caller = Some(caller);
         if !entries.contains_key(&caller) && entries.len() >= MAX_CALLERS {
@@ -82,7 +82,7 @@ mod tests {
         let admit = |ms| limit.admit(caller(1), start + Duration::from_millis(ms));
         assert_eq!((admit(0), admit(1), admit(999)), (Some(0), None, None));
         assert_eq!(limit.admit(caller(2), start), Some(0), "another caller has lines of its own");
-        // Two seconds from now on.
+        // From now on, two seconds apart.
         assert_eq!((admit(1000), admit(2999), admit(3000)), (Some(2), None, Some(1)));
         let lines = (3000..3_603_000).step_by(100).filter(|ms| admit(*ms).is_some()).count();
         assert!((60..70).contains(&lines), "{lines}");

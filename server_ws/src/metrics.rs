@@ -1,5 +1,5 @@
-//! The metrics of a circle, for `GET /metrics` and for the program that serves the circle. Events are counted where
-//! they happen; the state is read from the circle's quotas at each request.
+//! The metrics of a circle, for `GET /metrics` and for the program that serves the circle. Events are counted when they
+//! happen; state is read from the circle's quotas at each request.
 
 mod labels;
 mod series;
@@ -22,14 +22,14 @@ pub(crate) use labels::{ConnectionRejectReason, HostCallOutcome, MetricLabel, Pl
 use series::{MetricSeries, set};
 pub use snapshot::CircleSnapshot;
 
-/// Times of plays that are recorded between two upkeeps of the histogram: each takes 16 bytes until then.
+/// The number of recorded play times between two upkeeps of the histogram. Each takes 16 bytes until then.
 const RECORDS_PER_UPKEEP: u64 = 1024;
 
 /// The metrics of one circle.
 pub(crate) struct Metrics {
     series: MetricSeries,
     memory: MemoryQuota,
-    /// The sockets of the circle, which `connections` counts only once they have a session.
+    /// The sockets of the circle. `connections` counts a socket only once it has a session.
     sockets: Connections,
     running_plays: FairSemaphore,
     sandbox: OnceLock<Vec<SandboxLayer>>,
@@ -43,7 +43,7 @@ pub(crate) struct Metrics {
 }
 
 impl Metrics {
-    /// The quotas are the circle's.
+    /// Registers the metrics of a circle, which read these quotas of the circle.
     pub(crate) fn new(circle: &str, memory: MemoryQuota, sockets: Connections, running_plays: FairSemaphore) -> Self {
         Self {
             series: MetricSeries::register(circle),
@@ -106,7 +106,7 @@ impl Metrics {
         }
     }
 
-    /// All series in Prometheus' text format.
+    /// Renders all series in Prometheus' text format.
     pub(crate) fn prometheus(&self) -> String {
         let (snapshot, series) = (self.snapshot(), &self.series);
         set(&series.connections, snapshot.connections);
@@ -137,24 +137,24 @@ impl fmt::Debug for Metrics {
     }
 }
 
-/// Sees how a circle is, also once it runs.
+/// An observer of a circle, which stays valid while the circle runs.
 #[derive(Debug, Clone)]
 pub struct Observer(pub(crate) Arc<Metrics>);
 
 impl Observer {
-    /// How it is now. It reads a file of the kernel's, and otherwise waits for nothing.
+    /// Returns a snapshot of the circle. Reads one file of `/proc`, and does not block otherwise.
     pub fn snapshot(&self) -> CircleSnapshot {
         self.0.snapshot()
     }
 
-    /// What `GET /metrics` answers: the text format of Prometheus, version 0.0.4.
+    /// Renders the metrics as `GET /metrics` does: in the text format of Prometheus, version 0.0.4.
     pub fn prometheus(&self) -> String {
         self.0.prometheus()
     }
 }
 
-/// What one session adds to the metrics. Dropping it means that the connection is gone, and with it the plays that have
-/// not finished.
+/// The contribution of one session to the metrics. Dropping it means that the connection is gone, and with it the plays
+/// that have not finished.
 #[derive(Debug)]
 pub(crate) struct SessionCounts {
     metrics: Arc<Metrics>,
@@ -168,20 +168,20 @@ impl SessionCounts {
         Self { metrics, is_authenticated: false, open_plays: 0 }
     }
 
-    /// The session is authenticated.
+    /// Counts the session as authenticated.
     pub(crate) fn authenticate(&mut self) {
         if !std::mem::replace(&mut self.is_authenticated, true) {
             self.metrics.authenticated.fetch_add(1, Relaxed);
         }
     }
 
-    /// A play was admitted, and will finish in one way or another.
+    /// Counts an admitted play, which will finish with some outcome.
     pub(crate) fn admit_play(&mut self) {
         self.open_plays += 1;
         self.metrics.open_plays.fetch_add(1, Relaxed);
     }
 
-    /// A play was rejected when it arrived, so it finishes at once.
+    /// Counts a play that was rejected on arrival, and so finishes at once.
     pub(crate) fn reject_play(&mut self, error: &RpcError) {
         self.admit_play();
         self.finish_play(PlayOutcome::of(Err(error)));
@@ -194,13 +194,13 @@ impl SessionCounts {
         self.metrics.series.plays.count(outcome);
     }
 
-    /// A request was rejected because its caller makes too many.
+    /// Counts a request that the rate limit of its caller rejected.
     pub(crate) fn count_rate_limited(&self) {
         let identity = if self.is_authenticated { SessionIdentity::Key } else { SessionIdentity::Anonymous };
         self.metrics.series.rate_limited.count(identity);
     }
 
-    /// A notification was rejected; its sender gets no response.
+    /// Counts a rejected notification, whose sender gets no response.
     pub(crate) fn reject_notification(&self, error: &RpcError) {
         if let Some(reason) = NotificationRejectReason::of(error) {
             self.metrics.series.rejected_notifications.count(reason);
@@ -220,7 +220,7 @@ impl Drop for SessionCounts {
     }
 }
 
-/// Records the time of a play, from its grant until the timer is dropped.
+/// A timer of a play, which records the time from its grant until the timer is dropped.
 #[derive(Debug)]
 pub(crate) struct PlayTimer {
     metrics: Arc<Metrics>,
@@ -232,7 +232,7 @@ impl PlayTimer {
         Self { metrics, since: None }
     }
 
-    /// The play has its grant.
+    /// Starts the timer, when the play has its grant.
     pub(crate) fn start(&mut self, now: Instant) {
         self.since = Some(now);
     }

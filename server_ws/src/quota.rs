@@ -1,5 +1,5 @@
-//! The quotas of a circle: connections, workers and their memory, plays and host calls that run. Each is bounded for
-//! the whole circle and for one caller, so that no caller takes what the others need. Requests can be bounded for one caller.
+//! The quotas of a circle: connections, workers and their memory, running plays and host calls. Each is bounded for the
+//! whole circle and for one caller, so that no caller can take everything. Requests can be limited for each caller.
 
 mod admission;
 mod caller;

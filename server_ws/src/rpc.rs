@@ -1,5 +1,5 @@
-//! JSON-RPC: a text message becomes requests, each request is admitted by itself, and its method answers it. This part
-//! stands above sessions and knows nothing of actix.
+//! JSON-RPC: a text message becomes requests, each request is admitted, and its method answers it. This layer is above
+//! sessions and does not depend on actix.
 
 mod methods;
 
@@ -12,12 +12,11 @@ use serde_json::value::RawValue;
 
 use crate::session::{ReplyTo, Session, Ticket};
 
-/// Admits what one text message asks for. A request that can be answered at once is.
+/// Admits the requests of one text message, and answers those that need not wait.
 pub(crate) fn receive(session: &mut Session, text: &str) {
-    // Whatever else it is: a stranger's requests come one at a time.
+    // This comes before parsing, because the requests of a stranger come one at a time.
     if session.is_stranger() && text.trim_ascii_start().starts_with('[') {
-        let refused =
-            RpcError::InvalidRequest { reason: "a batch needs a connection that has authenticated".into(), id: None };
+        let refused = RpcError::InvalidRequest { reason: "a batch needs an authenticated session".into(), id: None };
         let error = session.count_request().err().unwrap_or(refused);
         return session.send(message::response(None, Err::<&(), _>(&error)));
     }
@@ -38,7 +37,7 @@ pub(crate) fn receive(session: &mut Session, text: &str) {
     }
 }
 
-/// Admits a request: gives it its ticket, and hands it to its method or rejects it.
+/// Admits a request: gives it a ticket, and passes it to its method or rejects it.
 fn admit(session: &mut Session, call: Result<RpcCall<'_>, RejectedCall>, batch: Option<u64>) {
     let (id, call) = match call {
         Err(RejectedCall { id, error }) => (id, Err(error)),
@@ -46,7 +45,7 @@ fn admit(session: &mut Session, call: Result<RpcCall<'_>, RejectedCall>, batch: 
     };
     let is_play = matches!(&call, Ok((method, _)) if *method == Play::NAME);
     let (reply_to, request) = match id {
-        // The reply goes to null, so that the client does not take it for the reply to the play.
+        // The id of the reply is null, so that the client does not take it for the reply to the play.
         Some(id) if session.has_play(&id) => (ReplyTo::Null, Err(id_is_taken(&id))),
         Some(id) => (ReplyTo::Id(id), call),
         None if call.is_ok() => (ReplyTo::Nobody, call),
@@ -56,7 +55,7 @@ fn admit(session: &mut Session, call: Result<RpcCall<'_>, RejectedCall>, batch: 
     let request = match request {
         Err(error) => Err(session.count_request().err().unwrap_or(error)),
         Ok((method, params)) => {
-            // A caller who has made too many requests can still stop what runs.
+            // A caller over its rate limit can still cancel its plays.
             let counted = if method == Cancel::NAME { Ok(()) } else { session.count_request() };
             match (counted, read(session, &method, params)) {
                 (Err(error), Ok(Request::Play(params))) => {
@@ -70,7 +69,7 @@ fn admit(session: &mut Session, call: Result<RpcCall<'_>, RejectedCall>, batch: 
     match request {
         Ok(request) => dispatch(session, ticket, request),
         Err(error) => {
-            // Also a play that is rejected here counts as a play.
+            // A play that is rejected here also counts as a play.
             if is_play {
                 session.counts.reject_play(&error);
             }
@@ -81,12 +80,12 @@ fn admit(session: &mut Session, call: Result<RpcCall<'_>, RejectedCall>, batch: 
 
 fn id_is_taken(id: &protocol::Id) -> RpcError {
     RpcError::InvalidRequest {
-        reason: "a play of this connection with this id is not answered yet".into(),
+        reason: "another play of this connection has this id and is still unanswered".into(),
         id: serde_json::value::to_raw_value(id).ok(),
     }
 }
 
-/// Reads the request of a call, if the session may make it.
+/// Parses the request of a call, if the session may make it.
 fn read(session: &Session, method: &str, params: Option<&RawValue>) -> Result<Request, RpcError> {
     let method: MethodName = method.parse()?;
     if method.is_protected() && !session.is_admitted() {

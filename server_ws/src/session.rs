@@ -1,12 +1,12 @@
-//! One session a connection, in a task of its own: its queue, its worker, its timers, and one result for each play.
+//! The session of a connection, in a task of its own: its queue, its worker, its timers, and one result for each play.
 //!
-//! A play passes stages, each with one verb: `rpc` **admits** its request and makes the ticket, the session
+//! A play passes these stages, each with one verb: `rpc` **admits** its request and makes the ticket, the session
 //! **enqueues** the play, the player **starts** it (it waits for a worker and a grant), **runs** it in the worker,
-//! **stops** it where there is a reason, and **finishes** it with one result, and the session **replies**.
+//! **stops** it if necessary, and **finishes** it with one result, and the session **replies**.
 //!
-//! Frames to be sent wait in the outbox, and while the outbox is not empty the session takes nothing new: neither a
-//! message of the client nor a print of the worker. So a client that does not read holds up its own plays and costs a
-//! bounded amount of memory, while the session goes on to keep its deadlines.
+//! Outgoing frames wait in the outbox. While the outbox is not empty, the session accepts neither a message of the
+//! client nor a print of the worker. So a client that does not read blocks only its own plays and costs a bounded
+//! amount of memory, while the session continues to enforce its deadlines.
 
 mod batches;
 mod events;
@@ -53,22 +53,23 @@ pub(crate) struct Session {
     pub(crate) player: Player,
     outbound: OutboundSender,
     outbox: VecDeque<OutboundFrame>,
-    /// The close code and reason, once the connection is to be closed. What is in the outbox goes out before.
+    /// The close code and reason, once the session closes the connection. Frames in the outbox are sent before.
     closing: Option<(u16, &'static str)>,
     last_received: Instant,
     is_ping_pending: bool,
     number: u64,
     address: IpAddr,
-    /// The caller whose turns the session last took, and those turns.
+    /// The session's last caller, and that caller's semaphore.
     caller_semaphore: (Caller, Arc<Semaphore>),
     request_rate: RequestRate,
-    /// The connection's part in the quota of connections.
+    /// The connection's slot in the quota of connections.
     pub(crate) slot: Arc<Slot>,
     _guard: SessionGuard,
 }
 
 impl Session {
-    /// A session for a client at `address` that dialled `authority`. By its number the log tells it apart.
+    /// Makes the session of a client at `address` that dialled `authority`. The number identifies the session in the
+    /// log.
     pub(crate) fn new(
         circle: Arc<Circle>,
         limits: Arc<SessionLimits>,
@@ -110,7 +111,7 @@ impl Session {
         !self.is_admitted()
     }
 
-    /// Bytes of plays and replies that wait in the session.
+    /// Returns the bytes of the plays and replies that wait in the session.
     fn held_bytes(&self) -> usize {
         let queued = usize::try_from(self.queue.bytes()).unwrap_or(usize::MAX);
         let player = usize::try_from(self.player.held_bytes()).unwrap_or(usize::MAX);
@@ -119,7 +120,7 @@ impl Session {
             .saturating_add(self.batches.held() + self.outbox.iter().map(OutboundFrame::wire_bytes).sum::<usize>())
     }
 
-    /// Whether a play with this id waits for its reply.
+    /// Whether a play with this id is still unanswered.
     pub(crate) fn has_play(&self, id: &Id) -> bool {
         self.player.is_running(id) || self.queue.has_play(id) || self.batches.has_play(id)
     }
@@ -134,7 +135,7 @@ impl Session {
         }
     }
 
-    /// Sends a query to the worker, past the queue of plays.
+    /// Sends a query to the worker, bypassing the queue of plays.
     pub(crate) fn query(&mut self, ticket: Ticket, query: Query) {
         if ticket.is_notification() {
             return;
@@ -151,8 +152,8 @@ impl Session {
         }
     }
 
-    /// Stops a play that runs, or takes it from the queue. Returns false if the play has finished, is stopped for
-    /// another reason, or never was.
+    /// Stops a running play, or removes a queued one. Returns false if the play has finished, is already being stopped
+    /// for another reason, or never existed.
     pub(crate) fn cancel(&mut self, play: &Id) -> bool {
         if self.player.is_running(play) {
             let stopped = self.player.stop(StopReason::Cancelled);

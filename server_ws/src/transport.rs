@@ -1,5 +1,5 @@
-//! From sockets to sessions: HTTP routes, the WebSocket upgrade, and the actor of each connection. These files and the
-//! crate's root are the only ones that know actix.
+//! The transport, from sockets to sessions: HTTP routes, the WebSocket upgrade, and the actor of each connection. Only
+//! these modules and the crate's root depend on actix.
 
 mod chunks;
 mod client_address;

@@ -1,4 +1,4 @@
-//! A circle whose workers are threads of this very process, over a real WebSocket.
+//! A circle whose workers are threads of this process, over a real WebSocket.
 
 use std::{
     rc::Rc,
@@ -19,10 +19,10 @@ use tokio_tungstenite::{WebSocketStream, client_async, tungstenite::Message};
 /// Bounds every wait: reaching it is a failure, never a way to pass.
 const WAIT_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Where the end of each engine is told, and with it that of the thread that has it.
+/// Receives a message at the end of each engine, and so of the thread that owns it.
 static ENDS: OnceLock<Mutex<UnboundedSender<()>>> = OnceLock::new();
 
-/// Lets the native function go on that waits for it.
+/// Releases the native function that waits for it.
 static RELEASE: Barrier = Barrier::new(2);
 
 struct EngineGuard;
@@ -30,8 +30,8 @@ struct EngineGuard;
 impl Drop for EngineGuard {
     fn drop(&mut self) {
         if let Some(ends) = ENDS.get() {
-            // Nobody listens any more where the test has failed.
-            let _unheard = ends.lock().expect("not poisoned").send(());
+            // If the test has failed, nobody listens any more.
+            let _result = ends.lock().expect("not poisoned").send(());
         }
     }
 }
@@ -72,7 +72,7 @@ impl TestClient {
         }
     }
 
-    /// The answer to a request; what else comes before it is kept.
+    /// Returns the answer to a request, and keeps other messages before it.
     async fn answer(&mut self, id: u64) -> Value {
         if let Some(at) = self.unmatched.iter().position(|message| message["id"] == id) {
             return self.unmatched.remove(at);
@@ -95,7 +95,7 @@ impl TestClient {
         self.call("play", json!([script])).await["result"]["value"].clone()
     }
 
-    /// A play that says when it has begun, and does not end.
+    /// Starts a play that prints when it has begun, and does not end.
     async fn begin(&mut self, script: &str, timeout_ms: Option<u64>) -> u64 {
         let script = format!("print(\"begun\"); {script} loop {{}}");
         let play = self.send("play", json!({ "script": script, "timeout_ms": timeout_ms.unwrap_or(30_000) })).await;
@@ -105,7 +105,7 @@ impl TestClient {
 }
 
 async fn ended(ends: &mut UnboundedReceiver<()>) {
-    timeout(WAIT_TIMEOUT, ends.recv()).await.expect("in time").expect("it is told");
+    timeout(WAIT_TIMEOUT, ends.recv()).await.expect("in time").expect("an engine ends");
 }
 
 #[tokio::test]
@@ -121,7 +121,7 @@ async fn circle_on_threads_behaves_like_circle_on_processes() {
     let server = tokio::spawn(run(listener, circle.build().expect("it needs no process"), shutdown));
 
     let (mut client, mut other) = (TestClient::connect(&authority).await, TestClient::connect(&authority).await);
-    // The one that was tried before anyone is served.
+    // The worker of the startup check.
     ended(&mut ends).await;
     assert_eq!(client.call("describe", json!([])).await["result"]["sandbox"], json!([]));
     assert_eq!(client.value("print(\"heard\"); twice(21)").await, 42);
@@ -129,7 +129,7 @@ async fn circle_on_threads_behaves_like_circle_on_processes() {
     assert_eq!(client.value("holds()").await, true);
     assert_eq!(other.value("let mine = 1; mine").await, 1);
 
-    // Ended, with what it has kept.
+    // A cancelled play and a play past its limit keep their variables.
     let play = client.begin("let kept = 7;", None).await;
     assert_eq!(other.value("mine").await, 1);
     assert_eq!(client.call("scope", json!([])).await["error"], Value::Null);
@@ -141,27 +141,27 @@ async fn circle_on_threads_behaves_like_circle_on_processes() {
     assert_eq!((&error["code"], &error["data"]["limit"]), (&json!(-32004), &json!("time")));
     assert_eq!(client.value("kept").await, 7);
 
-    // A fresh one, and the thread of the one before is gone.
+    // A reset ends the thread of the last worker.
     assert_eq!(client.call("reset", json!([])).await["result"]["reset"], true);
     ended(&mut ends).await;
     assert_eq!(client.call("play", json!(["kept"])).await["error"]["code"], -32000);
 
-    // A panic costs its own session its variables, and the process nothing.
+    // A panic loses only the environment of its own session.
     let error = client.call("play", json!(["panics()"])).await["error"].clone();
     assert_eq!((&error["code"], &error["data"]["reason"]), (&json!(-32009), &json!("crash")));
     ended(&mut ends).await;
     assert_eq!(client.value("40 + 2").await, 42);
     assert_eq!(other.value("mine").await, 1);
 
-    // What cannot be stopped is given up, and the session has another.
+    // A worker that cannot be stopped is abandoned, and the session gets another.
     let error = client.call("play", json!({ "script": "waits()", "timeout_ms": 10 })).await["error"].clone();
     assert_eq!((&error["code"], &error["data"]["reason"]), (&json!(-32009), &json!("time")));
     assert_eq!(client.value("40 + 2").await, 42);
-    // Its thread ends when the function lets it.
+    // Its thread ends when the native function returns.
     RELEASE.wait();
     ended(&mut ends).await;
 
-    // A client that goes away ends its loop.
+    // If a client disconnects, its endless play ends.
     client.begin("", None).await;
     drop(client);
     ended(&mut ends).await;

@@ -1,46 +1,50 @@
-//! The reasons for which a circle cannot be made.
+//! The errors of [`CircleBuilder::build`](super::builder::CircleBuilder::build).
 
 use std::path::PathBuf;
 
 use keys::RandomError;
 use worker::HostNameError;
 
-/// Why a circle cannot be made.
+/// The error of [`CircleBuilder::build`](crate::CircleBuilder::build).
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum BuildError {
-    /// Nothing would evaluate scripts.
+    /// The circle has no workers to evaluate scripts.
     #[error(
-        "call worker::run_if_worker() first thing in main, name a program with Workers::Process, or say Workers::TrustedThreads"
+        "the circle has no workers: call worker::run_if_worker() first in main, or set Workers::Process or Workers::TrustedThreads"
     )]
     NoWorkers,
-    /// A sandbox is required, and threads of this program cannot have one.
-    #[error("Workers::TrustedThreads has no sandbox, and Sandbox::Required asks for one")]
+    /// [`Sandbox::Required`](crate::Sandbox::Required) is set, and threads of this program have no sandbox.
+    #[error(
+        "Workers::TrustedThreads have no sandbox, which Sandbox::Required demands: set Workers::SameExecutable or Sandbox::BestEffort"
+    )]
     NoSandbox,
-    /// The name cannot be one.
-    #[error("the circle's name {name:?} is not of the form [a-z0-9-]+, with a letter, up to 64 characters")]
+    /// The name is not a valid name of a circle.
+    #[error(
+        "invalid circle name {name:?}: use up to 64 lower-case letters, digits and dashes, with at least one letter"
+    )]
     BadName {
-        /// As it was given.
+        /// The invalid name.
         name: String,
     },
-    /// Rhai takes zero for "no limit", and a circle without connections or workers is none.
-    #[error("the limit {name} cannot be 0")]
+    /// A limit is 0. Rhai takes 0 for "no limit", and a circle with no connections or no workers is useless.
+    #[error("the limit {name} cannot be 0: set it to 1 or more")]
     ZeroLimit {
-        /// Its name.
+        /// The name of the limit.
         name: String,
     },
-    /// Scripts could not call a host function.
-    #[error("a host function cannot be offered: {0}")]
+    /// The name of a host module, of a host function or of a parameter is invalid.
+    #[error("invalid host module: {0}")]
     HostName(#[from] HostNameError),
-    /// The system has no random bytes for the circle's identity.
-    #[error("cannot make the circle's identity: {0}")]
+    /// The operating system returned no random bytes for the circle's identity.
+    #[error("cannot generate the circle's identity: {0}")]
     Random(#[from] RandomError),
-    /// `describe` lists what can be imported, and the directory cannot be read.
-    #[error("cannot read the modules in {}: {source}", directory.display())]
+    /// The directory of modules, which `describe` lists, cannot be read.
+    #[error("cannot read the module directory {}: {source}", directory.display())]
     Modules {
-        /// As it was given.
+        /// The directory.
         directory: PathBuf,
-        /// Why not.
+        /// The cause.
         source: std::io::Error,
     },
 }

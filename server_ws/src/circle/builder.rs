@@ -1,4 +1,4 @@
-//! The description of a circle, checked and completed when the circle is made.
+//! The builder of a circle, which checks and completes the description when it makes the circle.
 
 use std::{
     collections::BTreeSet,
@@ -31,33 +31,35 @@ use crate::{
     quota::{self, Admission, CallerSemaphores, FairSemaphore, LossRate, RateLimit},
 };
 
-/// Sessions whose queries are answered at a time, for each core. Others wait for their callers' turns.
+/// Sessions for each core whose queries are evaluated at the same time. Further sessions wait, and callers take turns.
 const QUERIES_PER_CORE: u64 = 4;
 
-/// One caller has one in so many of them.
+/// One caller may hold one in this many of those grants.
 const QUERIES_SHARE: u64 = 4;
 
-/// What evaluates scripts.
+/// The workers that evaluate scripts.
 #[derive(Debug, Clone, Default)]
 #[non_exhaustive]
 pub enum Workers {
-    /// The running executable again; its `main` must begin with [`worker::run_if_worker`].
+    /// Processes of the running executable; its `main` must begin with [`worker::run_if_worker`].
     #[default]
     SameExecutable,
-    /// Another executable whose `main` does, for test harnesses.
+    /// Processes of another executable whose `main` begins with it, for test harnesses.
     Process {
-        /// Where it is.
+        /// The path of the executable.
         program: PathBuf,
     },
-    /// No process: threads of this one, for scripts that are trusted. Their memory is not limited (`memory_mib` means
-    /// nothing), nothing keeps them from the system, one that exhausts its stack ends the program, and one that is to be
-    /// killed, because it does not stop, loses its session and goes on until it is parsed or its native function returns.
-    /// Functions of the program's own for its scripts are those of [`worker::run_if_worker_with`].
+    /// Threads of this process, for trusted scripts.
+    ///
+    /// Threads have no sandbox and no memory limit (`memory_mib` has no effect), and a script that exhausts its stack
+    /// ends the program. If a script does not stop when it must, its session is lost, but its thread runs on until it
+    /// has parsed the script or the native function returns. [`worker::run_if_worker_with`] registers native functions
+    /// for these scripts.
     TrustedThreads,
 }
 
 impl Circle {
-    /// Begins to describe a circle.
+    /// Returns a builder for a circle with this name; see [`CircleBuilder`].
     pub fn builder(name: impl Into<String>) -> CircleBuilder {
         CircleBuilder {
             name: name.into(),
@@ -81,12 +83,29 @@ impl Circle {
     }
 }
 
-/// Describes a circle before it runs.
+/// A builder of a [`Circle`].
+///
+/// # Examples
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use server_ws::{Circle, Limits, Workers};
+///
+/// let circle = Circle::builder("sandbox")
+///     .description("A place to try things out")
+///     .limits(Limits { play_ms: 5_000, ..Limits::default() })
+///     .grace_period(Duration::from_secs(2))
+///     .workers(Workers::TrustedThreads)
+///     .build()?;
+/// assert_eq!(circle.observer().snapshot().connections, 0);
+/// # Ok::<(), server_ws::BuildError>(())
+/// ```
 #[derive(Debug)]
 pub struct CircleBuilder {
     name: String,
     description: Option<String>,
-    /// Who may play, if that was said.
+    /// Who may play, if the program has set it.
     access: Option<Access>,
     allow_open: bool,
     members: Option<BTreeSet<PublicKey>>,
@@ -105,136 +124,150 @@ pub struct CircleBuilder {
 }
 
 impl CircleBuilder {
-    /// What the operator says of it.
+    /// Sets the operator's description, which `describe` returns.
     #[must_use]
     pub fn description(mut self, description: impl Into<String>) -> Self {
         self.description = Some(description.into());
         self
     }
 
-    /// Who may play. Without a call of this method: the [`members`](Self::members) where those are given, else anyone.
+    /// Sets who may play. The default is [`Access::Members`] if [`members`](Self::members) are set, and
+    /// [`Access::Open`] otherwise.
     #[must_use]
     pub fn access(mut self, access: Access) -> Self {
         self.access = Some(access);
         self
     }
 
-    /// Lets [`run`](crate::run) serve an open circle on an address that is not loopback, where anyone who reaches the
-    /// address may play. Without this, it is an error.
+    /// Confirms that [`run`](crate::run) may serve an open circle on an address that is not loopback, where anyone who
+    /// reaches the address may play. Without this, [`run`](crate::run) returns an error.
     #[must_use]
     pub fn allow_open(mut self, allow_open: bool) -> Self {
         self.allow_open = allow_open;
         self
     }
 
-    /// The keys that [`Access::Members`] admits. Unless [`access`](Self::access) says otherwise, the circle admits these keys
-    /// alone, and nobody where the list is empty.
+    /// Sets the keys that [`Access::Members`] admits. Unless [`access`](Self::access) says otherwise, the circle admits
+    /// only these keys, and nobody if the list is empty.
     #[must_use]
     pub fn members(mut self, members: impl IntoIterator<Item = PublicKey>) -> Self {
         self.members = Some(members.into_iter().collect());
         self
     }
 
-    /// The key that the circle identifies itself with, now and after every restart: clients record its public key and refuse
-    /// another one at the same address. Replicas of a circle share a key. Whoever has the secret can be the circle.
+    /// Sets the key with which the circle identifies itself, now and after every restart. Clients record its public key
+    /// and refuse another one at the same address. Replicas of a circle share a key. Anyone who has the secret can
+    /// impersonate the circle.
     ///
-    /// Without a key, the circle makes one that ends with the process: clients do not record such an identity, and refuse it
-    /// off loopback unless their user accepts it.
+    /// Without a key, the circle generates one for this process. Clients do not record such an ephemeral identity, and
+    /// refuse it beyond loopback unless their user accepts it.
     #[must_use]
     pub fn identity(mut self, keypair: KeyPair) -> Self {
         self.identity = Some(CircleIdentity::persistent(keypair));
         self
     }
 
-    /// The key that the circle identifies itself with at an address that it does not keep, such as a port that the system
-    /// chose: clients do not record it.
+    /// Sets the key with which the circle identifies itself at an address that it does not keep, such as a port that
+    /// the system chose. Clients do not record this key.
     #[must_use]
     pub fn ephemeral_identity(mut self, keypair: KeyPair) -> Self {
         self.identity = Some(CircleIdentity::ephemeral(keypair));
         self
     }
 
-    /// Authorities that it answers to besides its own address and, on loopback, `localhost`, as long as the circle holds
-    /// both addresses of that name.
+    /// Sets further authorities that the circle answers to, in addition to its own address and, on loopback,
+    /// `localhost` (if the circle listens on both addresses of `localhost`).
     #[must_use]
     pub fn hosts(mut self, hosts: impl IntoIterator<Item = Authority>) -> Self {
         self.hosts = hosts.into_iter().collect();
         self
     }
 
-    /// Web origins (`https://example.org`) whose pages may connect, besides its own.
+    /// Sets the web origins (`https://example.org`) whose pages may connect, in addition to the circle's own.
     #[must_use]
     pub fn origins(mut self, origins: impl IntoIterator<Item = String>) -> Self {
         self.origins = origins.into_iter().map(|origin| origin.to_ascii_lowercase()).collect();
         self
     }
 
-    /// Addresses of proxies. Of a connection from one of them, the client's address is the last in `X-Forwarded-For` that is
-    /// none of these.
+    /// Sets the addresses of trusted proxies. For a connection from one of them, the address of the client is the last
+    /// one in `X-Forwarded-For` that is not a trusted proxy.
     #[must_use]
     pub fn trusted_proxies(mut self, proxies: impl IntoIterator<Item = IpAddr>) -> Self {
         self.trusted_proxies = proxies.into_iter().map(|proxy| proxy.to_canonical()).collect();
         self
     }
 
-    /// The one directory that `import` reads.
+    /// Sets the only directory that `import` reads.
     #[must_use]
     pub fn modules(mut self, directory: impl Into<PathBuf>) -> Self {
         self.modules = Some(directory.into());
         self
     }
 
-    /// A script whose functions and constants every session has. [`run`](crate::run) tries it before it serves.
+    /// Sets a script whose functions and constants every session has. [`run`](crate::run) runs it once before it
+    /// serves.
     #[must_use]
     pub fn init(mut self, script: impl Into<String>) -> Self {
         self.init = Some(script.into());
         self
     }
 
-    /// Functions of the program's own for its scripts; see [`host`](crate::host). Each module has a name of its own.
+    /// Adds a module of host functions; see [`host`](crate::host). Each module needs a name of its own.
     #[must_use]
     pub fn host_module<S: Send + Sync + 'static>(mut self, module: Module<S>) -> Self {
         self.host.push(Arc::new(module));
         self
     }
 
-    /// What it allows.
+    /// Sets the limits.
     #[must_use]
     pub fn limits(mut self, limits: Limits) -> Self {
         self.limits = limits;
         self
     }
 
-    /// How long running plays may go on once it is told to end; 5 seconds unless said otherwise.
+    /// Sets how long running plays may continue once the circle shuts down; the default is 5 seconds.
     #[must_use]
-    pub fn grace_period(mut self, grace: Duration) -> Self {
-        self.grace = grace;
+    pub fn grace_period(mut self, grace_period: Duration) -> Self {
+        self.grace = grace_period;
         self
     }
 
-    /// What evaluates scripts.
+    /// Sets the workers that evaluate scripts.
     #[must_use]
     pub fn workers(mut self, workers: Workers) -> Self {
         self.workers = workers;
         self
     }
 
-    /// Whether it serves where its scripts cannot be kept from the system. Without a call of this method it does, on
-    /// loopback; on any other address [`run`](crate::run) is an error.
+    /// Sets whether the circle serves on a system that cannot isolate its scripts. Without a setting, the circle serves
+    /// on loopback with the best effort, and [`run`](crate::run) returns an error on any other address.
     #[must_use]
     pub fn sandbox(mut self, sandbox: Sandbox) -> Self {
         self.sandbox = Some(sandbox);
         self
     }
 
-    /// Who is told of each play, once it has ended. It is called where connections are served, and must not block.
+    /// Sets a function that receives a record of each finished play. The circle calls it on the threads that serve
+    /// connections, so it must not block.
     #[must_use]
-    pub fn audit(mut self, tell: impl Fn(PlayRecord) + Send + Sync + 'static) -> Self {
-        self.auditor = Some(Auditor::new(tell));
+    pub fn audit(mut self, record: impl Fn(PlayRecord) + Send + Sync + 'static) -> Self {
+        self.auditor = Some(Auditor::new(record));
         self
     }
 
     /// Makes the circle.
+    ///
+    /// # Errors
+    ///
+    /// The circle has no workers or not the required sandbox, its name or a limit is invalid, a host module is invalid,
+    /// its modules cannot be read, or the operating system returns no random bytes.
+    ///
+    /// # Errors
+    ///
+    /// The circle has no workers or not the required sandbox, its name or a limit is invalid, a host module is invalid,
+    /// its modules cannot be read, or the operating system returns no random bytes.
     pub fn build(mut self) -> Result<Circle, BuildError> {
         if !protocol::is_circle_name(&self.name) {
             return Err(BuildError::BadName { name: self.name });
@@ -264,7 +297,7 @@ impl CircleBuilder {
             tracing::warn!(
                 wanted,
                 connections,
-                "limits.connections is lowered: connection_mib or the limit of open files has room for no more"
+                "limits.connections lowered: connection_mib or the limit of open files allows no more"
             );
         }
         quota::derive_shares(&mut self.limits);

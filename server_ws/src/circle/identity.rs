@@ -1,9 +1,9 @@
-//! The identity of a circle: the key by which clients tell it from every other circle.
+//! The identity of a circle: the key that distinguishes it from every other circle.
 
 use keys::{Authority, Challenge, IdentityStatement, KeyPair, PublicKey, RandomError};
 use protocol::methods::IdentifyResult;
 
-/// The key of a circle, and whether clients record it.
+/// The key of a circle, and whether clients record its public key.
 #[derive(Debug)]
 pub(crate) struct CircleIdentity {
     keypair: KeyPair,
@@ -11,7 +11,7 @@ pub(crate) struct CircleIdentity {
 }
 
 impl CircleIdentity {
-    /// An identity that the circle has at this address also after a restart.
+    /// An identity that the circle keeps at this address after a restart.
     pub(crate) fn persistent(keypair: KeyPair) -> Self {
         Self { keypair, is_persistent: true }
     }
@@ -21,7 +21,7 @@ impl CircleIdentity {
         Self { keypair, is_persistent: false }
     }
 
-    /// An ephemeral identity, made for this process.
+    /// A new ephemeral identity for this process.
     pub(crate) fn generate() -> Result<Self, RandomError> {
         KeyPair::generate().map(Self::ephemeral)
     }
@@ -30,7 +30,7 @@ impl CircleIdentity {
         self.keypair.public_key()
     }
 
-    /// The answer to a client that dialled `authority`.
+    /// Returns the answer to a client that dialled `authority`.
     pub(crate) fn identify(&self, authority: &Authority, challenge: Challenge) -> IdentifyResult {
         let statement = IdentityStatement::new(authority, challenge, self.is_persistent);
         IdentifyResult {

@@ -1,37 +1,46 @@
-//! Reconfiguring a circle while it runs.
+//! Reconfiguration of a running circle.
 
 use std::{io, sync::Arc};
 
 use super::{Circle, CirclePhase, settings::Settings, startup_check};
 
-/// Why a circle stays as it is.
+/// The error of [`Circle::reconfigure`].
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ReconfigureError {
-    /// This cannot change while it runs.
-    #[error("{what} cannot change while the circle runs")]
+    /// This setting cannot change while the circle runs.
+    #[error("{what} cannot change while the circle runs: restart the circle")]
     Fixed {
-        /// What it is.
+        /// The setting.
         what: &'static str,
     },
-    /// It ends.
+    /// The circle is shutting down.
     #[error("the circle is shutting down")]
     ShuttingDown,
-    /// No worker can be used with it; [`InvalidData`](io::ErrorKind::InvalidData) where the init script fails.
+    /// The startup check failed; [`InvalidData`](io::ErrorKind::InvalidData) if the init script failed.
     #[error(transparent)]
     Worker(#[from] io::Error),
 }
 
 impl Circle {
-    /// Becomes as `new` was described, without losing a connection; an error changes nothing. To be called on a clone of the
-    /// `Arc` that was handed to [`run`](crate::run).
+    /// Applies the settings of `new` without losing a connection. If this fails, the circle stays unchanged. Call it on
+    /// a clone of the `Arc` that was passed to [`run`](crate::run), on the same runtime.
     ///
-    /// At once: the description, hosts, origins, trusted proxies, and members: sessions of a key that is none any more are closed
-    /// with 1008.
-    /// For whatever is wanted from then on: the circle's bounds (`connections`, `workers`, `running_plays`, `per_minute`, …). For new
-    /// connections: what bounds messages and queues. For new environments, those that a `reset` makes included: all other
-    /// limits, the init script and modules. Name, access, sandbox, workers and host modules cannot change; the
-    /// grace stays, too. Needs the same runtime as [`run`](crate::run).
+    /// The changes take effect at different times:
+    ///
+    /// - At once: the description, hosts, origins, trusted proxies and members. The circle closes sessions whose key is
+    ///   no longer a member with 1008.
+    /// - For later admissions: the bounds of the circle (`connections`, `workers`, `running_plays`, `per_minute`, …).
+    /// - For new connections: the limits of messages and queues.
+    /// - For new environments, including those after a `reset`: all other limits, the init script and the modules.
+    ///
+    /// The grace period does not change.
+    ///
+    /// # Errors
+    ///
+    /// [`Fixed`](ReconfigureError::Fixed) if the name, access, sandbox, workers or host modules differ;
+    /// [`ShuttingDown`](ReconfigureError::ShuttingDown); or [`Worker`](ReconfigureError::Worker) if the startup check
+    /// of the new settings fails.
     pub async fn reconfigure(&self, new: Self) -> Result<(), ReconfigureError> {
         let before = self.settings();
         let mut settings = Settings::clone(&new.settings());
@@ -40,14 +49,14 @@ impl Circle {
             ("the name", self.name == new.name),
             ("the access", self.access == new.access),
             ("the sandbox", self.sandbox == new.sandbox),
-            ("what evaluates scripts", settings.workers.kind == before.workers.kind),
-            ("what host modules offer", setup.host == setup_before.host),
+            ("the kind of workers", settings.workers.kind == before.workers.kind),
+            ("the set of host functions", setup.host == setup_before.host),
         ];
         if let Some((what, _)) = fixed.into_iter().find(|(_, is_same)| !is_same) {
             return Err(ReconfigureError::Fixed { what });
         }
         if setup == setup_before && settings.modules_digest == before.modules_digest {
-            // Workers are made from the same: the fork server can stay.
+            // The setup of workers is the same, so the fork server can stay.
             settings.workers = before.workers.clone();
         } else {
             startup_check::check(&new).await?;

@@ -1,4 +1,4 @@
-//! The settings of a circle that can change while it runs, as data.
+//! The settings that can change while a circle runs.
 
 use std::{collections::BTreeSet, net::IpAddr, sync::Arc};
 
@@ -7,15 +7,15 @@ use protocol::Limits;
 
 use super::worker_pool::WorkerPool;
 
-/// The limits that a connection keeps from its start, and an environment from when it is made. It holds no process, so
-/// that an old connection keeps no old fork server alive.
+/// The limits that a connection keeps from its start, and an environment from its creation. This type holds no process,
+/// so an old connection does not keep an old fork server alive.
 #[derive(Debug)]
 pub(crate) struct SessionLimits {
     pub(crate) values: Limits,
     pub(crate) module_names: Vec<String>,
 }
 
-/// The settings that the circle was last given.
+/// The current settings of a circle.
 #[derive(Debug, Clone)]
 pub(crate) struct Settings {
     pub(crate) description: Option<String>,

@@ -1,4 +1,5 @@
-//! The startup check: one worker starts, has its sandbox and runs the init script, before the circle serves anyone.
+//! The startup check: before a circle serves anyone, it starts one worker, checks the worker's sandbox and runs the
+//! init script.
 
 use std::{io, time::Duration};
 
@@ -11,20 +12,20 @@ use super::{
 };
 use crate::{conversion::script_error, metrics::SandboxLayer, quota::kernel};
 
-/// The error of an init script that fails in another way than by an error of its own.
+/// The error of an init script that fails for another reason than its own error.
 fn init_script_error(why: &str) -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidData, format!("the init script fails: {why}"))
+    io::Error::new(io::ErrorKind::InvalidData, format!("the init script failed: {why}"))
 }
 
-/// The error of a circle's init script, with its position: what the [`io::Error`] of [`check`](crate::check) has inside
-/// where the script itself failed.
+/// The error of a circle's init script, with its position. If the script itself fails, the [`io::Error`] of
+/// [`check`](crate::check) contains this error.
 #[derive(Debug)]
 pub struct InitScriptError(pub ScriptError);
 
 impl std::fmt::Display for InitScriptError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let ScriptError { message, line, column, .. } = &self.0;
-        write!(f, "the init script fails: {message}")?;
+        write!(f, "the init script failed: {message}")?;
         match (line, column) {
             (Some(line), Some(column)) => write!(f, " (line {line}, column {column})"),
             _ => Ok(()),
@@ -34,17 +35,17 @@ impl std::fmt::Display for InitScriptError {
 
 impl std::error::Error for InitScriptError {}
 
-/// The error of a worker that ends or hangs: the init script's, if there is one, because the worker runs it.
+/// The error of a worker that ends or hangs. The cause is the init script if there is one, because the worker runs it.
 fn worker_error(circle: &Circle, why: &str) -> io::Error {
     if circle.settings.borrow().workers.setup.init.is_some() {
         init_script_error(why)
     } else {
-        io::Error::other(format!("no worker can be used: {why}"))
+        io::Error::other(format!("the startup check failed: {why}"))
     }
 }
 
-/// Tries a worker, within the time of a play. A circle that has passed is not checked again. The fork server of the
-/// worker stays, for the workers of sessions.
+/// Runs the startup check, within the time of a play. A circle that has passed is not checked again. The fork server of
+/// the worker stays, for the workers of sessions.
 pub(crate) async fn check(circle: &Circle) -> io::Result<()> {
     if circle.layers.get().is_some() {
         return Ok(());
@@ -52,14 +53,14 @@ pub(crate) async fn check(circle: &Circle) -> io::Result<()> {
     let settings = circle.settings();
     let workers = &settings.workers;
     let factory = workers.factory().await?;
-    // Without an init script nothing is played, so the time of a play says nothing.
+    // Without an init script, the time limit of a play does not apply.
     let limit = match workers.setup.init {
         Some(_) => Duration::from_millis(settings.limits.values.play_ms),
         None => START_TIMEOUT,
     };
     let result = match tokio::time::timeout(limit, try_worker(circle, &factory)).await {
         Ok(result) => result,
-        Err(_) => Err(worker_error(circle, &format!("it takes longer than {} ms", limit.as_millis()))),
+        Err(_) => Err(worker_error(circle, &format!("it took longer than {} ms", limit.as_millis()))),
     };
     if result.is_err() {
         workers.discard_fork_server().await;
@@ -71,38 +72,38 @@ pub(crate) async fn check(circle: &Circle) -> io::Result<()> {
     Ok(())
 }
 
-/// Checks what a worker's sandbox consists of, and logs what is missing.
+/// Checks the layers of a worker's sandbox, and logs missing layers.
 fn check_layers(sandbox: Sandbox, has_processes: bool, layers: &[Layer]) -> io::Result<()> {
     let is_required = sandbox == Sandbox::Required;
     let missing = |why| Err(io::Error::new(io::ErrorKind::Unsupported, why));
     if is_required && !layers.contains(&Layer::Syscalls) {
         return missing(
-            "a sandbox is required, and this system has none for its scripts (seccomp on Linux is missing)",
+            "Sandbox::Required cannot be met: this system has no filter for system calls (seccomp on Linux)",
         );
     }
     if has_processes && !layers.contains(&Layer::Memory) {
         if is_required {
             return missing(
-                "a sandbox is required, and nothing bounds the memory of scripts: \
+                "Sandbox::Required cannot be met, because nothing limits the memory of scripts: \
                  make worker::Allocator the #[global_allocator] of this program",
             );
         }
         tracing::warn!(
-            "memory_mib does not hold, because the program has another allocator: \
+            "memory_mib is not enforced, because the program has another allocator: \
              make worker::Allocator its #[global_allocator]"
         );
     }
-    // The layer of system calls forbids sockets already, so the circle starts without this one.
+    // The filter of system calls already forbids sockets, so the circle starts without this layer.
     if has_processes && !layers.contains(&Layer::Network) {
         tracing::warn!(
-            "the sandbox of workers lacks the layer network, because the system refuses them a network namespace: \
-             allow user namespaces to this program to have it"
+            "the sandbox of workers has no network layer, because the system denies a network namespace: \
+             allow user namespaces for this program"
         );
     }
     Ok(())
 }
 
-/// Has a worker play an empty script, and returns the layers of its sandbox.
+/// Runs an empty script in a worker, and returns the layers of the worker's sandbox.
 async fn try_worker(circle: &Circle, factory: &WorkerFactory<'_>) -> io::Result<Vec<Layer>> {
     let mut worker = factory.start_worker(0).await.map_err(|error| worker_error(circle, &error.to_string()))?;
     worker.play(&Play { number: 1, script: "", bind: None, caller: None });
@@ -113,14 +114,16 @@ async fn try_worker(circle: &Circle, factory: &WorkerFactory<'_>) -> io::Result<
                 check_outcome(outcome)?;
                 has_passed = true;
                 if worker.pid().and_then(kernel::process_bytes).is_none() {
-                    tracing::warn!("what workers have cannot be seen: total_mib and memory_per_caller_mib do not hold");
+                    tracing::warn!(
+                        "cannot read the memory of workers: total_mib and memory_per_caller_mib are not enforced"
+                    );
                     circle.admission.disable_memory_quota();
                 }
                 worker.kill();
             }
-            // The check waits for the end, so that the circle starts to serve without a worker.
+            // The check waits until the worker has ended, so that the circle starts to serve without a worker.
             WorkerEvent::Lost(_) if has_passed => return Ok(worker.layers().unwrap_or_default().to_vec()),
-            WorkerEvent::Lost(loss) => return Err(worker_error(circle, &format!("its worker ended ({loss:?})"))),
+            WorkerEvent::Lost(loss) => return Err(worker_error(circle, &format!("its worker was lost ({loss:?})"))),
             // An empty script prints nothing and calls no host function.
             _ => {}
         }
@@ -133,7 +136,7 @@ fn check_outcome(outcome: EvalOutcome) -> io::Result<()> {
         EvalOutcome::Failed(error) => {
             Err(io::Error::new(io::ErrorKind::InvalidData, InitScriptError(script_error(error))))
         }
-        EvalOutcome::Limit { kind, max } => Err(init_script_error(&format!("it meets the limit {kind:?} ({max})"))),
+        EvalOutcome::Limit { kind, max } => Err(init_script_error(&format!("it exceeded the limit {kind:?} ({max})"))),
         EvalOutcome::Stopped => Err(init_script_error("it was stopped")),
     }
 }
@@ -147,7 +150,7 @@ mod tests {
         let check = |sandbox, layers: &[Layer]| check_layers(sandbox, true, layers).is_ok();
         assert!(check(Sandbox::Required, &[Layer::Memory, Layer::Syscalls]));
         assert!(!check(Sandbox::Required, &[Layer::Memory]) && check(Sandbox::BestEffort, &[Layer::Memory]));
-        // The program has no worker::Allocator.
+        // As in a program without worker::Allocator.
         assert!(!check(Sandbox::Required, &[Layer::Syscalls]) && check(Sandbox::BestEffort, &[Layer::Syscalls]));
     }
 }

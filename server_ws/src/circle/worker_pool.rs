@@ -1,4 +1,5 @@
-//! The workers of a circle: forked from one fork server, which the pool starts again after a loss; or threads.
+//! The worker pool of a circle. Workers are forked from one fork server, which the pool restarts after a loss, or they
+//! are threads.
 
 use std::{io, time::Duration};
 
@@ -7,20 +8,20 @@ use worker::{ForkServer, Program, Worker, WorkerSetup};
 
 use crate::quota;
 
-/// How long a process may take to start, without the script that it runs.
+/// How long a process may take to start, not counting the script that it runs.
 pub(super) const START_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// What a worker lives in.
+/// The kind of workers in a pool.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum WorkerKind {
-    /// A process, forked from a process of that program.
+    /// Processes, forked from a fork server of this program.
     Process(Program),
     /// Threads of this process.
     Threads,
 }
 
 impl WorkerKind {
-    /// Descriptors of this process that a worker takes.
+    /// Returns the number of this process's file descriptors that a worker uses.
     pub(super) fn descriptors(&self) -> u64 {
         match self {
             Self::Process(_) => quota::PROCESS_DESCRIPTORS,
@@ -38,14 +39,14 @@ pub(crate) struct WorkerPool {
     fork_server: Mutex<Option<ForkServer>>,
 }
 
-/// What starts workers now.
+/// The current factory of workers.
 pub(super) enum WorkerFactory<'s> {
     ForkServer(ForkServer),
     Threads(&'s WorkerSetup),
 }
 
 impl WorkerFactory<'_> {
-    /// A worker for a group of sessions. Groups come in turn.
+    /// Starts a worker for a group of sessions. Groups take turns.
     pub(super) async fn start_worker(&self, group: u64) -> io::Result<Worker> {
         match self {
             Self::ForkServer(fork_server) => fork_server.start_worker_for_group(group).await,
@@ -59,7 +60,7 @@ impl WorkerFactory<'_> {
 }
 
 impl WorkerPool {
-    /// A pool whose init script may take `script_time`.
+    /// Makes a pool whose init script may take `script_time`.
     pub(super) fn new(kind: WorkerKind, setup: WorkerSetup, script_time: Duration) -> Self {
         Self { kind, setup, timeout: START_TIMEOUT.saturating_add(script_time), fork_server: Mutex::default() }
     }
@@ -69,7 +70,7 @@ impl WorkerPool {
         matches!(self.kind, WorkerKind::Process(_))
     }
 
-    /// The present factory. A fork server may not be ready yet.
+    /// Returns the current factory. Its fork server may not be ready yet.
     pub(super) async fn factory(&self) -> io::Result<WorkerFactory<'_>> {
         let WorkerKind::Process(program) = &self.kind else { return Ok(WorkerFactory::Threads(&self.setup)) };
         let mut current = self.fork_server.lock().await;
@@ -80,17 +81,17 @@ impl WorkerPool {
         Ok(WorkerFactory::ForkServer(current.insert(fork_server).clone()))
     }
 
-    /// Discards the fork server: the next worker comes from a new one.
+    /// Discards the fork server, so that the next worker comes from a new one.
     pub(super) async fn discard_fork_server(&self) {
         *self.fork_server.lock().await = None;
     }
 
-    /// A worker for a group of sessions. Where many are requested at a time, groups come in turn.
+    /// Starts a worker for a group of sessions. If many sessions request workers, groups take turns.
     pub(crate) async fn start_worker(&self, group: u64) -> io::Result<Worker> {
         let started = async {
             let factory = self.factory().await?;
             match factory.start_worker(group).await {
-                // The fork server was lost a moment ago, so the session that asks is not the cause.
+                // The fork server was lost before this request, so this session is not the cause.
                 Err(_) if factory.is_lost() => self.factory().await?.start_worker(group).await,
                 started => started,
             }
@@ -99,6 +100,6 @@ impl WorkerPool {
             return started;
         }
         self.discard_fork_server().await;
-        Err(io::Error::new(io::ErrorKind::TimedOut, "the process that forks the workers does not become ready"))
+        Err(io::Error::new(io::ErrorKind::TimedOut, "the fork server did not become ready in time"))
     }
 }

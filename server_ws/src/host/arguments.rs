@@ -1,20 +1,24 @@
-//! From the JSON of a script's values to the arguments of a function.
+//! The conversion from the JSON of a script's values to the arguments of a host function.
 
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 
 use super::error::Error;
 
-/// Bytes of what is said of an argument that does not fit; the rest is cut.
+/// The maximum length in bytes of the reason for an invalid argument; the rest is truncated.
 const MAX_REASON: usize = 200;
 
 /// A tuple of `N` arguments, each read with serde: `()`, `(A,)`, `(A, B)`, up to eight.
 #[diagnostic::on_unimplemented(
-    message = "these are not the {N} arguments that the names of the parameters announce",
-    label = "a tuple of {N} types that are read with serde, up to eight"
+    message = "the types of the arguments do not match the {N} parameter names",
+    label = "expected a tuple of {N} types that implement `DeserializeOwned`; at most eight"
 )]
 pub trait Arguments<const N: usize>: Sized + Send + 'static {
-    /// Reads them; the error names the parameter.
+    /// Reads the arguments.
+    ///
+    /// # Errors
+    ///
+    /// An argument has the wrong type; the error names its parameter.
     #[doc(hidden)]
     fn read(values: &[&RawValue], params: &[String]) -> Result<Self, Error>;
 }
@@ -23,10 +27,10 @@ fn read_one<T: DeserializeOwned>(index: usize, values: &[&RawValue], params: &[S
     let param = params.get(index).map_or("?", String::as_str);
     let value = values.get(index).map_or("null", |value| value.get());
     serde_json::from_str(value).map_err(|error| {
-        // Where in the JSON it is tells a script nothing that it wrote.
+        // The position counts within the JSON, which the script has not written.
         let text = error.to_string();
         let reason = text.rsplit_once(" at line ").map_or(text.as_str(), |(reason, _)| reason);
-        // It may quote the whole argument.
+        // The reason may quote the whole argument.
         let cut = reason.floor_char_boundary(MAX_REASON);
         let reason = if cut < reason.len() { format!("{}…", &reason[..cut]) } else { reason.to_owned() };
         Error::new(format!("argument '{param}': {reason}")).with_data(serde_json::json!({ "param": param }))

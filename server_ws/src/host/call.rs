@@ -1,4 +1,4 @@
-//! What a host function knows of who calls it.
+//! The context of a host call: its play and its caller.
 
 use std::{ops::Deref, sync::Arc, time::Instant};
 
@@ -18,38 +18,39 @@ pub struct PlayContext {
 }
 
 impl PlayContext {
-    /// The key that the session had proved when the play was admitted; `None` of an anonymous one.
+    /// Returns the key with which the session was authenticated when the circle admitted the play; `None` for an
+    /// anonymous caller.
     pub fn caller(&self) -> Option<&PublicKey> {
         self.caller.as_ref()
     }
 
-    /// Tells the sessions of a circle apart while it runs; the log has the same number.
+    /// Returns the number of the session, as in the log. It is unique while the circle runs.
     pub fn session(&self) -> u64 {
         self.session
     }
 
-    /// The circle's name.
+    /// Returns the name of the circle.
     pub fn circle(&self) -> &str {
         &self.circle
     }
 
-    /// When the play's time is over; `None` if that is further off than there are dates.
+    /// Returns when the time limit of the play ends; `None` if that is too far in the future to represent.
     pub fn deadline(&self) -> Option<Instant> {
         self.deadline
     }
 
-    /// Whether the play ends without waiting for this call any more: cancelled, past its deadline, its client gone.
+    /// Whether the play no longer waits for this call: it is cancelled, past its deadline, or its client is gone.
     pub fn is_cancelled(&self) -> bool {
         self.cancelled.is_cancelled()
     }
 
-    /// Waits until [`is_cancelled`](Self::is_cancelled). Cancel safe.
+    /// Waits until [`is_cancelled`](Self::is_cancelled) is true. Cancel safe.
     pub async fn cancelled(&self) {
         self.cancelled.cancelled().await;
     }
 }
 
-/// One call of a host function: its [`Play`], to which it dereferences, and what its module keeps for that.
+/// A host call: its [`PlayContext`], to which it dereferences, and the state that its module keeps for the play.
 #[derive(Debug)]
 pub struct Call<S = ()> {
     pub(crate) play: PlayContext,
@@ -57,7 +58,7 @@ pub struct Call<S = ()> {
 }
 
 impl<S> Call<S> {
-    /// What the module keeps for this play ([`Module::for_each_play`](super::Module::for_each_play)).
+    /// Returns the state that the module keeps for this play ([`Module::for_each_play`](super::Module::for_each_play)).
     pub fn state(&self) -> &S {
         &self.state
     }
@@ -75,30 +76,30 @@ impl<S> Deref for Call<S> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum PlayEnd {
-    /// It has a value.
+    /// The play returned a value.
     Succeeded,
-    /// It has an error of its own, also where another module made it one at its end.
+    /// The script failed, or the end hook of another module failed the play.
     Failed,
-    /// Its client cancelled it.
+    /// The client cancelled the play.
     Cancelled,
-    /// A limit ended it: of time, of memory, of what a caller may have.
+    /// A limit ended the play: of time, of memory, or of the caller's quota.
     Limited,
-    /// Its worker ended.
+    /// The worker was lost.
     Lost,
-    /// Its connection ended.
+    /// The connection ended.
     Disconnected,
-    /// The circle ended.
+    /// The circle shut down.
     ShutDown,
 }
 
 impl PlayEnd {
-    /// Whether its effects are to last.
+    /// Whether the play succeeded, so that its effects should be kept.
     pub fn is_success(self) -> bool {
         self == Self::Succeeded
     }
 }
 
-/// The error of a module's end hook: it fails a play that has succeeded until then.
+/// The error of a module's end hook, which fails a play that has succeeded until then.
 #[derive(Debug)]
 pub(crate) struct EndHookError {
     /// The name of the module.

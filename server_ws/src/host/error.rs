@@ -1,10 +1,10 @@
-//! What a script sees of a host function's failure.
+//! The error of a host function, as scripts see it.
 
 use serde::Serialize;
 use serde_json::Value;
 
-/// The failure of a host function, as the script sees it. It has no conversion from other errors: what those say may not
-/// be for a script's eyes. [`Error::internal`] logs one and says nothing of it.
+/// The error of a host function, as scripts see it. There is no conversion from other errors, because their texts may
+/// not be meant for scripts: [`Error::internal`] logs such an error and hides its text.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Error {
     pub(crate) message: String,
@@ -12,27 +12,26 @@ pub struct Error {
 }
 
 impl Error {
-    /// With a text for a person.
+    /// Makes an error with a message for a person.
     pub fn new(message: impl Into<String>) -> Self {
         Self { message: message.into(), data: None }
     }
 
-    /// And something for a program; what has no form in JSON is left out.
+    /// Adds data for a program. Data that cannot be represented as JSON is omitted.
     #[must_use]
     pub fn with_data(mut self, data: impl Serialize) -> Self {
         self.data = serde_json::to_value(data).ok();
         self
     }
 
-    /// For a failure that is no business of the script's: what it was is logged, and the script learns only that something
-    /// failed.
+    /// Logs an internal error, and makes an error that tells the script only that the function failed.
     pub fn internal(error: impl std::fmt::Display) -> Self {
-        tracing::error!(%error, "a host function failed");
+        tracing::error!(%error, "host function failed");
         Self::failed()
     }
 
     pub(crate) fn failed() -> Self {
-        Self::new("it failed; the circle's log says how")
+        Self::new("internal error; see the circle's log")
     }
 }
 

@@ -1,4 +1,4 @@
-//! The host functions of a circle, by the numbers that its workers know them by.
+//! The table of a circle's host functions, by the numbers that workers use for them.
 
 use std::sync::Arc;
 
@@ -29,13 +29,13 @@ impl FunctionTable {
         self.modules.iter().map(|module| module.offered().clone()).collect()
     }
 
-    /// The indices of a function's module, and of the function in the module. The number is one of this table, because
-    /// the worker's handle lets no other pass.
+    /// Returns the index of a function's module, and of the function in the module. The number is always valid, because
+    /// the worker's handle rejects others.
     pub(crate) fn function(&self, number: u32) -> (usize, usize) {
         self.functions[number as usize]
     }
 
-    /// The name of a function, for the log.
+    /// Returns the name of a function, for the log.
     pub(crate) fn name(&self, number: u32) -> String {
         let (module, function) = self.function(number);
         let module = self.modules[module].offered();

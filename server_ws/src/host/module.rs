@@ -1,4 +1,4 @@
-//! A set of host functions, and what it keeps for the length of a play.
+//! Modules of host functions, and the state that they keep for each play.
 
 use std::{
     fmt,
@@ -25,7 +25,7 @@ type Handler<S> = Box<dyn Fn(Call<S>, &[&RawValue]) -> PreparedCall + Send + Syn
 
 type EndHandler<S> = Box<dyn Fn(Arc<S>, PlayEnd) -> BoxFuture<Result<(), Error>> + Send + Sync>;
 
-/// Functions that scripts call as `name::function(…)`; see [`host`](crate::host).
+/// A module of host functions, which scripts call as `name::function(…)`; see [`host`](crate::host).
 pub struct Module<S = ()> {
     offered: HostModule,
     handlers: Vec<Handler<S>>,
@@ -34,26 +34,26 @@ pub struct Module<S = ()> {
 }
 
 impl Module {
-    /// One that keeps nothing. The name is an identifier of Rhai's.
+    /// Makes a module without state. The name must be a Rhai identifier.
     pub fn new(name: impl Into<String>) -> Self {
         Self { offered: offered(name), handlers: Vec::new(), begin: Box::new(|_| ()), end: None }
     }
 }
 
 impl<S: Send + Sync + 'static> Module<S> {
-    /// One that keeps something for the length of each play that calls it: `begin` makes it at the play's first call of
-    /// the module, [`Call::state`] has it, and `end` is told how the play ended, once.
+    /// Makes a module that keeps state for each play that calls it. `begin` makes the state at the play's first call of
+    /// the module, [`Call::state`] returns it, and `end`, the end hook, runs once when the play ends.
     ///
-    /// `end` is called **before the play is answered**. Of a play that succeeded it may make an error instead: the client is
-    /// then answered that error, as −32000, and the other modules that were called hear [`PlayEnd::Failed`], if they are
-    /// told later; they are told in the order in which the play first called them. An error of any other end changes
-    /// nothing. With this a module makes a play a transaction: what its functions do they do in the state, and `end` lets
-    /// it last or not.
+    /// The circle runs `end` **before it answers the play**. If the play succeeded, `end` may fail it: the client then
+    /// gets that error as −32000, and the hooks that run later get [`PlayEnd::Failed`]. Hooks run in the order in which
+    /// the play first called their modules. If the play ended in any other way, an error of `end` changes nothing. With
+    /// this, a module can make a play a transaction: its functions collect changes in the state, and `end` commits or
+    /// discards them.
     ///
-    /// A play that ends otherwise does not wait for its functions: one may still be running then, with the same state, and
-    /// must find there that it has ended. `end` is never dropped half-way, either; it has until the play's deadline after a
-    /// success, and a second after any other end. If it takes longer, the client is answered without it (−32004 `time`
-    /// instead of a success), and it runs on.
+    /// A play that did not succeed does not wait for its functions. One of them may still be running with the same
+    /// state, and must check there whether the play has ended. `end` always runs to its end, too. The circle waits for
+    /// it until the play's deadline after a success, and for a second otherwise. Then it answers the client without it
+    /// (with −32004 `time` instead of a success), and the hook continues as a detached call.
     pub fn for_each_play<F: Future<Output = Result<(), Error>> + Send + 'static>(
         name: impl Into<String>,
         begin: impl Fn(&PlayContext) -> S + Send + Sync + 'static,
@@ -67,8 +67,8 @@ impl<S: Send + Sync + 'static> Module<S> {
         }
     }
 
-    /// Adds a function: its name and those of its parameters are identifiers of Rhai's, `doc` is what `lookup` shows. More
-    /// than one function may have a name, with other numbers of parameters.
+    /// Adds a function. Its name and the names of its parameters must be Rhai identifiers; `lookup` shows `doc`.
+    /// Several functions may share a name if they have different numbers of parameters.
     #[must_use]
     pub fn function<const N: usize, A, F, T>(
         mut self,
@@ -97,21 +97,21 @@ fn offered(name: impl Into<String>) -> HostModule {
     HostModule { name: name.into(), functions: Vec::new() }
 }
 
-/// A module of any state.
+/// A module with any type of state.
 pub(crate) trait AnyModule: fmt::Debug + Send + Sync {
-    /// The functions, as scripts see them.
+    /// Returns the functions, as scripts see them.
     fn offered(&self) -> &HostModule;
 
-    /// Whether a hook runs when a play ends that called the module.
+    /// Whether the module has an end hook.
     fn has_end_hook(&self) -> bool;
 
-    /// Makes the instance for one play that calls the module.
+    /// Makes the instance of the module for one play.
     fn instantiate(self: Arc<Self>) -> Arc<dyn ModuleInstance>;
 }
 
-/// The instance of a module for one play. Every method runs code of the program, and may panic.
+/// The instance of a module for one play. All methods run code of the program, which may panic.
 pub(crate) trait ModuleInstance: Send + Sync {
-    /// Calls a function by its index in the module. The error is one of the arguments: then nothing has run.
+    /// Calls a function by its index in the module. If an argument is invalid, the function does not run.
     fn call(&self, function: usize, play: PlayContext, args: &[&RawValue]) -> PreparedCall;
 
     /// Runs the end hook, if the module has one and the play called it.

@@ -1,4 +1,4 @@
-//! The host calls of a circle that run now, and those that are detached: no play waits for them any more.
+//! The host calls of a circle: those that run, and those that are detached because no play waits for them any more.
 
 use std::{
     collections::HashMap,
@@ -12,8 +12,8 @@ use tokio_util::task::TaskTracker;
 
 use crate::quota::{Caller, FairSemaphore, Grant, Waiter};
 
-/// Host functions of one caller, and modules that hear of the end of a play, that may run on without a play that waits for them,
-/// before no more are begun for that caller. Those that ran at that moment may be left behind, too.
+/// The number of detached host calls and end hooks of one caller at which the circle starts no more calls for that
+/// caller. Calls that already run may still become detached.
 pub const MAX_DETACHED_CALLS: u64 = 4;
 
 #[derive(Debug)]
@@ -21,11 +21,11 @@ pub(crate) struct HostTasks {
     running: FairSemaphore,
     detached: DetachedCalls,
     tasks: TaskTracker,
-    /// The program's runtime. Host calls never run on the threads that serve connections.
+    /// The program's runtime. Host calls do not run on the threads that serve connections.
     runtime: OnceLock<Handle>,
 }
 
-/// How many detached calls each caller has.
+/// The number of detached calls of each caller.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct DetachedCalls(Arc<Mutex<HashMap<Caller, u64>>>);
 
@@ -40,19 +40,19 @@ impl HostTasks {
         }
     }
 
-    /// Applies other limits from now on.
+    /// Applies new limits to later calls.
     pub(crate) fn apply(&self, limits: &Limits) {
         let (max, max_per_caller) = bounds(limits);
         self.running.set_max(max, max_per_caller);
     }
 
-    /// Sets the runtime for host calls to come.
+    /// Sets the runtime for later host calls.
     pub(crate) fn run_on(&self, runtime: Handle) {
         self.runtime.get_or_init(|| runtime);
     }
 
-    /// Spawns a task that runs to its end, whether anyone waits for it or not. Where [`run_on`](Self::run_on) has set
-    /// no runtime, the call needs a tokio runtime around it.
+    /// Spawns a task that runs to its end, whether anyone waits for it or not. Without a runtime from
+    /// [`run_on`](Self::run_on), the task runs on the current tokio runtime.
     pub(crate) fn spawn<T: Send + 'static>(&self, task: impl Future<Output = T> + Send + 'static) -> JoinHandle<T> {
         match self.runtime.get() {
             Some(runtime) => self.tasks.spawn_on(task, runtime),
@@ -60,7 +60,7 @@ impl HostTasks {
         }
     }
 
-    /// A grant for one more call of a caller, or a waiter for one.
+    /// Returns a grant for one more call of a caller, or a waiter for one.
     pub(crate) fn acquire(&self, caller: Caller) -> Result<Grant, Waiter> {
         self.running.acquire(caller)
     }
@@ -70,7 +70,7 @@ impl HostTasks {
         self.detached.count(caller) >= MAX_DETACHED_CALLS
     }
 
-    /// Counts a task as a detached call of its caller, until the task ends.
+    /// Counts a task as a detached call of its caller until the task ends.
     pub(crate) fn detach<T: Send + 'static>(&self, caller: Caller, task: JoinHandle<T>) {
         if task.is_finished() {
             return;
@@ -78,7 +78,7 @@ impl HostTasks {
         let detached = self.detached.clone();
         detached.add(caller);
         self.spawn(async move {
-            // Nobody waits for the result. The panic hook has reported a panic.
+            // Nobody waits for the result, and the panic hook has reported a panic.
             let _ended = task.await;
             detached.remove(caller);
         });
@@ -91,7 +91,7 @@ impl HostTasks {
     }
 }
 
-/// How many host calls may run, in sum and for one caller.
+/// Returns the maximum number of running host calls, in total and for one caller.
 fn bounds(limits: &Limits) -> (u64, u64) {
     let max = limits.running_host_calls;
     (max, limits.host_calls_per_caller.unwrap_or(max))
@@ -110,7 +110,7 @@ impl DetachedCalls {
         let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(count) = counts.get_mut(&caller) {
             *count -= 1;
-            // A caller without detached calls takes no memory here.
+            // The map keeps no entry for a caller without detached calls.
             if *count == 0 {
                 counts.remove(&caller);
             }

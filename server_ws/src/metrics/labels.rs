@@ -1,4 +1,4 @@
-//! The labels of the series: fixed sets of values, so that nothing that a client sends makes another series.
+//! The labels of the series. Each has a fixed set of values, so that a client cannot create series.
 
 use protocol::{
     RpcError,
@@ -62,7 +62,7 @@ labels! {
         Unauthenticated = "unauthenticated",
         Invalid = "invalid",
         Internal = "internal",
-        /// The connection ended before the play.
+        /// The connection ended before the play finished.
         Disconnected = "disconnected",
     }
 
@@ -77,26 +77,26 @@ labels! {
         Internal = "internal",
     }
 
-    /// Why a request over HTTP, in most cases an upgrade, was rejected.
+    /// Why an HTTP request, usually a WebSocket upgrade, was rejected.
     ConnectionRejectReason {
         Host = "host",
         Origin = "origin",
         Full = "full",
-        /// The address has as many connections without authentication as it may have.
+        /// The address has too many unauthenticated connections.
         Address = "address",
         Draining = "draining",
         Version = "version",
-        /// It is no request for a WebSocket, though it says so.
+        /// The WebSocket upgrade is malformed.
         Handshake = "handshake",
     }
 
-    /// Why the circle closed a connection that its client would have kept.
+    /// Why the circle closed a connection on its own initiative.
     ConnectionCloseReason {
-        /// Others needed the room: there are too many connections.
+        /// There were too many connections.
         Room = "room",
-        /// All connections held too many bytes, and this one had not authenticated.
+        /// All connections together held too many bytes, and this one had not authenticated.
         Memory = "memory",
-        /// The same, and this one was the largest of the caller that held most.
+        /// All connections together held too many bytes, and this one was the largest of the caller that held most.
         CallerMemory = "caller_memory",
         /// The connection did not authenticate in time.
         Login = "login",
@@ -154,7 +154,7 @@ labels! {
 }
 
 impl PlayOutcome {
-    /// Whether nothing of the play ran, because there was no room or the caller may not play.
+    /// Whether the circle refused the play without running it, because a quota was used up or the caller may not play.
     pub(crate) fn is_refusal(self) -> bool {
         let is_busy = matches!(
             self,
@@ -180,7 +180,7 @@ impl PlayOutcome {
                 LossReason::Memory => Self::LostMemory,
                 LossReason::Time => Self::LostTime,
                 LossReason::Crash => Self::LostCrash,
-                // No play is lost to idleness.
+                // An idle session has no play that could be lost.
                 LossReason::Killed | LossReason::Idle => Self::LostKilled,
             },
             RpcError::Busy { limit, .. } => match limit {
@@ -205,7 +205,7 @@ impl PlayOutcome {
 }
 
 impl NotificationRejectReason {
-    /// The reason in an error; `None` if the notification was accepted and failed later.
+    /// Returns the reason of an error; `None` if the notification was accepted and failed later.
     pub(super) fn of(error: &RpcError) -> Option<Self> {
         Some(match error {
             RpcError::Parse
@@ -249,7 +249,7 @@ impl From<LossReason> for EnvironmentLoss {
 }
 
 impl SandboxLayer {
-    /// `None` for a layer that has no name yet.
+    /// Returns the label of a layer; `None` for a layer without one.
     fn of(layer: Layer) -> Option<Self> {
         match layer {
             Layer::Memory => Some(Self::Memory),
@@ -259,13 +259,13 @@ impl SandboxLayer {
         }
     }
 
-    /// All layers of a circle.
+    /// Returns all layers of a circle.
     pub(crate) fn all(has_processes: bool, layers: &[Layer]) -> Vec<Self> {
         let process = has_processes.then_some(Self::Process);
         process.into_iter().chain(layers.iter().copied().filter_map(Self::of)).collect()
     }
 
-    /// The name in `describe`.
+    /// Returns the name in `describe`.
     pub(crate) fn name(self) -> &'static str {
         self.value()
     }

@@ -1,4 +1,4 @@
-//! The series of a circle: their names, their help, and the recorder that they are registered in.
+//! The series of a circle: their names, their help texts and their recorder.
 
 use std::marker::PhantomData;
 
@@ -14,11 +14,11 @@ use super::labels::{
 
 const PLAY_SECONDS: &str = "circles_play_seconds";
 
-/// From a play of one line to a play that takes all the time that it may take.
+/// The buckets range from a one-line play to a play that uses all of its time limit.
 const PLAY_BUCKETS: [f64; 18] =
     [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0];
 
-/// Counters that differ in one label.
+/// A family of counters that differ in one label.
 pub(super) struct Counters<L> {
     counters: Vec<Counter>,
     labels: PhantomData<L>,
@@ -37,13 +37,13 @@ impl<L: MetricLabel> Counters<L> {
         self.counters[label.index()].increment(1);
     }
 
-    /// Sets the count of something that is counted elsewhere.
+    /// Sets a count that is kept elsewhere.
     pub(super) fn set(&self, label: L, value: u64) {
         self.counters[label.index()].absolute(value);
     }
 }
 
-/// Gauges that differ in one label.
+/// A family of gauges that differ in one label.
 pub(super) struct Gauges<L> {
     gauges: Vec<Gauge>,
     labels: PhantomData<L>,
@@ -65,7 +65,7 @@ pub(super) fn set(gauge: &Gauge, value: u64) {
     gauge.set(value as f64);
 }
 
-/// All series, registered once, so that counting looks nothing up and allocates nothing.
+/// All series, registered once, so that counting needs no lookup and no allocation.
 pub(super) struct MetricSeries {
     pub(super) plays: Counters<PlayOutcome>,
     pub(super) play_seconds: Histogram,
@@ -87,8 +87,8 @@ pub(super) struct MetricSeries {
 }
 
 impl MetricSeries {
-    /// Registers the series in a recorder of their own, because a program may have several circles and a recorder for
-    /// itself.
+    /// Registers the series in a recorder of their own, because a program may have several circles and a recorder of
+    /// its own.
     pub(super) fn register(circle: &str) -> Self {
         let recorder = PrometheusBuilder::new()
             .set_buckets_for_metric(Matcher::Full(PLAY_SECONDS.into()), &PLAY_BUCKETS)
@@ -99,83 +99,82 @@ impl MetricSeries {
     }
 
     fn register_in(circle: &str, exporter: PrometheusHandle) -> Self {
-        describe_gauge!("circles_info", "The circle's name and the version of its server; always 1.");
+        describe_gauge!("circles_info", "The name of the circle and the version of its server; always 1.");
         gauge!("circles_info", "circle" => circle.to_owned(), "version" => env!("CARGO_PKG_VERSION")).set(1.0);
         let gauge = |name: &'static str, help: &'static str| {
             describe_gauge!(name, help);
             gauge!(name)
         };
         Self {
-            plays: Counters::register("circles_plays_total", "outcome", "Plays that have ended, by what they came to."),
+            plays: Counters::register("circles_plays_total", "outcome", "Finished plays by outcome."),
             play_seconds: {
-                let help = "Seconds from a play's turn to its end, of those whose turn came.";
+                let help = "Duration of plays in seconds, not counting the time spent queued.";
                 describe_histogram!(PLAY_SECONDS, Unit::Seconds, help);
                 histogram!(PLAY_SECONDS)
             },
             authentications: Counters::register(
                 "circles_authentications_total",
                 "outcome",
-                "Attempts to prove a key, by what they came to.",
+                "Authentication attempts by outcome.",
             ),
             rejected_notifications: Counters::register(
                 "circles_notifications_refused_total",
                 "reason",
-                "Requests without an id that were not carried out, of which nobody is told.",
+                "Notifications that were rejected; their senders get no response.",
             ),
             rejected_connections: Counters::register(
                 "circles_connections_refused_total",
                 "reason",
-                "HTTP requests and WebSocket upgrades that were refused, by why.",
+                "Refused HTTP requests and WebSocket upgrades by reason.",
             ),
             rate_limited: Counters::register(
                 "circles_requests_rate_limited_total",
                 "identity",
-                "Requests that were rejected because their caller makes too many in a minute.",
+                "Requests rejected by the rate limit of their caller (per_minute).",
             ),
             closed_connections: Counters::register(
                 "circles_connections_closed_total",
                 "reason",
-                "Connections that the circle closed to make room, or because they did not authenticate in time.",
+                "Connections closed by the circle, to make room or because they did not authenticate in time.",
             ),
             environments_lost: Counters::register(
                 "circles_environments_lost_total",
                 "reason",
-                "Environments of sessions that were lost, by what took them.",
+                "Lost session environments by reason.",
             ),
-            host_calls: Counters::register(
-                "circles_host_calls_total",
-                "outcome",
-                "Calls of host functions, by what they came to.",
-            ),
-            connections: gauge("circles_connections", "WebSocket connections, those that are being closed included."),
+            host_calls: Counters::register("circles_host_calls_total", "outcome", "Host calls by outcome."),
+            connections: gauge("circles_connections", "WebSocket connections, including those being closed."),
             sessions: Gauges::register(
                 "circles_sessions",
                 "identity",
-                "Sessions of these connections, by whether they have proved a key.",
+                "Sessions by identity: authenticated with a key, or anonymous.",
             ),
-            workers: gauge("circles_workers", "Sessions that hold a worker, or wait for one that starts."),
-            running_plays: gauge("circles_running_plays", "Plays that run."),
-            queued_plays: gauge("circles_queued_plays", "Plays that wait, for the one before or for their turn."),
+            workers: gauge("circles_workers", "Sessions that hold a worker or wait for one to start."),
+            running_plays: gauge("circles_running_plays", "Running plays."),
+            queued_plays: gauge(
+                "circles_queued_plays",
+                "Plays that wait for an earlier play of their session or for a grant to run.",
+            ),
             memory: Gauges::register(
                 "circles_memory_bytes",
                 "of",
-                "Bytes held: by the server's process, by workers as total_mib counts them, by connections as connection_mib does.",
+                "Memory in bytes, of the server process, of workers (as total_mib counts it) and of connections (as connection_mib counts it).",
             ),
             sandbox: Gauges::register(
                 "circles_sandbox_layer",
                 "layer",
-                "1 where this keeps scripts from the system, 0 where it does not.",
+                "Layers of the sandbox: 1 if in effect, 0 if not.",
             ),
             exporter,
         }
     }
 
-    /// The series in Prometheus' text format, version 0.0.4.
+    /// Renders the series in Prometheus' text format, version 0.0.4.
     pub(super) fn render(&self) -> String {
         self.exporter.render()
     }
 
-    /// Sorts the recorded times into the buckets of the histogram. Until then each record takes memory of its own.
+    /// Sorts the recorded times into the buckets of the histogram. Until then, each record takes memory of its own.
     pub(super) fn run_upkeep(&self) {
         self.exporter.run_upkeep();
     }

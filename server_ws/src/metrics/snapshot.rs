@@ -1,29 +1,30 @@
 //! A snapshot of a circle, for the program that serves it.
 
-/// How a circle is at one moment.
+/// The state of a circle at one moment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct CircleSnapshot {
-    /// WebSocket connections, those that are being closed included.
+    /// The number of WebSocket connections, including those being closed.
     pub connections: u64,
-    /// Sessions that hold a worker, or wait for one that starts.
+    /// The number of sessions that hold a worker or wait for one to start.
     pub workers: u64,
-    /// Plays that have ended since the circle was made, however they did.
+    /// The number of plays that have finished since the circle was made, with any outcome.
     pub plays: u64,
-    /// Plays that run.
+    /// The number of running plays.
     pub running_plays: u64,
-    /// Plays that wait, for the one before or for their turn.
+    /// The number of plays that wait for an earlier play of their session or for a grant to run.
     pub queued_plays: u64,
-    /// Bytes that the workers have, as `total_mib` counts them: as each was last looked at. 0 where that cannot be seen.
+    /// The memory of the workers in bytes at their last samples, as `total_mib` counts it; 0 if unknown.
     pub worker_bytes: u64,
-    /// Bytes that the process of the server has of its own, in memory or swapped out; 0 where that cannot be seen.
+    /// The private memory of the server process in bytes, resident or swapped out; 0 if unknown.
     pub server_bytes: u64,
-    /// What keeps scripts where they are, as `describe` has it; nothing before [`run`](crate::run) has tried a worker.
+    /// The layers of the sandbox in effect, as `describe` names them; empty before the startup check of
+    /// [`run`](crate::run).
     pub sandbox: Vec<&'static str>,
 }
 
 impl CircleSnapshot {
-    /// Bytes that the server and the workers have.
+    /// Returns the memory of the server and the workers in bytes.
     pub fn memory_bytes(&self) -> u64 {
         self.server_bytes.saturating_add(self.worker_bytes)
     }

@@ -1,4 +1,4 @@
-//! What stands in `GET /metrics`.
+//! Tests of the page of `GET /metrics`.
 
 #![expect(clippy::float_cmp, reason = "what is counted is whole")]
 
@@ -14,7 +14,7 @@ fn metrics() -> Arc<Metrics> {
     Arc::new(Metrics::new("team", memory, sockets, FairSemaphore::new(8, 8)))
 }
 
-/// The samples of a page, each line of which must be one, or say what one is.
+/// Returns the samples of a page. Each line must be a sample or a comment.
 fn samples(page: &str) -> BTreeMap<String, f64> {
     let mut samples = BTreeMap::new();
     for line in page.lines().filter(|line| !line.is_empty() && !line.starts_with("# ")) {
@@ -65,8 +65,8 @@ fn play_is_counted_once_whatever_its_outcome() {
     one.finish_play(PlayOutcome::of(Ok(())));
     one.finish_play(PlayOutcome::of(Err(&RpcError::LimitExceeded { limit: PlayLimit::Time, max: 1 })));
     other.reject_play(&RpcError::Unauthenticated);
-    let figures = metrics.snapshot();
-    assert_eq!((figures.connections, figures.plays, figures.queued_plays), (2, 3, 8));
+    let snapshot = metrics.snapshot();
+    assert_eq!((snapshot.connections, snapshot.plays, snapshot.queued_plays), (2, 3, 8));
     let seen = samples(&metrics.prometheus());
     assert_eq!(seen["circles_sessions{identity=\"key\"}"], 1.0);
     assert_eq!(seen["circles_sessions{identity=\"anonymous\"}"], 1.0);
@@ -75,8 +75,8 @@ fn play_is_counted_once_whatever_its_outcome() {
     assert_eq!(seen["circles_plays_total{outcome=\"disconnected\"}"], 8.0);
     let outcomes = seen.iter().filter(|(series, _)| series.starts_with("circles_plays_total"));
     assert_eq!(outcomes.map(|(_, value)| value).sum::<f64>(), 11.0);
-    let figures = metrics.snapshot();
-    assert_eq!((figures.connections, figures.plays, figures.queued_plays), (0, 11, 0));
+    let snapshot = metrics.snapshot();
+    assert_eq!((snapshot.connections, snapshot.plays, snapshot.queued_plays), (0, 11, 0));
     assert_eq!(seen["circles_sessions{identity=\"key\"}"], 0.0);
 }
 
@@ -95,7 +95,7 @@ fn play_with_a_grant_is_timed() {
     assert!(seen["circles_play_seconds_sum"] >= 0.7);
 }
 
-/// Ten million times would be 160 MB as they come.
+/// Ten million unsorted times would take 160 MB.
 #[cfg(target_os = "linux")]
 #[test]
 fn recorded_times_do_not_accumulate_without_requests() {
@@ -105,7 +105,7 @@ fn recorded_times_do_not_accumulate_without_requests() {
     for _ in 0..10_000_000 {
         metrics.record_play_time(now);
     }
-    // Another test of this process may have taken its 64 MiB meanwhile.
+    // Another test of this process may have allocated its 64 MiB meanwhile.
     let grown = metrics.snapshot().server_bytes.saturating_sub(before);
     assert!(grown < 90 << 20, "{grown}");
     assert_eq!(samples(&metrics.prometheus())["circles_play_seconds_count"], 1e7);

@@ -1,4 +1,4 @@
-//! Admission of connections and workers: at once, or not at all. Nothing waits here.
+//! The admission of connections and workers: at once, or not at all. Nothing waits here.
 
 use std::{
     collections::HashMap,
@@ -18,10 +18,10 @@ use super::{
     memory_quota::{MemoryAction, MemoryQuota, WorkerUsage},
 };
 
-/// How many workers each caller has.
+/// The number of workers of each caller.
 type WorkersByCaller = Arc<Mutex<HashMap<Caller, u64>>>;
 
-/// The permission for one worker of a caller, with the memory usage of the worker. Dropping the permit gives both back.
+/// The permission for one worker of a caller, with the memory usage of the worker. Dropping the permit releases both.
 #[derive(Debug)]
 pub(crate) struct WorkerPermit {
     _permit: Permit,
@@ -31,11 +31,11 @@ pub(crate) struct WorkerPermit {
 }
 
 impl WorkerPermit {
-    /// Samples the memory of the worker. The first sample is the base of those to come.
+    /// Samples the memory of the worker. The first sample is the base for later ones.
     pub(crate) fn sample_memory(&mut self, pid: Option<u32>) -> MemoryAction {
         match pid.and_then(kernel::process_bytes) {
             Some(bytes) => self.memory.sample(bytes),
-            // The worker has ended, or the kernel does not tell: then the startup check has disabled the quota.
+            // The worker has ended, or its memory is unknown, in which case the startup check has disabled the quota.
             None => MemoryAction::Keep,
         }
     }
@@ -46,7 +46,7 @@ impl Drop for WorkerPermit {
         let mut workers = self.workers_by_caller.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(count) = workers.get_mut(&self.caller) {
             *count -= 1;
-            // A caller without workers takes no memory here.
+            // The map keeps no entry for a caller without workers.
             if *count == 0 {
                 workers.remove(&self.caller);
             }
@@ -65,7 +65,7 @@ pub(crate) struct Admission {
 }
 
 impl Admission {
-    /// `needs_key` says whether a connection has to authenticate before it may play.
+    /// Makes the quotas of a circle. `needs_key` states whether a connection has to authenticate before it may play.
     pub(crate) fn new(limits: &Limits, needs_key: bool) -> Self {
         Self {
             connections: Connections::new(limits, needs_key),
@@ -76,7 +76,7 @@ impl Admission {
         }
     }
 
-    /// Applies other limits to what is admitted from now on. Permits that were given stay valid.
+    /// Applies new limits to later admissions. Existing permits stay valid.
     pub(crate) fn apply(&self, limits: &Limits) {
         self.connections.apply(limits);
         self.workers.set_max(limits.workers);
@@ -84,7 +84,7 @@ impl Admission {
         self.memory.apply(limits);
     }
 
-    /// Disables the memory quota, where the memory of workers cannot be sampled.
+    /// Disables the memory quota, if the memory of workers cannot be sampled.
     pub(crate) fn disable_memory_quota(&self) {
         self.memory.disable();
     }
@@ -97,7 +97,7 @@ impl Admission {
         self.memory.clone()
     }
 
-    /// Admits a worker of a caller, within what the circle and one caller may have.
+    /// Admits a worker of a caller, within the quotas of the circle and the caller.
     pub(crate) fn admit_worker(&self, caller: Caller) -> Result<WorkerPermit, RpcError> {
         let busy = |limit, max| RpcError::Busy { limit, max, retry_after_ms: None };
         let mut workers = self.workers_by_caller.lock().unwrap_or_else(PoisonError::into_inner);
@@ -113,7 +113,7 @@ impl Admission {
     }
 }
 
-/// How many workers one caller may have.
+/// Returns how many workers one caller may have.
 fn max_per_caller(limits: &Limits) -> u64 {
     limits.sessions_per_caller.unwrap_or(limits.workers)
 }

@@ -1,4 +1,4 @@
-//! The caller to whom connections, workers, memory and running plays are counted. Pure.
+//! The caller to which connections, workers, memory and running plays are counted. Pure.
 
 use std::{
     hash::{DefaultHasher, Hash, Hasher},
@@ -10,16 +10,16 @@ use keys::PublicKey;
 /// A caller of a circle.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Caller {
-    /// An authenticated caller, on whatever connection.
+    /// An authenticated caller, on any connection.
     Key(PublicKey),
     /// All anonymous callers at this address.
     Address(IpAddr),
 }
 
 impl Caller {
-    /// The anonymous caller at an address. An IPv6 address counts as its network of 64 bits, because a client has all
-    /// addresses of such a network. All loopback addresses (127.0.0.0/8 and `::1`) are one, because whoever has one of them
-    /// has all.
+    /// Returns the anonymous caller at an address. An IPv6 address counts as its network of 64 bits, because a client
+    /// has all addresses of such a network. All loopback addresses (127.0.0.0/8 and `::1`) are one caller, because a
+    /// client that has one of them has all.
     pub(crate) fn anonymous(address: IpAddr) -> Self {
         let address = address.to_canonical();
         if address.is_loopback() {
@@ -31,7 +31,8 @@ impl Caller {
         })
     }
 
-    /// The caller's number where callers take turns. Two callers hardly ever have the same one; they would share a turn.
+    /// Returns the number of the caller's group in a round robin. If two callers have the same number, which is
+    /// unlikely, they share a turn.
     pub(crate) fn group(&self) -> u64 {
         let mut hasher = DefaultHasher::new();
         self.hash(&mut hasher);

@@ -1,5 +1,5 @@
-//! Turns of callers in the server: so many sessions of one caller take a message, or send prints, in one round of all
-//! sessions. So a caller with many busy connections costs the others no more time than one with a few.
+//! Semaphores that limit how many sessions of one caller process a message, or send prints, in one round of all
+//! sessions. So a caller with many busy connections takes no more time from the others than a caller with a few.
 
 use std::{
     collections::HashMap,
@@ -10,10 +10,10 @@ use tokio::sync::Semaphore;
 
 use super::caller::Caller;
 
-/// Sessions of one caller that have a turn at the same time.
+/// The number of sessions of one caller that hold a permit at the same time.
 const PERMITS_PER_CALLER: usize = 4;
 
-/// As many callers are there at the least before those who are gone are looked for.
+/// The minimum number of entries before those without sessions are removed.
 const MIN_PRUNED: usize = 64;
 
 #[derive(Debug, Default)]
@@ -22,12 +22,12 @@ pub(crate) struct CallerSemaphores(Mutex<SemaphoreMap>);
 #[derive(Debug, Default)]
 struct SemaphoreMap {
     callers: HashMap<Caller, Weak<Semaphore>>,
-    /// With so many entries, those of callers who are gone are removed.
+    /// The number of entries at which those without sessions are removed.
     prune_at: usize,
 }
 
 impl CallerSemaphores {
-    /// The turns of a caller, which all sessions of the caller share.
+    /// Returns the semaphore of a caller, which all sessions of the caller share.
     pub(crate) fn get(&self, caller: Caller) -> Arc<Semaphore> {
         let mut semaphores = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(own) = semaphores.callers.get(&caller).and_then(Weak::upgrade) {

@@ -1,4 +1,4 @@
-//! A semaphore that never waits: a permit is there at once, or it is not.
+//! A semaphore that never waits: it returns a permit at once, or none.
 
 use std::sync::{
     Arc,
@@ -20,7 +20,7 @@ impl Capacity {
         self.max.load(Ordering::Relaxed)
     }
 
-    /// Sets the bound for permits to come. Permits beyond a lower bound stay valid until they are dropped.
+    /// Sets the bound for later permits. Permits beyond a lower bound stay valid until they are dropped.
     pub(super) fn set_max(&self, max: u64) {
         self.max.store(max, Ordering::Relaxed);
     }
@@ -32,7 +32,7 @@ impl Capacity {
     }
 }
 
-/// One unit of the capacity; dropping the permit gives it back.
+/// One unit of the capacity; dropping the permit releases it.
 #[derive(Debug)]
 pub(crate) struct Permit(Arc<Capacity>);
 

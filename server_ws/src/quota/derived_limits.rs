@@ -1,46 +1,46 @@
-//! Limits that follow from other limits or from the machine.
+//! Limits that are derived from other limits or from the machine.
 
 use protocol::Limits;
 use rustix::process::{Resource, getrlimit};
 
 use super::kernel;
 
-/// Descriptors that a circle needs besides those of its connections and workers.
+/// File descriptors that a circle needs in addition to those of its connections and workers.
 const SPARE_DESCRIPTORS: u64 = 64;
 
-/// One in so many of the other descriptors stays free for clients that have not asked for an upgrade yet.
+/// One in this many of the other descriptors stays free for clients that have not requested an upgrade yet.
 const SPARE_SHARE: u64 = 8;
 
-/// Of so many connections, one more socket may be that of a client that has not asked for an upgrade yet. Of the
-/// descriptors that are spared, some are left.
+/// For each group of this many connections, there may be one more socket, of a client that has not requested an upgrade
+/// yet. This uses only some of the spare descriptors.
 const CONNECTIONS_PER_SPARE_SOCKET: u64 = 8;
 
-/// Sockets of such clients at the least.
+/// The minimum number of sockets for such clients.
 const MIN_SPARE_SOCKETS: u64 = 16;
 
-/// One in so many bytes of the memory that the server may have is for connections.
+/// Connections get one in this many bytes of the memory available to the server.
 const CONNECTION_MEMORY_SHARE: u64 = 8;
 
-/// Bytes for each of as many connections as there may be. Twice what an idle one takes.
+/// Bytes for each connection at the limit of connections: twice what an idle connection takes.
 const BYTES_PER_CONNECTION: u64 = 64 << 10;
 
-/// One caller may hold one in so many of the circle's workers, running plays, host calls and bytes.
+/// One caller may hold one in this many of the circle's workers, running plays, host calls and bytes.
 const PER_CALLER: u64 = 4;
 
-/// Descriptors that a worker process takes: two sockets, and its own ends of both. The worker process holds its ends
-/// alone after a moment, so both count as one.
+/// Descriptors that a worker process takes: two sockets, and one for the worker's ends of both, which the server closes
+/// after a moment.
 pub(crate) const PROCESS_DESCRIPTORS: u64 = 3;
 
-/// Descriptors that a worker on threads of the server takes: two sockets, and their other ends.
+/// Descriptors that a worker on threads takes: two sockets and their other ends.
 pub(crate) const THREADS_DESCRIPTORS: u64 = 4;
 
-/// Sockets beside so many connections, for clients that have not asked for an upgrade yet.
+/// Returns the number of further sockets, for clients that have not requested an upgrade yet.
 pub(super) fn spare_sockets(connections: u64) -> u64 {
     (connections / CONNECTIONS_PER_SPARE_SOCKET).max(MIN_SPARE_SOCKETS)
 }
 
-/// Sets `connection_mib` to a share of the memory that this process may have, unless the operator has set it, and lowers
-/// `connections` to what that has room for.
+/// Sets `connection_mib` to a share of the memory available to this process, unless the operator has set it, and lowers
+/// `connections` to what fits into it.
 pub(crate) fn fit_to_memory(limits: &mut Limits) {
     let memory = kernel::memory_limit();
     limits.connection_mib = limits.connection_mib.or_else(|| Some(((memory? / CONNECTION_MEMORY_SHARE) >> 20).max(1)));
@@ -56,14 +56,14 @@ pub(crate) fn derive_shares(limits: &mut Limits) {
     limits.host_calls_per_caller.get_or_insert((limits.running_host_calls / PER_CALLER).max(1));
     limits.total_mib = limits.total_mib.or_else(|| Some(((kernel::machine_memory()? / 2) >> 20).max(1)));
     if let Some(total) = limits.total_mib {
-        // A caller's share has room for one session at its own limit.
+        // A caller's share fits one session at its own limit.
         let share = (total / PER_CALLER).max(limits.memory_mib.saturating_mul(2)).min(total);
         limits.memory_per_caller_mib.get_or_insert(share);
     }
 }
 
-/// Lowers connections and workers to what the descriptors of the process allow. A connection takes one descriptor, a
-/// worker `per_worker`; half as many workers as connections are the aim.
+/// Lowers connections and workers to what the file descriptors of the process allow. A connection takes one descriptor,
+/// a worker `per_worker`. The target is half as many workers as connections.
 pub(crate) fn fit_to_descriptors(limits: &mut Limits, per_worker: u64) {
     let Some(descriptors) = getrlimit(Resource::Nofile).current else { return };
     fit(limits, descriptors, per_worker);

@@ -1,6 +1,6 @@
-//! A semaphore that is fair to callers: so many plays, or host calls, run at a time, and the waiting callers get their
-//! grants in turn. So a caller with many waiters holds up no other caller. Some grants are reserved for callers who hold
-//! none, so that a few callers with endless plays leave room for the first play of others.
+//! A semaphore that is fair to callers: waiting callers get grants in turn, so a caller with many waiters does not
+//! delay the others. Some grants are reserved for callers that hold none, so that a few callers with endless plays
+//! leave room for the first play of others.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -11,7 +11,7 @@ use tokio::sync::oneshot;
 
 use super::caller::Caller;
 
-/// One in so many grants is reserved for callers who hold none. With fewer grants than that none is.
+/// One in this many grants is reserved for callers that hold none. With fewer grants than this, none is reserved.
 const RESERVED_SHARE: u64 = 8;
 
 #[derive(Debug, Clone)]
@@ -19,7 +19,7 @@ pub(crate) struct FairSemaphore(Arc<Mutex<Grants>>);
 
 #[derive(Debug)]
 struct Grants {
-    /// How many grants are held.
+    /// The number of held grants.
     held: u64,
     max: u64,
     max_per_caller: u64,
@@ -29,7 +29,7 @@ struct Grants {
 }
 
 impl Grants {
-    /// Whether a grant is free for a caller who holds so many.
+    /// Whether a grant is free for a caller that holds `held_by_caller` grants.
     fn is_free_for(&self, held_by_caller: u64) -> bool {
         let reserved = if held_by_caller == 0 { 0 } else { self.max / RESERVED_SHARE };
         self.held < self.max - reserved && held_by_caller < self.max_per_caller
@@ -42,7 +42,7 @@ struct CallerGrants {
     waiters: VecDeque<oneshot::Sender<Grant>>,
 }
 
-/// The permission for a caller to run one play or host call. Dropping the grant releases it, to the next waiter.
+/// The permission for a caller to run one play or host call. Dropping the grant passes it to the next waiter.
 #[derive(Debug)]
 pub(crate) struct Grant {
     /// `None` once the grant is released.
@@ -54,13 +54,13 @@ pub(crate) struct Grant {
 pub(crate) type Waiter = oneshot::Receiver<Grant>;
 
 impl FairSemaphore {
-    /// A semaphore with so many grants, and so many for one caller.
+    /// Makes a semaphore with `max` grants, of which one caller may hold `max_per_caller`.
     pub(crate) fn new(max: u64, max_per_caller: u64) -> Self {
-        let (callers, turns) = (HashMap::new(), VecDeque::new());
-        Self(Arc::new(Mutex::new(Grants { held: 0, max, max_per_caller, callers, waiting_callers: turns })))
+        let (callers, waiting_callers) = (HashMap::new(), VecDeque::new());
+        Self(Arc::new(Mutex::new(Grants { held: 0, max, max_per_caller, callers, waiting_callers })))
     }
 
-    /// Sets other bounds for grants to come. Grants beyond lower bounds stay valid.
+    /// Sets new bounds for later grants. Grants beyond lower bounds stay valid.
     pub(crate) fn set_max(&self, max: u64, max_per_caller: u64) {
         let mut grants = self.lock();
         (grants.max, grants.max_per_caller) = (max, max_per_caller);
@@ -72,7 +72,7 @@ impl FairSemaphore {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A grant for a caller, or a waiter for one.
+    /// Returns a grant for a caller, or a waiter for one.
     pub(crate) fn acquire(&self, caller: Caller) -> Result<Grant, Waiter> {
         let mut grants = self.lock();
         let held_by_caller = grants.callers.get(&caller).map_or(0, |own| own.held);
@@ -91,7 +91,7 @@ impl FairSemaphore {
         Err(waiter)
     }
 
-    /// How many grants are held.
+    /// Returns the number of held grants.
     pub(crate) fn held(&self) -> u64 {
         self.lock().held
     }
@@ -103,13 +103,13 @@ impl FairSemaphore {
             own.held -= 1;
         }
         self.serve_waiters(&mut grants);
-        // A caller without grants and waiters takes no memory here.
+        // The map keeps no entry for a caller without grants and waiters.
         if grants.callers.get(&caller).is_some_and(|own| own.held == 0 && own.waiters.is_empty()) {
             grants.callers.remove(&caller);
         }
     }
 
-    /// Gives free grants to the callers whose turn it is, unless they hold as many as they may.
+    /// Gives free grants to waiting callers in turn, unless they hold as many as they may.
     fn serve_waiters(&self, grants: &mut Grants) {
         let mut skipped = 0;
         while grants.held < grants.max && skipped < grants.waiting_callers.len() {
@@ -139,7 +139,7 @@ impl FairSemaphore {
                         own.held += 1;
                         grants.held += 1;
                     }
-                    // The waiter was dropped meanwhile: this grant was never held, so it must not be released.
+                    // The waiter was dropped meanwhile. This grant was never held, so it must not be released.
                     Err(mut unheld) => unheld.semaphore = None,
                 }
             }

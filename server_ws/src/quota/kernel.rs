@@ -1,43 +1,45 @@
-//! Memory of the machine and of processes, and the time that a process has computed, as the kernel states them in
-//! `/proc` and in control groups. On another system than Linux nothing is known.
+//! The memory of the machine and of processes, and the CPU time of processes, from `/proc` and control groups. On
+//! systems other than Linux, all of this is unknown.
 
 use std::{path::Path, time::Duration};
 
 use rustix::process::{Resource, getrlimit};
 
-/// Bytes of the machine's memory, or what the control groups of this process (version 2) leave of them.
+/// Returns the memory of the machine in bytes, or the limit of this process's control groups (version 2) if that is
+/// lower.
 pub(crate) fn machine_memory() -> Option<u64> {
     let total = field(&std::fs::read_to_string("/proc/meminfo").ok()?, "MemTotal:")?;
     let groups = std::fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
     let path = groups.lines().find_map(|line| line.strip_prefix("0::/"));
     let own = path.map(|path| Path::new("/sys/fs/cgroup").join(path));
-    // The group of a container is the root that it sees; a service's is below, and each above it counts, too.
+    // A container sees its own group as the root. The group of a service is below the root, and the limits of its
+    // ancestors apply, too.
     let bounds = own.iter().flat_map(|own| own.ancestors().take_while(|group| group.starts_with("/sys/fs/cgroup")));
     let bounds = bounds.filter_map(|group| std::fs::read_to_string(group.join("memory.max")).ok()?.trim().parse().ok());
     bounds.chain([total]).min()
 }
 
-/// Bytes of memory that this process may have: those of the machine, within its address space.
+/// Returns the memory in bytes that this process may use: that of the machine, within the limit of its address space.
 pub(crate) fn memory_limit() -> Option<u64> {
     let address_space = getrlimit(Resource::As).current;
     machine_memory().into_iter().chain(address_space).min()
 }
 
-/// Bytes of memory that a process has of its own, in memory or swapped out: what files and others share with it is left
-/// out. What it inherited by a fork and has not changed is not.
+/// Returns the private memory of a process in bytes, resident or swapped out. Memory shared with files or other
+/// processes is not counted; unchanged memory inherited by a fork is.
 pub(crate) fn process_bytes(pid: u32) -> Option<u64> {
-    // Unlike `smaps`, readable also of a process that is not dumpable, and nothing waits for anything meanwhile.
+    // Unlike `smaps`, this file is readable even if the process is not dumpable, and reading it takes no lock.
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
     Some(field(&status, "RssAnon:")? + field(&status, "VmSwap:").unwrap_or_default())
 }
 
-/// How long the first thread of a process has had a processor. In a worker, that thread evaluates.
+/// Returns the CPU time of the first thread of a process. In a worker, that thread evaluates scripts.
 pub(crate) fn cpu_time(pid: u32) -> Option<Duration> {
     let nanoseconds = std::fs::read_to_string(format!("/proc/{pid}/schedstat")).ok()?;
     Some(Duration::from_nanos(nanoseconds.split(' ').next()?.parse().ok()?))
 }
 
-/// The bytes of a line like `RssAnon:     152 kB`.
+/// Returns the bytes in a line like `RssAnon: 152 kB`.
 fn field(text: &str, name: &str) -> Option<u64> {
     let line = text.lines().find_map(|line| line.strip_prefix(name))?;
     let kib: u64 = line.trim().strip_suffix(" kB")?.parse().ok()?;

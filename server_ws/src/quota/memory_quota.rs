@@ -1,7 +1,7 @@
-//! The memory of a circle's workers, bounded for one caller and for all together. Pure: the caller of this module
+//! The memory quota of a circle's workers, for each caller and for all together. Pure: the caller of this module
 //! samples the workers.
 //!
-//! Nothing is known of a worker's memory between two samples. So the quota evicts a worker at the sample that finds its
+//! The memory of a worker is unknown between two samples. So the quota evicts a worker at the sample that finds its
 //! caller or the circle over the bound, and admits no new worker at the bound.
 
 use std::{
@@ -15,10 +15,10 @@ use super::caller::Caller;
 
 const MIB: u64 = 1 << 20;
 
-/// Bytes that a worker counts at the least: a fresh worker's own, with the kernel's share.
+/// The minimum usage of a worker in bytes: that of a fresh worker, including the kernel's share.
 const MIN_WORKER: u64 = MIB / 2;
 
-/// The memory quota of a circle, shared by all who use it.
+/// The memory quota of a circle; clones share it.
 #[derive(Debug, Clone)]
 pub(crate) struct MemoryQuota(Arc<Mutex<Totals>>);
 
@@ -36,7 +36,7 @@ struct Totals {
 struct CallerUsage {
     workers: u64,
     bytes: u64,
-    /// How many of the workers are candidates for eviction.
+    /// The number of workers that are candidates for eviction.
     candidates: u64,
 }
 
@@ -47,16 +47,16 @@ pub(crate) struct WorkerTotals {
     pub(crate) bytes: u64,
 }
 
-/// The memory usage of one worker; dropping it releases the worker's part of the quota.
+/// The memory usage of one worker. Dropping it releases the worker's part of the quota.
 #[derive(Debug)]
 pub(crate) struct WorkerUsage {
     quota: MemoryQuota,
     caller: Caller,
-    /// Bytes of the fresh worker, which it shares with others.
+    /// The bytes of the fresh worker, which it shares with others.
     base: Option<u64>,
     bytes: u64,
-    /// Whether the worker may have to make room: it grew since the last sample, or it grew before and the circle has
-    /// been over its bound since.
+    /// Whether the worker is a candidate for eviction: it grew since the last sample, or it grew before and the circle
+    /// has been over its bound since.
     is_candidate: bool,
 }
 
@@ -64,11 +64,11 @@ pub(crate) struct WorkerUsage {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[must_use]
 pub(crate) enum MemoryAction {
-    /// Let the worker go on.
+    /// Keep the worker.
     Keep,
-    /// Let the worker go on, and sample it again soon, also if it is idle.
+    /// Keep the worker, and sample it again soon, even if it is idle.
     Watch,
-    /// End the worker: it grew, there is no room, and no other worker has to make room first.
+    /// Kill the worker: it grew, the quota is used up, and no other worker has to go first.
     Evict,
 }
 
@@ -89,7 +89,7 @@ impl MemoryQuota {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Applies other bounds from now on.
+    /// Applies new bounds.
     pub(crate) fn apply(&self, limits: &Limits) {
         let mut totals = self.lock();
         if !totals.is_disabled {
@@ -97,7 +97,7 @@ impl MemoryQuota {
         }
     }
 
-    /// Disables the quota: no samples will come, so no bound holds.
+    /// Disables the quota, because workers cannot be sampled. No bound applies any more.
     pub(crate) fn disable(&self) {
         let mut totals = self.lock();
         (totals.max_mib, totals.max_mib_per_caller, totals.is_disabled) = (u64::MAX, u64::MAX, true);
@@ -107,7 +107,7 @@ impl MemoryQuota {
         self.lock().is_disabled
     }
 
-    /// The totals now. Bytes are 0 while the quota is disabled.
+    /// Returns the current totals. Bytes are 0 while the quota is disabled.
     pub(crate) fn totals(&self) -> WorkerTotals {
         let totals = self.lock();
         let workers = totals.callers.values().map(|usage| usage.workers).sum();
@@ -132,10 +132,10 @@ impl MemoryQuota {
 }
 
 impl WorkerUsage {
-    /// Takes a sample of the worker's memory. The first sample is the base that later samples are compared with.
+    /// Records a sample of the worker's memory. The first sample is the base with which later samples are compared.
     ///
-    /// Past its caller's bound the quota evicts a worker that grew. Past the circle's bound the quota evicts a
-    /// candidate whose caller uses most. While that is another caller's worker, this worker goes on: a later sample
+    /// Over the bound of its caller, the quota evicts a worker that grew. Over the bound of the circle, it evicts a
+    /// candidate of the caller that uses most. If that is another caller's worker, this one continues: a later sample
     /// evicts the other one, unless the circle is within its bound by then.
     pub(crate) fn sample(&mut self, sampled: u64) -> MemoryAction {
         let base = *self.base.get_or_insert(sampled);
@@ -170,7 +170,7 @@ impl Drop for WorkerUsage {
             usage.workers -= 1;
             usage.bytes -= self.bytes;
             usage.candidates -= u64::from(self.is_candidate);
-            // A caller without workers takes no memory here.
+            // The map keeps no entry for a caller without workers.
             if usage.workers == 0 {
                 totals.callers.remove(&self.caller);
             }
@@ -178,7 +178,7 @@ impl Drop for WorkerUsage {
     }
 }
 
-/// MiB that all callers together may use, and MiB that one caller may use.
+/// Returns the MiB that all callers together may use, and those that one caller may use.
 fn bounds(limits: &Limits) -> (u64, u64) {
     (limits.total_mib.unwrap_or(u64::MAX), limits.memory_per_caller_mib.unwrap_or(u64::MAX))
 }
@@ -209,7 +209,7 @@ mod tests {
         worker
     }
 
-    /// Samples a worker that has grown to so many MiB.
+    /// Samples a worker that has grown by `mib` MiB since its first sample.
     fn sample(worker: &mut WorkerUsage, mib: u64) -> MemoryAction {
         worker.sample((3 + mib) * MIB)
     }
@@ -236,7 +236,7 @@ mod tests {
         let (mut greedy, mut modest) = (admit(&quota, 1), admit(&quota, 2));
         assert_eq!(sample(&mut greedy, 20), MemoryAction::Watch);
         assert_eq!(sample(&mut modest, 11), MemoryAction::Watch);
-        // Also if the worker grew before, and has been idle since.
+        // This also applies to a worker that grew before and has been idle since.
         assert_eq!(sample(&mut greedy, 20), MemoryAction::Evict);
         drop(greedy);
         assert_eq!(sample(&mut modest, 12), MemoryAction::Watch);
@@ -282,7 +282,7 @@ mod tests {
     }
 
     proptest! {
-        /// After any samples in any order the totals are the sums over the workers, and nothing stays behind.
+        /// After any samples in any order, the totals equal the sums over the workers, and nothing remains at the end.
         #[test]
         fn memory_totals_equal_sums_over_workers(steps in prop::collection::vec((0_u8..4, 0_usize..8, 0_u64..40), 0..200)) {
             let quota = quota(60, 25);
@@ -301,7 +301,7 @@ mod tests {
                 // No caller is left over its share.
                 prop_assert!(totals.callers.values().all(|usage| usage.bytes <= bytes(25)));
             }
-            // Sampled again and again, all workers fit into the total.
+            // After repeated samples, all workers fit into the total.
             let mut rounds = 0;
             while quota.lock().bytes > bytes(60) {
                 let candidates = workers.iter().any(|worker| worker.is_candidate);

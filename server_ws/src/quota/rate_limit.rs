@@ -1,4 +1,5 @@
-//! The rate of each caller's requests: a token bucket that holds the requests of a minute. Pure: the time is an argument.
+//! The rate limit of each caller's requests: a token bucket that holds the requests of one minute. Pure: the time is an
+//! argument.
 
 use std::{
     collections::HashMap,
@@ -14,20 +15,20 @@ use tokio::time::Instant;
 
 use super::caller::Caller;
 
-/// Requests of all strangers at one address in a minute, beside those that each of their connections has free.
+/// Requests per minute of all strangers at one address, in addition to the free requests of each of their connections.
 const STRANGERS_PER_MINUTE: u64 = 600;
 
-/// An empty bucket is full again after this time.
+/// The time after which an empty bucket is full again.
 const REFILL_TIME: Duration = Duration::from_mins(1);
 
-/// Buckets that are kept at the most. A caller beyond them has no limit: with so many callers no rate of one of them is
-/// what the circle suffers from.
+/// The maximum number of buckets. Further callers have no limit: with this many callers, the rate of a single one is
+/// not the problem.
 const MAX_BUCKETS: usize = 1 << 16;
 
-/// With fewer buckets than this, full ones are removed once in [`WINDOW`] alone.
+/// With fewer buckets than this, full ones are removed only once in [`REFILL_TIME`].
 const MIN_SWEPT: usize = 64;
 
-/// Between two sweeps at the least, because each looks at all buckets.
+/// The minimum interval between two sweeps, because each visits all buckets.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
 
 /// The buckets of all callers.
@@ -39,10 +40,10 @@ pub(crate) struct RateLimit {
 
 #[derive(Debug, Default)]
 struct Buckets {
-    /// When each bucket that is not full will be.
+    /// The time at which each bucket will be full again.
     full_at: HashMap<Caller, Instant>,
     last_sweep: Option<Instant>,
-    /// With so many buckets, a sweep is due before [`WINDOW`] is over.
+    /// The number of buckets at which a sweep is due before [`REFILL_TIME`] is over.
     sweep_at: usize,
 }
 
@@ -51,12 +52,12 @@ impl RateLimit {
         Self { per_minute: AtomicU64::new(per_minute(limits)), buckets: Mutex::default() }
     }
 
-    /// Applies another limit to the requests from now on.
+    /// Applies a new limit to later requests.
     pub(crate) fn apply(&self, limits: &Limits) {
         self.per_minute.store(per_minute(limits), Ordering::Relaxed);
     }
 
-    /// Takes the request of a caller from the caller's bucket.
+    /// Takes a token from the caller's bucket.
     ///
     /// # Errors
     ///
@@ -73,7 +74,7 @@ impl RateLimit {
 }
 
 impl Buckets {
-    /// The error is how long it takes until the bucket has a request.
+    /// Takes a token. The error is the time until the bucket has one.
     fn take(&mut self, caller: Caller, per_minute: u64, now: Instant) -> Result<(), Duration> {
         self.sweep(now);
         let interval = REFILL_TIME / u32::try_from(per_minute).unwrap_or(u32::MAX).max(1);
@@ -88,7 +89,7 @@ impl Buckets {
         Ok(())
     }
 
-    /// Removes the buckets that are full again, if it is time to.
+    /// Removes the buckets that are full again, if a sweep is due.
     fn sweep(&mut self, now: Instant) {
         let since = now.saturating_duration_since(*self.last_sweep.get_or_insert(now));
         let are_many = self.full_at.len() >= self.sweep_at.max(MIN_SWEPT) && since >= SWEEP_INTERVAL;
@@ -101,12 +102,12 @@ impl Buckets {
     }
 }
 
-/// The limit as a number; without one the greatest.
+/// Returns the limit as a number; without a limit, the maximum.
 fn per_minute(limits: &Limits) -> u64 {
     limits.per_minute.unwrap_or(u64::MAX)
 }
 
-/// Whole milliseconds, rounded up: a client that waits so long is not early.
+/// Returns whole milliseconds, rounded up, so that a client that waits this long is not early.
 fn whole_ms(wait: Duration) -> u64 {
     u64::try_from(wait.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX)
 }
@@ -123,7 +124,7 @@ mod tests {
         RateLimit::new(&Limits { per_minute, ..Limits::default() })
     }
 
-    /// How long a caller has to wait; `None` if the request is taken.
+    /// Returns how long a caller has to wait; `None` if its request is accepted.
     fn wait_ms(limit: &RateLimit, number: u32, now: Instant) -> Option<u64> {
         match limit.take(caller(number), false, now) {
             Ok(()) => None,
@@ -140,7 +141,7 @@ mod tests {
         assert_eq!(wait_ms(&limit, 1, now), Some(20_000));
         assert_eq!(wait_ms(&limit, 1, now + Duration::from_micros(5_000_500)), Some(15_000), "rounded up");
         assert_eq!(wait_ms(&limit, 2, now), None, "another caller has another bucket");
-        assert_eq!(wait_ms(&limit, 1, now + Duration::from_secs(20)), None, "what was refused costs nothing");
+        assert_eq!(wait_ms(&limit, 1, now + Duration::from_secs(20)), None, "refused requests cost nothing");
         assert_eq!(wait_ms(&limit, 1, now + Duration::from_secs(20)), Some(20_000));
         let later = now + Duration::from_mins(5);
         assert_eq!((0..4).map(|_| wait_ms(&limit, 1, later)).collect::<Vec<_>>()[2..], [None, Some(20_000)]);

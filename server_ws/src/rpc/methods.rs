@@ -1,4 +1,4 @@
-//! One file a method.
+//! The methods, one in each file.
 
 pub(crate) mod authenticate;
 pub(crate) mod cancel;

@@ -1,4 +1,4 @@
-//! The batches of a session whose requests do not all have their reply. Pure.
+//! The batches of a session that are not fully answered yet. Pure.
 
 use std::collections::HashMap;
 
@@ -7,20 +7,20 @@ use serde::Serialize;
 
 use super::ticket::Ticket;
 
-/// Bytes of responses that a session may hold at the least, so that small responses always fit.
+/// The minimum of `max_held` in bytes, so that small responses always fit.
 const MIN_HELD: usize = 256 << 10;
 
-/// Bytes of a response that is held in any case.
+/// The size in bytes of a response that is always held.
 const SMALL_RESPONSE: usize = 256;
 
-/// Bytes of a result that count towards the output limit.
+/// The bytes of a result that count towards the output limit.
 pub(crate) type Weight = u64;
 
-/// Whether a result went into its reply.
+/// Whether a result fits into its batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Fit {
     Whole,
-    /// The results of the batch are too large together, so an error replaces this one.
+    /// The results of the batch are too large together, so an error replaces this result.
     Replaced,
 }
 
@@ -44,14 +44,14 @@ struct Batch {
 }
 
 impl Batches {
-    /// No batches. The results of one batch together may have that many KiB.
+    /// Makes an empty set. The results of one batch together may have this many KiB.
     pub(crate) fn new(max_batch_kib: u64) -> Self {
-        // As text and as JSON, and as much again for what is not a value.
+        // Room for values as text and as JSON, and as much again for everything else.
         let max_held = usize::try_from(max_batch_kib.saturating_mul(3 * 1024)).unwrap_or(usize::MAX);
         Self { open: HashMap::new(), opened: 0, max_batch_kib, held: 0, max_held: max_held.max(MIN_HELD) }
     }
 
-    /// Opens a batch of which so many requests get a reply, and returns its number; `None` where that is no request.
+    /// Opens a batch in which `missing` requests get a reply, and returns its number; `None` if no request gets one.
     pub(crate) fn open(&mut self, missing: usize) -> Option<u64> {
         if missing == 0 {
             return None;
@@ -63,7 +63,7 @@ impl Batches {
         Some(self.opened)
     }
 
-    /// Bytes of responses that wait for the rest of their batches.
+    /// Returns the bytes of responses that wait for the rest of their batches.
     pub(super) fn held(&self) -> usize {
         self.held
     }
@@ -73,8 +73,7 @@ impl Batches {
         self.open.values().any(|batch| batch.plays.contains(id))
     }
 
-    /// Takes the result of one request. Returns the text to send now, if there is one, and whether the result went into
-    /// the reply.
+    /// Adds the result of one request. Returns the text to send now, if any, and whether the result fits.
     pub(super) fn reply(
         &mut self,
         ticket: &Ticket,
@@ -90,7 +89,7 @@ impl Batches {
         let room = self.max_held.saturating_sub(self.held);
         let fitting = batch.bytes_left.checked_sub(weight).and_then(|left| {
             let response = message::response(id, result);
-            // A response that is no longer than the error is never replaced: a cancellation must stay one.
+            // A response no longer than the error is never replaced, because a cancellation must stay one.
             (response.len() <= room.max(SMALL_RESPONSE)).then_some((left, response))
         });
         let (response, fit) = if let Some((left, response)) = fitting {
@@ -154,7 +153,7 @@ mod tests {
         batches.reply(&ticket(1000, batch), Err::<&(), _>(&RpcError::Cancelled), 0);
         let text = batches.reply(&ticket(1001, batch), Ok(&large), 0).0.expect("the last");
         assert!(text.contains("-32005") && text.contains("-32004"), "{text}");
-        // An error of a hundred bytes or so replaces what does not fit.
+        // An error of about a hundred bytes replaces each response that does not fit.
         assert!(batches.held < MIN_HELD + 1000 * 200, "{}", batches.held);
         assert_eq!(batches.open.len(), 1000);
     }

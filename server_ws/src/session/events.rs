@@ -1,4 +1,4 @@
-//! What a session makes of the events of its player: replies and notifications.
+//! The handling of the player's events: replies and notifications.
 
 use protocol::{
     RpcError,
@@ -28,7 +28,7 @@ impl Session {
         }
     }
 
-    /// Sends prints in one go: each is a message of its own, and all go to the connection together.
+    /// Sends prints together, each as a message of its own.
     fn notify_output(&mut self, prints: Vec<worker::Print>) {
         let Some((play, _)) = self.player.running_play() else { return };
         let texts = prints.into_iter().map(|print| {
@@ -61,9 +61,9 @@ impl Session {
         self.notify(&progress);
     }
 
-    /// Fails the play that ran, and whatever was sent for the same variables.
+    /// Fails the running play, and all queued plays and queries, which depend on the lost variables.
     fn lose_environment(&mut self, ticket: Option<Ticket>, reason: LossReason) {
-        tracing::warn!(%reason, "an environment is lost");
+        tracing::warn!(%reason, "environment lost");
         self.circle.metrics.count_environment_loss(reason);
         let error = RpcError::EnvironmentLost { reason };
         match ticket {

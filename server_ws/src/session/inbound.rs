@@ -1,4 +1,4 @@
-//! What a connection hands to its session.
+//! The messages from a connection to its session.
 
 use std::ops::Deref;
 
@@ -6,23 +6,23 @@ use bytestring::ByteString;
 
 use crate::quota::HeldBytes;
 
-/// Something that arrived. When the channel closes, the client is gone.
+/// A message from the connection. When the channel closes, the client is gone.
 #[derive(Debug)]
 pub(crate) enum Inbound {
     /// One text message.
     Text(InboundText),
-    /// A heartbeat: a control frame, which shows that the client is there.
+    /// A heartbeat: a control frame, which shows that the client is alive.
     Heartbeat,
     /// The client violated the WebSocket protocol, so the session closes the connection.
     Violation {
-        /// RFC 6455 §7.4.
+        /// The close code (RFC 6455 §7.4).
         code: u16,
-        /// For a person.
+        /// The close reason, for a person.
         reason: &'static str,
     },
 }
 
-/// One text message, counted to its connection until it is dropped.
+/// A text message, counted to its connection until it is dropped.
 #[derive(Debug)]
 pub(crate) struct InboundText {
     text: ByteString,

@@ -1,5 +1,5 @@
-//! What a session sends to its connection: a channel that is bounded by bytes, so that a client that does not read
-//! costs a bounded amount of memory however large its frames are.
+//! The channel from a session to its connection. It is bounded by bytes, so that a client that does not read costs a
+//! bounded amount of memory, however large its frames are.
 
 use std::sync::Arc;
 
@@ -7,30 +7,30 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
 use crate::quota::Slot;
 
-/// Bytes that may wait for the connection.
+/// The maximum number of bytes that wait for the connection.
 const MAX_QUEUED_BYTES: usize = 256 << 10;
 
-/// What each frame counts besides its text, so that empty ones are bounded, too.
+/// The bytes that each frame counts in addition to its text, so that empty frames are bounded, too.
 const FRAME_COST: usize = 256;
 
-/// How much more a frame for a stranger counts, so that less than two large ones wait.
+/// The factor by which a frame for a stranger counts more, so that fewer than two large frames wait.
 const STRANGER_FACTOR: usize = 4;
 
-/// What a connection is to do.
+/// A frame for the connection to send.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum OutboundFrame {
-    /// Send this text.
+    /// One text message.
     Text(String),
-    /// Send these texts, each as a message of its own, together.
+    /// Several text messages, sent together.
     Texts(Vec<String>),
-    /// Ping the client, which answers with a heartbeat.
+    /// A ping, which the client answers with a heartbeat.
     Ping,
-    /// Close with this code and reason; nothing is sent after it (RFC 6455 §5.5.1).
+    /// A close frame with this code and reason. Nothing is sent after it (RFC 6455 §5.5.1).
     Close(u16, &'static str),
 }
 
 impl OutboundFrame {
-    /// Bytes on the wire.
+    /// Returns the size on the wire in bytes.
     pub(super) fn wire_bytes(&self) -> usize {
         match self {
             Self::Text(text) => frame_bytes(text.len()),
@@ -41,7 +41,7 @@ impl OutboundFrame {
     }
 }
 
-/// Bytes of a payload with its header (RFC 6455 §5.2).
+/// Returns the bytes of a payload with its header (RFC 6455 §5.2).
 fn frame_bytes(payload: usize) -> usize {
     let header = match payload {
         0..=125 => 2,
@@ -51,7 +51,7 @@ fn frame_bytes(payload: usize) -> usize {
     header + payload
 }
 
-/// A frame, and the room that it takes until it is dropped.
+/// A frame in the channel, with the room that it takes until it is dropped.
 #[derive(Debug)]
 pub(crate) struct QueuedFrame {
     pub(crate) frame: OutboundFrame,
@@ -65,23 +65,23 @@ pub(crate) struct OutboundSender {
     slot: Arc<Slot>,
 }
 
-/// The error of a connection that is gone.
+/// The error of sending to a closed connection.
 #[derive(Debug)]
 pub(crate) struct ConnectionClosed;
 
-/// The channel of the connection with this slot, to which it counts what the socket has not taken.
+/// Makes the channel of a connection. Its slot counts the bytes that the socket has not accepted.
 pub(crate) fn channel(slot: Arc<Slot>) -> (OutboundSender, mpsc::Receiver<QueuedFrame>) {
     let (frames, receiver) = mpsc::channel(MAX_QUEUED_BYTES / FRAME_COST);
     (OutboundSender { frames, room: Arc::new(Semaphore::new(MAX_QUEUED_BYTES)), slot }, receiver)
 }
 
 impl OutboundSender {
-    /// Waits until the connection is gone.
+    /// Waits until the connection is closed.
     pub(crate) async fn closed(&self) {
         self.frames.closed().await;
     }
 
-    /// Waits until there is room for that frame. Cancel safe. The room is for the next [`send`](Room::send).
+    /// Waits until there is room for a frame, and reserves that room for [`send`](Room::send). Cancel safe.
     pub(crate) async fn room_for(&self, frame: &OutboundFrame) -> Result<Room, ConnectionClosed> {
         let cost = match frame {
             OutboundFrame::Text(text) => text.len() + FRAME_COST,
@@ -89,21 +89,21 @@ impl OutboundSender {
             OutboundFrame::Ping | OutboundFrame::Close(..) => FRAME_COST,
         };
         let factor = if self.slot.is_stranger() { STRANGER_FACTOR } else { 1 };
-        // A frame larger than all of the room takes all of it.
+        // A frame larger than the whole room takes all of it.
         let permits = u32::try_from((cost * factor).min(MAX_QUEUED_BYTES)).map_err(|_| ConnectionClosed)?;
         let permit = tokio::select! {
             permit = self.room.clone().acquire_many_owned(permits) => permit.map_err(|_| ConnectionClosed)?,
             () = self.frames.closed() => return Err(ConnectionClosed),
         };
         let slot_permit = self.frames.clone().try_reserve_owned().map_err(|_| ConnectionClosed)?;
-        Ok(Room { place: slot_permit, permit, slot: self.slot.clone() })
+        Ok(Room { slot_permit, permit, slot: self.slot.clone() })
     }
 }
 
 /// Room for one frame.
 #[derive(Debug)]
 pub(crate) struct Room {
-    place: mpsc::OwnedPermit<QueuedFrame>,
+    slot_permit: mpsc::OwnedPermit<QueuedFrame>,
     permit: OwnedSemaphorePermit,
     slot: Arc<Slot>,
 }
@@ -111,7 +111,7 @@ pub(crate) struct Room {
 impl Room {
     pub(crate) fn send(self, frame: OutboundFrame) {
         self.slot.hold_outbound(frame.wire_bytes());
-        self.place.send(QueuedFrame { frame, _room: self.permit });
+        self.slot_permit.send(QueuedFrame { frame, _room: self.permit });
     }
 }
 
@@ -167,7 +167,7 @@ mod tests {
     async fn outbound_bounds_empty_frames_and_takes_one_huge_frame() {
         let (sender, mut receiver) = channel();
         let mut sent = 0;
-        // Without tokio's budget, which would make the 129th wait for nothing.
+        // Without tokio's cooperative budget, which would make the 129th call return pending.
         while let Some(room) = tokio::task::unconstrained(sender.room_for(&OutboundFrame::Ping)).now_or_never() {
             room.expect("open").send(OutboundFrame::Ping);
             sent += 1;

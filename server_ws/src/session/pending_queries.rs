@@ -1,4 +1,4 @@
-//! The queries of a session that its worker has not answered, within bounds. Pure: the time is an argument.
+//! The pending queries of a session, within bounds. Pure: the time is an argument.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -8,18 +8,19 @@ use worker::Query;
 
 use super::ticket::Ticket;
 
-/// How many queries may be pending.
+/// The maximum number of pending queries.
 const MAX_PENDING: u64 = 64;
 
-/// How long an answer may take. It takes longer only while the init script runs.
+/// How long an answer may take. An answer takes longer only while the init script runs or the client does not read.
 const QUERY_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// One query. It stays until the worker answers, also after it has expired: the worker still holds it, so it counts.
+/// A pending query. It stays in the table until the worker answers, even after it has expired: the worker still holds
+/// it, so it counts.
 #[derive(Debug)]
 struct PendingQuery {
     /// `None` once the query has expired.
     ticket: Option<Ticket>,
-    /// `None` once the query is sent.
+    /// `None` once the query is sent to the worker.
     unsent: Option<Query>,
     bytes: u64,
     deadline: Instant,
@@ -27,7 +28,7 @@ struct PendingQuery {
 
 #[derive(Debug)]
 pub(crate) struct PendingQueries {
-    /// By number; a newer query has a greater number.
+    /// The queries by number; newer queries have greater numbers.
     pending: BTreeMap<u64, PendingQuery>,
     admitted: u64,
     bytes: u64,
@@ -39,13 +40,12 @@ impl PendingQueries {
         Self { pending: BTreeMap::new(), admitted: 0, bytes: 0, max_kib: limits.queued_kib }
     }
 
-    /// Bytes of the queries that the worker has not answered.
+    /// Returns the bytes of the queries that the worker has not answered.
     pub(super) fn held_bytes(&self) -> u64 {
         self.bytes
     }
 
-    /// Admits a query, for the next [`take_unsent`](Self::take_unsent). The bound of bytes refuses no query that is
-    /// alone.
+    /// Admits a query, for the next [`take_unsent`](Self::take_unsent). A single query is never refused for its size.
     pub(super) fn admit(&mut self, ticket: Ticket, query: Query, now: Instant) -> Result<(), (Ticket, RpcError)> {
         let bytes = bytes(&query);
         let busy = |max| RpcError::Busy { limit: BusyLimit::Queued, max, retry_after_ms: None };
@@ -72,7 +72,7 @@ impl PendingQueries {
         self.pending.iter_mut().filter_map(|(number, query)| Some((*number, query.unsent.take()?)))
     }
 
-    /// Ends a query that the worker has answered. Returns its ticket, unless the query has expired.
+    /// Removes a query that the worker has answered. Returns its ticket, unless the query has expired.
     pub(super) fn finish(&mut self, number: u64) -> Option<Ticket> {
         let query = self.pending.remove(&number)?;
         self.bytes -= query.bytes;
@@ -84,12 +84,13 @@ impl PendingQueries {
         self.pending.values().any(|query| query.ticket.is_some())
     }
 
-    /// When [`expire`](Self::expire) is due.
+    /// Returns when [`expire`](Self::expire) is due.
     pub(super) fn next_deadline(&self) -> Option<Instant> {
         self.pending.values().filter(|query| query.ticket.is_some()).map(|query| query.deadline).min()
     }
 
-    /// Expires the queries whose time is over. Returns their tickets, and the error of each. One that was not sent is gone.
+    /// Expires the queries that are past their deadlines. Returns their tickets, and the error of each. Removes those
+    /// that were not sent.
     pub(super) fn expire(&mut self, now: Instant) -> Vec<(Ticket, RpcError)> {
         let expired_numbers = self.pending.values_mut().filter(|query| query.deadline <= now);
         let error = || RpcError::Busy { limit: BusyLimit::Running, max: 1, retry_after_ms: None };
@@ -99,7 +100,7 @@ impl PendingQueries {
         expired
     }
 
-    /// Takes all queries away, with the worker that held them. Returns the tickets of those that have not expired.
+    /// Removes all queries, because their worker is gone. Returns the tickets of those that have not expired.
     pub(super) fn take_all(&mut self) -> Vec<Ticket> {
         self.bytes = 0;
         std::mem::take(&mut self.pending).into_values().filter_map(|query| query.ticket).collect()

@@ -1,4 +1,4 @@
-//! The session's worker: the queries that it answers, and the one play that it runs.
+//! The player of a session: its worker, the queries that the worker answers, and the one play that it runs.
 
 mod cpu_budget;
 mod finish;
@@ -41,7 +41,7 @@ const STOP_GRACE_PERIOD: Duration = Duration::from_secs(1);
 
 pub(crate) struct Player {
     circle: Arc<Circle>,
-    /// The limits of the environment, or of the one before.
+    /// The limits of the environment, or of the last one if there is none.
     limits: Arc<SessionLimits>,
     /// The session's number, for the log and for host functions.
     session: u64,
@@ -51,11 +51,11 @@ pub(crate) struct Player {
     play: Option<RunningPlay>,
     /// When a play or a query last needed the worker.
     last_used: Instant,
-    /// When the worker's memory is to be sampled; `None` if it was sampled after its last use.
+    /// When to sample the worker's memory; `None` if it was sampled after its last use.
     sample_memory_at: Option<Instant>,
     plays: u64,
     pacing: StartPacing,
-    /// The loss of the environment while end hooks ran. The session learns of it after the finish of the play.
+    /// The loss of the environment while end hooks ran. The session gets this event after the finish of the play.
     unreported_loss: Option<LossReason>,
     pub(super) queries: PendingQueries,
     query_grant: QueryGrant,
@@ -71,34 +71,34 @@ enum WorkerState {
     Ready(Box<Worker>, WorkerPermit),
 }
 
-/// What changes the state of the player.
+/// An input that changes the state of the player.
 enum PlayerInput {
     Play(PlayInput),
-    /// It is the turn of the session's queries; `None` if the circle is gone.
+    /// The grant for the session's queries; `None` if the circle is gone.
     QueryGrant(Option<Grant>),
     WorkerStarted(io::Result<Box<Worker>>),
     Worker(WorkerEvent),
 }
 
-/// What the session learns from its player.
+/// An event of the player, for its session.
 #[derive(Debug)]
 pub(crate) enum PlayerEvent {
-    /// The running play printed this, in this order. Never empty.
+    /// Prints of the running play, in order. Never empty.
     Printed(Vec<worker::Print>),
-    /// How far the running play is.
+    /// The progress of the running play.
     Progress(worker::ProgressReport),
-    /// The play has finished, with its one result.
+    /// The play has finished with this result.
     PlayFinished(Ticket, Result<PlayResult, RpcError>),
     /// The worker answered a query.
     QueryAnswered(Ticket, QueryAnswer),
-    /// No worker could be started, for this play and for the pending queries.
+    /// The worker for this play and the pending queries could not be started.
     WorkerNotStarted(Option<Ticket>, RpcError),
     /// The environment is lost, and with it the play that ran, if one did.
     EnvironmentLost(Option<Ticket>, LossReason),
 }
 
 impl Player {
-    /// A player of the session with this number, whose client is at `address`.
+    /// Makes the player of the session with this number, whose client is at `address`.
     pub(crate) fn new(circle: Arc<Circle>, limits: Arc<SessionLimits>, session: u64, address: IpAddr) -> Self {
         let queries = PendingQueries::new(&limits.values);
         Self {
@@ -119,17 +119,17 @@ impl Player {
         }
     }
 
-    /// Bytes of the script that runs or waits to, and of the queries that wait.
+    /// Returns the bytes of the running or waiting script and of the pending queries.
     pub(super) fn held_bytes(&self) -> u64 {
         self.play.as_ref().map_or(0, |play| play.script_bytes) + self.queries.held_bytes()
     }
 
-    /// Whether a play can start.
+    /// Whether a play may start.
     pub(crate) fn is_idle(&self) -> bool {
         self.play.is_none() && self.unreported_loss.is_none()
     }
 
-    /// Whether the running play is stopped or waits for end hooks, so that its finish is all that is left of it.
+    /// Whether the running play is being stopped or waits for end hooks, so that only its finish is left.
     pub(crate) fn is_finishing(&self) -> bool {
         self.play.as_ref().is_some_and(|play| play.stop_reason.is_some() || play.end_hooks.is_some())
     }
@@ -138,18 +138,18 @@ impl Player {
         self.play.as_ref().is_some_and(|play| play.ticket.has_id(id))
     }
 
-    /// The id of the running play, and when its time began. A notification has no id, so it is not reported on.
+    /// Returns the id of the running play and the start of its time. A notification has no id, so it gets no reports.
     pub(crate) fn running_play(&self) -> Option<(&Id, Instant)> {
         let play = self.play.as_ref()?;
         Some((play.ticket.id()?, play.started))
     }
 
-    /// The limits of the environment, or of the one before.
+    /// Returns the limits of the environment, or of the last one if there is none.
     pub(crate) fn limits(&self) -> &SessionLimits {
         &self.limits
     }
 
-    /// The limits of the environment, or of the next one if there is none.
+    /// Returns the limits of the environment, or of the next one if there is none.
     pub(crate) fn next_limits(&self) -> Arc<SessionLimits> {
         match self.worker {
             WorkerState::None => self.circle.settings().limits.clone(),
@@ -157,13 +157,16 @@ impl Player {
         }
     }
 
-    /// Why the running play is stopped.
+    /// Returns why the running play is being stopped.
     pub(crate) fn stop_reason(&self) -> Option<StopReason> {
         self.play.as_ref().and_then(|play| play.stop_reason)
     }
 
-    /// Starts a play, which runs once there is a worker and a grant. No other play must be there. The error is that the
-    /// quota has no room for a worker.
+    /// Starts a play, which runs once it has a worker and a grant. No other play may be active.
+    ///
+    /// # Errors
+    ///
+    /// The quota allows no worker.
     pub(crate) fn start(
         &mut self,
         ticket: Ticket,
@@ -174,7 +177,7 @@ impl Player {
             return Err((ticket, error));
         }
         self.plays += 1;
-        // The grant counts for the caller of the play. The worker may have been admitted for the caller before.
+        // The grant counts for the caller of the play. The worker may count for an earlier caller of the session.
         let grant = self.circle.running_plays.acquire(caller.map_or(self.anonymous_caller, Caller::Key));
         let max_ms = params.timeout_ms.unwrap_or(u64::MAX).min(self.limits.values.play_ms);
         let timer = PlayTimer::new(self.circle.metrics.clone());
@@ -183,14 +186,14 @@ impl Player {
         Ok(())
     }
 
-    /// Sends what the worker has not been sent yet: queries first, so that they see the variables from before the play.
+    /// Sends pending input to the worker. Queries go first, so that they see the variables from before the play.
     pub(crate) fn send_pending(&mut self) {
         self.schedule_memory_sample();
         self.send_queries();
         self.run();
     }
 
-    /// Runs the play, once there is a worker and a grant.
+    /// Runs the play if it has a worker and a grant.
     fn run(&mut self) {
         let WorkerState::Ready(worker, _) = &mut self.worker else { return };
         let Some(play) = self.play.as_mut().filter(|play| play.grant.is_some()) else { return };
@@ -205,11 +208,11 @@ impl Player {
         }
     }
 
-    /// Stops the play, unless it is stopped already. A play that does not run yet finishes at once.
+    /// Stops the play, unless it is already being stopped. A play that does not run yet finishes at once.
     pub(crate) fn stop(&mut self, reason: StopReason) -> Option<PlayerEvent> {
         let play = self.play.as_mut().filter(|play| play.stop_reason.is_none())?;
         if let Some(hooks) = &mut play.end_hooks {
-            // The play has its result. A circle that shuts down does not wait long for end hooks, though.
+            // The play has its result, but a circle that shuts down does not wait long for end hooks.
             if reason == StopReason::Shutdown {
                 let grace_deadline = Instant::now() + STOP_GRACE_PERIOD;
                 hooks.deadline = Some(hooks.deadline.map_or(grace_deadline, |deadline| deadline.min(grace_deadline)));
@@ -232,7 +235,7 @@ impl Player {
         Some(PlayerEvent::PlayFinished(play.ticket, Err(error)))
     }
 
-    /// Drops the worker; the next play gets a fresh one. No play must be running.
+    /// Drops the worker, so that the next play gets a fresh one. No play may be running.
     pub(crate) fn reset(&mut self) {
         if !matches!(self.worker, WorkerState::None) {
             self.pacing.note_reset(Instant::now());
@@ -251,14 +254,14 @@ impl Player {
         self.reset();
     }
 
-    /// When the worker has been idle for `limit` seconds; `None` while it is in use.
+    /// Returns when the worker will have been idle for `limit` seconds; `None` while it is in use.
     pub(crate) fn idle_deadline(&self, limit: Option<u64>) -> Option<Instant> {
         let is_idle = matches!(self.worker, WorkerState::Ready(..)) && self.is_idle() && !self.queries.has_waiting();
         self.last_used.checked_add(Duration::from_secs(limit.filter(|_| is_idle)?))
     }
 
-    /// Waits until the state of the player changes, and returns what the session has to learn of the change. Without a
-    /// worker it never returns. Cancel safe.
+    /// Waits until the state of the player changes, and returns the event for the session, if any. Without a worker it
+    /// never returns. Cancel safe.
     pub(crate) async fn next_event(&mut self) -> Option<PlayerEvent> {
         if self.play.is_none()
             && let Some(reason) = self.unreported_loss.take()

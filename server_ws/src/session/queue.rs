@@ -1,4 +1,4 @@
-//! The queue of a session: plays and resets that wait for the one before, within bounds. Pure.
+//! The queue of a session: plays and resets that wait for an earlier job, within bounds. Pure.
 
 use std::{collections::VecDeque, sync::Arc};
 
@@ -7,13 +7,13 @@ use protocol::{Id, Limits, RpcError, error::BusyLimit, methods::PlayParams};
 
 use super::ticket::Ticket;
 
-/// A job of a session. Jobs are done one at a time, in the order in which they were enqueued.
+/// A job of a session. Jobs run one at a time, in the order in which they were enqueued.
 #[derive(Debug)]
 pub(crate) enum Job {
     /// A script.
     Play {
         params: Arc<PlayParams>,
-        /// The session's key when the play was admitted.
+        /// The session's key at the admission of the play.
         caller: Option<PublicKey>,
     },
     /// A fresh environment.
@@ -48,7 +48,7 @@ impl JobQueue {
         Self { jobs: VecDeque::new(), bytes: 0, max_jobs: limits.queued_plays, max_kib: limits.queued_kib }
     }
 
-    /// Enqueues a job. While the player is idle, the first job has nothing to wait for, so no bound refuses it.
+    /// Enqueues a job. While the player is idle, the first job does not have to wait, so no bound refuses it.
     pub(super) fn enqueue(&mut self, ticket: Ticket, job: Job, is_idle: bool) -> Result<(), (Ticket, RpcError)> {
         let must_wait = !is_idle || !self.jobs.is_empty();
         let busy = |max| RpcError::Busy { limit: BusyLimit::Queued, max, retry_after_ms: None };
@@ -69,7 +69,7 @@ impl JobQueue {
         Some(queued)
     }
 
-    /// Bytes of the scripts that wait.
+    /// Returns the bytes of the queued scripts.
     pub(super) fn bytes(&self) -> u64 {
         self.bytes
     }
@@ -86,7 +86,7 @@ impl JobQueue {
         self.position(id).is_some()
     }
 
-    /// Takes a play out of the queue before its turn.
+    /// Removes a play from the queue before it runs.
     pub(super) fn remove_play(&mut self, id: &Id) -> Option<QueuedJob> {
         let removed = self.jobs.remove(self.position(id)?)?;
         self.bytes -= removed.job.bytes();

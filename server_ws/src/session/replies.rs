@@ -1,4 +1,4 @@
-//! Replies and notifications of a session, and the one place where a request is counted as finished.
+//! Replies and notifications of a session. This is the only place that counts requests as finished.
 
 use std::{net::IpAddr, sync::Arc};
 
@@ -24,11 +24,11 @@ use crate::{
     metrics::PlayOutcome,
 };
 
-/// The error that replaces a result that does not fit into its batch. Only its code counts here.
+/// The error that replaces a result that does not fit into its batch. Only its code matters here.
 const TOO_LARGE: RpcError = RpcError::LimitExceeded { limit: PlayLimit::Output, max: 0 };
 
 impl Session {
-    /// Replies to a request with its result. A notification has no reply, here and below.
+    /// Replies to a request with its result. Here and below, notifications get no reply.
     pub(crate) fn reply(&mut self, ticket: &Ticket, result: &impl Serialize) {
         self.reply_weighted(ticket, Ok(result), 0);
     }
@@ -38,7 +38,7 @@ impl Session {
         self.reply_weighted(ticket, Err::<&(), _>(error), 0);
     }
 
-    /// Replies to a request with whatever its method returned.
+    /// Replies to a request with the return value of its method.
     pub(crate) fn reply_result(&mut self, ticket: &Ticket, result: &Result<impl Serialize, RpcError>) {
         self.reply_weighted(ticket, result.as_ref(), 0);
     }
@@ -49,7 +49,7 @@ impl Session {
         self.reply_weighted(ticket, result.as_ref(), weight as Weight);
     }
 
-    /// Replies to a play. The value is in the result twice, and counts as the larger of the two.
+    /// Replies to a play. The result contains the value twice, and counts as the larger of the two.
     pub(super) fn reply_play(&mut self, ticket: &Ticket, result: &Result<PlayResult, RpcError>) {
         let weight = result.as_ref().map_or(0, |result| result.output.len().max(result.value.get().len()));
         self.reply_weighted(ticket, result.as_ref(), weight as u64);
@@ -58,8 +58,8 @@ impl Session {
     /// Replies to a query with the worker's answer.
     pub(super) fn reply_query(&mut self, ticket: &Ticket, answer: QueryAnswer) {
         if !self.outbox.is_empty() {
-            // The player takes answers that the client is not ready for only while it stops a play. Their replies must
-            // stay small.
+            // The player accepts answers while the client does not read only when it stops a play. The replies to them
+            // must stay small.
             let max = self.limits.values.queued_kib;
             let error = RpcError::Busy { limit: BusyLimit::Queued, max, retry_after_ms: None };
             return self.reply_error(ticket, &error);
@@ -80,12 +80,12 @@ impl Session {
         }
     }
 
-    /// The address of the client.
+    /// Returns the address of the client.
     pub(crate) fn address(&self) -> IpAddr {
         self.address
     }
 
-    /// The audit record of a play, if auditing is on.
+    /// Starts the audit record of a play, if auditing is on.
     pub(crate) fn audit(&self, params: &Arc<PlayParams>) -> Option<Box<AuditEntry>> {
         let auditor = self.circle.auditor.clone()?;
         let caller = self.auth.identity().map_or(PlayCaller::Anonymous(self.address), PlayCaller::Key);
@@ -126,14 +126,14 @@ impl Session {
         self.outbox.push_back(OutboundFrame::Text(text));
     }
 
-    /// Closes the connection once what is in the outbox has gone out (RFC 6455 §7.4).
+    /// Closes the connection once the outbox is empty (RFC 6455 §7.4).
     pub(crate) fn close(&mut self, code: u16, reason: &'static str) {
-        tracing::debug!(code, reason, "closing");
+        tracing::debug!(code, reason, "closing connection");
         self.closing.get_or_insert((code, reason));
     }
 }
 
-/// The weight of the answer to a query: the bytes of its texts.
+/// Returns the weight of the answer to a query: the bytes of its texts.
 fn weight(answer: &QueryAnswer) -> Weight {
     let bytes = match answer {
         QueryAnswer::Complete(completion) => {

@@ -1,4 +1,5 @@
-//! The rate of a session's requests: what counts towards the limit of its caller, and what a stranger's refusal costs.
+//! The request rate of a session: which requests count towards the limit of its caller, and what happens after a
+//! refusal.
 
 use std::time::Duration;
 
@@ -11,23 +12,23 @@ use tokio::{
 use super::{Session, inbound::Inbound};
 use crate::quota::Caller;
 
-/// Requests of a stranger that do not count, in each connection: enough to identify, describe and authenticate. So a
-/// stranger who uses up the limit of an address locks out nobody else at the address.
+/// The number of a stranger's requests on each connection that do not count: enough to identify, describe and
+/// authenticate. So a stranger who uses up the limit of an address does not lock out others at that address.
 const FREE_REQUESTS: u32 = 8;
 
-/// The time for which a session does not read after it has refused a request of a stranger. Other connections of the address
-/// wait for the same request of the bucket, so the time until there is one would be too short.
+/// How long a session does not read after it has refused a request of a stranger. The wait for the next free request
+/// would be too short, because other connections of the address wait for the same one.
 const REFUSAL_PAUSE: Duration = Duration::from_secs(1);
 
 #[derive(Debug, Default)]
 pub(crate) struct RequestRate {
-    /// Free requests that were made.
+    /// The number of free requests used.
     free: u32,
     paused_until: Option<Instant>,
 }
 
 impl RequestRate {
-    /// Waits for what the client sends next, and before that until the session reads again. Cancel safe.
+    /// Waits for the next message of the client, after any pause. Cancel safe.
     pub(super) async fn next(&mut self, inbound: &mut mpsc::Receiver<Inbound>) -> Option<Inbound> {
         if let Some(until) = self.paused_until {
             sleep_until(until).await;
@@ -38,7 +39,7 @@ impl RequestRate {
 }
 
 impl Session {
-    /// The caller of what the session is asked for now.
+    /// Returns the caller of the session's current request.
     pub(super) fn caller(&self) -> Caller {
         self.auth.identity().map_or_else(|| Caller::anonymous(self.address), Caller::Key)
     }
@@ -47,8 +48,8 @@ impl Session {
     ///
     /// # Errors
     ///
-    /// The caller has made as many requests as one may in a minute. After that a session reads nothing of a stranger for a
-    /// moment: to refuse a request costs nearly as much as to answer it, and a stranger has nothing to cancel.
+    /// The caller has used up its requests per minute. If the caller is a stranger, the session then pauses reading,
+    /// because refusing a request costs nearly as much as answering it, and a stranger has nothing to cancel.
     pub(crate) fn count_request(&mut self) -> Result<(), RpcError> {
         let is_stranger = !self.is_admitted();
         if is_stranger && self.request_rate.free < FREE_REQUESTS {

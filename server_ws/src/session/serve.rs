@@ -1,4 +1,4 @@
-//! The loop of a session: what arrives, what its player brings about, its timers, and the changes of its circle.
+//! The loop of a session: incoming messages, events of the player, timers, and changes of the circle.
 
 use std::time::Duration;
 
@@ -22,30 +22,30 @@ use super::{
 };
 use crate::circle::CirclePhase;
 
-/// A client that has been silent for so long is pinged, and is taken for gone after as long again.
+/// After this silence, the session pings the client. After the same time again, it drops the connection.
 const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(30);
 
-/// How long a client may take to answer a close.
+/// How long a client may take to answer a close frame.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 
 impl Session {
-    /// Serves until the client is gone, the connection is closed or the circle ends. Whatever is left then is dropped:
-    /// the worker is killed, and the plays are disconnected.
+    /// Serves until the client is gone, the connection is closed or the circle ends. Then everything left is dropped:
+    /// the worker is killed, and the plays finish as disconnected.
     ///
-    /// `receive` admits the requests of one text message. It is an argument because the methods stand above sessions.
+    /// `receive` admits the requests of one text message. It is an argument because methods are a layer above sessions.
     pub(crate) async fn serve(mut self, mut inbound: mpsc::Receiver<Inbound>, receive: fn(&mut Self, &str)) {
         tracing::debug!(address = %self.address, "connected");
         let mut phase = self.circle.phase.subscribe();
         let mut settings = self.circle.settings.subscribe();
         let slot = self.slot.clone();
-        // None is so far away that it never comes.
+        // `None` is too far in the future to occur.
         let login_deadline = Instant::now().checked_add(Duration::from_secs(self.limits.values.login_s));
         let mut permit = None;
         while self.closing.is_none() {
             self.start_next();
             if permit.is_some() {
-                // The turns of the other sessions of this thread come before the next turn of this one. A play that has just
-                // arrived has been sent to its worker before.
+                // Other sessions of this thread run before this one continues. A play that has just arrived has already
+                // been sent to its worker.
                 yield_now().await;
                 permit = None;
             }
@@ -101,26 +101,27 @@ impl Session {
                 }
                 () = sleep_until(heartbeat), if can_send => {
                     if self.is_ping_pending {
-                        tracing::info!("the client gives no sign of life");
+                        tracing::info!("heartbeat timeout");
                         return;
                     }
                     self.is_ping_pending = true;
                     self.last_received = Instant::now();
                     self.outbox.push_back(OutboundFrame::Ping);
                 }
-                // Also while a stranger does not read what was sent.
+                // This also applies while a stranger does not read.
                 () = sleep_until(login_deadline.unwrap_or(heartbeat)), if login_deadline.is_some() && slot.is_stranger() => {
                     self.circle.metrics.count_login_timeout();
                     self.close(1008, "the connection did not authenticate in time");
                 }
                 () = slot.closed() => return,
-                // What a stranger sent before is not read while its answer waits.
+                // A stranger's messages are not read while its last response waits, so the receiver does not see the
+                // end.
                 () = self.outbound.closed(), if slot.is_stranger() => return,
-                // The phase is looked at below, whatever ended this turn.
+                // The phase is checked below after every event.
                 Ok(()) = phase.changed() => {}
                 Ok(()) = settings.changed() => settings.mark_changed(),
             }
-            // Before anything starts that has just arrived.
+            // This comes before any new job starts.
             if settings.has_changed().is_ok_and(|has_changed| has_changed) {
                 settings.mark_unchanged();
                 self.check_membership();
@@ -131,8 +132,8 @@ impl Session {
                 self.close(1001, "the circle is shutting down");
             }
         }
-        // The client decides how long the closing takes.
-        drop(turn);
+        // The client determines how long closing takes, so the permit is released before.
+        drop(permit);
         self.close_connection(inbound).await;
     }
 
@@ -147,22 +148,22 @@ impl Session {
                 let Ok(room) = self.outbound.room_for(&frame).await else { return };
                 room.send(frame);
             }
-            // The client closes in turn; a socket that is closed before could take back what was just sent.
+            // The client closes in turn. Closing the socket before that could discard the last messages.
             while inbound.recv().await.is_some() {}
         };
         if timeout(CLOSE_TIMEOUT, flush).await.is_err() {
-            tracing::debug!("the client did not answer the close");
+            tracing::debug!("client did not answer the close frame");
         }
-        // What a member has not read may still arrive; nothing is kept for a stranger.
+        // Unread messages may still reach a member, but the circle keeps none for a stranger.
         if self.slot.is_stranger() {
             self.slot.close();
         }
     }
 
-    /// Starts what waits in the queue, once the replies before it have been sent.
+    /// Starts the next queued job, once the replies before it have been sent.
     fn start_next(&mut self) {
         while self.outbox.is_empty() && self.player.is_idle() {
-            // A query of an environment is answered from this environment, and not from the one after the reset.
+            // A query is answered from the environment in which it was sent, not from the one after a reset.
             if self.queue.is_reset_next() && self.player.queries.has_waiting() {
                 return;
             }
@@ -176,7 +177,7 @@ impl Session {
             match job {
                 Job::Reset => {
                     self.player.reset();
-                    // The queries that are left have expired, so their clients have a reply.
+                    // The remaining queries have expired, so their clients already have a reply.
                     drop(self.player.queries.take_all());
                     self.reply(&ticket, &ResetResult { reset: true });
                 }
@@ -189,22 +190,22 @@ impl Session {
         }
     }
 
-    /// Waits for a turn of the session's caller.
+    /// Waits for a permit of the caller's semaphore.
     async fn acquire_permit(&mut self) -> Option<OwnedSemaphorePermit> {
         let caller = self.caller();
         if self.caller_semaphore.0 != caller {
             self.caller_semaphore = (caller, self.circle.caller_semaphores.get(caller));
         }
-        // Nobody closes it.
+        // The semaphore is never closed.
         self.caller_semaphore.1.clone().acquire_owned().await.ok()
     }
 
-    /// When the next play starts, if it waits for the time at which the session may have a worker again.
+    /// Returns when the next play starts, if the start of its worker is delayed.
     fn delayed_start(&self) -> Option<Instant> {
         self.player.next_start().filter(|_| self.queue.is_play_next() && self.player.is_idle())
     }
 
-    /// Does what a phase of the circle asks for.
+    /// Applies a phase of the circle.
     fn enter_phase(&mut self, phase: CirclePhase) {
         if phase >= CirclePhase::Draining {
             while let Some(queued) = self.queue.dequeue() {
@@ -220,23 +221,23 @@ impl Session {
         }
     }
 
-    /// Closes the connection if its key is not a member any more.
+    /// Closes the connection if its key is no longer a member.
     fn check_membership(&mut self) {
         if self.auth.identity().is_some_and(|key| !self.circle.admits(&key)) {
             self.close(1008, "the key is no longer a member of this circle");
         }
     }
 
-    /// When an anonymous session that does nothing gives its worker back. An authenticated session keeps its worker.
+    /// Returns when an idle anonymous session releases its worker. An authenticated session keeps its worker.
     fn idle_deadline(&self) -> Option<Instant> {
         self.player.idle_deadline(self.player.limits().values.idle_s.filter(|_| self.auth.identity().is_none()))
     }
 
     fn release_idle_worker(&mut self) {
-        tracing::info!("an idle environment is given up");
+        tracing::info!("idle environment released");
         self.circle.metrics.count_environment_loss(LossReason::Idle);
         self.player.reset();
-        // As at a reset: the queries that are left have expired.
+        // As after a reset, the remaining queries have expired.
         drop(self.player.queries.take_all());
         self.notify(&SessionReset { reason: LossReason::Idle });
     }

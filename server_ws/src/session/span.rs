@@ -10,10 +10,10 @@ use tracing::Span;
 
 use crate::quota::Slot;
 
-/// A session whose events carry the number of the session.
+/// A session whose log events have the session's number.
 ///
-/// The registry of spans keeps memory for as many spans as there ever were at once, in pieces that hold on to what was freed
-/// around them. So only a session that may play has a span for all of its life; a stranger has one while it is polled.
+/// The registry of spans keeps memory for its peak number of spans, in blocks that freed spans do not release. So only
+/// a session that may play has a span for its whole life; a stranger has one only while it is polled.
 pub(crate) struct SpannedSession<F> {
     session: Pin<Box<F>>,
     slot: Arc<Slot>,

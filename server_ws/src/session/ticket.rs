@@ -1,21 +1,22 @@
-//! The ticket of a request says how the session replies to it. A ticket goes with its request through all stages.
+//! The ticket of a request, which determines how the session replies. A ticket stays with its request through all
+//! stages.
 
 use protocol::Id;
 
 use crate::audit::AuditEntry;
 
-/// The id that a reply is sent under.
+/// The id of a reply.
 #[derive(Debug)]
 pub(crate) enum ReplyTo {
     /// The request's own id.
     Id(Id),
-    /// Null: the request's id is not known, or it is the id of another play.
+    /// Null, because the request's id is unknown or belongs to another play.
     Null,
-    /// A notification has no reply.
+    /// No reply, for a notification.
     Nobody,
 }
 
-/// Made where a request is admitted, and nowhere else.
+/// The ticket of a request. Only the admission of a request makes one.
 #[derive(Debug)]
 pub(crate) struct Ticket {
     reply_to: ReplyTo,
@@ -25,18 +26,18 @@ pub(crate) struct Ticket {
 }
 
 impl Ticket {
-    /// The ticket of a request that came in this batch, or alone.
+    /// Makes the ticket of a request in this batch, or of a single request.
     pub(crate) fn new(reply_to: ReplyTo, batch: Option<u64>) -> Self {
         Self { reply_to, batch, is_play: false, audit: None }
     }
 
-    /// Turns the ticket into one of a play, with its audit record if auditing is on. The id of a play is taken until
+    /// Converts the ticket to that of a play, with its audit record if auditing is on. The id of a play is in use until
     /// the reply, and its outcome is counted.
     pub(crate) fn into_play(self, audit: Option<Box<AuditEntry>>) -> Self {
         Self { is_play: true, audit, ..self }
     }
 
-    /// The id to reply under; `None` is null on the wire.
+    /// Returns the id of the reply; `None` is null on the wire.
     pub(super) fn id(&self) -> Option<&Id> {
         if let ReplyTo::Id(id) = &self.reply_to { Some(id) } else { None }
     }

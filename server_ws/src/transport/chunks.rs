@@ -1,5 +1,5 @@
-//! The body of a connection in pieces. HTTP copies each piece of a body to its buffer before it writes, so one large
-//! frame would stand in memory twice, and the buffer would keep its size.
+//! The body of a connection in chunks. HTTP copies each piece of a body to its buffer before it writes, so one large
+//! frame would be in memory twice, and the buffer would keep its size.
 
 use std::{
     pin::Pin,
@@ -9,15 +9,15 @@ use std::{
 use actix_web::body::{BodySize, BoxBody, MessageBody};
 use bytes::Bytes;
 
-/// Bytes of a piece.
+/// The maximum size of a chunk in bytes.
 pub(super) const CHUNK: usize = 16 << 10;
 
-/// A body whose pieces are bounded.
+/// A body with chunks of bounded size.
 pub(super) struct Chunks {
     body: BoxBody,
-    /// What is left of the last piece of the body.
+    /// The rest of the last piece of the body.
     rest: Bytes,
-    /// Bytes of the buffer in which that is.
+    /// The size of the buffer that holds the rest.
     buffer: usize,
 }
 
@@ -42,7 +42,7 @@ impl MessageBody for Chunks {
             }
         }
         if self.buffer > CHUNK && self.rest.len() <= self.buffer / 2 {
-            // The whole buffer would stay until a client that stands still has taken the last of it.
+            // Otherwise the whole buffer would stay in memory until a stalled client has read the last of it.
             self.rest = Bytes::copy_from_slice(&self.rest);
             self.buffer = self.rest.len();
         }
@@ -60,8 +60,8 @@ mod tests {
     #[tokio::test]
     async fn rest_of_a_body_keeps_at_most_twice_its_bytes() {
         let mut chunks = Chunks::new(BoxBody::new(vec![1; 64 * CHUNK]));
-        while let Some(piece) = poll_fn(|cx| Pin::new(&mut chunks).poll_next(cx)).await {
-            let left = chunks.rest.len() + piece.expect("a piece").len();
+        while let Some(chunk) = poll_fn(|cx| Pin::new(&mut chunks).poll_next(cx)).await {
+            let left = chunks.rest.len() + chunk.expect("a chunk").len();
             assert!(chunks.buffer <= (2 * left).max(CHUNK), "{} bytes for {left}", chunks.buffer);
         }
     }
@@ -71,10 +71,10 @@ mod tests {
         let text: Vec<u8> = (0..3 * CHUNK + 5).map(|byte| u8::try_from(byte % 251).expect("a byte")).collect();
         let mut chunks = Chunks::new(BoxBody::new(text.clone()));
         let mut joined = Vec::new();
-        while let Some(piece) = poll_fn(|cx| Pin::new(&mut chunks).poll_next(cx)).await {
-            let piece = piece.expect("a piece");
-            assert!(!piece.is_empty() && piece.len() <= CHUNK);
-            joined.extend_from_slice(&piece);
+        while let Some(chunk) = poll_fn(|cx| Pin::new(&mut chunks).poll_next(cx)).await {
+            let chunk = chunk.expect("a chunk");
+            assert!(!chunk.is_empty() && chunk.len() <= CHUNK);
+            joined.extend_from_slice(&chunk);
         }
         assert_eq!(joined, text);
     }

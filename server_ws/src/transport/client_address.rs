@@ -7,8 +7,8 @@ use std::{
 
 use actix_web::http::header::{self, HeaderMap};
 
-/// The address of the client whose request came from `peer`: the last in `X-Forwarded-For` that is no trusted proxy, where the
-/// peer is one. What stands before that address may be the client's invention.
+/// Returns the address of the client whose request came from `peer`. If the peer is a trusted proxy, this is the last
+/// address in `X-Forwarded-For` that is not a trusted proxy; earlier ones may be forged by the client.
 pub(super) fn client_address(peer: IpAddr, headers: &HeaderMap, proxies: &BTreeSet<IpAddr>) -> IpAddr {
     let mut address = peer.to_canonical();
     let forwarded: Vec<_> = headers.get_all(header::X_FORWARDED_FOR).collect();
@@ -17,14 +17,14 @@ pub(super) fn client_address(peer: IpAddr, headers: &HeaderMap, proxies: &BTreeS
         if !proxies.contains(&address) {
             break;
         }
-        // Where a proxy says nothing that can be read, its own address is all that is known.
+        // If the entry of a proxy is unreadable, only the proxy's own address is known.
         let Some(before) = std::str::from_utf8(entry).ok().and_then(parse) else { break };
         address = before;
     }
     address
 }
 
-/// An address, with a port or without one.
+/// Parses an address, with or without a port.
 fn parse(entry: &str) -> Option<IpAddr> {
     let entry = entry.trim();
     let address = entry.parse().or_else(|_| entry.parse::<SocketAddr>().map(|socket| socket.ip()));

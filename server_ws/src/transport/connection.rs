@@ -1,5 +1,5 @@
-//! The `CircleWs` actor: one a connection, thin. It holds no timer and no play, because it stands still while its client
-//! does not read: an HTTP/1 connection polls its response body only while there is room to write.
+//! The `CircleWs` actor of a connection. It holds no timers and no plays, because it does not run while its client does
+//! not read: an HTTP/1 connection polls its response body only while there is room to write.
 
 use std::{net::IpAddr, sync::Arc};
 
@@ -25,10 +25,10 @@ use crate::{
     },
 };
 
-/// Messages that wait for a session that is busy with those before.
+/// The maximum number of messages that wait for a busy session.
 const MAX_QUEUED_MESSAGES: usize = 4;
 
-/// Upgrades a request and gives its connection a session.
+/// Upgrades a request and starts the session of the connection.
 pub(crate) fn start(
     circle: &Arc<Circle>,
     slot: Arc<Slot>,
@@ -46,7 +46,7 @@ pub(crate) fn start(
         from_session: Some(from_session),
         is_closing: false,
     };
-    // What arrives is read by `Frames`: the stream that comes with the builder reads ahead without a bound.
+    // `Frames` reads the payload, because the stream of the builder would read ahead without a bound.
     let response = WsResponseBuilder::new(actor, request, stream::pending()).start()?;
     let response = response.map_body(|_, body| Chunks::new(body).boxed());
     let number = circle.next_session_number();
@@ -58,7 +58,7 @@ pub(crate) fn start(
 struct CircleWs {
     frames: Option<Frames>,
     from_session: Option<mpsc::Receiver<QueuedFrame>>,
-    /// Whether a close frame was sent; nothing may follow it.
+    /// Whether a close frame has been sent; nothing may follow it.
     is_closing: bool,
 }
 
@@ -84,7 +84,7 @@ impl CircleWs {
     }
 }
 
-/// What the session says; when it is over, so is the connection.
+/// The frames from the session. The end of this stream ends the connection.
 impl StreamHandler<QueuedFrame> for CircleWs {
     fn handle(&mut self, queued: QueuedFrame, context: &mut Self::Context) {
         match queued.frame {
@@ -100,7 +100,7 @@ impl StreamHandler<QueuedFrame> for CircleWs {
     }
 }
 
-/// What is not for the session; when the client is gone, so is the connection.
+/// The control frames from the client. The end of this stream ends the connection.
 impl StreamHandler<ControlFrame> for CircleWs {
     fn handle(&mut self, control: ControlFrame, context: &mut Self::Context) {
         match control {
@@ -114,7 +114,7 @@ impl StreamHandler<ControlFrame> for CircleWs {
     }
 }
 
-/// The builder asks for it; its stream never yields.
+/// The builder requires this stream, which never yields.
 impl StreamHandler<Result<Message, ProtocolError>> for CircleWs {
     fn handle(&mut self, _: Result<Message, ProtocolError>, _: &mut Self::Context) {}
 }

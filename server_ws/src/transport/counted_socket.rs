@@ -1,5 +1,5 @@
-//! An accepted socket with its slot: what is read and written is counted there, and the connection ends when the slot says
-//! so, whatever its actor does.
+//! An accepted socket with its slot. The slot counts the bytes read and written, and can close the connection
+//! independently of its actor.
 
 use std::{
     io,
@@ -14,24 +14,24 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use super::head::RequestHead;
 use crate::quota::Slot;
 
-/// Bytes that the kernel keeps for a client to take. By itself it would keep megabytes for each that does not read; and it
-/// takes as much again for its own records.
+/// The send buffer of the kernel in bytes. By default, the kernel would hold megabytes for each client that does not
+/// read; it also takes the same amount for its own records.
 const SEND_BUFFER: usize = 256 << 10;
 
-/// The same before the client may play.
+/// The send buffer before the client may play.
 const STRANGER_SEND_BUFFER: usize = 16 << 10;
 
-/// Bytes that are looked at to find the end of a request.
+/// The number of bytes to peek at to find the end of a request.
 const PEEKED: usize = 2048;
 
-/// Bytes behind a request that are read and discarded.
+/// The maximum number of bytes after a request that are read and discarded.
 const MAX_DISCARDED: usize = 64 << 10;
 
-/// Bytes that are read in a row. The dispatcher of HTTP collects in one buffer whatever it can read at once, and keeps the buffer's
-/// room as long as the connection lasts.
+/// The maximum number of bytes to read without a pause. The dispatcher of HTTP collects everything it can read in one
+/// buffer, and keeps the capacity of the buffer for as long as the connection lasts.
 const MAX_READ_IN_A_ROW: usize = 16 << 10;
 
-/// Bytes that are read at once where messages are short.
+/// The size of a read in bytes, while messages are short.
 const MIN_READ: usize = 2 << 10;
 
 #[derive(Debug)]
@@ -39,12 +39,13 @@ pub(super) struct CountedSocket {
     stream: TcpStream,
     slot: Arc<Slot>,
     has_full_buffer: bool,
-    /// Bytes that were read since the dispatcher last had to wait.
+    /// The bytes read since the dispatcher last had to wait.
     read_in_a_row: usize,
-    /// Bytes of the next read: each read fills its room with zeros before, so short messages have little room.
+    /// The size of the next read in bytes. Each read first fills its buffer with zeros, so reads are small while
+    /// messages are short.
     read_size: usize,
     head: RequestHead,
-    /// Whether anything was written that is no WebSocket's.
+    /// Whether an HTTP response has been written.
     has_answered: bool,
 }
 
@@ -70,34 +71,34 @@ impl CountedSocket {
         &self.slot
     }
 
-    /// An error once the connection is to end. Its task is woken then.
+    /// Returns an error once the connection is to be closed. The task is woken then.
     fn check_open(&self, cx: &Context<'_>) -> io::Result<()> {
         if self.slot.poll_closed(cx) { Err(io::ErrorKind::ConnectionAborted.into()) } else { Ok(()) }
     }
 
-    /// Reads the head of one request, and nothing behind it: the dispatcher of HTTP would make a request of each further head at
-    /// once, and a request takes kilobytes. What a client sends behind the head stays with the kernel until the upgrade.
+    /// Reads the head of one request and nothing after it. The dispatcher of HTTP would make a request of each further
+    /// head at once, and a request takes kilobytes. Data after the head stays with the kernel until the upgrade.
     fn poll_read_head(&mut self, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         if self.has_answered {
             self.discard_some(cx);
-            // The end: there is one request a socket.
+            // The end, because a socket serves one request.
             return Poll::Ready(Ok(()));
         }
         if self.head.is_complete() {
-            // The task is woken by the upgrade, or by the answer.
+            // The upgrade or the response wakes the task.
             return Poll::Pending;
         }
         let mut peeked = [0; PEEKED];
         let room = buffer.remaining().min(PEEKED);
         let peeked_bytes = ready!(self.stream.poll_peek(cx, &mut ReadBuf::new(&mut peeked[..room])))?;
         let Some(of_head) = self.head.take(&peeked[..peeked_bytes]) else {
-            return Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidData, "the head of the request is too long")));
+            return Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidData, "the request head is too long")));
         };
         self.poll_read_at_most(of_head, cx, buffer)
     }
 
-    /// Discards what the client has sent behind its request: closing a socket with unread bytes would take back what the client
-    /// has not received of the response.
+    /// Discards data after the request. Closing a socket with unread data could discard the part of the response that
+    /// the client has not received.
     fn discard_some(&mut self, cx: &mut Context<'_>) {
         let mut discarded = [0; PEEKED];
         for _ in 0..MAX_DISCARDED / PEEKED {
@@ -128,7 +129,7 @@ impl CountedSocket {
 
 fn set_send_buffer(stream: &TcpStream, bytes: usize) {
     if let Err(error) = rustix::net::sockopt::set_socket_send_buffer_size(stream, bytes) {
-        tracing::warn!(%error, "cannot bound what the kernel keeps for a client");
+        tracing::warn!(%error, "cannot set the send buffer size of a socket");
     }
 }
 
@@ -146,7 +147,7 @@ impl AsyncRead for CountedSocket {
         }
         let allowance = this.slot.allowance().min(this.read_size).min(buffer.remaining());
         if allowance == 0 && buffer.remaining() > 0 {
-            // The task is woken when that changes.
+            // The task is woken when the allowance changes.
             return Poll::Pending;
         }
         this.poll_read_at_most(allowance, cx, buffer)
@@ -164,7 +165,7 @@ impl AsyncWrite for CountedSocket {
         let written = ready!(Pin::new(&mut this.stream).poll_write(cx, bytes))?;
         if !this.has_answered && !this.slot.is_upgraded() {
             this.has_answered = true;
-            // Whoever waits for more of the client sees the end.
+            // A pending read of the request then sees the end.
             cx.waker().wake_by_ref();
         }
         this.slot.release_outbound(written);

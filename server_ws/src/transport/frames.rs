@@ -1,5 +1,6 @@
-//! From bytes to messages. It reads on only when what was read has been taken, joins fragments within the bound of a
-//! message, and hands texts to the session itself, so that a busy session holds up nothing but reading.
+//! The decoder from bytes to messages. It reads on only when the last message has been accepted, joins fragments up to
+//! the maximum size of a message, and passes texts directly to the session, so that a busy session delays nothing but
+//! reading.
 
 use std::{
     pin::Pin,
@@ -21,13 +22,13 @@ use crate::{
     session::inbound::{Inbound, InboundText},
 };
 
-/// Fragments of one message; a client that sends more is not sending a message.
+/// The maximum number of fragments of one message.
 const MAX_FRAGMENTS: usize = 4096;
 
-/// Bytes of a control frame (RFC 6455 §5.5).
+/// The maximum payload of a control frame in bytes (RFC 6455 §5.5).
 const MAX_CONTROL: u64 = 125;
 
-/// What the actor answers by itself.
+/// A control frame, which the actor answers.
 #[derive(Debug)]
 pub(crate) enum ControlFrame {
     Ping(Bytes),
@@ -38,30 +39,30 @@ pub(crate) struct Frames {
     payload: Payload,
     codec: Codec,
     bytes: BytesMut,
-    /// The fragments so far of a text message.
+    /// The fragments of a text message so far.
     text: BytesMut,
     fragments: usize,
     max_message: usize,
     slot: Arc<Slot>,
-    /// Bytes that were taken from the payload, and of those the bytes that are done with or handed on.
+    /// The bytes read from the payload, and of those the bytes released or passed on.
     taken: usize,
     released: usize,
     session: PollSender<Inbound>,
     reading: ReadState,
-    /// Whether the bytes are what a frame has left of its buffer, and keep all of that.
+    /// Whether `bytes` is the remainder of a frame's buffer, and so keeps the whole buffer alive.
     is_remainder: bool,
 }
 
-/// Bytes of a frame after which the remainder of the buffer moves at once.
+/// The size of a frame in bytes above which the remainder of the buffer is moved at once.
 const LARGE_FRAME: u64 = 4 << 10;
 
-/// What is done with what arrives.
+/// The state of reading.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum ReadState {
     Messages,
-    /// After a violation in what a message holds: only the client's close is of interest.
+    /// A message violated the protocol: only the client's close frame still matters.
     AwaitingClose,
-    /// After a violation of the framing: nothing can be understood any more, until the client ends the connection.
+    /// The framing was violated: no further frame can be decoded, until the client closes the connection.
     Failed,
 }
 
@@ -72,7 +73,7 @@ enum DecodeStep {
 }
 
 impl Frames {
-    /// The frames of the connection with this slot, to which what has arrived and is no message yet is counted.
+    /// Makes the decoder of a connection. The slot counts the bytes that have arrived and are not a message yet.
     pub(crate) fn new(payload: Payload, session: mpsc::Sender<Inbound>, max_message: usize, slot: Arc<Slot>) -> Self {
         Self {
             payload,
@@ -90,15 +91,15 @@ impl Frames {
         }
     }
 
-    /// Bytes that a message may have now.
+    /// Returns the current maximum size of a message in bytes.
     fn max_message(&self) -> usize {
         if self.slot.is_stranger() { self.max_message.min(MAX_STRANGER_MESSAGE) } else { self.max_message }
     }
 
-    /// Gives back what is neither part of a message nor handed on.
+    /// Releases the bytes that are neither part of a message nor passed on.
     fn release(&mut self) {
         for buffer in [&mut self.bytes, &mut self.text] {
-            // An empty buffer keeps the room of the message that was in it otherwise, as long as the connection lasts.
+            // Otherwise an empty buffer would keep its capacity for as long as the connection lasts.
             if buffer.is_empty() {
                 *buffer = BytesMut::new();
             }
@@ -110,7 +111,7 @@ impl Frames {
         }
     }
 
-    /// Moves what the last frame has left to a buffer of its own.
+    /// Moves the remainder of the last frame's buffer to a buffer of its own.
     fn move_remainder(&mut self) {
         if self.is_remainder {
             self.is_remainder = false;
@@ -124,7 +125,7 @@ impl Frames {
             _ if self.reading != ReadState::Messages => DecodeStep::Nothing,
             Frame::Text(bytes) => self.message(bytes),
             Frame::Binary(_) | Frame::Continuation(Item::FirstBinary(_)) => {
-                self.violation(1003, "only text messages are taken")
+                self.violation(1003, "only text messages are accepted")
             }
             Frame::Continuation(Item::FirstText(bytes)) => {
                 self.text.clear();
@@ -167,8 +168,8 @@ impl Frames {
         DecodeStep::Session(Inbound::Violation { code, reason })
     }
 
-    /// The length that the next frame's header states (RFC 6455 §5.2), once it is there. The codec looks at it only when
-    /// all of the frame is.
+    /// Returns the payload length in the next frame's header (RFC 6455 §5.2), once it has arrived. The codec reads it
+    /// only when the whole frame has arrived.
     fn stated_length(&self) -> Option<u64> {
         match (self.bytes.get(1)? & 0x7f, self.bytes.get(2..)?) {
             (126, [high, low, ..]) => Some(u64::from(u16::from_be_bytes([*high, *low]))),
@@ -178,7 +179,7 @@ impl Frames {
         }
     }
 
-    /// The length of the next frame's header, of which two bytes are there.
+    /// Returns the length of the next frame's header, of which two bytes have arrived.
     fn header_length(&self) -> u64 {
         let second = self.bytes.get(1).copied().unwrap_or_default();
         let extended = match second & 0x7f {
@@ -194,12 +195,12 @@ impl Frames {
         let stated = stated_length.unwrap_or_default();
         let is_control = self.bytes.first().is_some_and(|first| first & 0x08 != 0);
         if is_control && stated > MAX_CONTROL {
-            return self.fail_framing(1002, "this is not RFC 6455");
+            return self.fail_framing(1002, "invalid WebSocket frame (RFC 6455)");
         }
         if stated > self.max_message() as u64 {
             return self.fail_framing(1009, "the message is too large");
         }
-        // The codec makes room for a whole frame as soon as it sees the header.
+        // The codec allocates room for a whole frame as soon as it sees the header.
         if stated_length.is_some() && (self.bytes.len() as u64) < self.header_length() + stated {
             return None;
         }
@@ -212,11 +213,11 @@ impl Frames {
                 frame.map(|frame| self.accept(frame))
             }
             Err(ProtocolError::Overflow) => self.fail_framing(1009, "the message is too large"),
-            Err(_) => self.fail_framing(1002, "this is not RFC 6455"),
+            Err(_) => self.fail_framing(1002, "invalid WebSocket frame (RFC 6455)"),
         }
     }
 
-    /// A violation after which the next frame cannot be found.
+    /// Reports a violation after which the next frame cannot be found.
     fn fail_framing(&mut self, code: u16, reason: &'static str) -> Option<DecodeStep> {
         let step = (self.reading == ReadState::Messages).then(|| self.violation(code, reason));
         self.reading = ReadState::Failed;
@@ -232,7 +233,7 @@ impl Stream for Frames {
         let this = &mut *self;
         loop {
             if this.reading != ReadState::Failed {
-                // Room first: what has been decoded must be able to go on at once.
+                // Reserve first, so that the decoded message can be sent at once.
                 if ready!(this.session.poll_reserve(cx)).is_err() {
                     return Poll::Ready(None);
                 }
@@ -241,7 +242,7 @@ impl Stream for Frames {
                 match step {
                     Some(DecodeStep::Nothing) => continue,
                     Some(DecodeStep::Actor(control)) => {
-                        // The room is there, and whatever a client sends is a heartbeat.
+                        // The reservation is there, and any control frame counts as a heartbeat.
                         if this.session.send_item(Inbound::Heartbeat).is_err() {
                             return Poll::Ready(None);
                         }

@@ -1,4 +1,4 @@
-//! The opening handshake of a WebSocket (RFC 6455 §4.2.1), as far as the library does not check it.
+//! The checks of the WebSocket opening handshake (RFC 6455 §4.2.1) that the library omits.
 
 use actix_web::{
     HttpRequest,
@@ -6,7 +6,7 @@ use actix_web::{
 };
 use actix_web_actors::ws;
 
-/// Checks the request for a WebSocket, before room is made for one. The error says what is wrong, for a person.
+/// Checks a WebSocket request, before it takes a connection. The error is a reason for a person.
 pub(super) fn check(request: &HttpRequest) -> Result<(), String> {
     ws::handshake(request).map_err(|error| error.to_string())?;
     check_headers(request.headers())
@@ -15,14 +15,14 @@ pub(super) fn check(request: &HttpRequest) -> Result<(), String> {
 fn check_headers(headers: &HeaderMap) -> Result<(), String> {
     let mut keys = headers.get_all(header::SEC_WEBSOCKET_KEY);
     if !keys.next().is_some_and(|key| is_key(key.as_bytes())) || keys.next().is_some() {
-        return Err("Sec-WebSocket-Key must be 16 bytes in base64, once".into());
+        return Err("there must be one Sec-WebSocket-Key header, of 16 bytes in base64".into());
     }
     let has_body = headers.contains_key(header::TRANSFER_ENCODING)
         || headers.get_all(header::CONTENT_LENGTH).any(|length| length != "0");
-    if has_body { Err("a request for a WebSocket has no body".into()) } else { Ok(()) }
+    if has_body { Err("a WebSocket request must not have a body".into()) } else { Ok(()) }
 }
 
-/// Whether these are 16 bytes in base64: 22 digits, of which the last has two bits, and two pads.
+/// Whether the key is 16 bytes in base64: 22 digits, the last of which has two bits, and two pad characters.
 fn is_key(key: &[u8]) -> bool {
     let is_digit = |byte: &u8| byte.is_ascii_alphanumeric() || b"+/".contains(byte);
     key.len() == 24 && key.ends_with(b"==") && key[..21].iter().all(is_digit) && b"AQgw".contains(&key[21])

@@ -1,15 +1,15 @@
-//! The end of the head of a request of HTTP/1, in bytes as they arrive.
+//! The detection of the end of an HTTP/1 request head, in bytes as they arrive.
 
-/// Bytes that the head of a request may have.
+/// The maximum length of a request head in bytes.
 pub(super) const MAX_HEAD: usize = 16 << 10;
 
-/// What has arrived of the head of a request.
+/// The state of a request head that is arriving.
 #[derive(Debug, Default)]
 pub(super) struct RequestHead {
     length: usize,
-    /// Whether anything but line ends has arrived. Empty lines before a request are no end (RFC 9112 §2.2).
+    /// Whether anything but line ends has arrived. Empty lines before a request do not end it (RFC 9112 §2.2).
     has_begun: bool,
-    /// Whether the last byte, but for carriage returns, was a line feed.
+    /// Whether the last byte, not counting carriage returns, was a line feed.
     is_line_start: bool,
     is_complete: bool,
 }
@@ -19,7 +19,7 @@ impl RequestHead {
         self.is_complete
     }
 
-    /// Takes the bytes of the head from the bytes that follow. Returns how many they are; `None` where the head is too long.
+    /// Consumes the bytes of the head from `bytes`. Returns how many they are; `None` if the head is too long.
     pub(super) fn take(&mut self, bytes: &[u8]) -> Option<usize> {
         let mut taken = 0;
         for byte in bytes {
@@ -43,12 +43,12 @@ impl RequestHead {
 mod tests {
     use super::*;
 
-    /// How many bytes are of the head, where they arrive in pieces of that length.
-    fn taken(bytes: &[u8], piece: usize) -> Option<usize> {
+    /// Returns how many bytes belong to the head if they arrive in chunks of this length.
+    fn taken(bytes: &[u8], chunk_length: usize) -> Option<usize> {
         let mut head = RequestHead::default();
         let mut sum = 0;
-        for piece in bytes.chunks(piece) {
-            sum += head.take(piece)?;
+        for chunk in bytes.chunks(chunk_length) {
+            sum += head.take(chunk)?;
         }
         Some(sum)
     }
@@ -62,8 +62,8 @@ mod tests {
             ("GET / HTTP/1.1\n\r\n", ""),
         ] {
             let bytes = [head, rest].concat();
-            for piece in 1..=bytes.len() {
-                assert_eq!(taken(bytes.as_bytes(), piece), Some(head.len()), "{bytes:?} in pieces of {piece}");
+            for length in 1..=bytes.len() {
+                assert_eq!(taken(bytes.as_bytes(), length), Some(head.len()), "{bytes:?} in chunks of {length}");
             }
         }
     }

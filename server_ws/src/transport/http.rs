@@ -1,4 +1,4 @@
-//! The routes of HTTP, and the checks before an upgrade to a WebSocket: host, origin, room for one more connection.
+//! The HTTP routes, and the checks before an upgrade to a WebSocket: host, origin, room for one more connection.
 
 #[cfg(target_os = "linux")]
 use std::os::fd::AsFd;
@@ -34,20 +34,21 @@ use crate::{
 /// How long a client may take to send a request.
 pub(super) const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How long the kernel keeps a connection whose client takes no byte.
+/// How long the kernel keeps a connection whose client does not read.
 const STALL_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// The port that a `ws` URL need not name.
+/// The default port of `ws` URLs.
 const DEFAULT_PORT: u16 = 80;
 
-/// The text format of Prometheus.
+/// The content type of Prometheus' text format.
 const PROMETHEUS: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 /// The address of the accepted socket.
 #[derive(Debug, Clone, Copy)]
 struct LocalAddress(SocketAddr);
 
-/// Notes the socket's address and slot, and has the kernel drop a connection that stands still while the actor cannot.
+/// Stores the socket's address and slot, and makes the kernel drop the connection if it stalls, because the actor
+/// cannot.
 pub(super) fn on_connect(socket: &CountedSocket, data: &mut Extensions) {
     data.insert(socket.slot().clone());
     if let Ok(address) = socket.stream().local_addr() {
@@ -55,19 +56,19 @@ pub(super) fn on_connect(socket: &CountedSocket, data: &mut Extensions) {
     }
     #[cfg(target_os = "linux")]
     if let Err(error) = drop_stalled(socket.stream(), STALL_TIMEOUT) {
-        tracing::warn!(%error, "cannot bound how long a client may stand still");
+        tracing::warn!(%error, "cannot set the stall timeout of a socket");
     }
 }
 
-/// Has the kernel end a connection whose other end has taken no byte for so long while there were some to take: also where
-/// the other end is there and says that it has no room (RFC 9293 §3.8.6.1).
+/// Makes the kernel drop a connection whose peer has acknowledged no data for this time, even if the peer is alive and
+/// advertises no room (RFC 9293 §3.8.6.1).
 #[cfg(target_os = "linux")]
 fn drop_stalled(socket: impl AsFd, after: Duration) -> rustix::io::Result<()> {
     rustix::net::sockopt::set_tcp_user_timeout(socket, u32::try_from(after.as_millis()).unwrap_or(u32::MAX))
 }
 
-/// What every answer says to browsers: the type of a body is what its header says, and no page of another origin embeds or
-/// frames it.
+/// The headers of every response that protect browsers: the declared type of a body is authoritative, and no page of
+/// another origin may embed or frame it.
 pub(super) fn protective_headers() -> DefaultHeaders {
     DefaultHeaders::new()
         .add((header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
@@ -83,7 +84,7 @@ pub(super) fn routes(config: &mut web::ServiceConfig) {
             .route("/", web::get().to(root))
             .route("/openrpc.json", web::get().to(contract))
             .route("/metrics", web::get().to(metrics))
-            .default_service(web::to(|| async { text(StatusCode::NOT_FOUND, "nothing is here".into()) })),
+            .default_service(web::to(|| async { text(StatusCode::NOT_FOUND, "not found".into()) })),
     );
 }
 
@@ -122,7 +123,7 @@ async fn root(
     }
     if request.headers().get(header::SEC_WEBSOCKET_VERSION).is_none_or(|version| version != "13") {
         circle.metrics.count_rejection(ConnectionRejectReason::Version);
-        let body = "this circle speaks version 13 of the WebSocket protocol (RFC 6455)\n";
+        let body = "unsupported WebSocket version: this circle speaks version 13 (RFC 6455)\n";
         let mut response = text(StatusCode::UPGRADE_REQUIRED, body.into());
         response.headers_mut().insert(header::SEC_WEBSOCKET_VERSION, header::HeaderValue::from_static("13"));
         return Ok(response);
@@ -134,7 +135,7 @@ async fn root(
         if !is_own && !circle.settings.borrow().origins.contains(&origin) {
             circle.metrics.count_rejection(ConnectionRejectReason::Origin);
             let body = format!(
-                "pages of {} may not connect to this circle; if they should, its operator adds that to \
+                "the origin {} may not connect to this circle: to allow it, the operator adds it to \
                  `origins` (circles serve --origins)\n",
                 shorten(&origin)
             );
@@ -147,9 +148,9 @@ async fn root(
     }
     if let Err(reason) = handshake::check(&request) {
         circle.metrics.count_rejection(ConnectionRejectReason::Handshake);
-        return Ok(text(StatusCode::BAD_REQUEST, format!("this is no request for a WebSocket (RFC 6455): {reason}\n")));
+        return Ok(text(StatusCode::BAD_REQUEST, format!("invalid WebSocket request (RFC 6455): {reason}\n")));
     }
-    // An accepted socket has an address; all who had none would be one caller.
+    // An accepted socket has an address; clients without one would count as one caller.
     let peer = request.peer_addr().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.ip());
     let address = client_address(peer, request.headers(), &circle.settings.borrow().trusted_proxies);
     let slot = request.conn_data::<Arc<Slot>>().cloned().ok_or_else(|| ErrorInternalServerError("no slot"))?;
@@ -159,21 +160,21 @@ async fn root(
     }
 }
 
-/// The answer to a client that gets no connection.
+/// Returns the response to a client that gets no connection.
 fn refuse(circle: &Circle, address: IpAddr, refusal: ConnectionRefusal) -> HttpResponse {
     refusal::note(circle, address, refusal);
     match refusal {
         ConnectionRefusal::Full => {
             let body = format!(
-                "the circle has no room for more than {} connections: try again later, or ask the operator to raise \
-                 `limits.connections` and, if the circle has set a lower bound itself, `limits.connection_mib`\n",
+                "the circle already has {} connections, its limit: try again later, or ask the operator to raise \
+                 `limits.connections` and, if the circle has lowered that limit itself, `limits.connection_mib`\n",
                 circle.settings.borrow().limits.values.connections
             );
             text(StatusCode::SERVICE_UNAVAILABLE, body)
         }
         ConnectionRefusal::Address { max } => {
             let body = format!(
-                "your address has {max} connections that have not authenticated: authenticate or close some of them, \
+                "your address has {max} unauthenticated connections, its limit: authenticate or close some of them, \
                  or ask the operator to raise `limits.unauthenticated_per_address`\n"
             );
             text(StatusCode::TOO_MANY_REQUESTS, body)
@@ -181,8 +182,8 @@ fn refuse(circle: &Circle, address: IpAddr, refusal: ConnectionRefusal) -> HttpR
     }
 }
 
-/// Holds requests to the authorities that the circle answers to, so that no page and no other circle can pass itself
-/// off as this one (DNS rebinding, a nonce signed for another).
+/// Rejects requests for authorities that the circle does not answer to, so that no page and no other circle can
+/// impersonate this one (DNS rebinding, or a nonce signed for another circle).
 async fn check_host(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
@@ -190,7 +191,7 @@ async fn check_host(
     use actix_web::HttpMessage;
 
     let host = request.headers().get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
-    // A request line that names a host is about that host (RFC 9112 §3.2.2).
+    // A host in the request line takes precedence (RFC 9112 §3.2.2).
     let host = request.uri().authority().map_or(host, |authority| authority.as_str());
     let circle = request.app_data::<web::Data<Circle>>().cloned();
     let local = request.conn_data::<LocalAddress>().copied();
@@ -202,7 +203,7 @@ async fn check_host(
             circle.metrics.count_rejection(ConnectionRejectReason::Host);
         }
         let body = format!(
-            "this circle does not answer to the host '{}'; if it should, its operator adds that to `hosts` \
+            "this circle does not answer to the host '{}': to allow it, the operator adds it to `hosts` \
              (circles serve --hosts)\n",
             shorten(host)
         );
@@ -257,7 +258,7 @@ mod tests {
         assert_eq!(Duration::from_millis(timeout.into()), STALL_TIMEOUT);
     }
 
-    /// With less than the 30 seconds that a client has.
+    /// The test uses a shorter timeout than the 30 seconds of clients.
     #[test]
     fn client_that_does_not_read_is_dropped() {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");

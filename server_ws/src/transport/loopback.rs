@@ -1,6 +1,6 @@
-//! `localhost` names two addresses, 127.0.0.1 and `::1`. A browser signs for `localhost`, whichever of the two it reaches, so a
-//! circle answers to that name only where no other program can listen on the one that the circle was not given: a program
-//! there could pass a signature for `localhost` on to the circle.
+//! The second loopback address. `localhost` names two addresses, 127.0.0.1 and `::1`, and a browser signs for
+//! `localhost` whichever of the two it reaches. If another program listened on the other address, it could relay a
+//! signature for `localhost` to the circle. So a circle answers to that name only if it listens on both.
 
 use std::{
     io,
@@ -9,22 +9,23 @@ use std::{
 
 use rustix::{io::Errno, net::sockopt::ipv6_v6only};
 
-/// The sockets of a circle.
+/// The listening sockets of a circle.
 #[derive(Debug)]
 pub(crate) struct Listeners {
     pub(crate) sockets: Vec<TcpListener>,
-    /// Whether all that connect to `localhost` reach this circle.
+    /// Whether every client of `localhost` reaches this circle.
     pub(crate) has_localhost: bool,
 }
 
 impl Listeners {
-    /// The given socket and, where it accepts connections of one loopback address, a second one on the same port of the other.
+    /// Returns the given socket and, if it accepts connections on one loopback address, a second one for the other
+    /// address on the same port.
     pub(crate) fn new(listener: TcpListener) -> io::Result<Self> {
         listener.set_nonblocking(true)?;
         let address = listener.local_addr()?;
         let Some(other) = other_address(&listener, address)? else {
-            let hold_localhost = address.ip().is_unspecified();
-            return Ok(Self { sockets: vec![listener], has_localhost: hold_localhost });
+            let has_localhost = address.ip().is_unspecified();
+            return Ok(Self { sockets: vec![listener], has_localhost });
         };
         let other = SocketAddr::new(other, address.port());
         match TcpListener::bind(other) {
@@ -32,18 +33,18 @@ impl Listeners {
                 second.set_nonblocking(true)?;
                 Ok(Self { sockets: vec![listener, second], has_localhost: true })
             }
-            // Without that family nobody listens there.
+            // Without this address family, no other program listens there either.
             Err(error) if is_without_family(&error) => Ok(Self { sockets: vec![listener], has_localhost: true }),
             Err(error) => {
-                tracing::warn!(%other, %error, "another program may listen on the other address of localhost: the circle \
-                                                does not answer to that name, name 127.0.0.1 or [::1]");
+                tracing::warn!(%other, %error, "cannot listen on the second address of localhost, so the circle does not answer \
+                                                to that name: connect to 127.0.0.1 or [::1] by address");
                 Ok(Self { sockets: vec![listener], has_localhost: false })
             }
         }
     }
 }
 
-/// The loopback address whose connections the socket does not accept, if it accepts those of the other one.
+/// Returns the other loopback address, if the socket accepts connections on only one of them.
 fn other_address(listener: &TcpListener, address: SocketAddr) -> io::Result<Option<IpAddr>> {
     Ok(match address.ip() {
         IpAddr::V4(ip) if ip == Ipv4Addr::LOCALHOST || ip.is_unspecified() => Some(Ipv6Addr::LOCALHOST.into()),
@@ -61,7 +62,7 @@ fn is_without_family(error: &io::Error) -> bool {
 mod tests {
     use super::*;
 
-    /// The addresses that a circle listens on, and whether it answers to `localhost`.
+    /// Returns the addresses that a circle listens on, and whether it answers to `localhost`.
     fn listening(listener: TcpListener) -> (Vec<IpAddr>, bool) {
         let listeners = Listeners::new(listener).expect("it listens");
         let ips = listeners.sockets.iter().map(|socket| socket.local_addr().expect("bound").ip()).collect();

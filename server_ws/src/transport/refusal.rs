@@ -1,4 +1,4 @@
-//! What becomes of a client for whose connection the circle has no room.
+//! The refusal of connections for which the circle has no room.
 
 use std::{net::IpAddr, time::Instant};
 
@@ -8,7 +8,7 @@ use crate::{
     quota::{Caller, ConnectionRefusal},
 };
 
-/// Counts and logs a connection that the circle refuses to a client at `address`.
+/// Counts and logs the refused connection of a client at `address`.
 pub(super) fn note(circle: &Circle, address: IpAddr, refusal: ConnectionRefusal) {
     let (reason, label) = match refusal {
         ConnectionRefusal::Full => (ConnectionRejectReason::Full, "full"),

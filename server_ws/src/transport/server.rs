@@ -1,4 +1,4 @@
-//! The HTTP server of a circle. Its sockets have their slots from the moment at which they are accepted.
+//! The HTTP server of a circle. A socket gets its slot when it is accepted.
 
 use std::{io, net::TcpListener, sync::Arc, time::Duration};
 
@@ -14,13 +14,13 @@ use actix_web::{
 use super::{chunks::CHUNK, counted_socket::CountedSocket, http, refusal};
 use crate::circle::Circle;
 
-/// Threads that serve connections.
+/// The maximum number of threads that serve connections.
 const MAX_THREADS: usize = 4;
 
-/// More sockets than there are descriptors: the circle itself bounds them, and actix would let members wait.
+/// More sockets than file descriptors, because the circle itself bounds them; actix would make members wait.
 const MAX_SOCKETS: usize = 1 << 30;
 
-/// Starts to serve the circle on these sockets. To be ended by the handle of the server.
+/// Starts to serve the circle on these sockets. The server's handle stops it.
 pub(crate) fn start(circle: &Arc<Circle>, listeners: Vec<TcpListener>) -> io::Result<Server> {
     let circle = circle.clone();
     let service = move || {
@@ -32,9 +32,9 @@ pub(crate) fn start(circle: &Arc<Circle>, listeners: Vec<TcpListener>) -> io::Re
             .map_err(|error: Error| error.error_response());
         let http = HttpService::build()
             .client_request_timeout(http::HANDSHAKE_TIMEOUT)
-            // The socket reads one request.
+            // A socket serves one request.
             .keep_alive(KeepAlive::Disabled)
-            // A session says goodbye and waits for the client's answer itself.
+            // A session closes the connection and waits for the client itself.
             .client_disconnect_timeout(Duration::ZERO)
             .h1_write_buffer_size(CHUNK)
             .on_connect_ext(http::on_connect)
@@ -50,13 +50,13 @@ pub(crate) fn start(circle: &Arc<Circle>, listeners: Vec<TcpListener>) -> io::Re
     Ok(server.run())
 }
 
-/// Gives a socket its slot. Without room for one more the socket is closed.
+/// Gives a socket its slot, or closes the socket if there is no room for it.
 fn accept(
     circle: &Circle,
     stream: TcpStream,
 ) -> Result<(CountedSocket, Protocol, Option<std::net::SocketAddr>), DispatchError> {
     let address = stream.peer_addr()?;
-    // Clients share the address of a proxy.
+    // Many clients share the address of a proxy.
     let is_proxy = circle.settings.borrow().trusted_proxies.contains(&address.ip().to_canonical());
     let slot = circle.admission.connections.accept((!is_proxy).then_some(address.ip())).map_err(|refusal| {
         refusal::note(circle, address.ip(), refusal);

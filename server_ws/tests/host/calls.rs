@@ -1,4 +1,4 @@
-//! What a function gets, and what a script gets of it.
+//! The arguments and results of host functions.
 
 use std::{os::fd::BorrowedFd, sync::mpsc};
 
@@ -10,44 +10,43 @@ use worker::rhai::Engine;
 use super::{Test, receive, serve};
 
 pub(crate) const TESTS: &[Test] = &[
-    ("arguments_and_results_are_what_serde_makes_of_them", arguments_and_results_follow_serde),
-    ("the_caller_is_the_key_that_the_session_proved", caller_is_authenticated_key),
-    ("an_error_can_be_caught_and_points_at_its_call", host_error_is_catchable_and_has_call_position),
-    ("a_wrong_argument_names_its_parameter", invalid_argument_error_names_parameter),
-    ("function_pointers_are_no_arguments", function_pointers_are_rejected_as_arguments),
-    ("a_panic_says_nothing_of_the_inside", panic_message_is_not_disclosed),
-    ("functions_are_completed_and_looked_up", functions_are_completed_and_documented),
+    ("arguments_and_results_follow_serde", arguments_and_results_follow_serde),
+    ("caller_is_authenticated_key", caller_is_authenticated_key),
+    ("host_error_is_catchable_and_has_call_position", host_error_is_catchable_and_has_call_position),
+    ("invalid_argument_error_names_parameter", invalid_argument_error_names_parameter),
+    ("function_pointers_are_rejected_as_arguments", function_pointers_are_rejected_as_arguments),
+    ("panic_message_is_not_disclosed", panic_message_is_not_disclosed),
+    ("functions_are_completed_and_documented", functions_are_completed_and_documented),
 ];
 
-/// Of what a worker process alone can do.
-pub(crate) const PROCESS_TESTS: &[Test] =
-    &[("a_worker_that_lies_is_ended_and_nothing_is_carried_out", worker_with_forged_call_is_killed)];
+/// Tests for which workers must be processes.
+pub(crate) const PROCESS_TESTS: &[Test] = &[("worker_with_forged_call_is_killed", worker_with_forged_call_is_killed)];
 
-/// What a script could do that has taken its worker over: end it, and write to its descriptors; false if that fails.
+/// Registers what a compromised worker could do: exit, and write to its file descriptors (false if that fails).
 pub(crate) fn natives(engine: &mut Engine) {
     engine.register_fn("end_process", || -> () { std::process::exit(3) });
     engine.register_fn("panic", || assert!(std::hint::black_box(false), "as natives may"));
     engine.register_fn("write_to", |descriptor: i64, bytes: worker::rhai::Blob| {
-        #[expect(unsafe_code, reason = "it does what must not be done")]
-        // SAFETY: it is not closed, and what it does to others is what the test is about.
+        #[expect(unsafe_code, reason = "the test does what a compromised worker could do")]
+        // SAFETY: the descriptor is not closed, and its effect on others is the subject of the test.
         let socket = unsafe { BorrowedFd::borrow_raw(i32::try_from(descriptor).unwrap_or(0)) };
         rustix::io::write(socket, &bytes).is_ok()
     });
 }
 
-/// A module that says what it was called with.
+/// Makes a module that reports its arguments.
 fn echo(sender: mpsc::Sender<String>) -> host::Module {
     let say = move |call: &host::Call, text: String| {
         let caller = call.caller().map_or("nobody".into(), keys::PublicKey::to_hex);
-        // A test that wants to hear nothing has dropped its end.
+        // A test that does not listen has dropped its receiver.
         let _receiver_gone = sender.send(format!("{caller}: {text}"));
     };
     host::Module::new("echo")
-        .function("pair", ["item", "count"], "Says both.", move |call: host::Call, (item, count): (String, u8)| {
+        .function("pair", ["item", "count"], "Returns both.", move |call: host::Call, (item, count): (String, u8)| {
             say(&call, format!("{count} of {item}"));
             async move { Ok((count, item)) }
         })
-        .function("nothing", [], "Gives nothing.", |_: host::Call, (): ()| async { Ok(()) })
+        .function("nothing", [], "Returns nothing.", |_: host::Call, (): ()| async { Ok(()) })
         .function("sum", ["numbers"], "Adds them up.", |_: host::Call, (numbers,): (Vec<i64>,)| async move {
             Ok(json!({ "sum": numbers.iter().sum::<i64>(), "of": numbers.len() }))
         })
@@ -68,7 +67,7 @@ fn arguments_and_results_follow_serde(workers: &Workers) {
     assert_eq!(receive(&receiver), "nobody: 2 of tea");
     assert_eq!(wire.value("echo::nothing()"), json!(null));
     assert_eq!(wire.value("let s = echo::sum([1, 2, 39]); s.sum * s.of"), 126);
-    // From wherever a script calls it.
+    // Also from inside functions and callbacks.
     assert_eq!(wire.value("fn inner(n) { echo::sum([n]).sum } [1, 2].map(|n| inner(n))"), json!([1, 2]));
     assert_eq!(wire.value("let f = |n| echo::sum([n, 1]).sum; f.call(4)"), 5);
 }
@@ -110,7 +109,7 @@ fn invalid_argument_error_names_parameter(workers: &Workers) {
     }
     let error = wire.error("echo::pair(\"tea\")");
     assert_eq!(error["data"]["hint"], "it is called as echo::pair(item, count)");
-    assert!(receiver.try_recv().is_err(), "none of them was carried out");
+    assert!(receiver.try_recv().is_err(), "none of the calls was executed");
 }
 
 fn function_pointers_are_rejected_as_arguments(workers: &Workers) {
@@ -124,8 +123,8 @@ fn function_pointers_are_rejected_as_arguments(workers: &Workers) {
     }
     let caught = "let of = (); try { echo::pair(\"tea\", || 1) } catch (e) { of = e.function } of";
     assert_eq!(wire.value(caught), "echo::pair");
-    assert!(receiver.try_recv().is_err(), "nothing is carried out");
-    // As long as it goes no further than the script.
+    assert!(receiver.try_recv().is_err(), "no call is executed");
+    // A function pointer that stays in the script is allowed.
     assert_eq!(wire.value("[1, 2].map(|n| echo::pair(\"tea\", n)[0])"), json!([1, 2]));
 }
 
@@ -133,7 +132,7 @@ fn panic_message_is_not_disclosed(workers: &Workers) {
     let circle = serve(workers, Circle::builder("test").host_module(echo(mpsc::channel().0)));
     let mut wire = circle.connect();
     let error = wire.error("echo::panic()");
-    assert_eq!(error["message"], "echo::panic: it failed; the circle's log says how");
+    assert_eq!(error["message"], "echo::panic: internal error; see the circle's log");
     assert!(!error.to_string().contains("1234"));
     assert_eq!(wire.value("echo::sum([1]).sum"), 1);
 }
@@ -148,11 +147,11 @@ fn functions_are_completed_and_documented(workers: &Workers) {
     ]);
     assert_eq!(completed["result"], json!({ "start": 14, "candidates": candidates }));
     let found = wire.call("lookup", json!(["echo::pair"]));
-    let pair = json!({ "signature": "echo::pair(item, count)", "doc": "Says both.", "origin": "host" });
+    let pair = json!({ "signature": "echo::pair(item, count)", "doc": "Returns both.", "origin": "host" });
     assert_eq!(found["result"]["functions"], json!([pair]));
 }
 
-/// A script that says to the server what a worker says: a length, then the call in postcard.
+/// Returns a script that sends the server a host call as a worker does: a length, then the call in postcard.
 fn host_call(descriptor: u8, play: u8, number: u8, function: u8, args: &str) -> String {
     let mut payload = vec![2, play, number, function, u8::try_from(args.len()).expect("short")];
     payload.extend_from_slice(args.as_bytes());
@@ -167,28 +166,28 @@ fn worker_with_forged_call_is_killed(workers: &Workers) {
     let circle = serve(workers, Circle::builder("test").host_module(echo(sender)));
     let (mut neighbour, valid_args) = (circle.connect(), r#"["tea",3]"#);
     neighbour.value("let mine = 7;");
-    // What is right is no lie, whoever says it: it comes from a worker, and is done for its own session.
+    // A well-formed call is accepted, because it comes from a worker and affects only its own session.
     let work = (3..16).find(|&descriptor| {
         let script = format!("{} loop {{}}", host_call(descriptor, 1, 1, 0, valid_args));
         let answer = circle.connect().call("play", json!({ "script": script, "timeout_ms": 500 }));
         answer["error"]["code"] == -32004 && receiver.try_recv().is_ok_and(|sender| sender == "nobody: 3 of tea")
     });
-    let work = work.expect("one of them is what it says its calls on");
-    for lie in [
-        // Another play, a number out of order, a function that is not there, no JSON, too few arguments.
+    let work = work.expect("one of the descriptors is the worker's socket");
+    for forged in [
+        // Another play, a number out of order, an unknown function, invalid JSON, and too few arguments.
         host_call(work, 2, 1, 0, valid_args),
         host_call(work, 1, 2, 0, valid_args),
         host_call(work, 1, 1, 99, valid_args),
         host_call(work, 1, 1, 0, "nonsense"),
         host_call(work, 1, 1, 0, r#"["tea"]"#),
-        // One while another waits for its answer.
+        // A call while another waits for its return.
         format!("{} {}", host_call(work, 1, 1, 2, "[[1]]"), host_call(work, 1, 3, 0, valid_args)),
     ] {
         let mut wire = circle.connect();
-        let error = wire.error(&format!("{lie} loop {{}}"));
-        assert_eq!((&error["code"], &error["data"]["reason"]), (&json!(-32009), &json!("crash")), "{lie}");
+        let error = wire.error(&format!("{forged} loop {{}}"));
+        assert_eq!((&error["code"], &error["data"]["reason"]), (&json!(-32009), &json!("crash")), "{forged}");
         assert_eq!(wire.value("1"), 1);
     }
-    assert!(receiver.try_recv().is_err(), "nothing of it was carried out");
+    assert!(receiver.try_recv().is_err(), "none of the calls was executed");
     assert_eq!(neighbour.value("mine"), 7);
 }

@@ -1,4 +1,4 @@
-//! A waiting script ends when it must; a function when it will.
+//! The limits of host calls: a waiting script ends in time, and its function runs on.
 
 use std::sync::{Arc, mpsc};
 
@@ -11,28 +11,25 @@ use tokio::sync::Semaphore;
 use super::{Test, eventually, receive, serve};
 
 pub(crate) const TESTS: &[Test] = &[
-    (
-        "a_waiting_script_is_cancelled_at_once_and_its_function_runs_to_its_end",
-        cancelled_script_ends_while_function_runs_on,
-    ),
-    ("a_function_may_heed_its_cancellation", function_can_observe_cancellation),
-    ("a_waiting_script_is_held_to_its_deadline", waiting_script_ends_at_deadline),
-    ("a_caller_leaves_four_functions_behind", caller_may_have_four_detached_calls),
-    ("calls_are_counted_and_their_sizes_bounded", calls_are_limited_in_number_and_size),
-    ("a_call_over_those_that_may_run_waits_its_turn", excess_call_waits_for_grant),
-    ("one_callers_calls_do_not_hold_up_anothers", calls_of_one_caller_do_not_block_another),
-    ("a_call_inside_of_a_callback_ends_with_its_play", call_in_callback_ends_with_play),
-    ("a_circle_that_stops_waits_for_its_functions", stopping_circle_waits_for_functions),
+    ("cancelled_script_ends_while_function_runs_on", cancelled_script_ends_while_function_runs_on),
+    ("function_can_observe_cancellation", function_can_observe_cancellation),
+    ("waiting_script_ends_at_deadline", waiting_script_ends_at_deadline),
+    ("caller_may_have_four_detached_calls", caller_may_have_four_detached_calls),
+    ("calls_are_limited_in_number_and_size", calls_are_limited_in_number_and_size),
+    ("excess_call_waits_for_grant", excess_call_waits_for_grant),
+    ("calls_of_one_caller_do_not_block_another", calls_of_one_caller_do_not_block_another),
+    ("call_in_callback_ends_with_play", call_in_callback_ends_with_play),
+    ("stopping_circle_waits_for_functions", stopping_circle_waits_for_functions),
 ];
 
-/// Functions that say when they begin and end, and end when they are let.
+/// Functions that report when they begin and end, and end when the test releases them.
 struct SlowModule {
     gate: Arc<Semaphore>,
     messages: mpsc::Receiver<&'static str>,
 }
 
 fn slow_module() -> (SlowModule, host::Module) {
-    let (gate, (sender, said)) = (Arc::new(Semaphore::new(0)), mpsc::channel());
+    let (gate, (sender, messages)) = (Arc::new(Semaphore::new(0)), mpsc::channel());
     let (opened, heed_sender) = (gate.clone(), sender.clone());
     let module = host::Module::new("slow")
         .function("wait", [], "Waits.", move |_: host::Call, (): ()| {
@@ -40,12 +37,12 @@ fn slow_module() -> (SlowModule, host::Module) {
             async move {
                 sender.send("begun").expect("the test hears it");
                 gate.acquire().await.expect("not closed").forget();
-                // A test that does not ask has dropped its end.
-                let _unheard = sender.send("ended");
+                // A test that does not listen has dropped its receiver.
+                let _result = sender.send("ended");
                 Ok(7)
             }
         })
-        .function("heed", [], "Waits for no longer than it must.", move |call: host::Call, (): ()| {
+        .function("heed", [], "Waits until its play is cancelled.", move |call: host::Call, (): ()| {
             let sender = heed_sender.clone();
             async move {
                 sender.send("begun").expect("the test hears it");
@@ -54,14 +51,11 @@ fn slow_module() -> (SlowModule, host::Module) {
                 Ok(())
             }
         })
-        .function(
-            "long",
-            ["bytes"],
-            "So many.",
-            |_: host::Call, (bytes,): (usize,)| async move { Ok("x".repeat(bytes)) },
-        )
+        .function("long", ["bytes"], "Returns so many bytes.", |_: host::Call, (bytes,): (usize,)| async move {
+            Ok("x".repeat(bytes))
+        })
         .function("take", ["text"], "Takes it.", |_: host::Call, (text,): (String,)| async move { Ok(text.len()) });
-    (SlowModule { gate, messages: said }, module)
+    (SlowModule { gate, messages }, module)
 }
 
 fn cancelled_script_ends_while_function_runs_on(workers: &Workers) {
@@ -70,7 +64,7 @@ fn cancelled_script_ends_while_function_runs_on(workers: &Workers) {
     let mut wire = circle.connect();
     let play = wire.request("play", json!(["let kept = 1; try { slow::wait() } catch { } kept = 2;"]));
     assert_eq!(receive(&slow.messages), "begun");
-    // Others are answered meanwhile, and what is asked of the environment, too.
+    // Queries are answered meanwhile.
     assert_eq!(wire.call("scope", json!([]))["result"]["functions"], json!([]));
     assert_eq!(wire.call("cancel", json!([play]))["result"]["cancelled"], true);
     assert_eq!(wire.answer(&play)["error"]["code"], -32005);
@@ -90,7 +84,7 @@ fn function_can_observe_cancellation(workers: &Workers) {
     assert_eq!(receive(&slow.messages), "begun");
     wire.request("cancel", json!([play]));
     assert_eq!(receive(&slow.messages), "heeded");
-    // So it does when its client is gone.
+    // A lost connection also cancels the call.
     wire.request("play", json!(["slow::heed()"]));
     assert_eq!(receive(&slow.messages), "begun");
     drop(wire);
@@ -117,19 +111,19 @@ fn caller_may_have_four_detached_calls(workers: &Workers) {
         assert_eq!(wire.call("cancel", json!([play]))["result"]["cancelled"], true);
         assert_eq!(wire.answer(&play)["error"]["code"], -32005);
     }
-    // Of all connections of a caller, whatever the function is.
+    // The limit holds for all connections of a caller and all functions.
     let mut second = circle.connect();
     for wire in [&mut wire, &mut second] {
         let error = wire.error("let kept = 1; try { slow::take(\"x\") } catch { }");
         assert_eq!((&error["code"], &error["data"]), (&json!(-32006), &json!({ "limit": "running", "max": 4 })));
         assert_eq!(wire.value("kept"), 1);
     }
-    // Another caller has left none.
+    // Another caller has no detached calls.
     assert_eq!(second.authenticate(&KeyPair::generate().expect("a key"))["result"]["authenticated"], true);
     assert_eq!(second.value("slow::take(\"x\")"), 1);
     slow.gate.add_permits(1);
     assert_eq!(receive(&slow.messages), "ended");
-    // It is no longer counted a moment after it has said so.
+    // The call stops counting shortly after its message.
     eventually(|| {
         let answer = wire.play("slow::take(\"x\")");
         if answer.get("error").is_some() { Err(answer) } else { Ok(()) }
@@ -146,7 +140,7 @@ fn calls_are_limited_in_number_and_size(workers: &Workers) {
     let over = wire.error("n = 0; loop { try { n += slow::take(\"x\"); } catch { } }");
     assert_eq!((&over["code"], &over["data"]), (&json!(-32004), &json!({ "limit": "operations", "max": 10 })));
     assert_eq!(wire.value("n"), 10);
-    // Two bytes are the quotes, and of arguments two more the brackets.
+    // The quotes take two bytes, and the brackets of arguments two more.
     assert_eq!(wire.value("slow::long(4094).len()"), 4094);
     assert_eq!(wire.value("let t = \"\"; t.pad(4092, 'x'); slow::take(t)"), 4092);
     for script in ["slow::long(4095)", "t.pad(4093, 'x'); slow::take(t)"] {
@@ -164,7 +158,7 @@ fn excess_call_waits_for_grant(workers: &Workers) {
     let (mut first, mut second, mut third) = (circle.connect(), circle.connect(), circle.connect());
     let running = first.request("play", json!(["slow::wait()"]));
     assert_eq!(receive(&slow.messages), "begun");
-    // One that waits and gives up is never carried out.
+    // A call that waits until its play ends is never executed.
     let gives_up = second.call("play", json!({ "script": "slow::wait()", "timeout_ms": 50 }));
     assert_eq!(gives_up["error"]["data"]["limit"], "time");
     let waiting = third.request("play", json!(["slow::take(\"xyz\")"]));
@@ -202,7 +196,7 @@ fn calls_of_one_caller_do_not_block_another(workers: &Workers) {
     assert_eq!(second.answer(&waiting)["result"]["value"], 3);
 }
 
-/// Whatever a script does around it.
+/// This holds for any script around the call.
 fn call_in_callback_ends_with_play(workers: &Workers) {
     let (slow, module) = slow_module();
     let circle = serve(workers, Circle::builder("test").host_module(module));

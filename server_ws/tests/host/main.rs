@@ -1,5 +1,5 @@
-//! Host functions, through real sockets and real workers, each way in which a circle may have these. A program of its own,
-//! because a worker is started from the program's own executable.
+//! Host functions over real sockets and real workers, with each kind of workers. This is a program of its own, because
+//! workers are started from the program's own executable.
 
 mod calls;
 #[path = "../../../tests/support/eventually.rs"]
@@ -8,7 +8,7 @@ mod limits;
 mod metrics;
 mod plays;
 #[path = "../../../tests/support/wire.rs"]
-#[expect(dead_code, reason = "not all that a client can do is needed here")]
+#[expect(dead_code, reason = "these tests need only a part of it")]
 mod wire;
 
 use std::{
@@ -21,7 +21,7 @@ use std::{
 use eventually::eventually;
 use server_ws::{CircleBuilder, Observer, Workers};
 use tokio::{runtime::Runtime, sync::oneshot};
-use wire::Wire;
+use wire::WireClient;
 
 #[global_allocator]
 static ALLOCATOR: worker::Allocator = worker::Allocator;
@@ -29,7 +29,7 @@ static ALLOCATOR: worker::Allocator = worker::Allocator;
 /// Bounds every wait: reaching it is a failure, never a way to pass.
 const WAIT_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// A test, for each way of having workers.
+/// A test, which runs with each kind of workers.
 type Test = (&'static str, fn(&Workers));
 
 fn main() {
@@ -42,13 +42,13 @@ fn main() {
         ("threads", Workers::TrustedThreads),
     ];
     let (mut passed, mut failed) = (0, 0);
-    for (way, workers) in worker_kinds {
+    for (kind, workers) in worker_kinds {
         let tests = [calls::TESTS, metrics::TESTS, limits::TESTS, plays::TESTS].concat();
-        let of_processes = match workers {
+        let process_tests = match workers {
             Workers::TrustedThreads => Vec::new(),
             _ => [calls::PROCESS_TESTS, plays::PROCESS_TESTS].concat(),
         };
-        for (name, test) in tests.into_iter().chain(of_processes) {
+        for (name, test) in tests.into_iter().chain(process_tests) {
             if !name.contains(&filter) {
                 continue;
             }
@@ -56,7 +56,7 @@ fn main() {
                 passed += 1;
             } else {
                 failed += 1;
-                println!("{name} FAILED with {way}");
+                println!("{name} FAILED with {kind}");
             }
         }
     }
@@ -88,7 +88,7 @@ fn serve(workers: &Workers, circle: CircleBuilder) -> RunningCircle {
     let ((stop, stopped), (end, ended)) = (oneshot::channel::<()>(), mpsc::channel());
     runtime().spawn(async move {
         let shutdown = async {
-            // Dropped, it is over as well.
+            // A dropped sender also ends the wait.
             let _stopped = stopped.await;
         };
         server_ws::run(listener, circle, shutdown).await.expect("it serves");
@@ -98,13 +98,13 @@ fn serve(workers: &Workers, circle: CircleBuilder) -> RunningCircle {
 }
 
 impl RunningCircle {
-    fn connect(&self) -> Wire {
-        Wire::connect(&self.authority)
+    fn connect(&self) -> WireClient {
+        WireClient::connect(&self.authority)
     }
 
     fn stop(&mut self) {
         drop(self.stop.take());
-        // Nothing is ever sent: it is dropped at the end.
+        // Nothing is ever sent; the sender is dropped at the end.
         assert!(matches!(self.ended.recv_timeout(WAIT_TIMEOUT), Err(mpsc::RecvTimeoutError::Disconnected)), "it ends");
     }
 }

@@ -1,4 +1,4 @@
-//! What a circle counts, and that it counts for itself.
+//! The metrics of a circle, which are separate from those of other circles.
 
 use std::sync::{Mutex, OnceLock, mpsc};
 
@@ -9,12 +9,12 @@ use server_ws::{Circle, Limits, Workers, host};
 use super::{RunningCircle, Test, eventually, receive, serve};
 
 pub(crate) const TESTS: &[Test] = &[
-    ("host_calls_are_counted_by_what_they_came_to", host_calls_are_counted_by_outcome),
-    ("circles_of_one_program_count_apart_and_beside_its_own_recorder", circles_count_separately),
+    ("host_calls_are_counted_by_outcome", host_calls_are_counted_by_outcome),
+    ("circles_count_separately", circles_count_separately),
 ];
 
 impl RunningCircle {
-    /// The value of a series.
+    /// Returns the value of a series.
     fn count(&self, series: &str) -> u64 {
         let page = self.observer.prometheus();
         let line = page.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
@@ -52,13 +52,14 @@ fn host_calls_are_counted_by_outcome(workers: &Workers) {
     receive(&begins);
     wire.call("cancel", json!([play]));
     assert_eq!(wire.answer(&play)["error"]["code"], -32005);
-    let found = ["ok", "failed", "too_large", "refused", "abandoned", "unreadable"].map(|how| circle.host_calls(how));
+    let found =
+        ["ok", "failed", "too_large", "refused", "abandoned", "unreadable"].map(|outcome| circle.host_calls(outcome));
     assert_eq!(found, [6, 1, 1, 1, 1, 0]);
-    let figures = circle.observer.snapshot();
-    assert_eq!((figures.plays, figures.running_plays, figures.connections), (5, 0, 1));
+    let snapshot = circle.observer.snapshot();
+    assert_eq!((snapshot.plays, snapshot.running_plays, snapshot.connections), (5, 0, 1));
 }
 
-/// Names that were registered with the recorder of the program.
+/// The names that were registered with the program's recorder.
 static REGISTERED: Mutex<Vec<String>> = Mutex::new(Vec::new());
 
 struct ProgramRecorder;
@@ -105,8 +106,8 @@ fn circles_count_separately(workers: &Workers) {
     assert_eq!((plays(&other, "ok"), other.observer.snapshot().plays), (0, 0));
     drop(wire);
     eventually(|| {
-        let figures = one.observer.snapshot();
-        (figures.connections == 0 && figures.workers == 0).then_some(()).ok_or("it is still counted")
+        let snapshot = one.observer.snapshot();
+        (snapshot.connections == 0 && snapshot.workers == 0).then_some(()).ok_or("it is still counted")
     });
     let registered = REGISTERED.lock().expect("not poisoned");
     assert!(registered.iter().all(|name| name == "of_the_program"), "{registered:?}");

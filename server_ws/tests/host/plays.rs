@@ -1,4 +1,4 @@
-//! A module that makes every play a transaction: what its functions do lasts only if the play succeeds.
+//! A module that makes every play a transaction: its writes are kept only if the play succeeds.
 
 use std::{
     collections::BTreeMap,
@@ -17,29 +17,27 @@ use tokio::sync::Semaphore;
 use super::{Test, eventually, receive, serve};
 
 pub(crate) const TESTS: &[Test] = &[
-    ("what_a_play_does_lasts_when_it_succeeds_and_is_seen_by_then", writes_of_successful_play_are_committed),
-    ("what_a_play_does_vanishes_when_it_ends_otherwise", writes_of_failed_play_are_discarded),
-    ("a_module_may_turn_a_success_into_an_error", end_hook_can_fail_play),
-    ("the_end_of_a_play_is_waited_for_until_its_deadline", end_hook_is_awaited_until_deadline),
-    ("a_module_that_fails_at_the_end_costs_its_play", panicking_end_hook_fails_play),
-    ("ends_that_take_long_are_bounded_for_their_caller", slow_end_hooks_are_limited_per_caller),
+    ("writes_of_successful_play_are_committed", writes_of_successful_play_are_committed),
+    ("writes_of_failed_play_are_discarded", writes_of_failed_play_are_discarded),
+    ("end_hook_can_fail_play", end_hook_can_fail_play),
+    ("end_hook_is_awaited_until_deadline", end_hook_is_awaited_until_deadline),
+    ("panicking_end_hook_fails_play", panicking_end_hook_fails_play),
+    ("slow_end_hooks_are_limited_per_caller", slow_end_hooks_are_limited_per_caller),
 ];
 
-/// Of workers that are processes, and can be killed.
-pub(crate) const PROCESS_TESTS: &[Test] = &[(
-    "an_environment_that_is_lost_while_modules_are_told_is_told_after_them",
-    environment_loss_is_reported_after_end_hooks,
-)];
+/// Tests that kill workers, which must be processes.
+pub(crate) const PROCESS_TESTS: &[Test] =
+    &[("environment_loss_is_reported_after_end_hooks", environment_loss_is_reported_after_end_hooks)];
 
 type CommittedWrites = Arc<Mutex<BTreeMap<String, i64>>>;
 
-/// What a play has written and not committed; `None` once it has ended.
+/// The uncommitted writes of a play; `None` once it has ended.
 type PendingWrites = Mutex<Option<BTreeMap<String, i64>>>;
 
 struct TestStore {
     committed: CommittedWrites,
     ends: mpsc::Receiver<PlayEnd>,
-    /// Lets a commit go on that a play asked to be slow.
+    /// Releases the slow commits.
     gate: Arc<Semaphore>,
 }
 
@@ -50,8 +48,8 @@ fn test_store() -> (TestStore, host::Module<PendingWrites>) {
     let end = move |pending: Arc<PendingWrites>, how: PlayEnd| {
         let (committed, say, gate) = (end_store.clone(), say.clone(), opened.clone());
         async move {
-            // A test that does not ask has dropped its end.
-            let _unheard = say.send(how);
+            // A test that does not listen has dropped its receiver.
+            let _result = say.send(how);
             let written = pending.lock().expect("not poisoned").take().unwrap_or_default();
             if written.contains_key("slow") {
                 gate.acquire().await.expect("not closed").forget();
@@ -78,10 +76,15 @@ fn test_store() -> (TestStore, host::Module<PendingWrites>) {
                 }
             },
         )
-        .function("wait", [], "Waits for ever.", |call: host::Call<PendingWrites>, (): ()| async move {
-            call.cancelled().await;
-            Ok(())
-        });
+        .function(
+            "wait",
+            [],
+            "Waits until its play is cancelled.",
+            |call: host::Call<PendingWrites>, (): ()| async move {
+                call.cancelled().await;
+                Ok(())
+            },
+        );
     (TestStore { committed, ends, gate }, module)
 }
 
@@ -96,10 +99,10 @@ fn writes_of_successful_play_are_committed(workers: &Workers) {
     let circle = serve(workers, Circle::builder("test").host_module(module));
     let mut wire = circle.connect();
     assert_eq!(wire.value("ledger::set(\"a\", 1); ledger::set(\"b\", 2); ledger::set(\"a\", 3)"), 1);
-    // By the time that the answer is there.
+    // The hook has run when the answer arrives.
     assert_eq!(ledger.ends.try_recv(), Ok(PlayEnd::Succeeded));
     assert_eq!(ledger.committed(), [("a".into(), 3), ("b".into(), 2)]);
-    // Each play has its own, and one that does not call the module is not told of.
+    // Each play has its own state, and a play that does not call the module runs no hook.
     assert_eq!(wire.value("ledger::set(\"a\", 5)"), json!(null));
     assert_eq!(ledger.ends.try_recv(), Ok(PlayEnd::Succeeded));
     assert_eq!(wire.value("1"), 1);
@@ -110,29 +113,29 @@ fn writes_of_failed_play_are_discarded(workers: &Workers) {
     let (ledger, module) = test_store();
     let circle = serve(workers, Circle::builder("test").host_module(module));
     let mut wire = circle.connect();
-    let ended = |end| assert_eq!(ledger.ends.try_recv(), Ok(end), "told before the answer");
+    let ended = |end| assert_eq!(ledger.ends.try_recv(), Ok(end), "the hook runs before the answer");
     assert_eq!(wire.error("ledger::set(\"a\", 1); throw 1")["code"], -32000);
     ended(PlayEnd::Failed);
     let late = wire.call("play", json!({ "script": "ledger::set(\"a\", 1); loop {}", "timeout_ms": 50 }));
     assert_eq!(late["error"]["code"], -32004);
     ended(PlayEnd::Limited);
-    // Cancelled while it computes, and while it waits for a function.
+    // Cancelled while the script computes, and while it waits for a function.
     for script in
         ["ledger::set(\"a\", 1); print(\"set\"); loop {}", "ledger::set(\"a\", 1); print(\"set\"); ledger::wait()"]
     {
         let play = wire.request("play", json!([script]));
-        wire.printed("set");
+        wire.expect_print("set");
         assert_eq!(wire.call("cancel", json!([play]))["result"]["cancelled"], true);
         assert_eq!(wire.answer(&play)["error"]["code"], -32005);
         ended(PlayEnd::Cancelled);
     }
-    // On threads there is no process that could be lost: a worker is when it panics.
+    // On threads, a worker is lost when it panics.
     let loss = if matches!(workers, Workers::TrustedThreads) { "panic()" } else { "end_process()" };
     assert_eq!(wire.error(&format!("ledger::set(\"a\", 1); {loss}"))["code"], -32009);
     ended(PlayEnd::Lost);
-    // With nobody there to be answered.
+    // The client disconnects.
     wire.request("play", json!(["ledger::set(\"a\", 1); print(\"set\"); loop {}"]));
-    wire.printed("set");
+    wire.expect_print("set");
     drop(wire);
     assert_eq!(receive(&ledger.ends), PlayEnd::Disconnected);
     assert!(ledger.committed().is_empty());
@@ -145,7 +148,7 @@ fn end_hook_can_fail_play(workers: &Workers) {
         let say = say.clone();
         async move {
             say.send(how).expect("the test hears it");
-            Err("an error of another end changes nothing".into())
+            Err("an error after a failed play changes nothing".into())
         }
     };
     let other = host::Module::for_each_play("other", |_| (), end).function(
@@ -159,7 +162,7 @@ fn end_hook_can_fail_play(workers: &Workers) {
     let error = wire.error("let kept = 1; ledger::set(\"forbidden\", 1); other::touch(); 42");
     assert_eq!((&error["code"], &error["message"]), (&json!(-32000), &json!("ledger: not that")));
     assert_eq!(error["data"]["thrown"]["data"], "forbidden");
-    // In the order of the first calls, whatever that of the modules is.
+    // Hooks run in the order of the first calls, not in the order of the modules.
     assert_eq!((receive(&ledger.ends), receive(&other_ends)), (PlayEnd::Succeeded, PlayEnd::Failed));
     assert!(ledger.committed().is_empty());
     assert_eq!(wire.value("kept"), 1);
@@ -172,7 +175,7 @@ fn end_hook_is_awaited_until_deadline(workers: &Workers) {
     let slow = wire.request("play", json!(["ledger::set(\"slow\", 1); 42"]));
     let behind = wire.request("play", json!(["43"]));
     assert_eq!(receive(&ledger.ends), PlayEnd::Succeeded);
-    // What has its outcome cannot be cancelled; who asks meanwhile is answered, and the next play waits.
+    // A play with a result cannot be cancelled. Other requests are answered meanwhile, and the next play waits.
     assert_eq!(wire.call("cancel", json!([slow]))["result"]["cancelled"], false);
     assert!(wire.call("describe", json!([])).get("result").is_some());
     assert_eq!(wire.call("scope", json!([]))["result"]["variables"], json!([]));
@@ -187,7 +190,7 @@ fn end_hook_is_awaited_until_deadline(workers: &Workers) {
     assert_eq!(late["error"]["data"], json!({ "limit": "time", "max": 100 }));
     assert_eq!(receive(&ledger.ends), PlayEnd::Succeeded);
     assert_eq!(wire.value("1"), 1);
-    // It is not dropped half-way.
+    // The hook runs to its end.
     ledger.gate.add_permits(1);
     eventually(|| (ledger.committed() == [("slow".into(), 2)]).then_some(()).ok_or("it is not committed"));
 }
@@ -196,7 +199,7 @@ fn panicking_end_hook_fails_play(workers: &Workers) {
     let (ledger, module) = test_store();
     let circle = serve(workers, Circle::builder("test").host_module(module));
     let mut wire = circle.connect();
-    assert_eq!(wire.error("ledger::set(\"panic\", 1);")["message"], "ledger: it failed; the circle's log says how");
+    assert_eq!(wire.error("ledger::set(\"panic\", 1);")["message"], "ledger: internal error; see the circle's log");
     assert_eq!(wire.value("ledger::set(\"a\", 1); 7"), 7);
     assert_eq!(ledger.committed(), [("a".into(), 1)]);
 }
@@ -212,7 +215,7 @@ fn slow_end_hooks_are_limited_per_caller(workers: &Workers) {
     let error = wire.error("ledger::set(\"a\", 1);");
     assert_eq!((&error["code"], &error["data"]["limit"]), (&json!(-32006), &json!("running")));
     assert_eq!(ledger.ends.try_iter().count() as u64, host::MAX_DETACHED_CALLS);
-    // Who plays without them does not notice, and neither does another caller.
+    // Plays without host calls are not affected, and neither is another caller.
     assert_eq!(wire.value("1"), 1);
     other.authenticate(&KeyPair::generate().expect("a key"));
     assert_eq!(other.value("ledger::set(\"b\", 1); 2"), 2);
@@ -223,7 +226,7 @@ fn slow_end_hooks_are_limited_per_caller(workers: &Workers) {
     });
 }
 
-/// All of this process: of the tests, which run one after the other.
+/// Kills all workers of this process; the tests run one after the other.
 fn kill_workers() {
     let workers = std::fs::read_dir("/proc").expect("Linux").filter_map(|entry| {
         let pid = entry.ok()?.file_name().to_str()?.parse().ok()?;
@@ -234,7 +237,7 @@ fn kill_workers() {
         (name.ends_with("(circles-worker") && is_ours).then(|| Pid::from_raw(pid))?
     });
     for worker in workers {
-        // One of a test before may just have ended.
+        // A worker of an earlier test may just have ended.
         let _ended = kill_process(worker, Signal::KILL);
     }
 }
@@ -247,7 +250,7 @@ fn environment_loss_is_reported_after_end_hooks(workers: &Workers) {
     let behind = wire.request("play", json!(["mine"]));
     assert_eq!(receive(&ledger.ends), PlayEnd::Succeeded);
     kill_workers();
-    // Nothing is asked of a worker that is gone; once this is answered, that is known.
+    // A lost worker answers no query, so an answer shows that the loss is known.
     eventually(|| {
         let scope = wire.call("scope", json!([]));
         if scope["result"]["variables"] == json!([]) { Ok(()) } else { Err(scope) }

@@ -1,4 +1,4 @@
-//! The signal that ends a connection from outside of its actor, which stands still while its client does not read.
+//! The signal that ends a connection from outside of its actor, which does not run while its client does not read.
 
 use std::{
     sync::atomic::{AtomicBool, Ordering},
@@ -20,7 +20,7 @@ impl CloseSignal {
     pub(super) fn set(&self) {
         self.is_set.store(true, Ordering::Release);
         self.socket.wake();
-        // One session waits at most, and a session that looks later finds the permit.
+        // At most one session waits, and a session that checks later finds the permit.
         self.session.notify_one();
     }
 
@@ -28,7 +28,7 @@ impl CloseSignal {
         self.is_set.load(Ordering::Acquire)
     }
 
-    /// Whether the signal is set. From now on the socket's task is woken once it is.
+    /// Whether the signal is set. If not, the socket's task is woken once it is.
     pub(super) fn poll(&self, cx: &Context<'_>) -> bool {
         self.socket.register(cx.waker());
         self.is_set()
@@ -39,17 +39,17 @@ impl CloseSignal {
         self.socket.wake();
     }
 
-    /// Wakes the session, if it waits until its client has taken what was sent.
+    /// Wakes the session, if it waits for its client to read.
     pub(super) fn wake_session(&self) {
         self.drained.notify_one();
     }
 
-    /// Waits for [`wake_session`](Self::wake_session). For the session alone.
+    /// Waits for [`wake_session`](Self::wake_session). Only the session may call this.
     pub(super) async fn wait_for_client(&self) {
         self.drained.notified().await;
     }
 
-    /// Waits until the signal is set. For the session alone.
+    /// Waits until the signal is set. Only the session may call this.
     pub(super) async fn wait(&self) {
         self.session.notified().await;
     }

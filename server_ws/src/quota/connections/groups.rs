@@ -1,14 +1,14 @@
-//! Lists of sockets, from which one can be drawn at random, and removed, in constant time.
+//! Lists of sockets that support sampling and removal in constant time.
 
 use std::{collections::HashMap, hash::Hash};
 
-/// A table gives up the room of entries that are gone once it has more room than this.
+/// The capacity above which a table is shrunk after removals.
 const MIN_SHRUNK: usize = 1024;
 
-/// One part in so many of a table's room is in use at the least.
+/// The maximum ratio of a table's capacity to its entries.
 const MAX_ROOM_FACTOR: usize = 4;
 
-/// The numbers of sockets in no order.
+/// The numbers of sockets, in no particular order.
 #[derive(Debug, Default)]
 pub(super) struct SocketList(Vec<u64>);
 
@@ -25,13 +25,13 @@ impl SocketList {
         &self.0
     }
 
-    /// Adds a socket, and returns its position.
+    /// Adds a socket and returns its position.
     pub(super) fn push(&mut self, number: u64) -> usize {
         self.0.push(number);
         self.0.len() - 1
     }
 
-    /// Removes the socket at a position. Returns the socket that has this position from now on, if any.
+    /// Removes the socket at a position. Returns the socket that moves to this position, if any.
     pub(super) fn remove(&mut self, position: usize) -> Option<u64> {
         self.0.swap_remove(position);
         if self.0.capacity() > MIN_SHRUNK.max(self.0.len() * MAX_ROOM_FACTOR) {
@@ -41,7 +41,7 @@ impl SocketList {
     }
 }
 
-/// The sockets of one address that have not authenticated.
+/// The unauthenticated sockets of one address.
 #[derive(Debug, Default)]
 pub(super) struct AddressSockets {
     pub(super) requests: SocketList,
@@ -54,14 +54,14 @@ impl AddressSockets {
     }
 }
 
-/// The connections of one caller, and the bytes that all of them hold.
+/// The connections of one caller, and the bytes that they hold together.
 #[derive(Debug, Default)]
 pub(super) struct CallerConnections {
     pub(super) connections: SocketList,
     pub(super) bytes: u64,
 }
 
-/// Gives up most of the room that a map has for entries that are gone.
+/// Shrinks a map whose capacity is much larger than its number of entries.
 pub(super) fn shrink<K: Eq + Hash, V>(map: &mut HashMap<K, V>) {
     if map.capacity() > MIN_SHRUNK.max(map.len() * MAX_ROOM_FACTOR) {
         map.shrink_to(map.len() * 2);

@@ -1,6 +1,6 @@
-//! The part of one connection in the quota of connections.
+//! The slot of a socket in the quota of connections.
 //!
-//! The counters of a slot are used by the thread that serves its connection, so they need no order between them.
+//! Only the thread that serves the connection uses the counters of a slot, so they need no memory ordering.
 
 use std::{
     net::IpAddr,
@@ -16,40 +16,40 @@ use std::{
 
 use super::{super::caller::Caller, CloseSignal, ConnectionRefusal, Connections};
 
-/// Bytes of a message of a stranger: enough for everything that it may call.
+/// The maximum size of a stranger's message in bytes: enough for every method that a stranger may call.
 pub(crate) const MAX_STRANGER_MESSAGE: usize = 16 << 10;
 
-/// Bytes that are read from a stranger before what they ask for is done: the fragments of one message, and one frame that
+/// Bytes that are read from a stranger before its request is done: the fragments of one message, and one frame that
 /// completes or exceeds it.
 const MAX_STRANGER_INBOUND: u64 = 2 * MAX_STRANGER_MESSAGE as u64 + 1024;
 
-/// Bytes that a stranger has not taken, with which the circle takes no request of it.
+/// The number of unread bytes at which the circle accepts no further request of a stranger.
 const MAX_STRANGER_OUTBOUND: u64 = 8 << 10;
 
-/// Bytes of memory for each byte that arrived: buffers have room for more than what is in them.
+/// Bytes of memory for each received byte, because buffers have spare capacity.
 const INBOUND_FACTOR: u64 = 2;
 
-/// A change of held bytes that is smaller than this is not reported, so that short messages take no lock.
+/// Smaller changes of the held bytes are not reported, so that short messages take no lock.
 const REPORTED_CHANGE: u64 = 8 << 10;
 
 const REQUEST: u8 = 0;
 const STRANGER: u8 = 1;
 const ADMITTED: u8 = 2;
 
-/// The slot of a socket, which is free again once whoever serves the connection has dropped it.
+/// The slot of a socket. It is released once the connection's task has dropped it.
 #[derive(Debug)]
 pub(crate) struct Slot {
     connections: Connections,
     number: u64,
     close: Arc<CloseSignal>,
     stage: AtomicU8,
-    /// Bytes that were read and are not done with.
+    /// Bytes that were read and not processed yet.
     inbound: AtomicU64,
-    /// Bytes of queued plays and of replies that wait.
+    /// Bytes of queued plays and of waiting replies.
     session: AtomicU64,
-    /// Bytes that the session has sent and the socket has not taken.
+    /// Bytes that the session has sent and the socket has not accepted.
     outbound: AtomicU64,
-    /// The sum of those when it was last reported.
+    /// The last reported sum of these counters.
     reported: AtomicU64,
 }
 
@@ -67,17 +67,17 @@ impl Slot {
         }
     }
 
-    /// The number of the socket, by which the log tells sockets apart.
+    /// Returns the number of the socket, which identifies it in the log.
     pub(crate) fn number(&self) -> u64 {
         self.number
     }
 
-    /// Makes the socket a connection of a client at `address`.
+    /// Upgrades the socket to a WebSocket of a client at `address`.
     pub(crate) fn upgrade(&self, address: IpAddr) -> Result<(), ConnectionRefusal> {
         let address = Caller::anonymous(address);
         let caller = (!self.connections.needs_key).then_some(address);
         self.connections.lock().upgrade(self.number, address, caller)?;
-        // The request is all that was read.
+        // Only the request has been read, and it is processed.
         self.inbound.store(0, Relaxed);
         self.outbound.store(0, Relaxed);
         self.stage.store(if caller.is_some() { ADMITTED } else { STRANGER }, Release);
@@ -85,30 +85,30 @@ impl Slot {
         Ok(())
     }
 
-    /// Notes whose connection it is, once it has authenticated.
+    /// Assigns the connection to its authenticated caller.
     pub(crate) fn admit(&self, caller: Caller) {
         self.connections.lock().admit(self.number, caller);
         self.stage.store(ADMITTED, Release);
-        // The socket is read without a bound from now on.
+        // From now on the socket is read without a bound.
         self.close.wake_socket();
     }
 
-    /// Whether it is a WebSocket.
+    /// Whether the socket is a WebSocket.
     pub(crate) fn is_upgraded(&self) -> bool {
         self.stage.load(Acquire) != REQUEST
     }
 
-    /// Whether it is a connection that has to authenticate.
+    /// Whether the connection has to authenticate.
     pub(crate) fn is_stranger(&self) -> bool {
         self.stage.load(Acquire) == STRANGER
     }
 
-    /// Whether it is a connection that may play.
+    /// Whether the connection may play.
     pub(crate) fn is_admitted(&self) -> bool {
         self.stage.load(Acquire) == ADMITTED
     }
 
-    /// Ends the connection, whatever its client does.
+    /// Closes the connection, whatever its client does.
     pub(crate) fn close(&self) {
         self.close.set();
     }
@@ -118,18 +118,18 @@ impl Slot {
         self.close.is_set()
     }
 
-    /// Whether the connection is to end. From now on the task of the socket is woken once it is, and once
+    /// Whether the connection is to be closed. If not, the socket's task is woken once it is, and once
     /// [`allowance`](Self::allowance) is no longer 0.
     pub(crate) fn poll_closed(&self, cx: &Context<'_>) -> bool {
         self.close.poll(cx)
     }
 
-    /// Waits until the connection is to end. For its session alone.
+    /// Waits until the connection is to be closed. Only its session may call this.
     pub(crate) async fn closed(&self) {
         self.close.wait().await;
     }
 
-    /// Bytes of a WebSocket that are to be read now: from a stranger what one message takes, until it is done with.
+    /// Returns how many bytes of a WebSocket may be read now: from a stranger one message, until it is processed.
     pub(crate) fn allowance(&self) -> usize {
         if !self.is_stranger() {
             return usize::MAX;
@@ -137,13 +137,13 @@ impl Slot {
         usize::try_from(MAX_STRANGER_INBOUND.saturating_sub(self.inbound.load(Relaxed))).unwrap_or(usize::MAX)
     }
 
-    /// Notes bytes that were read from the socket.
+    /// Counts bytes that were read from the socket.
     pub(crate) fn hold_inbound(&self, bytes: usize) {
         self.inbound.fetch_add(bytes as u64, Relaxed);
         self.report();
     }
 
-    /// Notes bytes of those that are done with.
+    /// Releases read bytes that have been processed.
     pub(crate) fn release_inbound(&self, bytes: usize) {
         let is_paused = self.allowance() == 0;
         subtract(&self.inbound, bytes);
@@ -153,35 +153,35 @@ impl Slot {
         self.report();
     }
 
-    /// Notes bytes that the session sends.
+    /// Counts bytes that the session sends.
     pub(crate) fn hold_outbound(&self, bytes: usize) {
         self.outbound.fetch_add(bytes as u64, Relaxed);
         self.report();
     }
 
-    /// Notes bytes that the socket has taken, also such as the session did not send.
+    /// Releases bytes that the socket has accepted, including bytes that the session did not send.
     pub(crate) fn release_outbound(&self, bytes: usize) {
-        let may_take = self.may_take();
+        let accepted_request = self.accepts_request();
         subtract(&self.outbound, bytes);
-        if !may_take && self.may_take() {
+        if !accepted_request && self.accepts_request() {
             self.close.wake_session();
         }
         self.report();
     }
 
-    fn may_take(&self) -> bool {
+    fn accepts_request(&self) -> bool {
         !self.is_stranger() || self.outbound.load(Relaxed) < MAX_STRANGER_OUTBOUND
     }
 
-    /// Waits until the circle takes another request: at once, unless a stranger has not taken the answer to the last. For the
-    /// session alone.
+    /// Waits until the circle may accept another request: at once, unless a stranger has not read the last response.
+    /// Only the session may call this.
     pub(crate) async fn ready_for_request(&self) {
-        while !self.may_take() {
+        while !self.accepts_request() {
             self.close.wait_for_client().await;
         }
     }
 
-    /// Notes how many bytes the session itself holds.
+    /// Sets how many bytes the session itself holds.
     pub(crate) fn set_session_bytes(&self, bytes: usize) {
         self.session.store(bytes as u64, Relaxed);
         self.report();
@@ -204,7 +204,7 @@ impl Drop for Slot {
     }
 }
 
-/// Some of the inbound bytes of a connection, which are done with when this is dropped.
+/// Some of the inbound bytes of a connection, which are released when this is dropped.
 #[derive(Debug)]
 pub(crate) struct HeldBytes {
     slot: Arc<Slot>,
@@ -224,6 +224,6 @@ impl Drop for HeldBytes {
 }
 
 fn subtract(counter: &AtomicU64, bytes: usize) {
-    // The socket takes bytes that nobody counted, too: the answers of HTTP.
+    // The socket also accepts bytes that nobody counted: HTTP responses.
     let _before = counter.fetch_update(Relaxed, Relaxed, |held| Some(held.saturating_sub(bytes as u64)));
 }

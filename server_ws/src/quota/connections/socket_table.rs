@@ -1,4 +1,4 @@
-//! The table of all sockets of a circle, and the choice of those that make room.
+//! The table of all sockets of a circle, and the choice of sockets to evict.
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -8,18 +8,18 @@ use super::{
     groups::{AddressSockets, CallerConnections, SocketList, shrink},
 };
 
-/// So many sockets are drawn at random where one has to make room, and the largest of those does. So an attacker cannot
-/// choose which, who holds much is found soon, and it takes the same time however many sockets there are.
+/// The number of randomly sampled sockets, of which the largest is evicted. So an attacker cannot choose the victim, a
+/// socket that holds much is soon found, and the time does not depend on the number of sockets.
 const SAMPLE_SIZE: usize = 8;
 
-/// What a socket is.
+/// The stage of a socket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum SocketStage {
-    /// No WebSocket yet.
+    /// The socket is not a WebSocket yet.
     Request,
-    /// A WebSocket that has to authenticate.
+    /// The socket is a WebSocket that has to authenticate.
     Stranger,
-    /// A WebSocket of a caller that may play.
+    /// The socket is a WebSocket of a caller that may play.
     Admitted(Caller),
 }
 
@@ -28,9 +28,9 @@ struct SocketEntry {
     stage: SocketStage,
     address: Option<Caller>,
     held: u64,
-    /// Where it is in the list of its stage, unless it is admitted.
+    /// The position in the list of its stage, unless the socket is admitted.
     position: usize,
-    /// Where it is in the list of its caller, or of its address and stage.
+    /// The position in the list of its caller, or of its address and stage.
     group_position: usize,
     close: Arc<CloseSignal>,
 }
@@ -41,7 +41,7 @@ impl SocketEntry {
     }
 }
 
-/// Why a socket is closed.
+/// Why a socket is evicted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum EvictReason {
     Room,
@@ -54,15 +54,15 @@ pub(super) struct SocketTable {
     bounds: ConnectionBounds,
     accepted: u64,
     sockets: HashMap<u64, SocketEntry>,
-    /// The sockets that have not upgraded.
+    /// The sockets that are not WebSockets yet.
     requests: SocketList,
     strangers: SocketList,
     addresses: HashMap<Caller, AddressSockets>,
     callers: HashMap<Caller, CallerConnections>,
     bytes: u64,
-    /// Of those, the bytes of sockets that have not authenticated.
+    /// The part of `bytes` that belongs to unauthenticated sockets.
     stranger_bytes: u64,
-    /// The bytes of sockets that are closed for others and are not gone yet, and their sum.
+    /// The bytes of evicted sockets that are not gone yet, by socket. The next field is their sum.
     closing: HashMap<u64, u64>,
     closing_bytes: u64,
     closed_for_room: u64,
@@ -106,13 +106,13 @@ impl SocketTable {
         }
     }
 
-    /// The number of the new socket, if there is room for it.
+    /// Adds a new socket, if there is room for it, and returns its number.
     pub(super) fn accept(
         &mut self,
         address: Option<Caller>,
         close: Arc<CloseSignal>,
     ) -> Result<u64, ConnectionRefusal> {
-        // A socket that is being closed has its memory for a moment still.
+        // An evicted socket keeps its memory for a moment.
         if self.closing_bytes >= self.bounds.stranger_bytes {
             return Err(ConnectionRefusal::Full);
         }
@@ -136,14 +136,14 @@ impl SocketTable {
         Ok(number)
     }
 
-    /// Makes a socket a connection. `caller` is `None` for a stranger.
+    /// Upgrades a socket to a WebSocket. `caller` is `None` for a stranger.
     pub(super) fn upgrade(
         &mut self,
         number: u64,
         address: Caller,
         caller: Option<Caller>,
     ) -> Result<(), ConnectionRefusal> {
-        // A socket that has been closed meanwhile is gone in a moment, and needs no room.
+        // A socket that was evicted meanwhile will be gone soon, and needs no room.
         if !self.sockets.contains_key(&number) {
             return Err(ConnectionRefusal::Full);
         }
@@ -172,7 +172,7 @@ impl SocketTable {
         }
     }
 
-    /// Notes the bytes that a socket holds.
+    /// Sets the bytes that a socket holds.
     pub(super) fn hold(&mut self, number: u64, held: u64) {
         let Some(entry) = self.sockets.get_mut(&number) else { return };
         let before = entry.bytes();
@@ -191,11 +191,11 @@ impl SocketTable {
         self.ended += 1;
         self.closing_bytes -= self.closing.remove(&number).unwrap_or_default();
         shrink(&mut self.closing);
-        // A socket that was closed for others has been taken before.
+        // An evicted socket has already been removed from the table.
         drop(self.take(number));
     }
 
-    /// Puts a socket into the table, its lists and the sums. The one counterpart of [`take`](Self::take).
+    /// Inserts a socket into the table, its lists and the sums. [`take`](Self::take) is the only counterpart.
     fn insert(&mut self, number: u64, mut entry: SocketEntry) {
         let bytes = entry.bytes();
         self.bytes += bytes;
@@ -217,7 +217,7 @@ impl SocketTable {
         self.sockets.insert(number, entry);
     }
 
-    /// Takes a socket out of the table, its lists and the sums.
+    /// Removes a socket from the table, its lists and the sums.
     fn take(&mut self, number: u64) -> Option<SocketEntry> {
         let entry = self.sockets.remove(&number)?;
         shrink(&mut self.sockets);
@@ -268,8 +268,8 @@ impl SocketTable {
         }
     }
 
-    /// Closes sockets until the bytes are within their bounds. Callers may use what strangers leave of their share; a stranger
-    /// that comes then has it back, so callers who hold much keep nobody out.
+    /// Evicts sockets until the bytes are within their bounds. Callers may use the part of the strangers' share that
+    /// strangers do not use. A new stranger gets it back, so callers that hold much keep nobody out.
     fn make_room(&mut self) {
         while self.stranger_bytes > self.bounds.stranger_bytes {
             if !self.evict_unauthenticated(EvictReason::Memory) {
@@ -288,7 +288,7 @@ impl SocketTable {
         }
     }
 
-    /// Closes a socket that has not authenticated. Returns false if there is none.
+    /// Evicts an unauthenticated socket. Returns false if there is none.
     fn evict_unauthenticated(&mut self, reason: EvictReason) -> bool {
         let (requests, strangers) = (&self.requests, &self.strangers);
         let number = |index: usize| requests.get(index).or_else(|| strangers.get(index - requests.len()));
@@ -296,14 +296,14 @@ impl SocketTable {
         self.evict_largest(sampled.collect::<Vec<_>>(), reason)
     }
 
-    /// Closes a stranger. Returns false if there is none.
+    /// Evicts a stranger. Returns false if there is none.
     fn evict_stranger(&mut self) -> bool {
         let sampled = sample_indices(self.strangers.len()).filter_map(|index| self.strangers.get(index));
         self.evict_largest(sampled.collect::<Vec<_>>(), EvictReason::Room)
     }
 
-    /// Closes a random socket of an address that has not authenticated, so that who connects anew is not kept out by who
-    /// keeps connections. Returns false if there is none.
+    /// Evicts a random unauthenticated socket of an address, so that clients that hold connections do not keep new ones
+    /// out. Returns false if there is none.
     fn evict_of_address(&mut self, address: Caller, strangers_only: bool) -> bool {
         let Some(candidates) = self.addresses.get(&address) else { return false };
         let requests = if strangers_only { 0 } else { candidates.requests.len() };
@@ -315,7 +315,7 @@ impl SocketTable {
         self.evict_largest(sampled.into_iter().collect(), EvictReason::Room)
     }
 
-    /// Closes the largest connection of the caller who has most bytes. Returns false if no caller has a connection.
+    /// Evicts the largest connection of the caller that holds most bytes. Returns false if no caller has a connection.
     fn evict_of_largest_caller(&mut self) -> bool {
         let max_bytes = self.callers.values().max_by_key(|candidates| candidates.bytes);
         let Some(candidates) = max_bytes.map(|candidates| candidates.connections.as_slice().to_vec()) else {
@@ -328,7 +328,7 @@ impl SocketTable {
         let bytes = |number: &u64| self.sockets.get(number).map_or(0, SocketEntry::bytes);
         let largest = candidates.into_iter().max_by_key(bytes);
         let Some((number, entry)) = largest.and_then(|number| Some((number, self.take(number)?))) else { return false };
-        tracing::debug!(socket = number, bytes = entry.bytes(), ?reason, "closing a connection to make room");
+        tracing::debug!(socket = number, bytes = entry.bytes(), ?reason, "closing connection to make room");
         match reason {
             EvictReason::Room => self.closed_for_room += 1,
             EvictReason::Memory => self.closed_for_memory += 1,
@@ -341,11 +341,11 @@ impl SocketTable {
     }
 }
 
-/// Random indices of a list of that length.
+/// Returns random indices of a list with this length.
 fn sample_indices(length: usize) -> impl Iterator<Item = usize> {
     let mut random = [[0; size_of::<usize>()]; SAMPLE_SIZE];
     if let Err(error) = getrandom::fill(random.as_flattened_mut()) {
-        tracing::error!(%error, "the operating system gives no random bytes");
+        tracing::error!(%error, "cannot get random bytes from the operating system");
     }
     random.into_iter().filter_map(move |bytes| usize::from_ne_bytes(bytes).checked_rem(length))
 }

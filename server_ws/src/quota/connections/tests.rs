@@ -31,12 +31,13 @@ fn unauthenticated_connections_of_address_are_limited() {
     let connections = connections(&Limits { connections: 100, connection_mib: Some(400), ..limits() });
     let elsewhere = stranger(&connections, 2).expect("room");
     let member = member(&connections, 1).expect("room");
-    let held: Vec<_> = (0..20).map(|_| stranger(&connections, 1).expect("another of the address makes room")).collect();
+    let held: Vec<_> =
+        (0..20).map(|_| stranger(&connections, 1).expect("another connection of the address makes room")).collect();
     assert_eq!(held.iter().filter(|slot| !slot.is_closed()).count(), 3);
     assert!(!held[19].is_closed() && !member.is_closed() && !elsewhere.is_closed());
     let silent: Vec<_> = (0..99).filter_map(|_| connections.accept(Some(address(3))).ok()).collect();
     let open = silent.iter().filter(|slot| !slot.is_closed()).count();
-    assert_eq!((silent.len(), open), (99, 12), "sockets that ask for nothing are bounded, too");
+    assert_eq!((silent.len(), open), (99, 12), "idle sockets are bounded, too");
 }
 
 #[test]
@@ -63,7 +64,7 @@ fn idle_sockets_make_room() {
     let connections = connections(&Limits { unauthenticated_per_address: 1000, ..limits() });
     let mut silent = Vec::new();
     for _ in 0..2000 {
-        silent.push(connections.accept(None).expect("each new one is taken"));
+        silent.push(connections.accept(None).expect("each new socket is accepted"));
         silent.retain(|slot| !slot.is_closed());
     }
     assert_eq!(silent.len() as u64, ConnectionBounds::new(&limits(), true).sockets);
@@ -78,13 +79,13 @@ fn stranger_is_evicted_before_member() {
     member.set_session_bytes(1 << 20);
     small.hold_inbound(1 << 17);
     large.hold_outbound(3 << 18);
-    // Eight are drawn, so the larger of two is among them but once in 256 times.
+    // Eight are sampled, so the larger of the two is missing only once in 256 times.
     assert!((large.is_closed() || small.is_closed()) && !member.is_closed());
     assert_eq!(connections.totals().closed_for_memory, 1);
 }
 
 #[test]
-fn caller_with_most_bytes_makes_room_where_callers_have_more_than_their_share() {
+fn largest_caller_is_evicted_if_callers_exceed_their_share() {
     let connections = connections(&limits());
     let stranger = stranger(&connections, 1).expect("room");
     let (modest, greedy) = (member(&connections, 2).expect("room"), member(&connections, 3).expect("room"));
@@ -97,7 +98,7 @@ fn caller_with_most_bytes_makes_room_where_callers_have_more_than_their_share() 
 }
 
 #[test]
-fn caller_who_holds_almost_all_keeps_nobody_out() {
+fn large_caller_makes_room_for_new_caller() {
     let connections = connections(&Limits { connections: 1000, ..limits() });
     let greedy: Vec<_> = (0..30).map(|_| member(&connections, 2).expect("room")).collect();
     for slot in &greedy {
@@ -141,7 +142,7 @@ async fn stranger_request_waits_for_last_response_to_be_read() {
 }
 
 #[test]
-fn request_is_done_with_at_the_upgrade() {
+fn request_bytes_are_released_by_upgrade() {
     let connections = connections(&limits());
     let slot = connections.accept(Some(address(1))).expect("room");
     slot.hold_inbound(10_000);
@@ -160,13 +161,14 @@ fn closed_connection_counts_until_dropped() {
         slot.set_session_bytes(1 << 20);
     }
     assert!(strangers.iter().any(|slot| slot.is_closed()));
-    assert!(connections.accept(Some(address(9))).is_err(), "what is closed holds as much as strangers may");
+    assert!(connections.accept(Some(address(9))).is_err(), "evicted sockets hold as much as strangers may");
     drop(strangers);
     assert!(connections.accept(Some(address(9))).is_ok());
 }
 
 proptest! {
-    /// After any steps in any order the totals are the sums over the sockets, within their bounds, and nothing stays behind.
+    /// After any steps in any order, the totals equal the sums over the sockets, they are within their bounds, and
+    /// nothing remains at the end.
     #[test]
     fn connection_totals_equal_sums_over_sockets(
         steps in prop::collection::vec((0_u8..5, 0_u8..4, 0_usize..12, 0_usize..(1 << 20)), 0..200),

@@ -1,4 +1,4 @@
-//! `authenticate`: a session authenticates with a key.
+//! `authenticate`: authenticates the session with a key.
 
 use std::time::Instant;
 
@@ -26,7 +26,7 @@ pub(crate) fn handle(session: &mut Session, params: &AuthenticateParams) -> Resu
             let limit = &circle.logged_failures;
             if let Some(suppressed) = limit.admit(Caller::anonymous(session.address()), Instant::now()) {
                 let suppressed = (suppressed > 0).then_some(suppressed);
-                // Only what is a key is shown: anything else is the client's text.
+                // The log shows only valid keys, because other text is under the client's control.
                 let key = params.pubkey.parse::<PublicKey>().ok().map(|key| key.to_hex());
                 let key = key.as_deref().unwrap_or("invalid");
                 tracing::warn!(address = %session.address(), key, suppressed, %error, "authentication failed");

@@ -1,4 +1,4 @@
-//! `cancel`: the end of a play that runs or waits.
+//! `cancel`: ends a running or queued play.
 
 use protocol::methods::{CancelParams, CancelResult};
 

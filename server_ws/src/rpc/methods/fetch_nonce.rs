@@ -1,4 +1,4 @@
-//! `fetch_nonce`: something to sign.
+//! `fetch_nonce`: makes a nonce for the client to sign.
 
 use keys::PublicKey;
 use protocol::{
@@ -16,7 +16,7 @@ pub(crate) fn handle(session: &mut Session, params: &FetchNonceParams) -> Result
     })?;
     let mut random = [0; 32];
     getrandom::fill(&mut random).map_err(|error| {
-        tracing::error!(%error, "the operating system gives no random bytes");
+        tracing::error!(%error, "cannot get random bytes from the operating system");
         RpcError::Internal
     })?;
     let nonce = session.auth.make_nonce(key, now_unix(), random);

@@ -1,4 +1,4 @@
-//! `identify`: the circle shows its identity.
+//! `identify`: shows the circle's identity.
 
 use keys::{Challenge, ChallengeParseError};
 use protocol::{

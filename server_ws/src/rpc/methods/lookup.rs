@@ -1,4 +1,4 @@
-//! `lookup`: what the functions of a name do.
+//! `lookup`: describes the functions with a name.
 
 use protocol::methods::LookupParams;
 use worker::Query;

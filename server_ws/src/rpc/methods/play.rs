@@ -1,4 +1,4 @@
-//! `play`: a script for this session's environment.
+//! `play`: evaluates a script in the session's environment.
 
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ pub(crate) fn handle(session: &mut Session, ticket: Ticket, params: PlayParams) 
     session.enqueue(ticket, Job::Play { params, caller });
 }
 
-/// Refuses a play. It is counted and has its audit record like any other.
+/// Refuses a play, which counts and gets an audit record like any other.
 pub(crate) fn refuse(session: &mut Session, ticket: Ticket, params: PlayParams, error: &RpcError) {
     let ticket = admit(session, ticket, &Arc::new(params));
     session.reply_error(&ticket, error);
@@ -35,7 +35,7 @@ fn check_bind(name: Option<&str>) -> Result<(), RpcError> {
     if is_name {
         return Ok(());
     }
-    Err(RpcError::InvalidParams { param: "bind".into(), reason: "is not the name of a variable".into() })
+    Err(RpcError::InvalidParams { param: "bind".into(), reason: "is not a valid name of a variable".into() })
 }
 
 #[cfg(test)]

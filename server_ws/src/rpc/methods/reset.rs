@@ -1,4 +1,4 @@
-//! `reset`: a fresh environment, after the plays before it.
+//! `reset`: gives the session a fresh environment, after the plays before it.
 
 use crate::session::{Job, Session, Ticket};
 

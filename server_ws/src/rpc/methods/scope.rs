@@ -1,4 +1,4 @@
-//! `scope`: what an environment holds.
+//! `scope`: lists the contents of the environment.
 
 use worker::Query;
 

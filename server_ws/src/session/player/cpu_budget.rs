@@ -1,26 +1,26 @@
-//! The time that a play may compute before its worker gets the lowest priority, for good. So a long play does not slow
-//! short ones. Pure: the time is an argument.
+//! The CPU budget of a play. When it is spent, the worker gets the lowest priority for good, so that a long play does
+//! not slow short ones. Pure: the time is an argument.
 
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// When the time that a play has computed is first checked, and the first interval after that.
+/// The time until the first check of a play's CPU time, and the first interval after that.
 const FIRST_INTERVAL: Duration = Duration::from_millis(3);
 
-/// Intervals double up to this one, for a play that does nothing but wait.
+/// The maximum interval. Intervals double up to it, for a play that only waits.
 const MAX_INTERVAL: Duration = Duration::from_millis(250);
 
-/// The time that a play may compute after the first check.
+/// The CPU time that a play may use after the first check.
 const CPU_TIME_BUDGET: Duration = Duration::from_millis(3);
 
-/// The budget counts the time that a play computes, and not how long it takes: a play that waits for a host function,
-/// for its reader or for a processor slows no other.
+/// The CPU budget of one play. It counts CPU time and not elapsed time: a play that waits for a host function, for its
+/// reader or for a processor slows no other.
 #[derive(Debug)]
 pub(super) struct CpuBudget {
     next_check: Instant,
     interval: Duration,
-    /// The time that the worker had computed by the first check, in earlier plays too.
+    /// The worker's CPU time at the first check, including earlier plays.
     before: Option<Duration>,
 }
 
@@ -33,7 +33,7 @@ impl CpuBudget {
         self.next_check
     }
 
-    /// Checks the time that the worker has computed so far. Where that is not known, the first check spends the budget.
+    /// Checks the worker's CPU time so far. If it is unknown, the first check spends the budget.
     pub(super) fn is_spent(&mut self, now: Instant, computed: Option<Duration>) -> bool {
         let Some(computed) = computed else { return true };
         if computed.saturating_sub(*self.before.get_or_insert(computed)) >= CPU_TIME_BUDGET {
@@ -55,7 +55,7 @@ mod tests {
         let now = Instant::now();
         let mut budget = CpuBudget::new(now);
         assert_eq!(budget.next_check(), now + ms(3));
-        // Whatever the worker has computed in earlier plays.
+        // The CPU time of earlier plays does not count.
         assert!(!budget.is_spent(now + ms(3), Some(ms(9000))));
         for passed in [10, 20, 1000, 5000] {
             assert!(!budget.is_spent(now + ms(passed), Some(ms(9001))), "{passed}");

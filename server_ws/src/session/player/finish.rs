@@ -1,4 +1,4 @@
-//! How a play comes to its one result: its worker reports it or is lost, end hooks run, and the session learns of it.
+//! The finish of a play: its worker reports the outcome or is lost, end hooks run, and the session gets the result.
 
 use std::time::Duration;
 
@@ -24,7 +24,7 @@ use crate::{
 };
 
 impl Player {
-    /// Finishes the running play with the outcome that its worker reports.
+    /// Finishes the running play with the outcome from its worker.
     pub(super) fn finish(&mut self, outcome: EvalOutcome) -> Option<PlayerEvent> {
         self.last_used = Instant::now();
         let play = self.play.take()?;
@@ -41,7 +41,7 @@ impl Player {
                     operations: value.operations,
                 }),
                 Err(error) => {
-                    tracing::error!(%error, "a worker sent a value that is not JSON, and is dropped");
+                    tracing::error!(%error, "invalid JSON value from worker; dropping it");
                     self.play = Some(play);
                     return self.lose_environment(LossReason::Crash);
                 }
@@ -51,7 +51,7 @@ impl Player {
         self.run_end_hooks(play, result)
     }
 
-    /// Takes note that the worker is gone.
+    /// Handles the loss of the worker.
     pub(super) fn lose_worker(&mut self, loss: Loss) -> Option<PlayerEvent> {
         let reason = match (loss, self.stop_reason()) {
             (Loss::Killed, Some(StopReason::Time)) => LossReason::Time,
@@ -60,7 +60,7 @@ impl Player {
             (Loss::Crashed, _) => LossReason::Crash,
         };
         if self.play.as_ref().is_some_and(|play| play.end_hooks.is_some()) {
-            // The play has its result already, so the loss is an event of its own, after the finish.
+            // The play already has its result, so the loss is an event of its own, after the finish.
             self.drop_lost_worker(reason);
             self.unreported_loss = Some(reason);
             return None;
@@ -68,7 +68,7 @@ impl Player {
         self.lose_environment(reason)
     }
 
-    /// Drops the worker with the environment. A play that runs finishes with the loss as its error.
+    /// Drops the worker with the environment. A running play finishes with the loss as its error.
     pub(super) fn lose_environment(&mut self, reason: LossReason) -> Option<PlayerEvent> {
         self.drop_lost_worker(reason);
         match self.play.take() {
@@ -79,7 +79,7 @@ impl Player {
 
     fn drop_lost_worker(&mut self, reason: LossReason) {
         self.drop_worker();
-        // A worker that somebody else killed is no fault of its script.
+        // If something else killed the worker, the script is not to blame.
         if matches!(reason, LossReason::Crash | LossReason::Memory | LossReason::Time) {
             let now = Instant::now();
             self.pacing.note_loss(now);
@@ -87,7 +87,7 @@ impl Player {
         }
     }
 
-    /// Starts the end hooks of the modules that the play called. The client learns of the result after them.
+    /// Starts the end hooks of the modules that the play called. The client gets the result after them.
     fn run_end_hooks(&mut self, mut play: RunningPlay, result: Result<PlayResult, RpcError>) -> Option<PlayerEvent> {
         let end = play_end(&result);
         if !play.host_calls.as_mut().is_some_and(|host_calls| host_calls.start_end_hooks(end)) {
@@ -99,25 +99,25 @@ impl Player {
         None
     }
 
-    /// Finishes the play after its end hooks, or without them where they take too long (`None`).
+    /// Finishes the play after its end hooks, or without them if they take too long (`None`).
     pub(super) fn finish_after_end_hooks(&mut self, hooks: Option<Result<(), EndHookError>>) -> Option<PlayerEvent> {
         let mut play = self.play.take()?;
         let EndHooks { result, .. } = play.end_hooks.take()?;
         self.last_used = Instant::now();
         if hooks.is_none() {
-            tracing::warn!("a host module takes longer at the end of a play than it may");
+            tracing::warn!("end hook timeout");
         }
         let result = match (result, hooks) {
             (Ok(result), Some(Ok(()))) => Ok(PlayResult { elapsed_us: micros(play.started.elapsed()), ..result }),
             (Ok(_), Some(Err(error))) => Err(end_hook_error(error)),
-            // Nobody knows whether the effects of the play last.
+            // It is unknown whether the hooks keep the effects of the play.
             (Ok(_), None) => Err(self.stop_error(StopReason::Time, play.max_ms)),
             (Err(error), _) => Err(error),
         };
         Some(self.finish_event(play.ticket, play.caller, result))
     }
 
-    /// The event of a play that has run and has its result. A lost environment takes more with it than the play.
+    /// Returns the event of a play that has its result. A lost environment affects more than the play.
     fn finish_event(
         &self,
         ticket: Ticket,
@@ -129,17 +129,17 @@ impl Player {
         }
         let caller = caller.map_or(self.anonymous_caller, Caller::Key);
         if let Some(suppressed) = self.circle.logged_plays.admit(caller, std::time::Instant::now()) {
-            // Only where it says something.
+            // The field is present only if lines were suppressed.
             let suppressed = (suppressed > 0).then_some(suppressed);
             match &result {
-                Ok(result) => tracing::info!(elapsed_us = result.elapsed_us, suppressed, "play ok"),
-                Err(error) => tracing::info!(code = error.code(), suppressed, "play ended"),
+                Ok(result) => tracing::info!(elapsed_us = result.elapsed_us, suppressed, "play finished"),
+                Err(error) => tracing::info!(code = error.code(), suppressed, "play finished"),
             }
         }
         PlayerEvent::PlayFinished(ticket, result)
     }
 
-    /// The error of a play that is stopped.
+    /// Returns the error of a stopped play.
     pub(super) fn stop_error(&self, reason: StopReason, max_ms: u64) -> RpcError {
         let limits = &self.limits.values;
         match reason {
@@ -155,7 +155,7 @@ impl Player {
     }
 }
 
-/// How a play ended, for its host modules.
+/// Returns how a play ended, for its host modules.
 fn play_end(result: &Result<PlayResult, RpcError>) -> PlayEnd {
     match result {
         Ok(_) => PlayEnd::Succeeded,
@@ -167,7 +167,8 @@ fn play_end(result: &Result<PlayResult, RpcError>) -> PlayEnd {
     }
 }
 
-/// The error of a play that an end hook has failed: as if the script had not caught the module's error.
+/// Returns the error of a play that an end hook has failed. It looks like an error of the module that the script did
+/// not catch.
 fn end_hook_error(EndHookError { module, error }: EndHookError) -> RpcError {
     let mut thrown = json!({ "error": worker::HOST_ERROR, "function": module, "message": error.message });
     if let Some(data) = error.data {

@@ -13,7 +13,7 @@ use crate::{
     quota::Caller,
 };
 
-/// Made at a play's first call.
+/// The host calls of one play; made at its first call.
 pub(super) struct HostCalls {
     circle: Arc<Circle>,
     limits: Arc<SessionLimits>,
@@ -22,7 +22,7 @@ pub(super) struct HostCalls {
     /// The modules that the play called, by their index, in the order of its first calls.
     modules: Vec<(usize, Arc<dyn ModuleInstance>)>,
     calls: u64,
-    /// The call that the play waits for: the number of the function, for the log, and its task.
+    /// The call for which the play waits: the number of the function, for the log, and its task.
     running: Option<(u32, JoinHandle<CallEnd>)>,
     end_hooks: Option<JoinHandle<Result<(), EndHookError>>>,
     has_ended: bool,
@@ -32,27 +32,27 @@ pub(super) struct HostCalls {
 #[derive(Debug)]
 enum CallEnd {
     Returned(Result<String, host::Error>),
-    /// The function never ran: the arguments are not what a worker sends.
+    /// The function did not run: the arguments are not what a correct worker sends.
     Malformed,
 }
 
-/// Why a call is rejected, and the play stopped.
+/// Why a call is rejected and the play is stopped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum CallRejection {
-    /// The play has made as many calls as it may.
+    /// The play has made too many calls.
     TooManyCalls,
-    /// The caller has as many detached calls as it may have.
+    /// The caller has too many detached calls.
     TooManyDetached,
 }
 
-/// What the player makes of a call that has ended.
+/// The return of a call, for the player.
 #[derive(Debug)]
 pub(super) enum CallReturn {
-    /// The script gets a value or an error.
+    /// A value or an error for the script.
     Script(HostReturn),
-    /// The result is larger than a result may be.
+    /// The result is too large.
     TooLarge,
-    /// The worker is not to be trusted.
+    /// The worker sent a malformed call.
     Malformed,
 }
 
@@ -76,7 +76,7 @@ impl HostCalls {
         }
     }
 
-    /// Starts a call, for [`next_return`](Self::next_return) to wait for.
+    /// Starts a call; [`next_return`](Self::next_return) waits for it.
     pub(super) fn start(&mut self, call: HostCall) -> Result<(), CallRejection> {
         self.calls += 1;
         let rejection = if self.calls > self.limits.values.host_calls {
@@ -98,9 +98,9 @@ impl HostCalls {
                 Ok(grant) => grant,
                 Err(waiter) => tokio::select! {
                     biased;
-                    // The function has not started, so it need not.
+                    // The function has not started, so it does not run at all.
                     () = play.cancelled.cancelled() => return CallEnd::Returned(Err(host::Error::failed())),
-                    // The circle has the other end.
+                    // The circle holds the sender.
                     Ok(grant) = waiter => grant,
                     else => return CallEnd::Returned(Err(host::Error::failed())),
                 },
@@ -127,7 +127,7 @@ impl HostCalls {
         instance
     }
 
-    /// The return of the call that the play waits for; pending forever without one. Cancel safe.
+    /// Returns the return of the current call; never returns without one. Cancel safe.
     pub(super) async fn next_return(&mut self) -> CallReturn {
         let Some((number, task)) = &mut self.running else { return std::future::pending().await };
         let (number, ended) = (*number, task.await);
@@ -147,7 +147,7 @@ impl HostCalls {
             Ok(CallEnd::Returned(result)) => result,
             Ok(CallEnd::Malformed) => return CallReturn::Malformed,
             Err(error) => {
-                tracing::error!(function = self.circle.host.name(number), %error, "a host function panicked");
+                tracing::error!(function = self.circle.host.name(number), %error, "host function panicked");
                 Err(host::Error::failed())
             }
         };
@@ -165,8 +165,8 @@ impl HostCalls {
         }
     }
 
-    /// Detaches the call that runs: the play waits for it no more, and the function runs on for as long as it takes.
-    /// The function can see that its play is cancelled.
+    /// Detaches the running call: the play no longer waits for it, and the function continues for as long as it takes.
+    /// The function can observe that its play is cancelled.
     pub(super) fn detach(&mut self) {
         self.play.cancelled.cancel();
         if let Some((_, task)) = self.running.take() {
@@ -175,7 +175,7 @@ impl HostCalls {
         }
     }
 
-    /// Starts the end hooks of the modules that the play called, once. Returns false if no module has one; else
+    /// Starts the end hooks of the modules that the play called, once. Returns false if no module has one; otherwise
     /// [`end_hooks`](Self::end_hooks) waits for them. Hooks that nobody waits for count as a detached call.
     pub(super) fn start_end_hooks(&mut self, end: PlayEnd) -> bool {
         self.detach();
@@ -189,7 +189,7 @@ impl HostCalls {
         self.end_hooks = Some(self.circle.host.tasks.spawn(async move {
             let (mut end, mut result) = (end, Ok(()));
             for (index, instance) in modules {
-                // Each hook has a task of its own, so that its panic ends no other.
+                // Each hook runs in a task of its own, so that its panic does not stop the others.
                 let hook = circle.host.tasks.spawn(async move {
                     match instance.run_end_hook(end) {
                         Some(hook) => hook.await,
@@ -197,7 +197,7 @@ impl HostCalls {
                     }
                 });
                 let hook_result = hook.await.unwrap_or_else(|error| {
-                    tracing::error!(%error, "a host module panicked at the end of a play");
+                    tracing::error!(%error, "end hook panicked");
                     Err(host::Error::failed())
                 });
                 if let Err(error) = hook_result
@@ -212,17 +212,17 @@ impl HostCalls {
         true
     }
 
-    /// The result of the end hooks that run; pending forever without any. Cancel safe.
+    /// Returns the result of the running end hooks; never returns without any. Cancel safe.
     pub(super) async fn end_hooks(&mut self) -> Result<(), EndHookError> {
         let Some(hooks) = &mut self.end_hooks else { return std::future::pending().await };
         let result = hooks.await;
         self.end_hooks = None;
-        // The task fails only when the program's runtime ends.
+        // The task fails only when the program's runtime shuts down.
         result.unwrap_or(Ok(()))
     }
 }
 
-/// Without a finish the connection has ended.
+/// Runs the end hooks of a play without a finish, because its connection has ended.
 impl Drop for HostCalls {
     fn drop(&mut self) {
         if !self.has_ended {

@@ -1,15 +1,16 @@
-//! Prints that have arrived are taken together, up to a bound.
+//! The collection of prints that have arrived, up to a bound.
 
 use super::{Player, WorkerState};
 
-/// Bytes of prints that a session sends in one turn. A script that prints without end then holds up nobody for longer.
+/// The maximum number of bytes of prints that a session sends at once. It limits how long an endless print loop delays
+/// others.
 const MAX_PRINTED_BYTES: usize = 4 << 10;
 
-/// What each print counts of these besides its text: most of the cost of a short print is its frame.
+/// The bytes that each print counts in addition to its text. Most of the cost of a short print is its frame.
 const PRINT_COST: usize = 64;
 
 impl Player {
-    /// A print with those behind it that have arrived, up to what is sent in one turn.
+    /// Returns a print and those after it that have arrived, up to the bound.
     pub(super) fn arrived_prints(&mut self, first: worker::Print) -> Vec<worker::Print> {
         let mut bytes = first.text.len() + PRINT_COST;
         let mut prints = vec![first];

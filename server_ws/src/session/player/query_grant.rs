@@ -1,12 +1,12 @@
-//! The turn of a session to have its queries answered. Queries go past the queue of plays, so they have bounds of their own:
-//! so many sessions have one evaluated at a time, and callers come in turn.
+//! The grant for a session's queries. Queries bypass the queue of plays, so they have bounds of their own: the queries
+//! of a bounded number of sessions are evaluated at the same time, and callers take turns.
 
 use tokio::time::Instant;
 
 use super::{Player, WorkerState, cpu_budget::CpuBudget};
 use crate::quota::{Grant, Waiter, kernel};
 
-/// Queries of one turn. A session with more of them takes another turn.
+/// The number of queries under one grant. A session with more queries needs another grant.
 const QUERIES_PER_GRANT: usize = 16;
 
 #[derive(Debug, Default)]
@@ -16,7 +16,7 @@ pub(super) enum QueryGrant {
     Waiting(Waiter),
     Held {
         _grant: Grant,
-        /// Queries that were sent in this turn.
+        /// The number of queries sent under this grant.
         sent: usize,
         unanswered: usize,
         /// `None` once the worker has the lowest priority.
@@ -29,7 +29,7 @@ impl QueryGrant {
         Self::Held { _grant: grant, sent: 0, unanswered: 0, cpu_budget: None }
     }
 
-    /// Waits for the grant of a turn; pending forever where no turn is waited for. Cancel safe. `None` if the circle is gone.
+    /// Waits for the grant; never returns unless the session waits for one. `None` if the circle is gone. Cancel safe.
     pub(super) async fn wait(&mut self) -> Option<Grant> {
         match self {
             Self::Waiting(waiter) => waiter.await.ok(),
@@ -37,20 +37,20 @@ impl QueryGrant {
         }
     }
 
-    /// When the time that the worker has computed in this turn is to be checked.
+    /// Returns when the CPU budget of this grant is to be checked.
     pub(super) fn next_check(&self) -> Option<Instant> {
         if let Self::Held { cpu_budget: Some(budget), .. } = self { Some(budget.next_check()) } else { None }
     }
 }
 
 impl Player {
-    /// Takes the turn that the session waited for.
+    /// Takes the grant for which the session waited.
     pub(super) fn take_query_grant(&mut self, grant: Option<Grant>) {
         self.query_grant = grant.map_or(QueryGrant::None, QueryGrant::taken);
         self.send_pending();
     }
 
-    /// Sends queries to the worker, as far as it is the session's turn.
+    /// Sends queries to the worker, as far as the session's grant allows.
     pub(super) fn send_queries(&mut self) {
         let WorkerState::Ready(worker, _) = &mut self.worker else { return };
         if !self.queries.has_unsent() {
@@ -73,7 +73,7 @@ impl Player {
         }
     }
 
-    /// Takes note of an answer. The last one ends the turn, and the session takes another one for further queries.
+    /// Records an answer. The last one releases the grant, and the session acquires another for further queries.
     pub(super) fn note_answer(&mut self) {
         if let QueryGrant::Held { unanswered, .. } = &mut self.query_grant {
             *unanswered = unanswered.saturating_sub(1);
@@ -84,7 +84,7 @@ impl Player {
         }
     }
 
-    /// Lowers the priority of a worker that computes for long in this turn, as plays do.
+    /// Lowers the priority of a worker whose queries have used up their CPU budget.
     pub(super) fn check_query_budget(&mut self, now: Instant) {
         if let QueryGrant::Held { cpu_budget, .. } = &mut self.query_grant
             && let Some(budget) = cpu_budget.as_mut().filter(|budget| budget.next_check() <= now)

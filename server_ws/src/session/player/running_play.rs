@@ -1,4 +1,4 @@
-//! One play that runs: what it waits for, and what is due when.
+//! The running play: its inputs and its timers.
 
 use std::{sync::Arc, time::Duration};
 
@@ -20,23 +20,23 @@ use crate::{
     session::ticket::Ticket,
 };
 
-/// When a play is first reported on.
+/// The delay of the first progress report.
 const FIRST_PROGRESS_DELAY: Duration = Duration::from_millis(500);
 
 /// Why a play is stopped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum StopReason {
-    /// The client cancelled it.
+    /// The client cancelled the play.
     Cancelled,
-    /// Its time is over.
+    /// The play exceeded its time limit.
     Time,
-    /// The circle shuts down.
+    /// The circle is shutting down.
     Shutdown,
-    /// It makes more host calls than a play may.
+    /// The play made too many host calls.
     HostCalls,
-    /// The result of a host function is larger than a result may be.
+    /// The result of a host function is too large.
     HostBytes,
-    /// Its caller has as many detached host calls as it may have.
+    /// The caller has too many detached host calls.
     DetachedCalls,
 }
 
@@ -47,12 +47,12 @@ pub(super) struct RunningPlay {
     pub(super) grant: Option<Grant>,
     /// The wait for the grant, before the play runs.
     pub(super) waiter: Option<Waiter>,
-    /// What is sent to the worker; `None` once it is sent.
+    /// The input for the worker; `None` once it is sent.
     pub(super) unsent: Option<(Arc<PlayParams>, Option<String>)>,
     pub(super) number: u64,
-    /// Bytes of its script, which the play keeps for its audit.
+    /// The bytes of the script, which the play keeps for its audit record.
     pub(super) script_bytes: u64,
-    /// When its time began.
+    /// The start of the play's time.
     pub(super) started: Instant,
     timer: PlayTimer,
     pub(super) max_ms: u64,
@@ -61,14 +61,14 @@ pub(super) struct RunningPlay {
     pub(super) cpu_budget: Option<CpuBudget>,
     pub(super) next_progress: Instant,
     pub(super) stop_reason: Option<StopReason>,
-    /// When the worker is killed because the play does not stop.
+    /// When to kill the worker if the play does not stop.
     pub(super) kill_at: Option<Instant>,
     /// `None` before the first host call.
     pub(super) host_calls: Option<HostCalls>,
     pub(super) end_hooks: Option<EndHooks>,
 }
 
-/// The finish of a play that waits for end hooks.
+/// The wait of a play for its end hooks.
 pub(super) struct EndHooks {
     /// The result without them.
     pub(super) result: Result<PlayResult, RpcError>,
@@ -76,9 +76,9 @@ pub(super) struct EndHooks {
     pub(super) deadline: Option<Instant>,
 }
 
-/// Something that a play waited for.
+/// An input of a running play.
 pub(super) enum PlayInput {
-    /// It is the play's turn; `None` if the circle is gone.
+    /// The grant to run; `None` if the circle is gone.
     Granted(Option<Grant>),
     /// The host call has ended.
     HostCall(CallReturn),
@@ -87,7 +87,7 @@ pub(super) enum PlayInput {
 }
 
 impl RunningPlay {
-    /// A play that has a grant to run, or waits for one.
+    /// Makes a play that has a grant to run, or waits for one.
     pub(super) fn new(
         number: u64,
         ticket: Ticket,
@@ -127,7 +127,7 @@ impl RunningPlay {
         play
     }
 
-    /// Starts the clock of the play. The wait for the plays of others does not count.
+    /// Starts the clock of the play. The wait for a grant does not count.
     pub(super) fn start_clock(&mut self) {
         self.started = Instant::now();
         self.timer.start(self.started.into_std());
@@ -135,7 +135,7 @@ impl RunningPlay {
         self.next_progress = self.started + FIRST_PROGRESS_DELAY;
     }
 
-    /// When something of the play is due. Progress is due only if it `can_send`.
+    /// Returns when the next timer of the play is due. Progress is due only if the session `can_send`.
     pub(super) fn next_tick(&self, can_send: bool) -> Option<Instant> {
         if self.end_hooks.is_some() {
             return None;
@@ -147,7 +147,7 @@ impl RunningPlay {
         [self.deadline, self.cpu_budget.as_ref().map(CpuBudget::next_check), progress].into_iter().flatten().min()
     }
 
-    /// The next thing that the play waits for besides its worker; pending forever while there is none. Cancel safe.
+    /// Waits for the next input of the play other than from its worker; never returns while there is none. Cancel safe.
     pub(super) async fn next_input(&mut self) -> PlayInput {
         let (has_result, deadline) =
             (self.end_hooks.is_some(), self.end_hooks.as_ref().and_then(|hooks| hooks.deadline));
@@ -173,7 +173,7 @@ async fn next_return(host_calls: Option<&mut HostCalls>) -> CallReturn {
     }
 }
 
-/// The result of the end hooks; `None` if they take too long.
+/// Returns the result of the end hooks; `None` if they take too long.
 async fn end_hooks(host_calls: Option<&mut HostCalls>, deadline: Option<Instant>) -> Option<Result<(), EndHookError>> {
     match (host_calls, deadline) {
         (Some(host_calls), Some(deadline)) => timeout_at(deadline, host_calls.end_hooks()).await.ok(),
@@ -184,7 +184,7 @@ async fn end_hooks(host_calls: Option<&mut HostCalls>, deadline: Option<Instant>
 
 async fn grant(waiter: Option<&mut Waiter>) -> Option<Grant> {
     match waiter {
-        // The circle has the other end, and outlives its sessions.
+        // The circle holds the sender, and outlives its sessions.
         Some(waiter) => waiter.await.ok(),
         None => std::future::pending().await,
     }

@@ -1,5 +1,6 @@
-//! When a session may have its next worker: a session that resets, or whose workers crash, again and again waits. Forks cost
-//! everyone, and each worker that crashes is a free guess at the memory of the next one. Pure: the time is an argument.
+//! The pacing of worker starts: a session that resets repeatedly, or whose workers crash repeatedly, has to wait. Forks
+//! are expensive, and each crash is a free guess at the memory layout of the next worker. Pure: the time is an
+//! argument.
 
 use std::time::Duration;
 
@@ -7,44 +8,44 @@ use tokio::time::Instant;
 
 use crate::quota::{Caller, LossRate};
 
-/// Between two resets at the least. The first one waits for nothing.
+/// The minimum interval between two resets. The first reset does not wait.
 const RESET_INTERVAL: Duration = Duration::from_millis(250);
 
-/// Losses in a row that cost no delay.
+/// The number of consecutive losses without a delay.
 const FREE_LOSSES: u32 = 2;
 
-/// The delay after the first loss that costs one. It doubles with each further loss in a row.
+/// The delay after the first loss that has one. It doubles with each further consecutive loss.
 const FIRST_LOSS_DELAY: Duration = Duration::from_millis(100);
 
 const MAX_LOSS_DELAY: Duration = Duration::from_secs(10);
 
-/// A loss after so long is not in a row with those before.
+/// A worker that lives this long ends a series of consecutive losses.
 const STABLE_LIFETIME: Duration = Duration::from_secs(10);
 
 #[derive(Debug, Default)]
 pub(super) struct StartPacing {
-    /// When the present worker started, or the one before.
+    /// When the current worker started, or the last one.
     started: Option<Instant>,
     last_reset: Option<Instant>,
     losses: u32,
     next_start: Option<Instant>,
-    /// Whether the next worker has its place among those of the caller.
+    /// Whether the start of the next worker is reserved in the caller's loss rate.
     is_reserved: bool,
 }
 
 impl StartPacing {
-    /// When the next worker may start; `None` if it never had to wait.
+    /// Returns when the next worker may start; `None` if there was never a delay.
     pub(super) fn next_start(&self) -> Option<Instant> {
         self.next_start
     }
 
-    /// Takes note that a worker has started.
+    /// Records the start of a worker.
     pub(super) fn note_start(&mut self, now: Instant) {
         self.started = Some(now);
         self.is_reserved = false;
     }
 
-    /// Reserves the start of the next worker among those of the caller, once for each worker.
+    /// Reserves the start of the next worker in the caller's loss rate, once for each worker.
     pub(super) fn reserve(&mut self, rate: &LossRate, caller: Caller, now: Instant) {
         if !self.is_reserved {
             self.is_reserved = true;
@@ -54,14 +55,14 @@ impl StartPacing {
         }
     }
 
-    /// Takes note that a worker was dropped for a reset.
+    /// Records that a worker was dropped for a reset.
     pub(super) fn note_reset(&mut self, now: Instant) {
         let allowed = self.last_reset.map_or(now, |last| last + RESET_INTERVAL).max(now);
         self.last_reset = Some(allowed);
         self.delay_until(allowed);
     }
 
-    /// Takes note that a worker was lost by what its script did.
+    /// Records a loss of a worker that its script caused.
     pub(super) fn note_loss(&mut self, now: Instant) {
         if self.started.is_some_and(|started| now.saturating_duration_since(started) >= STABLE_LIFETIME) {
             self.losses = 0;

@@ -1,4 +1,4 @@
-//! What the player does in time: deadlines, the kill, progress, the CPU budget, and samples of the worker's memory.
+//! The timers of the player: deadlines, the kill, progress, the CPU budget, and samples of the worker's memory.
 
 use std::time::Duration;
 
@@ -11,20 +11,20 @@ use crate::{
     session::ticket::Ticket,
 };
 
-/// How often a play is reported on.
+/// The interval of progress reports.
 const PROGRESS_INTERVAL: Duration = Duration::from_millis(250);
 
-/// How long after its use a worker's memory is sampled, and how often while it plays.
+/// The delay of a memory sample after the use of a worker, and the interval of samples while it plays.
 const MEMORY_SAMPLE_INTERVAL: Duration = Duration::from_millis(250);
 
 impl Player {
-    /// When [`sample_memory`](Self::sample_memory) is due.
+    /// Returns when [`sample_memory`](Self::sample_memory) is due.
     pub(crate) fn next_memory_sample(&self) -> Option<Instant> {
-        // A worker whose play is stopped need not be evicted as well.
+        // A worker whose play is being stopped need not be evicted as well.
         self.sample_memory_at.filter(|_| matches!(self.worker, WorkerState::Ready(..)) && !self.is_finishing())
     }
 
-    /// Samples the worker's memory, if that is due. A worker that grew where there is no room is evicted, and the
+    /// Samples the worker's memory, if that is due. If the worker grew and a quota is used up, it is evicted, and the
     /// environment is lost.
     pub(crate) fn sample_memory(&mut self, now: Instant) -> Option<PlayerEvent> {
         self.next_memory_sample().filter(|at| *at <= now)?;
@@ -40,26 +40,23 @@ impl Player {
             }
             MemoryAction::Evict => {}
         }
-        tracing::warn!(
-            pid = worker.pid(),
-            "the memory for all or for one caller is used up, a worker that grew is ended"
-        );
+        tracing::warn!(pid = worker.pid(), "worker killed: memory quota of the circle or the caller used up");
         self.lose_environment(LossReason::Memory)
     }
 
-    /// Takes note that the worker is in use, so that its memory is sampled.
+    /// Records that the worker is in use, so that its memory is sampled.
     pub(super) fn schedule_memory_sample(&mut self) {
         self.sample_memory_at.get_or_insert_with(|| Instant::now() + MEMORY_SAMPLE_INTERVAL);
     }
 
-    /// When [`tick`](Self::tick) is due. Progress is due only if it `can_send`.
+    /// Returns when [`tick`](Self::tick) is due. Progress is due only if the session `can_send`.
     pub(crate) fn next_tick(&self, can_send: bool) -> Option<Instant> {
         let play = self.play.as_ref().and_then(|play| play.next_tick(can_send));
         play.into_iter().chain(self.query_grant.next_check()).min()
     }
 
-    /// Expires the queries whose time is over. Returns their tickets, and the error of each. A worker that does not answer
-    /// keeps no turn.
+    /// Expires the queries that are past their deadlines. Returns their tickets, and the error of each. A worker that
+    /// does not answer loses its grant.
     pub(crate) fn expire_queries(&mut self, now: Instant) -> Vec<(Ticket, RpcError)> {
         let expired = self.queries.expire(now);
         if !expired.is_empty() {
@@ -69,7 +66,7 @@ impl Player {
         expired
     }
 
-    /// Does what is due of the running play and of queries.
+    /// Handles the timers of the running play and of queries that are due.
     pub(crate) fn tick(&mut self, now: Instant) -> Option<PlayerEvent> {
         self.check_query_budget(now);
         let play = self.play.as_mut()?;
@@ -80,7 +77,7 @@ impl Player {
             if play.kill_at.is_some_and(|at| at <= now)
                 && let WorkerState::Ready(worker, _) = &mut self.worker
             {
-                tracing::warn!(pid = worker.pid(), "a play does not stop, its worker is killed");
+                tracing::warn!(pid = worker.pid(), "worker killed: play did not stop");
                 play.kill_at = None;
                 worker.kill();
             }

@@ -11,7 +11,8 @@ use super::{Player, PlayerEvent, WorkerState};
 use crate::quota::Caller;
 
 impl Player {
-    /// When the next worker may start; `None` while there is one. A query may have requested the worker already.
+    /// Returns when the next worker may start; `None` while there is one. A query may already have requested the
+    /// worker.
     pub(crate) fn next_start(&self) -> Option<Instant> {
         self.pacing.next_start().filter(|_| !matches!(self.worker, WorkerState::Ready(..)))
     }
@@ -24,7 +25,11 @@ impl Player {
         }
     }
 
-    /// Lets a worker start, unless there is one. The error is that the quota has no room for one.
+    /// Requests a worker, unless there is one.
+    ///
+    /// # Errors
+    ///
+    /// The quota allows no worker.
     pub(crate) fn ensure_worker(&mut self, caller: Option<PublicKey>) -> Result<(), RpcError> {
         self.last_used = Instant::now();
         self.reserve_start(caller);
@@ -32,7 +37,7 @@ impl Player {
         self.worker_caller = caller;
         if matches!(self.worker, WorkerState::None) {
             let permit = self.circle.admission.admit_worker(caller)?;
-            // A new environment has the settings that the circle has now.
+            // A new environment uses the circle's current settings.
             let settings = self.circle.settings();
             self.limits = settings.limits.clone();
             let workers = settings.workers.clone();
@@ -48,23 +53,23 @@ impl Player {
         Ok(())
     }
 
-    /// Takes a worker that has started into use.
+    /// Takes a started worker into use.
     pub(super) fn take_worker(&mut self, started: io::Result<Box<Worker>>) -> Option<PlayerEvent> {
         let WorkerState::Starting(_, mut permit) = std::mem::replace(&mut self.worker, WorkerState::None) else {
             return None;
         };
         match started {
             Ok(worker) => {
-                tracing::debug!(pid = worker.pid(), "a worker started");
+                tracing::debug!(pid = worker.pid(), "worker started");
                 self.pacing.note_start(Instant::now());
-                // The first sample is the base of those to come, and no reason to evict the worker.
+                // The first sample is the base for later ones, and never a reason to evict the worker.
                 let _first_action = permit.sample_memory(worker.pid());
                 self.worker = WorkerState::Ready(worker, permit);
                 self.send_pending();
                 None
             }
             Err(error) => {
-                tracing::error!(%error, "no worker can be started");
+                tracing::error!(%error, "cannot start worker");
                 let error = if is_exhaustion(&error) {
                     let max = self.circle.settings.borrow().limits.values.workers;
                     RpcError::Busy { limit: BusyLimit::Workers, max, retry_after_ms: None }
@@ -77,7 +82,8 @@ impl Player {
     }
 }
 
-/// Whether the system has no more to give: processes, memory or descriptors. The standard library has no name for the last.
+/// Whether the system is out of processes, memory or file descriptors. The standard library has no error kind for the
+/// last.
 fn is_exhaustion(error: &io::Error) -> bool {
     let exhausted = [rustix::io::Errno::MFILE, rustix::io::Errno::NFILE].map(|errno| Some(errno.raw_os_error()));
     matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::OutOfMemory | io::ErrorKind::QuotaExceeded)
@@ -91,7 +97,7 @@ mod tests {
     use super::*;
     use crate::{Circle, Workers};
 
-    /// Otherwise the time of a play behind the query would begin before there can be a worker.
+    /// Otherwise the time of a play after the query would start before it could have a worker.
     #[test]
     fn start_delay_applies_to_play_after_query() {
         let circle = Circle::builder("a").workers(Workers::TrustedThreads).build().expect("a circle");
@@ -108,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn first_worker_of_a_session_waits_where_the_caller_has_lost_many_in_others() {
+    fn start_of_first_worker_is_delayed_by_losses_in_other_sessions() {
         let circle = Arc::new(Circle::builder("a").workers(Workers::TrustedThreads).build().expect("a circle"));
         let limits = circle.settings().limits.clone();
         let anonymous = Caller::anonymous(Ipv4Addr::LOCALHOST.into());
