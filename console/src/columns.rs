@@ -1,22 +1,22 @@
-//! What several circles say, side by side.
+//! Lays out the answers of several circles side by side.
 
 use frontend::text::{Style, StyledLine};
 
-/// Columns that one of them needs at least to stand beside another.
+/// The minimum width of an answer beside another, in columns.
 const MIN_COLUMNS: usize = 20;
 
-/// What stands between two.
+/// The separator between two answers.
 const SEPARATOR: &str = " │ ";
 
-/// Columns that each of so many has; `None` where they find no room side by side.
+/// Returns the width of each of `count` answers; `None` if they do not fit side by side.
 pub fn column_width(count: usize, width: usize) -> Option<usize> {
     let between = SEPARATOR.chars().count().saturating_mul(count.saturating_sub(1));
     let each = width.min(1 << 16).checked_sub(between)?.checked_div(count)?;
     (each >= MIN_COLUMNS).then_some(each)
 }
 
-/// Each with its name above it: side by side where there is room, otherwise one below the other. What is wider than
-/// [`columns`] says goes on in the next row between words, and is cut where there are none.
+/// Lays out answers with their names above them: side by side if they fit, otherwise one below the other. Wraps lines that
+/// are wider than [`column_width`] between words, and truncates longer words.
 pub fn lines(answers: &[(String, Vec<StyledLine>)], width: usize) -> Vec<StyledLine> {
     let name = |name: &str| StyledLine::of(Style::Strong, name);
     let Some(columns) = column_width(answers.len(), width) else {
@@ -56,13 +56,13 @@ fn join_cells(cells: &[StyledLine], columns: usize) -> StyledLine {
 mod tests {
     use super::*;
 
-    fn said(answers: &[(&str, &[&str])]) -> Vec<(String, Vec<StyledLine>)> {
+    fn answer_lines(answers: &[(&str, &[&str])]) -> Vec<(String, Vec<StyledLine>)> {
         let lines = |lines: &[&str]| lines.iter().map(|line| StyledLine::of(Style::Plain, line)).collect();
         answers.iter().map(|(name, answer)| ((*name).to_owned(), lines(answer))).collect()
     }
 
     fn shown(answers: &[(&str, &[&str])], width: usize) -> Vec<String> {
-        lines(&said(answers), width).iter().map(|line| line.to_string().trim_end().to_owned()).collect()
+        lines(&answer_lines(answers), width).iter().map(|line| line.to_string().trim_end().to_owned()).collect()
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! The `:` commands, kept apart from what a circle could ever understand.
+//! The REPL commands. They begin with a colon, which no Rhai script can.
 
 mod help;
 mod queries;
@@ -12,35 +12,35 @@ pub use queries::query;
 
 use frontend::{suggest, visible::visible};
 
-/// A command for the REPL itself.
+/// A parsed REPL command.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ReplCommand {
-    /// Everything, or one topic of it.
+    /// Show help on a topic, or all help if the topic is empty.
     Help(String),
-    /// Go to another circle.
+    /// Switch to another circle.
     Use(String),
-    /// Be another key.
+    /// Switch to another key.
     Key(KeyName),
-    /// The session's variables.
+    /// List the session's variables.
     Vars,
-    /// The functions whose names have that in them.
+    /// List functions whose names match a text.
     Functions(String),
-    /// What is known of a function.
+    /// Show the documentation of a function.
     Doc(String),
     /// Play a file.
     Load(PathBuf),
-    /// Write what was played as a script.
+    /// Save the inputs as a script.
     Save {
         /// The file to write; `~/` is resolved already.
         file: PathBuf,
-        /// Whether to write over a file that is there (`:save!`).
+        /// Whether to overwrite an existing file (`:save!`).
         overwrite: bool,
     },
-    /// Write the next input in an editor.
+    /// Edit the next input in an editor.
     Edit,
-    /// What the last play took, or this one takes.
+    /// Time the last play, or this script.
     Time(String),
-    /// The last value as a chart, or that of this script.
+    /// Plot the last value, or the value of this script.
     Plot(String),
     /// Play on several circles.
     FanOut {
@@ -49,19 +49,19 @@ pub enum ReplCommand {
         /// The script to play on each of them.
         script: String,
     },
-    /// A fresh environment.
+    /// Replace the environment with a new one.
     Reset,
-    /// What was typed, as far as that is in it.
+    /// List the inputs that contain a text.
     History(String),
-    /// Everything that the last play printed and answered.
+    /// Show all output and the value of the last play.
     Last,
-    /// Which circle, as whom.
+    /// Show the circle and the caller's identity.
     Who,
     /// Leave the console.
     Quit,
 }
 
-/// What stands behind a command.
+/// The kind of a command's argument.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ArgumentKind {
     /// No argument.
@@ -84,102 +84,102 @@ pub enum ArgumentKind {
     CirclesAndScript,
 }
 
-/// A command, as it is listed.
+/// The description of a command.
 pub struct CommandSpec {
-    /// The word behind the colon.
+    /// The name, without the colon.
     pub name: &'static str,
-    /// What stands behind it; what may be left out is in brackets.
+    /// The argument as shown in the help; optional arguments are in brackets.
     pub argument: &'static str,
     /// The kind of the argument, for completion and for where a script begins.
     pub argument_kind: ArgumentKind,
-    /// What it does, in a line of the list of commands.
+    /// The summary in the list of commands.
     pub summary: &'static str,
     /// An example, with the colon.
     pub example: &'static str,
-    /// What more there is to know.
+    /// Details for `:help NAME`.
     details: &'static str,
 }
 
 const fn spec(
     name: &'static str,
     argument: &'static str,
-    takes: ArgumentKind,
-    does: &'static str,
+    argument_kind: ArgumentKind,
+    summary: &'static str,
     example: &'static str,
-    more: &'static str,
+    details: &'static str,
 ) -> CommandSpec {
-    CommandSpec { name, argument, argument_kind: takes, summary: does, example, details: more }
+    CommandSpec { name, argument, argument_kind, summary, example, details }
 }
 
 /// All commands, in the order in which `:help` lists them.
 pub const COMMANDS: &[CommandSpec] = &[
-    spec("help", "[TOPIC]", ArgumentKind::Topic, "this, or more on a command or a topic", ":help plot", ""),
+    spec("help", "[TOPIC]", ArgumentKind::Topic, "show this help, or help on a command or topic", ":help plot", ""),
     spec(
         "use",
         "WHERE",
         ArgumentKind::Circle,
-        "go to another circle; this session is kept",
+        "switch to another circle; this session is kept",
         ":use team",
-        "WHERE is a name in circles.json, a port, host:port or a ws:// URL. :use again comes back to a session as it was.",
+        "WHERE is a name in circles.json, a port, host:port or a ws:// URL. Each circle keeps its session: :use returns to it.",
     ),
     spec(
         "key",
         "NAME",
         ArgumentKind::Key,
-        "be another key",
+        "switch to another key",
         ":key alice",
-        "A session that has proved no key proves this one, and keeps its variables. One that has gets a session beside it: a session is one key's for good. A passphrase is asked for once.",
+        "An anonymous session authenticates with the key and keeps its variables. A session that has a key gets a second session beside it, because a session cannot change its key. You type each passphrase only once.",
     ),
-    spec("who", "", ArgumentKind::None, "which circle, and who it takes you for", ":who", ""),
-    spec("vars", "", ArgumentKind::None, "the session's variables", ":vars", ""),
+    spec("who", "", ArgumentKind::None, "show the circle, and who you are on it", ":who", ""),
+    spec("vars", "", ArgumentKind::None, "list the session's variables", ":vars", ""),
     spec(
         "functions",
         "[TEXT]",
         ArgumentKind::Function,
-        "the session's functions, and those that fit",
+        "list the session's functions, or search all functions",
         ":functions trim",
-        "With TEXT: those of the session that have it in their names, and those of the circle that begin with it.",
+        "With TEXT: the session's functions whose names contain TEXT, and the circle's functions whose names begin with it.",
     ),
-    spec("doc", "NAME", ArgumentKind::Function, "what a function does, and where it comes from", ":doc push", ""),
+    spec("doc", "NAME", ArgumentKind::Function, "show what a function does, and where it comes from", ":doc push", ""),
     spec(
         "load",
         "FILE",
         ArgumentKind::File,
         "play a file",
         ":load report.rhai",
-        "It is played as if it had been typed. A first line that begins with #! is for the shell. ~/ is your home directory.",
+        "The file is played as if you had typed it. A first line that begins with #! is skipped. ~/ is your home directory.",
     ),
     spec(
         "save",
         "FILE",
         ArgumentKind::File,
-        "write what was played here, as a script that runs again",
+        "save your inputs as a script that runs again",
         ":save work.rhai",
-        "The inputs that went well since the session began, in their order: no commands, nothing that failed or was cancelled. A function that was defined again is there once, ans is bound where it is used. :save! writes over a file that is there.",
+        "Saves the successful inputs of the session in their order, without commands and without inputs that failed or were cancelled. A redefined function is saved once, and ans is bound where it is used. :save! overwrites an existing file.",
     ),
     spec(
         "edit",
         "",
         ArgumentKind::None,
-        "write the next input in $EDITOR, from the last one",
+        "edit the next input in $EDITOR, beginning with the last one",
         ":edit",
-        "$VISUAL, then $EDITOR, then what there is. What you leave in the file stands at the prompt then, and Enter plays it. Ctrl-X Ctrl-E does the same with what is being typed.",
+        "Uses $VISUAL, then $EDITOR, then an editor that is installed. The edited text appears at the prompt, and Enter plays it. Ctrl-X Ctrl-E edits the current input in the same way.",
     ),
     spec(
         "time",
         "[SCRIPT]",
         ArgumentKind::Script,
-        "what the last play took, or this one takes",
+        "time the last play, or SCRIPT",
         ":time sq(12)",
-        "The time in the circle, the operations, and the time until the answer was here.",
+        "Shows the time in the circle, the number of operations and the round-trip time.",
     ),
     spec(
         "plot",
         "[SCRIPT]",
         ArgumentKind::Script,
-        "the last value as a chart, or this one",
+        "plot the last value, or the value of SCRIPT",
         ":plot [1, 4, 9]",
-        "An array of numbers, an array of [x, y], or a map of arrays.",
+        "Plots an array of numbers, an array of [x, y] pairs, or a map of arrays.",
     ),
     spec(
         "each",
@@ -187,37 +187,37 @@ pub const COMMANDS: &[CommandSpec] = &[
         ArgumentKind::CirclesAndScript,
         "play on several circles, answers side by side",
         ":each team,9001 40 + 2",
-        "Side by side in time, too. Circles that are not connected to yet are, and kept. A circle that cannot be reached keeps none of the others from playing.",
+        "The circles play at the same time. New connections are kept. If one circle cannot be reached, the others still play.",
     ),
     spec(
         "last",
         "",
         ArgumentKind::None,
-        "all that the last play printed and answered",
+        "show all output and the value of the last play",
         ":last",
-        "In $PAGER where it is longer than the screen.",
+        "Opens $PAGER if the output is longer than the screen.",
     ),
     spec(
         "history",
         "[TEXT]",
         ArgumentKind::Text,
-        "what was typed on this circle, as this key",
+        "list your inputs on this circle with this key",
         ":history let",
-        "The newest last. A line that begins with a space, or that holds what could be a secret key, is not kept.",
+        "The newest input is last. The history skips lines that begin with a space or may contain a secret key.",
     ),
     spec(
         "reset",
         "",
         ArgumentKind::None,
-        "a fresh environment",
+        "start over with a new environment",
         ":reset",
-        "Variables, functions and imports are gone. The connection and the key stay.",
+        "Removes variables, functions and imports. The connection and the key stay.",
     ),
     spec("quit", "", ArgumentKind::None, "leave", ":quit", ""),
 ];
 
 impl ReplCommand {
-    /// Reads what follows the colon; the error says what to type instead.
+    /// Parses the text after the colon. The error says what to type instead.
     pub fn parse(text: &str) -> Result<Self, String> {
         let (typed, argument) = split(text);
         let name = match typed {
@@ -230,9 +230,9 @@ impl ReplCommand {
             return Err(unknown_command_error(name));
         };
         if command.argument_kind == ArgumentKind::None && !argument.is_empty() {
-            return Err(format!(":{name} takes nothing behind it"));
+            return Err(format!(":{name} takes no argument"));
         }
-        let usage_error = || format!(":{name} needs {}: {}", command.argument, command.example);
+        let usage_error = || format!(":{name} needs {}, for example {}", command.argument, command.example);
         if argument.is_empty() && !command.is_argument_optional() {
             return Err(usage_error());
         }
@@ -240,7 +240,7 @@ impl ReplCommand {
             "help" => Self::Help(argument.trim_start_matches(':').to_owned()),
             "use" => Self::Use(argument.to_owned()),
             "key" => Self::Key(
-                argument.parse().map_err(|error| format!("{} is no name of a key: {error}", visible(argument)))?,
+                argument.parse().map_err(|error| format!("{} is not a valid key name: {error}", visible(argument)))?,
             ),
             "vars" => Self::Vars,
             "functions" => Self::Functions(argument.to_owned()),
@@ -252,9 +252,9 @@ impl ReplCommand {
             "plot" => Self::Plot(argument.to_owned()),
             "each" => match split(argument) {
                 (_, "") => return Err(usage_error()),
-                // With a blank behind the comma the second circle would be a part of the script.
-                (places, _) if places.ends_with(',') => return Err(usage_error()),
-                (places, script) => Self::FanOut { targets: split_list(places), script: script.to_owned() },
+                // After `a, b` the second circle would become part of the script.
+                (targets, _) if targets.ends_with(',') => return Err(usage_error()),
+                (targets, script) => Self::FanOut { targets: split_list(targets), script: script.to_owned() },
             },
             "reset" => Self::Reset,
             "history" => Self::History(argument.to_owned()),
@@ -266,14 +266,14 @@ impl ReplCommand {
 }
 
 impl CommandSpec {
-    /// Whether it means something with nothing behind it.
+    /// Whether the command works without an argument.
     fn is_argument_optional(&self) -> bool {
         self.argument.is_empty() || self.argument.starts_with('[')
     }
 }
 
-/// Whether an input is carried out with the help of the session's circle. Some commands the console obeys alone, and
-/// `:each` is for other circles.
+/// Whether an input needs the session's circle. The console carries out some commands itself, and `:each` plays on other
+/// circles.
 pub fn needs_circle(input: &str) -> bool {
     match input.trim().strip_prefix(':').map(ReplCommand::parse) {
         Some(
@@ -292,7 +292,7 @@ pub fn needs_circle(input: &str) -> bool {
     }
 }
 
-/// The Rhai in an input, and the byte that it begins at: all of it, unless it is a `:` command, which may have some at its end.
+/// Returns the Rhai script in an input and its start in bytes: the whole input, or the script at the end of a command.
 pub fn script_part(input: &str) -> Option<(usize, &str)> {
     let Some(at) = input.find(|character: char| !character.is_whitespace()) else { return Some((0, input)) };
     let Some(command) = input[at..].strip_prefix(':') else { return Some((0, input)) };
@@ -300,8 +300,8 @@ pub fn script_part(input: &str) -> Option<(usize, &str)> {
     let end =
         |text: &str| text.char_indices().find(|(_, end)| end.is_whitespace()).map(|(at, end)| at + end.len_utf8());
     let name_end = end(command)?;
-    let takes = COMMANDS.iter().find(|known| known.name == command[..name_end].trim_end())?.argument_kind;
-    let begin = match takes {
+    let argument_kind = COMMANDS.iter().find(|known| known.name == command[..name_end].trim_end())?.argument_kind;
+    let begin = match argument_kind {
         ArgumentKind::Script => begin + name_end,
         ArgumentKind::CirclesAndScript => begin + name_end + end(&command[name_end..])?,
         _ => return None,
@@ -309,13 +309,13 @@ pub fn script_part(input: &str) -> Option<(usize, &str)> {
     Some((begin, &input[begin..]))
 }
 
-/// The first word, and what follows.
+/// Splits a text into the first word and the rest.
 fn split(text: &str) -> (&str, &str) {
     let (word, rest) = text.trim().split_once(char::is_whitespace).unwrap_or((text.trim(), ""));
     (word, rest.trim())
 }
 
-/// What is listed with commas between, once each.
+/// Splits a comma-separated list, and removes duplicates.
 pub fn split_list(text: &str) -> Vec<String> {
     let mut listed: Vec<String> = Vec::new();
     for item in text.split(',').map(str::trim).filter(|item| !item.is_empty()) {
@@ -326,7 +326,7 @@ pub fn split_list(text: &str) -> Vec<String> {
     listed
 }
 
-/// A file as it is typed: `~/` is the home directory.
+/// Converts a typed path, and expands `~/` to the home directory.
 pub fn expand_home(typed: &str) -> PathBuf {
     match (typed.strip_prefix("~/"), BaseDirs::new()) {
         (Some(below), Some(dirs)) => dirs.home_dir().join(below),
@@ -338,7 +338,7 @@ fn unknown_command_error(name: &str) -> String {
     let name = visible(name);
     match suggest::nearest(&name, COMMANDS.iter().map(|command| command.name)) {
         Some(near) => format!("there is no :{name}; did you mean :{near}?"),
-        None => format!("there is no :{name}; :help lists what there is"),
+        None => format!("there is no :{name}; :help lists the commands"),
     }
 }
 
@@ -350,16 +350,16 @@ mod tests {
     fn unknown_command_suggests_the_nearest() {
         let cases = [
             ("hlep", "there is no :hlep; did you mean :help?"),
-            ("xyzzy", "there is no :xyzzy; :help lists what there is"),
-            ("doc", ":doc needs NAME: :doc push"),
-            ("quit now", ":quit takes nothing behind it"),
-            ("each team, lab 1", ":each needs A,B SCRIPT: :each team,9001 40 + 2"),
-            ("each team", ":each needs A,B SCRIPT: :each team,9001 40 + 2"),
-            ("key a/b", "a/b is no name of a key: "),
+            ("xyzzy", "there is no :xyzzy; :help lists the commands"),
+            ("doc", ":doc needs NAME, for example :doc push"),
+            ("quit now", ":quit takes no argument"),
+            ("each team, lab 1", ":each needs A,B SCRIPT, for example :each team,9001 40 + 2"),
+            ("each team", ":each needs A,B SCRIPT, for example :each team,9001 40 + 2"),
+            ("key a/b", "a/b is not a valid key name: "),
         ];
-        for (typed, said) in cases {
+        for (typed, expected) in cases {
             let hint = ReplCommand::parse(typed).expect_err(typed);
-            assert!(hint.starts_with(said), "{hint}");
+            assert!(hint.starts_with(expected), "{hint}");
         }
     }
 
@@ -379,8 +379,8 @@ mod tests {
                 ReplCommand::FanOut { targets: vec!["a".into(), "b".into()], script: "1 + 2".into() },
             ),
         ];
-        for (typed, meta) in cases {
-            assert_eq!(ReplCommand::parse(typed).as_ref(), Ok(&meta), "{typed}");
+        for (typed, command) in cases {
+            assert_eq!(ReplCommand::parse(typed).as_ref(), Ok(&command), "{typed}");
         }
     }
 
@@ -392,12 +392,12 @@ mod tests {
     }
 
     #[test]
-    fn commands_of_the_console_alone_need_no_circle() {
-        let alone =
+    fn local_commands_need_no_circle() {
+        let local =
             [":help", ":hlep", ":quit", ":use lab", ":edit", ":history a", ":last", ":save x", ":time", ":plot"];
         let with_circle =
             ["1 + 1", ":time 1", ":plot [1]", ":load x", ":vars", ":functions", ":reset", ":who", ":key alice"];
-        assert!(alone.iter().all(|input| !needs_circle(input)) && !needs_circle(":each a 1"));
+        assert!(local.iter().all(|input| !needs_circle(input)) && !needs_circle(":each a 1"));
         assert!(with_circle.iter().all(|input| needs_circle(input)));
     }
 

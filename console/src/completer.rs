@@ -1,4 +1,4 @@
-//! Completions while a key is pressed: asked of the circle, and not waited for long.
+//! Completion at a key press, with a short timeout for the circle's answer.
 
 use std::{
     sync::{Arc, Mutex, PoisonError},
@@ -13,23 +13,23 @@ use crate::{
     session::SessionHandle,
 };
 
-/// How long a key press may wait for the circle.
+/// The timeout for the circle's answer.
 const ANSWER_TIMEOUT: Duration = Duration::from_millis(150);
 
-/// Asks a circle, for someone who cannot wait.
+/// Completes inputs with the help of a circle, without waiting long.
 pub struct Completer {
     runtime: Handle,
     session: SessionHandle,
     known: LocalCandidates,
-    /// The newest answer, however late it came.
+    /// The newest answer, including answers after the timeout.
     latest: Arc<Mutex<CompletionList>>,
 }
 
-/// What the surroundings know.
+/// The local candidates for the argument of a REPL command.
 type LocalCandidates = Box<dyn Fn(ArgumentKind, &str) -> Vec<CompletionItem>>;
 
 impl Completer {
-    /// A completer that asks `client`; `known` offers what the console itself knows to stand behind a `:` command.
+    /// Returns a completer for a session. `known` returns local candidates for the argument of a REPL command.
     pub fn new(
         runtime: Handle,
         session: SessionHandle,
@@ -38,14 +38,14 @@ impl Completer {
         Self { runtime, session, known: Box::new(known), latest: Arc::default() }
     }
 
-    /// Asks another circle from now on.
+    /// Switches to another session.
     pub fn set_session(&mut self, session: SessionHandle) {
         self.session = session;
         self.latest = Arc::default();
     }
 
-    /// What the circle answers in time, or else what was known last: then the next question finds the answer. Blocks for
-    /// 150 ms at most.
+    /// Returns the candidates at a cursor. If the circle does not answer within 150 ms, narrows the latest answer instead; a
+    /// late answer serves the next call. Blocks for 150 ms at most.
     pub fn complete(&self, input: &str, cursor: usize) -> CompletionList {
         let (script, at, offset) = match completion_source(input, cursor, &self.known) {
             CompletionSource::Local(completion) => return completion,

@@ -1,61 +1,61 @@
-//! What may stand where the cursor is: asked of the circle, or known here for `:` commands.
+//! Tab completion: scripts are completed by the circle, REPL commands locally.
 
 use client_ws::CompleteResult;
 
 use crate::commands::{self, ArgumentKind, COMMANDS, CommandSpec};
 
-/// Bytes of a candidate.
+/// The maximum length of a candidate, in bytes.
 const MAX_TEXT: usize = 256;
 
-/// Characters of what is said of one.
+/// The maximum length of a candidate's detail, in characters.
 const MAX_DETAIL: usize = 200;
 
-/// As the protocol has it.
+/// The maximum number of candidates, as in the protocol.
 const MAX_CANDIDATES: usize = 200;
 
-/// Files of a directory that are looked at.
+/// The maximum number of directory entries to read.
 const MAX_LISTED: usize = 10_000;
 
-/// Candidates for the word before the cursor.
+/// The candidates for the word before the cursor.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct CompletionList {
-    /// What was asked about: an answer to another text is of no use.
+    /// The input that the candidates are for.
     pub input: String,
-    /// Where the replaced word begins, in characters of the input.
+    /// The start of the word to replace, in characters of the input.
     pub start: usize,
-    /// Where the cursor is and the replaced word ends, in characters of the input.
+    /// The cursor, which is the end of the word to replace, in characters of the input.
     pub cursor: usize,
-    /// What may stand in the place of the word, in the order to offer it.
+    /// The candidates, in the order to offer them.
     pub candidates: Vec<CompletionItem>,
 }
 
-/// One of them.
+/// A candidate.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CompletionItem {
     /// The text that replaces the word.
     pub text: String,
-    /// A type, a signature, what a command does.
+    /// A type, a signature, or the summary of a command.
     pub detail: String,
 }
 
-/// Who knows what may stand there.
+/// The source of the candidates for an input.
 #[derive(Debug, PartialEq, Eq)]
 pub enum CompletionSource {
-    /// It is known here.
+    /// The candidates are known locally.
     Local(CompletionList),
-    /// The circle does.
+    /// The circle knows the candidates.
     Circle {
-        /// The script to ask about, which ends the input.
+        /// The script to complete, which ends the input.
         script: String,
-        /// Where the cursor is, in characters of the script.
+        /// The cursor, in characters of the script.
         cursor: usize,
-        /// How many characters of the input stand before the script.
+        /// The number of characters of the input before the script.
         offset: usize,
     },
 }
 
-/// What is asked when Tab is pressed in an input at a character. `known` offers what its surroundings know to stand behind a
-/// `:` command, for a word that was begun.
+/// Returns the source of the candidates at a cursor. `known` returns local candidates for the argument of a REPL command, by
+/// its kind and prefix.
 pub fn completion_source(
     input: &str,
     cursor: usize,
@@ -65,12 +65,12 @@ pub fn completion_source(
     let Some(command) = before.trim_start().strip_prefix(':') else {
         return CompletionSource::Circle { script: input.to_owned(), cursor, offset: 0 };
     };
-    let answered = |word: &str, candidates: Vec<CompletionItem>| {
+    let local = |word: &str, candidates: Vec<CompletionItem>| {
         let start = cursor.saturating_sub(word.chars().count());
         let candidates = candidates.into_iter().filter(|candidate| candidate.text.starts_with(word)).collect();
         CompletionSource::Local(CompletionList { input: input.to_owned(), start, cursor, candidates })
     };
-    let Some((name, argument)) = command.split_once(char::is_whitespace) else { return answered(command, commands()) };
+    let Some((name, argument)) = command.split_once(char::is_whitespace) else { return local(command, commands()) };
     if let Some((begin, _)) = commands::script_part(&before) {
         let offset = before[..begin].chars().count();
         return CompletionSource::Circle {
@@ -80,38 +80,38 @@ pub fn completion_source(
         };
     }
     let argument = argument.trim_start();
-    let takes =
+    let argument_kind =
         COMMANDS.iter().find(|command| command.name == name.trim_end_matches('!')).map(|command| command.argument_kind);
-    match takes {
+    match argument_kind {
         Some(ArgumentKind::Function) => {
             let word = argument.chars().count();
             CompletionSource::Circle { script: argument.to_owned(), cursor: word, offset: cursor - word }
         }
         Some(ArgumentKind::CirclesAndScript) => {
             let word = argument.rsplit(',').next().unwrap_or_default();
-            answered(word, known(ArgumentKind::Circle, word))
+            local(word, known(ArgumentKind::Circle, word))
         }
         Some(ArgumentKind::Topic) => {
             let topic = |name: &str| CompletionItem { text: name.to_owned(), detail: String::new() };
-            answered(argument, commands::topics().map(topic).collect())
+            local(argument, commands::topics().map(topic).collect())
         }
-        Some(takes @ (ArgumentKind::Circle | ArgumentKind::Key | ArgumentKind::File)) => {
-            answered(argument, known(takes, argument))
+        Some(kind @ (ArgumentKind::Circle | ArgumentKind::Key | ArgumentKind::File)) => {
+            local(argument, known(kind, argument))
         }
-        _ => answered("", Vec::new()),
+        _ => local("", Vec::new()),
     }
 }
 
 fn commands() -> Vec<CompletionItem> {
     let candidate = |command: &CommandSpec| {
-        let CommandSpec { name, argument, summary: does, .. } = command;
-        let detail = if argument.is_empty() { (*does).to_owned() } else { format!("{argument} · {does}") };
+        let CommandSpec { name, argument, summary, .. } = command;
+        let detail = if argument.is_empty() { (*summary).to_owned() } else { format!("{argument} · {summary}") };
         CompletionItem { text: (*name).to_owned(), detail }
     };
     COMMANDS.iter().map(candidate).collect()
 }
 
-/// The files that a name which was begun may become. Blocks for as long as it takes to list a directory.
+/// Returns the files that begin with a prefix. Blocks while it reads the directory.
 pub fn file_candidates(prefix: &str) -> Vec<CompletionItem> {
     let (directory, name) = prefix.rsplit_once('/').map_or(("", prefix), |(directory, name)| (directory, name));
     let listed = if prefix.contains('/') { commands::expand_home(&format!("{directory}/")) } else { ".".into() };
@@ -136,13 +136,13 @@ pub fn file_candidates(prefix: &str) -> Vec<CompletionItem> {
 }
 
 impl CompletionList {
-    /// As the circle answered to what stands behind so many characters of the input.
+    /// Converts the answer of a circle about the script after `offset` characters of the input.
     pub fn from_answer(input: String, cursor: usize, offset: usize, answer: CompleteResult) -> Self {
         let start = usize::try_from(answer.start).unwrap_or(usize::MAX).saturating_add(offset).min(cursor);
         let word: String = input.chars().take(cursor).skip(start).collect();
-        // Not believed: what is replaced is one word, and a candidate goes on with it as one word of some length.
+        // The circle is not trusted: a candidate must extend the word before the cursor, and be a word of bounded length.
         let before: String = input.chars().take(start).collect();
-        let is_word_char = if is_in_import(&before) { is_of_module_name } else { is_of_name };
+        let is_word_char = if is_in_import(&before) { is_module_name_char } else { is_identifier_char };
         let is_word = word.chars().all(is_word_char);
         let is_fitting =
             |text: &str| is_word && text.starts_with(&word) && text.len() <= MAX_TEXT && text.chars().all(is_word_char);
@@ -159,7 +159,7 @@ impl CompletionList {
         Self { input, start, cursor, candidates }
     }
 
-    /// The same candidates for a word that goes on, if it is the same word as far as it went.
+    /// Narrows the candidates for a longer word; `None` if the input before it or the word itself differs.
     pub(crate) fn narrow(&self, input: &str, cursor: usize) -> Option<Self> {
         let begin = |text: &str| text.chars().take(self.start).collect::<String>();
         if cursor < self.start || begin(input) != begin(&self.input) {
@@ -172,23 +172,25 @@ impl CompletionList {
     }
 }
 
-/// Whether what follows is in the string of an `import`.
+/// Whether the text ends in the string of an `import`.
 fn is_in_import(before: &str) -> bool {
     let statement = before.strip_suffix('"').map(str::trim_end);
-    statement.and_then(|statement| statement.strip_suffix("import")).is_some_and(|rest| !rest.ends_with(is_of_name))
+    statement
+        .and_then(|statement| statement.strip_suffix("import"))
+        .is_some_and(|rest| !rest.ends_with(is_identifier_char))
 }
 
-/// Characters of what Rhai takes for a name or a keyword.
-fn is_of_name(character: char) -> bool {
+/// Whether a character can be part of a Rhai identifier or keyword.
+fn is_identifier_char(character: char) -> bool {
     character.is_ascii_alphanumeric() || character == '_'
 }
 
-/// Characters of a module's name that are inserted: those of its folders' and its own, none that could end the string.
-fn is_of_module_name(character: char) -> bool {
+/// Whether a character may be inserted as part of a module name. Excludes characters that could end the string.
+fn is_module_name_char(character: char) -> bool {
     character.is_alphanumeric() || matches!(character, '_' | '-' | '.' | '/')
 }
 
-/// The byte that a character begins at.
+/// Returns the position of a character, in bytes.
 pub fn byte(text: &str, character: usize) -> Option<usize> {
     text.char_indices().map(|(at, _)| at).chain([text.len()]).nth(character)
 }
@@ -201,8 +203,8 @@ mod tests {
         completion.candidates.iter().map(|candidate| candidate.text.as_str()).collect()
     }
 
-    fn known(takes: ArgumentKind, _: &str) -> Vec<CompletionItem> {
-        let names: &[&str] = match takes {
+    fn known(kind: ArgumentKind, _: &str) -> Vec<CompletionItem> {
+        let names: &[&str] = match kind {
             ArgumentKind::Circle => &["team", "sandbox"],
             ArgumentKind::Key => &["alice", "bob"],
             _ => &[],
@@ -211,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn what_stands_behind_a_command_is_completed_here() {
+    fn command_arguments_are_completed_locally() {
         let cases: [(&str, usize, &[&str]); 7] = [
             (":he", 1, &["help"]),
             (" :hi", 2, &["history"]),
@@ -223,14 +225,14 @@ mod tests {
         ];
         for (input, start, expected) in cases {
             let CompletionSource::Local(completion) = completion_source(input, input.chars().count(), known) else {
-                panic!("{input} is known here")
+                panic!("{input} is completed locally")
             };
             assert_eq!((texts(&completion), completion.start), (expected.to_vec(), start), "{input}");
         }
     }
 
     #[test]
-    fn scripts_and_functions_are_the_circles() {
+    fn scripts_and_functions_are_completed_by_the_circle() {
         let cases = [
             ("ä.le", 4, ("ä.le", 4, 0)),
             (":time ä.le", 8, ("ä.le", 2, 6)),
@@ -262,7 +264,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_circle_offers_is_not_believed() {
+    fn candidates_of_a_circle_are_validated() {
         let offer = |text: &str, detail: &str| client_ws::Candidate {
             text: text.into(),
             kind: client_ws::CandidateKind::Variable,
@@ -274,14 +276,14 @@ mod tests {
             || vec![offer("total", &long), offer("other", ""), offer("to\nend", ""), offer(&format!("to{long}"), "")];
         let completion = CompletionList::from_answer("1 + to".into(), 6, 0, answer(4, offers()));
         assert_eq!((texts(&completion), completion.candidates[0].detail.len()), (vec!["total"], MAX_DETAIL));
-        // More than the word before the cursor is not for it to replace.
+        // The circle may replace only the word before the cursor.
         assert!(CompletionList::from_answer("1 + to".into(), 6, 0, answer(0, offers())).candidates.is_empty());
         assert_eq!(CompletionList::from_answer("to".into(), 2, 0, answer(u64::MAX, offers())).start, 2);
     }
 
     #[test]
     fn candidates_of_a_circle_are_words() {
-        // (what is typed, where the word begins, what a circle offers, what is taken of it)
+        // (input, start of the word, candidates of the circle, accepted candidates)
         let cases: [(&str, u64, &[&str], &[&str]); 6] = [
             (
                 "pr",
@@ -320,7 +322,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_known_serves_for_a_word_that_goes_on() {
+    fn candidates_are_narrowed_for_a_longer_word() {
         let candidates =
             ["total", "tops"].map(|text| CompletionItem { text: text.into(), detail: String::new() }).into();
         let known = CompletionList { input: "1 + to".into(), start: 4, cursor: 6, candidates };

@@ -1,4 +1,4 @@
-//! What the parts of an input are, by Rhai's lexer.
+//! Syntax highlighting with Rhai's lexer.
 
 use std::ops::Range;
 
@@ -6,16 +6,16 @@ use rhai::{Engine, LexError, Position, Token};
 
 use frontend::text::{Style, StyledLine, SyntaxKind};
 
-/// Bytes of an input that are looked at: this runs at every key press.
+/// The maximum size of an input to highlight, in bytes. Highlighting runs at every key press.
 const MAX_BYTES: usize = 16 << 10;
 
-/// The parts of an input, in their order and without overlaps; what is in none of them is plain.
+/// Returns the highlighted spans of an input, in order and without overlaps.
 pub fn spans(engine: &Engine, input: &str) -> Vec<(Range<usize>, SyntaxKind)> {
     if input.len() > MAX_BYTES { Vec::new() } else { token_spans(input, &lex(engine, input)) }
 }
 
-/// The same, and among them the bracket at a cursor and the one that belongs to it, if there are two. The cursor is
-/// in bytes; a bracket before it counts where behind it there is none.
+/// Returns the highlighted spans, including the bracket at a cursor and the matching one. The cursor is in bytes. The bracket
+/// after the cursor takes precedence over the one before it.
 pub fn spans_at(engine: &Engine, input: &str, cursor: usize) -> Vec<(Range<usize>, SyntaxKind)> {
     if input.len() > MAX_BYTES {
         return Vec::new();
@@ -23,7 +23,7 @@ pub fn spans_at(engine: &Engine, input: &str, cursor: usize) -> Vec<(Range<usize
     let tokens = lex(engine, input);
     let mut parts = token_spans(input, &tokens);
     for bracket in brackets_at(&tokens, cursor).into_iter().flatten() {
-        // Brackets are in no other part.
+        // Brackets are in no other span.
         let at = parts.partition_point(|(part, _)| part.start < bracket.start);
         parts.insert(at, (bracket, SyntaxKind::Bracket));
     }
@@ -38,12 +38,12 @@ fn token_spans(input: &str, tokens: &[(Token, usize)]) -> Vec<(Range<usize>, Syn
         let Some(text) = input.get(*start..end) else { continue };
         let length = token_length(token, text);
         let is_called = matches!(next, Some((Token::LeftParen | Token::Unit, _)));
-        if let Some(kind) = kind(token, is_called) {
+        if let Some(kind) = syntax_kind(token, is_called) {
             parts.push((*start..*start + length, kind));
         }
         push_comment(&mut parts, *start + length, &text[length..]);
     }
-    // Before the first token there is none that a comment could follow.
+    // A comment before the first token.
     let first = tokens.first().map_or(input.len(), |(_, start)| *start);
     let mut leading = Vec::new();
     push_comment(&mut leading, 0, &input[..first]);
@@ -51,7 +51,7 @@ fn token_spans(input: &str, tokens: &[(Token, usize)]) -> Vec<(Range<usize>, Syn
     leading
 }
 
-/// The two brackets of which one is at the cursor.
+/// Returns the bracket at the cursor and the matching one.
 fn brackets_at(tokens: &[(Token, usize)], cursor: usize) -> Option<[Range<usize>; 2]> {
     let mut pairs = Vec::new();
     let mut open: Vec<(char, Range<usize>)> = Vec::new();
@@ -66,7 +66,7 @@ fn brackets_at(tokens: &[(Token, usize)], cursor: usize) -> Option<[Range<usize>
                 let literal = token.literal_syntax();
                 match open.pop() {
                     Some((expected, opening)) if literal.starts_with(expected) => pairs.push([opening, of(literal)]),
-                    // Of one that is wrong nobody knows which was meant, nor what those around it belong to.
+                    // After a mismatch, the open brackets cannot be matched.
                     _ => open.clear(),
                 }
             }
@@ -87,12 +87,12 @@ fn closing(opening: &str) -> char {
     }
 }
 
-/// A text in lines, its parts in their styles.
+/// Highlights a text as lines.
 pub fn lines(engine: &Engine, text: &str) -> Vec<StyledLine> {
     style_lines(text, spans(engine, text))
 }
 
-/// The same with the brackets at a cursor, in bytes.
+/// Highlights a text as lines, with the brackets at a cursor in bytes.
 pub fn lines_at(engine: &Engine, text: &str, cursor: usize) -> Vec<StyledLine> {
     style_lines(text, spans_at(engine, text, cursor))
 }
@@ -127,11 +127,11 @@ fn push_comment(parts: &mut Vec<(Range<usize>, SyntaxKind)>, start: usize, text:
     }
 }
 
-/// The tokens with the bytes that they start at.
+/// Returns the tokens of an input with their positions in bytes.
 pub fn lex(engine: &Engine, input: &str) -> Vec<(Token, usize)> {
     let line_starts: Vec<usize> = std::iter::once(0).chain(input.match_indices('\n').map(|(at, _)| at + 1)).collect();
-    // Where the last one was: only what lies between is walked, since this is done for each token of a line that may be
-    // long. One that is not behind it is none of these tokens.
+    // The position of the last token. The search continues from there, so that long lines take linear time. Tokens that go
+    // backwards are skipped.
     let (mut line, mut column, mut at) = (0, 0, 0);
     let mut offset = |position: Position| {
         let next_line = position.line()?.checked_sub(1)?;
@@ -147,7 +147,7 @@ pub fn lex(engine: &Engine, input: &str) -> Vec<(Token, usize)> {
     let inputs = [input];
     let (stream, control) = engine.lex(&inputs);
     let mut tokens = Vec::new();
-    // Braces that are open inside of each interpolation: at the end of one the lexer must be told to go on with text.
+    // The number of open braces within each interpolation. At the end of an interpolation the lexer must switch back to text.
     let mut interpolations: Vec<usize> = Vec::new();
     for (token, position) in stream {
         match &token {
@@ -178,7 +178,7 @@ pub fn lex(engine: &Engine, input: &str) -> Vec<(Token, usize)> {
     tokens
 }
 
-/// How much of the text from a token's start to the next one's is the token itself.
+/// Returns the length of a token, given the text from its start to the next token.
 fn token_length(token: &Token, text: &str) -> usize {
     let prefix_length = |is_part: fn(char) -> bool| text.find(|character| !is_part(character)).unwrap_or(text.len());
     match token {
@@ -192,14 +192,14 @@ fn token_length(token: &Token, text: &str) -> usize {
             prefix_length(|character| character.is_alphanumeric() || character == '_')
         }
         other if other.is_standard_keyword() => prefix_length(char::is_alphanumeric),
-        // A comment that documents something is a token of its own.
+        // A doc comment is a token.
         Token::Comment(_) => text.trim_end().len(),
         other if other.is_literal() => other.literal_syntax().len().min(text.len()),
         _ => text.trim_end().len(),
     }
 }
 
-/// A string from its opening quote to its closing one, or to where an interpolation begins.
+/// Returns the length of a string up to its closing quote or the start of an interpolation.
 fn string_length(text: &str) -> usize {
     let mut characters = text.char_indices().peekable();
     let quote = match characters.peek() {
@@ -208,7 +208,7 @@ fn string_length(text: &str) -> usize {
             characters.next();
             quote
         }
-        // Text goes on behind an interpolation, or a raw string: up to the next token.
+        // Text after an interpolation, or a raw string, extends to the next token.
         _ => return text.trim_end().len(),
     };
     while let Some((at, character)) = characters.next() {
@@ -216,7 +216,7 @@ fn string_length(text: &str) -> usize {
             '\\' if quote != '`' => {
                 characters.next();
             }
-            // The text ends where the next token begins, which is the brace.
+            // An interpolation begins.
             '$' if quote == '`' && matches!(&text[at + 1..], "" | "{") => return at,
             _ if character == quote => return at + character.len_utf8(),
             _ => {}
@@ -225,7 +225,7 @@ fn string_length(text: &str) -> usize {
     text.len()
 }
 
-fn kind(token: &Token, is_called: bool) -> Option<SyntaxKind> {
+fn syntax_kind(token: &Token, is_called: bool) -> Option<SyntaxKind> {
     match token {
         Token::StringConstant(_) | Token::InterpolatedString(_) | Token::CharConstant(_) => Some(SyntaxKind::String),
         Token::LexError(error) => Some(match **error {
@@ -243,14 +243,14 @@ fn kind(token: &Token, is_called: bool) -> Option<SyntaxKind> {
 mod tests {
     use super::*;
 
-    /// Each part as `kind:text`.
+    /// Returns each span as `kind:text`.
     fn shown(input: &str) -> Vec<String> {
         let engine = Engine::new_raw();
         spans(&engine, input).into_iter().map(|(range, kind)| format!("{kind:?}:{}", &input[range])).collect()
     }
 
     #[test]
-    fn the_parts_of_an_input_are_told_apart() {
+    fn syntax_kinds_are_distinguished() {
         let cases: [(&str, &[&str]); 11] = [
             ("let x = 42;", &["Keyword:let", "Number:42"]),
             ("foo(1.5) + bar", &["Function:foo", "Number:1.5"]),
@@ -283,7 +283,7 @@ mod tests {
         }
     }
 
-    /// The brackets at the place of a `|`, as marked in the text.
+    /// Marks the brackets at the cursor `|` in a text.
     fn marked(input: &str) -> String {
         let cursor = input.find('|').expect("a cursor");
         let input = input.replacen('|', "", 1);

@@ -1,4 +1,4 @@
-//! What was typed, kept for the next time: a file a circle and key, for its user's eyes only.
+//! The input history: a private file for each circle and key.
 
 use std::{
     collections::HashMap,
@@ -18,71 +18,71 @@ use rustyline::{
 
 use frontend::text::{Style, StyledLine};
 
-/// Digits of a secret key in hex.
+/// The number of hex digits of a secret key.
 const SECRET_DIGITS: usize = 64;
 
-/// Inputs that are kept.
+/// The maximum number of inputs in a history.
 pub const MAX_INPUTS: usize = 10_000;
 
-/// Inputs that are shown, where none in particular are asked for.
+/// The number of listed inputs without a search text.
 const MAX_RECENT: usize = 50;
 
-/// Inputs that wait to be kept.
+/// The maximum number of inputs that wait for the writer thread.
 const QUEUE_CAPACITY: usize = 256;
 
-/// Where the inputs of one circle and key are kept.
+/// The history file of a circle and a key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HistoryFile(
-    /// `None` where there is no place for it; everything else works all the same.
+    /// `None` if the user has no state directory; then the history is not kept.
     Option<PathBuf>,
 );
 
-/// Where they all are: `history` in the user's state directory.
+/// Returns the directory of all history files: `history` in the user's state directory.
 pub fn default_directory() -> Option<PathBuf> {
     let dirs = ProjectDirs::from("", "", "circles")?;
     Some(dirs.state_dir().unwrap_or_else(|| dirs.data_local_dir()).join("history"))
 }
 
 impl HistoryFile {
-    /// `place` tells circles apart; without a key the inputs are those of nobody in particular.
-    pub fn of(directory: Option<&Path>, place: &str, key: Option<&str>) -> Self {
+    /// Returns the history file of a circle and a key, or of the anonymous caller. `circle` identifies the circle.
+    pub fn of(directory: Option<&Path>, circle: &str, key: Option<&str>) -> Self {
         let safe = |text: &str| text.replace(|character: char| !character.is_ascii_alphanumeric(), "_");
-        let name = format!("{}-{}.txt", safe(place), safe(key.unwrap_or("anonymous")));
+        let name = format!("{}-{}.txt", safe(circle), safe(key.unwrap_or("anonymous")));
         Self(directory.map(|directory| directory.join(name)))
     }
 
-    /// The file, if there is one.
+    /// The path of the file, if the file exists.
     pub fn existing_path(&self) -> Option<&Path> {
         self.0.as_deref().filter(|file| file.exists())
     }
 
-    /// The inputs, oldest first. Blocks.
+    /// Reads the inputs, oldest first. Blocks.
     pub fn read(&self) -> Result<Vec<String>, String> {
         let Some(file) = self.existing_path() else { return Ok(Vec::new()) };
         Ok(open(file)?.iter().cloned().collect())
     }
 
-    /// Has someone else append to the file, which is there by then, for its user's eyes only.
+    /// Creates the file with private permissions if needed, and calls `append` to write to it.
     pub fn append_with(&self, append: impl FnOnce(&Path) -> Result<(), String>) -> Result<(), String> {
         let Some(file) = &self.0 else { return Ok(()) };
         let written = prepare(file).map_err(|error| error.to_string()).and_then(|()| append(file));
-        written.map_err(|error| format!("the history in {} cannot be written: {error}", file.display()))
+        written.map_err(|error| format!("cannot write the history file {}: {error}", file.display()))
     }
 }
 
-/// Keeps inputs in their order, on a thread of its own. Dropping it waits until all are kept.
+/// Writes inputs to history files, on a separate thread. Dropping the value waits until all inputs are written.
 pub struct HistoryWriter {
-    /// `None` once it ends.
+    /// `None` once the writer is being dropped.
     inputs: Option<SyncSender<(HistoryFile, String)>>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl HistoryWriter {
-    /// `failed` is told why an input is not kept.
+    /// Starts the thread. `on_error` gets the reason if an input cannot be written.
     pub fn start(on_error: impl Fn(String) + Send + 'static) -> Self {
         let (inputs, waiting) = sync_channel::<(HistoryFile, String)>(QUEUE_CAPACITY);
         let thread = std::thread::spawn(move || {
-            // A history that has read its file only appends to it.
+            // `FileHistory` appends to a file only after it has read it.
             let mut histories: HashMap<PathBuf, FileHistory> = HashMap::new();
             for (history, input) in waiting {
                 let kept = history.append_with(|file| {
@@ -103,10 +103,10 @@ impl HistoryWriter {
         Self { inputs: Some(inputs), thread: Some(thread) }
     }
 
-    /// Keeps an input behind the others; not, if the disk is that far behind.
+    /// Queues an input. Drops it if the queue is full because the disk is slow.
     pub fn append(&self, history: HistoryFile, input: String) {
         if let Some(inputs) = &self.inputs {
-            // One that finds no room is only missing another day.
+            // A missing history entry does little harm.
             let _full = inputs.try_send((history, input));
         }
     }
@@ -116,7 +116,7 @@ impl Drop for HistoryWriter {
     fn drop(&mut self) {
         self.inputs = None;
         if let Some(thread) = self.thread.take() {
-            // A panic there has been reported.
+            // The panic hook has reported a panic of the thread.
             let _ended = thread.join();
         }
     }
@@ -130,9 +130,9 @@ fn open(file: &Path) -> Result<FileHistory, String> {
     Ok(entries)
 }
 
-/// Why a history cannot be read.
+/// Returns the error text for a history that cannot be read.
 pub fn read_error_text(file: &Path, error: &ReadlineError) -> String {
-    format!("the history in {} cannot be read: {error}", file.display())
+    format!("cannot read the history file {}: {error}", file.display())
 }
 
 fn new_history() -> Result<FileHistory, String> {
@@ -140,12 +140,12 @@ fn new_history() -> Result<FileHistory, String> {
     Ok(FileHistory::with_config(&config.build()))
 }
 
-/// Whether an input is kept: not if it starts with a space or holds what could be a secret key.
+/// Whether the history keeps an input: not if it starts with a space or may contain a secret key.
 pub fn is_kept(input: &str) -> bool {
     !input.starts_with(' ') && !holds_secret(input)
 }
 
-/// Inputs that have a text in them, with their numbers, the newest last; of all of them only some. They come newest first.
+/// Formats the inputs that contain a text, with their numbers, newest last. Without a text, only the last 50 inputs.
 pub fn lines<T: AsRef<str>>(newest_first: impl Iterator<Item = (usize, T)>, part: &str) -> Vec<StyledLine> {
     let most = if part.is_empty() { MAX_RECENT } else { MAX_INPUTS };
     let mut inputs: Vec<_> = newest_first.filter(|(_, input)| input.as_ref().contains(part)).take(most).collect();
@@ -158,12 +158,12 @@ pub fn lines<T: AsRef<str>>(newest_first: impl Iterator<Item = (usize, T)>, part
         }
     }
     if lines.is_empty() {
-        lines.push(StyledLine::of(Style::Dim, "nothing was typed that fits"));
+        lines.push(StyledLine::of(Style::Dim, "no matching input"));
     }
     lines
 }
 
-/// The file is there before the library writes to it, so that it never is readable by others.
+/// Creates the file before the library writes to it, so that other users can never read it.
 fn prepare(file: &Path) -> io::Result<()> {
     if file.exists() {
         return Ok(());
@@ -174,7 +174,7 @@ fn prepare(file: &Path) -> io::Result<()> {
     fs::OpenOptions::new().create(true).append(true).mode(0o600).open(file).map(|_| ())
 }
 
-/// Whether there are as many hex digits in a row as a secret key has, not more: a public key has 66.
+/// Whether a text contains exactly 64 hex digits in a row, like a secret key. A public key has 66.
 pub fn holds_secret(input: &str) -> bool {
     input.split(|character: char| !character.is_ascii_hexdigit()).any(|digits| digits.len() == SECRET_DIGITS)
 }
@@ -192,7 +192,7 @@ mod tests {
         };
         assert_eq!(shown("a"), ["    1  let a = 1", "    3  a + 1"]);
         assert_eq!(shown("fn"), ["    2  fn f() {", "       }"]);
-        assert_eq!(shown("nothing"), ["nothing was typed that fits"]);
+        assert_eq!(shown("nothing"), ["no matching input"]);
         assert_eq!(lines((1..=99).rev().map(|number| (number, "x")), "").len(), super::MAX_RECENT);
     }
 

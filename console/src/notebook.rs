@@ -1,4 +1,4 @@
-//! What was played in a session: its inputs, to be written as a script, and what the last play came to.
+//! The notebook of a session: its inputs, for saving as a script, and the output and result of the last play.
 
 mod save;
 
@@ -10,93 +10,93 @@ use crate::history;
 use frontend::text::{self, Style, StyledLine};
 use frontend::visible::visible;
 
-/// Inputs that are kept.
+/// The maximum number of inputs in a notebook.
 const MAX_INPUTS: usize = 10_000;
 
-/// Bytes of inputs that are kept.
+/// The maximum size of all inputs, in bytes.
 const MAX_BYTES: usize = 8 << 20;
 
-/// Lines of an error that are kept.
+/// The maximum number of kept lines of an error.
 const MAX_ERROR: usize = 1000;
 
-/// Bytes of a play's prints that are kept.
+/// The maximum size of a play's kept prints, in bytes.
 const MAX_PRINTS: usize = 4 << 20;
 
-/// One session's plays.
+/// The inputs and the last play of a session.
 #[derive(Debug, Default)]
 pub struct Notebook {
     inputs: Vec<NotebookInput>,
     bytes: usize,
-    /// Inputs that found no room.
+    /// The number of inputs beyond the maximum.
     dropped: usize,
-    /// Plays that did not go well, and may have done something before.
+    /// The number of failed plays, which may have changed something before they failed.
     failed: usize,
-    /// Those of the environment before this one, until something is played in this one.
+    /// Whether the inputs are those of the previous environment, until the first play in the current one.
     is_from_lost_session: bool,
     last: LastPlay,
-    /// The last script, however it ended.
+    /// The last script, successful or not.
     last_script: String,
     /// The last value other than `()`.
     value: Option<Arc<PlayResult>>,
 }
 
-/// An input that was played, and went well.
+/// An input that was played successfully.
 #[derive(Debug)]
 struct NotebookInput {
     script: String,
-    /// Whether `ans` was bound to its value.
+    /// Whether the play bound `ans` to its value.
     has_value: bool,
 }
 
-/// What the last play printed and answered.
+/// The output and the result of the last play.
 #[derive(Debug, Default)]
 pub struct LastPlay {
-    /// A line each.
+    /// The prints, each followed by a newline.
     prints: String,
     is_cut: bool,
-    /// What was said of it, if it went wrong.
+    /// The error message, if the play failed.
     error: Vec<StyledLine>,
-    /// Its answer, unless it went wrong.
-    took: Option<PlayTiming>,
-    /// Whether its value is the last one that there is.
+    /// The timing, if the play succeeded.
+    timing: Option<PlayTiming>,
+    /// Whether the notebook's last value is the value of this play.
     has_value: bool,
 }
 
-/// What a play took.
+/// The cost of a play.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PlayTiming {
-    /// In the circle.
+    /// The time in the circle.
     pub elapsed: Duration,
-    /// Operations that the script took, as the circle counts them.
+    /// The number of operations, as the circle counts them.
     pub operations: u64,
-    /// Until its answer was here.
+    /// The time until the answer arrived.
     pub round_trip: Duration,
 }
 
-/// Inputs as one script.
+/// The inputs of a session as one script.
 #[derive(Debug, PartialEq, Eq)]
 pub struct SavedScript {
-    /// The script, with a comment at its beginning that says where it is from.
+    /// The script, beginning with a comment that names the circle.
     pub script: String,
     /// How many inputs are in the script.
     pub inputs: usize,
-    /// What its reader is to know.
+    /// Remarks for the user.
     pub notes: Vec<String>,
 }
 
-/// Whether a play that ended so has cost the environment.
+/// Whether an error means that the environment is lost.
 pub fn costs_environment(error: &ClientError) -> bool {
     matches!(error, ClientError::Rpc(RpcError::EnvironmentLost { .. }))
 }
 
 impl Notebook {
-    /// A play begins.
+    /// Records the start of a play.
     pub fn begin_play(&mut self, script: &str) {
         script.clone_into(&mut self.last_script);
         self.last = LastPlay::default();
     }
 
-    /// It has printed something.
+    /// Adds a print of the running play.
     pub fn add_print(&mut self, text: &str) {
         let last = &mut self.last;
         if last.prints.len() + text.len() < MAX_PRINTS {
@@ -107,7 +107,7 @@ impl Notebook {
         }
     }
 
-    /// It has ended, and went well.
+    /// Records a successful play.
     pub fn record_success(&mut self, script: &str, result: Arc<PlayResult>, round_trip: Duration) {
         let has_value = result.r#type != "()";
         if std::mem::take(&mut self.is_from_lost_session) {
@@ -119,7 +119,7 @@ impl Notebook {
         } else {
             self.dropped += 1;
         }
-        self.last.took = Some(PlayTiming {
+        self.last.timing = Some(PlayTiming {
             elapsed: Duration::from_micros(result.elapsed_us),
             operations: result.operations,
             round_trip,
@@ -130,7 +130,7 @@ impl Notebook {
         }
     }
 
-    /// It has ended, and went wrong; what was said of it, and whether it cost the environment.
+    /// Records a failed play with its error message. `is_lost` says whether the environment was lost.
     pub fn record_failure(&mut self, lines: &[StyledLine], is_lost: bool) {
         self.failed += 1;
         if is_lost {
@@ -139,12 +139,12 @@ impl Notebook {
         self.last.error = lines.iter().take(MAX_ERROR).cloned().collect();
     }
 
-    /// The environment is a fresh one. What was played in the old one can still be written.
+    /// Records that the environment is lost. The inputs can still be saved until the next successful play.
     pub fn mark_lost(&mut self) {
         self.is_from_lost_session = true;
     }
 
-    /// A fresh environment was asked for.
+    /// Records that the user has reset the environment.
     pub fn reset(&mut self) {
         self.clear();
         self.value = None;
@@ -156,12 +156,12 @@ impl Notebook {
         (self.bytes, self.dropped, self.failed) = (0, 0, 0);
     }
 
-    /// How many inputs have made what the environment holds.
+    /// The number of inputs in the current environment.
     pub fn inputs(&self) -> usize {
         if self.is_from_lost_session { 0 } else { self.inputs.len() }
     }
 
-    /// The last script that was played, however it ended; empty before.
+    /// The last script, successful or not; empty before the first play.
     pub fn last_script(&self) -> &str {
         &self.last_script
     }
@@ -171,25 +171,22 @@ impl Notebook {
         self.value.as_deref()
     }
 
-    /// What went well, as a script that runs again.
-    pub fn save(&self, place: &str) -> SavedScript {
-        let mut saved = save::build_script(&self.inputs, place);
+    /// Returns the successful inputs as a script.
+    pub fn save(&self, circle: &str) -> SavedScript {
+        let mut saved = save::build_script(&self.inputs, circle);
         if self.is_from_lost_session && saved.inputs > 0 {
-            saved.notes.push("they are of the session that was lost".to_owned());
+            saved.notes.push("from the lost session".to_owned());
         }
         if self.failed > 0 {
-            let plural = if self.failed == 1 { "play" } else { "plays" };
-            saved
-                .notes
-                .push(format!("{} {plural} that went wrong left out, with what came before the error", self.failed));
+            saved.notes.push(format!("left out {} that failed", self.failed));
         }
         if self.dropped > 0 {
-            saved.notes.push(format!("{} later ones found no room and are not in it", self.dropped));
+            saved.notes.push(format!("left out the last {}: the notebook is full", self.dropped));
         }
         saved
     }
 
-    /// Everything that the last play printed, and its value as `shown` shows it.
+    /// Returns the output and the value of the last play. `format` formats the value.
     pub fn last(&self, format: impl FnOnce(&PlayResult) -> Vec<StyledLine>) -> Vec<StyledLine> {
         let mut lines = match self.last.prints.strip_suffix('\n') {
             Some(prints) => text::lines(Style::Plain, prints),
@@ -198,7 +195,7 @@ impl Notebook {
         if self.last.is_cut {
             lines.push(StyledLine::of(
                 Style::Dim,
-                &format!("… more than {} MiB: the rest is not kept", MAX_PRINTS >> 20),
+                &format!("… more than {} MiB: the rest was not kept", MAX_PRINTS >> 20),
             ));
         }
         if let Some(value) = self.value().filter(|_| self.last.has_value) {
@@ -206,40 +203,39 @@ impl Notebook {
         }
         lines.extend(self.last.error.iter().cloned());
         if lines.is_empty() {
-            lines.push(StyledLine::of(Style::Dim, "the last play printed nothing, and its value is ()"));
+            lines.push(StyledLine::of(Style::Dim, "the last play printed nothing, and its value was ()"));
         }
         lines
     }
 
-    /// What the last play took.
+    /// Returns the timing of the last play.
     pub fn timing_line(&self) -> StyledLine {
-        match self.last.took {
-            Some(took) => took.line(),
-            None => StyledLine::of(Style::Dim, "there is no play yet that went well"),
+        match self.last.timing {
+            Some(timing) => timing.line(),
+            None => StyledLine::of(Style::Dim, "no successful play yet"),
         }
     }
 }
 
 impl SavedScript {
-    /// What is said once it is in a file.
+    /// Returns the message after saving the script to a file.
     pub fn summary(&self, file: &Path) -> String {
         let plural = if self.inputs == 1 { "" } else { "s" };
-        let mut lines = format!("{} input{plural} in {}", self.inputs, visible(&file.display().to_string()));
-        if history::holds_secret(&self.script) {
-            lines.push_str("; it holds what could be a secret key");
+        let mut text = format!("saved {} input{plural} to {}", self.inputs, visible(&file.display().to_string()));
+        let secret = history::holds_secret(&self.script).then_some("it may contain a secret key");
+        let notes: Vec<_> = secret.into_iter().chain(self.notes.iter().map(String::as_str)).map(visible).collect();
+        if !notes.is_empty() {
+            text.push_str(&format!(" ({})", notes.join("; ")));
         }
-        for note in &self.notes {
-            lines.push_str(&format!("; {}", visible(note)));
-        }
-        lines
+        text
     }
 }
 
 impl PlayTiming {
-    /// The three figures in one line.
+    /// Formats the timing as one line.
     pub fn line(self) -> StyledLine {
         let text = format!(
-            "{} in the circle, {} operations, {} until the answer was here",
+            "{} in the circle, {} operations, {} round trip",
             rounded(self.elapsed),
             self.operations,
             rounded(self.round_trip),
@@ -248,7 +244,7 @@ impl PlayTiming {
     }
 }
 
-/// Three digits and a unit.
+/// Formats a duration with three digits and a unit.
 fn rounded(time: Duration) -> String {
     let micros = time.as_secs_f64() * 1e6;
     match micros {
@@ -292,16 +288,13 @@ mod tests {
             lines.iter().map(StyledLine::to_string).collect::<Vec<_>>()
         };
         assert_eq!(format(&notebook), ["one", "1"]);
-        assert_eq!(
-            notebook.timing_line().to_string(),
-            "1.50 ms in the circle, 7 operations, 12 ms until the answer was here"
-        );
+        assert_eq!(notebook.timing_line().to_string(), "1.50 ms in the circle, 7 operations, 12 ms round trip");
         notebook.begin_play("1");
         for _ in 0..5 {
             notebook.add_print(&"x".repeat(1 << 20));
         }
         let format = format(&notebook);
-        assert_eq!((format.len(), format[3].as_str()), (4, "… more than 4 MiB: the rest is not kept"));
+        assert_eq!((format.len(), format[3].as_str()), (4, "… more than 4 MiB: the rest was not kept"));
         // `:plot` still has the value of the play before.
         assert_eq!(notebook.value().map(|value| value.output.as_str()), Some("1"));
     }

@@ -1,4 +1,4 @@
-//! Numbers as a chart of characters.
+//! Plots numbers as text charts.
 
 mod series;
 
@@ -15,16 +15,16 @@ use crate::truncate::group_digits;
 use frontend::text::{Size, Style, StyledLine};
 use series::{AxisRange, MAX_SERIES, PlotData, PlotSeries};
 
-/// What a chart has at least: with less there are axes and nothing else.
+/// The minimum size of a chart. A smaller chart would have only axes.
 const MIN_SIZE: Size = Size { width: 24, height: 6 };
 
-/// Rows of a chart, where nobody asks for another height.
+/// The default maximum height of a chart, in rows.
 pub const MAX_ROWS: usize = 16;
 
-/// And at most, whatever there is: a buffer of cells is made for it.
+/// The maximum size of a chart, which bounds its buffer.
 const MAX_SIZE: Size = Size { width: 400, height: 100 };
 
-/// What several series are told apart by beside their colours; one alone has the finest.
+/// The marks of series, in addition to their colours. A single series uses the finest one.
 const MARKS: [(char, Marker); MAX_SERIES] = [
     ('⠒', Marker::Braille),
     ('•', Marker::Dot),
@@ -34,7 +34,7 @@ const MARKS: [(char, Marker); MAX_SERIES] = [
     ('*', Marker::Custom('*')),
 ];
 
-/// A chart of that size, with what is to be said of it. The error says what can be plotted.
+/// Plots a value in a chart of the given size, with a legend and notes. The error says what can be plotted.
 pub fn lines(result: &PlayResult, size: Size) -> Result<Vec<StyledLine>, String> {
     let PlotData { series, skipped, more } = series::from_result(result)?;
     let size = Size {
@@ -43,14 +43,15 @@ pub fn lines(result: &PlayResult, size: Size) -> Result<Vec<StyledLine>, String>
     };
     let mut notes = Vec::new();
     if skipped > 0 {
-        let noun = if skipped == 1 { "value is no finite number" } else { "values are no finite numbers" };
-        notes.push(format!("{} {noun} and left out", group_digits(skipped)));
+        let noun =
+            if skipped == 1 { "value that is not a finite number" } else { "values that are not finite numbers" };
+        notes.push(format!("left out {} {noun}", group_digits(skipped)));
     }
     if more > 0 {
-        notes.push(format!("{} more series are left out", group_digits(more)));
+        notes.push(format!("left out {} more series", group_digits(more)));
     }
     let mut lines: Vec<StyledLine> = legend(&series, size.width).into_iter().collect();
-    // In a small room the chart goes first.
+    // The chart keeps its minimum height, even if the notes do not fit then.
     let height = size.height.saturating_sub(lines.len() + notes.len()).max(MIN_SIZE.height - 1);
     lines.extend(chart(&series, Size { height, ..size }));
     lines.extend(notes.iter().map(|note| StyledLine::of(Style::Dim, note).truncated(size.width)));
@@ -70,7 +71,7 @@ fn legend(series: &[PlotSeries], width: usize) -> Option<StyledLine> {
 
 fn chart(series: &[PlotSeries], size: Size) -> Vec<StyledLine> {
     let (across, up) = (AxisRange::of(series, |point| point.0), AxisRange::of(series, |point| point.1));
-    // All in parts of the range: whatever numbers there are, none that is drawn is far from one.
+    // Scaled to the range from 0 to 1, so that extreme numbers do not overflow.
     let points: Vec<Vec<(f64, f64)>> = series
         .iter()
         .map(|series| series.thin(&across, size.width * 2))
@@ -80,7 +81,7 @@ fn chart(series: &[PlotSeries], size: Size) -> Vec<StyledLine> {
     let datasets = (0..).zip(series.iter().zip(&points)).map(|(number, (series, points))| {
         let (graph_type, marker) = match series.is_sorted() {
             true => (GraphType::Line, MARKS[usize::from(number)].1),
-            // Single points of the finest kind are hard to see.
+            // Single points of the finest mark are hard to see.
             false if is_alone => (GraphType::Scatter, Marker::Dot),
             false => (GraphType::Scatter, MARKS[usize::from(number)].1),
         };
@@ -99,7 +100,7 @@ fn chart(series: &[PlotSeries], size: Size) -> Vec<StyledLine> {
     buffer.content().chunks(usize::from(area.width)).map(row).collect()
 }
 
-/// A row of cells, without the empty ones at its end.
+/// Converts a row of cells without trailing empty cells.
 fn row(cells: &[ratatui::buffer::Cell]) -> StyledLine {
     let end = cells.iter().rposition(|cell| cell.symbol() != " ").map_or(0, |last| last + 1);
     let mut line = StyledLine::default();

@@ -1,4 +1,4 @@
-//! How far a play is, in words.
+//! Formats the progress of a play.
 
 use std::time::Duration;
 
@@ -7,23 +7,23 @@ use protocol::methods::Progress;
 use frontend::text::{Style, StyledLine};
 use frontend::visible::visible;
 
-/// Characters of what the script says it is doing.
+/// The maximum length of the script's progress text, in characters.
 const MAX_TEXT: usize = 40;
 
-/// What the script says it is doing, as one line that cannot drive a terminal.
+/// Returns the script's progress text as one escaped line.
 pub fn text(progress: &Progress) -> Option<String> {
     let text: String = progress.text.as_ref()?.replace(['\n', '\t'], " ").chars().take(MAX_TEXT).collect();
     Some(visible(&text).into_owned())
 }
 
-/// How much of it is done, from 0 to 1, if the script said so.
+/// Returns the completed fraction from 0 to 1, if the script reports it.
 pub fn ratio(progress: &Progress) -> Option<f64> {
     let (done, total) = (progress.done?, progress.total.filter(|total| *total > 0)?);
     #[expect(clippy::cast_precision_loss, reason = "it is drawn with a few characters")]
     Some((done as f64 / total as f64).clamp(0.0, 1.0))
 }
 
-/// Two digits or three and a prefix: 756 M.
+/// Formats a number with two or three digits and a prefix: 756 M.
 fn rounded(number: u64) -> String {
     let (mut whole, mut tenths, mut prefixes) = (number, 0, [" k", " M", " G", " T", " P", " E"].iter());
     let mut prefix = "";
@@ -34,18 +34,18 @@ fn rounded(number: u64) -> String {
     if prefix.is_empty() || whole >= 10 { format!("{whole}{prefix}") } else { format!("{whole}.{tenths}{prefix}") }
 }
 
-/// What goes round as long as something runs.
+/// The frames of the spinner.
 const SPINNER_FRAMES: [&str; 10] = ["⠋", "⠙", "⠹", "⠸", "⠼", "⠴", "⠦", "⠧", "⠇", "⠏"];
 
-/// What of it is shown so long after it began.
+/// Returns the frame of the spinner at a time after its start.
 pub fn spinner(elapsed: Duration) -> &'static str {
     SPINNER_FRAMES[usize::try_from(elapsed.as_millis() / 100).unwrap_or(0) % SPINNER_FRAMES.len()]
 }
 
-/// Columns of the bar.
+/// The width of the progress bar, in columns.
 const BAR_WIDTH: u8 = 14;
 
-/// A play that runs.
+/// The status of a running play.
 pub struct PlayStatus<'a> {
     /// The frame of the spinner ([`spinner`]).
     pub spinner: &'a str,
@@ -53,27 +53,27 @@ pub struct PlayStatus<'a> {
     pub elapsed: Duration,
     /// The newest progress that the play reported.
     pub progress: Option<&'a Progress>,
-    /// Inputs that wait behind it.
+    /// The number of inputs that wait for the play.
     pub waiting: usize,
-    /// Whether the play was cancelled and has not ended yet.
+    /// Whether the user cancelled the play, and it has not ended yet.
     pub is_cancelling: bool,
 }
 
-/// A part of the line about it: the columns between it and what is before it, its text, and how much it matters.
+/// A part of the status line: the gap before it in columns, its text, and its priority.
 struct StatusPart {
     gap: usize,
     line: StyledLine,
-    weight: u8,
+    priority: u8,
 }
 
 impl PlayStatus<'_> {
-    /// `⠋ loading ████████░░░░░░ 40%  3.4s  1.2 M operations  Ctrl-C cancels`, and of that what matters most in so many
-    /// columns.
+    /// Formats the status line, such as `⠋ loading ████████░░░░░░ 40%  3.4s  1.2 M operations  Ctrl-C cancels`. Drops the
+    /// least important parts that do not fit into `width` columns.
     pub fn line(&self, width: usize) -> StyledLine {
         let mut parts = self.parts();
         let needed = |parts: &[StatusPart]| parts.iter().map(|part| part.gap + part.line.width()).sum::<usize>();
         while needed(&parts) > width && parts.len() > 1 {
-            let least = (0..parts.len()).min_by_key(|index| parts[*index].weight).unwrap_or(0);
+            let least = (0..parts.len()).min_by_key(|index| parts[*index].priority).unwrap_or(0);
             parts.remove(least);
         }
         let mut line = StyledLine::default();
@@ -87,7 +87,7 @@ impl PlayStatus<'_> {
     }
 
     fn parts(&self) -> Vec<StatusPart> {
-        let part = |gap, style, text: &str, weight| StatusPart { gap, line: StyledLine::of(style, text), weight };
+        let part = |gap, style, text: &str, priority| StatusPart { gap, line: StyledLine::of(style, text), priority };
         let mut parts = vec![part(0, Style::Plain, self.spinner, 8)];
         let text = self.progress.and_then(text).filter(|text| !text.trim().is_empty());
         parts.push(part(1, Style::Plain, text.as_deref().unwrap_or("running"), 4));
@@ -96,7 +96,7 @@ impl PlayStatus<'_> {
             let (done, percent) = ((ratio * f64::from(BAR_WIDTH)).round() as u8, (ratio * 100.0).round() as u8);
             let bar = StyledLine::of(Style::Success, &"█".repeat(done.into()));
             let bar = bar.with(Style::Plain, &"░".repeat((BAR_WIDTH - done).into()));
-            parts.push(StatusPart { gap: 1, line: bar, weight: 2 });
+            parts.push(StatusPart { gap: 1, line: bar, priority: 2 });
             parts.push(part(1, Style::Plain, &format!("{percent}%"), 6));
         } else if let Some((done, total)) = self.progress.and_then(|progress| progress.done.zip(progress.total)) {
             parts.push(part(2, Style::Plain, &format!("{done}/{total}"), 2));
@@ -171,8 +171,8 @@ mod tests {
     #[test]
     fn unknown_progress_is_not_shown() {
         assert_eq!(status(None).line(80).to_string(), "⠋ running  3.4s  Ctrl-C cancels");
-        let told = Progress { done: None, total: None, text: None, ..progress(0, 0) };
-        assert_eq!(status(Some(&told)).line(80).to_string(), "⠋ running  3.4s  756 M operations  Ctrl-C cancels");
+        let unknown = Progress { done: None, total: None, text: None, ..progress(0, 0) };
+        assert_eq!(status(Some(&unknown)).line(80).to_string(), "⠋ running  3.4s  756 M operations  Ctrl-C cancels");
         let odd = Progress { text: None, ..progress(7, 0) };
         assert_eq!(status(Some(&odd)).line(80).to_string(), "⠋ running  7/0  3.4s  756 M operations  Ctrl-C cancels");
         let cancelling = PlayStatus { waiting: 2, is_cancelling: true, ..status(None) };

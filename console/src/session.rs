@@ -1,12 +1,13 @@
-//! One user's session on one circle: connect, choose the key, authenticate, connect again, say what was lost, play, cancel,
-//! obey `:` commands, play on several circles, keep a notebook.
+//! A user's session on a circle: it connects and reconnects, authenticates, plays and cancels, carries out REPL commands,
+//! plays on several circles, and keeps a notebook.
 //!
-//! A session is owned by one task (`task.rs`). It takes inputs from a [`Session`], reports [`Event`]s in their order, and
-//! publishes a snapshot of its [`State`]. It knows no terminal: whoever renders it says how much room there is, and decides
-//! where lines go. Every sentence about a session stands here (`sentences.rs`), so the line REPL, the terminal interface and
-//! `circles play` say the same.
+//! One task owns the session (`task.rs`). The task takes inputs from a [`SessionHandle`], reports [`SessionEvent`]s in order,
+//! and publishes a snapshot of its [`SessionState`]. It is independent of a terminal: the renderer sets the display size, and
+//! decides where lines go. All messages of a session are in `messages.rs`, so that the line REPL, the terminal interface and
+//! `circles play` use the same words.
 //!
-//! Nothing is played unasked: inputs that were typed for an environment, or for a circle, that is gone are given back.
+//! The session never plays an input unasked: if the environment or the circle of an input is gone, the session returns the
+//! input.
 
 mod connection;
 mod core;

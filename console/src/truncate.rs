@@ -1,16 +1,16 @@
-//! What is longer than the screen: its begin and its end, and how to see all of it.
+//! Truncates output that is longer than the screen.
 
 use frontend::text::{Size, Style, StyledLine};
 
-/// Rows that are shown in any case.
+/// The minimum number of rows.
 const MIN_ROWS: usize = 6;
 
-/// Lines as they are, if they find room in that many rows; otherwise the first and the last of them, and in between how
-/// many are hidden. A line that alone would fill half of the room is cut, and says how much more of it there is.
+/// Returns the lines unchanged if they fit; otherwise the first and the last lines, and between them a note on the number of
+/// hidden lines. Truncates lines that would fill half of the area, and notes the number of hidden characters.
 pub fn truncate_lines(lines: Vec<StyledLine>, size: Size) -> Vec<StyledLine> {
     let (width, height) = (size.width.max(1), size.height.max(MIN_ROWS));
     let rows = |line: &StyledLine| line.width().div_ceil(width).max(1);
-    // More lines than rows do not fit, whatever they are.
+    // Checked first, because it is cheap.
     if lines.len() <= height && lines.iter().map(rows).sum::<usize>() <= height {
         return lines;
     }
@@ -22,7 +22,7 @@ pub fn truncate_lines(lines: Vec<StyledLine>, size: Size) -> Vec<StyledLine> {
     let room = height - 1;
     let mut last = Vec::new();
     let mut left = room / 3;
-    // The end first: it is the smaller part.
+    // The end gets a third of the rows.
     for line in lines.iter().rev() {
         let line = truncate_line(line, longest);
         let Some(rest) = left.checked_sub(rows(&line)) else { break };
@@ -39,10 +39,10 @@ pub fn truncate_lines(lines: Vec<StyledLine>, size: Size) -> Vec<StyledLine> {
     }
     let hidden = total - shown.len() - last.len();
     if hidden > 0 {
-        let noun = if hidden == 1 { "line is" } else { "lines are" };
+        let noun = if hidden == 1 { "line" } else { "lines" };
         shown.push(StyledLine::of(
             Style::Dim,
-            &format!("… {} {noun} hidden; :last pages all of it", group_digits(hidden)),
+            &format!("… {} {noun} hidden; :last shows all of it", group_digits(hidden)),
         ));
     }
     shown.extend(last.into_iter().rev());
@@ -53,7 +53,7 @@ fn truncate_line(line: &StyledLine, width: usize) -> StyledLine {
     if line.width() <= width {
         return line.clone();
     }
-    let note = |hidden: usize| format!(" … {} characters more; :last pages all of it", group_digits(hidden));
+    let note = |hidden: usize| format!(" … {} more characters; :last shows all of it", group_digits(hidden));
     let characters = |line: &StyledLine| line.spans().iter().map(|piece| piece.text.chars().count()).sum::<usize>();
     let all = characters(line);
     let short = line.truncated(width.saturating_sub(note(all).chars().count()));
@@ -61,7 +61,7 @@ fn truncate_line(line: &StyledLine, width: usize) -> StyledLine {
     short.with(Style::Dim, &note(hidden))
 }
 
-/// 1,234,567
+/// Groups the digits of a number: 1,234,567.
 pub fn group_digits(number: usize) -> String {
     let digits = number.to_string();
     let mut text = String::new();
@@ -99,10 +99,10 @@ mod tests {
     #[test]
     fn truncated_lines_show_begin_and_end() {
         let expected =
-            ["1", "2", "3", "4", "5", "6", "… 991 lines are hidden; :last pages all of it", "998", "999", "1000"];
+            ["1", "2", "3", "4", "5", "6", "… 991 lines hidden; :last shows all of it", "998", "999", "1000"];
         assert_eq!(shown(numbers(1000), SIZE), expected);
-        assert_eq!(shown(numbers(11), SIZE)[6], "… 2 lines are hidden; :last pages all of it");
-        // A screen of no rows is taken for a small one.
+        assert_eq!(shown(numbers(11), SIZE)[6], "… 2 lines hidden; :last shows all of it");
+        // A screen without rows counts as a small one.
         assert_eq!(shown(numbers(100_000), Size { width: 0, height: 0 }).len(), MIN_ROWS);
     }
 
@@ -111,20 +111,20 @@ mod tests {
         let wide = StyledLine::of(Style::Plain, &"x".repeat(100_000)).with(Style::Error, &"y".repeat(100_000));
         let lines = shown(vec![wide.clone()], SIZE);
         assert_eq!(lines.len(), 1);
-        assert!(lines[0].ends_with("x … 199,509 characters more; :last pages all of it"), "{}", lines[0]);
+        assert!(lines[0].ends_with("x … 199,509 more characters; :last shows all of it"), "{}", lines[0]);
         assert!(lines[0].chars().count() <= 540);
         let lines = shown([numbers(2), vec![wide], numbers(2)].concat(), SIZE);
         assert_eq!((lines.len(), lines[1].as_str(), lines[4].as_str()), (5, "2", "2"));
-        assert!(lines[2].contains("characters more"), "{}", lines[2]);
+        assert!(lines[2].contains("more characters"), "{}", lines[2]);
     }
 
     #[test]
     fn rows_are_counted_as_the_terminal_breaks_lines() {
         let wide = |count| vec![StyledLine::of(Style::Plain, &"日".repeat(60)); count];
         assert_eq!(shown(wide(5), SIZE).len(), 5);
-        let folded = truncate_lines(wide(50), SIZE);
-        assert!(folded.iter().map(|line| line.width().div_ceil(60)).sum::<usize>() <= 10, "{folded:?}");
-        assert!(folded.iter().any(|line| line.to_string().contains("are hidden")));
+        let truncated = truncate_lines(wide(50), SIZE);
+        assert!(truncated.iter().map(|line| line.width().div_ceil(60)).sum::<usize>() <= 10, "{truncated:?}");
+        assert!(truncated.iter().any(|line| line.to_string().contains("lines hidden")));
     }
 
     #[test]

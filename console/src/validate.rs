@@ -1,16 +1,16 @@
-//! Whether an input is complete, judged by Rhai's own parse errors.
+//! Checks whether an input is complete, by Rhai's own parse errors.
 
 use rhai::{Engine, LexError, OptimizationLevel, ParseErrorType, Token};
 
 use crate::{commands, highlight};
 
-/// How deep an input may nest to be parsed here; a deeper one is the circle's to refuse.
+/// The maximum nesting depth to parse here. The circle refuses deeper inputs.
 const MAX_DEPTH: usize = 64;
 
-/// Bytes of an input that is looked at: parsing may not make Enter wait.
+/// The maximum size of an input to parse, in bytes. Parsing must not delay the Enter key.
 const MAX_BYTES: usize = 64 << 10;
 
-/// Parses inputs, and plays nothing.
+/// Parses inputs without playing them.
 pub struct Validator {
     engine: Engine,
 }
@@ -22,15 +22,15 @@ impl Default for Validator {
 }
 
 impl Validator {
-    /// A validator. Building its engine takes long enough to do it once.
+    /// Returns a validator. Building its engine is slow, so build it once.
     pub fn new() -> Self {
         let mut engine = Engine::new_raw();
         engine.set_optimization_level(OptimizationLevel::None).set_max_expr_depths(MAX_DEPTH, MAX_DEPTH);
         Self { engine }
     }
 
-    /// Whether more lines could make it complete. What is wrong in another way is complete: the circle says what is wrong.
-    /// Two blank lines at its end say that it is meant to be complete as it is.
+    /// Whether more lines could complete the input. Other invalid inputs count as complete, so that the circle reports the
+    /// error. Two blank lines at the end force an input to be complete.
     pub fn is_incomplete(&self, input: &str) -> bool {
         // A `:` command is complete, unless it ends with a script.
         let Some((_, input)) = commands::script_part(input) else { return false };
@@ -47,7 +47,7 @@ impl Validator {
                 && rest.iter().skip(1).all(|line| line.trim().is_empty())
         };
         match error.err_type() {
-            // A comment that documents a function, which is still to come.
+            // A doc comment whose function may still follow.
             ParseErrorType::WrongDocComment => {
                 let before = error.position().line().map_or(0, |line| line.saturating_sub(1));
                 let is_doc = |line: &str| line.trim().is_empty() || line.trim_start().starts_with("///");
@@ -58,7 +58,7 @@ impl Validator {
             | ParseErrorType::PropertyExpected
             | ParseErrorType::VariableExpected
             | ParseErrorType::FnMissingName => at_end(),
-            // Only a string in backticks goes on over lines by itself, any other after a backslash at their ends.
+            // Only strings in backticks span lines; other strings need a backslash at the end of the line.
             ParseErrorType::BadInput(LexError::UnterminatedString) => {
                 let position = error.position();
                 let line = input.lines().nth(position.line().map_or(0, |line| line.saturating_sub(1)));
@@ -71,7 +71,7 @@ impl Validator {
 }
 
 impl Validator {
-    /// Whether it ends within a comment that goes on over lines: what follows is no token then.
+    /// Whether the input ends within a block comment, so that nothing that follows is a token.
     fn is_in_comment(&self, input: &str) -> bool {
         let begins = input.contains("/*");
         begins

@@ -1,4 +1,4 @@
-//! Values as lines, coloured by what they are.
+//! Formats values as lines, coloured by type.
 
 mod node;
 mod pretty;
@@ -10,22 +10,21 @@ use frontend::text::{Style, StyledLine, SyntaxKind, lines};
 pub use node::{Key, Node, Shape};
 pub use pretty::shorten;
 
-/// Shows what a play ended with; nothing for `()`. Arrays and maps within that many columns, scalars and strings as they
-/// are.
+/// Formats the value of a play; no lines for `()`. Lays out arrays and maps in `width` columns; keeps scalars and strings
+/// unchanged.
 pub fn format_value(result: &PlayResult, width: usize) -> Vec<StyledLine> {
     if result.output.is_empty() && result.r#type != "string" {
         return Vec::new();
     }
     match result.r#type.as_str() {
-        // Where text and JSON do not belong together, or the value is too large to be taken apart, the text is what the
-        // circle says that it is.
+        // If text and JSON do not match, or the value is too large, show the circle's text unchanged.
         "array" | "map" => match Node::of(result) {
             Some(node) => layout(&node, width),
             None => lines(Style::Plain, &result.output),
         },
         "i64" | "f64" => lines(Style::Syntax(SyntaxKind::Number), &result.output),
         "bool" => lines(Style::Syntax(SyntaxKind::Keyword), &result.output),
-        // Without its quotes: its colour tells it from a number.
+        // Without quotes: the colour distinguishes it from a number.
         "string" => lines(Style::Syntax(SyntaxKind::String), &result.output),
         _ => lines(Style::Plain, &result.output),
     }
@@ -46,7 +45,7 @@ pub(crate) mod tests {
 
     use super::*;
 
-    /// A result with a value, as text and as JSON.
+    /// Returns a result with a value as text and as JSON.
     pub(crate) fn result(r#type: &str, output: &str, json: &str) -> PlayResult {
         PlayResult {
             output: output.into(),
@@ -57,7 +56,7 @@ pub(crate) mod tests {
         }
     }
 
-    /// A result with what JSON can say without a loss, and Rhai's text of it.
+    /// Returns a result for a value that JSON can represent exactly, with Rhai's text of it.
     pub(crate) fn result_of(value: &Value) -> PlayResult {
         fn write(out: &mut String, value: &Value) {
             match value {
@@ -103,7 +102,7 @@ pub(crate) mod tests {
         lines.iter().map(|line| line.to_string() + "\n").collect()
     }
 
-    /// With the styles of its pieces.
+    /// Formats a value with the styles of its pieces.
     fn styled(result: &PlayResult, width: usize) -> String {
         let piece = |piece: &frontend::text::TextSpan| format!("{:?}:{}", piece.style, piece.text);
         let line = |line: &StyledLine| line.spans().iter().map(piece).collect::<Vec<_>>().join(" ");
@@ -195,7 +194,7 @@ pub(crate) mod tests {
         let rows: Vec<String> = (0..100_000).map(|row| format!("{{\"n\":{row}}}")).collect();
         let lines = format_value(&of_json(&format!("[{}]", rows.join(","))), 80);
         assert_eq!(lines.len(), 1003);
-        assert_eq!(lines[1002].to_string(), "… 99,000 more rows: ans.extract(1000..2000) has the next");
+        assert_eq!(lines[1002].to_string(), "… 99,000 more rows: ans.extract(1000..2000) returns the next ones");
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Which circle is meant, as a value.
+//! The circle that a user named.
 
 use std::{fmt, path::Path};
 
@@ -7,7 +7,7 @@ use crate::visible::visible;
 /// The name of a scratch circle.
 pub const SCRATCH: &str = "scratch";
 
-/// A circle, as it was said, and where it is dialled.
+/// A circle as the user named it, with its URL.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CircleTarget {
     /// How the user named it.
@@ -16,39 +16,39 @@ pub struct CircleTarget {
     pub url: Box<str>,
 }
 
-/// What was said for a circle, which decides what can be done about one that is not there.
+/// How the user named a circle, which decides what to suggest when the circle is unreachable.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum TargetKind {
-    /// Its name in circles.json, and the `--config` that was given.
+    /// A name in circles.json.
     Configured {
         /// The name.
         name: Box<str>,
         /// The file that `--config` named; `None` for the default files.
         config: Option<Box<Path>>,
     },
-    /// A port, host:port or a URL.
+    /// A port, `host:port` or a URL.
     Address(Box<str>),
-    /// Nothing.
+    /// A scratch circle: the user named none.
     Scratch,
 }
 
 impl CircleTarget {
-    /// A circle of circles.json; `config` is the file that `--config` named.
+    /// Returns the target for a circle of circles.json; `config` is the file that `--config` named.
     pub fn from_config(name: &str, url: String, config: Option<&Path>) -> Self {
         Self { kind: TargetKind::Configured { name: name.into(), config: config.map(Into::into) }, url: url.into() }
     }
 
-    /// A circle that was named by its address, in whatever form.
+    /// Returns the target for a circle that the user named by its address.
     pub fn from_address(text: &str, url: String) -> Self {
         Self { kind: TargetKind::Address(text.into()), url: url.into() }
     }
 
-    /// A scratch circle, which has no name and ends with this process.
+    /// Returns the target for a scratch circle, which ends with this process.
     pub fn scratch(url: String) -> Self {
         Self { kind: TargetKind::Scratch, url: url.into() }
     }
 
-    /// What tells it from others.
+    /// The text by which the user knows the circle.
     pub fn label(&self) -> &str {
         match &self.kind {
             TargetKind::Configured { name, .. } => name,
@@ -57,27 +57,27 @@ impl CircleTarget {
         }
     }
 
-    /// How it comes up.
+    /// The command that starts the circle; empty for a scratch circle.
     pub fn start_hint(&self) -> String {
         match &self.kind {
             TargetKind::Configured { name, config } => how_to_start(name, config.as_deref()),
             TargetKind::Address(_) => {
                 let port = self.url.trim_end_matches('/').rsplit(':').next().filter(|port| port.parse::<u16>().is_ok());
-                format!("check the address, or start it there: circles serve --port {}", port.unwrap_or("PORT"))
+                format!("check the address, or start a circle there: circles serve --port {}", port.unwrap_or("PORT"))
             }
             TargetKind::Scratch => String::new(),
         }
     }
 }
 
-/// As a sentence names it.
+/// Formats the circle for use within a sentence.
 impl fmt::Display for CircleTarget {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let url = visible(self.url.trim_end_matches('/'));
         match &self.kind {
             TargetKind::Configured { name, .. } => write!(f, "circle '{}' at {url}", visible(name)),
             TargetKind::Address(_) => write!(f, "the circle at {url}"),
-            TargetKind::Scratch => f.write_str("the throw-away circle"),
+            TargetKind::Scratch => f.write_str("the scratch circle"),
         }
     }
 }

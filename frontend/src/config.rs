@@ -1,4 +1,4 @@
-//! The circles.json that is meant, and the circles in it.
+//! Finds and reads circles.json.
 
 use std::path::{Path, PathBuf};
 
@@ -7,17 +7,17 @@ use launcher::CircleConfig;
 
 use crate::{error::CliError, suggest};
 
-/// Its name, wherever it is.
+/// The name of the configuration file.
 const FILE: &str = "circles.json";
 
-/// The circles of the file that was named, or of the default one.
+/// Loads the circles of the named file, or of the default file.
 pub fn load(named: Option<&Path>) -> Result<(PathBuf, Vec<CircleConfig>), CliError> {
     let path = path(named)?;
     let circles = launcher::load(&path)?;
     Ok((path, circles))
 }
 
-/// The file that was named, or the default one.
+/// Returns the path of the named file, or of the default file.
 pub fn path(named: Option<&Path>) -> Result<PathBuf, CliError> {
     named.map(Path::to_owned).or_else(default_path).ok_or_else(|| {
         CliError::usage(
@@ -28,7 +28,7 @@ pub fn path(named: Option<&Path>) -> Result<PathBuf, CliError> {
     })
 }
 
-/// The circles of the file that was named, or of the default one if it is there.
+/// Loads the circles of the named file, or of the default file if it exists.
 pub fn find(named: Option<PathBuf>) -> Result<Option<(PathBuf, Vec<CircleConfig>)>, CliError> {
     let Some(path) = named.or_else(default_path) else { return Ok(None) };
     let circles = launcher::load(&path)?;
@@ -40,7 +40,7 @@ fn default_path() -> Option<PathBuf> {
     [Some(Path::new(FILE).to_owned()), users].into_iter().flatten().find(|path| path.is_file())
 }
 
-/// The circles of those names; all that there are, without any.
+/// Loads the circles with the given names, or all circles if there are no names.
 pub fn circles(named: Option<&Path>, names: &[String]) -> Result<Vec<CircleConfig>, CliError> {
     let circles = match names {
         [] => load(named)?.1,
@@ -52,17 +52,17 @@ pub fn circles(named: Option<&Path>, names: &[String]) -> Result<Vec<CircleConfi
     Ok(circles)
 }
 
-/// The circle of that name.
+/// Loads the circle with the given name.
 pub fn circle(named: Option<&Path>, name: &str) -> Result<CircleConfig, CliError> {
     let (path, circles) = load(named)?;
     let names: Vec<String> = circles.iter().map(|circle| circle.name.clone()).collect();
     circles.into_iter().find(|circle| circle.name == name).ok_or_else(|| {
         let fix = match suggest::nearest(name, names.iter().map(String::as_str)) {
             Some(near) => format!("did you mean '{near}'?"),
-            None if names.is_empty() => "there is none; a port, host:port or a ws:// URL will do, too".into(),
-            None => format!("there are: {}", names.join(", ")),
+            None if names.is_empty() => "the file lists no circles; a port, host:port or a ws:// URL works, too".into(),
+            None => format!("available: {}", names.join(", ")),
         };
         let what = format!("there is no circle '{}'", crate::visible::visible(name));
-        CliError::usage(what, format!("{} does not have it", path.display()), fix)
+        CliError::usage(what, format!("{} does not list it", path.display()), fix)
     })
 }

@@ -1,4 +1,4 @@
-//! What can go wrong, in three parts: what failed, why, what to do. Each with its exit code.
+//! Errors for users in three parts (what failed, why, what to do), each with an exit code.
 
 mod files;
 mod rpc_fixes;
@@ -18,79 +18,79 @@ use crate::{
 };
 pub(crate) use files::file_error_parts;
 use files::shell_quote;
-use rpc_fixes::rpc_fix;
+use rpc_fixes::{rpc_fix, stop_reason};
 
-/// The exit code of a bug.
+/// The exit code for a bug in circles.
 pub const BUG_EXIT_CODE: u8 = 70;
 
-/// Why a command ends without having done what it was asked for.
+/// The error that ends a command.
 #[derive(Debug)]
 pub enum CliError {
-    /// The arguments or the configuration are wrong.
+    /// The arguments or the configuration are invalid.
     Usage(ErrorParts),
-    /// A supervisor does not do what it was asked for, or a circle is not up in time.
+    /// A supervisor could not complete a request, or a circle was not up in time.
     Supervisor(ErrorParts),
-    /// Dealing with a circle failed.
+    /// A connection or a request to a circle failed.
     Client {
-        /// The circle, as the user knows it.
+        /// The circle, as the user named it.
         target: CircleTarget,
         /// What failed.
         error: ClientError,
     },
-    /// The circle's answer was no result, with the script that it was an answer to.
+    /// The circle answered a play with an error.
     Play {
-        /// For the line and the caret.
+        /// The script, for the excerpt with a caret.
         script: String,
-        /// What it answered.
+        /// The error that the circle returned.
         error: RpcError,
     },
-    /// The init script of a circle fails.
+    /// The init script of a circle failed.
     Init {
-        /// What failed, why, and what to do.
+        /// The three parts of an error message: what failed, why, and what to do.
         parts: ErrorParts,
-        /// For the line and the caret.
+        /// The script, for the excerpt with a caret.
         script: String,
         /// The script error, with its position in `script`.
         error: Box<ScriptError>,
     },
-    /// The circle needs a key and there is none.
+    /// The circle needs a key, and the user has none.
     NoKey {
-        /// The circle, as the user knows it.
+        /// The circle, as the user named it.
         target: String,
     },
-    /// No key was named and none is the default.
+    /// The user named no key, and there is no default key.
     NoDefaultKey,
-    /// Something with the keystore.
+    /// An operation on the keystore failed.
     Keystore(KeystoreError),
-    /// Something with the circles that are known.
+    /// An operation on the known circles failed.
     KnownCircles(ErrorParts),
-    /// Something in circles.json.
+    /// circles.json cannot be read or is invalid.
     Config(ConfigError),
-    /// No passphrase is to be had.
+    /// There is no passphrase.
     Passphrase(ErrorParts),
-    /// Ctrl-C.
+    /// The user pressed Ctrl-C.
     Interrupted,
-    /// All of it is said already.
+    /// The command reported the error itself.
     AlreadyReported {
-        /// What is left of it.
+        /// The exit code of the command.
         exit_code: u8,
     },
-    /// Whoever reads the output has gone: nothing to say, and nobody to say it to.
+    /// The reader of the output closed it. There is nothing to report.
     OutputClosed,
 }
 
-/// What failed, why, and what to do.
+/// The three parts of an error message: what failed, why, and what to do.
 #[derive(Debug)]
 pub struct ErrorParts {
     /// What failed, as a clause without a full stop.
     pub what: String,
-    /// Why it failed; empty where `what` says it all.
+    /// Why it failed; empty if `what` needs no reason.
     pub why: String,
-    /// What the user can do about it; empty where nothing helps.
+    /// What the user can do about it; empty if nothing helps.
     pub fix: String,
 }
 
-/// The output could not be written.
+/// An error from writing the output.
 #[derive(Debug)]
 pub struct OutputError(pub io::Error);
 
@@ -98,7 +98,7 @@ impl From<OutputError> for CliError {
     fn from(OutputError(error): OutputError) -> Self {
         match error.kind() {
             io::ErrorKind::BrokenPipe => Self::OutputClosed,
-            _ => Self::io("cannot write the output", &error, "make room for it, or send it elsewhere"),
+            _ => Self::io("cannot write the output", &error, "free some disk space, or redirect the output"),
         }
     }
 }
@@ -116,35 +116,35 @@ impl From<KeystoreError> for CliError {
 }
 
 impl CliError {
-    /// A command line or a file that the user has to change; exit code 2.
+    /// Returns an error about a command line or a file that the user has to change; exit code 2.
     pub fn usage(what: impl Into<String>, why: impl Into<String>, fix: impl Into<String>) -> Self {
         Self::Usage(ErrorParts { what: what.into(), why: why.into(), fix: fix.into() })
     }
 
-    /// A request that the supervisor could not complete; exit code 3.
+    /// Returns an error about a request that the supervisor could not complete; exit code 3.
     pub fn supervisor(what: impl Into<String>, why: impl Into<String>, fix: impl Into<String>) -> Self {
         Self::Supervisor(ErrorParts { what: what.into(), why: why.into(), fix: fix.into() })
     }
 
-    /// An error of the operating system, as a usage error: exit code 2.
+    /// Returns an error of the operating system as a usage error: exit code 2.
     pub fn io(what: impl Into<String>, error: &io::Error, fix: impl Into<String>) -> Self {
         Self::usage(what, os_error_text(error), fix)
     }
 
-    /// What a circle answered to a script, or why it did not.
-    pub fn from_play(script: &str, place: &CircleTarget, error: ClientError) -> Self {
+    /// Converts a client's error about a play, and keeps the script for the excerpt.
+    pub fn from_play(script: &str, target: &CircleTarget, error: ClientError) -> Self {
         match error {
             ClientError::Rpc(error) => Self::Play { script: script.to_owned(), error },
-            error => Self::Client { target: place.clone(), error },
+            error => Self::Client { target: target.clone(), error },
         }
     }
 
-    /// Whether another try changes nothing: the circle does not admit the session, or the client does not use the circle.
+    /// Whether a retry is pointless, because the circle does not admit the session or the client rejects the circle.
     pub fn is_final(&self) -> bool {
         matches!(self.exit_code(), 4 | 6)
     }
 
-    /// As `docs/` lists them.
+    /// The exit code of the error, as `docs/operating.md` lists it.
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Usage(_) | Self::Config(_) | Self::Init { .. } => 2,
@@ -160,7 +160,7 @@ impl CliError {
         }
     }
 
-    /// It in lines: where, within that many columns, what and why, what to do.
+    /// Formats the error as lines of at most `width` columns: the source excerpt, what failed and why, what to do.
     pub fn lines(&self, width: usize) -> Vec<StyledLine> {
         let mut lines = Vec::new();
         match self {
@@ -181,19 +181,19 @@ impl CliError {
         lines
     }
 
-    /// All of it in a line.
+    /// The whole message in one line: what failed, why, and what to do.
     pub fn advice(&self) -> String {
         let fix = self.parts().fix;
         if fix.is_empty() { self.message() } else { format!("{}; {fix}", self.message()) }
     }
 
-    /// What failed and why, in a line.
+    /// What failed and why, in one line.
     pub fn message(&self) -> String {
         let ErrorParts { what, why, .. } = self.parts();
         if why.is_empty() { what } else { format!("{what}: {why}") }
     }
 
-    /// What failed, why, and what to do, as the user reads it. All three parts are empty for an error about which nothing is left to say.
+    /// The parts of the message.
     pub fn parts(&self) -> ErrorParts {
         let parts = |what: String, why: String, fix: String| ErrorParts { what, why, fix };
         match self {
@@ -202,31 +202,26 @@ impl CliError {
             | Self::Init { parts: ErrorParts { what, why, fix }, .. }
             | Self::KnownCircles(ErrorParts { what, why, fix })
             | Self::Passphrase(ErrorParts { what, why, fix }) => parts(what.clone(), why.clone(), fix.clone()),
-            Self::Client { target: place, error } => client_error_parts(place, error),
+            Self::Client { target, error } => client_error_parts(target, error),
             Self::Play { error, .. } => {
                 let what = match error {
                     RpcError::LimitExceeded { .. } | RpcError::EnvironmentLost { .. } | RpcError::Cancelled => {
-                        "the play was ended"
+                        "stopped"
                     }
-                    // Whether it had begun is not told.
-                    RpcError::ShuttingDown => "the play has no result",
-                    _ => "the circle did not play it",
+                    // The circle does not say whether the play had begun.
+                    RpcError::ShuttingDown => "no result",
+                    _ => "the circle could not complete the request",
                 };
-                let why = match error {
-                    RpcError::ShuttingDown => "the circle shuts down".into(),
-                    other => to_visible(&other.to_string()),
-                };
+                let why = stop_reason(error).unwrap_or_else(|| to_visible(&error.to_string()));
                 let fix = match error {
-                    RpcError::ShuttingDown => {
-                        "what it had done, if it ran, stays done; look before you play it again".into()
-                    }
+                    RpcError::ShuttingDown => "the play may have run; check before you retry it".into(),
                     other => rpc_fix(other),
                 };
                 parts(what.into(), why, fix)
             }
-            Self::NoKey { target: place } => parts(
-                format!("cannot play on {place}"),
-                "it admits only keys that prove themselves, and there is none".into(),
+            Self::NoKey { target } => parts(
+                format!("cannot play on {target}"),
+                "it needs a key, and you have none".into(),
                 "make one: circles keygen NAME".into(),
             ),
             Self::NoDefaultKey => parts(
@@ -238,13 +233,13 @@ impl CliError {
             Self::Config(ConfigError::Io { path, source }) => {
                 let fix = match source.kind() {
                     io::ErrorKind::NotFound => {
-                        "name one that is there: --config FILE; docs/operating.md shows how to write it"
+                        "name an existing file with --config FILE; docs/operating.md shows how to write one"
                     }
-                    _ => "mend that, or name another: --config FILE",
+                    _ => "fix that, or name another file with --config FILE",
                 };
                 parts(format!("cannot read {}", to_visible(&path.to_string_lossy())), os_error_text(source), fix.into())
             }
-            // Shown with its line, and what is wrong there is to be mended there.
+            // The message is shown with the line of the file, which is also the place of the fix.
             Self::Config(error) => parts(to_visible(&error.to_string()), String::new(), String::new()),
             Self::Interrupted | Self::OutputClosed | Self::AlreadyReported { .. } => {
                 parts("interrupted".into(), String::new(), String::new())
@@ -282,73 +277,73 @@ fn rpc_exit_code(error: &RpcError) -> u8 {
     }
 }
 
-fn client_error_parts(place: &CircleTarget, error: &ClientError) -> ErrorParts {
+fn client_error_parts(target: &CircleTarget, error: &ClientError) -> ErrorParts {
     let parts = |what: String, why: String, fix: &str| ErrorParts { what, why: to_visible(&why), fix: fix.into() };
     match error {
         ClientError::BadUrl { reason, .. } => parts(
-            format!("'{}' says no circle", to_visible(place.label())),
+            format!("'{}' is not a circle", to_visible(target.label())),
             reason.clone(),
             "give a port (9001), host:port, or a ws:// URL",
         ),
         ClientError::Unreachable { reason, .. } => {
-            parts(format!("cannot reach {place}"), reason.clone(), &place.start_hint())
+            parts(format!("cannot reach {target}"), reason.clone(), &target.start_hint())
         }
         ClientError::NotACircle { reason, .. } => parts(
-            format!("what answers at {} is no circle", to_visible(place.url.trim_end_matches('/'))),
+            format!("no circle answers at {}", to_visible(target.url.trim_end_matches('/'))),
             reason.clone(),
-            "check the port: is it another program's?",
+            "check the port: another program may be using it",
         ),
         ClientError::Refused { status, reason, .. } => parts(
-            format!("{place} refuses the connection"),
+            format!("{target} refused the connection"),
             reason.clone(),
             match status {
-                421 => "dial it as it knows itself, or say how: --authority HOST:PORT",
+                421 => "connect to the address that the circle expects, or name that address: --authority HOST:PORT",
                 503 => "try again later",
                 _ => "ask its operator",
             },
         ),
         ClientError::ConnectionLost { code: Some(1009), .. } => parts(
-            format!("{place} does not take the script"),
-            "it is larger than a message to this circle may be".into(),
-            "split it, or ask its operator to raise the limit message_kib",
+            format!("{target} rejected the script"),
+            "it is larger than the circle's message limit".into(),
+            "split it, or ask its operator to raise message_kib",
         ),
         ClientError::ConnectionLost { reason, .. } => parts(
-            format!("the connection to {place} is lost"),
+            format!("lost the connection to {target}"),
             reason.clone(),
-            "what was not answered may have happened; look before you play it again",
+            "plays without an answer may still have run; check before you retry them",
         ),
         ClientError::TimedOut { .. } => parts(
-            format!("{place} does not answer"),
+            format!("{target} does not answer"),
             error.to_string(),
             "check that it is a circle, and that its machine is not overloaded",
         ),
         ClientError::IdentityRefused(error) => match error.downcast_ref::<IdentityError>() {
             Some(error) => error.parts(),
-            None => parts(format!("will not use {place}"), error.to_string(), "ask its operator"),
+            None => parts(format!("will not use {target}"), error.to_string(), "ask its operator"),
         },
         ClientError::NonceRejected(keys::NonceRejection::Authority { .. }) => parts(
-            format!("will not authenticate to {place}"),
+            format!("will not authenticate to {target}"),
             error.to_string(),
-            "a signature for it could be used against the other; through a tunnel, say: --authority HOST:PORT",
+            "someone could misuse the signature at the other address; if you connect through a tunnel, add --authority HOST:PORT",
         ),
         ClientError::NonceRejected(keys::NonceRejection::Circle { .. }) => parts(
-            format!("will not authenticate to {place}"),
+            format!("will not authenticate to {target}"),
             error.to_string(),
             "another circle may answer there; ask its operator",
         ),
         ClientError::NonceRejected(_) | ClientError::BadNonce(_) => {
-            parts(format!("will not authenticate to {place}"), error.to_string(), "check the clocks of both machines")
+            parts(format!("will not authenticate to {target}"), error.to_string(), "check the clocks of both machines")
         }
         ClientError::Rpc(RpcError::Forbidden { reason }) => parts(
-            format!("{place} does not admit this key"),
+            format!("{target} does not admit this key"),
             reason.clone(),
-            "give its operator your public key (circles keys show), or use another: --key NAME",
+            "give its operator your public key (circles keys show), or use another key: --key NAME",
         ),
         ClientError::Rpc(error) => {
             let fix = rpc_fix(error);
-            parts(format!("{place} answers with an error"), error.to_string(), &fix)
+            parts(format!("{target} returned an error"), error.to_string(), &fix)
         }
-        other => parts(format!("cannot use {place}"), other.to_string(), ""),
+        other => parts(format!("cannot use {target}"), other.to_string(), ""),
     }
 }
 
@@ -360,7 +355,7 @@ fn keystore_error_parts(error: &KeystoreError) -> ErrorParts {
         KeystoreError::NoSuchKey { name, known } => {
             let fix = match suggest::nearest(name.as_str(), known.iter().map(String::as_str)) {
                 Some(near) => format!("did you mean '{near}'?"),
-                None => "choose one of these, or make it: circles keygen NAME".into(),
+                None => "choose one of these, or make a new key: circles keygen NAME".into(),
             };
             (error.to_string(), fix)
         }
@@ -368,33 +363,33 @@ fn keystore_error_parts(error: &KeystoreError) -> ErrorParts {
         KeystoreError::WrongPassphrase { .. } => (error.to_string(), "try again".into()),
         KeystoreError::Damaged { .. } => (error.to_string(), "restore it from a backup, or move it away".into()),
         KeystoreError::Altered { .. } => {
-            (error.to_string(), "do not use it; see who wrote to it, and restore it from a backup".into())
+            (error.to_string(), "do not use it; find out who changed it, and restore it from a backup".into())
         }
         KeystoreError::LoosePermissions { path, .. } => {
-            (error.to_string(), format!("make it yours alone: chmod 600 {}", shell_quote(path)))
+            (error.to_string(), format!("restrict it to yourself: chmod 600 {}", shell_quote(path)))
         }
         KeystoreError::WritableDirectory { path, .. } => {
-            (error.to_string(), format!("make it yours alone: chmod 700 {}", shell_quote(path)))
+            (error.to_string(), format!("restrict it to yourself: chmod 700 {}", shell_quote(path)))
         }
         KeystoreError::NewerVersion { .. } => (error.to_string(), "update circles".into()),
-        KeystoreError::Busy { .. } => (error.to_string(), "try again; if that process stands still, end it".into()),
+        KeystoreError::Busy { .. } => (error.to_string(), "try again; if that process hangs, end it".into()),
         KeystoreError::NoHome => (error.to_string(), "set HOME or XDG_DATA_HOME".into()),
         KeystoreError::Io { source, .. } => (
             format!("{error}: {}", os_error_text(source)),
-            "see that it belongs to you and can be written: circles doctor says more".into(),
+            "check that you own it and can write to it: circles doctor says more".into(),
         ),
         other => (other.to_string(), String::new()),
     };
     ErrorParts { what: "keystore".into(), why, fix }
 }
 
-/// The operating system's words without its number.
+/// The operating system's error text in lower case, without the error number.
 pub fn os_error_text(error: &io::Error) -> String {
     let text = error.to_string();
     text.split(" (os error").next().unwrap_or_default().to_lowercase()
 }
 
-/// What a circle says, with its control characters made visible.
+/// Makes the control characters in a circle's text visible.
 fn to_visible(text: &str) -> String {
     crate::visible::visible(text).into_owned()
 }

@@ -1,8 +1,8 @@
-//! The circles that this user's clients know: which identity each authority has shown, as ssh's `known_hosts` has it.
+//! The circles that this user's clients know: the identity that each authority has shown, like ssh's `known_hosts`.
 //!
-//! `known_circles` is a text file beside the keystore, with a line `AUTHORITY PUBLIC_KEY` for each circle. Blank lines, comments
-//! (`#`) and lines that cannot be read stay as they are. Whoever changes the file holds the lock of `.lock` beside it; readers
-//! need none, since the file is replaced in one step.
+//! `known_circles` is a text file beside the keystore, with a line `AUTHORITY PUBLIC_KEY` for each circle. Changes keep blank
+//! lines, comments (`#`) and invalid lines. A writer holds the lock of `.lock` beside the file; readers need no lock, because
+//! writers replace the file atomically.
 
 pub mod check;
 pub mod decision;
@@ -26,13 +26,13 @@ use line::KnownCirclesLine;
 
 const FILE: &str = "known_circles";
 
-/// Bytes of the file.
+/// The maximum size of the file, in bytes.
 const MAX_BYTES: u64 = 4 << 20;
 
-/// Circles that are remembered.
+/// The maximum number of circles in the file.
 const MAX_ENTRIES: usize = 10_000;
 
-/// The known circles of a user. Making one touches nothing; each call reads the disk anew.
+/// The known circles of a user. The constructors touch no file; each method reads the file again.
 #[derive(Debug, Clone)]
 pub struct KnownCircles {
     dir: PathBuf,
@@ -41,58 +41,58 @@ pub struct KnownCircles {
 /// A circle and its identity.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KnownCircle {
-    /// How it is dialled.
+    /// The address that clients connect to.
     pub authority: Authority,
-    /// The identity that it showed.
+    /// The identity that the circle showed.
     pub public_key: PublicKey,
 }
 
-/// A line that is no circle, comment or blank.
+/// An invalid line: neither a circle, nor a comment, nor blank.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UnreadableLine {
-    /// Its number, from 1.
+    /// The line number, from 1.
     pub number: usize,
-    /// What is wrong with it.
+    /// Why the line is invalid.
     pub reason: String,
-    /// The authority that it begins with, if it does: circles there are refused until the line is gone.
+    /// The authority at the beginning of the line, if there is one. Clients refuse circles there until the line is gone.
     pub authority: Option<Authority>,
 }
 
-/// All that is known.
+/// The content of the file.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct KnownCircleList {
-    /// The circles, by authority.
+    /// The circles, ordered by authority.
     pub circles: Vec<KnownCircle>,
-    /// Lines that cannot be read, by number.
+    /// The invalid lines, ordered by number.
     pub unreadable: Vec<UnreadableLine>,
 }
 
 impl KnownCircles {
-    /// Those in `dir`, which need not exist: the first change creates it, mode 0700.
+    /// Returns the known circles in `dir`. The first change creates the directory with mode 0700.
     pub fn at(dir: PathBuf) -> Self {
         Self { dir }
     }
 
-    /// Those of the user: in the data directory of `circles` (on Linux `$XDG_DATA_HOME/circles`, by default
-    /// `~/.local/share/circles`), where the keystore is, too.
+    /// Returns the known circles of the user, in the data directory of `circles` (on Linux `$XDG_DATA_HOME/circles`, by default
+    /// `~/.local/share/circles`), which also holds the keystore.
     pub fn open_default() -> Result<Self, KnownCirclesError> {
         let dirs = ProjectDirs::from("", "", "circles").ok_or(KnownCirclesError::NoHome)?;
         Ok(Self::at(dirs.data_dir().to_owned()))
     }
 
-    /// The file.
+    /// The path of the file.
     pub fn path(&self) -> PathBuf {
         self.dir.join(FILE)
     }
 
-    /// The identity that a circle has shown before. 127.0.0.1, `[::1]` and `localhost` with the same port are one place. A line of this authority that cannot be read is an error: it could have
-    /// said that the identity is another.
+    /// Returns the identity that a circle has shown before. 127.0.0.1, `[::1]` and `localhost` with the same port are one
+    /// circle. An invalid line of this authority is an error, because it may have held a different identity.
     pub fn get(&self, authority: &Authority) -> Result<Option<PublicKey>, KnownCirclesError> {
         self.find(&self.list()?, authority)
     }
 
-    /// Records the identity of a circle at its first use. One that is there already stays: [`KnownCirclesError::Other`] if it is
-    /// another, as when a second client has just used another circle there.
+    /// Records the identity of a circle at its first use. Fails with [`KnownCirclesError::IdentityMismatch`] if the file holds
+    /// a different identity, for example because another client has just recorded one.
     pub fn remember(&self, authority: &Authority, public_key: PublicKey) -> Result<(), KnownCirclesError> {
         let _lock = self.begin_change()?;
         let (text, listing) = self.read()?;
@@ -108,7 +108,7 @@ impl KnownCircles {
         self.replace(&format!("{text}{newline}{authority} {public_key}\n"))
     }
 
-    /// Forgets a circle, at both loopback addresses where it is on one: its next identity is accepted as at a first use. Lines of this authority that cannot be read go, too.
+    /// Removes a circle and the invalid lines of its authority, so that the next connection accepts any identity. Removes a loopback circle at all loopback addresses.
     pub fn forget(&self, authority: &Authority) -> Result<(), KnownCirclesError> {
         let is_about = |line: &str| {
             KnownCirclesLine::parse(line).authority().is_some_and(|other| is_same_circle(other, authority))
@@ -117,7 +117,7 @@ impl KnownCircles {
             let known = listing.circles.into_iter().map(|circle| circle.authority.to_string()).collect();
             KnownCirclesError::Unknown { authority: authority.clone(), known }
         };
-        // Nothing is made where nothing is known.
+        // Checked before the lock, which would create the directory.
         let (text, listing) = self.read()?;
         if !text.lines().any(is_about) {
             return Err(unknown(listing));
@@ -128,12 +128,12 @@ impl KnownCircles {
         self.replace(&rest)
     }
 
-    /// All known circles, and the lines that cannot be read. Without the file there are none.
+    /// Returns all known circles and the invalid lines; an empty list if there is no file.
     pub fn list(&self) -> Result<KnownCircleList, KnownCirclesError> {
         Ok(self.read()?.1)
     }
 
-    /// The error about a line that cannot be read.
+    /// Returns the error about an invalid line.
     pub fn unreadable_line_error(&self, line: UnreadableLine) -> KnownCirclesError {
         KnownCirclesError::Unreadable { path: self.path(), line }
     }
@@ -164,18 +164,18 @@ impl KnownCircles {
         if text.len() as u64 > MAX_BYTES {
             return Err(KnownCirclesError::Full { path: self.path() });
         }
-        // The file behind a link is replaced, not the link.
+        // A link stays a link: its target is replaced.
         let path = fs::canonicalize(self.path()).unwrap_or_else(|_| self.path());
         Ok(private_files::replace(path.parent().unwrap_or(Path::new("/")), &path, text)?)
     }
 }
 
-/// Whether two authorities lead to the same circle: a circle on loopback has one port on both addresses.
+/// Whether two authorities lead to the same circle. A circle on loopback has the same port on all loopback addresses.
 fn is_same_circle(one: &Authority, other: &Authority) -> bool {
     one == other || loopback_port(one).is_some_and(|port| loopback_port(other) == Some(port))
 }
 
-/// What follows 127.0.0.1, `[::1]` or `localhost`.
+/// Returns the part after 127.0.0.1, `[::1]` or `localhost`.
 fn loopback_port(authority: &Authority) -> Option<&str> {
     let port = |host| authority.as_str().strip_prefix(host).filter(|rest| rest.is_empty() || rest.starts_with(':'));
     ["127.0.0.1", "[::1]", "localhost"].into_iter().find_map(port)

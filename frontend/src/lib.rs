@@ -1,6 +1,6 @@
-//! What every front end of circles shares, without a terminal: which circle is meant ([`target`], [`config`]), how it is
-//! reached ([`connect`], [`scratch`], [`supervisor`]), whether it is the one that it was ([`known_circles`]), and what went wrong ([`error`]) as lines of styled text ([`text`],
-//! [`report`]).
+//! Code shared by all front ends of circles, independent of a terminal: finding a circle ([`target`], [`config`]), connecting
+//! to it ([`connect`], [`scratch`], [`supervisor`]), verifying its identity ([`known_circles`]), and errors ([`error`]) as
+//! styled text ([`text`], [`report`]).
 
 pub mod circle_target;
 pub mod config;

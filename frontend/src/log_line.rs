@@ -1,13 +1,13 @@
-//! Lines of a circle's log and audit, as a person reads them.
+//! Formats the lines of a circle's log and audit for people.
 
 use std::{borrow::Cow, fmt::Write};
 
 use serde_json::{Map, Value};
 
-/// Digits of a hash that are shown.
+/// The number of shown digits of a hash.
 const HASH_DIGITS: usize = 12;
 
-/// A line of a log: what is JSON as it would be in plain text.
+/// Formats a line of a log: JSON as plain text, other lines unchanged.
 pub fn format_log(line: &str) -> Cow<'_, str> {
     let Some(mut fields) = parse_object(line) else { return Cow::Borrowed(line) };
     let mut take = |name: &str| fields.remove(name).map(|value| plain(&value)).unwrap_or_default();
@@ -25,12 +25,12 @@ pub fn format_log(line: &str) -> Cow<'_, str> {
     Cow::Owned(text)
 }
 
-/// A line of an audit, in columns.
+/// Formats a line of an audit in columns.
 pub fn format_audit(line: &str) -> Cow<'_, str> {
     let Some(fields) = parse_object(line) else { return Cow::Borrowed(line) };
     let field = |name: &str| fields.get(name).map(plain).unwrap_or_default();
     if fields.contains_key("lost") {
-        return Cow::Owned(format!("{}  ({} lines are lost)", field("timestamp"), field("lost")));
+        return Cow::Owned(format!("{}  ({} lines lost)", field("timestamp"), field("lost")));
     }
     if fields.contains_key("plays") {
         return Cow::Owned(format!(
@@ -53,7 +53,7 @@ pub fn format_audit(line: &str) -> Cow<'_, str> {
         field("caller"),
     );
     if let Some(Value::String(script)) = fields.get("script") {
-        // One line, whatever is in it.
+        // So that a script of several lines stays on one line.
         write!(text, "  {}", script.replace('\n', "\u{240a}")).expect("a string takes it");
     }
     Cow::Owned(text)
@@ -77,8 +77,8 @@ mod tests {
             ("2026-11-24T12:00:00Z  INFO plain", "2026-11-24T12:00:00Z  INFO plain"),
             ("{ half", "{ half"),
             (
-                r#"{"timestamp":"T","level":"INFO","message":"play ok","elapsed_us":12,"span":{"number":1,"name":"session"}}"#,
-                "T  INFO session{number=1}: play ok elapsed_us=12",
+                r#"{"timestamp":"T","level":"INFO","message":"play finished","elapsed_us":12,"span":{"number":1,"name":"session"}}"#,
+                "T  INFO session{number=1}: play finished elapsed_us=12",
             ),
             (r#"{"timestamp":"T","level":"WARN","message":"killed"}"#, "T  WARN killed"),
         ];
@@ -91,7 +91,7 @@ mod tests {
     fn audit_line_is_shown_in_columns() {
         let play = r#"{"timestamp":"T","session":3,"caller":"02ff","outcome":"ok","elapsed_us":12,"script_sha256":"0123456789abcdef","script":"1\n2"}"#;
         assert_eq!(format_audit(play), "T      #3  ok                       12 µs  0123456789ab  02ff  1\u{240a}2");
-        assert_eq!(format_audit(r#"{"timestamp":"T","lost":7}"#), "T  (7 lines are lost)");
+        assert_eq!(format_audit(r#"{"timestamp":"T","lost":7}"#), "T  (7 lines lost)");
         let counted = r#"{"timestamp":"T","circle":"a","caller":"02ff","outcome":"ok","plays":7,"since":"S"}"#;
         assert_eq!(format_audit(counted), "T          ok                7 plays since S  02ff");
         assert_eq!(format_audit("torn"), "torn");

@@ -1,4 +1,4 @@
-//! Errors as lines: where, what, why, and what to do.
+//! Formats errors as lines: the source excerpt, the message and the hint.
 
 use protocol::error::{ScriptError, ScriptErrorKind};
 use unicode_segmentation::UnicodeSegmentation;
@@ -7,13 +7,13 @@ use unicode_width::UnicodeWidthStr;
 use super::text::{Style, StyledLine, SyntaxKind};
 use crate::visible::visible;
 
-/// Columns of a line that are shown at least.
+/// The minimum width of an excerpt, in columns.
 const MIN_EXCERPT: usize = 20;
 
-/// Columns that are kept behind the one that is pointed at.
+/// The columns to keep to the right of the caret.
 const CARET_MARGIN: usize = 8;
 
-/// A script's error with the line it is in, and a caret under the column, within that many columns.
+/// Formats a script error with its source line and a caret, in at most `width` columns.
 pub fn script(script: &str, error: &ScriptError, width: usize) -> Vec<StyledLine> {
     let mut lines = excerpt(script, error, width);
     let place = match locate(script, error) {
@@ -31,7 +31,7 @@ pub fn script(script: &str, error: &ScriptError, width: usize) -> Vec<StyledLine
     lines
 }
 
-/// The line that it is in, and a caret under the column; nothing, where that is not known.
+/// Formats the source line of an error with a caret; empty if the line is unknown.
 pub fn excerpt(script: &str, error: &ScriptError, width: usize) -> Vec<StyledLine> {
     match locate(script, error) {
         Some(SourceLocation { line, column, text: Some(text) }) => {
@@ -41,7 +41,7 @@ pub fn excerpt(script: &str, error: &ScriptError, width: usize) -> Vec<StyledLin
     }
 }
 
-/// What is wrong, behind a word that says that something is. A message can have several lines of its own.
+/// Formats a message of one or more lines, prefixed with `error: `.
 pub fn error(message: &str, width: usize) -> Vec<StyledLine> {
     let mark = "error: ";
     let message = visible(message);
@@ -56,7 +56,7 @@ pub fn error(message: &str, width: usize) -> Vec<StyledLine> {
     rows.collect()
 }
 
-/// Where an error is, with the line where the script has it.
+/// The position of an error, with the text of the line.
 #[derive(Clone, Copy)]
 struct SourceLocation<'a> {
     line: u32,
@@ -64,7 +64,7 @@ struct SourceLocation<'a> {
     text: Option<&'a str>,
 }
 
-/// An end that came too early has no position of Rhai's, or one where nothing is: it is behind the last that is there.
+/// Locates an error. For an unexpected end of the script, Rhai has no useful position: it is after the last line with text.
 fn locate<'a>(script: &'a str, error: &ScriptError) -> Option<SourceLocation<'a>> {
     let before = error.line.map_or(usize::MAX, |line| line.saturating_sub(1) as usize);
     let is_blank = |line: &str| line.trim().is_empty();
@@ -85,13 +85,13 @@ fn locate<'a>(script: &'a str, error: &ScriptError) -> Option<SourceLocation<'a>
     Some(SourceLocation { line, column: error.column, text })
 }
 
-/// What is around a column of a line, and a caret under it: as much as fits into that many columns, so that the two are
-/// never broken apart.
+/// Formats the part of a line around a column, and a caret under the column. Both fit into `width` columns, so that the
+/// terminal does not wrap them.
 pub fn caret_excerpt(number: usize, column: usize, line: &str, width: usize) -> [StyledLine; 2] {
     let line = visible(line).replace('\t', " ");
     let gutter = format!("{number} | ");
     let room = width.saturating_sub(gutter.len()).max(MIN_EXCERPT);
-    // A column is a Unicode scalar value, of which one that is seen can have several.
+    // Columns count Unicode scalar values; a grapheme can have several.
     let at = line.char_indices().map(|(at, _)| at).nth(column.saturating_sub(1)).unwrap_or(line.len());
     let (before, rest) = line.split_at(at);
     let before: Vec<&str> = before.graphemes(true).collect();
@@ -99,7 +99,7 @@ pub fn caret_excerpt(number: usize, column: usize, line: &str, width: usize) -> 
     let columns = |pieces: &[&str]| pieces.iter().map(|piece| piece.width()).sum::<usize>();
     let mut begin = 0;
     if columns(&before) + CARET_MARGIN > room {
-        // The end of what is before it.
+        // Keep the end of the text before the caret.
         while begin < before.len() && columns(&before[begin..]) + CARET_MARGIN + 1 > room {
             begin += 1;
         }
@@ -124,14 +124,14 @@ pub fn caret_excerpt(number: usize, column: usize, line: &str, width: usize) -> 
     ]
 }
 
-/// A play that was cancelled by who sees this.
+/// The line for a play that the user cancelled.
 pub fn cancelled_lines() -> Vec<StyledLine> {
     vec![StyledLine::of(Style::Dim, "cancelled")]
 }
 
-/// A play whose end is not waited for.
+/// The line for a play that the user no longer waits for.
 pub fn given_up_lines() -> Vec<StyledLine> {
-    vec![StyledLine::of(Style::Dim, "no longer waiting for it; it may still be running")]
+    vec![StyledLine::of(Style::Dim, "gave up waiting; it may still be running")]
 }
 
 #[cfg(test)]
@@ -172,7 +172,7 @@ mod tests {
         let error = ScriptError {
             message: "out of tea\nand of \u{1b}[2J".into(),
             function: Some("reserve".into()),
-            hint: Some("it is called as stock::reserve(item, count)".into()),
+            hint: Some("call it as stock::reserve(item, count)".into()),
             ..error(2, 3)
         };
         let lines: Vec<String> =
@@ -183,7 +183,7 @@ mod tests {
             "error: out of tea",
             "       and of ␛[2J (line 2, column 3)",
             "  in function reserve",
-            "  hint: it is called as stock::reserve(item, count)",
+            "  hint: call it as stock::reserve(item, count)",
         ];
         assert_eq!(lines, expected);
     }

@@ -1,4 +1,4 @@
-//! A circle inside this process, for this process alone: on loopback, and only for a key made for it.
+//! Scratch circles: temporary circles inside this process, on loopback, that admit only a key made for them.
 
 use std::net::{Ipv4Addr, TcpListener};
 
@@ -10,13 +10,12 @@ use crate::error::CliError;
 
 pub use crate::circle_target::SCRATCH as NAME;
 
-/// Starts one; it ends with the runtime.
+/// Starts a scratch circle, and returns its URL and its key. The circle ends with the runtime.
 pub fn start(runtime: &Handle, workers: Workers) -> Result<(String, KeyPair), CliError> {
-    let cannot =
-        |why: String| CliError::usage("cannot start a throw-away circle", why, "name a circle: --circle WHERE");
+    let cannot = |why: String| CliError::usage("cannot start a scratch circle", why, "name a circle: --circle WHERE");
     let keypair = KeyPair::generate().map_err(|error| cannot(error.to_string()))?;
     let circle = Circle::builder(NAME)
-        .description("a throw-away circle")
+        .description("a scratch circle")
         .access(Access::Members)
         .members([keypair.public_key()])
         .workers(workers)
@@ -26,7 +25,7 @@ pub fn start(runtime: &Handle, workers: Workers) -> Result<(String, KeyPair), Cl
     let address = listener.local_addr().map_err(|error| cannot(error.to_string()))?;
     runtime.spawn(async move {
         if let Err(error) = server_ws::run(listener, circle, std::future::pending()).await {
-            tracing::error!(%error, "the throw-away circle ended");
+            tracing::error!(%error, "scratch circle ended");
         }
     });
     Ok((format!("ws://{address}"), keypair))

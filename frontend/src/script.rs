@@ -1,4 +1,4 @@
-//! Scripts from files and pipes, and into files.
+//! Reads and writes scripts.
 
 use std::{
     fs::{File, Permissions},
@@ -14,54 +14,54 @@ use crate::{
     visible::visible,
 };
 
-/// Bytes of a script that is read from a file or standard input.
+/// The maximum size of a script from a file or standard input, in bytes.
 const MAX_SCRIPT_BYTES: u64 = 64 << 20;
 
-/// A script that is read from somewhere: bounded, and without what is not for the circle.
+/// Reads a script of bounded size, and removes its byte order mark and shebang line.
 pub fn read(from: impl Read) -> std::io::Result<String> {
     let mut script = String::new();
     if from.take(MAX_SCRIPT_BYTES + 1).read_to_string(&mut script)? as u64 > MAX_SCRIPT_BYTES {
-        return Err(std::io::Error::other(format!("it is larger than {} MiB", MAX_SCRIPT_BYTES >> 20)));
+        return Err(std::io::Error::other(format!("the script is larger than {} MiB", MAX_SCRIPT_BYTES >> 20)));
     }
     let without_mark = script.strip_prefix('\u{feff}').map(str::to_owned);
     Ok(blank_shebang(without_mark.unwrap_or(script)))
 }
 
-/// A script file that is read while somebody waits: a pipe may have nobody who writes to it, and could not be left.
+/// Reads a script file for `:load`. Refuses pipes and the like: without a writer, reading one would block forever.
 pub fn load(path: &Path) -> Result<String, CliError> {
     let is_file = std::fs::metadata(path).map_or(true, |metadata| metadata.is_file() || metadata.is_dir());
     if !is_file {
         let what = format!("cannot play {}", visible(&path.display().to_string()));
-        return Err(CliError::usage(what, "it is no file that can be read to its end", "write it to a file"));
+        return Err(CliError::usage(what, "it is not a regular file", "save the script to a file first"));
     }
     read_file(path)
 }
 
-/// An init script. Of anything but a file, as of a pipe, nobody knows when there is more to read.
+/// Reads an init script. Refuses pipes and the like, because they cannot be watched for changes.
 pub fn load_init(path: &Path) -> Result<String, CliError> {
     if std::fs::metadata(path).is_ok_and(|metadata| !metadata.is_file()) {
         let what = format!("cannot use the init script {}", visible(&path.display().to_string()));
-        return Err(CliError::usage(what, "it is no file", "write it to a file"));
+        return Err(CliError::usage(what, "it is not a regular file", "save the script to a file first"));
     }
     read_file(path)
 }
 
-/// A script file, for whoever reports it by its name.
+/// Reads a script file; errors name the file.
 pub fn read_file(path: &Path) -> Result<String, CliError> {
     File::open(path).and_then(read).map_err(|error| read_error(&path.display().to_string(), &error))
 }
 
-/// The error for a script file that cannot be read, with the fix for the most common causes.
+/// Returns the error for a script file that cannot be read, with the fix for the most common causes.
 pub fn read_error(file: &str, error: &std::io::Error) -> CliError {
     let fix = match error.kind() {
         std::io::ErrorKind::NotFound | std::io::ErrorKind::IsADirectory => "check its name",
-        std::io::ErrorKind::InvalidData => "a script is UTF-8",
+        std::io::ErrorKind::InvalidData => "save it as UTF-8",
         _ => "",
     };
     CliError::io(format!("cannot read the script {}", visible(file)), error, fix)
 }
 
-/// Writes a script to a file, all of it or nothing.
+/// Writes a script to a file atomically.
 pub fn write(file: &Path, script: &str, overwrite: bool) -> Result<(), CliError> {
     let name = visible(&file.display().to_string()).into_owned();
     let cannot = |error: &std::io::Error| {
@@ -71,7 +71,7 @@ pub fn write(file: &Path, script: &str, overwrite: bool) -> Result<(), CliError>
         Some(directory) if !directory.as_os_str().is_empty() => directory.to_owned(),
         _ => PathBuf::from("."),
     };
-    // To be run, by its user: it holds what the history does not keep, too.
+    // Executable, and private to the user: the script may contain inputs that the history does not keep.
     let mut builder = tempfile::Builder::new();
     builder.prefix(".circles-").permissions(Permissions::from_mode(0o700));
     let mut new = builder.tempfile_in(directory).map_err(|error| cannot(&error))?;
@@ -80,15 +80,15 @@ pub fn write(file: &Path, script: &str, overwrite: bool) -> Result<(), CliError>
     match persisted {
         Ok(_) => Ok(()),
         Err(refused) if refused.error.kind() == std::io::ErrorKind::AlreadyExists => Err(CliError::usage(
-            format!("{name} is there already"),
-            "it is kept",
-            format!("to write over it: :save! {name}"),
+            format!("{name} already exists"),
+            "it was not changed",
+            format!("to overwrite it: :save! {name}"),
         )),
         Err(refused) => Err(cannot(&refused.error)),
     }
 }
 
-/// Blanks a first line that is for the operating system, so that positions stay true.
+/// Blanks the shebang line, so that the positions in errors stay correct.
 fn blank_shebang(script: String) -> String {
     if !script.starts_with("#!") {
         return script;
@@ -97,11 +97,11 @@ fn blank_shebang(script: String) -> String {
     format!("{}{}", " ".repeat(script[..end].chars().count()), &script[end..])
 }
 
-/// Why a circle whose init script fails cannot start; `what` says which. The script is read once more: what failed is not
-/// handed back.
+/// Returns the error for an init script that failed; `what` names the circle. Reads the script again for the excerpt,
+/// because the failure does not contain it.
 pub fn init_script_error(what: String, file: &Path, failed: &std::io::Error) -> CliError {
     let why = visible(&failed.to_string()).into_owned();
-    let parts = ErrorParts { what, why, fix: format!("mend {}", visible(&file.display().to_string())) };
+    let parts = ErrorParts { what, why, fix: format!("fix {}", visible(&file.display().to_string())) };
     let inside = failed.get_ref().and_then(|inside| inside.downcast_ref::<InitScriptError>());
     match (inside, read_file(file)) {
         (Some(InitScriptError(error)), Ok(script)) if is_script(file) => {
@@ -111,8 +111,8 @@ pub fn init_script_error(what: String, file: &Path, failed: &std::io::Error) -> 
     }
 }
 
-/// Whether the file, wherever links lead, is called a script. Of any other nothing is shown: whoever runs the program may read
-/// more than whoever has named the file.
+/// Whether the file, after resolving links, is named like a script. The content of other files is never shown: the user who
+/// runs the program may be able to read more than the user who named the file.
 fn is_script(file: &Path) -> bool {
     let found = file.canonicalize().unwrap_or_else(|_| file.to_owned());
     found.extension().is_some_and(|extension| extension == "rhai")
@@ -139,7 +139,7 @@ mod tests {
             0,
         )
         .expect("made");
-        assert!(load_init(&fifo).expect_err("it is no file").message().contains("it is no file"));
+        assert!(load_init(&fifo).expect_err("it is a pipe").message().contains("not a regular file"));
     }
 
     #[test]

@@ -1,10 +1,10 @@
-//! The signals of this process: which of them it was started to ignore, and a stream of each of the others.
+//! The signals of this process: which it inherited as ignored, and streams of the others.
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::error::CliError;
 
-/// Whether the process was started to ignore a signal (proc(5), `SigIgn`); elsewhere than on Linux it is taken not to be.
+/// Whether the process ignores a signal since its start (proc(5), `SigIgn`). Always false on systems other than Linux.
 pub fn is_ignored(kind: SignalKind) -> bool {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
@@ -12,11 +12,11 @@ pub fn is_ignored(kind: SignalKind) -> bool {
     mask >> (kind.as_raw_value() - 1) & 1 == 1
 }
 
-/// Listens to a signal, which loses its default effect for the rest of the process. To be called in a tokio runtime.
+/// Listens to a signal, which loses its default effect for the rest of the process. Needs a tokio runtime.
 ///
 /// # Errors
 ///
-/// The operating system refuses the handler, or the signal cannot be caught.
+/// Fails if the operating system refuses the handler, for example because the signal cannot be caught.
 pub fn listen(kind: SignalKind) -> Result<Signal, CliError> {
     signal(kind).map_err(|error| CliError::io("cannot listen to signals", &error, ""))
 }

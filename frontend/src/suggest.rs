@@ -1,14 +1,14 @@
-//! "Did you mean".
+//! "Did you mean" suggestions.
 
-/// The known name that a mistyped one is nearest to, if it is near at all: one that it is the beginning of, before others.
+/// Returns the known name nearest to a mistyped one, if any is near. Names that begin with the typed text come first.
 pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let is_begun = |known: &str| !name.is_empty() && known.starts_with(name);
-    let near = |known: &'a str| (!is_begun(known), strsim::osa_distance(known, name), known);
+    let is_prefix = |known: &str| !name.is_empty() && known.starts_with(name);
+    let near = |known: &'a str| (!is_prefix(known), strsim::osa_distance(known, name), known);
     let (is_other, distance, known) = known.into_iter().map(near).min()?;
     (!is_other || distance <= 2).then_some(known)
 }
 
-/// What an error adds for a mistyped name: `; did you mean NEAREST?`, or nothing if no known name is near.
+/// Returns the end of an error message about a mistyped name: `; did you mean NEAREST?`, or nothing if no name is near.
 pub fn did_you_mean<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> String {
     nearest(name, known).map_or(String::new(), |near| format!("; did you mean {near}?"))
 }

@@ -1,4 +1,4 @@
-//! The supervisor of the circles.json that is meant: found, or started in the background.
+//! Finds the supervisor of a circles.json, or starts one in the background.
 
 mod directories;
 mod errors;
@@ -30,58 +30,58 @@ use crate::{
     signals::{is_ignored, listen},
 };
 
-/// How long a supervisor may take to say how its circles are, which costs it nothing.
+/// The timeout for a status request, which a supervisor answers at once.
 pub const CONTROL_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// What it says to who started it, once it listens.
+/// The line that a new supervisor prints once it listens.
 pub const LISTENING_LINE: &str = "listening";
 
-/// How often a supervisor may turn out to be ending just when it is told.
+/// The maximum number of attempts, if the supervisor shuts down during the request.
 const MAX_ATTEMPTS: usize = 3;
 
-/// How supervisors are found and started.
+/// The program and the directories for finding and starting supervisors.
 #[derive(Debug, Clone)]
 pub struct SupervisorSetup {
-    /// The executable that they and their circles run.
+    /// The executable of supervisors and circles.
     pub program: PathBuf,
-    /// Where their files are.
+    /// The directories for the supervisors' files.
     pub directories: Directories,
 }
 
 impl SupervisorSetup {
-    /// Those of the user who runs this program.
+    /// Returns the setup of the user who runs this program.
     pub fn for_user() -> Result<Self, CliError> {
         Ok(Self { program: current_program()?, directories: directories::create_directories()? })
     }
 
-    /// The place of the supervisor of the circles.json that is meant.
+    /// Returns the files of the supervisor of a circles.json.
     pub fn files(&self, config: Option<&Path>) -> Result<SupervisorFiles, CliError> {
         let path = config::path(config)?;
         Ok(SupervisorFiles::create(&path, &self.directories.run, &self.directories.state)?)
     }
 }
 
-/// The place of the supervisor of the circles.json that is meant.
+/// Returns the files of the supervisor of a circles.json, for the user who runs this program.
 pub fn place(config: Option<&Path>) -> Result<SupervisorFiles, CliError> {
     SupervisorSetup::for_user()?.files(config)
 }
 
-/// The user's directories, as they are or would be; nothing is made.
+/// Returns the user's directories without creating them.
 pub fn find_directories() -> Directories {
     directories::directories_as_they_are()
 }
 
-/// What is wished of circles.
+/// What to do with circles.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StartCommand {
-    /// Start each circle that does not run.
+    /// Start each circle that is down.
     Up,
     /// Stop each circle and start it again.
     Restart,
 }
 
-/// How the circles of those names are, all without any, once the supervisor has done what it could in the time. It is started
-/// if there is none.
+/// Starts or restarts the named circles, or all circles if there are no names, and returns their statuses after `call_timeout`
+/// at the latest. Starts a supervisor if there is none.
 pub async fn start_circles(
     supervisors: &SupervisorSetup,
     place: &SupervisorFiles,
@@ -97,14 +97,14 @@ pub async fn start_circles(
             Ok(statuses) => return Ok(statuses),
         }
     }
-    try_start_circles(supervisors, place, names, command, deadline).await.map_err(|untold| match untold {
+    try_start_circles(supervisors, place, names, command, deadline).await.map_err(|error| match error {
         StartError::SupervisorEnding => control_error(ControlError::Disconnected),
         StartError::Failed(error) => error,
     })
 }
 
 enum StartError {
-    /// It is ending: another one will do it.
+    /// The supervisor is shutting down; the next one can take the request.
     SupervisorEnding,
     Failed(CliError),
 }
@@ -113,13 +113,13 @@ async fn try_start_circles(
     supervisors: &SupervisorSetup,
     place: &SupervisorFiles,
     names: &[String],
-    wish: StartCommand,
+    command: StartCommand,
     deadline: Instant,
 ) -> Result<Statuses, StartError> {
     let left = || deadline.saturating_duration_since(Instant::now());
     let mut client = find_or_start(supervisors, place, names, left()).await.map_err(StartError::Failed)?;
     let params = CircleNames { names: (!names.is_empty()).then(|| names.to_vec()) };
-    let answer = match wish {
+    let answer = match command {
         StartCommand::Up => client.call::<Up>(&params, left()).await,
         StartCommand::Restart => client.call::<Restart>(&params, left()).await,
     };
@@ -138,47 +138,47 @@ async fn try_start_circles(
     }
 }
 
-/// Connects to the supervisor that runs, if there is one, and says how its circles are. One that does not answer at all is not waited
-/// for as long as one that has something to do, and does not do later what was given up.
+/// Connects to the running supervisor, if there is one, and returns the status of its circles. The short timeout of this
+/// first request detects a supervisor that hangs, before it gets a request that it could carry out later.
 pub async fn connect_with_status(place: &SupervisorFiles) -> Result<Option<(ControlClient, Statuses)>, ControlError> {
     let Some(mut client) = ControlClient::connect(place).await? else { return Ok(None) };
     let statuses = client.call::<Status>(&NoParams {}, CONTROL_TIMEOUT).await?;
     Ok(Some((client, statuses)))
 }
 
-/// Has the supervisor that runs do it; `None` if there is none, or none any more: then nothing is up.
+/// Sends a request to the running supervisor; `None` if there is none or it has just ended, so that no circle is up.
 pub async fn call_running<M: Method<Params = CircleNames, Result = Statuses>>(
     place: &SupervisorFiles,
     names: &[String],
     call_timeout: Duration,
 ) -> Result<Option<Statuses>, CliError> {
-    let told = async {
+    let call = async {
         let Some((mut client, _)) = connect_with_status(place).await? else { return Ok(None) };
         client.call::<M>(&CircleNames { names: Some(names.to_vec()) }, call_timeout).await.map(Some)
     };
-    match told.await {
+    match call.await {
         Err(ControlError::Disconnected) => Ok(None),
         other => other.map_err(control_error),
     }
 }
 
-/// What SIGHUP means to a supervisor.
+/// What a supervisor does at SIGHUP.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum HangupAction {
-    /// That circles.json is to be read again.
+    /// Reads circles.json again.
     Reload,
-    /// That its terminal has gone.
+    /// Ends, because its terminal has closed.
     End,
 }
 
 impl HangupAction {
-    /// In the foreground: where there is no terminal, or nobody is to notice that it goes (`nohup`), it can only be meant.
+    /// Returns the action of a supervisor in the foreground. Without a terminal, or with `nohup`, SIGHUP means a reload.
     pub fn for_foreground() -> Self {
         let has_terminal = std::fs::File::open("/dev/tty").is_ok();
         if has_terminal && !is_ignored(SignalKind::hangup()) { Self::End } else { Self::Reload }
     }
 
-    /// The signals that end the supervisor.
+    /// The signals that shut the supervisor down.
     pub fn end_signals(self) -> Vec<SignalKind> {
         let mut signals = vec![SignalKind::terminate(), SignalKind::interrupt()];
         if self == Self::End {
@@ -188,7 +188,7 @@ impl HangupAction {
     }
 }
 
-/// What a supervisor begins with that is to start the circles of those names; all, without any. To be called where there is a
+/// Returns the options of a supervisor that starts the named circles, or all circles if there are no names. Needs a tokio
 /// runtime.
 pub fn prepare_start(
     place: &SupervisorFiles,
@@ -196,13 +196,13 @@ pub fn prepare_start(
     ends_with_circles: bool,
     hangup: HangupAction,
 ) -> Result<SupervisorOptions, CliError> {
-    // One that is not taken yet stands for all that follow.
-    let (command, reloads) = mpsc::channel(1);
+    // One pending reload covers all later signals.
+    let (reload, reloads) = mpsc::channel(1);
     if hangup == HangupAction::Reload {
         let mut signals = listen(SignalKind::hangup())?;
         tokio::spawn(async move {
             while signals.recv().await.is_some() {
-                let _already_pending = command.try_send(());
+                let _already_pending = reload.try_send(());
             }
         });
     }
@@ -218,11 +218,11 @@ pub fn prepare_start(
 
 fn current_program() -> Result<PathBuf, CliError> {
     worker::Program::SameExecutable.path().map_err(|error| {
-        CliError::usage("cannot find this program itself", os_error_text(&error), "start it by its whole path")
+        CliError::usage("cannot find the circles program", os_error_text(&error), "start it with its full path")
     })
 }
 
-/// Connects to the supervisor that runs, if there is one that is not ending.
+/// Connects to the running supervisor; `None` if there is none or it is shutting down.
 pub async fn connect_unless_ending(place: &SupervisorFiles) -> Result<Option<ControlClient>, CliError> {
     match connect_with_status(place).await {
         Ok(Some((client, statuses))) => Ok((!statuses.is_ending).then_some(client)),
@@ -232,7 +232,7 @@ pub async fn connect_unless_ending(place: &SupervisorFiles) -> Result<Option<Con
     }
 }
 
-/// The processes of the circles that are up; none, where nobody can say.
+/// Returns the process ids of the circles that are up; empty if the supervisor does not answer.
 pub async fn circle_pids(place: &SupervisorFiles) -> Vec<u32> {
     let Ok(Some((_, statuses))) = connect_with_status(place).await else { return Vec::new() };
     statuses.circles.iter().filter_map(|circle| circle.pid).collect()

@@ -1,4 +1,4 @@
-//! Where a circle is, as people say it: a name in circles.json, a port, host:port, a URL.
+//! Resolves the ways to name a circle: a name in circles.json, a port, `host:port`, a URL.
 
 use std::path::Path;
 
@@ -15,18 +15,18 @@ pub use crate::circle_target::{CircleTarget, TargetKind};
 /// The environment variable that stands in for `--circle`.
 const CIRCLE_VARIABLE: &str = "CIRCLES_CIRCLE";
 
-/// The circle that was asked for, as people say it.
-pub fn argument_or_env(asked: Option<&str>) -> Option<String> {
+/// Returns the circle that `--circle` or the environment names.
+pub fn argument_or_env(argument: Option<&str>) -> Option<String> {
     let from_environment = std::env::var(CIRCLE_VARIABLE).ok().filter(|place| !place.is_empty());
-    asked.map(str::to_owned).or(from_environment)
+    argument.map(str::to_owned).or(from_environment)
 }
 
-/// What people say, where that is known without asking anyone: the port of a circle that takes a free one is 0 here.
+/// Parses the name or address of a circle. For a circle with `"port": 0` the port in the URL is 0; [`find`] looks it up.
 pub fn parse(text: &str, config: Option<&Path>) -> Result<CircleTarget, CliError> {
     let is_digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     let invalid = |why: &str| {
-        let fix = "give a name in circles.json, a port (9001), host:port, or a ws:// URL";
-        CliError::usage(format!("'{}' says no circle", visible(text)), why, fix)
+        let fix = "for example: team, 9001, example.org:9001 or ws://example.org:9001";
+        CliError::usage(format!("'{}' is not a circle", visible(text)), why, fix)
     };
     if text.contains("://") {
         return Ok(CircleTarget::from_address(text, text.to_owned()));
@@ -42,11 +42,11 @@ pub fn parse(text: &str, config: Option<&Path>) -> Result<CircleTarget, CliError
         None if is_name(text) => {
             config::circle(config, text).map(|circle| CircleTarget::from_config(text, circle.url(), config))
         }
-        _ => Err(invalid("it is none of the forms that a circle's place has")),
+        _ => Err(invalid("expected a name, a port, host:port or a ws:// URL")),
     }
 }
 
-/// What people say, and where that is now: a circle that takes a free port is where its supervisor has it.
+/// Parses the name or address of a circle, and asks the supervisor for the port of a circle with `"port": 0`.
 pub async fn find(text: &str, config: Option<&Path>) -> Result<CircleTarget, CliError> {
     let found = parse(text, config)?;
     let TargetKind::Configured { name, .. } = &found.kind else { return Ok(found) };
@@ -58,19 +58,19 @@ pub async fn find(text: &str, config: Option<&Path>) -> Result<CircleTarget, Cli
     Ok(CircleTarget { url: url.into(), ..found })
 }
 
-/// Where a circle is that has taken a free port.
+/// Returns the URL of a circle that uses a free port.
 async fn resolve_free_port(circle: &CircleConfig, config: Option<&Path>) -> Result<String, CliError> {
     let cannot = |why: String, fix: String| {
         let name = visible(&circle.name);
-        CliError::supervisor(format!("cannot reach circle '{name}'"), format!("it takes a free port, and {why}"), fix)
+        CliError::supervisor(format!("cannot reach circle '{name}'"), format!("it uses a free port, and {why}"), fix)
     };
     let start = || how_to_start(&circle.name, config);
-    let place = supervisor::place(config)?;
-    let asked = async {
-        let Some(mut client) = ControlClient::connect(&place).await? else { return Ok(None) };
+    let files = supervisor::place(config)?;
+    let query = async {
+        let Some(mut client) = ControlClient::connect(&files).await? else { return Ok(None) };
         client.call::<Status>(&NoParams {}, supervisor::CONTROL_TIMEOUT).await.map(Some)
     };
-    let statuses = match asked.await {
+    let statuses = match query.await {
         Ok(Some(statuses)) => statuses.circles,
         Ok(None) | Err(ControlError::Disconnected) => Vec::new(),
         Err(error) => return Err(supervisor::control_error(error)),
@@ -80,22 +80,22 @@ async fn resolve_free_port(circle: &CircleConfig, config: Option<&Path>) -> Resu
         Some(CircleStatus { state: CircleState::Ready, url, .. }) => Ok(url),
         Some(CircleStatus { state: state @ (CircleState::Starting | CircleState::BackingOff), .. }) => Err(cannot(
             format!("has none yet ({state})"),
-            "try again in a moment: circles status shows how it is".into(),
+            "try again in a moment: circles status shows its state".into(),
         )),
         Some(CircleStatus { state: CircleState::Failed, why: Some(why), .. }) => {
             Err(cannot(format!("has failed: {}", visible(&why)), start()))
         }
-        Some(CircleStatus { state: CircleState::Draining, .. }) => Err(cannot("is being taken down".into(), start())),
+        Some(CircleStatus { state: CircleState::Draining, .. }) => Err(cannot("is shutting down".into(), start())),
         _ => Err(cannot("is down".into(), start())),
     }
 }
 
-/// Whether two URLs are of the same circle; one that a client made normal ends with a slash.
+/// Whether two URLs are of the same circle. The client's normalised URLs end with a slash.
 pub fn is_same_url(one: &str, other: &str) -> bool {
     one.trim_end_matches('/') == other.trim_end_matches('/')
 }
 
-/// Whether it would be a name in circles.json.
+/// Whether the text is a valid name in circles.json.
 pub fn is_name(place: &str) -> bool {
     !place.is_empty()
         && !place.bytes().all(|byte| byte.is_ascii_digit())

@@ -1,4 +1,4 @@
-//! Text in styles, for whoever shows it.
+//! Styled text, independent of how it is displayed.
 
 mod wrap;
 
@@ -9,13 +9,13 @@ use unicode_width::UnicodeWidthStr;
 
 use crate::visible::visible;
 
-/// Lines of a text that are laid out; nobody would read more of them.
+/// The maximum number of lines to lay out.
 const MAX_LINES: usize = 100_000;
 
-/// Bytes of a text that are laid out.
+/// The maximum length of a text to lay out, in bytes.
 const MAX_TEXT_BYTES: usize = 4 << 20;
 
-/// A part of an input that is shown in a colour of its own.
+/// The kind of a token in a script, for highlighting.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SyntaxKind {
     /// A keyword of Rhai.
@@ -26,34 +26,34 @@ pub enum SyntaxKind {
     Number,
     /// A comment, on one line or over several.
     Comment,
-    /// A name that is called.
+    /// The name of a called function.
     Function,
-    /// The bracket at the cursor, and the one that belongs to it.
+    /// The bracket at the cursor, and the matching one.
     Bracket,
-    /// What the lexer can make nothing of.
+    /// Text that the lexer rejects.
     Error,
 }
 
-/// How a piece of text is meant, never a colour.
+/// The meaning of a piece of text. Renderers choose the colours.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Style {
-    /// The terminal's own foreground.
+    /// Ordinary text.
     Plain,
-    /// What matters less than the text beside it.
+    /// Text that matters less.
     Dim,
-    /// What stands over something else: the head of a table.
+    /// A heading, such as the head of a table.
     Strong,
-    /// What is done, of something that goes on.
+    /// The completed part of something in progress.
     Success,
-    /// What went wrong.
+    /// An error.
     Error,
-    /// A part of a script.
+    /// A token of a script.
     Syntax(SyntaxKind),
-    /// One of several things that are told apart by their colours, and by something else.
+    /// One of several series, which differ in colour and in another mark.
     Series(u8),
 }
 
-/// Columns and rows that there are to show something in.
+/// The size of a display area.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Size {
     /// Columns of character cells.
@@ -62,39 +62,39 @@ pub struct Size {
     pub height: usize,
 }
 
-/// A piece of one line.
+/// A piece of a line in one style.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TextSpan {
     /// The text, in one line and without control characters.
     pub text: String,
-    /// How all of the text is meant.
+    /// The style of the text.
     pub style: Style,
 }
 
-/// One line, without the newline at its end. Nothing in it can drive a terminal.
+/// One line of styled text, without a newline and without control characters.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct StyledLine(Vec<TextSpan>);
 
 impl StyledLine {
-    /// A line of one piece; empty if the text is.
+    /// Returns a line of one piece; an empty line if the text is empty.
     pub fn of(style: Style, text: &str) -> Self {
         Self::default().with(style, text)
     }
 
-    /// The same with a piece more at its end.
+    /// Returns the line with another piece at its end.
     #[must_use]
     pub fn with(mut self, style: Style, text: &str) -> Self {
         self.push(style, text);
         self
     }
 
-    /// The same with another line's pieces at its end.
+    /// Returns the line with the pieces of another line at its end.
     #[must_use]
     pub fn with_line(self, other: &Self) -> Self {
         other.0.iter().fold(self, |line, piece| line.with(piece.style, &piece.text))
     }
 
-    /// Adds a piece. Its control characters are shown, and it is one line whatever it says.
+    /// Adds a piece. Makes control characters visible, and replaces newlines with spaces.
     pub fn push(&mut self, style: Style, text: &str) {
         if text.is_empty() {
             return;
@@ -106,12 +106,12 @@ impl StyledLine {
         }
     }
 
-    /// Columns that it takes.
+    /// The width of the line, in columns.
     pub fn width(&self) -> usize {
         self.0.iter().map(|piece| display_width(&piece.text)).sum()
     }
 
-    /// As much of it as that many cells of a terminal hold.
+    /// Returns as much of the line as fits into `width` columns.
     #[must_use]
     pub fn truncated(&self, width: usize) -> Self {
         let (mut cut, mut left) = (Self::default(), width);
@@ -137,33 +137,33 @@ impl StyledLine {
     }
 }
 
-/// Without its styles.
+/// Formats the text of the line without its styles.
 impl std::fmt::Display for StyledLine {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         self.0.iter().try_for_each(|piece| f.write_str(&piece.text))
     }
 }
 
-/// What a piece of a line shows for a text.
+/// Returns the text as a piece of a line shows it.
 fn one_line(text: &str) -> Cow<'_, str> {
     let text = visible(text);
     if text.contains(['\n', '\t']) { text.replace('\n', " ").replace('\t', "    ").into() } else { text }
 }
 
-/// Columns that a text takes as a piece of a line.
+/// The width of a text as a piece of a line, in columns.
 pub fn display_width(text: &str) -> usize {
     let is_printable = |byte: &u8| matches!(byte, b' '..=b'~');
     if text.as_bytes().iter().all(is_printable) { text.len() } else { one_line(text).width() }
 }
 
-/// A text of several lines, all in one style: the first 100,000 of them within 4 MiB, and behind them how large all of it is.
+/// Lays out a text of several lines in one style: at most 100,000 lines and 4 MiB, followed by a note if there is more.
 pub fn lines(style: Style, text: &str) -> Vec<StyledLine> {
     let begin = &text[..text.floor_char_boundary(MAX_TEXT_BYTES)];
     let shown = visible(begin);
     let mut all = shown.split('\n');
     let mut lines: Vec<StyledLine> = all.by_ref().take(MAX_LINES).map(|line| StyledLine::of(style, line)).collect();
     if begin.len() < text.len() || all.next().is_some() {
-        let note = format!("… not laid out any further: {} KiB in all", text.len().div_ceil(1024));
+        let note = format!("… truncated: {} KiB in total", text.len().div_ceil(1024));
         lines.push(StyledLine::of(Style::Dim, &note));
     }
     lines
@@ -186,7 +186,7 @@ mod tests {
         let all = lines(Style::Plain, &"x\n".repeat(MAX_LINES - 1));
         assert_eq!((all.len(), last(&all)), (MAX_LINES, Some(String::new())));
         let many = lines(Style::Plain, &"\n".repeat(10 << 20));
-        let note = Some("… not laid out any further: 10240 KiB in all".to_owned());
+        let note = Some("… truncated: 10240 KiB in total".to_owned());
         assert_eq!((many.len(), last(&many)), (MAX_LINES + 1, note.clone()));
         let long = lines(Style::Plain, &"\u{1b}".repeat(10 << 20));
         assert_eq!((long.len(), long[0].width(), last(&long)), (2, MAX_TEXT_BYTES, note));

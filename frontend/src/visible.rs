@@ -1,22 +1,22 @@
-//! What circles and scripts say, so that it can be seen and cannot drive a terminal.
+//! Escapes text from circles and scripts, so that it cannot control a terminal.
 
 use std::borrow::Cow;
 
 use unicode_width::UnicodeWidthChar;
 
-/// Characters without a width that one character may have behind it. Each is drawn in the same cell, however many there are.
+/// The maximum number of zero-width characters after a character. A terminal draws all of them in the same cell.
 const MAX_MARKS: usize = 16;
 
-/// Emoji that one emoji may be joined with. A sequence is drawn as one emoji, however long it is.
+/// The maximum number of emoji joined to one emoji. A terminal draws the whole sequence as one emoji.
 const MAX_JOINED_EMOJI: usize = 8;
 
 const ZERO_WIDTH_JOINER: char = '\u{200d}';
 
-/// What is shown for a character that nobody would see, or that a terminal would obey.
+/// The replacement for invisible characters and for control characters without a picture.
 const REPLACEMENT: char = '\u{fffd}';
 
-/// Control characters shown, not obeyed, and characters shown that would hide something or be hidden. Newlines and tabs
-/// stay; a carriage return before a newline goes, and so does what has no width beyond 16 characters of it in a row.
+/// Replaces control characters and invisible characters with visible ones. Keeps newlines and tabs; removes a carriage return
+/// before a newline, and zero-width characters after the 16th in a row.
 pub fn visible(text: &str) -> Cow<'_, str> {
     let is_plain = |character: char| match character {
         '\n' | '\t' | ' '..='~' => true,
@@ -38,16 +38,16 @@ pub fn visible(text: &str) -> Cow<'_, str> {
     Cow::Owned(shown)
 }
 
-/// What stands behind a character that has a width, as far as it is drawn in the same place.
+/// The characters that a terminal draws in the same cell as the one before them.
 #[derive(Default)]
 struct CellRun {
-    /// Characters without a width.
+    /// The number of zero-width characters.
     marks: usize,
-    /// Emoji that are joined.
+    /// The number of joined emoji.
     joined: usize,
-    /// Whether a joiner would stand behind an emoji.
+    /// Whether the last character is an emoji.
     is_emoji: bool,
-    /// Whether the next emoji is joined to the one before.
+    /// Whether the next emoji is joined to the last one.
     is_joined: bool,
 }
 
@@ -60,7 +60,7 @@ impl CellRun {
         }
         let shown = match character {
             '\n' | '\t' => character,
-            // The Unicode block of pictures of control characters.
+            // The Unicode block "Control Pictures".
             '\0'..='\u{1f}' => char::from_u32(0x2400 + u32::from(character)).unwrap_or(REPLACEMENT),
             '\u{7f}' => '␡',
             _ if character.is_control() || is_hidden(character) => REPLACEMENT,
@@ -70,13 +70,13 @@ impl CellRun {
             self.marks += 1;
             return match self.marks {
                 ..=MAX_MARKS => Some(shown),
-                // One stands for the rest.
+                // One replacement stands for the rest.
                 _ if self.marks == MAX_MARKS + 1 => Some(REPLACEMENT),
                 _ => None,
             };
         }
         let is_emoji = is_emoji(shown);
-        // A skin tone belongs to the emoji before, and so does what is joined with it.
+        // Skin tones and joined emoji continue the sequence of the emoji before them.
         if !(self.is_emoji && (self.is_joined || is_skin_tone(shown))) {
             self.joined = 0;
         }
@@ -84,7 +84,7 @@ impl CellRun {
         Some(shown)
     }
 
-    /// Whether a joiner joins two emoji, as it does in one that is made of several.
+    /// Whether a joiner at this place joins two emoji.
     fn joins(&self, next: Option<char>) -> bool {
         self.is_emoji
             && !self.is_joined
@@ -94,9 +94,8 @@ impl CellRun {
     }
 }
 
-/// Characters that are no control characters and have no look of their own, or change how what is around them is shown:
-/// without a width, bidirectional marks, overrides and isolates, separators of lines and paragraphs, annotations, tags. A
-/// joiner is none between two emoji.
+/// Whether a character is invisible or changes how its neighbours are shown: zero-width characters, bidirectional marks,
+/// overrides and isolates, line and paragraph separators, annotations, tags. The caller handles joiners between emoji.
 fn is_hidden(character: char) -> bool {
     matches!(
         character,
@@ -112,7 +111,7 @@ fn is_hidden(character: char) -> bool {
     )
 }
 
-/// The blocks that emoji are in, among other symbols.
+/// Whether a character is in the Unicode blocks of emoji, which contain other symbols as well.
 fn is_emoji(character: char) -> bool {
     matches!(character, '\u{2190}'..='\u{2bff}' | '\u{1f000}'..='\u{1faff}')
 }
@@ -198,7 +197,7 @@ mod tests {
             vec!["👩\u{fe0f}"; 100_000].join("\u{200d}\u{200d}"),
             "\u{e0067}".repeat(100_000),
             "\u{fe0f}".repeat(100_000),
-            // The parts of a syllable that have no width of their own.
+            // Conjoining vowels of a Hangul syllable have no width.
             format!("\u{1100}{}", "\u{1161}".repeat(100_000)),
         ];
         for text in texts {

@@ -1,4 +1,4 @@
-//! A text, edited in the user's own program.
+//! Edits a text in the user's editor.
 
 use std::{
     io::{self, Write},
@@ -8,23 +8,23 @@ use std::{
 use crate::{passphrase, programs::EDITOR};
 use frontend::error::{CliError, os_error_text};
 
-/// Bytes of a text that comes back from an editor.
+/// The maximum size of the edited text, in bytes.
 const MAX_TEXT: u64 = 8 << 20;
 
-/// Has a text edited; `None` if the editor ended with an error, which means that nothing is to come of it. `run` runs a
-/// program that has the terminal until it ends. Blocks for as long.
+/// Opens a text in the user's editor, and returns the edited text; `None` if the editor ended with an error, which discards
+/// the edit. `run` runs a program that uses the terminal. Blocks until the editor ends.
 pub fn edit(text: &str, run: impl FnOnce(&mut Command) -> io::Result<ExitStatus>) -> Result<Option<String>, CliError> {
-    let failed = |error: &io::Error| CliError::io("cannot write the file to edit", error, "make room in $TMPDIR");
-    // For its user's eyes only.
+    let failed = |error: &io::Error| CliError::io("cannot write the file to edit", error, "free some space in $TMPDIR");
+    // Temporary files are private to the user.
     let file =
         tempfile::Builder::new().prefix("circles-").suffix(".rhai").tempfile().map_err(|error| failed(&error))?;
     let text = if text.is_empty() { String::new() } else { format!("{text}\n") };
     file.as_file().write_all(text.as_bytes()).map_err(|error| failed(&error))?;
     let editor = EDITOR.from_env().map(|(_, editor)| editor);
     let path = file.path();
-    // As git has it: what is set may hold arguments, and a shell takes it apart.
+    // As in git: the variable may hold arguments, so a shell parses it.
     let script = match &editor {
-        // The shell outlives a Ctrl-C that is for the editor.
+        // The shell must outlive a Ctrl-C that is meant for the editor.
         Some(editor) => format!("trap : INT; {editor} \"$@\""),
         None => format!(
             "for editor in {}; do command -v $editor >/dev/null && exec $editor \"$@\"; done; exit 127",
@@ -40,20 +40,20 @@ pub fn edit(text: &str, run: impl FnOnce(&mut Command) -> io::Result<ExitStatus>
             Err(CliError::usage(
                 "there is no editor",
                 format!("{editor}: not found"),
-                "set $EDITOR to one that is there",
+                "set $EDITOR to an installed editor",
             ))
         }
         Some(0) => {
-            // Editors write a new file in its place.
+            // Opened by path, because editors may replace the file.
             let text = std::fs::File::open(path).and_then(|file| {
                 let mut text = String::new();
                 io::Read::read_to_string(&mut io::Read::take(file, MAX_TEXT), &mut text).map(|_| text)
             });
             let text = text.map_err(|error| {
                 CliError::usage(
-                    "cannot read what was edited",
+                    "cannot read the edited text",
                     os_error_text(&error),
-                    "write UTF-8, and leave the file where it is",
+                    "save it as UTF-8, under the same name",
                 )
             })?;
             Ok(Some(text.trim_end().to_owned()))
@@ -62,7 +62,7 @@ pub fn edit(text: &str, run: impl FnOnce(&mut Command) -> io::Result<ExitStatus>
     }
 }
 
-/// Why a program has not run.
+/// Returns the error for a program that could not be started.
 pub fn start_error(error: &io::Error) -> CliError {
     CliError::io("cannot start a program", error, "is there a shell (sh)?")
 }

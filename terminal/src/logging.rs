@@ -1,26 +1,26 @@
-//! Which log lines are wanted.
+//! The log level and the log targets.
 
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::filter::Targets;
 
 use frontend::error::CliError;
 
-/// `CIRCLES_LOG` is error, warn, info, debug or trace.
+/// Reads the log level from `CIRCLES_LOG`: error, warn, info, debug or trace.
 pub fn level(default: tracing::Level) -> Result<tracing::Level, CliError> {
     match std::env::var("CIRCLES_LOG") {
         Ok(level) => level.parse().map_err(|_| {
-            CliError::usage("CIRCLES_LOG cannot be used", "it is no level", "error, warn, info, debug or trace")
+            CliError::usage("invalid CIRCLES_LOG", "it is not a log level", "use error, warn, info, debug or trace")
         }),
         Err(_) => Ok(default),
     }
 }
 
-/// From which parts of the program lines of a level come.
+/// Returns the log targets for a level.
 pub fn targets(level: tracing::Level) -> Targets {
     Targets::new()
         .with_default(level)
-        // The web server's own words are of its threads, which nobody here knows by that name.
+        // At lower levels the web server logs its internal threads, which does not help operators.
         .with_target("actix_server", level.min(tracing::Level::WARN))
-        // Anyone can send it what is no HTTP.
+        // Any client could fill the log with invalid HTTP.
         .with_target("actix_http", LevelFilter::OFF)
 }

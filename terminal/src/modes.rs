@@ -1,4 +1,4 @@
-//! The terminal while something else than the prompt has it, and the signals that come from it.
+//! Terminal modes outside of the prompt, and the signals of the terminal.
 
 use std::{
     io::{IsTerminal, stdin, stdout},
@@ -16,12 +16,11 @@ use frontend::{
     signals::{is_ignored, listen},
 };
 
-/// How many [`Interrupts`] there are: while there is one, Ctrl-C is its own affair.
+/// The number of [`Interrupts`]. While there is one, Ctrl-C does not end the process.
 static INTERRUPT_CLAIMS: AtomicUsize = AtomicUsize::new(0);
 
-/// Ends the process on SIGTERM, SIGHUP, and on Ctrl-C where nobody has claimed it, with the terminal as it is now: a
-/// passphrase's question and the REPL switch its echo off. A signal that the process was started to ignore (`nohup`) stays
-/// ignored.
+/// Restores the terminal modes and ends the process on SIGTERM, SIGHUP, and on Ctrl-C unless it is claimed. Passphrase prompts
+/// and the REPL switch the echo off. Signals that the process ignores since its start (`nohup`) stay ignored.
 pub fn restore_on_signals(runtime: &Runtime) -> Result<(), CliError> {
     let _in_runtime = runtime.enter();
     let before = tcgetattr(stdin()).ok();
@@ -39,59 +38,59 @@ pub fn restore_on_signals(runtime: &Runtime) -> Result<(), CliError> {
             }
             restore(before.as_ref());
             if stdout().is_terminal() {
-                // The prompt has asked for pastes in brackets. Not through the lock, which a blocked write may hold.
+                // Ends bracketed paste mode. Not through the lock of stdout, which a blocked write may hold.
                 let _unrestored = rustix::io::write(stdout(), b"\x1b[?2004l\r\n");
             }
-            // As a shell says it of a process that a signal ended.
+            // The exit code that shells use for a process ended by a signal.
             std::process::exit(128 + kind.as_raw_value());
         });
     }
     Ok(())
 }
 
-/// Whether the terminal can move no cursor and show no colours; those that rustyline takes for such.
+/// Whether the terminal supports neither cursor movement nor colours, by the same names as in rustyline.
 pub fn is_dumb() -> bool {
     std::env::var("TERM")
         .is_ok_and(|term| ["dumb", "cons25", "emacs"].iter().any(|dumb| term.eq_ignore_ascii_case(dumb)))
 }
 
-/// A file that may not grow (`ulimit -f`) is an error of who writes it, and not the end of the process.
+/// Makes a write beyond the file size limit (`ulimit -f`) fail, instead of ending the process.
 pub fn ignore_file_size_signal(runtime: &Runtime) -> Result<(), CliError> {
     let _in_it = runtime.enter();
-    // A signal that was listened to once stays without its first effect.
+    // Listening once removes the default effect for good.
     listen(SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw())).map(drop)
 }
 
 fn restore(before: Option<&Termios>) {
-    // A process in the background that changes the terminal is stopped for it.
+    // The system stops a background process that changes the terminal.
     let is_in_front = tcgetpgrp(stdin()).is_ok_and(|group| group == rustix::process::getpgrp());
     if let Some(before) = before
         && is_in_front
     {
-        // Not `Flush`, which would throw away what was typed ahead. If it fails, nothing can be done about it here.
+        // Not `Flush`, which would discard typed-ahead input. There is no remedy if this fails.
         let _unrestored = tcsetattr(stdin(), OptionalActions::Now, before);
     }
 }
 
-/// Ctrl-C, claimed: it ends nothing by itself. One that comes while nobody waits is kept.
+/// A claim on Ctrl-C, which then does not end the process. Keeps one Ctrl-C until the next call of [`Self::next`].
 pub struct Interrupts {
     signal: Signal,
 }
 
 impl Interrupts {
-    /// To be called where there is a runtime.
+    /// Claims Ctrl-C. Needs a tokio runtime.
     pub fn claim() -> Result<Self, CliError> {
         let signal = listen(SignalKind::interrupt())?;
         INTERRUPT_CLAIMS.fetch_add(1, Ordering::SeqCst);
         Ok(Self { signal })
     }
 
-    /// Waits for the next one. Cancel safe.
+    /// Waits for the next Ctrl-C. Cancel safe.
     pub async fn next(&mut self) {
         self.signal.recv().await;
     }
 
-    /// Forgets one that nobody waited for.
+    /// Discards a Ctrl-C that nobody waited for.
     pub async fn discard_pending(&mut self) {
         tokio::select! {
             biased;
@@ -107,37 +106,37 @@ impl Drop for Interrupts {
     }
 }
 
-/// Keeps what is typed ahead from being echoed into a play's output, and as it was typed: it arrives at the next prompt,
-/// and Enter is Enter there. Ctrl-C stays a signal. The terminal is as it was when this is dropped.
+/// Switches off the echo while a play runs, so that typed-ahead input does not mix with output, and leaves the input raw for
+/// the next prompt. Ctrl-C stays a signal. Dropping the value restores the terminal.
 pub struct QuietTerminal {
     before: Option<Termios>,
 }
 
-/// The terminal as it was before, for a program that has it for a while. Quiet again when this is dropped.
+/// Restores the original terminal modes while another program uses the terminal. Dropping the value makes it quiet again.
 pub struct RestoredTerminal {
     quiet: Option<Termios>,
 }
 
 impl QuietTerminal {
-    /// A terminal that can do nothing reads its lines itself, and stays as it is.
+    /// Makes the terminal quiet. A dumb terminal stays unchanged, because it reads lines itself.
     pub fn new() -> Self {
         if is_dumb() {
             return Self { before: None };
         }
         Self::change(|modes| {
             modes.local_modes.remove(LocalModes::ECHO | LocalModes::ICANON);
-            // What was typed before a Ctrl-C is kept, too.
+            // Keeps the input typed before a Ctrl-C.
             modes.local_modes.insert(LocalModes::NOFLSH);
             modes.input_modes.remove(InputModes::ICRNL);
         })
     }
 
-    /// Only without echo, for a line that is not to be seen.
+    /// Switches off only the echo, for a hidden line.
     pub fn without_echo() -> Self {
         Self::change(|modes| modes.local_modes.remove(LocalModes::ECHO))
     }
 
-    /// Gives the terminal away for a while.
+    /// Restores the original modes until the returned value is dropped.
     pub fn pause(&self) -> RestoredTerminal {
         let quiet = tcgetattr(stdin()).ok();
         restore(self.before.as_ref());
@@ -149,7 +148,7 @@ impl QuietTerminal {
         if let Some(before) = &before {
             let mut modes = before.clone();
             change(&mut modes);
-            // Without it what is typed is only less tidy: whatever must stay hidden is seen to by its reader, too.
+            // A failure only makes the output less tidy: the reader of hidden input switches the echo off as well.
             let _unrestored = tcsetattr(stdin(), OptionalActions::Now, &modes);
         }
         Self { before }

@@ -1,4 +1,4 @@
-//! What goes to the terminal: colours where they are wanted, and nothing of a circle's that could drive it.
+//! Output to the terminal: colours if enabled, and escaped text from circles.
 
 use std::{
     borrow::Cow,
@@ -15,47 +15,47 @@ use frontend::{
     visible::visible,
 };
 
-/// Colours of what is told apart by them.
+/// The colours of series.
 const SERIES_COLOURS: [&str; 6] = ["36", "33", "35", "32", "34", "31"];
 
-/// Columns that a label is padded to at the most.
+/// The maximum width to which labels are padded, in columns.
 const MAX_LABEL: usize = 64;
 
-/// Sixteen colours, where they are wanted.
+/// Paints text in sixteen colours, if colours are enabled.
 #[derive(Debug, Clone, Copy)]
 pub struct Paint {
     is_on: bool,
 }
 
 impl Paint {
-    /// Colours for stderr, if it is a terminal that shows them.
+    /// Returns the paint for stderr: enabled if stderr is a terminal with colours.
     pub fn for_stderr() -> Self {
         Self::new(io::stderr().is_terminal())
     }
 
-    /// Colours for stdout, if it is a terminal that shows them.
+    /// Returns the paint for stdout: enabled if stdout is a terminal with colours.
     pub fn for_stdout() -> Self {
         Self::new(io::stdout().is_terminal())
     }
 
-    /// `NO_COLOR` and `CLICOLOR_FORCE` before what the output is.
+    /// `NO_COLOR` and `CLICOLOR_FORCE` take precedence over the kind of the output.
     fn new(is_terminal: bool) -> Self {
         let value = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
         let is_forced = value("CLICOLOR_FORCE").is_some_and(|value| value != "0");
         Self { is_on: value("NO_COLOR").is_none() && (is_terminal && !modes::is_dumb() || is_forced) }
     }
 
-    /// Text in a colour; `code` is the parameter of SGR (ECMA-48, 8.3.117).
+    /// Paints text; `code` is the parameter of SGR (ECMA-48, 8.3.117).
     pub fn with_code(self, code: &str, text: &str) -> String {
         if self.is_on { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() }
     }
 
-    /// A line for the terminal, without the newline at its end.
+    /// Paints a line, without a newline at its end.
     pub fn line(self, line: &StyledLine) -> String {
         line.spans().iter().map(|piece| self.styled(piece.style, &piece.text)).collect()
     }
 
-    /// Text in a style.
+    /// Paints text in a style.
     pub fn styled(self, style: Style, text: &str) -> String {
         let code = match style {
             Style::Plain => return text.to_owned(),
@@ -74,28 +74,28 @@ impl Paint {
         self.with_code(code, text)
     }
 
-    /// Whether there are colours.
+    /// Whether colours are enabled.
     pub fn is_on(self) -> bool {
         self.is_on
     }
 
-    /// Text in the colour of errors.
+    /// Paints text in the colour of errors.
     pub fn error(self, text: &str) -> String {
         self.with_code("1;31", text)
     }
 
-    /// Text that matters less.
+    /// Dims text.
     pub fn dim(self, text: &str) -> String {
         self.with_code("2", text)
     }
 
-    /// Text that stands over other text.
+    /// Makes text bold.
     pub fn strong(self, text: &str) -> String {
         self.with_code("1", text)
     }
 }
 
-/// Columns of the terminal that errors are written to; any number, where it is none.
+/// The width of the terminal on stderr, in columns; `usize::MAX` if stderr is not a terminal.
 pub fn stderr_columns() -> usize {
     match rustix::termios::tcgetwinsize(io::stderr()) {
         Ok(size) if size.ws_col > 0 => size.ws_col.into(),
@@ -103,31 +103,31 @@ pub fn stderr_columns() -> usize {
     }
 }
 
-/// Columns and rows of the terminal that the output is written to, where it is one.
+/// The columns and rows of the terminal on stdout; `None` if stdout is not a terminal.
 pub fn stdout_size() -> Option<(usize, usize)> {
     let size = rustix::termios::tcgetwinsize(io::stdout()).ok()?;
     (size.ws_col > 0 && size.ws_row > 0).then_some((size.ws_col.into(), size.ws_row.into()))
 }
 
-/// Writes text as it is.
+/// Writes text to stdout unchanged.
 pub fn to_stdout(text: &str) -> Result<(), OutputError> {
     let mut stdout = io::stdout().lock();
     stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()).map_err(OutputError)
 }
 
-/// Writes what a circle printed, a line more: as it is to a pipe, made visible to a terminal.
+/// Writes a circle's text and a newline to stdout: unchanged to a pipe, escaped to a terminal.
 pub fn line_to_stdout(text: &str) -> Result<(), OutputError> {
     let text = if io::stdout().is_terminal() { visible(text) } else { Cow::Borrowed(text) };
     to_stdout(&format!("{text}\n"))
 }
 
-/// The same on stderr.
+/// Writes a circle's text and a newline to stderr: unchanged to a pipe, escaped to a terminal.
 pub fn line_to_stderr(text: &str) {
     let text = if io::stderr().is_terminal() { visible(text) } else { Cow::Borrowed(text) };
     to_stderr(&format!("{text}\n"));
 }
 
-/// Writes what a play prints: prints to stdout, debugs with their place to stderr.
+/// Writes the output of a play: prints to stdout, debug output with its position to stderr.
 pub fn write_output(output: &Output) -> Result<(), OutputError> {
     match output.stream {
         Stream::Print => line_to_stdout(&output.text),
@@ -138,13 +138,13 @@ pub fn write_output(output: &Output) -> Result<(), OutputError> {
     }
 }
 
-/// A debug with its place.
+/// Formats debug output with its position.
 fn debug(output: &Output) -> String {
-    let place = output.position.map_or(String::new(), |at| format!("[{}:{}] ", at.line, at.column));
-    format!("{place}{}", output.text)
+    let position = output.position.map_or(String::new(), |at| format!("[{}:{}] ", at.line, at.column));
+    format!("{position}{}", output.text)
 }
 
-/// What stands before each line of one circle's among those of others.
+/// The label before each line of one circle, among the lines of several circles.
 #[derive(Debug)]
 pub struct OutputLabel {
     text: String,
@@ -153,7 +153,7 @@ pub struct OutputLabel {
 }
 
 impl OutputLabel {
-    /// As wide as the widest of those that it stands among, in columns, unless that is wider than most lines.
+    /// Returns a label padded to `width` columns, and to 64 at most.
     pub fn new(text: &str, width: usize) -> Self {
         let text = visible(text);
         let padding = width.min(MAX_LABEL).saturating_sub(text.width());
@@ -161,32 +161,32 @@ impl OutputLabel {
         Self { text, stdout: Paint::for_stdout(), stderr: Paint::for_stderr() }
     }
 
-    /// What is printed, for stdout.
+    /// Formats printed text, for stdout.
     pub fn format_print(&self, text: &str) -> String {
         let text = if io::stdout().is_terminal() { visible(text) } else { Cow::Borrowed(text) };
         prefix_lines(&self.stdout.dim(&format!("{} |", self.text)), &text)
     }
 
-    /// The value, for stdout.
+    /// Formats a value, for stdout.
     pub fn value(&self, text: &str) -> String {
         let text = if io::stdout().is_terminal() { visible(text) } else { Cow::Borrowed(text) };
         prefix_lines(&self.stdout.dim(&format!("{} =", self.text)), &text)
     }
 
-    /// What is debugged, for stderr.
+    /// Formats debug output, for stderr.
     pub fn format_debug(&self, output: &Output) -> String {
         let text = debug(output);
         let text = if io::stderr().is_terminal() { visible(&text) } else { Cow::Borrowed(text.as_str()) };
         prefix_lines(&self.stderr.dim(&format!("{} |", self.text)), &text)
     }
 
-    /// An error, for stderr.
+    /// Formats an error, for stderr.
     pub fn error(&self, lines: &[StyledLine]) -> String {
         let text: Vec<String> = lines.iter().map(|line| self.stderr.line(line)).collect();
         prefix_lines(&self.stderr.dim(&format!("{} |", self.text)), &text.join("\n"))
     }
 
-    /// Columns that it takes.
+    /// The width of the label and its separator, in columns.
     pub fn width(&self) -> usize {
         self.text.width() + 3
     }
@@ -196,12 +196,12 @@ fn prefix_lines(before: &str, text: &str) -> String {
     text.split('\n').flat_map(|line| [before, " ", line, "\n"]).collect()
 }
 
-/// Writes text as it is. Without a stderr there is nobody to tell.
+/// Writes text to stderr unchanged, and ignores errors.
 pub fn to_stderr(text: &str) {
     let _gone = io::stderr().lock().write_all(text.as_bytes());
 }
 
-/// Writes an error to stderr, with its context and what to do about it.
+/// Writes an error to stderr, with its excerpt and what to do.
 pub fn report(error: &CliError) {
     let paint = Paint::for_stderr();
     to_stderr(&error.lines(stderr_columns()).iter().map(|line| paint.line(line) + "\n").collect::<String>());

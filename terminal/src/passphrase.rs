@@ -1,4 +1,4 @@
-//! Where passphrases come from: a descriptor, a file, the environment, the terminal. Never an argument.
+//! Reads passphrases from a descriptor, a file, the environment or the terminal, but never from an argument.
 
 mod environment;
 
@@ -20,53 +20,53 @@ pub use environment::{take_from_environment, was_in_environment, wipe};
 use crate::{modes::QuietTerminal, output};
 use frontend::error::{CliError, ErrorParts, os_error_text};
 
-/// scrypt's N as a power of two: 256 MiB and about a second to try one passphrase. The library's own choice depends on
-/// how busy the machine is, and can want more memory than a small one has.
+/// scrypt's N as a power of two: 256 MiB and about a second for one attempt. The library's default depends on the load of the
+/// machine, and can need more memory than a small machine has.
 pub const WORK_FACTOR: WorkFactor = WorkFactor::Log2(18);
 
-/// How often a person is asked in all, as by ssh and sudo.
+/// The maximum number of attempts on the terminal, as in ssh and sudo.
 const MAX_ATTEMPTS: u32 = 3;
 
-/// Bytes of a passphrase.
+/// The maximum length of a passphrase, in bytes.
 const MAX_BYTES: u64 = 4096;
 
-/// More than is ever read, so that reading to the end needs no room beside the buffer.
+/// The size of the read buffer: more than is ever read, so that the buffer does not grow.
 const BUFFER_BYTES: usize = 8192;
 
-/// Of the environment, what holds a passphrase or says where one is.
+/// The environment variables that hold a passphrase or name a file with one.
 pub const VARIABLES: [&str; 4] = [CURRENT.file, CURRENT.text, NEW.file, NEW.text];
 
 const CURRENT: PassphraseSources =
     PassphraseSources { flag: "--passphrase-fd", file: "CIRCLES_PASSPHRASE_FILE", text: "CIRCLES_PASSPHRASE" };
 
-/// Names of their own: a command that changes a passphrase takes both.
+/// The sources of a new passphrase. Their names differ, because a command that changes a passphrase needs both.
 const NEW: PassphraseSources = PassphraseSources {
     flag: "--new-passphrase-fd",
     file: "CIRCLES_NEW_PASSPHRASE_FILE",
     text: "CIRCLES_NEW_PASSPHRASE",
 };
 
-/// What a passphrase is given by.
+/// The names of the flag and the variables that can give a passphrase.
 struct PassphraseSources {
     flag: &'static str,
     file: &'static str,
     text: &'static str,
 }
 
-/// Keeps passphrases from a process that is to be started with this environment otherwise.
+/// Removes the passphrase variables from the environment of a child process.
 pub fn remove_variables(command: &mut Command) -> &mut Command {
     VARIABLES.iter().fold(command, |command, name| command.env_remove(name))
 }
 
-/// The existing key, with its passphrase. Who mistypes it on the terminal is asked again.
+/// Unlocks an existing key. On the terminal, asks again after a wrong passphrase.
 pub fn unlock(store: &Keystore, name: &KeyName, descriptor: Option<u32>) -> Result<KeyPair, CliError> {
-    // Nobody types a passphrase for a key that is not used anyway.
+    // Report an unusable key before asking for its passphrase.
     store.check_unlockable(name)?;
     if let Some(passphrase) = read_given(descriptor)? {
         return Ok(store.unlock(name, &passphrase)?);
     }
     let mut left = MAX_ATTEMPTS;
-    // Also while one is tried: whoever knows that it was wrong types the next one already.
+    // No echo between attempts either: a user who notices a typo begins to type again at once.
     let _hidden = QuietTerminal::without_echo();
     loop {
         left -= 1;
@@ -77,12 +77,12 @@ pub fn unlock(store: &Keystore, name: &KeyName, descriptor: Option<u32>) -> Resu
     }
 }
 
-/// The passphrase of a new key: on the terminal it is asked for twice.
+/// Reads the passphrase of a new key. On the terminal, asks for it twice.
 pub fn choose(descriptor: Option<u32>) -> Result<Zeroizing<String>, CliError> {
     choose_with(read_given(descriptor)?, "Passphrase for the new key: ", &CURRENT)
 }
 
-/// The passphrase that a key is to have instead of another, in the same way.
+/// Reads the new passphrase of an existing key. On the terminal, asks for it twice.
 pub fn choose_new(descriptor: Option<u32>, question: &str) -> Result<Zeroizing<String>, CliError> {
     choose_with(read_from(descriptor, &NEW)?, question, &NEW)
 }
@@ -94,7 +94,7 @@ fn choose_with(
 ) -> Result<Zeroizing<String>, CliError> {
     const EMPTY: &str = "an empty passphrase protects nothing";
     if let Some(passphrase) = given {
-        return if passphrase.is_empty() { Err(passphrase_error("it is empty", EMPTY)) } else { Ok(passphrase) };
+        return if passphrase.is_empty() { Err(passphrase_error(EMPTY, "choose another")) } else { Ok(passphrase) };
     }
     let mut left = MAX_ATTEMPTS;
     loop {
@@ -102,10 +102,10 @@ fn choose_with(
         let first = prompt(question, names)?;
         let (why, fix) = if first.is_empty() {
             (EMPTY, "choose another")
-        } else if prompt("The same again: ", names)? == first {
+        } else if prompt("Repeat passphrase: ", names)? == first {
             return Ok(first);
         } else {
-            ("the two passphrases differ", "run it again")
+            ("the two passphrases differ", "run the command again")
         };
         if left == 0 {
             return Err(passphrase_error(why, fix));
@@ -115,10 +115,10 @@ fn choose_with(
 }
 
 fn ask_again(why: &str) {
-    output::to_stderr(&format!("{why}; once more\n"));
+    output::to_stderr(&format!("{why}; try again\n"));
 }
 
-/// The passphrase that was given, so that nobody is to be asked.
+/// Reads the passphrase from the flag or the environment; `None` if the terminal has to ask.
 pub fn read_given(descriptor: Option<u32>) -> Result<Option<Zeroizing<String>>, CliError> {
     read_from(descriptor, &CURRENT)
 }
@@ -133,9 +133,9 @@ fn read_from(descriptor: Option<u32>, names: &PassphraseSources) -> Result<Optio
     Ok(environment::text(names.text))
 }
 
-/// All of it, but one newline at its end.
+/// Reads a file without one newline at its end.
 fn read(path: &Path) -> Result<Zeroizing<String>, CliError> {
-    // Room from the start for all that is read: a buffer that grows leaves unwiped pieces behind.
+    // A buffer that grows would leave unwiped copies behind.
     let mut text = Zeroizing::new(String::with_capacity(BUFFER_BYTES));
     let length =
         File::open(path).and_then(|file| file.take(MAX_BYTES + 1).read_to_string(&mut text)).map_err(|error| {
@@ -160,15 +160,15 @@ fn prompt(question: &str, names: &PassphraseSources) -> Result<Zeroizing<String>
     prompt_hidden(question).map_err(|error| match error.kind() {
         io::ErrorKind::Interrupted | io::ErrorKind::UnexpectedEof => CliError::Interrupted,
         _ => passphrase_error(
-            "there is no terminal to ask on",
-            &format!("set {} or {}, or give {} N", names.file, names.text, names.flag),
+            "there is no terminal to ask for it",
+            &format!("set {} or {}, or use {} N", names.file, names.text, names.flag),
         ),
     })
 }
 
-/// A line from the terminal, which is not shown while it is typed.
+/// Reads a line from the terminal without echo.
 pub fn prompt_hidden(question: &str) -> io::Result<Zeroizing<String>> {
-    // Before the question stands there, so that even the fastest answer is not seen.
+    // Before the prompt appears, so that even a fast answer is not echoed.
     let _hidden = QuietTerminal::without_echo();
     rpassword::prompt_password(question).map(Zeroizing::new)
 }

@@ -1,5 +1,5 @@
-//! What a play prints, written by a thread of its own: a reader that pauses holds up neither Ctrl-C nor, for as long as
-//! there is room, the circle, which takes a client that reads nothing for half a minute for gone.
+//! Writes the output of plays on a separate thread. A slow reader of the output then delays neither Ctrl-C nor, while the
+//! buffer has room, the connection: a circle drops a client that reads nothing for half a minute.
 
 use std::{
     io,
@@ -12,14 +12,13 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use crate::output;
 use frontend::error::OutputError;
 
-/// Bytes that may wait to be written: more than a circle lets a play print by default.
+/// The size of the buffer in bytes: more than a play may print by default.
 const MAX_BYTES: usize = 4 << 20;
 
-/// What each piece counts besides its text.
+/// The size of an item in the buffer, in addition to its text.
 const ITEM_OVERHEAD_BYTES: usize = 256;
 
-/// A thread that writes what plays print, in the order in which it gets it. A reader who pauses holds up only whoever waits
-/// for room.
+/// A thread that writes the output of plays in order. A slow reader of the output delays only callers that wait for room.
 pub struct Printer {
     pieces: mpsc::Sender<(PrinterItem, OwnedSemaphorePermit)>,
     room: Arc<Semaphore>,
@@ -29,9 +28,9 @@ pub struct Printer {
 
 enum PrinterItem {
     Output(Output),
-    /// For stdout, as it is.
+    /// Text for stdout, unchanged.
     Text(String),
-    /// For stderr, as it is.
+    /// Text for stderr, unchanged.
     Note(String),
 }
 
@@ -59,25 +58,25 @@ impl Printer {
                 }
             }
             thread_room.close();
-            // Nobody need wait for it.
+            // Fails if nobody waits for the end.
             let _unawaited = end.send(());
         });
         Self { pieces, room, failed, ended }
     }
 
-    /// Writes what a play printed, once there is room for it. The error is an earlier one.
+    /// Queues the output of a play, once there is room for it. Returns the error of an earlier write, if there is one.
     pub async fn output(&self, output: Output) -> Result<(), OutputError> {
         let bytes = output.text.len();
         self.enqueue(PrinterItem::Output(output), bytes).await
     }
 
-    /// Writes to stdout what is no print as it stands, in its turn.
+    /// Queues text for stdout.
     pub async fn text(&self, text: String) -> Result<(), OutputError> {
         let bytes = text.len();
         self.enqueue(PrinterItem::Text(text), bytes).await
     }
 
-    /// Writes to stderr what is about the play, in its turn.
+    /// Queues a note about the play for stderr.
     pub async fn note(&self, text: String) -> Result<(), OutputError> {
         let bytes = text.len();
         self.enqueue(PrinterItem::Note(text), bytes).await
@@ -89,11 +88,11 @@ impl Printer {
         self.pieces.send((piece, room)).await.map_err(|_| self.error())
     }
 
-    /// Waits until everything is written.
+    /// Waits until the thread has written everything.
     pub async fn finish(self) -> Result<(), OutputError> {
         let Self { pieces, failed, ended, .. } = self;
         drop(pieces);
-        // Also when the thread is gone without a word.
+        // Fails if the thread has panicked.
         let _ended = ended.await;
         match failed.lock().unwrap_or_else(PoisonError::into_inner).take() {
             Some(error) => Err(OutputError(error)),

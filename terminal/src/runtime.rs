@@ -1,4 +1,4 @@
-//! What connecting takes of a person at the terminal, and of the process: a passphrase, a runtime.
+//! Keys for connections, and tokio runtimes for commands.
 
 use std::sync::Arc;
 
@@ -12,8 +12,8 @@ use tokio::runtime::Runtime;
 
 use crate::{modes, passphrase};
 
-/// The key, with its passphrase from where the arguments say or the terminal, unless it was unlocked before. Blocks for
-/// as long as that takes, and a second or so more.
+/// Unlocks a key and adds it to the keyring, unless the keyring has it. The passphrase comes from `passphrase_fd`, the
+/// environment or the terminal. Blocks while the user types, and for about a second more.
 pub fn unlock_into_keyring(
     keyring: &Keyring,
     name: &KeyName,
@@ -23,25 +23,23 @@ pub fn unlock_into_keyring(
         return Ok(keypair);
     }
     let store = Keystore::open_default()?;
-    // That there is no such key is said before a passphrase is asked for.
+    // Report an unknown key before asking for its passphrase.
     store.show(name)?;
     let keypair = Arc::new(passphrase::unlock(&store, name, passphrase_fd)?);
     keyring.insert(name.clone(), keypair.clone());
     Ok(keypair)
 }
 
-/// The runtime of a command that deals with a terminal.
+/// Starts the runtime of a command that changes terminal modes; signals restore them.
 pub fn client_runtime() -> Result<Runtime, CliError> {
     let runtime = runtime()?;
     modes::restore_on_signals(&runtime)?;
     Ok(runtime)
 }
 
-/// The runtime of a command.
+/// Starts the runtime of a command.
 pub fn runtime() -> Result<Runtime, CliError> {
-    tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()
-        .map_err(|error| CliError::usage("cannot start", os_error_text(&error), "are there too many processes?"))
+    tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().map_err(|error| {
+        CliError::usage("cannot start threads", os_error_text(&error), "are there too many processes?")
+    })
 }

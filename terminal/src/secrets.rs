@@ -1,20 +1,20 @@
-//! The memory of a process that holds passphrases and secret keys: kept from core files and from other processes.
+//! Protects the memory of a process that holds passphrases and secret keys from core files and other processes.
 
 use std::io;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-/// Keeps the memory and the environment of this process from core files and, on Linux, from all other processes of its user:
-/// none can trace it, read its memory or its `/proc/PID/environ`. Called before the first secret is read.
+/// Protects the memory and the environment of this process from core files and, on Linux, from all other processes of its
+/// user: none can trace it, or read its memory or `/proc/PID/environ`. Call it before the process reads a secret.
 ///
-/// A program that the process starts is as traceable as any other, because `execve` takes the protection away. It inherits
-/// the limit for core files. That is only the soft limit, so that such a program, or a shell in it, can raise the limit again.
+/// `execve` removes the protection, so a child program can be traced. It inherits the limit for core files, but only as a
+/// soft limit, which it can raise again.
 ///
 /// # Errors
 ///
-/// What the operating system says. The process is not to read a secret then.
+/// Returns the error of the operating system. The process must not read a secret then.
 pub fn protect_process() -> io::Result<()> {
-    // Also where a process can be dumpable only, and against a core file that is not written by the kernel.
+    // For systems without the dumpable flag, and against core files that the kernel does not write.
     setrlimit(Resource::Core, Rlimit { current: Some(0), ..getrlimit(Resource::Core) })?;
     #[cfg(any(target_os = "linux", target_os = "android"))]
     rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable)?;
@@ -38,7 +38,7 @@ mod tests {
             rustix::process::dumpable_behavior().expect("it can be asked"),
             rustix::process::DumpableBehavior::NotDumpable
         );
-        // As often as somebody likes.
+        // It can be called repeatedly.
         protect_process().expect("it is so already");
     }
 }

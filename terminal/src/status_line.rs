@@ -1,4 +1,4 @@
-//! What takes long is said to, while it does.
+//! Status lines for operations that take long.
 
 use std::{
     io::{IsTerminal, stderr},
@@ -12,13 +12,13 @@ use crate::{
 use console::progress;
 use frontend::text::{Style, StyledLine};
 
-/// What is over sooner is not spoken of.
+/// The delay before the status line appears.
 pub const STATUS_LINE_DELAY: Duration = Duration::from_millis(300);
 
-/// How often the line moves.
+/// The interval of updates.
 pub const STATUS_LINE_INTERVAL: Duration = Duration::from_millis(100);
 
-/// Waits, with a line on the terminal that says for what.
+/// Awaits a future, and shows a status line meanwhile.
 pub async fn with_status_line<T>(what: &str, future: impl Future<Output = T>) -> T {
     if !is_supported() {
         return future.await;
@@ -35,19 +35,19 @@ pub async fn with_status_line<T>(what: &str, future: impl Future<Output = T>) ->
     }
 }
 
-/// The line about something that has been awaited for so long.
+/// Formats the status line.
 pub fn format(what: &str, elapsed: Duration) -> StyledLine {
     StyledLine::of(Style::Plain, &format!("{} {what}", progress::spinner(elapsed)))
         .with(Style::Plain, &format!("  {:.1}s", elapsed.as_secs_f64()))
         .with(Style::Dim, "  Ctrl-C")
 }
 
-/// Whether there is a terminal that can show a line and take it away again.
+/// Whether stderr is a terminal that can erase a line.
 pub fn is_supported() -> bool {
     stderr().is_terminal() && !modes::is_dumb()
 }
 
-/// The line, which goes when the waiting does, however that ends.
+/// The status line on the terminal. Dropping it erases the line.
 struct StatusLineGuard(bool);
 
 impl StatusLineGuard {

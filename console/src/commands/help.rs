@@ -1,4 +1,4 @@
-//! What `:help` says.
+//! The text of `:help`.
 
 use super::{COMMANDS, CommandSpec};
 use frontend::{
@@ -8,45 +8,45 @@ use frontend::{
 };
 
 const INTRODUCTION: &str = "\
-What you type is played in the circle, and stays: variables, functions, closures, imports.
+The circle plays what you type, and keeps your variables, functions, closures and imports.
   ans        the last value
-  40 + 2     its value is shown; a trailing ; shows nothing
-Commands (:help and a name tells more):";
+  40 + 2     shows the value; with a ; at the end, shows nothing
+Commands (:help NAME shows more):";
 
-/// Topics beside the commands, and what is said of them.
+/// The topics other than commands, with their texts.
 const TOPICS: &[(&str, &str)] = &[
     (
         "circles",
-        "A circle is a place where scripts are played, each session in variables of its own.
-WHERE says which: a name in circles.json (team), a port (9001), host:port, or a ws:// URL.
-:use goes to another one and keeps the session here; :use again comes back to it.",
+        "A circle plays scripts. Each session has its own variables.
+WHERE names a circle: a name in circles.json (team), a port (9001), host:port, or a ws:// URL.
+:use switches to another circle and keeps the session here; :use again returns to it.",
     ),
     (
         "errors",
-        "An error shows the line, a caret under the column, and why.
-What a play had done before it failed stays done: variables that it made are there.
-Limits (time, memory, output, …) end the play alone; the session is kept.",
+        "An error shows the line, a caret under the column, and the reason.
+Changes that a play made before it failed are kept, for example its variables.
+A limit (time, memory, output, …) stops the play; the session is kept.",
     ),
     (
         "lost",
-        "A lost connection is made again by itself, and the key proved again.
-The session is a new one then: variables are gone, and that is said. Nothing is played twice by itself.
-:save writes what was played before as a script, :load plays it again.",
+        "After a lost connection, the session reconnects and authenticates automatically.
+The new session has no variables, and a message says so. Inputs are never played twice automatically.
+:save FILE saves your earlier inputs as a script, and :load FILE plays it again.",
     ),
     (
         "values",
-        "ans is the last value. Large values are shown over lines, arrays of maps as tables.
-What is too long is folded: :last shows all of it, in $PAGER. :plot draws numbers.",
+        "ans is the last value. Large values span several lines, and arrays of maps become tables.
+Long output is truncated: :last shows all of it, in $PAGER. :plot draws numbers.",
     ),
 ];
 
-/// What `:help` says in all, with the keys of the place that it is said in, or of one topic.
+/// Returns the help on a topic, or the overview if the topic is empty. `keys` are the key bindings of the user interface.
 pub fn help(topic: &str, keys: &[(&str, &str)]) -> Vec<StyledLine> {
     if topic.is_empty() {
         return overview(keys);
     }
     if topic == "keys" {
-        return keys.iter().map(|(key, does)| StyledLine::of(Style::Plain, &format!("{key:16} {does}"))).collect();
+        return keys.iter().map(|(key, action)| StyledLine::of(Style::Plain, &format!("{key:16} {action}"))).collect();
     }
     if let Some(command) = COMMANDS.iter().find(|command| command.name == topic) {
         return command_help(command);
@@ -56,13 +56,13 @@ pub fn help(topic: &str, keys: &[(&str, &str)]) -> Vec<StyledLine> {
     }
     let near = suggest::nearest(topic, topics());
     let near = near.map_or_else(
-        || format!("there are: {}", topics().collect::<Vec<_>>().join(", ")),
+        || format!("topics: {}", topics().collect::<Vec<_>>().join(", ")),
         |near| format!("did you mean :help {near}?"),
     );
     vec![StyledLine::of(Style::Plain, &format!("there is no help on {}; {near}", visible(topic)))]
 }
 
-/// Everything that there is help on.
+/// All topics, including the commands.
 pub fn topics() -> impl Iterator<Item = &'static str> {
     COMMANDS.iter().map(|command| command.name).chain(TOPICS.iter().map(|(name, _)| *name)).chain(["keys"])
 }
@@ -74,8 +74,8 @@ fn overview(keys: &[(&str, &str)]) -> Vec<StyledLine> {
         lines.push(StyledLine::of(Style::Plain, &format!("  {usage:20} ")).with(Style::Dim, command.summary));
     }
     lines.push(StyledLine::of(Style::Plain, "Keys:"));
-    for (key, does) in keys {
-        lines.push(StyledLine::of(Style::Plain, &format!("  {key:20} ")).with(Style::Dim, does));
+    for (key, action) in keys {
+        lines.push(StyledLine::of(Style::Plain, &format!("  {key:20} ")).with(Style::Dim, action));
     }
     let topics: Vec<&str> = TOPICS.iter().map(|(name, _)| *name).collect();
     lines.push(StyledLine::of(Style::Plain, &format!("More: :help {}", topics.join(", :help "))));

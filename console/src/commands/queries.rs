@@ -1,4 +1,4 @@
-//! What a circle answers to `:` commands.
+//! The commands that the circle answers.
 
 use std::collections::BTreeSet;
 
@@ -9,25 +9,25 @@ use super::ReplCommand;
 use crate::{highlight, truncate::group_digits, value::shorten};
 use frontend::text::{Style, StyledLine, SyntaxKind, display_width};
 
-/// Lines of an answer: a circle can know more than anyone would read.
+/// The maximum number of lines in an answer.
 const MAX_LINES: usize = 1_000;
 
-/// Bytes of a variable's value, as the protocol has it.
+/// The maximum length of a variable's value in bytes, as in the protocol.
 const MAX_OUTPUT: usize = 1 << 10;
 
-/// Bytes of a signature.
+/// The maximum length of a signature, in bytes.
 const MAX_SIGNATURE: usize = 16 << 10;
 
-/// Columns of a variable's name.
+/// The maximum width of a variable's name, in columns.
 const MAX_NAME: usize = 40;
 
-/// What the circle answers to a command; nothing to those that are not for it.
+/// Asks the circle for the answer to a command. Returns no lines for commands that need no circle.
 pub async fn query(client: &CircleWsClient, command: &ReplCommand) -> Result<Vec<StyledLine>, ClientError> {
     match command {
         ReplCommand::Vars => client.scope().await.map(|scope| variables(&scope)),
         ReplCommand::Functions(part) => {
             let scope = client.scope().await?;
-            // Without a beginning there would be hundreds.
+            // Without a prefix the circle would list hundreds of functions.
             let others = match part.as_str() {
                 "" => Vec::new(),
                 part => client.complete(part, part.chars().count() as u64).await?.candidates,
@@ -35,10 +35,12 @@ pub async fn query(client: &CircleWsClient, command: &ReplCommand) -> Result<Vec
             Ok(functions(&scope, &others, part))
         }
         ReplCommand::Doc(name) => client.lookup(name.as_str()).await.map(|found| docs(name, &found)),
-        ReplCommand::Reset => client.reset().await.map(|()| vec![StyledLine::of(Style::Dim, "a fresh environment")]),
+        ReplCommand::Reset => {
+            client.reset().await.map(|()| vec![StyledLine::of(Style::Dim, "environment reset; variables are gone")])
+        }
         ReplCommand::Who => {
             let circle = client.describe().await?;
-            let who = circle.you.public_key.as_deref().unwrap_or("nobody (no key was proved)");
+            let who = circle.you.public_key.as_deref().unwrap_or("anonymous (no key)");
             let (name, url) = (&circle.name, client.url());
             let lines =
                 [format!("circle   {name} at {url}"), format!("access   {}", circle.access), format!("you are  {who}")];
@@ -48,11 +50,11 @@ pub async fn query(client: &CircleWsClient, command: &ReplCommand) -> Result<Vec
     }
 }
 
-/// So many lines of an answer; the others are counted and not made.
+/// The lines of an answer up to the maximum. Further lines are only counted.
 #[derive(Default)]
 struct BoundedLines {
     lines: Vec<StyledLine>,
-    left_out: usize,
+    omitted: usize,
 }
 
 impl BoundedLines {
@@ -60,19 +62,19 @@ impl BoundedLines {
         if self.lines.len() < MAX_LINES {
             self.lines.push(line());
         } else {
-            self.left_out += 1;
+            self.omitted += 1;
         }
     }
 
     fn finish(mut self) -> Vec<StyledLine> {
-        self.lines.extend(omitted_line(self.left_out));
+        self.lines.extend(omitted_line(self.omitted));
         self.lines
     }
 }
 
-/// How much is left out, if something is.
-fn omitted_line(left_out: usize) -> Option<StyledLine> {
-    (left_out > 0).then(|| StyledLine::of(Style::Dim, &format!("… and {} more", group_digits(left_out))))
+/// The note on the number of omitted lines, if any.
+fn omitted_line(omitted: usize) -> Option<StyledLine> {
+    (omitted > 0).then(|| StyledLine::of(Style::Dim, &format!("… and {} more", group_digits(omitted))))
 }
 
 fn variables(scope: &ScopeResult) -> Vec<StyledLine> {
@@ -114,25 +116,25 @@ fn functions(scope: &ScopeResult, others: &[Candidate], part: &str) -> Vec<Style
     let known: BTreeSet<&str> = scope.functions.iter().map(|function| function.name.as_str()).collect();
     let is_function = |kind| matches!(kind, CandidateKind::Function | CandidateKind::Method);
     for other in others.iter().filter(|other| is_function(other.kind)) {
-        let is_told = known.contains(other.text.as_str());
-        let Some(params) = other.detail.strip_prefix(&other.text).filter(|_| !is_told) else { continue };
+        let is_listed = known.contains(other.text.as_str());
+        let Some(params) = other.detail.strip_prefix(&other.text).filter(|_| !is_listed) else { continue };
         lines.push(|| StyledLine::of(Style::Syntax(SyntaxKind::Function), &other.text).with(Style::Dim, params));
     }
     match (lines.lines.is_empty(), part) {
         (false, _) => lines.finish(),
         (true, "") => vec![StyledLine::of(
             Style::Dim,
-            "no functions in this session yet; :functions TEXT shows the circle's that begin so",
+            "no functions in this session yet; :functions TEXT lists the circle's functions that begin with TEXT",
         )],
         (true, part) => {
-            vec![StyledLine::of(Style::Dim, &format!("no function has {part} in its name, or begins so in the circle"))]
+            vec![StyledLine::of(Style::Dim, &format!("no function matches {part}"))]
         }
     }
 }
 
 fn docs(name: &str, found: &[FunctionDoc]) -> Vec<StyledLine> {
     if found.is_empty() {
-        return vec![StyledLine::of(Style::Dim, &format!("there is no function {name}; Tab shows what there is"))];
+        return vec![StyledLine::of(Style::Dim, &format!("there is no function {name}; Tab lists the functions"))];
     }
     let (lexer, mut lines) = (Engine::new_raw(), BoundedLines::default());
     for function in found {
@@ -178,7 +180,7 @@ mod tests {
         assert_eq!(shown(&variables(&scope(&[], &[]))), ["no variables yet"]);
     }
 
-    /// As wide as the longest name times all of them would be more than there is memory for.
+    /// Padding every name to the longest one must not exhaust the memory.
     #[test]
     fn answers_of_a_hostile_circle_are_bounded() {
         let mut all: Vec<Value> = (0..20_000).map(|number| variable(&format!("v{number}"))).collect();

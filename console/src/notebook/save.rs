@@ -1,4 +1,4 @@
-//! Inputs, one after the other, as one script that comes to the same.
+//! Joins inputs to one script with the same effect.
 
 use std::{collections::HashSet, ops::Range};
 
@@ -7,14 +7,14 @@ use rhai::{Engine, OptimizationLevel, Token};
 use super::{NotebookInput, SavedScript};
 use crate::{LAST_VALUE, highlight::lex};
 
-/// The first line: what runs it where it is executable, with arguments that are all its own.
+/// The first line of a saved script. `--` passes all arguments to the script.
 const SHEBANG: &str = "#!/usr/bin/env -S circles play --";
 
-pub(crate) fn build_script(inputs: &[NotebookInput], place: &str) -> SavedScript {
+pub(crate) fn build_script(inputs: &[NotebookInput], circle: &str) -> SavedScript {
     let mut engine = Engine::new_raw();
     engine.set_optimization_level(OptimizationLevel::None);
-    let place: String = place.chars().filter(|character| !character.is_control()).collect();
-    let mut script = format!("{SHEBANG}\n// Played on {place}.\n");
+    let circle: String = circle.chars().filter(|character| !character.is_control()).collect();
+    let mut script = format!("{SHEBANG}\n// Played on {circle}.\n");
     let mut notes = Vec::new();
     let later = redefined_ranges(&engine, inputs);
     for (index, input) in inputs.iter().enumerate() {
@@ -26,7 +26,7 @@ pub(crate) fn build_script(inputs: &[NotebookInput], place: &str) -> SavedScript
         if is_used {
             match bind_last_value(&engine, &text) {
                 Some(binding) => text = binding,
-                None => notes.push(format!("`{LAST_VALUE}` could not be bound to the value of input {}", index + 1)),
+                None => notes.push(format!("cannot bind `{LAST_VALUE}` to the value of input {}", index + 1)),
             }
         }
         let text = text.trim();
@@ -37,19 +37,19 @@ pub(crate) fn build_script(inputs: &[NotebookInput], place: &str) -> SavedScript
     }
     for (index, input) in inputs.iter().enumerate() {
         if let Some(word) = find_early_exit(&engine, &input.script) {
-            notes.push(format!("input {} may end it there, with `{word}`", index + 1));
+            notes.push(format!("input {} may end the script early with `{word}`", index + 1));
         }
     }
     if later.iter().any(|ranges| !ranges.is_empty()) {
-        notes.push("functions that were defined again are in it once, as they were last".to_owned());
+        notes.push("redefined functions are saved once, in their last version".to_owned());
     }
     if let Err(error) = engine.compile(&script[SHEBANG.len()..]) {
-        notes.push(format!("it does not run as it is: {error}"));
+        notes.push(format!("the script does not run without changes: {error}"));
     }
     SavedScript { script, inputs: inputs.len(), notes }
 }
 
-/// Where, in each input, functions are defined that a later input defines again: one script may have each only once.
+/// Returns, for each input, the ranges of functions that a later input redefines: a script can define a function only once.
 fn redefined_ranges(engine: &Engine, inputs: &[NotebookInput]) -> Vec<Vec<Range<usize>>> {
     let mut known = HashSet::new();
     let mut later: Vec<Vec<Range<usize>>> = inputs
@@ -64,14 +64,14 @@ fn redefined_ranges(engine: &Engine, inputs: &[NotebookInput]) -> Vec<Vec<Range<
     later
 }
 
-/// A function's definition in a script.
+/// The definition of a function in a script.
 struct FunctionDefinition {
-    /// With the number of its parameters: functions that differ in it are different ones.
+    /// The name and the number of parameters, which together identify a function.
     name: (String, usize),
     range: Range<usize>,
 }
 
-/// The functions that a script defines, in their order.
+/// Returns the functions that a script defines, in order.
 fn definitions(engine: &Engine, script: &str) -> Vec<FunctionDefinition> {
     let tokens = lex(engine, script);
     let mut found = Vec::new();
@@ -82,7 +82,7 @@ fn definitions(engine: &Engine, script: &str) -> Vec<FunctionDefinition> {
             continue;
         }
         let mut first = at;
-        // What documents it goes with it.
+        // Doc comments belong to the definition.
         while first > 0 && matches!(tokens[first - 1].0, Token::Private | Token::Comment(_)) {
             first -= 1;
         }
@@ -100,7 +100,7 @@ fn definitions(engine: &Engine, script: &str) -> Vec<FunctionDefinition> {
     found
 }
 
-/// The brace that closes the block which begins at a token.
+/// Returns the index of the brace that closes the block that begins at a token.
 fn block_end(tokens: &[(Token, usize)], begin: usize) -> Option<usize> {
     let mut depth = 0_usize;
     for (at, (token, _)) in tokens.iter().enumerate().skip(begin) {
@@ -118,7 +118,7 @@ fn block_end(tokens: &[(Token, usize)], begin: usize) -> Option<usize> {
     None
 }
 
-/// What ends a whole script outside of its functions.
+/// Finds a statement outside of functions that ends the whole script.
 fn find_early_exit(engine: &Engine, script: &str) -> Option<&'static str> {
     let definitions = definitions(engine, script);
     let is_outside = |at: usize| !definitions.iter().any(|defined| defined.range.contains(&at));
@@ -129,7 +129,7 @@ fn find_early_exit(engine: &Engine, script: &str) -> Option<&'static str> {
     })
 }
 
-/// Whether `ans` is read before it is bound anew.
+/// Whether an input reads `ans` before it is bound again.
 fn uses_last_value(engine: &Engine, later: &[NotebookInput]) -> bool {
     for input in later {
         let is_last_value = |token: &Token| matches!(token, Token::Identifier(name) if name.as_str() == LAST_VALUE);
@@ -143,10 +143,10 @@ fn uses_last_value(engine: &Engine, later: &[NotebookInput]) -> bool {
     false
 }
 
-/// The same statements, the last of which binds its value to `ans`; `None` if there is no way to say that.
+/// Binds the value of the last statement to `ans`; `None` if that is not possible.
 fn bind_last_value(engine: &Engine, script: &str) -> Option<String> {
     let script = script.trim_end();
-    // From the shortest end that is an expression.
+    // Tries the shortest last statement first.
     let mut ends = statement_ends(engine, script);
     ends.insert(0, 0);
     ends.into_iter().rev().find_map(|at| {
@@ -157,13 +157,13 @@ fn bind_last_value(engine: &Engine, script: &str) -> Option<String> {
     })
 }
 
-/// What stands before another statement, apart from it.
+/// Returns the text with a newline, as a separator before another statement.
 fn with_newline(before: &str) -> String {
     let before = before.trim_end();
     if before.is_empty() { String::new() } else { format!("{before}\n") }
 }
 
-/// The bytes at which a statement of the outermost level has ended.
+/// Returns the positions, in bytes, at which top-level statements end.
 fn statement_ends(engine: &Engine, script: &str) -> Vec<usize> {
     let mut open = Vec::new();
     let mut ends = Vec::new();
@@ -184,7 +184,7 @@ fn statement_ends(engine: &Engine, script: &str) -> Vec<usize> {
     ends
 }
 
-/// A statement with what separates it from the next one.
+/// Terminates a statement, so that another one can follow.
 fn terminate_statement(engine: &Engine, text: &str) -> String {
     let tokens = lex(engine, text);
     if let Some((Token::SemiColon, at)) = tokens.last()
@@ -195,7 +195,7 @@ fn terminate_statement(engine: &Engine, text: &str) -> String {
     if tokens.is_empty() && !text.contains("/*") {
         return text.to_owned();
     }
-    // In a comment at the end it would be a part of that: one that goes on to the end of its line, or one that is still open.
+    // A semicolon within a comment at the end, on its line or unclosed, would not count.
     let candidates = [format!("{text};"), format!("{text}\n;"), format!("{text}*/\n;")];
     let is_ended = |candidate: &String| {
         lex(engine, candidate).last().is_some_and(|(token, at)| *token == Token::SemiColon && at + 1 == candidate.len())
@@ -207,7 +207,7 @@ fn terminate_statement(engine: &Engine, text: &str) -> String {
 mod tests {
     use super::*;
 
-    /// What inputs come to as a script, without its head. An input that begins with `=` has a value.
+    /// Returns the script for inputs, without its header, and the notes. An input that begins with `=` has a value.
     fn saved(inputs: &[&str]) -> (String, Vec<String>) {
         let inputs: Vec<NotebookInput> = inputs
             .iter()
@@ -217,12 +217,12 @@ mod tests {
             })
             .collect();
         let saved = build_script(&inputs, "here\n!");
-        let body = saved.script.strip_prefix(&format!("{SHEBANG}\n// Played on here!.\n")).expect("its head");
+        let body = saved.script.strip_prefix(&format!("{SHEBANG}\n// Played on here!.\n")).expect("its header");
         (body.to_owned(), saved.notes)
     }
 
     #[test]
-    fn inputs_are_statements_one_after_the_other() {
+    fn inputs_become_consecutive_statements() {
         let cases: [(&[&str], &str); 10] = [
             (&["let x = 1", "=x + 1"], "let x = 1;\nx + 1;\n"),
             (&["let x = 1;", "x += 1 // more"], "let x = 1;\nx += 1 // more\n;\n"),
@@ -276,8 +276,8 @@ mod tests {
     #[test]
     fn unsavable_constructs_are_reported() {
         let (_, notes) = saved(&["export let x = 1", "{ break; }"]);
-        assert!(notes.iter().any(|note| note.starts_with("it does not run as it is")), "{notes:?}");
+        assert!(notes.iter().any(|note| note.starts_with("the script does not run without changes")), "{notes:?}");
         let (_, notes) = saved(&["fn f() { return 1; }", "if f() == 1 { return 2; }"]);
-        assert_eq!(notes, ["input 2 may end it there, with `return`"]);
+        assert_eq!(notes, ["input 2 may end the script early with `return`"]);
     }
 }

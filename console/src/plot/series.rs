@@ -1,17 +1,17 @@
-//! What of a value can be drawn.
+//! Extracts series of numbers from a value.
 
 use client_ws::PlayResult;
 
 use crate::value::{Key, Node, Shape};
 use frontend::text::{Style, StyledLine};
 
-/// Series that are drawn: as many as can be told apart.
+/// The maximum number of series, limited by the number of marks.
 pub(crate) const MAX_SERIES: usize = 6;
 
-/// Columns of a name.
+/// The maximum width of a name, in columns.
 const MAX_NAME: usize = 24;
 
-/// Digits of a label, and how many there may be where fewer do not tell the ends of a range apart.
+/// The numbers of digits to try for axis labels, until the labels of both ends differ.
 const DIGITS: [usize; 4] = [4, 7, 11, 17];
 
 #[derive(Debug, Default)]
@@ -23,20 +23,20 @@ pub(crate) struct PlotSeries {
 
 #[derive(Debug)]
 pub(crate) struct PlotData {
-    /// At least one, each with a point.
+    /// The series; at least one, and each has a point.
     pub series: Vec<PlotSeries>,
-    /// Values that cannot be drawn.
+    /// The number of values that are not finite numbers.
     pub skipped: usize,
-    /// Series that are not among them.
+    /// The number of series beyond the maximum.
     pub more: usize,
 }
 
-/// What there is to draw in a value; the error says what was wanted instead of it.
+/// Extracts the series of a value. The error says what can be plotted.
 pub(crate) fn from_result(result: &PlayResult) -> Result<PlotData, String> {
-    let expected = |what: &str| format!(":plot wants an array of numbers; this is {what}");
+    let expected = |what: &str| format!(":plot needs an array of numbers; this is {what}");
     let node = match result.r#type.as_str() {
         "array" | "map" => Node::of(result).ok_or_else(|| expected("something else"))?,
-        "i64" | "f64" => return Err(expected("one number")),
+        "i64" | "f64" => return Err(expected("a single number")),
         "()" => return Err(expected("()")),
         other => return Err(expected(&format!("a {}", short_name(other)))),
     };
@@ -46,15 +46,12 @@ pub(crate) fn from_result(result: &PlayResult) -> Result<PlotData, String> {
         _ => None,
     };
     let mut series = found.ok_or_else(|| {
-        format!(
-            "{}. Pairs [x, y], maps with numbers and a map of arrays can be plotted, too",
-            expected(describe_shape(&node))
-        )
+        format!("{}. Pairs [x, y], maps with numbers and a map of arrays work, too", expected(describe_shape(&node)))
     })?;
     let skipped = series.iter().map(|series| series.skipped).sum();
     series.retain(|series| !series.points.is_empty());
     if series.is_empty() {
-        return Err(expected("one without any that is finite"));
+        return Err(expected("an array without finite numbers"));
     }
     let more = series.len().saturating_sub(MAX_SERIES);
     series.truncate(MAX_SERIES);
@@ -65,17 +62,17 @@ fn describe_shape(node: &Node<'_>) -> &'static str {
     match &node.shape {
         Shape::Map(_) => "a map",
         Shape::Array(items) => match items.iter().find(|item| number(item).is_none()).map(|item| &item.shape) {
-            None => "an empty one",
-            Some(Shape::String(_)) => "one with strings in it",
-            Some(Shape::Array(_)) => "one with arrays in it",
-            Some(Shape::Map(_)) => "one with maps in it",
-            Some(_) => "one with something else in it",
+            None => "an empty array",
+            Some(Shape::String(_)) => "an array with strings",
+            Some(Shape::Array(_)) => "an array with arrays",
+            Some(Shape::Map(_)) => "an array with maps",
+            Some(_) => "an array with other values",
         },
         _ => "something else",
     }
 }
 
-/// A number, or what stands for one that is missing.
+/// Returns a number, or NaN for a missing number.
 fn number(node: &Node<'_>) -> Option<f64> {
     match node.shape {
         Shape::Number(number) => Some(number),
@@ -91,7 +88,7 @@ fn series_of_array(items: &[Node<'_>]) -> Option<Vec<PlotSeries>> {
     Some(vec![series_of_items(items)?])
 }
 
-/// Numbers, one behind the other, or pairs.
+/// Returns the series of an array of numbers or pairs.
 fn series_of_items(items: &[Node<'_>]) -> Option<PlotSeries> {
     let mut series = PlotSeries::default();
     let is_pairs = matches!(items.first()?.shape, Shape::Array(_));
@@ -109,7 +106,7 @@ fn series_of_items(items: &[Node<'_>]) -> Option<PlotSeries> {
     Some(series)
 }
 
-/// The columns of an array of maps that have numbers.
+/// Returns the numeric columns of an array of maps.
 fn series_of_rows(items: &[Node<'_>], first: &[(Key<'_>, Node<'_>)]) -> Option<Vec<PlotSeries>> {
     let mut columns: Vec<Option<PlotSeries>> = first.iter().map(|(key, _)| Some(PlotSeries::named(key))).collect();
     for (index, item) in items.iter().enumerate() {
@@ -139,7 +136,7 @@ fn series_of_map(items: &[(Key<'_>, Node<'_>)]) -> Option<Vec<PlotSeries>> {
     series.collect::<Option<Vec<_>>>().filter(|series| !series.is_empty())
 }
 
-/// A name as the circle says it, short and without anything that drives a terminal.
+/// Escapes and shortens a name from the circle.
 fn short_name(name: &str) -> String {
     let name = StyledLine::of(Style::Plain, name);
     let cut = name.truncated(MAX_NAME);
@@ -161,12 +158,12 @@ impl PlotSeries {
         }
     }
 
-    /// Whether it goes from left to right, so that a line through it says something.
+    /// Whether the points go from left to right, so that a line through them makes sense.
     pub(crate) fn is_sorted(&self) -> bool {
         self.points.is_sorted_by(|left, right| left.0 <= right.0)
     }
 
-    /// Points that look the same in so many columns: of each the first, the last, the lowest and the highest.
+    /// Reduces the points to those visible in `columns`: the first, last, lowest and highest point of each column.
     pub(crate) fn thin(&self, across: &AxisRange, columns: usize) -> Vec<(f64, f64)> {
         if self.points.len() <= columns.saturating_mul(4) || !self.is_sorted() {
             return self.points.clone();
@@ -197,7 +194,7 @@ fn as_float(number: usize) -> f64 {
     number as f64
 }
 
-/// From the least to the greatest number of one axis.
+/// The range of numbers on an axis.
 #[derive(Debug)]
 pub(crate) struct AxisRange {
     min: f64,
@@ -211,14 +208,14 @@ impl AxisRange {
         numbers.fold(range, |range, number| Self { min: range.min.min(number), max: range.max.max(number) })
     }
 
-    /// Where a number is in it, from 0 to 1. What is as wide as all numbers there are has no width that is one.
+    /// Returns the position of a number in the range, from 0 to 1. Halves the numbers, because the width of the full range of floats would overflow.
     pub(crate) fn fraction(&self, number: f64) -> f64 {
         let width = self.max / 2.0 - self.min / 2.0;
         let part = (number / 2.0 - self.min / 2.0) / width;
         if part.is_finite() { part.clamp(0.0, 1.0) } else { 0.5 }
     }
 
-    /// Its ends; where they are one, that in the middle.
+    /// Returns the labels of both ends, or a label in the middle if the ends are equal.
     pub(crate) fn labels(&self) -> Vec<String> {
         let at = |digits: usize| (label(self.min, digits), label(self.max, digits));
         if self.fraction(self.min) >= self.fraction(self.max) {
@@ -230,7 +227,7 @@ impl AxisRange {
     }
 }
 
-/// A number with so many digits that say something, at least those before its point.
+/// Formats a number with so many significant digits, but with all digits before the decimal point.
 fn label(number: f64, digits: usize) -> String {
     let text = format!("{number:.*e}", digits - 1);
     let Some((mantissa, exponent)) = text.split_once('e') else { return text };

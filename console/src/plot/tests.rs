@@ -37,8 +37,8 @@ fn chart_accepts_any_size() {
 #[test]
 fn name_of_an_unplottable_type_is_escaped() {
     let hostile = result(&format!("\u{1b}[2J\u{202e}{}", "x".repeat(100_000)), "", "null");
-    let said = lines(&hostile, SIZE).expect_err("it is no number");
-    assert_eq!(said, format!(":plot wants an array of numbers; this is a ␛[2J\u{fffd}{}…", "x".repeat(19)));
+    let error = lines(&hostile, SIZE).expect_err("it is no number");
+    assert_eq!(error, format!(":plot needs an array of numbers; this is a ␛[2J\u{fffd}{}…", "x".repeat(19)));
 }
 
 #[test]
@@ -59,9 +59,9 @@ fn unplottable_values_are_skipped_and_counted() {
     let gaps = result("array", "[1, NaN, (), inf, 2]", "[1,null,null,null,2]");
     let lines = lines(&gaps, SIZE).expect("it can be plotted");
     assert_eq!(lines.len(), SIZE.height);
-    assert_eq!(lines[11].to_string(), "3 values are no finite numbers and left out");
+    assert_eq!(lines[11].to_string(), "left out 3 values that are not finite numbers");
     let many: serde_json::Map<_, _> = (0..10).map(|n| (n.to_string(), json!([n, n]))).collect();
-    assert!(plotted(&many.into()).ends_with("4 more series are left out\n"));
+    assert!(plotted(&many.into()).ends_with("left out 4 more series\n"));
 }
 
 #[test]
@@ -91,22 +91,22 @@ fn every_number_and_every_size_has_a_chart() {
 
 #[test]
 fn plot_error_names_plottable_values() {
-    let more = ". Pairs [x, y], maps with numbers and a map of arrays can be plotted, too";
+    let more = ". Pairs [x, y], maps with numbers and a map of arrays work, too";
     let cases = [
         (json!({ "a": 1 }), "a map", more),
         (json!({ "a": [1], "b": ["x"] }), "a map", more),
         (json!({}), "a map", more),
-        (json!([]), "an empty one", more),
-        (json!([1, "x"]), "one with strings in it", more),
-        (json!([[1, 2, 3]]), "one with arrays in it", more),
-        (json!([{ "a": "x" }]), "one with maps in it", more),
-        (json!([true]), "one with something else in it", more),
-        (json!([null]), "one without any that is finite", ""),
+        (json!([]), "an empty array", more),
+        (json!([1, "x"]), "an array with strings", more),
+        (json!([[1, 2, 3]]), "an array with arrays", more),
+        (json!([{ "a": "x" }]), "an array with maps", more),
+        (json!([true]), "an array with other values", more),
+        (json!([null]), "an array without finite numbers", ""),
         (json!("x"), "a string", ""),
-        (json!(1), "one number", ""),
+        (json!(1), "a single number", ""),
     ];
     for (value, what, more) in cases {
         let error = lines(&result_of(&value), SIZE).expect_err("it cannot be plotted");
-        assert_eq!(error, format!(":plot wants an array of numbers; this is {what}{more}"));
+        assert_eq!(error, format!(":plot needs an array of numbers; this is {what}{more}"));
     }
 }

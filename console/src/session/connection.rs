@@ -1,4 +1,4 @@
-//! The session's connection: made, lost, made again.
+//! The session's connection: connecting, losing the connection, reconnecting.
 
 use std::{
     hash::{BuildHasher, RandomState},
@@ -23,16 +23,16 @@ use super::{
     pending::{ConnectOutcome, PendingCommand, ReplacingCircle, RetryState, RunningInput},
 };
 
-/// The pause before a lost connection is made again; each is twice as long as the one before.
+/// The pause before the first reconnection attempt. Each pause is twice as long as the one before.
 const MIN_BACKOFF: Duration = Duration::from_millis(250);
 
 const MAX_BACKOFF: Duration = Duration::from_secs(10);
 
 impl Core {
-    /// A user wants the connection, whatever circle is there.
+    /// Connects at the request of the user, who accepts any circle there.
     pub(super) fn on_connect(&mut self, is_kept: bool) {
         self.reconnection.is_kept |= is_kept || self.connection.connections > 0;
-        // Nobody waits for a connection that is there, and nothing is to be cancelled about it.
+        // An existing connection is not awaited and cannot be cancelled.
         self.reconnection.is_awaited = self.connection.status != ConnectionStatus::Connected;
         if let Some(retry) = &mut self.reconnection.retry {
             retry.is_starting = false;
@@ -50,12 +50,12 @@ impl Core {
         }
     }
 
-    /// Whether inputs can be played, once nothing else is busy: a key that was requested comes first.
+    /// Whether the session can play inputs when it is not busy. A requested key comes first.
     pub(super) fn can_play(&self) -> bool {
         self.state().is_ready() && self.login.requested.is_none()
     }
 
-    /// A user wants the connection, once the circle is there.
+    /// Connects at the request of the user as soon as the circle is up.
     pub(super) fn wait_for_start(&mut self) {
         (self.reconnection.is_kept, self.reconnection.is_awaited) = (true, false);
         match self.connection.status {
@@ -73,18 +73,18 @@ impl Core {
         }
     }
 
-    /// Whether the circle is being started, and what is submitted waits for it.
+    /// Whether the circle is starting, so that inputs wait for it.
     pub(super) fn is_starting(&self) -> bool {
         self.reconnection.retry.as_ref().is_some_and(|retry| retry.is_starting)
     }
 
-    /// Connects, if there is no connection.
+    /// Connects if the session is disconnected.
     pub(super) fn connect(&mut self) {
         if self.connection.status != ConnectionStatus::Disconnected {
             return;
         }
         self.connection.status = ConnectionStatus::Connecting;
-        // The next pause goes on from this one.
+        // Keeps the pause, so that the next one is longer.
         if let Some(retry) = &mut self.reconnection.retry {
             retry.at = None;
         }
@@ -114,7 +114,7 @@ impl Core {
         }
     }
 
-    /// The name of the session's circle, if that is not this one and its user has not said that any other will do.
+    /// Returns the name of the session's circle if a different circle answers and the user has not accepted it.
     fn replaced_name(&self, circle: &Description) -> Option<String> {
         let before = self
             .connection
@@ -122,7 +122,7 @@ impl Core {
             .as_ref()
             .map(|before| before.name.clone())
             .filter(|before| *before != circle.name)?;
-        // The circle that is meant by its name is the right one, whatever was there before.
+        // A circle with the name that the user gave is the right one, whatever answered before.
         if matches!(&self.target.kind, TargetKind::Configured { name, .. } if **name == *circle.name) {
             return None;
         }
@@ -140,7 +140,7 @@ impl Core {
         self.reconnection.policy == OtherCirclePolicy::AcceptAfterNotice
     }
 
-    /// Nothing is authenticated to another circle, or played on it, unasked.
+    /// Disconnects from another circle: the session neither authenticates nor plays there unasked.
     fn on_other_circle(&mut self, circle: &Description, before: &str) {
         self.remote.disconnect();
         self.reconnection.retry = None;
@@ -165,7 +165,7 @@ impl Core {
 
     fn on_connect_failed(&mut self, error: ClientError, moved: Option<String>) {
         let error = self.error(error);
-        // Asking again and again changes nothing.
+        // A retry would fail in the same way.
         let is_final = error.is_final();
         if is_final {
             self.reconnection.retry = None;
@@ -253,7 +253,7 @@ impl Core {
         }
     }
 
-    /// The connection has ended. What runs on it reports so by its own error.
+    /// Handles the end of the connection. A running play or command reports it by its own error.
     fn connection_lost(&mut self, error: ClientError) {
         if self.connection.status != ConnectionStatus::Connected {
             return;
@@ -270,7 +270,7 @@ impl Core {
         self.show(DisplayLines::warning(&text));
     }
 
-    /// What ran on the connection has ended: `error`, if it went wrong.
+    /// Handles the end of a play or command on the connection, with its error if it failed.
     pub(super) fn finish_on_connection(&mut self, error: Option<&ClientError>) {
         if self.uses_connection() {
             return;
@@ -285,15 +285,14 @@ impl Core {
         }
     }
 
-    /// Whether a key that is being unlocked is all that the session needs: until then a circle need not keep the connection of
-    /// somebody whom it does not know.
+    /// Whether the session only waits for a key to be unlocked. Meanwhile a circle may close the anonymous connection.
     fn is_waiting_for_key(&self) -> bool {
         self.login.requested.is_some()
             && self.login.identity == CallerIdentity::Anonymous
             && self.access() != Some(Access::Open)
     }
 
-    /// Does without the connection until the key is unlocked, without a word: nothing was lost.
+    /// Drops the connection silently until the key is unlocked, because nothing is lost.
     fn pause_connection(&mut self) {
         self.remote.disconnect();
         self.connection.status = ConnectionStatus::Disconnected;
@@ -302,7 +301,7 @@ impl Core {
         self.reconnection.is_paused = true;
     }
 
-    /// Whether something runs that ends by an error when the connection is lost.
+    /// Whether a play or command is running that fails when the connection is lost.
     fn uses_connection(&self) -> bool {
         self.work.running.as_ref().is_some_and(RunningInput::is_play)
             || self.work.part.is_some()
@@ -315,7 +314,7 @@ impl Core {
         self.schedule_retry();
     }
 
-    /// Closes the connection. What was typed is given back; what the environment held is gone.
+    /// Closes the connection, returns the queued inputs, and marks the environment as lost.
     pub(super) fn drop_connection(&mut self) {
         self.remote.disconnect();
         self.connection.status = ConnectionStatus::Disconnected;
@@ -347,16 +346,16 @@ impl Core {
         }
         self.detach();
         self.drop_connection();
-        // A `:key` command that ended with the connection has put its key back.
+        // A `:key` command that ended with the connection has restored its previous key.
         self.login.key = None;
         self.reconnection.lost_inputs = 0;
         self.note(messages::DISCONNECTED);
     }
 
-    /// Stops making the connection, on behalf of its user.
+    /// Cancels the connection attempt at the request of the user.
     pub(super) fn stop_connecting(&mut self) {
         self.reconnection.is_awaited = false;
-        // First, so that it belongs to the input that is given back.
+        // First, so that the remark belongs to the input that is returned.
         self.remark(messages::NOT_CONNECTED);
         self.drop_connection();
         if self.reconnection.is_kept {
@@ -376,14 +375,14 @@ impl Core {
     }
 }
 
-/// Where a circle is that has taken another free port since.
+/// Returns the new URL of a circle whose free port has changed.
 async fn find_moved_url(target: &CircleTarget) -> Option<String> {
     let TargetKind::Configured { name, config } = &target.kind else { return None };
     let found = target::find(name, config.as_deref()).await.ok()?;
     (!target::is_same_url(&found.url, &target.url)).then(|| found.url.into())
 }
 
-/// Half of it to all of it, so that a circle that is back is not asked by all of its clients at once.
+/// Returns between half and all of a pause, so that clients do not reconnect to a restarted circle all at once.
 fn jitter(backoff: Duration) -> Duration {
     let random = RandomState::new().hash_one(()) % 512;
     backoff / 2 + backoff * u32::try_from(random).unwrap_or(0) / 1024

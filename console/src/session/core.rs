@@ -1,4 +1,4 @@
-//! The state of a session, and how it reports.
+//! The state of a session, and its reports.
 
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 
@@ -33,53 +33,53 @@ pub(super) struct Core {
     pub(super) reports: Reports,
 }
 
-/// The connection as it is.
+/// The state of the connection.
 #[derive(Default)]
 pub(super) struct ConnectionState {
     pub(super) status: ConnectionStatus,
     pub(super) connecting: Option<ConnectFuture>,
     pub(super) notices: Option<RemoteFuture<Notice>>,
     pub(super) circle: Option<Arc<Description>>,
-    /// Connections that were made.
+    /// The number of connections so far.
     pub(super) connections: u64,
-    /// A loss that a play or a command may report by its own error.
+    /// A lost connection that a play or a command may report by its own error.
     pub(super) unreported: Option<ClientError>,
-    /// What it has to say about the circle's identity.
+    /// The notes of the identity check.
     pub(super) identity_notes: IdentityNotes,
 }
 
-/// What is to become of the connection, and what is still to be said of the one before.
+/// The state of reconnection, and pending messages about the previous connection.
 #[derive(Default)]
 pub(super) struct Reconnection {
-    /// Whether the circle ended the connection while a key was unlocked.
+    /// Whether the circle ended the connection while the user unlocks a key.
     pub(super) is_paused: bool,
-    /// Whether the connection is to be made again when it is lost.
+    /// Whether the session reconnects automatically.
     pub(super) is_kept: bool,
-    /// Whether a user waits for the connection that is being made.
+    /// Whether the user waits for the connection attempt.
     pub(super) is_awaited: bool,
     pub(super) retry: Option<RetryState>,
-    /// What is done where another circle answers in the place of this one.
+    /// The policy for another circle at the same address.
     pub(super) policy: OtherCirclePolicy,
-    /// Another circle that was found there.
+    /// The other circle at the same address.
     pub(super) replacing: Option<ReplacingCircle>,
-    /// Where the circle is, as it was said last.
+    /// The last reported new URL of the circle.
     pub(super) moved_to: Option<String>,
-    /// Inputs that had made what went with a connection, until that is said.
+    /// The number of inputs in lost environments that is not reported yet.
     pub(super) lost_inputs: usize,
-    /// What the newest connection is, until that is said.
+    /// The message about the newest connection that is not reported yet.
     pub(super) announcement: Option<Announcement>,
 }
 
-/// What a connection is to its user.
+/// The kind of a new connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Announcement {
-    /// One more to the same circle.
+    /// A connection to the same circle.
     Reconnected,
-    /// One to another circle in its place.
+    /// A connection to another circle at the same address.
     OtherCircle,
 }
 
-/// The key of the session: the one it is authenticated with, and the one to authenticate with.
+/// The identity of the session, and its authentication.
 #[derive(Default)]
 pub(super) struct Login {
     /// The key to authenticate with.
@@ -88,25 +88,25 @@ pub(super) struct Login {
     pub(super) owner: Option<Arc<KeyPair>>,
     pub(super) identity: CallerIdentity,
     pub(super) authenticating: Option<(CallerIdentity, RemoteFuture<()>)>,
-    /// The key that was requested from the user.
+    /// The key that the user should unlock.
     pub(super) requested: Option<KeyName>,
 }
 
-/// What waits, what runs, what is awaited.
+/// The queued, running and pending inputs.
 #[derive(Default)]
 pub(super) struct Workload {
     pub(super) waiting: VecDeque<String>,
     pub(super) running: Option<RunningInput>,
     pub(super) part: Option<RunningPart>,
     pub(super) pending: Option<PendingCommand>,
-    /// Files that are written.
+    /// The files that are being written.
     pub(super) saves: JoinSet<Result<String, CliError>>,
     pub(super) last_elapsed: Option<Duration>,
 }
 
-/// What is on its way to whoever renders the session.
+/// The reports to the renderer.
 pub(super) struct Reports {
-    /// Events in their order.
+    /// The unsent events, in order.
     pub(super) outbox: VecDeque<SessionEvent>,
     pub(super) report: mpsc::Sender<SessionEvent>,
     publish: watch::Sender<SessionState>,
@@ -114,11 +114,11 @@ pub(super) struct Reports {
 
 impl Core {
     pub(super) fn new(
-        opening: SessionOptions,
+        options: SessionOptions,
         report: mpsc::Sender<SessionEvent>,
         publish: watch::Sender<SessionState>,
     ) -> Self {
-        let SessionOptions { target, remote, keys, key, owner, room, identity_notes, other_circle } = opening;
+        let SessionOptions { target, remote, keys, key, owner, room, identity_notes, other_circle } = options;
         Self {
             target,
             remote,
@@ -133,7 +133,7 @@ impl Core {
         }
     }
 
-    /// Reports an event, behind those before it.
+    /// Queues an event.
     pub(super) fn report(&mut self, event: SessionEvent) {
         self.reports.outbox.push_back(event);
     }
@@ -142,12 +142,12 @@ impl Core {
         self.report(SessionEvent::Display(shown));
     }
 
-    /// Says something that belongs to no input.
+    /// Shows a note about no input in particular.
     pub(super) fn note(&mut self, text: &str) {
         self.show(DisplayLines::note(text));
     }
 
-    /// Says something about the input that is carried out.
+    /// Shows a remark about the current input.
     pub(super) fn remark(&mut self, text: &str) {
         self.show(DisplayLines::remark(text));
     }

@@ -1,4 +1,4 @@
-//! What a session reports: events in their order, and a snapshot of its state.
+//! The events and the state snapshot of a session.
 
 use std::{
     path::Path,
@@ -16,121 +16,121 @@ use frontend::{
 use keys::keystore::KeyName;
 use protocol::methods::{Access, Output, Progress};
 
-/// Something that a session reports.
+/// An event of a session.
 #[derive(Debug)]
 pub enum SessionEvent {
-    /// A connection was made, and whether it is the session's first.
+    /// The session connected.
     Connected {
-        /// Whether there was none before.
+        /// Whether this is the first connection of the session.
         is_first: bool,
     },
-    /// An input can be played from now on.
+    /// The session can play inputs from now on.
     Ready,
-    /// A connection that was asked for could not be made.
+    /// A requested connection failed.
     ConnectFailed(CliError),
-    /// The circle did not admit a key; `None` is the key that a scratch circle was made for.
+    /// The circle did not admit a key. `None` stands for the key of a scratch circle.
     NotAdmitted(Option<KeyName>, CliError),
-    /// The connection was lost.
+    /// The session lost its connection.
     ConnectionLost,
-    /// An input is carried out from now on.
+    /// The session started an input.
     InputStarted(String),
-    /// The input that began last was carried out.
+    /// The session finished the last started input.
     InputFinished,
-    /// A play printed something; the circle's label if several play.
+    /// A play printed something, with the label of the circle in a fan-out.
     Output(Output, Option<Arc<str>>),
-    /// Lines in answer to an input, or a remark.
+    /// Lines to display.
     Display(DisplayLines),
-    /// Inputs that were not carried out, first things first.
+    /// Inputs that the session did not carry out, in order.
     InputsReturned(Vec<String>),
-    /// Something that the session leaves to whoever renders it.
+    /// A request to the renderer.
     Request(SessionRequest),
 }
 
-/// Lines for the user.
+/// Lines to display.
 #[derive(Debug, Clone)]
 pub struct DisplayLines {
     /// The lines.
     pub lines: Vec<StyledLine>,
-    /// What they are.
+    /// The kind of the lines.
     pub kind: DisplayKind,
-    /// The result whose value they show.
+    /// The result whose value the lines show.
     pub result: Option<Arc<PlayResult>>,
 }
 
-/// What lines are, which decides where they go.
+/// The kind of lines, which decides where they are displayed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DisplayKind {
     /// The value of a play.
     Value,
-    /// What a command shows, however long it is.
+    /// The answer to a command, of any length.
     Listing,
-    /// What went wrong with an input.
+    /// An error about an input.
     Error,
-    /// A remark of the session's own about an input.
+    /// A remark of the session about an input.
     Remark,
-    /// A remark that belongs to no input.
+    /// A remark of the session about no input in particular.
     Note,
-    /// Something that went wrong and belongs to no input.
+    /// A warning about no input in particular.
     Warning,
 }
 
-/// What a session leaves to whoever renders it.
+/// A request of a session to its renderer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SessionRequest {
-    /// Unlock this key, then [`unlocked`](super::Session::unlocked) or [`stays_locked`](super::Session::stays_locked).
+    /// Unlock this key, then call [`key_unlocked`](super::SessionHandle::key_unlocked) or [`keep_locked`](super::SessionHandle::keep_locked).
     Unlock(KeyName),
-    /// The circle admits only keys, and there is none to use.
+    /// The circle needs a key, and there is none to use.
     NoKey(Access),
     /// Show help on a topic, or all of it.
     Help(String),
-    /// Connect to another circle.
+    /// Switch to another circle.
     Use(String),
-    /// Use another key than the one that this session is authenticated with.
+    /// Switch to another key than the one of this session.
     UseKey(KeyName),
     /// Open an editor for the next input, with this text.
     Edit(String),
-    /// Show the inputs that hold this text.
+    /// List the inputs that contain this text.
     History(String),
-    /// Find these circles, then [`fan_out`](super::Session::fan_out) over them.
+    /// Find these circles, then call [`fan_out`](super::SessionHandle::fan_out) with them.
     FanOut(Vec<String>),
-    /// Leave.
+    /// Quit the console.
     Quit,
 }
 
-/// How a session is connected.
+/// The connection status of a session.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum ConnectionStatus {
     /// There is no connection.
     #[default]
     Disconnected,
-    /// A connection is being made.
+    /// The session is connecting.
     Connecting,
-    /// There is a connection.
+    /// The session is connected.
     Connected,
 }
 
-/// The caller that the circle takes the session for.
+/// The identity of the session at the circle.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum CallerIdentity {
-    /// An anonymous caller.
+    /// The anonymous caller.
     #[default]
     Anonymous,
     /// The session is authenticating.
     Authenticating,
-    /// This key of the keystore.
+    /// A key of the keystore.
     Key(KeyName),
-    /// The key that a scratch circle was made for.
+    /// The key of a scratch circle.
     Owner,
 }
 
-/// A play that has not ended.
+/// A snapshot of a running play.
 #[derive(Debug, Clone)]
 pub struct PlaySnapshot {
-    /// When it was started.
+    /// The start of the play.
     pub started: Instant,
-    /// How far it says that it is.
+    /// The newest progress that the play reported.
     pub progress: Option<Progress>,
-    /// When it was last cancelled.
+    /// The time of the last cancellation.
     pub cancelled: Option<Instant>,
 }
 
@@ -138,67 +138,67 @@ pub struct PlaySnapshot {
 #[derive(Debug, Clone, Default)]
 #[expect(clippy::struct_excessive_bools, reason = "each is one fact of its own")]
 pub struct SessionState {
-    /// How it is connected.
+    /// The connection status.
     pub connection: ConnectionStatus,
-    /// The circle, as it last described itself.
+    /// The last description of the circle.
     pub circle: Option<Arc<Description>>,
-    /// The caller that the circle takes it for.
+    /// The identity of the session at the circle.
     pub identity: CallerIdentity,
-    /// The key to authenticate with here: one that was named, or authenticated with, on this circle.
+    /// The key that the user named, or that the session last used on this circle.
     pub key: Option<KeyName>,
-    /// Whether it is to be connected again when the connection is lost.
+    /// Whether the session reconnects automatically.
     pub is_reconnect_enabled: bool,
-    /// Whether another circle was found in the place of this one, and not connected to.
+    /// Whether another circle answers at the address, and the session has not connected to it.
     pub is_replaced: bool,
-    /// Whether a key was requested, and nobody has said yet whether it is unlocked.
+    /// Whether the session waits for the renderer to unlock a key.
     pub is_key_requested: bool,
-    /// The play that runs.
+    /// The running play.
     pub running: Option<PlaySnapshot>,
-    /// Whether something else is awaited before the next input can be carried out.
+    /// Whether another activity delays the next input.
     pub is_pending: bool,
-    /// Inputs that wait.
+    /// The number of queued inputs.
     pub waiting: usize,
-    /// Inputs that made what the environment holds.
+    /// The number of inputs in the current environment.
     pub inputs: usize,
     /// The time that the last play took in the circle.
     pub last_elapsed: Option<Duration>,
 }
 
-/// What has happened on one circle.
+/// An event of one circle in a fan-out.
 #[derive(Debug)]
 pub enum FanOutEvent {
-    /// Its play printed something.
+    /// The play printed something.
     Output(Output),
-    /// Its play has ended: the last event of this circle.
+    /// The play has ended. This is the last event of the circle.
     Ended(FanOutOutcome),
-    /// Nothing is played there, and why: its last event, too.
+    /// The circle does not take part. This is the last event of the circle.
     Refused(FanOutRefusal),
 }
 
 /// Why a circle does not take part in a fan-out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FanOutRefusal {
-    /// A key is to be authenticated with first.
+    /// The circle needs a key.
     NeedsKey,
     /// There is no connection.
     Unreachable,
-    /// Something else runs there.
+    /// The session is busy with another play.
     Busy,
 }
 
-/// How a play ended.
+/// The outcome of a play in a fan-out.
 #[derive(Debug)]
 pub enum FanOutOutcome {
-    /// With a value.
+    /// A value.
     Value(Arc<PlayResult>),
-    /// With an error.
+    /// An error.
     Failed(CliError),
-    /// It was cancelled as its user wanted.
+    /// The user cancelled the play.
     Cancelled,
 }
 
 impl SessionState {
-    /// Whether inputs can be played, once nothing else is busy.
+    /// Whether the session can play inputs when it is not busy.
     pub fn is_ready(&self) -> bool {
         let is_open = self.circle.as_ref().is_some_and(|circle| circle.access == Access::Open);
         self.connection == ConnectionStatus::Connected
@@ -209,28 +209,28 @@ impl SessionState {
             }
     }
 
-    /// Whether a play runs, or something else that the next input waits for.
+    /// Whether a play or another activity delays the next input.
     pub fn is_busy(&self) -> bool {
         self.running.is_some() || self.is_pending
     }
 
-    /// Whether a connection is being made, or a key authenticated.
+    /// Whether the session is connecting or authenticating.
     pub fn is_settling(&self) -> bool {
         self.connection == ConnectionStatus::Connecting || self.identity == CallerIdentity::Authenticating
     }
 
-    /// Where what is typed is kept: by the circle, and by the key that the session is authenticated with.
+    /// Returns the history file for the circle and the key of the session.
     pub fn history_file(&self, directory: Option<&Path>, target: &CircleTarget) -> HistoryFile {
         let name = || self.circle.as_ref().map_or(String::new(), |circle| circle.name.clone());
-        let place = match &target.kind {
-            // Its port is another one each time.
+        let circle = match &target.kind {
+            // The port differs each time.
             TargetKind::Scratch => name(),
             _ => CircleUrl::parse(&target.url).map_or_else(|_| name(), |url| url.authority().to_string()),
         };
-        HistoryFile::of(directory, &place, self.authenticated().map(KeyName::as_str))
+        HistoryFile::of(directory, &circle, self.authenticated().map(KeyName::as_str))
     }
 
-    /// The key of the keystore that the session is authenticated with.
+    /// Returns the key of the keystore that the session is authenticated with.
     pub fn authenticated(&self) -> Option<&KeyName> {
         match &self.identity {
             CallerIdentity::Key(name) => Some(name),

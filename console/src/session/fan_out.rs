@@ -1,4 +1,4 @@
-//! One script on several circles, side by side: a part in each circle's session, all of them heard in one place.
+//! Fan-outs: one script on several circles at the same time, with a part in each circle's session.
 
 use tokio::{
     sync::{mpsc, oneshot, watch},
@@ -11,10 +11,10 @@ use super::{
     play::{Script, wait_for_cancel},
 };
 
-/// Events that wait to be taken, before the circles are made to wait.
+/// The maximum number of unread events. Further output makes the plays wait.
 const EVENT_CAPACITY: usize = 64;
 
-/// Plays on several circles. Dropped, they are not listened to any more, which ends none of them.
+/// Plays on several circles. Dropping the value discards their events, but does not end the plays.
 #[derive(Debug)]
 pub struct FanOut {
     events: mpsc::Receiver<(usize, FanOutEvent)>,
@@ -23,9 +23,9 @@ pub struct FanOut {
 }
 
 impl FanOut {
-    /// Plays a script on each circle, as soon as its session has connected. To be called in a tokio runtime.
+    /// Plays a script on each circle, as soon as its session is connected. Needs a tokio runtime.
     ///
-    /// Events are to be taken ([`FanOut::next`]): until they are, plays that print wait.
+    /// Take the events with [`FanOut::next`]: plays with output wait until they are taken.
     pub fn start(targets: &[FanOutTarget], script: &Script) -> Self {
         let (report, events) = mpsc::channel(EVENT_CAPACITY);
         let (cancel, cancelled) = watch::channel(false);
@@ -38,18 +38,18 @@ impl FanOut {
         Self { events, cancel, _requests: requests }
     }
 
-    /// What has happened next, and on which circle; `None` once all have ended. Cancel safe.
+    /// Waits for the next event, and returns it with the index of its circle; `None` once all plays have ended. Cancel safe.
     pub async fn next(&mut self) -> Option<(usize, FanOutEvent)> {
         self.events.recv().await
     }
 
-    /// Cancels the plays that have not ended; their ends come as events all the same.
+    /// Cancels the running plays. Their ends still come as events.
     pub fn cancel(&self) {
         self.cancel.send_replace(true);
     }
 }
 
-/// Has a session play its part, once it has connected and authenticated as far as it does by itself.
+/// Sends a part to a session once it has settled.
 async fn run_part(session: SessionHandle, mut part: FanOutPart) {
     let is_settled = tokio::select! {
         settled = wait_until_settled(&session) => settled,
@@ -66,9 +66,9 @@ async fn run_part(session: SessionHandle, mut part: FanOutPart) {
     }
 }
 
-/// Waits until a session is connected and authenticated as far as it will be; false if it has ended. Cancel safe.
+/// Waits until a session has settled: it neither connects, authenticates nor waits for a key. False if the session has ended. Cancel safe.
 async fn wait_until_settled(session: &SessionHandle) -> bool {
-    // The state may be older than the request to connect.
+    // The state may be older than the connection request.
     let (sync, synced) = oneshot::channel();
     if session.inputs.send(SessionInput::Sync(sync)).await.is_err() || synced.await.is_err() {
         return false;

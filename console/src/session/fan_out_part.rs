@@ -1,4 +1,4 @@
-//! One script on several circles: this session's part in one, and those that were asked of this session.
+//! Fan-outs: this session's part in a fan-out, and the fan-outs that this session started.
 
 use std::{collections::VecDeque, sync::Arc};
 
@@ -23,11 +23,11 @@ use super::{
 };
 use crate::{LAST_VALUE, columns, message_size_error, notebook::costs_environment};
 
-/// The close code of a connection over which a message came that is too large (RFC 6455 §7.4.1).
+/// The close code for a message that is too large (RFC 6455 §7.4.1).
 const MESSAGE_TOO_BIG: u16 = 1009;
 
 impl Core {
-    /// Plays its part of a script that is played on several circles.
+    /// Starts this session's part of a fan-out.
     pub(super) fn start_part(&mut self, part: FanOutPart) {
         let is_busy = self.work.part.is_some()
             || self.work.running.as_ref().is_some_and(RunningInput::is_play)
@@ -45,7 +45,7 @@ impl Core {
         } else if is_busy {
             refused(FanOutRefusal::Busy)
         } else {
-            // The circle would close the connection over it, which costs the session its variables.
+            // The circle would close the connection, and the session would lose its variables.
             let why = self
                 .connection
                 .circle
@@ -55,7 +55,7 @@ impl Core {
             error.map(|error| FanOutEvent::Ended(FanOutOutcome::Failed(self.error(error))))
         };
         if let Some(end) = end {
-            // Whoever listens may pause, which is to hold up nothing here.
+            // In a task, because a slow receiver must not delay this session.
             drop(tokio::spawn(part.end(end)));
             return;
         }
@@ -80,7 +80,7 @@ impl Core {
                 let Some(RunningPart { play, part, .. }) = self.work.part.take() else { return };
                 if let Some(play) = play {
                     self.notebook.record_failure(&[], false);
-                    // Whoever cancelled it need not have waited for its end.
+                    // The fan-out may have been dropped before the play ended.
                     if *part.cancelled.borrow() {
                         play.cancel();
                         drop(tokio::spawn(play.wait_for_end()));
@@ -92,7 +92,7 @@ impl Core {
         }
     }
 
-    /// Cancels this session's part, whoever wants that.
+    /// Cancels this session's part.
     pub(super) fn cancel_part(&mut self) {
         if let Some(running) = &mut self.work.part {
             running.is_cancelled = true;
@@ -145,8 +145,8 @@ impl Core {
     }
 
     pub(super) fn on_fan_out_event(&mut self, index: usize, event: FanOutEvent) {
-        let Some(several) = self.fan_out_mut() else { return };
-        let (Some(label), Some(end)) = (several.labels.get(index).cloned(), several.states.get_mut(index)) else {
+        let Some(fan_out) = self.fan_out_mut() else { return };
+        let (Some(label), Some(end)) = (fan_out.labels.get(index).cloned(), fan_out.states.get_mut(index)) else {
             return;
         };
         match event {
@@ -162,16 +162,16 @@ impl Core {
     }
 
     pub(super) fn finish_fan_out(&mut self) {
-        if let Some(several) = self.take_fan_out() {
-            self.show_fan_out(several);
+        if let Some(fan_out) = self.take_fan_out() {
+            self.show_fan_out(fan_out);
             self.finish_input();
             self.start_waiting_inputs();
         }
     }
 
-    /// What several circles answered, side by side.
-    pub(super) fn show_fan_out(&mut self, several: RunningFanOut) {
-        let RunningFanOut { labels, states: ends, .. } = several;
+    /// Shows the answers of a fan-out side by side.
+    pub(super) fn show_fan_out(&mut self, fan_out: RunningFanOut) {
+        let RunningFanOut { labels, states: ends, .. } = fan_out;
         let ends: Vec<_> =
             labels.into_iter().zip(ends).filter(|(_, end)| !matches!(end, FanOutState::Refused)).collect();
         if ends.is_empty() {

@@ -1,4 +1,4 @@
-//! The handle of a session: its inputs and its events.
+//! The handle of a session, which sends it inputs, and its events.
 
 use std::sync::Arc;
 
@@ -35,20 +35,20 @@ pub(super) enum SessionInput {
     Size(Size),
     FanOut(Vec<FanOutTarget>),
     Part(FanOutPart),
-    /// Answered once the inputs before it are taken.
+    /// A request for an answer once the task has taken the inputs before it.
     Sync(oneshot::Sender<()>),
 }
 
-/// A circle among several.
+/// A circle of a fan-out.
 #[derive(Debug, Clone)]
 pub struct FanOutTarget {
-    /// The circle as its user calls it.
+    /// The circle, as the user named it.
     pub label: String,
-    /// The session that plays there.
+    /// The session on the circle.
     pub session: SessionHandle,
 }
 
-/// What one session has to play.
+/// One session's part of a fan-out.
 #[derive(Debug)]
 pub(super) struct FanOutPart {
     pub(super) script: Script,
@@ -59,12 +59,12 @@ pub(super) struct FanOutPart {
 
 impl FanOutPart {
     pub(super) async fn end(self, event: FanOutEvent) {
-        // Nobody listens any more where the plays were given up.
+        // Fails if the fan-out was dropped.
         drop(self.report.send((self.index, event)).await);
     }
 }
 
-/// A session. Clones are the same session; it ends with the last of them.
+/// A handle of a session. The session ends when its last handle is dropped.
 #[derive(Clone)]
 pub struct SessionHandle {
     pub(super) inputs: mpsc::Sender<SessionInput>,
@@ -76,11 +76,11 @@ pub struct SessionHandle {
 
 impl std::fmt::Debug for SessionHandle {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Session").field("state", &*self.state.borrow()).finish_non_exhaustive()
+        f.debug_struct("SessionHandle").field("state", &*self.state.borrow()).finish_non_exhaustive()
     }
 }
 
-/// Ends the task, and the connection, when it is dropped.
+/// Ends the task and the connection when it is dropped.
 pub(super) struct TaskGuard {
     pub(super) task: AbortHandle,
     pub(super) remote: Arc<dyn Remote>,
@@ -93,120 +93,119 @@ impl Drop for TaskGuard {
     }
 }
 
-/// A session's events, in their order.
+/// The events of a session, in order.
 #[derive(Debug)]
 pub struct Events(pub(super) mpsc::Receiver<SessionEvent>);
 
 impl From<mpsc::Receiver<SessionEvent>> for Events {
-    /// Events that somebody else hands on.
+    /// Wraps a channel of events that come through an intermediary.
     fn from(events: mpsc::Receiver<SessionEvent>) -> Self {
         Self(events)
     }
 }
 
 impl Events {
-    /// The next event, if there is one already.
+    /// Takes the next event if there is one.
     pub fn take(&mut self) -> Option<SessionEvent> {
         self.0.try_recv().ok()
     }
 
-    /// The next event; `None` once the session has ended. Cancel safe.
+    /// Waits for the next event; `None` once the session has ended. Cancel safe.
     ///
-    /// While events are not taken, the session's plays wait; inputs are taken all the same.
+    /// Plays wait until their events are taken. The session accepts inputs all the same.
     pub async fn next(&mut self) -> Option<SessionEvent> {
         self.0.recv().await
     }
 }
 
-/// More is on its way to a session than it takes.
+/// The session's queue of inputs is full.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct QueueFull;
 
 impl SessionHandle {
-    /// Which circle it is on, as its user knows it.
+    /// The circle of the session, as the user named it.
     pub fn target(&self) -> &CircleTarget {
         &self.target
     }
 
-    /// Its state now.
+    /// Returns the current state.
     pub fn state(&self) -> SessionState {
         self.state.borrow().clone()
     }
 
-    /// Its state, as it changes.
+    /// Returns a receiver of state changes.
     pub fn watch(&self) -> watch::Receiver<SessionState> {
         self.state.clone()
     }
 
-    /// Connects, on behalf of a user who waits for it. With `is_kept` it goes on trying where the circle cannot be reached.
+    /// Connects at the request of the user. With `is_kept`, the session retries automatically if the circle cannot be reached.
     pub fn connect(&self, is_kept: bool) -> Result<(), QueueFull> {
         self.send(SessionInput::Connect { is_kept })
     }
 
-    /// Connects at once, if a connection is wanted and there is none: the circle may be there again.
+    /// Reconnects without waiting for the next automatic attempt, because the circle may be up again.
     pub fn retry(&self) -> Result<(), QueueFull> {
         self.send(SessionInput::Retry)
     }
 
-    /// Connects once the circle is there, which is being started. What is submitted until then waits.
+    /// Connects as soon as the circle, which is starting, is up. Inputs wait until then.
     pub fn wait_for_start(&self) -> Result<(), QueueFull> {
         self.send(SessionInput::WaitForStart)
     }
 
-    /// Says where the circle is from now on; the connection ([`Remote`]) is to know that, too.
+    /// Changes the address of the circle in messages. The caller changes the [`Remote`], too.
     pub fn set_target(&self, target: CircleTarget) -> Result<(), QueueFull> {
         self.send(SessionInput::Target(target))
     }
 
-    /// Closes the connection, for good. What runs is cancelled.
+    /// Closes the connection without reconnecting, and cancels the running play.
     pub fn disconnect(&self) -> Result<(), QueueFull> {
         self.send(SessionInput::Disconnect)
     }
 
-    /// Chooses the key, and authenticates.
+    /// Chooses the key and authenticates.
     pub fn authenticate(&self) -> Result<(), QueueFull> {
         self.send(SessionInput::Authenticate)
     }
 
-    /// Authenticates with a key in the place of the one that the session is authenticated with, which takes a new
-    /// connection: variables are gone.
+    /// Switches to another key. An authenticated session needs a new connection for this, and loses its variables.
     pub fn use_key(&self, name: KeyName) -> Result<(), QueueFull> {
         self.send(SessionInput::UseKey(name))
     }
 
-    /// A key that was requested ([`Request::Unlock`](super::Request::Unlock)) is with the key source now.
+    /// Reports that the key source has a requested key ([`SessionRequest::Unlock`](super::SessionRequest::Unlock)) now.
     pub fn key_unlocked(&self, name: KeyName) -> Result<(), QueueFull> {
         self.send(SessionInput::Unlocked(name))
     }
 
-    /// A key that was requested stays locked.
+    /// Reports that a requested key stays locked.
     pub fn keep_locked(&self, name: KeyName) -> Result<(), QueueFull> {
         self.send(SessionInput::KeepLocked(name))
     }
 
-    /// Plays an input or obeys it, once it can. It ends in [`Event::Done`] or [`Event::GivenBack`].
+    /// Plays an input or carries out a command, as soon as possible. It ends in [`SessionEvent::InputFinished`] or [`SessionEvent::InputsReturned`].
     pub fn submit(&self, input: String) -> Result<(), QueueFull> {
         self.send(SessionInput::Submit(input))
     }
 
-    /// Cancels what goes on: the play, whatever else is awaited, the connection that is being made. A second time soon after
-    /// the first it no longer waits for the play's end. Inputs that wait are given back.
+    /// Cancels the running play, the pending command or the connection attempt, and returns the queued inputs. A second call
+    /// soon after the first gives up waiting for the end of the play.
     pub fn cancel(&self) -> Result<(), QueueFull> {
         self.send(SessionInput::Cancel)
     }
 
-    /// Says how much room there is for what is shown from now on.
+    /// Sets the display size.
     pub fn set_size(&self, room: Size) -> Result<(), QueueFull> {
         self.send(SessionInput::Size(room))
     }
 
-    /// Answers [`Request::FanOut`](super::Request::FanOut): plays on those circles.
+    /// Answers [`SessionRequest::FanOut`](super::SessionRequest::FanOut), and plays on the given circles.
     pub fn fan_out(&self, targets: Vec<FanOutTarget>) -> Result<(), QueueFull> {
         self.send(SessionInput::FanOut(targets))
     }
 
-    /// Asks the circle what may stand at a character of a script; nothing without an answer. `offset` characters of the
-    /// input stand before the script.
+    /// Asks the circle for the completions at a character of a script; `None` without an answer. `offset` is the number of
+    /// characters of the input before the script.
     pub fn complete(
         &self,
         (input, cursor): (String, usize),

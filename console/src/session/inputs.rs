@@ -1,4 +1,4 @@
-//! Inputs and plays: what waits, what runs, how it ends.
+//! Inputs and plays: the queue, the running play, and its end.
 
 use std::{sync::Arc, time::Duration};
 
@@ -24,10 +24,10 @@ use crate::{
     plot, truncate, value,
 };
 
-/// Inputs that may wait.
+/// The maximum number of queued inputs.
 const MAX_WAITING: usize = 64;
 
-/// How soon a second cancellation has to come to give up waiting for the play's end.
+/// The time within which a second cancellation gives up waiting for the end of the play.
 pub const GIVE_UP_WINDOW: Duration = Duration::from_secs(2);
 
 impl Core {
@@ -57,22 +57,22 @@ impl Core {
         }
     }
 
-    /// Whether an input cannot be carried out now. What depends on what the session holds waits for the play before it.
+    /// Whether an input must wait. Inputs that depend on the state of the session wait for the running play.
     fn must_wait(&self, input: &str) -> bool {
         let is_at_work = self.work.running.is_some() || self.work.pending.is_some() || self.work.part.is_some();
         let is_ready = self.can_play();
         match input.trim().strip_prefix(':').map(ReplCommand::parse) {
-            // Other circles play it, whatever this one does.
+            // Other circles play the script, independently of this session's play.
             Some(Ok(ReplCommand::FanOut { .. })) => is_at_work,
             _ if !commands::needs_circle(input) => false,
-            // It may be what makes the circle ready for the others.
+            // The command may make the session ready for the inputs behind it.
             Some(Ok(ReplCommand::Key(_))) => is_at_work || self.login.identity == CallerIdentity::Authenticating,
             Some(Ok(ReplCommand::Who | ReplCommand::Doc(_))) => self.work.pending.is_some() || !is_ready,
             _ => is_at_work || !is_ready,
         }
     }
 
-    /// The input, unless it is larger than what the circle takes: it is given back then.
+    /// Returns the input to the user if it exceeds the circle's message limit.
     fn check_size(&mut self, input: String) -> Option<String> {
         let is_fan_out =
             matches!(input.trim().strip_prefix(':').map(ReplCommand::parse), Some(Ok(ReplCommand::FanOut { .. })));
@@ -94,21 +94,21 @@ impl Core {
         }
     }
 
-    /// Carries out what waited, as far as it can.
+    /// Starts queued inputs, as far as possible.
     pub(super) fn start_waiting_inputs(&mut self) {
         while let Some(next) = self.work.waiting.pop_front() {
-            // A connection that is lost is noticed; what waits is given back then.
+            // After a lost connection, the session returns the queued inputs.
             if self.must_wait(&next) || !self.remote.is_connected() {
                 return self.work.waiting.push_front(next);
             }
-            // It may have been typed before the circle said what it takes.
+            // The user may have typed it before the message limit was known.
             if let Some(next) = self.check_size(next) {
                 self.start_input(next);
             }
         }
     }
 
-    /// An input was carried out.
+    /// Reports that an input is finished.
     pub(super) fn finish_input(&mut self) {
         self.report(SessionEvent::InputFinished);
     }
@@ -120,8 +120,8 @@ impl Core {
         self.start(work, script, purpose);
     }
 
-    pub(super) fn play_fan_out(&mut self, several: RunningFanOut, script: String) {
-        self.start(PlayKind::FanOut(several), script, Purpose::Value);
+    pub(super) fn play_fan_out(&mut self, fan_out: RunningFanOut, script: String) {
+        self.start(PlayKind::FanOut(fan_out), script, Purpose::Value);
     }
 
     fn start(&mut self, work: PlayKind, script: String, purpose: Purpose) {
@@ -130,17 +130,17 @@ impl Core {
             Some(RunningInput { play: work, script, purpose, started, progress: None, cancelled: None });
     }
 
-    /// What runs on several circles.
+    /// Returns the running fan-out.
     pub(super) fn fan_out_mut(&mut self) -> Option<&mut RunningFanOut> {
         match &mut self.work.running.as_mut()?.play {
-            PlayKind::FanOut(several) => Some(several),
+            PlayKind::FanOut(fan_out) => Some(fan_out),
             PlayKind::Single(_) => None,
         }
     }
 
     pub(super) fn take_fan_out(&mut self) -> Option<RunningFanOut> {
         match self.work.running.take_if(|running| !running.is_play())?.play {
-            PlayKind::FanOut(several) => Some(several),
+            PlayKind::FanOut(fan_out) => Some(fan_out),
             PlayKind::Single(_) => None,
         }
     }
@@ -220,20 +220,20 @@ impl Core {
         self.finish_on_connection(is_connection.as_ref());
     }
 
-    /// The room for what is laid out over all of it: that of a usual terminal, where there is no bound.
+    /// Returns the display size for full-width layouts, with the width of a usual terminal if the width is unbounded.
     pub(super) fn bounded_room(&self) -> Size {
         let bounded = |room: usize, usual| if room == usize::MAX { usual } else { room };
         Size { width: bounded(self.room.width, 80), ..self.room }
     }
 
-    /// A value as a chart, or why there is none.
+    /// Plots a value, or returns why it cannot be plotted.
     pub(super) fn chart(&self, result: &PlayResult) -> Vec<StyledLine> {
         let room = self.bounded_room();
         let size = Size { height: room.height.min(plot::MAX_ROWS), ..room };
         plot::lines(result, size).unwrap_or_else(|why| text::lines(Style::Dim, &why))
     }
 
-    /// Cancels what goes on; a second time soon after, no longer waits for its end.
+    /// Cancels the current activity. A second time soon after, gives up waiting for its end.
     pub(super) fn cancel(&mut self) {
         if let Some(running) = &mut self.work.running {
             let now = Instant::now();
@@ -250,19 +250,19 @@ impl Core {
                 self.abandon_pending(messages::NOT_STARTED)
             }
             Some(PendingCommand::Query { command, .. }) => {
-                // It is carried out all the same.
+                // The circle resets the environment all the same.
                 if *command == ReplCommand::Reset {
                     self.notebook.mark_lost();
                 }
                 self.abandon_pending(messages::STOPPED_WAITING);
             }
-            // The circle is still being started; what waits for it does so no longer.
+            // The circle is still starting; stop waiting for it.
             _ if self.is_starting() => {
                 self.finish_key_command(false);
                 self.return_inputs();
             }
             None if self.work.part.is_some() => self.cancel_part(),
-            // A `:key` command, or what was typed, waits for the key.
+            // A `:key` command or a queued input waits for the key.
             pending
                 if self.reconnection.is_awaited
                     || self.state().is_settling() && (pending.is_some() || !self.work.waiting.is_empty()) =>
@@ -282,7 +282,7 @@ impl Core {
         self.start_waiting_inputs();
     }
 
-    /// A file that is being read is not played: the environment that it was meant for is gone.
+    /// Cancels reading a file to play, because its environment is gone.
     pub(super) fn cancel_load(&mut self) {
         if self.work.pending.take_if(|pending| matches!(pending, PendingCommand::Load(_))).is_some() {
             self.remark(messages::NOT_STARTED);
@@ -298,16 +298,16 @@ impl Core {
                 self.notebook.record_failure(&[], false);
                 self.remark(messages::GIVEN_UP);
             }
-            PlayKind::FanOut(several) => self.show_fan_out(several),
+            PlayKind::FanOut(fan_out) => self.show_fan_out(fan_out),
         }
         self.finish_input();
         self.finish_on_connection(None);
     }
 
-    /// Ends what is awaited, without a word: the connection is about to be closed.
+    /// Ends all activities without messages before the connection is closed.
     pub(super) fn detach(&mut self) {
         if let Some(running) = self.work.running.take() {
-            // What runs on others as well would go on there.
+            // A fan-out would go on on the other circles.
             running.cancel();
             self.notebook.record_failure(&[], false);
             self.finish_input();
@@ -321,7 +321,7 @@ impl Core {
         }
     }
 
-    /// Gives back what waits.
+    /// Returns the queued inputs to the user.
     pub(super) fn return_inputs(&mut self) {
         if !self.work.waiting.is_empty() {
             let inputs = self.work.waiting.drain(..).collect();
@@ -329,7 +329,7 @@ impl Core {
         }
     }
 
-    /// Gives back what waits, where it is another environment that would play it.
+    /// Returns the queued inputs with a note, because their environment is gone.
     pub(super) fn return_unplayed_inputs(&mut self) {
         if !self.work.waiting.is_empty() {
             self.note(messages::NOT_PLAYED);
@@ -342,7 +342,7 @@ impl Core {
     }
 }
 
-/// A value as lines, as much of it as finds room.
+/// Formats a value, truncated to the display size.
 pub(super) fn value_lines(result: &PlayResult, room: Size) -> Vec<StyledLine> {
     truncate::truncate_lines(value::format_value(result, room.width), room)
 }

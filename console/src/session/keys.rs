@@ -1,4 +1,4 @@
-//! Which key a session authenticates with, and where unlocked keys are.
+//! The sources of a session's keys, and the keyring of unlocked keys.
 
 use std::{
     collections::BTreeMap,
@@ -11,44 +11,44 @@ use keys::{
     keystore::{KeyName, Keystore},
 };
 
-/// Where a session's keys come from.
+/// The source of a session's keys.
 pub trait KeySource: Send + Sync + 'static {
-    /// The key to use where none was named.
+    /// Returns the key to use if the user named none.
     ///
     /// # Errors
     ///
-    /// The keystore cannot be read.
+    /// Fails if the keystore cannot be read.
     fn preferred(&self) -> Result<Option<KeyName>, CliError>;
 
-    /// The key, if it was unlocked.
+    /// Returns the key if it is unlocked.
     fn unlocked(&self, name: &KeyName) -> Option<Arc<KeyPair>>;
 }
 
-/// Keys that were unlocked, so that nobody is asked for a passphrase twice, and the keystore's default key.
+/// The unlocked keys, so that users type each passphrase only once. Prefers the keystore's default key.
 #[derive(Default)]
 pub struct Keyring {
     unlocked: Mutex<BTreeMap<KeyName, Arc<KeyPair>>>,
 }
 
 impl Keyring {
-    /// The key, if it was unlocked.
+    /// Returns the key if it is unlocked.
     pub fn get(&self, name: &KeyName) -> Option<Arc<KeyPair>> {
         self.keys().get(name).cloned()
     }
 
-    /// Keeps an unlocked key.
+    /// Adds an unlocked key.
     pub fn insert(&self, name: KeyName, keypair: Arc<KeyPair>) {
         self.keys().insert(name, keypair);
     }
 
     fn keys(&self) -> MutexGuard<'_, BTreeMap<KeyName, Arc<KeyPair>>> {
-        // Nothing panics while it is held.
+        // No code panics while it holds the lock.
         self.unlocked.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl KeySource for Keyring {
-    /// The keystore's default key. Without a home directory there is no keystore, and no key.
+    /// Returns the keystore's default key; `None` without a home directory, and hence without a keystore.
     fn preferred(&self) -> Result<Option<KeyName>, CliError> {
         match Keystore::open_default() {
             Ok(store) => Ok(store.default_key()?),

@@ -1,4 +1,4 @@
-//! The session's key: chosen, requested, authenticated with, exchanged for another.
+//! The session's key: choosing, requesting, authenticating, switching.
 
 use std::sync::Arc;
 
@@ -57,7 +57,7 @@ impl Core {
 
     fn authenticate(&mut self, identity: CallerIdentity, keypair: Arc<KeyPair>) {
         self.login.identity = CallerIdentity::Authenticating;
-        // Whatever key was requested before: this one is it.
+        // This key replaces an earlier request.
         self.login.requested = None;
         self.login.authenticating = Some((identity, self.remote.clone().authenticate(keypair)));
     }
@@ -75,7 +75,7 @@ impl Core {
             return self.on_ready();
         };
         self.login.identity = CallerIdentity::Anonymous;
-        // It is not known whose the session is now: the circle may have taken the signature.
+        // Without an answer the session's identity is unknown: the circle may have accepted the signature.
         let is_known = matches!(error, ClientError::Rpc(_));
         let is_first = self.connection.connections == 1 && self.reconnection.announcement.is_none();
         let error = self.error(error);
@@ -92,13 +92,13 @@ impl Core {
         }
     }
 
-    /// A user wants to use another key than the one that the session is authenticated with.
+    /// Switches to another key at the request of the user.
     pub(super) fn use_key(&mut self, name: KeyName) {
         if self.connection.status != ConnectionStatus::Connected || self.login.identity == CallerIdentity::Anonymous {
             self.login.key = Some(name);
             return self.choose_key();
         }
-        // What the session holds is not given up for a key that stays locked.
+        // Keep the environment until the key is unlocked.
         if self.keys.unlocked(&name).is_none() {
             return self.request_key(name);
         }
@@ -145,7 +145,7 @@ impl Core {
         self.finish_key_command(false);
         match self.login.identity {
             CallerIdentity::Anonymous if self.state().is_ready() => self.on_ready(),
-            // The session stays as it was, and what was typed meanwhile is for it.
+            // The session is unchanged, so the queued inputs are still for it.
             _ => self.start_waiting_inputs(),
         }
         if !self.state().is_ready() {
@@ -153,7 +153,7 @@ impl Core {
         }
     }
 
-    /// The `:key` command that waits for the key has ended.
+    /// Finishes the `:key` command that waits for the key.
     pub(super) fn finish_key_command(&mut self, is_used: bool) {
         let Some(PendingCommand::Key { before }) =
             self.work.pending.take_if(|pending| matches!(pending, PendingCommand::Key { .. }))
@@ -166,14 +166,14 @@ impl Core {
         self.finish_input();
     }
 
-    /// Inputs can be played from now on.
+    /// Reports that the session is ready, and starts queued inputs.
     pub(super) fn on_ready(&mut self) {
         self.announce();
         self.report(SessionEvent::Ready);
         self.start_waiting_inputs();
     }
 
-    /// Says that there is another connection, once it is known whose; inputs that were typed before are given back.
+    /// Announces a new connection once its identity is known, and returns the inputs for the lost environment.
     pub(super) fn announce(&mut self) {
         let Some(announcement) = self.reconnection.announcement.take() else { return };
         let lost = std::mem::take(&mut self.reconnection.lost_inputs);

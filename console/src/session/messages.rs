@@ -1,31 +1,31 @@
-//! What a session says, each sentence once.
+//! The messages of a session.
 
 use frontend::{circle_target::CircleTarget, visible::visible};
 use keys::keystore::KeyName;
 
 use super::event::FanOutRefusal;
 
-pub(super) const CANCELLED: &str = "cancelled; the session and what it had done are kept";
-pub(super) const GIVEN_UP: &str = "no longer waiting for it; it may still be running, and what comes next waits for it";
-pub(super) const NOT_STARTED: &str = "no longer waiting for it; nothing was played";
-pub(super) const STOPPED_WAITING: &str = "no longer waiting for it";
+pub(super) const CANCELLED: &str = "cancelled; your variables are kept";
+pub(super) const GIVEN_UP: &str = "gave up waiting; it may still be running, and your next input will queue behind it";
+pub(super) const NOT_STARTED: &str = "gave up waiting; nothing was played";
+pub(super) const STOPPED_WAITING: &str = "gave up waiting for the answer";
 pub(super) const NOT_CONNECTED: &str = "not connected";
 pub(super) const DISCONNECTED: &str = "disconnected; variables are gone";
-pub(super) const NOT_PLAYED: &str = "what was typed was not played: Enter plays it in the fresh session";
-pub(super) const STILL_RUNS: &str = "the play still runs";
-pub(super) const NO_VALUE: &str = "there is no value yet: play something, or :plot [1, 4, 9]";
-pub(super) const NOTHING_TO_SAVE: &str = "nothing was played here yet";
-pub(super) const NOT_SAVED: &str = "what still runs or waits is not in it";
-pub(super) const QUEUE_FULL: &str = "too much waits already: Ctrl-C gives it back";
-pub(super) const SCRATCH_KEY: &str = "the throw-away circle knows the key that was made for it, and no other";
-pub(super) const SCRATCH_KEY_HINT: &str = "  go to a circle: :use WHERE";
+pub(super) const NOT_PLAYED: &str = "your input was not played; Enter plays it in the new session";
+pub(super) const STILL_RUNS: &str = "the play is still running";
+pub(super) const NO_VALUE: &str = "no value yet; play something, or try :plot [1, 4, 9]";
+pub(super) const NOTHING_TO_SAVE: &str = "nothing to save yet";
+pub(super) const NOT_SAVED: &str = "without running and queued inputs";
+pub(super) const QUEUE_FULL: &str = "too many inputs are queued; Ctrl-C returns them";
+pub(super) const SCRATCH_KEY: &str = "the scratch circle accepts only its own key";
+pub(super) const SCRATCH_KEY_HINT: &str = "  to use your key, switch to another circle: :use WHERE";
 
-/// How much is gone with an environment that so many inputs had made; nothing, if none had.
+/// The end of a message about a lost environment: the number of inputs whose variables are gone; empty for none.
 pub(super) fn lost_variables(inputs: usize) -> String {
     match inputs {
         0 => String::new(),
-        1 => ": what 1 input had made is gone (:save FILE writes it as a script)".to_owned(),
-        inputs => format!(": what {inputs} inputs had made is gone (:save FILE writes them as a script)"),
+        1 => "; variables from 1 input are gone (:save FILE keeps it as a script)".to_owned(),
+        inputs => format!("; variables from {inputs} inputs are gone (:save FILE keeps them as a script)"),
     }
 }
 
@@ -34,60 +34,60 @@ pub(super) fn environment_lost(target: &CircleTarget, reason: &str, inputs: usiz
     format!("{target} lost this session's environment ({reason}){}", lost_variables(inputs))
 }
 
-/// A connection was made again.
+/// The session reconnected.
 pub(super) fn reconnected(target: &CircleTarget, key: Option<&KeyName>, inputs: usize) -> String {
-    let whom = key.map_or(String::new(), |key| format!(" as {key}"));
-    format!("connected again to {target}{whom}, with a fresh session{}", lost_variables(inputs))
+    let identity = key.map_or(String::new(), |key| format!(" as {key}"));
+    format!("reconnected to {target}{identity} with a new session{}", lost_variables(inputs))
 }
 
-/// The connection is lost, and will be made again.
+/// The connection is lost, and the session reconnects automatically.
 pub(super) fn reconnecting(message: &str) -> String {
-    format!("{message}; connecting again")
+    format!("{message}; reconnecting…")
 }
 
-/// The connection will not be made again without the user.
+/// The session does not reconnect automatically.
 pub(super) fn with_enter_hint(message: &str) -> String {
-    format!("{message}; Enter tries again")
+    format!("{message}; press Enter to try again")
 }
 
-/// A circle that takes a free port has taken another.
+/// A circle with a free port has changed its port.
 pub(super) fn moved(name: &str, url: &str) -> String {
-    format!("circle '{name}' is at {url} now; :use {name} goes to it there")
+    format!("circle '{name}' has moved to {url}; :use {name} connects to it there")
 }
 
-/// Another circle answers where the session's circle did.
+/// Another circle answers at the address of the session's circle.
 pub(super) fn other_circle(now: &str, before: &str) -> String {
-    format!("the circle '{now}' is there now, and not '{before}'")
+    format!("another circle answers there: '{now}' instead of '{before}'")
 }
 
-/// Another circle is connected to, as the user wanted.
+/// The session connected to the other circle, as the user wanted.
 pub(super) fn connected_to(name: &str) -> String {
-    format!("connected to the circle '{name}', with a fresh session")
+    format!("connected to circle '{name}' with a new session")
 }
 
-/// Another circle takes another session.
+/// The other circle needs another session.
 pub(super) fn with_use_hint(message: &str) -> String {
-    format!("{message}; :use goes to it")
+    format!("{message}; :use switches to it")
 }
 
-/// The session is authenticated with that key already.
+/// The session already uses the key.
 pub(super) fn uses_key(name: &KeyName) -> String {
-    format!("you are {name} here")
+    format!("already using key {name}")
 }
 
-/// Another key takes another session.
+/// Another key needs another session.
 pub(super) fn connecting_as(name: &KeyName) -> String {
-    format!("a session is one key's for good: connecting anew as {name}")
+    format!("a session cannot change its key: reconnecting as {name}")
 }
 
-pub(super) const VARIABLES_GONE: &str = "variables are gone; :save FILE writes what was played";
+pub(super) const VARIABLES_GONE: &str = "variables are gone; :save FILE keeps your inputs as a script";
 
-/// What a user does first where a circle does not take part in a fan-out.
+/// Why a circle does not take part in a fan-out, and what to do.
 pub(super) fn refusal(why: FanOutRefusal, label: &str) -> String {
     let first = |why: &str| format!("{why}; connect to it first: :use {}", visible(label));
     match why {
-        FanOutRefusal::NeedsKey => first("it wants a key to be proved"),
+        FanOutRefusal::NeedsKey => first("it needs a key"),
         FanOutRefusal::Unreachable => first("it cannot be reached"),
-        FanOutRefusal::Busy => "it is busy with a play".to_owned(),
+        FanOutRefusal::Busy => "it is busy with another play".to_owned(),
     }
 }

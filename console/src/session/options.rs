@@ -1,4 +1,4 @@
-//! What a session is opened with, and how far it comes by itself.
+//! The options of a session, and connecting until it is ready.
 
 use std::{path::Path, sync::Arc};
 
@@ -25,43 +25,43 @@ use super::{
     remote::Remote,
 };
 
-/// What a session is opened with.
+/// The options of a session.
 pub struct SessionOptions {
-    /// Which circle, as its user knows it.
+    /// The circle, as the user named it.
     pub target: CircleTarget,
-    /// The connection to it.
+    /// The connection to the circle.
     pub remote: Arc<dyn Remote>,
-    /// Where keys come from.
+    /// The source of keys.
     pub keys: Arc<dyn KeySource>,
-    /// The key to authenticate with, also on a circle that asks for none; otherwise the key source's choice, where the
-    /// circle asks for one.
+    /// The key to authenticate with, even if the circle needs none. `None` for the key source's preferred key, if the circle
+    /// needs a key.
     pub key: Option<KeyName>,
-    /// The key of a scratch circle, which is made for it.
+    /// The key of a scratch circle.
     pub owner: Option<Arc<KeyPair>>,
-    /// How much room there is for what it shows.
+    /// The display size.
     pub room: Size,
-    /// What the connection has to say about the circle's identity.
+    /// The notes of the identity check.
     pub identity_notes: IdentityNotes,
-    /// What is done where another circle answers in the place of this one.
+    /// The policy for another circle at the same address.
     pub other_circle: OtherCirclePolicy,
 }
 
-/// What a session does where another circle answers in the place of its own. Unasked it neither authenticates nor plays there.
+/// What a session does if another circle answers at its address. It never authenticates or plays there unasked.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum OtherCirclePolicy {
-    /// Never connects to it: that is another session's affair.
+    /// Never connects to it.
     #[default]
     Refuse,
-    /// Connects to it where its user tries again after the notice.
+    /// Connects to it if the user tries again after the notice.
     AcceptAfterNotice,
 }
 
 impl SessionOptions {
-    /// A session on a circle.
+    /// Returns the options for a session on a circle.
     ///
     /// # Errors
     ///
-    /// The target has no URL of a circle, or the keystore has no key of the name that was chosen.
+    /// Fails if the URL of the target is invalid, or the keystore does not have the chosen key.
     pub fn for_target(
         target: CircleTarget,
         choice: &ConnectOptions,
@@ -86,9 +86,9 @@ impl SessionOptions {
             builder = builder.authority(authority.clone());
         }
         let client = builder.build().map_err(failed)?;
-        // In its normal form, as everything else that speaks of it has it.
+        // The normalised URL, as other messages show it.
         let target = CircleTarget { url: client.url().to_string().into(), ..target };
-        // A key that does not exist is reported before anything is connected to.
+        // Report an unknown key before connecting.
         if let (Some(name), Ok(store)) = (&choice.key, Keystore::open_default()) {
             store.show(name)?;
         }
@@ -104,47 +104,47 @@ impl SessionOptions {
         })
     }
 
-    /// A session on a scratch circle, which is started for it in this process and ends with the runtime.
+    /// Starts a scratch circle in this process, which ends with the runtime, and returns the options for a session on it.
     ///
     /// # Errors
     ///
-    /// The circle cannot be started.
+    /// Fails if the circle cannot be started.
     pub fn scratch(runtime: &Handle, keys: Arc<dyn KeySource>, room: Size) -> Result<Self, CliError> {
         let (url, keypair) = scratch::start(runtime, Workers::SameExecutable)?;
         let target = CircleTarget::scratch(url);
-        let opening =
+        let options =
             Self::with_check(target, &ConnectOptions::default(), IdentityCheck::for_scratch_circle(), keys, room)?;
-        Ok(Self { owner: Some(keypair.into()), ..opening })
+        Ok(Self { owner: Some(keypair.into()), ..options })
     }
 }
 
-/// How far a session has come by itself.
+/// How far a session got without the user.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Readiness {
-    /// Inputs can be played.
+    /// The session can play inputs.
     Ready,
-    /// A key is to be unlocked first.
+    /// The user has to unlock a key first.
     KeyLocked(KeyName),
 }
 
-/// Connects, and authenticates where the key is unlocked already.
+/// Connects, and authenticates if the key is unlocked.
 ///
 /// # Errors
 ///
-/// The circle cannot be reached, does not admit the key, or needs one and there is none.
+/// Fails if the circle cannot be reached or does not admit the key, or needs a key and there is none.
 pub async fn connect_until_ready(session: &SessionHandle, events: &mut Events) -> Result<Readiness, CliError> {
-    // One that finds no room is one of many.
+    // The queue is full only if the session is flooded with inputs.
     if session.connect(false).is_err() {
         return Err(CliError::Interrupted);
     }
     wait_until_ready(session, events).await
 }
 
-/// Goes on with a key that was unlocked.
+/// Authenticates with a key that was unlocked meanwhile.
 ///
 /// # Errors
 ///
-/// The circle does not admit the key, or the connection is lost.
+/// Fails if the circle does not admit the key, or the connection is lost.
 pub async fn continue_with_key(session: &SessionHandle, events: &mut Events, name: KeyName) -> Result<(), CliError> {
     if session.key_unlocked(name).is_err() {
         return Err(CliError::Interrupted);
@@ -170,7 +170,7 @@ async fn wait_until_ready(session: &SessionHandle, events: &mut Events) -> Resul
     Err(CliError::Interrupted)
 }
 
-/// The circle of a session admits only keys, and there is none.
+/// Returns the error for a circle that needs a key when the user has none.
 pub fn no_key_error(session: &SessionHandle) -> CliError {
     CliError::NoKey { target: session.target().to_string() }
 }

@@ -1,4 +1,4 @@
-//! What a session waits for: a connection, a play, parts of plays on several circles, answers.
+//! The activities that a session waits for: connections, plays, fan-outs, queries.
 
 use std::{
     collections::VecDeque,
@@ -22,34 +22,34 @@ use super::{
 };
 use crate::commands::ReplCommand;
 
-/// A connection that is being made.
+/// A connection attempt.
 pub(super) type ConnectFuture = BoxFuture<'static, ConnectOutcome>;
 
-/// What came of it.
+/// The outcome of a connection attempt.
 pub(super) struct ConnectOutcome {
     pub(super) result: Result<Description, ClientError>,
-    /// Where the circle is, if it has taken another free port (`"port": 0`) since.
+    /// The new URL of the circle, if its free port (`"port": 0`) has changed.
     pub(super) moved: Option<String>,
 }
 
-/// When the connection is tried again.
+/// The state of automatic reconnection.
 pub(super) struct RetryState {
-    /// `None` while it is tried.
+    /// The time of the next attempt; `None` during an attempt.
     pub(super) at: Option<Instant>,
-    /// The pause that led to it.
+    /// The current pause between attempts.
     pub(super) backoff: Duration,
-    /// Whether the circle is being started: inputs wait until it is there.
+    /// Whether the circle is starting, so that inputs wait for it.
     pub(super) is_starting: bool,
 }
 
-/// Another circle in the place of the session's.
+/// Another circle at the address of the session's circle.
 pub(super) struct ReplacingCircle {
     pub(super) name: String,
-    /// Whether its user was told so with an input that was given back: what is typed after that is for this circle.
+    /// Whether a notice returned an input to the user. Later inputs are meant for the other circle.
     pub(super) is_announced: bool,
 }
 
-/// A play that has not ended.
+/// A running play on this circle or on several circles.
 pub(super) struct RunningInput {
     pub(super) play: PlayKind,
     pub(super) script: String,
@@ -62,22 +62,22 @@ pub(super) struct RunningInput {
 pub(super) enum PlayKind {
     /// A play on this session's circle.
     Single(SessionPlay),
-    /// One on several circles.
+    /// A fan-out to several circles.
     FanOut(RunningFanOut),
 }
 
-/// What a play is for.
+/// What to show of a play.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Purpose {
-    /// Its value is shown.
+    /// The value.
     Value,
-    /// Its value is shown, and the time that it took.
+    /// The value and the timing.
     Time,
-    /// Its value is drawn.
+    /// The value as a chart.
     Plot,
 }
 
-/// What has happened to what runs.
+/// An update of the running play.
 pub(super) enum RunningUpdate {
     Play(PlayUpdate),
     FanOut(Option<(usize, FanOutEvent)>),
@@ -93,16 +93,16 @@ impl RunningUpdate {
 }
 
 impl RunningInput {
-    /// What happens next. Cancel safe.
+    /// Waits for the next update. Cancel safe.
     pub(super) async fn next(running: &mut Option<Self>) -> RunningUpdate {
         match running.as_mut().map(|running| &mut running.play) {
             Some(PlayKind::Single(play)) => RunningUpdate::Play(play.next().await),
-            Some(PlayKind::FanOut(several)) => RunningUpdate::FanOut(several.plays.next().await),
+            Some(PlayKind::FanOut(fan_out)) => RunningUpdate::FanOut(fan_out.plays.next().await),
             None => std::future::pending().await,
         }
     }
 
-    /// Whether it is a play on this session's own connection.
+    /// Whether this is a play on the session's own connection.
     pub(super) fn is_play(&self) -> bool {
         matches!(self.play, PlayKind::Single(_))
     }
@@ -118,40 +118,40 @@ impl RunningInput {
     pub(super) fn cancel(&self) {
         match &self.play {
             PlayKind::Single(play) => play.cancel(),
-            PlayKind::FanOut(several) => several.plays.cancel(),
+            PlayKind::FanOut(fan_out) => fan_out.plays.cancel(),
         }
     }
 }
 
-/// A future that is awaited beside everything else.
+/// The result of a blocking task.
 type BlockingResult<T> = BoxFuture<'static, Result<Result<T, CliError>, JoinError>>;
 
-/// What the next input waits for, other than a play.
+/// A command that the next input waits for.
 pub(super) enum PendingCommand {
-    /// The circle's answer to a command.
+    /// A command that the circle answers.
     Query { command: ReplCommand, answer: RemoteFuture<Vec<StyledLine>> },
-    /// A key to authenticate with; the one before it.
+    /// A `:key` command that waits for its key, with the previous key.
     Key { before: Option<KeyName> },
-    /// A file that is to be played.
+    /// A file to play, which is being read.
     Load(BlockingResult<String>),
-    /// The circles that a script is to be played on.
+    /// A fan-out that waits for its targets.
     FanOut { script: String },
 }
 
-/// What came of it.
+/// The outcome of a pending command.
 pub(super) enum CommandOutcome {
     Answered(Result<Vec<StyledLine>, ClientError>),
     Loaded(Result<String, CliError>),
 }
 
 impl PendingCommand {
-    /// What came of it. Cancel safe.
+    /// Waits for the outcome. Cancel safe.
     pub(super) async fn next(pending: &mut Option<Self>) -> CommandOutcome {
         match pending {
             Some(Self::Query { answer, .. }) => CommandOutcome::Answered(answer.await),
             Some(Self::Load(read)) => match read.await {
                 Ok(read) => CommandOutcome::Loaded(read),
-                // A panic has been reported by its hook; or the runtime ends, and with it this task.
+                // The panic hook has reported a panic; or the runtime is shutting down, and this task with it.
                 Err(_) => std::future::pending().await,
             },
             Some(Self::Key { .. } | Self::FanOut { .. }) | None => std::future::pending().await,
@@ -159,29 +159,29 @@ impl PendingCommand {
     }
 }
 
-/// A part that is played.
+/// This session's part of a fan-out.
 pub(super) struct RunningPart {
     pub(super) part: FanOutPart,
-    /// `None` once it has ended.
+    /// The play; `None` once it has ended.
     pub(super) play: Option<SessionPlay>,
     pub(super) is_cancelled: bool,
     pub(super) started: Instant,
-    /// Events for which there is no room yet.
+    /// Events that wait for room in the channel.
     pub(super) outbox: VecDeque<FanOutEvent>,
 }
 
-/// What has happened to a part.
+/// An update of a part.
 pub(super) enum PartUpdate {
-    /// Its play goes on or has ended.
+    /// An update of the play.
     Play(PlayUpdate),
-    /// Its cancellation was requested.
+    /// The starter of the fan-out cancelled it.
     Cancelled,
-    /// What happened last is reported; whether there is anyone who listens.
+    /// The last event was reported; whether the receiver still exists.
     Reported(bool),
 }
 
 impl RunningPart {
-    /// What happens next. Cancel safe.
+    /// Waits for the next update. Cancel safe.
     pub(super) async fn next(part: &mut Option<Self>) -> PartUpdate {
         let Some(Self { part, play, is_cancelled, outbox, .. }) = part else { return std::future::pending().await };
         let has_room = outbox.is_empty();
@@ -207,14 +207,14 @@ async fn next(play: &mut Option<SessionPlay>) -> PlayUpdate {
     }
 }
 
-/// Plays on several circles, as the session shows them that they were asked of.
+/// A fan-out that this session started.
 pub(super) struct RunningFanOut {
     pub(super) plays: FanOut,
     pub(super) labels: Vec<Arc<str>>,
     pub(super) states: Vec<FanOutState>,
 }
 
-/// How far one of several plays is.
+/// The state of one play of a fan-out.
 pub(super) enum FanOutState {
     Running,
     Refused,

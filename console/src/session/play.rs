@@ -1,4 +1,4 @@
-//! One play: a script, what it prints while it runs, and its outcome.
+//! A play: its script, its output while it runs, and its outcome.
 
 use std::{sync::Arc, time::Duration};
 
@@ -8,35 +8,35 @@ use tokio::{
     task::JoinSet,
 };
 
-/// How much longer than its own timeout a play is waited for: the circle takes a second to kill it, and the answer its way.
+/// The time to wait beyond the play's own timeout: the circle takes a second to kill the play, and the answer has to arrive.
 const ANSWER_GRACE_PERIOD: Duration = Duration::from_secs(10);
 
-/// Updates that wait to be taken, before the circle is made to wait.
+/// The maximum number of unread updates. Further output makes the play wait.
 const UPDATE_CAPACITY: usize = 64;
 
-/// What is played.
+/// A script to play, with its options.
 #[derive(Debug, Clone, Default)]
 pub struct Script {
-    /// The script itself.
+    /// The script text.
     pub text: String,
-    /// A play of its own that goes ahead.
+    /// A script to play first, as a separate play.
     pub prelude: Option<String>,
-    /// Shortens the circle's time limit.
+    /// A time limit below that of the circle.
     pub timeout: Option<Duration>,
-    /// A variable that the value is bound to.
+    /// The variable to bind the value to.
     pub bind: Option<String>,
 }
 
-/// What has happened to a play.
+/// An update of a play.
 #[derive(Debug)]
 pub enum PlayUpdate {
-    /// It printed, or said how far it is.
+    /// Output or progress.
     Event(PlayEvent),
-    /// It has ended: the last update.
+    /// The end of the play, which is the last update.
     Ended(Result<PlayResult, ClientError>),
 }
 
-/// A play that was started. Dropped, it is not listened to any more, which does not end it.
+/// A started play. Dropping it discards its updates, but does not end the play.
 #[derive(Debug)]
 pub struct SessionPlay {
     updates: mpsc::Receiver<PlayUpdate>,
@@ -44,7 +44,7 @@ pub struct SessionPlay {
     _task: JoinSet<()>,
 }
 
-/// Reports what happens to a play to whoever holds the [`Play`].
+/// Reports the updates of a play to the holder of its [`SessionPlay`].
 #[derive(Debug)]
 pub struct PlayReporter {
     updates: mpsc::Sender<PlayUpdate>,
@@ -52,9 +52,9 @@ pub struct PlayReporter {
 }
 
 impl SessionPlay {
-    /// Plays a script on a client. To be called in a tokio runtime.
+    /// Plays a script on a client. Needs a tokio runtime.
     ///
-    /// Updates are to be taken ([`Play::next`]): until they are, a play that prints waits.
+    /// Take the updates with [`SessionPlay::next`]: a play with output waits until they are taken.
     pub fn start(client: Arc<CircleWsClient>, script: Script) -> Self {
         Self::spawn(|mut reporter| async move {
             let result = play(&client, &script, &mut reporter).await;
@@ -62,7 +62,7 @@ impl SessionPlay {
         })
     }
 
-    /// A play that `run` reports of. To be called in a tokio runtime.
+    /// Returns a play whose updates come from `run`. Needs a tokio runtime.
     pub fn spawn<F: Future<Output = ()> + Send + 'static>(run: impl FnOnce(PlayReporter) -> F) -> Self {
         let (send, updates) = mpsc::channel(UPDATE_CAPACITY);
         let (cancel, cancelled) = watch::channel(false);
@@ -71,24 +71,24 @@ impl SessionPlay {
         Self { updates, cancel, _task: task }
     }
 
-    /// The next update. Cancel safe; not to be called after [`PlayUpdate::Ended`].
+    /// Waits for the next update. Cancel safe. Do not call it after [`PlayUpdate::Ended`].
     pub async fn next(&mut self) -> PlayUpdate {
         self.updates.recv().await.unwrap_or(PlayUpdate::Ended(Err(ClientError::NotConnected)))
     }
 
-    /// Waits for the play's end, whatever it is.
+    /// Waits until the play has ended.
     pub(super) async fn wait_for_end(mut self) {
         while !matches!(self.next().await, PlayUpdate::Ended(_)) {}
     }
 
-    /// Cancels the play; its end comes as an update all the same.
+    /// Cancels the play. Its end still comes as an update.
     pub fn cancel(&self) {
         self.cancel.send_replace(true);
     }
 }
 
 impl PlayReporter {
-    /// Reports an update. It is dropped where nobody listens any more.
+    /// Reports an update. Does nothing if the play was dropped.
     pub async fn report(&self, update: PlayUpdate) {
         drop(self.updates.send(update).await);
     }
@@ -99,7 +99,7 @@ impl PlayReporter {
     }
 }
 
-/// Waits until the cancellation is requested. Cancel safe.
+/// Waits until the play is cancelled. Cancel safe.
 pub(super) async fn wait_for_cancel(cancel: &mut watch::Receiver<bool>) {
     if cancel.wait_for(|is_cancelled| *is_cancelled).await.is_err() {
         std::future::pending::<()>().await;
@@ -128,13 +128,13 @@ async fn play(
     let longest = script.timeout.map_or(Duration::MAX, |timeout| timeout.saturating_add(ANSWER_GRACE_PERIOD));
     let mut late = std::pin::pin!(tokio::time::sleep(longest));
     let mut is_cancelled = false;
-    // An event for which there is no room yet.
+    // An event that waits for room in the channel.
     let mut event = None;
     loop {
         let PlayReporter { updates, cancel } = reporter;
         tokio::select! {
             room = updates.reserve(), if event.is_some() => {
-                // Without room nobody listens any more.
+                // An error means that the play was dropped.
                 if let (Ok(room), Some(event)) = (room, event.take()) {
                     room.send(PlayUpdate::Event(event));
                 }
@@ -143,7 +143,7 @@ async fn play(
                 Some(next) => event = Some(next),
                 None => break,
             },
-            // Also while there is no room: a reader who pauses does not keep a play from being cancelled.
+            // Also while there is no room: a slow reader must not prevent a cancellation.
             () = wait_for_cancel(cancel), if !is_cancelled => {
                 is_cancelled = true;
                 running.cancel().await?;

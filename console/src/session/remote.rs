@@ -1,4 +1,4 @@
-//! What a session asks of a circle: the seam between the session and the client, so that tests can stand in for a circle.
+//! The interface between a session and the client, which tests replace with a fake circle.
 
 use std::sync::Arc;
 
@@ -10,35 +10,35 @@ use keys::KeyPair;
 use super::play::{Script, SessionPlay};
 use crate::commands::{self, ReplCommand};
 
-/// What comes of a request.
+/// The future result of a request.
 pub type RemoteFuture<T> = BoxFuture<'static, Result<T, ClientError>>;
 
-/// A connection to a circle, made and lost any number of times.
+/// A connection to a circle that can be lost and made again.
 ///
-/// Futures that are dropped before they are done leave nothing behind, except where a method says otherwise.
+/// Dropping a future cancels its request, unless the method says otherwise.
 pub trait Remote: Send + Sync + 'static {
-    /// Connects in the place of an earlier connection, and asks the circle to describe itself.
+    /// Connects, replacing an earlier connection, and fetches the circle's description.
     fn connect(self: Arc<Self>) -> RemoteFuture<Description>;
 
-    /// Authenticates. Dropped, or failed in another way than by the circle's answer, it leaves open whose the session is.
+    /// Authenticates. If the future is dropped or fails without an answer, the session's identity is unknown.
     fn authenticate(self: Arc<Self>, keypair: Arc<KeyPair>) -> RemoteFuture<()>;
 
     /// Starts a play.
     fn play(self: Arc<Self>, script: Script) -> SessionPlay;
 
-    /// Asks the circle for what a command shows.
+    /// Asks the circle for the answer to a command.
     fn query(self: Arc<Self>, command: ReplCommand) -> RemoteFuture<Vec<StyledLine>>;
 
-    /// Asks what may stand at a character of a script.
+    /// Asks for the completions at a character of a script.
     fn complete(self: Arc<Self>, script: String, cursor: u64) -> RemoteFuture<CompleteResult>;
 
-    /// Waits for the next notice, or for the end of the connection, which is the error.
+    /// Waits for the next notice. The end of the connection is an error.
     fn next_notice(self: Arc<Self>) -> RemoteFuture<Notice>;
 
-    /// Whether the connection stands, as far as is known.
+    /// Whether the connection is open, as far as the client knows.
     fn is_connected(&self) -> bool;
 
-    /// Closes the connection, which ends what runs there.
+    /// Closes the connection, which ends its plays.
     fn disconnect(&self);
 }
 

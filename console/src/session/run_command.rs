@@ -1,5 +1,4 @@
-//! The `:` commands, as every console obeys them. What needs a screen or other circles is requested of whoever renders the
-//! session.
+//! The REPL commands. Commands that need a screen or other circles become requests to the renderer.
 
 use std::path::PathBuf;
 
@@ -29,7 +28,7 @@ impl Core {
         match command {
             ReplCommand::Help(topic) => self.forward(SessionRequest::Help(topic)),
             ReplCommand::Quit => self.forward(SessionRequest::Quit),
-            ReplCommand::Use(place) => self.forward(SessionRequest::Use(place)),
+            ReplCommand::Use(target) => self.forward(SessionRequest::Use(target)),
             ReplCommand::History(part) => self.forward(SessionRequest::History(part)),
             ReplCommand::Edit => self.forward(SessionRequest::Edit(self.notebook.last_script().to_owned())),
             ReplCommand::Key(name) => self.run_key_command(name),
@@ -37,7 +36,7 @@ impl Core {
                 let read = tokio::task::spawn_blocking(move || script::load(&file));
                 self.work.pending = Some(PendingCommand::Load(Box::pin(read)));
             }
-            ReplCommand::Save { file, overwrite: is_over } => self.save(file, is_over),
+            ReplCommand::Save { file, overwrite } => self.save(file, overwrite),
             ReplCommand::Time(script) if script.is_empty() && self.work.running.is_some() => {
                 self.finish_with_remark(messages::STILL_RUNS);
             }
@@ -48,9 +47,9 @@ impl Core {
             ReplCommand::Time(script) => self.play(script, Purpose::Time),
             ReplCommand::Plot(script) if script.is_empty() => self.plot_last(),
             ReplCommand::Plot(script) => self.play(script, Purpose::Plot),
-            ReplCommand::FanOut { targets: places, script } => {
+            ReplCommand::FanOut { targets, script } => {
                 self.work.pending = Some(PendingCommand::FanOut { script });
-                self.request(SessionRequest::FanOut(places));
+                self.request(SessionRequest::FanOut(targets));
             }
             ReplCommand::Last => {
                 let width = self.room.width;
@@ -90,8 +89,7 @@ impl Core {
         }
     }
 
-    /// Authenticates with a key where the session is anonymous; leaves it to whoever renders the session where it is
-    /// another key's.
+    /// Authenticates an anonymous session with a key. If the session has another key, leaves the switch to the renderer.
     fn run_key_command(&mut self, name: KeyName) {
         if self.login.owner.is_some() {
             self.remark(messages::SCRATCH_KEY);
@@ -103,7 +101,7 @@ impl Core {
                 let before = self.login.key.replace(name);
                 self.work.pending = Some(PendingCommand::Key { before });
                 match self.connection.status {
-                    // It is authenticated with as soon as the circle is there.
+                    // The session authenticates as soon as the circle is up.
                     ConnectionStatus::Disconnected if self.is_starting() => {}
                     ConnectionStatus::Disconnected => self.on_connect(true),
                     ConnectionStatus::Connecting => {}
@@ -114,7 +112,7 @@ impl Core {
         }
     }
 
-    fn save(&mut self, file: PathBuf, is_over: bool) {
+    fn save(&mut self, file: PathBuf, overwrite: bool) {
         let mut saved = self.notebook.save(&self.target.to_string());
         if saved.inputs == 0 {
             return self.finish_with_remark(messages::NOTHING_TO_SAVE);
@@ -122,11 +120,11 @@ impl Core {
         if self.work.running.is_some() || self.work.pending.is_some() {
             saved.notes.push(messages::NOT_SAVED.to_owned());
         }
-        let written = move || script::write(&file, &saved.script, is_over).map(|()| saved.summary(&file));
+        let written = move || script::write(&file, &saved.script, overwrite).map(|()| saved.summary(&file));
         self.work.saves.spawn_blocking(written);
     }
 
-    /// What came of what was awaited.
+    /// Handles the outcome of a pending command.
     pub(super) fn on_command_outcome(&mut self, done: CommandOutcome) {
         match done {
             CommandOutcome::Answered(answer) => self.on_query_answer(answer),
@@ -173,13 +171,13 @@ impl Core {
 
     pub(super) fn on_saved(&mut self, written: Result<String, CliError>) {
         match written {
-            Ok(said) => self.remark(&said),
+            Ok(summary) => self.remark(&summary),
             Err(error) => self.show(DisplayLines::error(&error, self.room.width)),
         }
         self.finish_input();
     }
 
-    /// The circles that a script is to be played on are known.
+    /// Starts a fan-out on the circles that the renderer found.
     pub(super) fn on_fan_out_targets(&mut self, targets: Vec<FanOutTarget>) {
         let Some(PendingCommand::FanOut { script }) =
             self.work.pending.take_if(|pending| matches!(pending, PendingCommand::FanOut { .. }))

@@ -1,4 +1,4 @@
-//! The task that owns a session: the loop that takes inputs, answers, notices and time.
+//! The task that owns a session: an event loop over inputs, answers, notices and timers.
 
 use std::sync::Arc;
 
@@ -18,23 +18,23 @@ use super::{
     pending::{CommandOutcome, ConnectOutcome, PartUpdate, PendingCommand, RunningInput, RunningPart, RunningUpdate},
 };
 
-/// Inputs on their way to the task. Its loop takes them at once; they wait in the session.
+/// The capacity of the channel to the task. The task takes inputs at once, and queues them itself.
 const INPUT_CAPACITY: usize = 256;
 
-/// Events that wait for room before no more notices are taken.
+/// The maximum number of unsent events. Beyond it, the task takes no more notices.
 const MAX_UNREAD_EVENTS: usize = 256;
 
-/// Events that wait to be taken, before the session makes the circle wait.
+/// The capacity of the channel of events. If it is full, output makes the circle wait.
 const EVENT_CAPACITY: usize = 64;
 
 impl SessionHandle {
-    /// Opens a session, which connects to nothing yet.
-    pub fn open(runtime: &Handle, opening: SessionOptions) -> (Self, Events) {
+    /// Opens a session, which does not connect yet.
+    pub fn open(runtime: &Handle, options: SessionOptions) -> (Self, Events) {
         let (inputs, taken) = mpsc::channel(INPUT_CAPACITY);
         let (report, events) = mpsc::channel(EVENT_CAPACITY);
-        let (publish, state) = watch::channel(SessionState { key: opening.key.clone(), ..SessionState::default() });
-        let (remote, target) = (opening.remote.clone(), Arc::new(opening.target.clone()));
-        let task = runtime.spawn(Core::new(opening, report, publish).run(taken)).abort_handle();
+        let (publish, state) = watch::channel(SessionState { key: options.key.clone(), ..SessionState::default() });
+        let (remote, target) = (options.remote.clone(), Arc::new(options.target.clone()));
+        let task = runtime.spawn(Core::new(options, report, publish).run(taken)).abort_handle();
         (
             Self { inputs, state, remote: remote.clone(), target, _task: Arc::new(TaskGuard { task, remote }) },
             Events(events),
@@ -42,7 +42,7 @@ impl SessionHandle {
     }
 }
 
-/// What the loop woke up for.
+/// The reason for which the event loop woke up.
 #[expect(clippy::large_enum_variant, reason = "it lives for one turn of the loop")]
 enum Wakeup {
     Input(SessionInput),
@@ -69,7 +69,7 @@ impl Core {
                 Wakeup::Authenticated(result) => self.on_authenticated(result),
                 Wakeup::Notice(notice) => self.on_notice(notice),
                 Wakeup::Retry => self.connect(),
-                // Prints change nothing that anybody watches.
+                // Output does not change the state.
                 Wakeup::Running(update) if update.is_output() => {
                     self.on_running_update(update);
                     continue;
@@ -83,9 +83,9 @@ impl Core {
         }
     }
 
-    /// Waits for what comes next. Nothing is lost where it is dropped: each of what it waits for is cancel safe.
+    /// Waits for the next wakeup. Cancel safe, because each of its branches is.
     async fn wake(&mut self, inputs: &mut mpsc::Receiver<SessionInput>) -> Wakeup {
-        // What plays print waits until what they printed before is taken; everything else goes on.
+        // Plays with output wait until the events before are sent; everything else goes on.
         let has_room = self.reports.outbox.is_empty();
         let authenticated = async {
             match &mut self.login.authenticating {
@@ -118,7 +118,7 @@ impl Core {
             update = RunningInput::next(&mut self.work.running), if has_room => Wakeup::Running(update),
             update = RunningPart::next(&mut self.work.part) => Wakeup::Part(update),
             done = PendingCommand::next(&mut self.work.pending) => Wakeup::Pending(done),
-            // A panic has been reported by its hook.
+            // The panic hook has reported a panic.
             Some(Ok(saved)) = self.work.saves.join_next() => Wakeup::Saved(saved),
         }
     }
@@ -144,13 +144,13 @@ impl Core {
             SessionInput::Size(room) => self.room = room,
             SessionInput::FanOut(targets) => self.on_fan_out_targets(targets),
             SessionInput::Part(part) => self.start_part(part),
-            // Whoever asked may be gone.
+            // Fails if the caller is gone.
             SessionInput::Sync(answer) => drop(answer.send(())),
         }
     }
 }
 
-/// Waits for a future that may not be there. The caller takes it away once it is done.
+/// Waits for an optional future. The caller removes it once it is done.
 async fn next<F: Future + Unpin>(future: &mut Option<F>) -> F::Output {
     match future {
         Some(future) => future.await,

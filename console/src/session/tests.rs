@@ -1,5 +1,5 @@
-//! The session by itself: a circle that the test plays by hand ([`fake`]) on one side, a console that reads events on the
-//! other. Where time matters the clock is paused: it goes on once everybody waits.
+//! Tests of the session between a fake circle ([`fake`]), which the test controls, and a console that reads events. Tests of
+//! timeouts use a paused clock, which advances once all tasks wait.
 
 mod commands;
 mod connect;
@@ -31,23 +31,22 @@ use super::{
     SessionOptions, SessionRequest, SessionState,
 };
 
-/// Longer than anything that a session waits for by itself.
+/// A timeout longer than all timeouts of a session.
 const NEVER: Duration = Duration::from_hours(1);
 
-/// Long enough for everything that is under way, and shorter than every wait of a session: on a paused clock it is over
-/// once everybody waits.
+/// Long enough for running tasks to settle, and shorter than all timeouts of a session. On a paused clock it passes once all
+/// tasks wait.
 const MOMENT: Duration = Duration::from_millis(1);
 
 const UNREACHABLE: &str = "connect failed: cannot reach the circle at ws://team:9001: connection refused";
 
-/// What is said of a connection that ends without a word.
-const LOST: &str =
-    "warning the connection to the circle at ws://team:9001 is lost: no reason given; connecting again";
+/// The event of a lost connection.
+const LOST: &str = "warning lost the connection to the circle at ws://team:9001: no reason given; reconnecting…";
 
-/// What is said of another connection, where nothing was lost with the one before.
-const RECONNECTED: &str = "note connected again to the circle at ws://team:9001, with a fresh session";
+/// The event of a new connection when no variables were lost.
+const RECONNECTED: &str = "note reconnected to the circle at ws://team:9001 with a new session";
 
-/// Where a session's keys come from.
+/// The source of a test session's keys.
 #[derive(Default)]
 struct TestKeys {
     ring: Keyring,
@@ -70,7 +69,7 @@ impl KeySource for TestKeys {
     }
 }
 
-/// A session, whoever renders it, and its circle.
+/// A session, its events, its circle and its keys.
 struct Console {
     session: SessionHandle,
     events: Events,
@@ -78,7 +77,7 @@ struct Console {
     keys: Arc<TestKeys>,
 }
 
-/// How a console is opened.
+/// The setup of a console.
 #[derive(Clone, Copy, Default)]
 struct ConsoleSetup {
     access: Access,
@@ -93,7 +92,7 @@ struct ConsoleSetup {
     is_scratch: bool,
     /// Whether the keystore cannot be read.
     is_broken: bool,
-    /// Whether another circle in the place of this one is refused for good.
+    /// Whether the session always refuses another circle at its address.
     refuses_other: bool,
 }
 
@@ -101,7 +100,7 @@ fn key(name: &str) -> KeyName {
     name.parse().expect("it is a name of a key")
 }
 
-/// A key of that name: always the same one.
+/// Returns the same keypair for the same name.
 fn keypair(name: &str) -> KeyPair {
     let byte = name.bytes().fold(1u8, |sum, byte| sum.wrapping_mul(31).wrapping_add(byte)).max(1);
     KeyPair::from_secret_hex(&format!("{byte:02x}").repeat(32)).expect("it is a secret key")
@@ -117,7 +116,7 @@ impl Console {
             keys.ring.insert(key(name), keypair(name).into());
         }
         let url = format!("ws://{}:9001/", circle.name);
-        let opening = SessionOptions {
+        let options = SessionOptions {
             target: CircleTarget::from_address(&url, url.clone()),
             remote: circle.remote.clone(),
             keys: keys.clone(),
@@ -127,16 +126,16 @@ impl Console {
             identity_notes: IdentityNotes::default(),
             other_circle: if refuses_other { OtherCirclePolicy::Refuse } else { OtherCirclePolicy::AcceptAfterNotice },
         };
-        let (session, events) = SessionHandle::open(&Handle::current(), opening);
+        let (session, events) = SessionHandle::open(&Handle::current(), options);
         Self { session, events, circle, keys }
     }
 
-    /// One that is connected to an open circle, and ready.
+    /// Returns a console that is ready on an open circle.
     async fn ready() -> Self {
         Self::named("team").await
     }
 
-    /// One that is ready on an open circle of that name.
+    /// Returns a console that is ready on an open circle of the given name.
     async fn named(name: &'static str) -> Self {
         let mut console = Self::open(ConsoleSetup { name: Some(name), ..ConsoleSetup::default() });
         console.connect().await;
@@ -144,7 +143,7 @@ impl Console {
         console
     }
 
-    /// One that is ready on an open circle, where that was played.
+    /// Returns a console that is ready on an open circle, after playing some inputs.
     async fn with_inputs(inputs: &[&str]) -> Self {
         let mut console = Self::ready().await;
         for input in inputs {
@@ -153,7 +152,7 @@ impl Console {
         console
     }
 
-    /// One that is authenticated as alice on an open circle.
+    /// Returns a console that is authenticated as alice on an open circle.
     async fn alice() -> Self {
         let setup = ConsoleSetup { key: Some("alice"), unlocked: &["alice"], ..ConsoleSetup::default() };
         let mut console = Self::open(setup);
@@ -163,7 +162,7 @@ impl Console {
         console
     }
 
-    /// Connects, and is let in.
+    /// Connects to the circle, which accepts the connection.
     async fn connect(&mut self) {
         self.session.connect(true).expect("there is room");
         self.circle.accept().await;
@@ -181,7 +180,7 @@ impl Console {
         self.session.state()
     }
 
-    /// Unlocks a key that was requested.
+    /// Unlocks a requested key.
     fn unlock(&self, name: &str) {
         self.keys.ring.insert(key(name), keypair(name).into());
         self.session.key_unlocked(key(name)).expect("there is room");
@@ -191,14 +190,14 @@ impl Console {
         self.session.keep_locked(key(name)).expect("there is room");
     }
 
-    /// Plays an input that comes to `()`.
+    /// Plays an input whose value is `()`.
     async fn play_to_end(&mut self, input: &str) {
         self.submit(input);
         self.circle.plays(input).await.unit().await;
         self.expect_events(&[&format!("began {input}"), "value ", "done"]).await;
     }
 
-    /// Submits an input, and has the circle play it.
+    /// Submits an input, and waits until the circle plays it.
     async fn begin(&mut self, input: &str) -> fake::FakePlay {
         self.submit(input);
         let playing = self.circle.plays(input).await;
@@ -211,39 +210,39 @@ impl Console {
         event.expect("the session reports something").expect("the session is there")
     }
 
-    /// The next event, as a line.
+    /// Returns the next event as a line.
     async fn event_text(&mut self) -> String {
-        said(&self.event().await)
+        event_line(&self.event().await)
     }
 
-    /// Waits for these events, and no others between them.
+    /// Waits for exactly these events.
     async fn expect_events(&mut self, expected: &[&str]) {
         for expected in expected {
             assert_eq!(self.event_text().await, *expected);
         }
     }
 
-    /// Waits until everybody waits: nothing more is reported then, and nothing asked of the circle.
+    /// Waits until all tasks wait, and checks that there is no event and no request to the circle.
     async fn expect_no_event(&mut self) {
         if let Ok(event) = tokio::time::timeout(MOMENT, self.events.next()).await {
-            panic!("the session reports: {}", event.map_or("its end".to_owned(), |event| said(&event)));
+            panic!("the session reports: {}", event.map_or("its end".to_owned(), |event| event_line(&event)));
         }
         if let Some(call) = self.circle.pending_call() {
             panic!("the session asks: {call:?}");
         }
     }
 
-    /// All that is reported until everybody waits.
+    /// Returns all events until all tasks wait.
     async fn remaining_events(&mut self) -> Vec<String> {
         let mut rest = Vec::new();
         while let Ok(Some(event)) = tokio::time::timeout(MOMENT, self.events.next()).await {
-            rest.push(said(&event));
+            rest.push(event_line(&event));
         }
         rest
     }
 }
 
-/// Lets everything happen that is under way.
+/// Waits until all tasks wait.
 async fn settle() {
     tokio::time::sleep(MOMENT).await;
 }
@@ -252,8 +251,8 @@ fn joined(lines: &[StyledLine]) -> String {
     lines.iter().map(StyledLine::to_string).collect::<Vec<_>>().join("\n")
 }
 
-/// An event as a line.
-fn said(event: &SessionEvent) -> String {
+/// Formats an event as a line.
+fn event_line(event: &SessionEvent) -> String {
     match event {
         SessionEvent::Connected { is_first: true } => "connected first".to_owned(),
         SessionEvent::Connected { is_first: false } => "connected again".to_owned(),

@@ -1,7 +1,7 @@
-//! A value with its structure from its JSON and its words from its text.
+//! The structure of a value, read from its JSON and its text together.
 //!
-//! JSON has lost what is a character, a blob, no number or `()`; the text alone cannot be taken apart, since a character
-//! stands bare in it. Read side by side they leave nothing to guess, and everything that is shown is Rhai's own.
+//! JSON cannot represent characters, blobs, NaN and `()`. The text alone is ambiguous, because characters appear without
+//! quotes. Both together determine the structure, and every displayed piece is Rhai's own text.
 
 use std::borrow::Cow;
 
@@ -10,24 +10,24 @@ use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visi
 
 use frontend::text::display_width;
 
-/// Parts that a value may have, all of them together: what has more is larger than what is shown, and each takes memory.
+/// The maximum number of nodes in a value, which bounds the memory. Larger values are not displayed in full anyway.
 const MAX_NODES: usize = 500_000;
 
-/// A value, or a part of one.
+/// A value or a part of a value.
 #[derive(Debug)]
 pub struct Node<'a> {
-    /// As Rhai writes it.
+    /// The text that Rhai writes for the value.
     pub text: &'a str,
-    /// Columns of that text.
+    /// The width of the text, in columns.
     pub width: usize,
-    /// What kind of value it is, and its parts.
+    /// The kind of the value, and its parts.
     pub shape: Shape<'a>,
 }
 
 /// The kind of a value.
 #[derive(Debug)]
 pub enum Shape<'a> {
-    /// As near as a floating-point number comes to it.
+    /// A number, as the nearest floating-point number.
     Number(f64),
     /// `true` or `false`.
     Bool,
@@ -35,27 +35,27 @@ pub enum Shape<'a> {
     Unit,
     /// A string, without its quotes.
     String(Cow<'a, str>),
-    /// What JSON has as a string and Rhai has not: a character, a blob, a range, a function.
+    /// A value of another type that JSON represents as a string: a character, a blob, a range, a function.
     Other,
-    /// An array, in its order.
+    /// An array.
     Array(Vec<Node<'a>>),
-    /// An object map, in the order in which Rhai writes it.
+    /// An object map, in the order of Rhai's text.
     Map(Vec<(Key<'a>, Node<'a>)>),
 }
 
 /// A key of an object map.
 #[derive(Debug)]
 pub struct Key<'a> {
-    /// The key itself.
+    /// The name.
     pub name: Cow<'a, str>,
-    /// In its quotes.
+    /// The name in quotes, as Rhai writes it.
     pub text: &'a str,
-    /// Columns of the text in quotes.
+    /// The width of the text, in columns.
     pub width: usize,
 }
 
 impl<'a> Node<'a> {
-    /// `None` where text and JSON are not of one value, or where the value has more than 500,000 parts.
+    /// Reads a value; `None` if text and JSON do not match, or the value has more than 500,000 nodes.
     pub fn of(result: &'a PlayResult) -> Option<Self> {
         Self::read(result.value.get(), &result.output)
     }
@@ -63,7 +63,7 @@ impl<'a> Node<'a> {
     fn read(json: &'a str, text: &'a str) -> Option<Self> {
         let mut reader = TextReader { rest: text, quoted: String::new(), left: MAX_NODES };
         let mut json = serde_json::Deserializer::from_str(json);
-        let node = Reading(&mut reader).deserialize(&mut json).ok()?;
+        let node = NodeSeed(&mut reader).deserialize(&mut json).ok()?;
         (json.end().is_ok() && reader.rest.is_empty()).then_some(node)
     }
 
@@ -73,33 +73,33 @@ impl<'a> Node<'a> {
     }
 }
 
-/// What is left of the text.
+/// A reader of the text of a value.
 struct TextReader<'a> {
     rest: &'a str,
-    /// A string in quotes, kept for its memory.
+    /// A buffer for strings in quotes.
     quoted: String,
-    /// Nodes that may still be made.
+    /// The number of nodes left.
     left: usize,
 }
 
 impl<'a> TextReader<'a> {
     fn take<E: Error>(&mut self, expected: &str) -> Result<(), E> {
-        self.rest = self.rest.strip_prefix(expected).ok_or_else(unlike)?;
+        self.rest = self.rest.strip_prefix(expected).ok_or_else(mismatch)?;
         Ok(())
     }
 
     fn take_bytes<E: Error>(&mut self, length: usize) -> Result<&'a str, E> {
-        let (taken, rest) = self.rest.split_at_checked(length).ok_or_else(unlike)?;
+        let (taken, rest) = self.rest.split_at_checked(length).ok_or_else(mismatch)?;
         self.rest = rest;
         Ok(taken)
     }
 
-    /// Up to what ends an item.
+    /// Takes the text up to the end of an item.
     fn take_word<E: Error>(&mut self) -> Result<&'a str, E> {
         self.take_bytes(self.rest.find([',', ']', '}']).unwrap_or(self.rest.len()))
     }
 
-    /// A string in quotes, if that is what comes.
+    /// Takes a string in quotes, if it comes next.
     fn quoted(&mut self, string: &str) -> Option<&'a str> {
         use std::fmt::Write;
         self.rest.strip_prefix('"')?;
@@ -110,39 +110,39 @@ impl<'a> TextReader<'a> {
         Some(text)
     }
 
-    /// What comes in place of a string in quotes.
+    /// Takes the text of a value that JSON represents as a string, but Rhai does not.
     fn bare<E: Error>(&mut self, string: &str) -> Result<&'a str, E> {
-        // Without a character of its own it could also be a blob without a byte.
+        // An empty string could also be an empty blob.
         if self.rest.starts_with(string) && !(string.is_empty() && self.rest.starts_with('[')) {
             return self.take_bytes(string.len());
         }
-        // A blob: hexadecimal digits in groups, where JSON has base64.
-        let digits = self.rest.strip_prefix('[').and_then(|rest| rest.split_once(']')).ok_or_else(unlike)?.0;
+        // A blob: groups of hexadecimal digits in the text, base64 in JSON.
+        let digits = self.rest.strip_prefix('[').and_then(|rest| rest.split_once(']')).ok_or_else(mismatch)?.0;
         let bytes = string.len() / 4 * 3 - string.bytes().filter(|byte| *byte == b'=').count().min(string.len() / 4);
         let is_blob = digits.bytes().filter(u8::is_ascii_hexdigit).count() == bytes * 2;
-        if is_blob { self.take_bytes(digits.len() + 2) } else { Err(unlike()) }
+        if is_blob { self.take_bytes(digits.len() + 2) } else { Err(mismatch()) }
     }
 }
 
-fn unlike<E: Error>() -> E {
-    E::custom("the text is not of this value")
+fn mismatch<E: Error>() -> E {
+    E::custom("text and JSON do not match")
 }
 
-/// Reads a value.
-struct Reading<'r, 'a>(&'r mut TextReader<'a>);
+/// Deserializes a value.
+struct NodeSeed<'r, 'a>(&'r mut TextReader<'a>);
 
-impl<'a> Reading<'_, 'a> {
+impl<'a> NodeSeed<'_, 'a> {
     fn leaf(text: &'a str, shape: Shape<'a>) -> Node<'a> {
         Node { text, width: display_width(text), shape }
     }
 
     fn number<E: Error>(self, number: f64) -> Result<Node<'a>, E> {
         let text = self.0.take_word()?;
-        // Of a number that Rhai writes differently its own reading is another's to judge; that it is one is not.
+        // Rhai may format a number differently; check only that the text contains a digit.
         if text.bytes().any(|byte| byte.is_ascii_digit()) {
             Ok(Self::leaf(text, Shape::Number(number)))
         } else {
-            Err(unlike())
+            Err(mismatch())
         }
     }
 
@@ -158,7 +158,7 @@ impl<'a> Reading<'_, 'a> {
     }
 }
 
-impl<'a> DeserializeSeed<'a> for Reading<'_, 'a> {
+impl<'a> DeserializeSeed<'a> for NodeSeed<'_, 'a> {
     type Value = Node<'a>;
 
     fn deserialize<D: Deserializer<'a>>(self, deserializer: D) -> Result<Node<'a>, D::Error> {
@@ -167,7 +167,7 @@ impl<'a> DeserializeSeed<'a> for Reading<'_, 'a> {
     }
 }
 
-impl<'a> Visitor<'a> for Reading<'_, 'a> {
+impl<'a> Visitor<'a> for NodeSeed<'_, 'a> {
     type Value = Node<'a>;
 
     fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -176,7 +176,7 @@ impl<'a> Visitor<'a> for Reading<'_, 'a> {
 
     fn visit_bool<E: Error>(self, value: bool) -> Result<Node<'a>, E> {
         let text = self.0.take_word()?;
-        if text == if value { "true" } else { "false" } { Ok(Self::leaf(text, Shape::Bool)) } else { Err(unlike()) }
+        if text == if value { "true" } else { "false" } { Ok(Self::leaf(text, Shape::Bool)) } else { Err(mismatch()) }
     }
 
     #[expect(clippy::cast_precision_loss, reason = "the text has it exactly")]
@@ -197,7 +197,7 @@ impl<'a> Visitor<'a> for Reading<'_, 'a> {
         match self.0.take_word()? {
             text @ "()" => Ok(Self::leaf(text, Shape::Unit)),
             text @ ("NaN" | "inf" | "-inf") => Ok(Self::leaf(text, Shape::Number(f64::NAN))),
-            _ => Err(unlike()),
+            _ => Err(mismatch()),
         }
     }
 
@@ -213,7 +213,7 @@ impl<'a> Visitor<'a> for Reading<'_, 'a> {
         let begin = self.0.rest;
         self.0.take("[")?;
         let (mut nodes, mut width) = (Vec::new(), 2);
-        while let Some(node) = items.next_element_seed(Next { reader: self.0, is_first: nodes.is_empty() })? {
+        while let Some(node) = items.next_element_seed(ItemSeed { reader: self.0, is_first: nodes.is_empty() })? {
             width += node.width + if nodes.is_empty() { 0 } else { 2 };
             nodes.push(node);
         }
@@ -225,8 +225,8 @@ impl<'a> Visitor<'a> for Reading<'_, 'a> {
         let begin = self.0.rest;
         self.0.take("#{")?;
         let (mut nodes, mut width) = (Vec::new(), 3);
-        while let Some(key) = items.next_key_seed(NextKey(Next { reader: self.0, is_first: nodes.is_empty() }))? {
-            let node = items.next_value_seed(Reading(self.0))?;
+        while let Some(key) = items.next_key_seed(KeySeed(ItemSeed { reader: self.0, is_first: nodes.is_empty() }))? {
+            let node = items.next_value_seed(NodeSeed(self.0))?;
             width += key.width + 2 + node.width + if nodes.is_empty() { 0 } else { 2 };
             nodes.push((key, node));
         }
@@ -235,35 +235,35 @@ impl<'a> Visitor<'a> for Reading<'_, 'a> {
     }
 }
 
-/// Reads an item and the comma before it.
-struct Next<'r, 'a> {
+/// Deserializes an item after its comma.
+struct ItemSeed<'r, 'a> {
     reader: &'r mut TextReader<'a>,
     is_first: bool,
 }
 
-impl<'a> DeserializeSeed<'a> for Next<'_, 'a> {
+impl<'a> DeserializeSeed<'a> for ItemSeed<'_, 'a> {
     type Value = Node<'a>;
 
     fn deserialize<D: Deserializer<'a>>(self, deserializer: D) -> Result<Node<'a>, D::Error> {
         self.reader.take(if self.is_first { "" } else { ", " })?;
-        Reading(self.reader).deserialize(deserializer)
+        NodeSeed(self.reader).deserialize(deserializer)
     }
 }
 
-/// Reads a key, the comma before it and the colon behind it.
-struct NextKey<'r, 'a>(Next<'r, 'a>);
+/// Deserializes a key after its comma, with the colon that follows.
+struct KeySeed<'r, 'a>(ItemSeed<'r, 'a>);
 
-impl<'a> NextKey<'_, 'a> {
+impl<'a> KeySeed<'_, 'a> {
     fn key<E: Error>(self, name: Cow<'a, str>) -> Result<Key<'a>, E> {
-        let Next { reader, is_first } = self.0;
+        let ItemSeed { reader, is_first } = self.0;
         reader.take(if is_first { "" } else { ", " })?;
-        let text = reader.quoted(&name).ok_or_else(unlike)?;
+        let text = reader.quoted(&name).ok_or_else(mismatch)?;
         reader.take(": ")?;
         Ok(Key { name, text, width: display_width(text) })
     }
 }
 
-impl<'a> DeserializeSeed<'a> for NextKey<'_, 'a> {
+impl<'a> DeserializeSeed<'a> for KeySeed<'_, 'a> {
     type Value = Key<'a>;
 
     fn deserialize<D: Deserializer<'a>>(self, deserializer: D) -> Result<Key<'a>, D::Error> {
@@ -271,7 +271,7 @@ impl<'a> DeserializeSeed<'a> for NextKey<'_, 'a> {
     }
 }
 
-impl<'a> Visitor<'a> for NextKey<'_, 'a> {
+impl<'a> Visitor<'a> for KeySeed<'_, 'a> {
     type Value = Key<'a>;
 
     fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -292,11 +292,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn text_and_json_of_one_value_are_read_side_by_side() {
+    fn node_combines_text_and_json() {
         let cases = [
             ("[1,2.5,null,null,null,true]", "[1, 2.5, (), NaN, -inf, true]"),
             (r#"{"a":{"b c":"x\n"},"":[]}"#, r#"#{"a": #{"b c": "x\n"}, "": []}"#),
-            // A character that looks like what is around it.
+            // Characters that look like syntax.
             (r#"[",","]","\"","[","a"," ",""]"#, r#"[,, ], ", [, "a",  , ]"#),
             // A blob, a range, a function.
             (r#"["CQkJCQkJCQkJ","AAA=","","1..4","Fn(f)"]"#, "[[0909090909090909 09], [0000], [], 1..4, Fn(f)]"),
@@ -310,7 +310,7 @@ mod tests {
     }
 
     #[test]
-    fn a_value_with_too_many_parts_is_not_read() {
+    fn value_with_too_many_nodes_is_rejected() {
         let of =
             |count: usize| (format!("[{}]", vec!["0"; count].join(",")), format!("[{}]", vec!["0"; count].join(", ")));
         let (json, text) = of(MAX_NODES - 1);
@@ -320,7 +320,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_of_one_value_is_not_read() {
+    fn mismatched_text_and_json_are_rejected() {
         let cases = [
             ("[1,2]", "[1]"),
             ("[1]", "[1, 2]"),

@@ -1,29 +1,29 @@
-//! A value over several lines, as one would write it in a script.
+//! Pretty-prints a value over several lines, as in a script.
 
 use super::node::{Node, Shape};
 use frontend::text::{Style, StyledLine, SyntaxKind, display_width};
 
-/// Lines that are made; who has more wants to look at a part of it.
+/// The maximum number of lines.
 const MAX_LINES: usize = 10_000;
 
-/// Columns by which a part stands further to the right than what it is a part of.
+/// The indent of each level, in columns.
 const INDENT: usize = 2;
 
-/// What fits on a line is on one; otherwise each item has its own, and those of an array of nothing but scalars as many
-/// as fit.
+/// Lays out a value: on one line if it fits, otherwise with one item a line. Arrays of scalars have as many items a line as
+/// fit.
 pub(super) fn lines(node: &Node<'_>, width: usize) -> Vec<StyledLine> {
     let mut pretty = PrettyPrinter { lines: Vec::new(), line: StyledLine::default(), width };
     pretty.node(node, 0, 0);
     pretty.end_line();
     if pretty.is_full() {
         pretty.lines.truncate(MAX_LINES);
-        let note = format!("… not laid out any further: {} KiB in all", node.text.len().div_ceil(1024));
+        let note = format!("… truncated: {} KiB in total", node.text.len().div_ceil(1024));
         pretty.lines.push(StyledLine::of(Style::Dim, &note));
     }
     pretty.lines
 }
 
-/// The same on one line, whatever its width.
+/// Lays out a value on one line, whatever its width.
 pub(super) fn flat(node: &Node<'_>) -> StyledLine {
     let mut line = StyledLine::default();
     push_flat(&mut line, node);
@@ -54,7 +54,7 @@ fn push_flat(line: &mut StyledLine, node: &Node<'_>) {
     }
 }
 
-/// Of what has no parts.
+/// The style of a value without parts.
 pub(super) fn style(node: &Node<'_>) -> Style {
     match node.shape {
         Shape::Number(_) => Style::Syntax(SyntaxKind::Number),
@@ -84,7 +84,7 @@ impl PrettyPrinter {
         self.line.push(Style::Plain, &" ".repeat(indent));
     }
 
-    /// Writes a node behind what is on the line, which has `used` columns, the one for a comma behind the node included.
+    /// Appends a node to the line, which has `used` columns including one for a comma after the node.
     fn node(&mut self, node: &Node<'_>, indent: usize, used: usize) {
         let is_short = used.saturating_add(node.width) <= self.width;
         match &node.shape {
@@ -132,7 +132,7 @@ impl PrettyPrinter {
             }
             let comma = if index + 1 < items.len() { "," } else { "" };
             let width = item.width + comma.len();
-            // The first item begins a line of its own.
+            // The first item begins a new line.
             if index == 0 || used + 1 + width > self.width {
                 self.begin_line(indent + INDENT);
                 used = indent + INDENT;
@@ -149,7 +149,7 @@ impl PrettyPrinter {
     }
 }
 
-/// As much of a text as so many columns hold, with a mark where it goes on.
+/// Shortens a text to `width` columns, and marks the cut with `…`.
 pub fn shorten(text: &str, width: usize) -> String {
     if display_width(text) <= width {
         return text.to_owned();

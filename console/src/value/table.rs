@@ -1,4 +1,4 @@
-//! An array of maps with the same keys, as a table.
+//! Lays out an array of maps with the same keys as a table.
 
 use comfy_table::{Cell, CellAlignment, ContentArrangement, ContentLineStyle, LineStyle, Table, TableStyle};
 
@@ -12,29 +12,29 @@ use frontend::{
     visible::visible,
 };
 
-/// Rows that are laid out.
+/// The maximum number of rows.
 const MAX_ROWS: usize = 1_000;
 
-/// Columns of a value with parts, in a cell: one that is larger is better read over several lines.
+/// The maximum width of a nested value in a cell, in columns. Wider values are better pretty-printed.
 const MAX_NESTED: usize = 40;
 
-/// Columns of a text that are shown in a cell.
+/// The maximum width of a text in a cell, in columns.
 const MAX_CELL: usize = 200;
 
-/// Columns that each column should at least have where it has as much to show.
+/// The minimum width of a table column with enough text, in columns.
 const MIN_COLUMN: usize = 6;
 
-/// Columns between two columns' texts.
+/// The gap between the texts of two table columns, in columns.
 const COLUMN_GAP: usize = 3;
 
-/// What stands between two cells of a row. No text that is shown has it, so that what comes from the layout can be told
-/// from what was laid out.
+/// The separator between two cells in the output of the table library. Displayed text never contains it, so the separators
+/// can be found again.
 const BORDER: char = '\u{1}';
 
-/// A row: its cells, in the order of the keys.
+/// The cells of a row, in the order of the keys.
 type TableRow<'n, 'a> = Vec<&'n Node<'a>>;
 
-/// `None` if it is none, or one that would be worse to read as a table of that width.
+/// Lays out a value as a table; `None` if it is not an array of maps with the same keys, or does not fit into `width`.
 pub(super) fn lines(node: &Node<'_>, width: usize) -> Option<Vec<StyledLine>> {
     let (keys, rows) = rows(node)?;
     let shown = &rows[..rows.len().min(MAX_ROWS)];
@@ -65,7 +65,8 @@ pub(super) fn lines(node: &Node<'_>, width: usize) -> Option<Vec<StyledLine>> {
     let mut lines: Vec<StyledLine> = style_lines(table.lines(), &is_number).collect();
     if let Some(more) = rows.len().checked_sub(MAX_ROWS).filter(|more| *more > 0) {
         let more = group_digits(more);
-        let note = format!("… {more} more rows: {LAST_VALUE}.extract({MAX_ROWS}..{}) has the next", 2 * MAX_ROWS);
+        let note =
+            format!("… {more} more rows: {LAST_VALUE}.extract({MAX_ROWS}..{}) returns the next ones", 2 * MAX_ROWS);
         lines.push(StyledLine::of(Style::Dim, &note));
     }
     Some(lines)
@@ -84,7 +85,7 @@ fn rows<'n, 'a>(node: &'n Node<'a>) -> Option<(Vec<&'n str>, Vec<TableRow<'n, 'a
     let mut rows = Vec::with_capacity(items.len());
     for item in items {
         let map = map(item)?;
-        // A map has its keys in their order.
+        // Rhai writes the keys of a map in order.
         if !map.iter().map(|(key, _)| key.name.as_ref()).eq(keys.iter().copied()) {
             return None;
         }
@@ -96,7 +97,7 @@ fn rows<'n, 'a>(node: &'n Node<'a>) -> Option<(Vec<&'n str>, Vec<TableRow<'n, 'a
     Some((keys, rows))
 }
 
-/// Whether each column can have the columns that it should have.
+/// Whether each table column gets its minimum width.
 fn has_room(heads: &[String], texts: &[Vec<String>], width: usize) -> bool {
     let needed = |column: usize| {
         let cells = texts.iter().map(|row| &row[column]);
@@ -105,7 +106,7 @@ fn has_room(heads: &[String], texts: &[Vec<String>], width: usize) -> bool {
     (0..heads.len()).map(|column| needed(column) + COLUMN_GAP).sum::<usize>() <= width.saturating_add(1)
 }
 
-/// Strings bare, since what they are stands over them; all on one line.
+/// Returns the text of a cell on one line, strings without quotes.
 fn cell_text(cell: &Node<'_>) -> String {
     let text = match &cell.shape {
         Shape::String(text) => text.as_ref(),
@@ -114,12 +115,12 @@ fn cell_text(cell: &Node<'_>) -> String {
     to_one_line(text, MAX_CELL)
 }
 
-/// A text as one line that cannot be mistaken for several, of so many columns at most.
+/// Converts a text to one line of at most `width` columns, with visible newlines.
 fn to_one_line(text: &str, width: usize) -> String {
-    // More than is shown need not be looked at.
+    // Enough text for the width.
     let begin = &text[..text.floor_char_boundary(width.saturating_mul(8))];
     let mut shown = shorten(&visible(begin).replace('\n', "␊").replace('\t', "␉"), width);
-    // Characters without a width can be longer than they look.
+    // Zero-width characters can make the text longer than its width.
     if begin.len() < text.len() && !shown.ends_with('…') {
         shown.push('…');
     }

@@ -1,4 +1,4 @@
-//! What a user can do about files of their own that are not as they should be.
+//! Error messages about the user's own files.
 
 use std::path::Path;
 
@@ -6,21 +6,21 @@ use keys::{identity_file::IdentityFileError, private_files::PrivateFileError};
 
 use super::{CliError, os_error_text, to_visible};
 
-/// Why a file was not read or written, and what to do.
+/// Returns why a file could not be read or written, and what to do.
 pub(crate) fn file_error_parts(error: &PrivateFileError) -> (String, String) {
     let why = to_visible(&error.to_string());
     match error {
         PrivateFileError::NotText { .. } => (why, "restore it from a backup, or move it away".into()),
         PrivateFileError::LoosePermissions { path, .. } => {
-            (why, format!("make it yours alone: chmod 600 {}", shell_quote(path)))
+            (why, format!("restrict it to yourself: chmod 600 {}", shell_quote(path)))
         }
         PrivateFileError::WritableDirectory { path, .. } => {
-            (why, format!("make it yours alone: chmod 700 {}", shell_quote(path)))
+            (why, format!("restrict it to yourself: chmod 700 {}", shell_quote(path)))
         }
-        PrivateFileError::Busy { .. } => (why, "try again; if that process stands still, end it".into()),
+        PrivateFileError::Busy { .. } => (why, "try again; if that process hangs, end it".into()),
         PrivateFileError::Io { source, .. } => (
             format!("{why}: {}", os_error_text(source)),
-            "see that it is there, belongs to you and can be read and written".into(),
+            "check that it exists, and that you own it and can read and write it".into(),
         ),
         _ => (why, String::new()),
     }
@@ -37,20 +37,20 @@ impl From<&IdentityFileError> for CliError {
         let why = to_visible(&error.to_string());
         let (why, fix) = match error {
             IdentityFileError::Missing { .. } => {
-                (why, "check the path; a circle that is started with it makes it".to_owned())
+                (why, "check the path; a circle creates the file when it starts".to_owned())
             }
             IdentityFileError::Invalid { .. } => {
-                (why, "restore it from a backup; or move it away, and the next start makes another".to_owned())
+                (why, "restore it from a backup; or move it away, and the next start creates a new one".to_owned())
             }
             IdentityFileError::File(error) => file_error_parts(error),
-            IdentityFileError::Random(_) => (why, "the operating system gives no random bytes".to_owned()),
+            IdentityFileError::Random(_) => (why, "check the operating system's random number generator".to_owned()),
             _ => (why, String::new()),
         };
         Self::usage("cannot use the circle's identity", why, fix)
     }
 }
 
-/// A path as an argument of a command that can be copied.
+/// Quotes a path for a shell command that the user can copy.
 pub(super) fn shell_quote(path: &Path) -> String {
     let text = path.to_string_lossy();
     to_visible(&shlex::try_quote(&text).unwrap_or_else(|_| text.clone()))

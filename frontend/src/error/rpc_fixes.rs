@@ -1,26 +1,54 @@
-//! What a user can do about an answer of a circle that is no result.
+//! Reasons and fixes for the error responses of a circle.
 
 use client_ws::RpcError;
-use protocol::error::{BusyLimit, PlayLimit};
+use protocol::error::{BusyLimit, LossReason, PlayLimit};
 
+/// Returns why the circle stopped a play; `None` for errors of other kinds.
+pub(crate) fn stop_reason(error: &RpcError) -> Option<String> {
+    Some(match error {
+        RpcError::LimitExceeded { limit, max } => match limit {
+            PlayLimit::Time => format!("ran longer than {max} ms"),
+            PlayLimit::Operations => format!("took more than {max} operations or host calls"),
+            PlayLimit::Memory => format!("used more than {max} MiB of memory"),
+            PlayLimit::Output => format!("produced more than {max} KiB of output"),
+            PlayLimit::Depth => format!("nested deeper than {max} levels"),
+            PlayLimit::Size => format!("made a value larger than the limit ({max})"),
+        },
+        RpcError::EnvironmentLost { reason } => match reason {
+            LossReason::Memory => "the session ran out of memory",
+            LossReason::Time => "the play did not stop within a second of its time limit",
+            LossReason::Crash => "the session's worker crashed",
+            LossReason::Killed => "the session's worker was killed",
+            LossReason::Idle => "the session was idle for too long",
+        }
+        .into(),
+        RpcError::Cancelled => "someone cancelled the play".into(),
+        RpcError::ShuttingDown => "the circle is shutting down".into(),
+        _ => return None,
+    })
+}
+
+/// Returns what the user can do about an error response.
 pub(crate) fn rpc_fix(error: &RpcError) -> String {
     match error {
         RpcError::LimitExceeded { limit: PlayLimit::Time, .. } => format!(
-            "the circle's {}, or a shorter time that was asked for; what it had done stays done",
+            "raise --timeout, or the circle's {}; changes made so far are kept",
             play_limit_settings(PlayLimit::Time)
         ),
         RpcError::LimitExceeded { limit: PlayLimit::Depth, .. } => format!(
-            "the circle's {}, or how deep a value may be; what it had done stays done",
+            "raise the circle's {}, or nest values less deeply; changes made so far are kept",
             play_limit_settings(PlayLimit::Depth)
         ),
         RpcError::LimitExceeded { limit, .. } => {
-            format!("the circle's {}; what it had done stays done", play_limit_settings(*limit))
+            format!("raise the circle's {}; changes made so far are kept", play_limit_settings(*limit))
         }
-        RpcError::EnvironmentLost { .. } => "its variables are gone; the next play gets a fresh environment".into(),
-        RpcError::Cancelled => "someone cancelled it; what it had done stays done".into(),
-        RpcError::Busy { limit, .. } => format!("try again later; it is the circle's {}", busy_limit_settings(*limit)),
+        RpcError::EnvironmentLost { .. } => "the variables are gone; the next play gets a new environment".into(),
+        RpcError::Cancelled => "changes made so far are kept".into(),
+        RpcError::Busy { limit, .. } => {
+            format!("try again later; the limit is the circle's {}", busy_limit_settings(*limit))
+        }
         RpcError::RateLimited { retry_after_ms } => format!(
-            "try again in {}; it is the circle's per_minute, or its limit for clients without a key",
+            "try again in {}; the limit is the circle's per_minute, or its limit for clients without a key",
             seconds(*retry_after_ms)
         ),
         RpcError::ShuttingDown => "try again later".into(),
@@ -31,7 +59,7 @@ pub(crate) fn rpc_fix(error: &RpcError) -> String {
     }
 }
 
-/// Whole seconds, rounded up.
+/// Formats milliseconds as whole seconds, rounded up.
 fn seconds(ms: u64) -> String {
     match ms.div_ceil(1000) {
         0 | 1 => "a second".into(),
@@ -39,10 +67,10 @@ fn seconds(ms: u64) -> String {
     }
 }
 
-/// The settings in circles.json that a limit of a play can be, with the unit in which it is told.
+/// The settings in circles.json that a play's limit can come from, with the unit of the number in the error.
 fn play_limit_settings(limit: PlayLimit) -> &'static str {
     match limit {
-        PlayLimit::Time => "play_ms (milliseconds)",
+        PlayLimit::Time => "play_ms",
         PlayLimit::Operations => "operations or host_calls",
         PlayLimit::Memory => "memory_mib (MiB)",
         PlayLimit::Output => "output_kib (KiB)",
@@ -51,7 +79,7 @@ fn play_limit_settings(limit: PlayLimit) -> &'static str {
     }
 }
 
-/// The same for what a circle has no room for.
+/// The settings in circles.json that a bound of a session or a circle can come from.
 fn busy_limit_settings(limit: BusyLimit) -> &'static str {
     match limit {
         BusyLimit::Queued => "queued_plays or queued_kib (KiB) of a session",
@@ -79,10 +107,10 @@ mod tests {
             PlayLimit::Size,
         ];
         let busy = [BusyLimit::Queued, BusyLimit::Running, BusyLimit::Sessions, BusyLimit::Workers, BusyLimit::Memory];
-        for told in plays.into_iter().map(play_limit_settings).chain(busy.into_iter().map(busy_limit_settings)) {
+        for text in plays.into_iter().map(play_limit_settings).chain(busy.into_iter().map(busy_limit_settings)) {
             let is_name = |word: &&str| word.contains('_') || matches!(*word, "operations" | "workers");
-            let names: Vec<&str> = told.split([' ', ',']).filter(is_name).collect();
-            assert!(!names.is_empty(), "{told}");
+            let names: Vec<&str> = text.split([' ', ',']).filter(is_name).collect();
+            assert!(!names.is_empty(), "{text}");
             for name in names {
                 assert!(documented.contains(&format!("| `{name}` |")), "{name}");
             }
@@ -94,14 +122,14 @@ mod tests {
         let fix = rpc_fix(&RpcError::LimitExceeded { limit: PlayLimit::Size, max: 1024 });
         assert!(fix.contains("string_kib (KiB), array_items (items, bytes), map_items"), "{fix}");
         let fix = rpc_fix(&RpcError::LimitExceeded { limit: PlayLimit::Operations, max: 9 });
-        assert_eq!(fix, "the circle's operations or host_calls; what it had done stays done");
+        assert_eq!(fix, "raise the circle's operations or host_calls; changes made so far are kept");
     }
 
     #[test]
     fn rate_limit_is_shown_with_the_time_to_wait() {
         for (retry_after_ms, time) in [(1, "a second;"), (1001, "2 seconds;"), (60_000, "60 seconds;")] {
             let fix = rpc_fix(&RpcError::RateLimited { retry_after_ms });
-            assert!(fix.starts_with(&format!("try again in {time} it is the circle's per_minute")), "{fix}");
+            assert!(fix.starts_with(&format!("try again in {time} the limit is the circle's per_minute")), "{fix}");
         }
         assert!(include_str!("../../../docs/operating.md").contains("| `per_minute` |"));
     }
@@ -111,10 +139,8 @@ mod tests {
         let error = CliError::Play { script: "1".into(), error: RpcError::ShuttingDown };
         assert_eq!(error.exit_code(), 3);
         let lines: Vec<String> = error.lines(80).iter().map(ToString::to_string).collect();
-        let expected = [
-            "error: the play has no result: the circle shuts down",
-            "  what it had done, if it ran, stays done; look before you play it again",
-        ];
+        let expected =
+            ["error: no result: the circle is shutting down", "  the play may have run; check before you retry it"];
         assert_eq!(lines, expected);
     }
 }

@@ -1,4 +1,4 @@
-//! The check that a client makes of each circle that it connects to, before anything is signed, sent or played.
+//! The identity check that a client makes at each connection, before it signs, sends or plays anything.
 
 use std::{
     path::{Path, PathBuf},
@@ -19,87 +19,86 @@ use crate::{
     supervisor::{self, Directories},
 };
 
-/// Decides about the identities of the circles that one client connects to. Clones share their notes, and what they
-/// have seen.
+/// The identity check of one client. Clones share their notes and the identities that they have seen.
 #[derive(Debug, Clone)]
 pub struct IdentityCheck {
     files: UserFiles,
     /// The circles.json that the user named.
     config: Option<PathBuf>,
-    /// Whether the user said how the circle knows itself: the authority says nothing about where the circle is.
+    /// Whether the user named the circle's authority, which then does not tell where the circle is.
     is_tunnel: bool,
     mode: KnownCirclesMode,
     seen: Arc<Mutex<SeenIdentities>>,
     notes: IdentityNotes,
 }
 
-/// Where a user's known circles and supervisors are.
+/// The files of a user: known circles, and the directories of supervisors.
 #[derive(Debug, Clone)]
 pub struct UserFiles {
-    /// The known circles; none where the user has no home directory.
+    /// The known circles; `None` if the user has no home directory.
     pub known_circles: Option<KnownCircles>,
-    /// The directories of this program.
+    /// The directories of the user's supervisors.
     pub directories: Directories,
 }
 
 impl UserFiles {
-    /// The user who runs this program.
+    /// Returns the files of the user who runs this program.
     pub fn for_current_user() -> Self {
         let known_circles = KnownCircles::open_default().ok();
         Self { known_circles, directories: supervisor::find_directories() }
     }
 }
 
-/// What a check does with known circles.
+/// How a check uses the known circles.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum KnownCirclesMode {
-    /// Compares with them, and adds to them.
+    /// Compares identities, and records new ones.
     ReadWrite,
-    /// Compares with them.
+    /// Compares identities only.
     ReadOnly,
-    /// Leaves them alone.
+    /// Does not use the known circles.
     Ignored,
 }
 
-/// What the sessions of one client have seen and accepted.
+/// The identities that the sessions of one client have seen and accepted.
 #[derive(Debug, Default)]
 struct SeenIdentities {
     /// The identity of the last connection.
     last: Option<VerifiedIdentity>,
-    /// Which ephemeral identities off this machine are accepted.
+    /// The accepted ephemeral identities of other machines.
     accepted: AcceptedEphemeral,
-    /// The ephemeral identity that was refused last.
+    /// The ephemeral identity that the check refused last.
     refused: Option<PublicKey>,
 }
 
-/// The ephemeral identities off this machine that the user accepts.
+/// The ephemeral identities of other machines that the user accepts.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 enum AcceptedEphemeral {
     #[default]
     None,
-    /// One that the user has been asked about.
+    /// The one that the user accepted when asked.
     One(PublicKey),
     Any,
 }
 
-/// What a check has to say to the user.
+/// The notes of a check for the user.
 #[derive(Debug, Clone, Default)]
 pub struct IdentityNotes(Arc<Mutex<Vec<IdentityNote>>>);
 
-/// One thing that a check has to say to the user.
+/// A note of a check for the user.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum IdentityNote {
     /// The circle is new to this user.
     FirstUse(String),
-    /// The circle should be looked at.
+    /// Something about the circle's identity deserves attention.
     Warning(String),
 }
 
-/// The reason for which a check refuses a circle.
+/// Why a check refuses a circle.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum IdentityError {
-    /// The identity is not the right one, or says nothing.
+    /// The identity is not the expected one, or is ephemeral.
     #[error("{0}")]
     Refused(Box<IdentityRejection>),
     /// The known circles cannot be read, so the identity cannot be compared.
@@ -108,13 +107,13 @@ pub enum IdentityError {
     /// The file with the identity of the user's own circle cannot be read.
     #[error(transparent)]
     OwnIdentity(#[from] IdentityFileError),
-    /// The check has ended without a decision.
-    #[error("the check of the identity has failed")]
+    /// The check panicked.
+    #[error("the identity check failed unexpectedly")]
     CheckAborted,
 }
 
 impl IdentityNote {
-    /// The sentence.
+    /// The text of the note.
     pub fn text(&self) -> &str {
         match self {
             Self::FirstUse(text) | Self::Warning(text) => text,
@@ -123,7 +122,7 @@ impl IdentityNote {
 }
 
 impl IdentityNotes {
-    /// What has been said since this was called last.
+    /// Takes the notes since the last call.
     pub fn take(&self) -> Vec<IdentityNote> {
         std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
@@ -134,7 +133,7 @@ impl IdentityNotes {
 }
 
 impl IdentityError {
-    /// The ephemeral identity that an error refuses, which the user can accept.
+    /// Returns the ephemeral identity that the error is about, which the user can accept.
     pub fn refused_ephemeral(error: &CliError) -> Option<PublicKey> {
         let CliError::Client { error: ClientError::IdentityRefused(error), .. } = error else { return None };
         match error.downcast_ref()? {
@@ -146,7 +145,7 @@ impl IdentityError {
         }
     }
 
-    /// What failed, why, and what to do.
+    /// The parts of the message.
     pub fn parts(&self) -> ErrorParts {
         match self {
             Self::Refused(refusal) => refusal.parts(),
@@ -158,7 +157,7 @@ impl IdentityError {
         }
     }
 
-    /// As `docs/` lists them.
+    /// The exit code of the error, as `docs/operating.md` lists it.
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Refused(_) => 4,
@@ -170,7 +169,7 @@ impl IdentityError {
 }
 
 impl IdentityCheck {
-    /// The check of a client for which the user chose so much, and perhaps a circles.json.
+    /// Returns the check for a client with the user's options and the circles.json that `--config` names.
     pub fn new(user: UserFiles, choice: &ConnectOptions, config: Option<&Path>) -> Self {
         let accepted = if choice.accepts_ephemeral { AcceptedEphemeral::Any } else { AcceptedEphemeral::None };
         Self {
@@ -183,7 +182,7 @@ impl IdentityCheck {
         }
     }
 
-    /// The check of a circle that this program starts for itself: known circles say nothing about it.
+    /// Returns the check for a scratch circle, which is never among the known circles.
     #[must_use]
     pub fn for_scratch_circle() -> Self {
         Self {
@@ -192,13 +191,13 @@ impl IdentityCheck {
         }
     }
 
-    /// The check without additions to the known circles.
+    /// Returns the check without recording new identities.
     #[must_use]
     pub fn without_recording(self) -> Self {
         Self { mode: KnownCirclesMode::ReadOnly, ..self }
     }
 
-    /// Accepts the ephemeral identity that was refused last.
+    /// Accepts the ephemeral identity that the check refused last.
     pub fn accept_ephemeral(&self) {
         let mut seen = self.seen();
         if let Some(refused) = seen.refused {
@@ -206,12 +205,12 @@ impl IdentityCheck {
         }
     }
 
-    /// The notes of this check.
+    /// Returns a handle to the notes of this check.
     pub fn notes(&self) -> IdentityNotes {
         self.notes.clone()
     }
 
-    /// Has a client make this check.
+    /// Adds this check to a client.
     pub fn attach(self, builder: CircleWsClientBuilder) -> CircleWsClientBuilder {
         builder.check_identity(move |authority, identity| {
             let check = self.clone();
@@ -224,9 +223,9 @@ impl IdentityCheck {
         run_blocking(move || self.decide_and_record(&authority, identity, own)).await?
     }
 
-    /// What circles.json, the circle's file and its supervisor say. The file alone settles it where a supervisor has made it; where
-    /// it says another identity than the circle shows, the supervisor may know better: a circle that was given a new identity may
-    /// be about to end.
+    /// Finds the identity of the user's own circle at an authority, from circles.json, the identity file and the supervisor.
+    /// An identity file that a supervisor has made settles it if it matches. If it does not match, the supervisor may know
+    /// better: a circle with a rotated identity may be about to restart.
     async fn find_own_identity(&self, authority: &Authority, shown: PublicKey) -> Result<Own, IdentityError> {
         if self.mode == KnownCirclesMode::Ignored || self.is_tunnel {
             return Ok(Own::None);
@@ -250,7 +249,7 @@ impl IdentityCheck {
         })
     }
 
-    /// Reads and writes the known circles.
+    /// Decides about an identity, and records it in the known circles if it is new.
     fn decide_and_record(
         &self,
         authority: &Authority,
@@ -287,7 +286,7 @@ impl IdentityCheck {
             Decision::AcceptAndRemember(_) if self.mode == KnownCirclesMode::ReadOnly => {}
             Decision::AcceptAndRemember(text) => match circles.map(|circles| circles.remember(authority, public_key)) {
                 Some(Ok(())) => self.notes.add(IdentityNote::FirstUse(text)),
-                // Another client has met another circle there in the meantime.
+                // Another client recorded a different identity in the meantime.
                 Some(Err(error @ KnownCirclesError::IdentityMismatch { .. })) => return Err(error.into()),
                 Some(Err(error)) => self.notes.add(not_remembered_note(authority, public_key, &error)),
                 None => self.notes.add(not_remembered_note(authority, public_key, &KnownCirclesError::NoHome)),
@@ -297,8 +296,8 @@ impl IdentityCheck {
         Ok(())
     }
 
-    /// Refuses, once, a circle that shows another identity than the one of the connection before. A new ephemeral identity on this machine
-    /// is a warning: each restart of such a circle makes one.
+    /// Refuses, once, a circle whose identity differs from the previous connection's. A new ephemeral identity on this machine
+    /// is only a warning, because each restart of such a circle creates one.
     fn compare_with_last(
         &self,
         authority: &Authority,
@@ -319,7 +318,7 @@ impl IdentityCheck {
         }
         if !shown.is_persistent {
             self.notes.add(IdentityNote::Warning(format!(
-                "the circle at {authority} has another identity than before: the circle was started again, or it is another one"
+                "the circle at {authority} has a new identity: it was restarted, or another circle answers there"
             )));
         }
         Ok(())
@@ -340,14 +339,14 @@ impl SeenIdentities {
     }
 }
 
-/// Runs what blocks. What has no end, because it panicked, refuses the circle.
+/// Runs a blocking task. A panic in the task refuses the circle.
 async fn run_blocking<T: Send + 'static>(task: impl FnOnce() -> T + Send + 'static) -> Result<T, IdentityError> {
     tokio::task::spawn_blocking(task).await.map_err(|_| IdentityError::CheckAborted)
 }
 
 fn not_remembered_note(authority: &Authority, identity: PublicKey, error: &KnownCirclesError) -> IdentityNote {
     IdentityNote::Warning(format!(
-        "the identity {identity} of the circle at {authority} is not remembered: {}",
+        "cannot remember the identity {identity} of the circle at {authority}: {}",
         CliError::from(error).advice()
     ))
 }

@@ -1,4 +1,4 @@
-//! Whether a client goes on with a circle that has identified itself. Pure.
+//! The decision whether a client accepts a circle's identity: a pure function.
 
 use std::fmt;
 
@@ -7,112 +7,112 @@ use keys::{Authority, PublicKey};
 
 use crate::error::ErrorParts;
 
-/// All that the decision depends on.
+/// The input of the decision.
 #[derive(Debug, Clone, Copy)]
 pub struct DecisionInput<'a> {
-    /// How the circle is dialled.
+    /// The address that the client connects to.
     pub authority: &'a Authority,
     /// The identity that the circle showed.
     pub shown: VerifiedIdentity,
-    /// The identity that is recorded for this authority.
+    /// The identity in the known circles for this authority.
     pub known: Option<PublicKey>,
-    /// What the user's own circles.json says of the circle there.
+    /// What the user's own circles.json says about the circle there.
     pub own: Own,
     /// Whether the circle is on this machine.
     pub is_loopback: bool,
-    /// Whether the user accepts an ephemeral identity off loopback.
+    /// Whether the user accepts an ephemeral identity of another machine.
     pub accepts_ephemeral: bool,
-    /// Whether the system chose the port (port 0): the next circle at this authority is another one, so nothing is recorded,
-    /// and what is recorded is of another circle.
+    /// Whether the system chose the port (port 0). The next circle at this authority is a different one, so the decision
+    /// neither uses nor records known identities.
     pub is_system_assigned_port: bool,
 }
 
-/// What is known of the circle of the user's own circles.json at an authority.
+/// What is known about the circle of the user's own circles.json at an authority.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Own {
     /// No circle of circles.json is there.
     None,
     /// The circle has never been started, so it has no identity.
     Unstarted,
-    /// The circle has the identity of a file that circles.json names.
+    /// The circle has the identity in a file that circles.json names.
     Stated(PublicKey),
-    /// The circle has this identity, as its supervisor says or has made it.
+    /// The circle has this identity, according to its supervisor or to a file that the supervisor made.
     Confirmed(PublicKey),
 }
 
-/// What a client does.
+/// What a client does about an identity.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Decision {
-    /// Goes on.
+    /// Accepts the identity.
     Accept,
-    /// Records the identity, says the text, and goes on: this is the first use.
+    /// Accepts and records the identity at first use, and shows the text.
     AcceptAndRemember(String),
-    /// Says the text, and goes on; records nothing.
+    /// Accepts the identity without recording it, and shows the text.
     Warn(String),
-    /// Closes the connection, before anything is signed, sent or played.
+    /// Closes the connection before signing, sending or playing anything.
     Refuse(IdentityRejection),
 }
 
-/// Why a client does not go on.
+/// Why a client refuses an identity.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum IdentityRejection {
-    /// The identity is not the one that is known.
+    /// The identity differs from the known one.
     KnownMismatch {
-        /// How the circle is dialled.
+        /// The address that the client connects to.
         authority: Authority,
-        /// What is recorded.
+        /// The known identity.
         known: PublicKey,
-        /// What the circle showed.
+        /// The identity that the circle showed.
         shown: PublicKey,
-        /// Whether it keeps that.
+        /// Whether the shown identity is persistent.
         is_persistent: bool,
     },
-    /// The identity is not the one of the user's own circle.
+    /// The identity differs from that of the user's own circle.
     OwnMismatch {
-        /// How the circle is dialled.
+        /// The address that the client connects to.
         authority: Authority,
         /// The identity of the user's circle.
         own: PublicKey,
-        /// What the circle showed.
+        /// The identity that the circle showed.
         shown: PublicKey,
     },
-    /// The identity is ephemeral, so it tells nothing about who answers.
+    /// The identity is ephemeral, so it cannot reveal an impostor.
     Ephemeral {
-        /// How the circle is dialled.
+        /// The address that the client connects to.
         authority: Authority,
-        /// What the circle showed.
+        /// The identity that the circle showed.
         shown: PublicKey,
     },
-    /// The identity is not the one that this client saw on its connection before.
+    /// The identity differs from that of this client's previous connection.
     Changed {
-        /// How the circle is dialled.
+        /// The address that the client connects to.
         authority: Authority,
-        /// What the circle showed before.
+        /// The identity at the previous connection.
         previous: PublicKey,
-        /// What the circle showed now.
+        /// The identity that the circle shows now.
         shown: PublicKey,
     },
 }
 
-/// Decides.
-pub fn decide(encounter: &DecisionInput) -> Decision {
-    let DecisionInput { authority, .. } = *encounter;
-    let VerifiedIdentity { public_key: shown, is_persistent } = encounter.shown;
-    match encounter.own {
+/// Decides whether to accept an identity.
+pub fn decide(input: &DecisionInput) -> Decision {
+    let DecisionInput { authority, .. } = *input;
+    let VerifiedIdentity { public_key: shown, is_persistent } = input.shown;
+    match input.own {
         Own::Stated(own) | Own::Confirmed(own) if own != shown => {
             return Decision::Refuse(IdentityRejection::OwnMismatch { authority: authority.clone(), own, shown });
         }
         Own::Confirmed(_) => return Decision::Accept,
-        // A circles.json that lies in some directory does not outweigh what the user knows.
-        Own::Stated(_) if encounter.known.is_none() => return Decision::Accept,
+        // A circles.json in any directory must not outweigh the user's known circles.
+        Own::Stated(_) if input.known.is_none() => return Decision::Accept,
         Own::Stated(_) | Own::Unstarted | Own::None => {}
     }
-    match encounter.known.filter(|_| !encounter.is_system_assigned_port) {
+    match input.known.filter(|_| !input.is_system_assigned_port) {
         Some(known) if known == shown => Decision::Accept,
-        Some(known) if !is_persistent && encounter.is_loopback => Decision::Warn(format!(
-            "the circle at {authority} had the identity {known}, and its identity is ephemeral now: it was started without \
-             one, or it is another circle"
+        Some(known) if !is_persistent && input.is_loopback => Decision::Warn(format!(
+            "the circle at {authority} had the identity {known}, and has an ephemeral one now: it was started without an \
+             identity, or another circle answers there"
         )),
         Some(known) => Decision::Refuse(IdentityRejection::KnownMismatch {
             authority: authority.clone(),
@@ -120,23 +120,23 @@ pub fn decide(encounter: &DecisionInput) -> Decision {
             shown,
             is_persistent,
         }),
-        None if encounter.own == Own::Unstarted
-            && !encounter.is_system_assigned_port
-            && (is_persistent || encounter.is_loopback) =>
+        None if input.own == Own::Unstarted
+            && !input.is_system_assigned_port
+            && (is_persistent || input.is_loopback) =>
         {
             Decision::Warn(format!(
-                "no supervisor has started the circle of circles.json at {authority}, so another program answers there: its \
-                 identity {shown} is not remembered"
+                "no supervisor started the circle that circles.json has at {authority}, so another program answers there; its \
+                 identity {shown} was not remembered"
             ))
         }
         None if !is_persistent => {
-            if encounter.is_loopback || encounter.accepts_ephemeral {
+            if input.is_loopback || input.accepts_ephemeral {
                 Decision::Accept
             } else {
                 Decision::Refuse(IdentityRejection::Ephemeral { authority: authority.clone(), shown })
             }
         }
-        None if encounter.is_system_assigned_port => Decision::Accept,
+        None if input.is_system_assigned_port => Decision::Accept,
         None => Decision::AcceptAndRemember(format!(
             "first use of the circle at {authority}: remembered its identity {shown}"
         )),
@@ -144,19 +144,19 @@ pub fn decide(encounter: &DecisionInput) -> Decision {
 }
 
 impl IdentityRejection {
-    /// What failed, why, and what to do.
+    /// The parts of the message.
     pub fn parts(&self) -> ErrorParts {
         match self {
             Self::KnownMismatch { authority, known, shown, is_persistent } => {
-                let ephemeral = if *is_persistent { "" } else { ", which ends with its process" };
+                let ephemeral = if *is_persistent { "" } else { " (ephemeral)" };
                 ErrorParts {
                     what: format!("will not use the circle at {authority}"),
                     why: format!(
-                        "its identity has changed: {known} is known, and it shows {shown}{ephemeral}. Another circle, or an \
-                         impostor, may have taken its place; or its operator has given it a new identity"
+                        "its identity has changed from {known} to {shown}{ephemeral}. Another circle or an impostor may have \
+                         taken its place, or its operator gave it a new identity"
                     ),
                     fix: format!(
-                        "ask its operator; only if the new identity is right, accept it: circles known forget {authority}"
+                        "ask its operator; accept the new identity only if it is correct: circles known forget {authority}"
                     ),
                 }
             }
@@ -165,25 +165,25 @@ impl IdentityRejection {
                 why: format!(
                     "another program answers in its place: the identity of your circle is {own}, and the program shows {shown}"
                 ),
-                fix: "see who listens there: circles doctor; a circle that you start by hand has the identity of: circles serve \
-                      --identity FILE"
+                fix: "find out which program listens there: circles doctor; to start your circle by hand, give its identity: \
+                      circles serve --identity FILE"
                     .into(),
             },
             Self::Changed { authority, previous: before, shown } => ErrorParts {
-                what: format!("will not go on with the circle at {authority}"),
+                what: format!("will not reconnect to the circle at {authority}"),
                 why: format!(
-                    "it shows another identity than before ({before} before, {shown} now): another circle, or an impostor, may have \
-                     taken its place"
+                    "its identity has changed since the last connection ({before} before, {shown} now): another circle or an \
+                     impostor may have taken its place"
                 ),
-                fix: "ask its operator; only if the new identity is right, connect again".into(),
+                fix: "ask its operator; reconnect only if the new identity is correct".into(),
             },
             Self::Ephemeral { authority, shown } => ErrorParts {
                 what: format!("will not use the circle at {authority}"),
                 why: format!(
-                    "its identity {shown} is ephemeral, so nothing tells the circle from another one that takes its place"
+                    "its identity {shown} is ephemeral, so an impostor in its place would go unnoticed"
                 ),
                 fix:
-                    "have its operator give it one (circles serve --identity FILE), or accept that: --accept-ephemeral"
+                    "ask its operator to give it a persistent identity (circles serve --identity FILE), or accept this one: --accept-ephemeral"
                         .into(),
             },
         }

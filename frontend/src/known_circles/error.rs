@@ -1,4 +1,4 @@
-//! What can go wrong with the known circles.
+//! The errors of the known circles.
 
 use std::path::PathBuf;
 
@@ -11,45 +11,45 @@ use crate::{
     visible::visible,
 };
 
-/// Why the known circles were not read or changed.
+/// Why the known circles could not be read or changed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum KnownCirclesError {
-    /// The circle is known by another identity.
-    #[error("{authority} is known by another identity: {known}")]
+    /// The circle is known with a different identity.
+    #[error("{authority} is known with a different identity: {known}")]
     IdentityMismatch {
-        /// How the circle is dialled.
+        /// The address that the client connects to.
         authority: Authority,
-        /// The identity that is known.
+        /// The known identity.
         known: PublicKey,
     },
-    /// There is nothing to forget.
+    /// There is no circle to forget.
     #[error("no circle is known at {authority}")]
     Unknown {
-        /// What was asked for.
+        /// The authority that the user named.
         authority: Authority,
-        /// The authorities that are known.
+        /// The known authorities.
         known: Vec<String>,
     },
-    /// The line that may say who the circle is cannot be read.
-    #[error("line {} of {} cannot be read: {}", line.number, path.display(), line.reason)]
+    /// The line of this authority is invalid.
+    #[error("line {} of {} is invalid: {}", line.number, path.display(), line.reason)]
     Unreadable {
         /// The file.
         path: PathBuf,
         /// The line.
         line: UnreadableLine,
     },
-    /// The file is as large as it may be.
-    #[error("{} has no room for another circle", path.display())]
+    /// The file has reached its maximum size.
+    #[error("{} is full", path.display())]
     Full {
         /// The file.
         path: PathBuf,
     },
-    /// The file cannot be read or written, or others can write to it.
+    /// The file cannot be read or written, or other users can write to it.
     #[error(transparent)]
     File(#[from] PrivateFileError),
-    /// Set `HOME`.
-    #[error("no home directory was found, so there is no place for the known circles")]
+    /// The user has no home directory.
+    #[error("there is no home directory to keep them in")]
     NoHome,
 }
 
@@ -69,13 +69,13 @@ impl From<&KnownCirclesError> for CliError {
             KnownCirclesError::Unknown { authority, known } => {
                 let fix = match suggest::nearest(authority.as_str(), known.iter().map(String::as_str)) {
                     Some(near) => format!("did you mean '{near}'?"),
-                    None => "see which circles are known: circles known list".into(),
+                    None => "list the known circles: circles known list".into(),
                 };
                 (why, fix)
             }
             KnownCirclesError::Unreadable { line, .. } => {
                 let forget = line.authority.as_ref().map_or(String::new(), |authority| {
-                    format!("; or remove what is known of this circle: circles known forget {authority}")
+                    format!("; or forget this circle: circles known forget {authority}")
                 });
                 (why, format!("correct the line{forget}"))
             }

@@ -1,4 +1,4 @@
-//! The lines of the file.
+//! Parses the lines of `known_circles`.
 
 use std::collections::BTreeMap;
 
@@ -6,10 +6,10 @@ use keys::{Authority, PublicKey};
 
 use super::{KnownCircle, KnownCircleList, UnreadableLine};
 
-/// What a line is.
+/// A parsed line.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum KnownCirclesLine {
-    /// A comment, or nothing.
+    /// A comment or a blank line.
     Blank,
     Circle(KnownCircle),
     Unreadable {
@@ -28,7 +28,10 @@ impl KnownCirclesLine {
         let authority: Authority = match host.parse() {
             Ok(authority) => authority,
             Err(error) => {
-                return Self::Unreadable { reason: format!("it begins with no HOST:PORT: {error}"), authority: None };
+                return Self::Unreadable {
+                    reason: format!("it does not begin with HOST:PORT: {error}"),
+                    authority: None,
+                };
             }
         };
         match rest.trim().parse::<PublicKey>() {
@@ -40,7 +43,7 @@ impl KnownCirclesLine {
         }
     }
 
-    /// The circle that the line is about.
+    /// The authority that the line is about.
     pub(super) fn authority(&self) -> Option<&Authority> {
         match self {
             Self::Blank => None,
@@ -50,7 +53,7 @@ impl KnownCirclesLine {
     }
 }
 
-/// What a whole file says. An authority that has two identities has a line that cannot be read.
+/// Parses a whole file. A second identity for the same authority makes its line invalid.
 pub(super) fn parse_file(text: &str) -> KnownCircleList {
     let (mut circles, mut unreadable) = (BTreeMap::<Authority, (PublicKey, usize)>::new(), Vec::new());
     for (index, line) in text.lines().enumerate() {

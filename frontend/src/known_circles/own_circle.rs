@@ -1,4 +1,4 @@
-//! The circles of the user's own circles.json: who they are is known without a first use.
+//! The circles of the user's own circles.json, whose identities are known before the first connection.
 
 use std::{
     net::{IpAddr, UdpSocket},
@@ -18,38 +18,38 @@ use crate::{
     supervisor::{self, Directories},
 };
 
-/// What circles.json says of an authority.
+/// What circles.json says about an authority.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum OwnCircle {
     /// No circle of circles.json is there.
     None,
-    /// One may be there, on a port that the system chose: only the supervisor knows.
+    /// A circle may be there, on a port that the system chose. Only the supervisor knows.
     Unknown,
-    /// The circle there has not been started, so it has no identity yet.
+    /// The circle there has never been started, so it has no identity.
     Unstarted,
-    /// The circle there has this identity, whether it runs or not.
+    /// The circle there has this identity, whether it is running or not.
     Identity {
         key: PublicKey,
-        /// Whether a supervisor of the user has made the file. Otherwise circles.json names it, and anyone may have written both.
+        /// Whether the user's supervisor made the file. Otherwise circles.json names it, and anyone may have written both files.
         is_private: bool,
     },
 }
 
-/// Finds the circle of circles.json at an authority, and its identity. Reads files.
+/// Finds the circle of circles.json at an authority, and its identity. Blocks on file reads.
 pub(super) fn find_in_config(
     directories: &Directories,
     config: Option<&Path>,
     authority: &Authority,
 ) -> Result<OwnCircle, IdentityFileError> {
     let Some(place) = place(directories, config) else { return Ok(OwnCircle::None) };
-    // What a file with a mistake would say, the supervisor may know.
+    // The supervisor may still run the last valid version of the file.
     let Ok(circles) = launcher::load(place.config()) else { return Ok(OwnCircle::Unknown) };
     let Some(circle) = circles.iter().find(|circle| circle.address.port() != 0 && is_at(&circle.url(), authority))
     else {
         let has_free_port = circles.iter().any(|circle| circle.address.port() == 0);
         return Ok(if has_free_port { OwnCircle::Unknown } else { OwnCircle::None });
     };
-    // A circle elsewhere is not the user's own, whatever a circles.json in some directory says.
+    // A circle on another machine is not the user's own, whatever a circles.json says.
     if !is_of_this_machine(circle.address.ip()) {
         return Ok(OwnCircle::None);
     }
@@ -61,7 +61,7 @@ pub(super) fn find_in_config(
     }
 }
 
-/// The identity that the supervisor says that its circle at this authority has.
+/// Asks the supervisor for the identity of its circle at an authority.
 pub(super) async fn ask_supervisor(
     directories: &Directories,
     config: Option<&Path>,

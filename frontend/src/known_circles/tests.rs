@@ -36,7 +36,7 @@ fn known_circle_is_remembered_until_it_is_forgotten() {
     let (_root, known) = fresh();
     let (local, one, other) = (at("127.0.0.1:9001"), key(), key());
     assert_eq!(known.get(&local).expect("read"), None);
-    assert!(!known.dir.exists(), "to look makes nothing");
+    assert!(!known.dir.exists(), "reading creates nothing");
     known.remember(&local, one).expect("remembered");
     known.remember(&at("[::1]:9002"), other).expect("remembered");
     known.remember(&local, one).expect("it is known already");
@@ -70,10 +70,10 @@ fn unknown_lines_are_kept_and_unreadable_lines_are_reported() {
     let listing = known.list().expect("read");
     let found: Vec<_> = listing.circles.iter().map(|circle| circle.authority.as_str()).collect();
     assert_eq!(found, ["a:1", "example.org:80", "last:1"]);
-    let told: Vec<_> = listing.unreadable.iter().map(|line| line.number).collect();
-    assert_eq!(told, [4, 5, 7, 9]);
+    let numbers: Vec<_> = listing.unreadable.iter().map(|line| line.number).collect();
+    assert_eq!(numbers, [4, 5, 7, 9]);
 
-    // What may have said something of this circle is not taken for nothing.
+    // An invalid line of an authority is an error, because it may have held an identity.
     for authority in ["what", "b:1", "a:1"] {
         let refused = known.get(&at(authority)).expect_err(authority);
         assert!(matches!(refused, KnownCirclesError::Unreadable { .. }), "{refused}");

@@ -1,4 +1,4 @@
-//! Where logs, sockets and locks are, also for a user who has no home, as in a container.
+//! The directories for logs, sockets and locks, also for a user without a home directory, as in a container.
 
 use std::{
     convert::Infallible,
@@ -12,30 +12,30 @@ use directories::ProjectDirs;
 
 use crate::error::CliError;
 
-/// The user's directories for what supervisors keep.
+/// The user's directories for the files of supervisors.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Directories {
-    /// For sockets and locks, which may be gone when the user has logged out.
+    /// The directory for sockets and locks, which the system may remove when the user logs out.
     pub run: PathBuf,
-    /// For logs, which stay.
+    /// The directory for logs, which are kept.
     pub state: PathBuf,
 }
 
-/// The user's, where there are some that can be written; otherwise one of theirs among the temporary files.
+/// Creates the user's directories, or a private temporary directory if the home directory is not writable.
 pub(crate) fn create_directories() -> Result<Directories, CliError> {
     let state = find_state_directory(create_if_writable, || {
         create_temporary().map_err(|(path, error)| {
             CliError::io(
-                format!("there is no place for logs: no home directory that can be written, nor {}", path.display()),
+                format!("cannot find a directory for logs: neither a writable home directory nor {}", path.display()),
                 &error,
-                "set XDG_STATE_HOME and XDG_RUNTIME_DIR to directories that can be written",
+                "set XDG_STATE_HOME and XDG_RUNTIME_DIR to writable directories",
             )
         })
     })?;
     Ok(with_run_directory(state))
 }
 
-/// The same, for who only looks: nothing is made.
+/// Returns the same directories without creating them.
 pub(crate) fn directories_as_they_are() -> Directories {
     let Ok(state) = find_state_directory(can_be_created, || Ok::<_, Infallible>(temporary_path()));
     with_run_directory(state)
@@ -48,7 +48,7 @@ fn find_state_directory<E>(
     let users = ProjectDirs::from("", "", "circles");
     let of_home = users.map(|users| users.state_dir().unwrap_or_else(|| users.data_local_dir()).to_owned());
     match directory_from_env("XDG_STATE_HOME").or(of_home) {
-        // What was named is what is meant, and where it cannot be used that is said.
+        // A directory that the user named is used or reported, never replaced.
         Some(state) if directory_from_env("XDG_STATE_HOME").is_some() || is_usable(&state) => Ok(state),
         _ => temporary(),
     }
@@ -58,7 +58,7 @@ fn with_run_directory(state: PathBuf) -> Directories {
     Directories { run: directory_from_env("XDG_RUNTIME_DIR").unwrap_or_else(|| state.join("run")), state }
 }
 
-/// The program's own below a directory that a variable names (XDG Base Directory: a relative one does not count).
+/// Returns the program's directory below the one that a variable names. Relative paths are ignored (XDG Base Directory).
 fn directory_from_env(variable: &str) -> Option<PathBuf> {
     let base = std::env::var_os(variable).map(PathBuf::from)?;
     base.is_absolute().then(|| base.join("circles"))
@@ -69,7 +69,7 @@ fn create_if_writable(directory: &Path) -> bool {
     made.is_ok() && rustix::fs::access(directory, rustix::fs::Access::WRITE_OK).is_ok()
 }
 
-/// Whether it is there and can be written, or what is there above it.
+/// Whether the directory, or its nearest existing ancestor, is writable.
 pub fn can_be_created(directory: &Path) -> bool {
     let there = directory.ancestors().find(|directory| directory.exists());
     there.is_some_and(|there| {
@@ -82,7 +82,7 @@ fn temporary_path() -> PathBuf {
     std::env::temp_dir().join(format!("circles-{}", rustix::process::geteuid().as_raw()))
 }
 
-/// One of this user's alone: anyone may have made it before.
+/// Creates a private directory, and checks its owner: any user could have created it before.
 fn create_temporary() -> Result<PathBuf, (PathBuf, io::Error)> {
     let (user, path) = (rustix::process::geteuid().as_raw(), temporary_path());
     let create_private = || {
@@ -92,7 +92,7 @@ fn create_temporary() -> Result<PathBuf, (PathBuf, io::Error)> {
         }
         let found = path.symlink_metadata()?;
         let is_ours = found.is_dir() && found.uid() == user && found.mode() & 0o777 == 0o700;
-        if is_ours { Ok(()) } else { Err(io::Error::other("it is there, and not this user's alone")) }
+        if is_ours { Ok(()) } else { Err(io::Error::other("it exists, and is not private to this user")) }
     };
     create_private().map(|()| path.clone()).map_err(|error| (path.clone(), error))
 }

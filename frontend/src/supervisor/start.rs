@@ -1,4 +1,4 @@
-//! Starts a supervisor, and sees to it that there is never more than one.
+//! Starts a supervisor, and ensures that there is only one.
 
 use std::{process::Stdio, time::Duration};
 
@@ -16,62 +16,66 @@ use tokio::{
 use super::{Directories, LISTENING_LINE, SupervisorSetup, connect_unless_ending, connect_with_status, control_error};
 use crate::error::CliError;
 
-/// How long one that ends may take: its circles are killed long before that.
+/// The timeout for a supervisor that shuts down. It kills its circles long before.
 const END_TIMEOUT: Duration = Duration::from_mins(1);
 
-/// What a supervisor is given of the environment: how much is logged. Where its files are it is told by its arguments.
+/// The variables that a supervisor inherits: the log level. Its directories are arguments.
 const INHERITED_VARIABLES: [&str; 1] = ["CIRCLES_LOG"];
 
-/// The locks of a supervisor, unless one runs already: that of its life, and that of its start, which is to be held until it
-/// listens, so that who looks for it meanwhile waits.
+/// Acquires the supervisor lock and the start lock, unless a supervisor is running. The caller holds the start lock until the
+/// supervisor listens, so that other processes wait for it.
 pub fn acquire_locks(runtime: &Runtime, place: &SupervisorFiles) -> Result<(LockGuard, LockGuard), CliError> {
     let starting = wait_for_lock(place, SupervisorFiles::lock_start, END_TIMEOUT)?;
     if runtime.block_on(connect_unless_ending(place))?.is_some() {
         return Err(CliError::usage(
-            "cannot launch the circles here",
-            format!("a supervisor of {} runs already", place.config().display()),
-            "tell that one: circles up, down, restart, status; or end it: circles down",
+            "cannot launch the circles",
+            format!("a supervisor of {} is already running", place.config().display()),
+            "use it: circles up, down, restart, status; or stop it: circles down",
         ));
     }
     Ok((wait_for_lock(place, SupervisorFiles::lock_supervisor, END_TIMEOUT)?, starting))
 }
 
-/// A lock that another process may hold, which is to end.
+/// Waits for a lock that another process may hold while it shuts down.
 fn wait_for_lock(
     place: &SupervisorFiles,
     lock: impl FnOnce(&SupervisorFiles) -> Result<LockGuard, SupervisorFilesError> + Send + 'static,
-    patience: Duration,
+    timeout: Duration,
 ) -> Result<LockGuard, CliError> {
     let (place, (send, locked)) = (place.clone(), std::sync::mpsc::channel());
-    // Nothing ends such a wait but the lock, or this process.
+    // The wait cannot be cancelled, so it has a thread that may outlive the timeout.
     std::thread::spawn(move || {
         let _unawaited = send.send(lock(&place));
     });
-    let locked = locked.recv_timeout(patience).map_err(|_| {
-        let why = format!("it has not ended after {} s, or another is being started all that time", patience.as_secs());
-        CliError::supervisor("the supervisor is in the way", why, "see what holds it up: ps; end it, and try again")
+    let locked = locked.recv_timeout(timeout).map_err(|_| {
+        let why = format!("another supervisor was starting or shutting down for {} s", timeout.as_secs());
+        CliError::supervisor(
+            "cannot lock the supervisor's files",
+            why,
+            "find what holds it up: ps; end it, and try again",
+        )
     })?;
     Ok(locked?)
 }
 
-/// Connects to the supervisor that runs, or starts one that starts those circles. Who wants the same meanwhile waits for it.
+/// Connects to the running supervisor, or starts one that starts the named circles. Other processes wait meanwhile.
 pub(super) async fn find_or_start(
     supervisors: &SupervisorSetup,
     place: &SupervisorFiles,
     names: &[String],
-    patience: Duration,
+    timeout: Duration,
 ) -> Result<ControlClient, CliError> {
     let late = |_| {
-        let why = format!("it does not listen after {} s", patience.as_secs_f64());
+        let why = format!("it is not listening after {} s", timeout.as_secs_f64());
         CliError::supervisor(
             "cannot start the supervisor",
             why,
-            "give it longer: --timeout; or see what holds it up: ps",
+            "allow more time: --timeout; or find what holds it up: ps",
         )
     };
     let found = async {
         let (waiting, (send, locked)) = (place.clone(), oneshot::channel());
-        // Not one of the runtime's threads, whose end that waits for.
+        // Not on the runtime's blocking pool: the runtime would wait for it when it shuts down.
         std::thread::spawn(move || {
             let _unawaited = send.send(waiting.lock_start());
         });
@@ -86,18 +90,18 @@ pub(super) async fn find_or_start(
         let client = ControlClient::connect(place).await.map_err(control_error)?;
         client.ok_or_else(|| control_error(ControlError::Disconnected))
     };
-    tokio::time::timeout(patience, found).await.map_err(late)?
+    tokio::time::timeout(timeout, found).await.map_err(late)?
 }
 
-/// A supervisor that does not listen yet; killed when it is dropped.
+/// A supervisor that is not listening yet. Dropping it kills the supervisor.
 struct StartingChild(Option<Child>);
 
 impl StartingChild {
-    /// From here on it is to live, whatever becomes of this process.
+    /// Lets the supervisor outlive this process.
     fn detach(mut self) {
         let Some(mut child) = self.0.take() else { return };
         drop(child.stderr.take());
-        // Once it has ended nothing is to be left of it here.
+        // Reaps the process when it ends.
         tokio::spawn(async move { child.wait().await });
     }
 }
@@ -105,15 +109,15 @@ impl StartingChild {
 impl Drop for StartingChild {
     fn drop(&mut self) {
         if let Some(child) = &mut self.0 {
-            // It may have ended already.
+            // Fails if the process has ended already.
             let _killed = child.start_kill();
         }
     }
 }
 
-/// Waits until nothing is left of a supervisor that is ending, so that who asks next finds none.
+/// Waits until a supervisor that is shutting down has ended.
 pub fn wait_for_end(runtime: &Runtime, place: &SupervisorFiles) -> Result<(), CliError> {
-    // Without it, one that is started meanwhile would be waited for.
+    // Without the start lock, this could wait for a supervisor that starts meanwhile.
     let _starting = wait_for_lock(place, SupervisorFiles::lock_start, END_TIMEOUT)?;
     let is_running = match runtime.block_on(connect_with_status(place)) {
         Ok(Some((_, statuses))) => !statuses.is_ending,
@@ -143,7 +147,7 @@ fn spawn(supervisors: &SupervisorSetup, place: &SupervisorFiles, names: &[String
         .args(names)
         .env_clear()
         .envs(INHERITED_VARIABLES.iter().filter_map(|name| Some((name, std::env::var_os(name)?))))
-        // It keeps no directory from being unmounted.
+        // So that the supervisor does not keep a file system from being unmounted.
         .current_dir("/")
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
@@ -153,10 +157,10 @@ fn spawn(supervisors: &SupervisorSetup, place: &SupervisorFiles, names: &[String
         .map_err(|error| CliError::io("cannot start the supervisor", &error, "are there too many processes?"))
 }
 
-/// Bytes of what a supervisor that does not start is quoted with.
+/// The maximum length of the quoted stderr of a supervisor that does not start, in bytes.
 const MAX_STDERR_BYTES: u64 = 16 << 10;
 
-/// Waits until it listens.
+/// Waits until a new supervisor listens.
 async fn wait_until_listening(child: &mut Child) -> Result<(), CliError> {
     let stdout = child.stdout.take().expect("piped");
     let mut lines = BufReader::new(stdout).lines();
@@ -165,13 +169,13 @@ async fn wait_until_listening(child: &mut Child) -> Result<(), CliError> {
     {
         return Ok(());
     }
-    let mut said = String::new();
+    let mut text = String::new();
     if let Some(stderr) = child.stderr.take() {
-        // Without its words there is still its end to be told.
-        let _unreadable = stderr.take(MAX_STDERR_BYTES).read_to_string(&mut said).await;
+        // Without the text, the error still reports that the supervisor did not start.
+        let _unreadable = stderr.take(MAX_STDERR_BYTES).read_to_string(&mut text).await;
     }
-    let said = said.trim().trim_start_matches("error: ").to_owned();
-    Err(CliError::supervisor("the supervisor does not start", said, "circles launch does the same in the foreground"))
+    let why = text.trim().trim_start_matches("error: ").to_owned();
+    Err(CliError::supervisor("the supervisor did not start", why, "try in the foreground: circles launch"))
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! What runs of a circles.json without a supervisor that could say so.
+//! The state of circles that run without a supervisor.
 
 use std::time::{Duration, Instant};
 
@@ -6,16 +6,16 @@ use launcher::{CircleConfig, CircleState, CircleStatus, port, supervisor_files::
 
 use crate::error::CliError;
 
-/// What circles' processes are called.
+/// The name of the circles' processes.
 const PROCESS_NAME: &str = "circles";
 
-/// How long circles that a supervisor has left behind may take to end: they drain, and are then ended.
+/// The timeout for circles whose supervisor has ended: they drain, and then end.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(15);
 
-/// How often it is looked whether they have.
+/// How often to check whether the circles have ended.
 const POLL_INTERVAL: Duration = Duration::from_millis(50);
 
-/// How a circle is while no supervisor runs. Reads `/proc`, so it may take a few milliseconds.
+/// Returns the status of a circle while no supervisor is running. Reads `/proc`, which may take a few milliseconds.
 pub fn status(place: &SupervisorFiles, circle: &CircleConfig) -> CircleStatus {
     let mut status = CircleStatus::down(circle);
     if place.is_circle_running(&circle.name).unwrap_or_default() {
@@ -31,21 +31,24 @@ fn owner(circle: &CircleConfig) -> Option<port::PortOwner> {
     if circle.address.port() == 0 { None } else { port::find_owner(circle.address) }
 }
 
-/// Waits for the end of circles that a supervisor has left behind. Blocks.
+/// Waits until circles whose supervisor has ended have ended as well. Blocks.
 ///
 /// # Errors
 ///
-/// One of them has not ended.
+/// Fails if a circle has not ended within 15 seconds.
 pub fn wait_for_end(place: &SupervisorFiles, circles: &[CircleConfig]) -> Result<(), CliError> {
     let deadline = Instant::now() + DRAIN_TIMEOUT;
     for circle in circles {
         while place.is_circle_running(&circle.name)? {
             if Instant::now() >= deadline {
-                let why = format!("its supervisor has ended, and it has not, after {} s", DRAIN_TIMEOUT.as_secs());
+                let why = format!(
+                    "its supervisor has ended, but the circle is still running after {} s",
+                    DRAIN_TIMEOUT.as_secs()
+                );
                 return Err(CliError::supervisor(
-                    format!("'{}' is not down", circle.name),
+                    format!("cannot stop '{}'", circle.name),
                     why,
-                    "see what holds it up: ps; end it",
+                    "find what holds it up: ps; then end it",
                 ));
             }
             std::thread::sleep(POLL_INTERVAL);
@@ -54,12 +57,12 @@ pub fn wait_for_end(place: &SupervisorFiles, circles: &[CircleConfig]) -> Result
     Ok(())
 }
 
-/// What is to be said of circles that nobody supervises and whose ports other processes of this program have.
+/// Returns notes on unsupervised circles whose ports are taken by other processes of this program.
 pub fn stray_process_notes(circles: &[CircleConfig]) -> impl Iterator<Item = String> {
     circles.iter().filter_map(|circle| {
         let owner = owner(circle).filter(|owner| owner.name == PROCESS_NAME)?;
         let (name, taken) = (&circle.name, port_taken_text(circle, &owner));
-        Some(format!("{name} is not ended: {taken}; to end that: kill {}", owner.pid))
+        Some(format!("{name} was not stopped: {taken}; to end that process: kill {}", owner.pid))
     })
 }
 

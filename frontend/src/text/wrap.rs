@@ -1,20 +1,20 @@
-//! Prose that is wider than where it is shown, broken between its words.
+//! Wraps lines between words.
 
 use std::ops::Range;
 
 use super::{Style, StyledLine, display_width};
 
 impl StyledLine {
-    /// It in rows of that many columns, the later ones below the text of the first: below its second column where it has
-    /// two, with a gap between them.
+    /// Wraps the line at `width` columns, and indents later rows like the text of the first row: like its second column if
+    /// the line has two, separated by a gap.
     pub fn wrapped(&self, width: usize) -> Vec<Self> {
         self.wrapped_with_indent(width, indent(&self.to_string(), width))
     }
 
-    /// It in rows of that many columns, the later ones behind that many spaces. A word that no row holds stays whole, as
-    /// a path that is to be copied: the terminal breaks it.
+    /// Wraps the line at `width` columns, and indents later rows by `indent` spaces. A longer word stays whole, so that a path
+    /// can be copied: the terminal breaks it.
     pub fn wrapped_with_indent(&self, width: usize, indent: usize) -> Vec<Self> {
-        // In a very narrow place what is said needs the room.
+        // A narrow area has no room for an indent.
         let indent = if indent > width / 2 { 0 } else { indent };
         let rows = rows(&self.to_string(), width, indent);
         let row = |(index, range): (usize, &Range<usize>)| {
@@ -24,7 +24,7 @@ impl StyledLine {
         rows.iter().enumerate().map(row).collect()
     }
 
-    /// What is in that range of its bytes, behind something.
+    /// Appends a range of the line, in bytes, to a row.
     fn push_range(&self, range: &Range<usize>, mut row: Self) -> Self {
         let mut begin = 0;
         for piece in self.spans() {
@@ -37,7 +37,7 @@ impl StyledLine {
     }
 }
 
-/// Where the text of a line begins.
+/// Returns the column at which later rows begin.
 fn indent(text: &str, width: usize) -> usize {
     let body = text.trim_start_matches(' ');
     let lead = text.len() - body.len();
@@ -45,12 +45,12 @@ fn indent(text: &str, width: usize) -> usize {
     second.map(|at| display_width(&text[..at])).filter(|indent| *indent <= width / 2).unwrap_or(lead)
 }
 
-/// The bytes of each row. Spaces between rows are in none.
+/// Returns the byte range of each row, without the spaces between rows.
 fn rows(text: &str, width: usize, indent: usize) -> Vec<Range<usize>> {
     let (mut rows, mut row, mut used, mut last_end) = (Vec::new(), 0..0, 0, 0);
     for word in words(text) {
         let more = display_width(&text[last_end..word.end]);
-        // Nothing but the spaces that it begins with is no row.
+        // Leading spaces alone do not make a row.
         let is_first = text[row.start..last_end].trim_start_matches(' ').is_empty();
         if used + more > width && !is_first {
             rows.push(row);

@@ -1,4 +1,4 @@
-//! Passphrases of the environment: taken out of it when the program starts, and kept for a program that needs them.
+//! Passphrases from the environment: removed from it at start, and kept for the commands that need them.
 
 use std::{
     ffi::OsString,
@@ -9,18 +9,18 @@ use zeroize::Zeroizing;
 
 use super::{CURRENT, NEW};
 
-/// In the order of [`OLD`] and [`NEW`].
+/// The passphrases, in the order of [`CURRENT`] and [`NEW`].
 static PASSPHRASES: Mutex<EnvironmentPassphrases> =
     Mutex::new(EnvironmentPassphrases { texts: [const { None }; 2], is_set: false });
 
 struct EnvironmentPassphrases {
     texts: [Option<Zeroizing<String>>; 2],
-    /// Whether [`OLD`] was set, whatever became of it.
+    /// Whether [`CURRENT`] was set, even if it was wiped since.
     is_set: bool,
 }
 
-/// Keeps the passphrases of the environment. `take` takes a variable out of it, so that nothing else finds the passphrase
-/// there.
+/// Moves the passphrases out of the environment, so that nothing else finds them there. `take` removes a variable and returns
+/// its value.
 pub fn take_from_environment(take: impl Fn(&str) -> Option<OsString>) {
     let texts = [CURRENT, NEW].map(|names| {
         let value = take(names.text)?;
@@ -30,12 +30,12 @@ pub fn take_from_environment(take: impl Fn(&str) -> Option<OsString>) {
     *lock() = EnvironmentPassphrases { is_set: texts[0].is_some(), texts };
 }
 
-/// Wipes them, in a program that needs none.
+/// Wipes the passphrases, for a command that needs none.
 pub fn wipe() {
     lock().texts = [const { None }; 2];
 }
 
-/// Whether the environment had the passphrase of a key.
+/// Whether the environment held the passphrase of a key.
 pub fn was_in_environment() -> bool {
     lock().is_set
 }
@@ -46,6 +46,6 @@ pub(super) fn text(name: &str) -> Option<Zeroizing<String>> {
 }
 
 fn lock() -> MutexGuard<'static, EnvironmentPassphrases> {
-    // Nothing that can panic is done with it.
+    // No code panics while it holds the lock.
     PASSPHRASES.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,4 +1,4 @@
-//! The `:` commands that a session obeys itself.
+//! Tests of the commands that a session carries out itself.
 
 use client_ws::{ClientError, RpcError};
 use frontend::text::{Style, StyledLine};
@@ -6,13 +6,13 @@ use frontend::text::{Style, StyledLine};
 use super::{Console, LOST, fake, settle};
 use crate::commands::ReplCommand;
 
-const TOOK: &str = "remark 1.50 ms in the circle, 7 operations, 0 µs until the answer was here";
+const TOOK: &str = "remark 1.50 ms in the circle, 7 operations, 0 µs round trip";
 
 fn line(text: &str) -> Vec<StyledLine> {
     vec![StyledLine::of(Style::Plain, text)]
 }
 
-/// A directory, and a file in it that is not there yet.
+/// Returns a directory, and the path of a file in it that does not exist yet.
 fn file() -> (tempfile::TempDir, String) {
     let directory = tempfile::tempdir().expect("there is room");
     let file = directory.path().join("work.rhai").display().to_string();
@@ -23,8 +23,8 @@ fn file() -> (tempfile::TempDir, String) {
 async fn time_and_plot_show_the_last_play_or_the_given_script() {
     let mut console = Console::ready().await;
     for (input, answer) in [
-        (":time", "remark there is no play yet that went well"),
-        (":plot", "remark there is no value yet: play something, or :plot [1, 4, 9]"),
+        (":time", "remark no successful play yet"),
+        (":plot", "remark no value yet; play something, or try :plot [1, 4, 9]"),
     ] {
         console.submit(input);
         console.expect_events(&[&format!("began {input}"), answer, "done"]).await;
@@ -41,14 +41,14 @@ async fn time_and_plot_show_the_last_play_or_the_given_script() {
     let chart = console.event_text().await;
     assert!(chart.starts_with("value ") && chart.lines().count() > 5, "{chart}");
     console.expect_events(&["done"]).await;
-    // Again, without a play.
+    // The same chart without another play.
     console.submit(":plot");
     console.expect_events(&["began :plot", &chart, "done"]).await;
     console.begin("2").await.answer(2).await;
     console.expect_events(&["value 2", "done"]).await;
     console.submit(":plot");
     assert_eq!(console.event_text().await, "began :plot");
-    assert!(console.event_text().await.contains(":plot wants"));
+    assert!(console.event_text().await.contains(":plot needs"));
     console.expect_events(&["done"]).await;
     console.expect_no_event().await;
 }
@@ -70,7 +70,7 @@ async fn last_shows_everything_that_the_last_play_printed_and_answered() {
     let all = console.event_text().await;
     assert!(all.starts_with("listing printed\n") && all.contains("line 60") && all.contains("line 99"), "{all}");
     console.expect_events(&["done"]).await;
-    // What went wrong is a part of it.
+    // An error is part of it.
     console.begin("nowhere").await.fail(RpcError::Internal).await;
     let error = console.event_text().await;
     console.expect_events(&["done"]).await;
@@ -83,7 +83,7 @@ async fn save_writes_successful_inputs_as_a_script() {
     let (_directory, file) = file();
     let mut console = Console::ready().await;
     console.submit(&format!(":save {file}"));
-    console.expect_events(&[&format!("began :save {file}"), "remark nothing was played here yet", "done"]).await;
+    console.expect_events(&[&format!("began :save {file}"), "remark nothing to save yet", "done"]).await;
     console.play_to_end("let x = 40").await;
     console.begin("nowhere").await.fail(RpcError::Internal).await;
     assert!(console.event_text().await.starts_with("error "));
@@ -92,22 +92,21 @@ async fn save_writes_successful_inputs_as_a_script() {
     console.expect_events(&["value 42", "done"]).await;
     let _playing = console.begin("loop {}").await;
     console.submit(&format!(":save {file}"));
-    let note =
-        "1 play that went wrong left out, with what came before the error; what still runs or waits is not in it";
+    let note = "left out 1 that failed; without running and queued inputs";
     console
-        .expect_events(&[&format!("began :save {file}"), &format!("remark 2 inputs in {file}; {note}"), "done"])
+        .expect_events(&[&format!("began :save {file}"), &format!("remark saved 2 inputs to {file} ({note})"), "done"])
         .await;
     let saved = std::fs::read_to_string(&file).expect("it is there");
     assert!(saved.contains("let x = 40;\nx + 2;") && !saved.contains("loop"), "{saved}");
-    // It is written over where that is meant.
+    // Only `:save!` overwrites an existing file.
     console.submit(&format!(":save {file}"));
     assert_eq!(console.event_text().await, format!("began :save {file}"));
     let refused = console.event_text().await;
-    assert!(refused.starts_with("error ") && refused.contains("is there already"), "{refused}");
+    assert!(refused.starts_with("error ") && refused.contains("already exists"), "{refused}");
     console.expect_events(&["done"]).await;
     console.submit(&format!(":save! {file}"));
     console
-        .expect_events(&[&format!("began :save! {file}"), &format!("remark 2 inputs in {file}; {note}"), "done"])
+        .expect_events(&[&format!("began :save! {file}"), &format!("remark saved 2 inputs to {file} ({note})"), "done"])
         .await;
 }
 
@@ -180,8 +179,8 @@ async fn reset_clears_the_notebook() {
     console.submit(":reset");
     let (command, reply) = console.circle.query().await;
     assert_eq!((command, console.state().inputs), (ReplCommand::Reset, 1));
-    reply.send(Ok(line("a fresh environment"))).expect("the session waits for it");
-    console.expect_events(&["began :reset", "listing a fresh environment", "done"]).await;
+    reply.send(Ok(line("environment reset"))).expect("the session waits for it");
+    console.expect_events(&["began :reset", "listing environment reset", "done"]).await;
     assert_eq!(console.state().inputs, 0);
     // Nothing is lost with the connection now.
     console.circle.lose();
@@ -197,14 +196,14 @@ async fn query_that_is_cancelled_is_abandoned() {
     console.submit("1");
     let (_, reply) = console.circle.query().await;
     console.cancel();
-    let told = "remark no longer waiting for it";
-    console.expect_events(&["began :vars", told, "done", r#"given back ["1"]"#]).await;
+    let remark = "remark gave up waiting for the answer";
+    console.expect_events(&["began :vars", remark, "done", r#"given back ["1"]"#]).await;
     assert!(reply.is_closed() && console.state().inputs == 1);
-    // A reset is carried out all the same.
+    // The circle resets the environment all the same.
     console.submit(":reset");
     let _reply = console.circle.query().await;
     console.cancel();
-    console.expect_events(&["began :reset", told, "done"]).await;
+    console.expect_events(&["began :reset", remark, "done"]).await;
     console.expect_no_event().await;
     assert_eq!(console.state().inputs, 0);
 }

@@ -1,4 +1,4 @@
-//! The first connection, those after it, and the waits between them.
+//! Tests of connecting, reconnecting and the pauses between attempts.
 
 use std::time::Duration;
 
@@ -34,7 +34,7 @@ async fn failed_connection_returns_waiting_inputs() {
     assert_eq!(console.state().waiting, 2);
     console.circle.refuse().await;
     console.expect_events(&[UNREACHABLE, r#"given back ["1", "2"]"#]).await;
-    // Nobody said that the connection is to be kept.
+    // Without `is_kept` the session does not retry.
     tokio::time::sleep(Duration::from_mins(1)).await;
     console.expect_no_event().await;
     assert_eq!(console.state().connection, ConnectionStatus::Disconnected);
@@ -64,16 +64,16 @@ async fn reconnect_backs_off_and_says_what_was_lost() {
         let before = Instant::now();
         let attempt = console.circle.attempt().await;
         let pause = before.elapsed();
-        // The clock goes in whole milliseconds.
+        // The clock advances in whole milliseconds.
         let (least, most) = (longest / 2, longest + Duration::from_millis(1));
         assert!((least..=most).contains(&pause), "{pause:?} is not half of {longest:?} to all of it");
         attempt.send(Err(lost())).expect("the session waits for it");
         longest = (longest * 2).min(Duration::from_secs(10));
     }
     console.circle.accept().await;
-    let gone = format!("{RECONNECTED}: what 2 inputs had made is gone (:save FILE writes them as a script)");
+    let gone = format!("{RECONNECTED}; variables from 2 inputs are gone (:save FILE keeps them as a script)");
     console.expect_events(&["connected again", &gone, "ready"]).await;
-    // Said once.
+    // Reported only once.
     console.circle.lose();
     console.expect_events(&["lost", LOST]).await;
     let before = Instant::now();
@@ -124,7 +124,7 @@ async fn retry_connects_at_once_without_a_user_who_waits() {
     console.expect_no_event().await;
     console.circle.accept().await;
     console.expect_events(&["connected again", RECONNECTED, "ready"]).await;
-    // Where there is a connection, there is nothing to retry.
+    // A connected session does not retry.
     console.session.retry().expect("there is room");
     console.expect_no_event().await;
 }
@@ -144,14 +144,14 @@ async fn rejection_stops_retries_until_the_user_connects() {
     console.circle.lose();
     console.expect_events(&["lost", LOST]).await;
     console.circle.refuse_with(refused()).await;
-    let said = "the circle at ws://team:9001 refuses the connection: not from there";
-    console.expect_events(&[&format!("warning {said}; ask its operator; Enter tries again")]).await;
+    let message = "the circle at ws://team:9001 refused the connection: not from there";
+    console.expect_events(&[&format!("warning {message}; ask its operator; press Enter to try again")]).await;
     tokio::time::sleep(Duration::from_mins(1)).await;
     console.expect_no_event().await;
-    // Whoever waits for it is answered by the error, and once.
+    // An input gets the error, once.
     console.submit("1");
     console.circle.refuse_with(refused()).await;
-    console.expect_events(&[&format!("connect failed: {said}"), r#"given back ["1"]"#]).await;
+    console.expect_events(&[&format!("connect failed: {message}"), r#"given back ["1"]"#]).await;
     tokio::time::sleep(Duration::from_mins(1)).await;
     console.expect_no_event().await;
 }
@@ -191,7 +191,7 @@ async fn cancel_keeps_an_established_connection() {
     let mut console = Console::ready().await;
     console.cancel();
     console.expect_no_event().await;
-    // Nobody waits for a connection that is there.
+    // An existing connection is not awaited.
     console.session.connect(true).expect("there is room");
     console.expect_events(&["ready"]).await;
     console.cancel();
@@ -226,7 +226,7 @@ async fn disconnect_lasts_until_the_user_connects() {
     );
     console.submit("1");
     console.circle.accept().await;
-    // What was lost was said when it was given up.
+    // The lost variables were reported at the disconnection.
     console.expect_events(&["connected again", RECONNECTED, "ready", "began 1"]).await;
     console.circle.plays("1").await.answer(1).await;
     console.expect_events(&["value 1", "done"]).await;
@@ -283,13 +283,13 @@ async fn cancel_returns_inputs_that_wait_for_a_starting_circle() {
     settle().await;
     console.cancel();
     console.expect_events(&[r#"given back ["1"]"#]).await;
-    // The circle is started all the same.
+    // The circle starts all the same.
     console.circle.accept().await;
     console.expect_events(&["connected first", "ready"]).await;
     console.expect_no_event().await;
 }
 
-/// A key that is named while the circle is being started.
+/// A `:key` command while the circle is starting.
 #[tokio::test(start_paused = true)]
 async fn key_command_waits_for_a_starting_circle() {
     let mut console = Console::open(ConsoleSetup { access: Access::Members, ..ConsoleSetup::default() });

@@ -1,4 +1,4 @@
-//! One script on several circles.
+//! Tests of fan-outs.
 
 use std::{sync::Arc, time::Duration};
 
@@ -13,7 +13,7 @@ impl Console {
         FanOutTarget { label: label.to_owned(), session: self.session.clone() }
     }
 
-    /// Begins a script on circles, which the console finds.
+    /// Starts a fan-out, and finds its circles for the session.
     async fn each(&mut self, script: &str, targets: Vec<FanOutTarget>) {
         let input = format!(":each a,b {script}");
         self.submit(&input);
@@ -27,7 +27,7 @@ fn script(text: &str) -> Script {
     Script { text: text.to_owned(), ..Script::default() }
 }
 
-/// The next event of plays on several circles, as a line.
+/// Returns the next event of a fan-out as a line.
 async fn next_text(plays: &mut FanOut) -> Option<String> {
     let event = tokio::time::timeout(NEVER, plays.next()).await.expect("something happens");
     event.map(|(index, event)| match event {
@@ -39,9 +39,9 @@ async fn next_text(plays: &mut FanOut) -> Option<String> {
     })
 }
 
-/// The rows of a value that have all of these words.
-fn has_row(said: &str, words: &[&str]) -> bool {
-    said.lines().any(|row| words.iter().all(|word| row.contains(word)))
+/// Whether a row of a text contains all of the words.
+fn has_row(text: &str, words: &[&str]) -> bool {
+    text.lines().any(|row| words.iter().all(|word| row.contains(word)))
 }
 
 #[tokio::test(start_paused = true)]
@@ -61,7 +61,7 @@ async fn circles_answer_side_by_side() {
     let value = one.event_text().await;
     assert!(has_row(&value, &["one", "two"]) && has_row(&value, &["111", "222"]), "{value}");
     one.expect_events(&["done", "began after"]).await;
-    // What happens in another session is not its own news.
+    // The other session reports no events of the fan-out.
     two.expect_no_event().await;
     one.circle.plays("after").await.unit().await;
     one.expect_events(&["value ", "done"]).await;
@@ -82,7 +82,7 @@ async fn part_is_in_the_notebook_of_its_session() {
     two.expect_events(&["began :last", "listing printed\n222", "done"]).await;
     assert_eq!((one.state().inputs, two.state().inputs), (0, 1));
     one.submit(":last");
-    one.expect_events(&["began :last", "listing the last play printed nothing, and its value is ()", "done"]).await;
+    one.expect_events(&["began :last", "listing the last play printed nothing, and its value was ()", "done"]).await;
 }
 
 #[tokio::test(start_paused = true)]
@@ -94,16 +94,16 @@ async fn circle_that_is_not_ready_is_refused_and_the_others_play() {
     closed.expect_events(&["connected first", "no key for members"]).await;
     one.each("1", vec![off.target("off"), one.target("one"), closed.target("closed")]).await;
     one.circle.plays("1").await.answer(1).await;
-    let said = one.remaining_events().await;
+    let events = one.remaining_events().await;
     for why in [
         "error error: off: it cannot be reached; connect to it first: :use off",
-        "error error: closed: it wants a key to be proved; connect to it first: :use closed",
+        "error error: closed: it needs a key; connect to it first: :use closed",
     ] {
-        assert!(said.iter().any(|said| said == why), "{said:?}");
+        assert!(events.iter().any(|event| event == why), "{events:?}");
     }
-    let [value, done] = &said[said.len() - 2..] else { panic!("two at the end") };
-    assert!(value.contains("one\n1") && !value.contains("off") && done == "done", "{said:?}");
-    assert_eq!(said.len(), 4);
+    let [value, done] = &events[events.len() - 2..] else { panic!("two at the end") };
+    assert!(value.contains("one\n1") && !value.contains("off") && done == "done", "{events:?}");
+    assert_eq!(events.len(), 4);
 }
 
 #[tokio::test(start_paused = true)]
@@ -145,7 +145,7 @@ async fn fan_out_without_any_circle_shows_no_value() {
     one.event().await;
     one.session.fan_out(Vec::new()).expect("there is room");
     one.expect_events(&["done"]).await;
-    // Circles that nobody asked for.
+    // Targets without a request are ignored.
     one.session.fan_out(vec![one.target("one")]).expect("there is room");
     one.expect_no_event().await;
 }
@@ -155,10 +155,10 @@ async fn busy_circle_is_refused() {
     let (mut one, mut two) = (Console::named("one").await, Console::named("two").await);
     let playing = two.begin("loop {}").await;
     one.each("1", vec![two.target("two")]).await;
-    one.expect_events(&["error error: two: it is busy with a play", "done"]).await;
+    one.expect_events(&["error error: two: it is busy with another play", "done"]).await;
     playing.unit().await;
     two.expect_events(&["value ", "done"]).await;
-    // A part keeps others from it, too, and the inputs of its own user.
+    // A part also makes the session busy for other fan-outs and for its user's inputs.
     one.each("2", vec![two.target("two")]).await;
     let part = two.circle.plays("2").await;
     two.submit("mine");
@@ -197,7 +197,7 @@ async fn second_cancel_stops_waiting_for_the_remaining_circles() {
     settle().await;
     one.cancel();
     let value = one.event_text().await;
-    assert!(value.contains("cancelled") && value.contains("no longer waiting for it"), "{value}");
+    assert!(value.contains("cancelled") && value.contains("gave up waiting"), "{value}");
     one.expect_events(&["done"]).await;
     one.expect_no_event().await;
     assert!(!one.state().is_busy() && !two.state().is_busy());
@@ -214,7 +214,7 @@ async fn disconnect_cancels_the_fan_out_on_other_circles() {
     one.expect_events(&["done", "note disconnected; variables are gone"]).await;
     there.cancelled().await;
     settle().await;
-    // Its cancellation may still be on its way.
+    // The session keeps the play until its cancellation has arrived.
     assert!(there.has_listener());
     there.cancel().await;
     two.begin("2").await.answer(2).await;
@@ -229,8 +229,8 @@ async fn part_that_loses_the_environment_returns_waiting_inputs() {
     one.expect_no_event().await;
     playing.fail(RpcError::EnvironmentLost { reason: LossReason::Memory }).await;
     let failed = next_text(&mut plays).await.expect("it ended");
-    assert!(failed.starts_with("0 failed: the play was ended"), "{failed}");
-    let note = "note what was typed was not played: Enter plays it in the fresh session";
+    assert!(failed.starts_with("0 failed: stopped: "), "{failed}");
+    let note = "note your input was not played; Enter plays it in the new session";
     one.expect_events(&[note, r#"given back ["k + 1"]"#]).await;
     one.expect_no_event().await;
 }
@@ -240,7 +240,7 @@ async fn script_waits_until_a_session_has_connected() {
     let mut one = Console::open(ConsoleSetup { name: Some("one"), ..ConsoleSetup::default() });
     let setup = ConsoleSetup { name: Some("two"), key: Some("alice"), unlocked: &["alice"], ..ConsoleSetup::default() };
     let mut two = Console::open(setup);
-    // Both have only just been asked to.
+    // Both sessions are still connecting.
     one.session.connect(false).expect("there is room");
     two.session.connect(false).expect("there is room");
     let mut plays = FanOut::start(&[one.target("one"), two.target("two")], &script("1"));
@@ -295,14 +295,14 @@ async fn failures_are_shown_with_their_circles() {
     let reason = LossReason::Memory;
     two.circle.plays("f()").await.fail(RpcError::EnvironmentLost { reason }).await;
     let failed = next_text(&mut plays).await.expect("it ended");
-    assert!(failed.starts_with("1 failed: the play was ended"), "{failed}");
-    // Its connection is lost with it, and said once.
+    assert!(failed.starts_with("1 failed: stopped: "), "{failed}");
+    // A lost connection is reported once, by the part.
     let playing = three.circle.plays("f()").await;
     three.circle.lose();
     settle().await;
     playing.fail(fake::lost()).await;
     let failed = next_text(&mut plays).await.expect("it ended");
-    assert!(failed.starts_with("2 failed: ") && failed.contains("is lost"), "{failed}");
+    assert!(failed.starts_with("2 failed: ") && failed.contains("lost the connection"), "{failed}");
     assert_eq!(next_text(&mut plays).await, None);
     three.expect_events(&["lost"]).await;
     three.expect_no_event().await;
@@ -333,7 +333,7 @@ async fn script_that_is_too_large_for_one_circle_is_played_on_the_others() {
     let large = "x".repeat(2000);
     let mut plays = FanOut::start(&[one.target("one"), two.target("two")], &script(&large));
     let failed = next_text(&mut plays).await.expect("it ended");
-    assert!(failed.starts_with("0 failed: the circle at ws://one:9001 does not take the script"), "{failed}");
+    assert!(failed.starts_with("0 failed: the circle at ws://one:9001 rejected the script"), "{failed}");
     two.circle.play().await.answer(2).await;
     assert_eq!(next_text(&mut plays).await.as_deref(), Some("1 value 2"));
     assert_eq!(next_text(&mut plays).await, None);
@@ -365,7 +365,7 @@ async fn printing_parts_wait_for_the_reader_and_their_sessions_do_not() {
     });
     settle().await;
     assert!(!printer.is_finished());
-    // The session goes on: it hears of a loss.
+    // The session still carries out inputs.
     one.submit(":help");
     one.expect_events(&["began :help", "request Help(\"\")", "done"]).await;
     for _ in 0..1000 {
@@ -376,7 +376,7 @@ async fn printing_parts_wait_for_the_reader_and_their_sessions_do_not() {
     assert_eq!(next_text(&mut plays).await.as_deref(), Some("0 value 1"));
 }
 
-/// A part is cancelled in the session that plays it, too.
+/// The user of the session that plays a part can cancel the part, too.
 #[tokio::test(start_paused = true)]
 async fn part_is_cancelled_by_the_user_of_its_own_session() {
     let (mut one, mut two) = (Console::named("one").await, Console::named("two").await);

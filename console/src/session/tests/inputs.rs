@@ -1,4 +1,4 @@
-//! Which inputs wait, and which do not.
+//! Tests of the queue of inputs.
 
 use super::{Console, ConsoleSetup, fake};
 
@@ -14,16 +14,10 @@ async fn inputs_run_in_the_order_in_which_they_were_typed() {
     console.expect_events(&["value 1", "done", "began 2"]).await;
     console.circle.plays("2").await.answer(2).await;
     console.expect_events(&["value 2", "done", "began :vars"]).await;
-    console.answers_a_question().await;
+    console.answer_query().await;
     console.expect_events(&["listing x", "done", "began :time 3"]).await;
     console.circle.plays("3").await.answer(3).await;
-    console
-        .expect_events(&[
-            "value 3",
-            "remark 1.50 ms in the circle, 7 operations, 0 µs until the answer was here",
-            "done",
-        ])
-        .await;
+    console.expect_events(&["value 3", "remark 1.50 ms in the circle, 7 operations, 0 µs round trip", "done"]).await;
     console.expect_no_event().await;
 }
 
@@ -37,12 +31,14 @@ async fn queue_holds_64_inputs() {
     console.expect_no_event().await;
     assert_eq!(console.state().waiting, 64);
     console.submit("one more");
-    console.expect_events(&["remark too much waits already: Ctrl-C gives it back", r#"given back ["one more"]"#]).await;
+    console
+        .expect_events(&["remark too many inputs are queued; Ctrl-C returns them", r#"given back ["one more"]"#])
+        .await;
     console.expect_no_event().await;
     playing.unit().await;
     console.expect_events(&["value ", "done", "began 0"]).await;
     console.submit("one more");
-    console.is_quiet_while_it_plays().await;
+    console.expect_only_a_play().await;
     assert_eq!(console.state().waiting, 64);
 }
 
@@ -64,10 +60,10 @@ async fn local_command_never_waits() {
         (":history let", "request History(\"let\")"),
         (":edit", "request Edit(\"loop {}\")"),
         (":quit", "request Quit"),
-        (":last", "listing the last play printed nothing, and its value is ()"),
-        (":time", "remark the play still runs"),
-        (":plot", "remark there is no value yet: play something, or :plot [1, 4, 9]"),
-        (":save x.rhai", "remark nothing was played here yet"),
+        (":last", "listing the last play printed nothing, and its value was ()"),
+        (":time", "remark the play is still running"),
+        (":plot", "remark no value yet; play something, or try :plot [1, 4, 9]"),
+        (":save x.rhai", "remark nothing to save yet"),
         (":hlep", "remark there is no :hlep; did you mean :help?"),
     ];
     for (input, answer) in cases {
@@ -75,10 +71,10 @@ async fn local_command_never_waits() {
         console.expect_events(&[&format!("began {input}"), answer, "done"]).await;
     }
     console.expect_no_event().await;
-    // Also of a circle that answers beside a play.
+    // The circle answers these commands while a play is running.
     console.submit(":doc push");
     console.expect_events(&["began :doc push"]).await;
-    console.answers_a_question().await;
+    console.answer_query().await;
     console.expect_events(&["listing x", "done"]).await;
     playing.unit().await;
     console.expect_events(&["value ", "done", "began waits"]).await;
@@ -87,9 +83,11 @@ async fn local_command_never_waits() {
 #[tokio::test(start_paused = true)]
 async fn local_command_needs_no_connection() {
     let mut console = Console::open(ConsoleSetup::default());
-    for (input, answer) in
-        [(":help", "request Help(\"\")"), (":quit", "request Quit"), (":use", "remark :use needs WHERE: :use team")]
-    {
+    for (input, answer) in [
+        (":help", "request Help(\"\")"),
+        (":quit", "request Quit"),
+        (":use", "remark :use needs WHERE, for example :use team"),
+    ] {
         console.submit(input);
         console.expect_events(&[&format!("began {input}"), answer, "done"]).await;
     }
@@ -129,15 +127,15 @@ async fn cancel_returns_a_waiting_input_though_nothing_runs() {
 }
 
 impl Console {
-    /// Answers the one question that the session has asked.
-    async fn answers_a_question(&mut self) {
+    /// Answers the session's query.
+    async fn answer_query(&mut self) {
         let (_, reply) = self.circle.query().await;
         let line = frontend::text::StyledLine::of(frontend::text::Style::Plain, "x");
         reply.send(Ok(vec![line])).expect("the session waits for it");
     }
 
-    /// Waits until everybody waits for the play that the session has begun.
-    async fn is_quiet_while_it_plays(&mut self) -> fake::FakePlay {
+    /// Waits for the session's play, and checks that there is no other event.
+    async fn expect_only_a_play(&mut self) -> fake::FakePlay {
         let playing = self.circle.play().await;
         self.expect_no_event().await;
         playing

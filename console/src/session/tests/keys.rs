@@ -1,4 +1,4 @@
-//! Which key a session authenticates with, and when.
+//! Tests of choosing keys and authenticating.
 
 use std::time::Duration;
 
@@ -45,7 +45,7 @@ async fn connection_that_ends_while_a_key_is_unlocked_is_made_again_for_it() {
     console.connect().await;
     console.expect_events(&["connected first", "unlock alice"]).await;
     console.submit("1");
-    // The circle waits for strangers as long as it likes, and no longer.
+    // A circle may close anonymous connections.
     console.circle.lose();
     console.expect_no_event().await;
     assert_eq!(console.state().connection, ConnectionStatus::Disconnected);
@@ -198,32 +198,32 @@ async fn rejected_key_returns_waiting_inputs() {
     let reason = "not a member".to_owned();
     console.circle.reject(RpcError::Forbidden { reason }.into()).await;
     assert_eq!(console.event_text().await, "connected first");
-    let said = console.event_text().await;
-    assert!(said.starts_with("not admitted alice: ") && said.ends_with("not a member"), "{said}");
+    let event = console.event_text().await;
+    assert!(event.starts_with("not admitted alice: ") && event.ends_with("not a member"), "{event}");
     console.expect_events(&[r#"given back ["1"]"#]).await;
     console.expect_no_event().await;
     let state = console.state();
-    // The answer is the circle's: the connection stays.
+    // The circle answered, so the connection stays.
     assert!(state.connection == ConnectionStatus::Connected && !state.is_ready() && state.key.is_none(), "{state:?}");
 }
 
-/// Authentications whose outcome nobody knows: the session may be that key's by now.
+/// Authentications without an answer leave the identity of the session unknown.
 #[tokio::test(start_paused = true)]
 async fn authentication_without_an_outcome_drops_the_connection() {
     let timed_out = || ClientError::TimedOut { after: Duration::from_secs(10) };
-    for (error, word) in [(timed_out as fn() -> ClientError, "no answer"), (lost, "is lost")] {
+    for (error, word) in [(timed_out as fn() -> ClientError, "no answer"), (lost, "lost the connection")] {
         let mut console =
             Console::open(ConsoleSetup { key: Some("alice"), unlocked: &["alice"], ..ConsoleSetup::default() });
         console.connect().await;
         assert_eq!(console.event_text().await, "connected first");
         console.submit("1");
         console.circle.reject(error()).await;
-        let said = console.event_text().await;
-        assert!(said.starts_with("not admitted alice: ") && said.contains(word), "{said}");
+        let event = console.event_text().await;
+        assert!(event.starts_with("not admitted alice: ") && event.contains(word), "{event}");
         console.expect_events(&[r#"given back ["1"]"#]).await;
         console.expect_no_event().await;
         assert!(console.state().connection == ConnectionStatus::Disconnected && console.circle.disconnections() == 1);
-        // The next connection is another session.
+        // The next connection is a new session.
         console.circle.accept().await;
         console.expect_events(&["connected again", RECONNECTED, "ready"]).await;
         console.expect_no_event().await;
@@ -240,11 +240,11 @@ async fn reconnect_authenticates_with_the_same_key_and_reports_it() {
     console.expect_events(&["connected again"]).await;
     let (public, reply) = console.circle.key().await;
     assert_eq!(public, keypair("alice").public_key());
-    // Whose the session is, is not known before.
+    // The message waits until the identity is known.
     console.expect_no_event().await;
     reply.send(Ok(())).expect("the session waits for it");
-    let again = "note connected again to the circle at ws://team:9001 as alice, with a fresh session: \
-                 what 1 input had made is gone (:save FILE writes it as a script)";
+    let again = "note reconnected to the circle at ws://team:9001 as alice with a new session; \
+                 variables from 1 input are gone (:save FILE keeps it as a script)";
     console.expect_events(&[again, "ready"]).await;
     console.expect_no_event().await;
 }
@@ -257,8 +257,8 @@ async fn reconnect_with_a_rejected_key_reports_both() {
     console.circle.accept().await;
     console.circle.reject(RpcError::InvalidCredentials.into()).await;
     console.expect_events(&["connected again", RECONNECTED]).await;
-    let said = console.event_text().await;
-    assert!(said.starts_with("not admitted alice: "), "{said}");
+    let event = console.event_text().await;
+    assert!(event.starts_with("not admitted alice: "), "{event}");
     console.expect_no_event().await;
     assert_eq!(console.state().identity, CallerIdentity::Anonymous);
 }
@@ -273,8 +273,8 @@ async fn connection_lost_during_authentication_is_reported_once() {
     console.circle.lose();
     // Both report the loss.
     drop(reply.send(Err(lost())));
-    let said = console.event_text().await;
-    assert!(said.starts_with("not admitted alice: the connection"), "{said}");
+    let event = console.event_text().await;
+    assert!(event.starts_with("not admitted alice: lost the connection"), "{event}");
     console.expect_no_event().await;
     console.circle.accept().await;
     console.expect_events(&["connected again", RECONNECTED, "ready"]).await;
@@ -283,7 +283,7 @@ async fn connection_lost_during_authentication_is_reported_once() {
 #[tokio::test(start_paused = true)]
 async fn authenticate_asks_for_the_default_key_on_an_open_circle() {
     let mut console = Console::open(ConsoleSetup { preferred: Some("alice"), ..ConsoleSetup::default() });
-    // Without a connection it makes one.
+    // A disconnected session connects first.
     console.session.authenticate().expect("there is room");
     console.circle.accept().await;
     console.expect_events(&["connected first", "ready"]).await;
@@ -292,7 +292,7 @@ async fn authenticate_asks_for_the_default_key_on_an_open_circle() {
     console.unlock("alice");
     console.circle.admit().await;
     console.expect_events(&["ready"]).await;
-    // Who is authenticated stays so.
+    // An authenticated session keeps its identity.
     console.session.authenticate().expect("there is room");
     console.expect_no_event().await;
 }

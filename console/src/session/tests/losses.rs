@@ -1,4 +1,4 @@
-//! Environments that are gone, and other circles in the place of one: nothing is played there that was typed before.
+//! Tests of lost environments and replaced circles: inputs for the old ones are never played in the new ones.
 
 use client_ws::{Notice, RpcError};
 use protocol::{error::LossReason, methods::Access};
@@ -6,15 +6,15 @@ use protocol::{error::LossReason, methods::Access};
 use super::{Console, ConsoleSetup, LOST, RECONNECTED, settle};
 use crate::session::ConnectionStatus;
 
-const NOT_PLAYED: &str = "note what was typed was not played: Enter plays it in the fresh session";
-/// What is said of a connection to another circle, as its user wanted.
-const SWITCHED: &str = "note connected to the circle 'lab', with a fresh session";
+const NOT_PLAYED: &str = "note your input was not played; Enter plays it in the new session";
+/// The event of an accepted connection to another circle.
+const SWITCHED: &str = "note connected to circle 'lab' with a new session";
 
-/// What is said of another circle in the place of the session's.
-const OTHER: &str = "the circle 'lab' is there now, and not 'team'";
+/// The message about another circle at the session's address.
+const OTHER: &str = "another circle answers there: 'lab' instead of 'team'";
 
 fn gone(inputs: &str) -> String {
-    format!(": what {inputs} had made is gone (:save FILE writes ")
+    format!("; variables from {inputs} are gone (:save FILE keeps ")
 }
 
 #[tokio::test(start_paused = true)]
@@ -27,7 +27,7 @@ async fn lost_environment_is_reported_with_its_inputs() {
     console.expect_no_event().await;
     let state = console.state();
     assert!(state.is_ready() && state.inputs == 0, "{state:?}");
-    // The notices go on; nothing was made since.
+    // Later notices are reported, too; there are no new variables.
     console.circle.notify(Notice::EnvironmentLost { reason: LossReason::Idle });
     console.expect_events(&[start]).await;
     console.expect_no_event().await;
@@ -41,7 +41,7 @@ async fn lost_environment_returns_waiting_inputs() {
     let (_, reply) = console.circle.query().await;
     console.circle.notify(Notice::EnvironmentLost { reason: LossReason::Killed });
     console.expect_events(&["began :vars"]).await;
-    assert!(console.event_text().await.contains("environment (killed): what 1 input had made is gone"));
+    assert!(console.event_text().await.contains("environment (killed); variables from 1 input are gone"));
     console.expect_events(&[NOT_PLAYED, r#"given back ["k + 1"]"#]).await;
     reply.send(Ok(Vec::new())).expect("the session waits for it");
     console.expect_events(&["listing ", "done"]).await;
@@ -54,7 +54,7 @@ async fn play_that_loses_the_environment_returns_waiting_inputs() {
     let playing = console.begin("loop {}").await;
     console.submit("k + 1");
     playing.fail(RpcError::EnvironmentLost { reason: LossReason::Memory }).await;
-    assert!(console.event_text().await.starts_with("error error: the play was ended"));
+    assert!(console.event_text().await.starts_with("error error: stopped: "));
     console.expect_events(&[NOT_PLAYED, r#"given back ["k + 1"]"#, "done"]).await;
     console.expect_no_event().await;
     assert!(console.state().is_ready() && console.state().inputs == 0);
@@ -83,7 +83,7 @@ async fn input_for_lost_variables_is_returned() {
     assert!(console.event_text().await.starts_with(&format!("{RECONNECTED}{}", gone("1 input"))));
     console.expect_events(&[NOT_PLAYED, r#"given back ["k + 1", "k + 2"]"#, "ready"]).await;
     console.expect_no_event().await;
-    // Played, once its user means it.
+    // Played when the user submits it again.
     console.begin("k + 1").await.answer(2).await;
 }
 
@@ -97,7 +97,7 @@ async fn input_for_lost_variables_is_returned_after_authentication() {
     console.circle.accept().await;
     console.expect_events(&["connected again"]).await;
     console.circle.admit().await;
-    assert!(console.event_text().await.contains(" as alice, with a fresh session: what 1 input had made is gone"));
+    assert!(console.event_text().await.contains(" as alice with a new session; variables from 1 input are gone"));
     console.expect_events(&[NOT_PLAYED, r#"given back ["k + 1"]"#, "ready"]).await;
     console.expect_no_event().await;
 }
@@ -110,14 +110,14 @@ async fn loss_is_reported_on_the_new_connection() {
     console.expect_events(&["lost", LOST]).await;
     console.circle.accept().await;
     console.expect_events(&["connected again"]).await;
-    // Lost again before it is known whose it is.
+    // Lost again before the identity is known.
     console.circle.lose();
     console.expect_events(&["lost", LOST]).await;
     console.circle.key().await;
     console.circle.accept().await;
     console.circle.admit().await;
     console.expect_events(&["connected again"]).await;
-    assert!(console.event_text().await.contains("what 1 input had made is gone"));
+    assert!(console.event_text().await.contains("variables from 1 input are gone"));
     console.expect_events(&["ready"]).await;
     console.expect_no_event().await;
 }
@@ -129,22 +129,22 @@ async fn other_circle_is_refused_in_the_background() {
     console.expect_events(&["lost", LOST]).await;
     console.circle.name = "lab";
     console.circle.accept().await;
-    console.expect_events(&[&format!("warning {OTHER}; Enter tries again")]).await;
-    // It is not tried by itself any more, and what was there is told with the circle that is there again.
+    console.expect_events(&[&format!("warning {OTHER}; press Enter to try again")]).await;
+    // The session does not retry automatically.
     tokio::time::sleep(std::time::Duration::from_mins(1)).await;
     console.expect_no_event().await;
     assert!(console.state().connection == ConnectionStatus::Disconnected && console.circle.disconnections() == 2);
-    // The first input is for the circle before: nobody has said yet that another one will do.
+    // The first input is for the old circle: the user has not accepted the other one yet.
     console.submit("k + 1");
     console.circle.accept().await;
     console
         .expect_events(&[&format!(
-            "connect failed: cannot reach the circle at ws://team:9001: {OTHER}; Enter tries again"
+            "connect failed: cannot reach the circle at ws://team:9001: {OTHER}; press Enter to try again"
         )])
         .await;
     console.expect_events(&[NOT_PLAYED, r#"given back ["k + 1"]"#]).await;
     console.expect_no_event().await;
-    // The next one is for the circle that is there.
+    // The next input accepts the other circle.
     console.submit("1");
     console.circle.accept().await;
     console.expect_events(&["connected again"]).await;
@@ -162,7 +162,7 @@ async fn other_circle_is_accepted_after_a_returned_input() {
     console.circle.accept().await;
     console
         .expect_events(&[&format!(
-            "connect failed: cannot reach the circle at ws://team:9001: {OTHER}; Enter tries again"
+            "connect failed: cannot reach the circle at ws://team:9001: {OTHER}; press Enter to try again"
         )])
         .await;
     console.expect_events(&[NOT_PLAYED, r#"given back ["1"]"#]).await;
@@ -172,7 +172,7 @@ async fn other_circle_is_accepted_after_a_returned_input() {
     console.expect_events(&["connected again", SWITCHED, "ready", "began 1"]).await;
     console.circle.plays("1").await.answer(1).await;
     console.expect_events(&["value 1", "done"]).await;
-    // From now on it is the session's circle.
+    // Now it is the session's circle.
     console.circle.lose();
     let said = console.remaining_events().await;
     assert_eq!(said, ["lost", LOST]);
@@ -187,7 +187,7 @@ async fn other_circle_is_accepted_when_the_user_reconnects() {
     console.expect_events(&["lost", LOST]).await;
     console.circle.name = "lab";
     console.circle.accept().await;
-    console.expect_events(&[&format!("warning {OTHER}; Enter tries again")]).await;
+    console.expect_events(&[&format!("warning {OTHER}; press Enter to try again")]).await;
     console.session.connect(true).expect("there is room");
     console.circle.accept().await;
     console.expect_events(&["connected again", SWITCHED, "ready"]).await;
@@ -201,12 +201,12 @@ async fn third_circle_is_refused_again() {
     console.expect_events(&["lost", LOST]).await;
     console.circle.name = "lab";
     console.circle.accept().await;
-    console.expect_events(&[&format!("warning {OTHER}; Enter tries again")]).await;
+    console.expect_events(&[&format!("warning {OTHER}; press Enter to try again")]).await;
     console.circle.name = "mill";
     console.session.connect(true).expect("there is room");
     console.circle.accept().await;
-    let said = "the circle 'mill' is there now, and not 'team'; Enter tries again";
-    console.expect_events(&[&format!("connect failed: cannot reach the circle at ws://team:9001: {said}")]).await;
+    let message = "another circle answers there: 'mill' instead of 'team'; press Enter to try again";
+    console.expect_events(&[&format!("connect failed: cannot reach the circle at ws://team:9001: {message}")]).await;
     console.expect_no_event().await;
 }
 
@@ -231,7 +231,7 @@ async fn other_circle_gets_no_authentication() {
     assert!(console.circle.pending_call().is_none());
     console
         .expect_events(&[&format!(
-            "connect failed: cannot reach the circle at ws://team:9001: {OTHER}; Enter tries again"
+            "connect failed: cannot reach the circle at ws://team:9001: {OTHER}; press Enter to try again"
         )])
         .await;
     console.expect_events(&[NOT_PLAYED, r#"given back ["1"]"#]).await;
@@ -247,13 +247,13 @@ async fn other_circle_is_refused_permanently_by_policy() {
     console.expect_events(&["lost", LOST]).await;
     console.circle.name = "lab";
     console.circle.accept().await;
-    console.expect_events(&[&format!("warning {OTHER}; :use goes to it")]).await;
+    console.expect_events(&[&format!("warning {OTHER}; :use switches to it")]).await;
     for _ in 0..2 {
         console.submit("1");
         console.circle.accept().await;
         console
             .expect_events(&[&format!(
-                "connect failed: cannot reach the circle at ws://team:9001: {OTHER}; :use goes to it"
+                "connect failed: cannot reach the circle at ws://team:9001: {OTHER}; :use switches to it"
             )])
             .await;
         console.expect_events(&[r#"given back ["1"]"#]).await;
@@ -262,7 +262,7 @@ async fn other_circle_is_refused_permanently_by_policy() {
     console.expect_no_event().await;
 }
 
-/// A file that is being read, and circles that are being found, when the environment goes.
+/// The environment is lost while a file is being read or circles are being found.
 #[tokio::test(start_paused = true)]
 async fn loading_script_is_not_played_in_a_new_environment() {
     let directory = tempfile::tempdir().expect("there is room");
@@ -271,7 +271,7 @@ async fn loading_script_is_not_played_in_a_new_environment() {
     let load = format!(":load {}", file.display());
     let mut console = Console::with_inputs(&["let k = 1"]).await;
     console.submit(&load);
-    // Both are there before the session has looked at either.
+    // Both happen before the session handles either.
     console.circle.lose();
     let said = console.remaining_events().await;
     let begins = said.iter().filter(|said| **said == format!("began {load}")).count();

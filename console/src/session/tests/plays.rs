@@ -1,4 +1,4 @@
-//! Plays from their beginning to their end, cancelled or given up.
+//! Tests of plays: success, failure, cancellation, giving up.
 
 use std::time::Duration;
 
@@ -12,8 +12,8 @@ use protocol::{
 use super::{Console, ConsoleSetup, LOST, RECONNECTED, fake, settle};
 use crate::session::{DisplayKind, SessionEvent};
 
-const CANCELLED: &str = "remark cancelled; the session and what it had done are kept";
-const GIVEN_UP: &str = "remark no longer waiting for it; it may still be running, and what comes next waits for it";
+const CANCELLED: &str = "remark cancelled; your variables are kept";
+const GIVEN_UP: &str = "remark gave up waiting; it may still be running, and your next input will queue behind it";
 
 #[tokio::test(start_paused = true)]
 async fn play_is_reported_in_order() {
@@ -60,7 +60,7 @@ async fn failed_play_shows_its_error_and_keeps_the_session() {
     console.expect_events(&["done"]).await;
     let playing = console.begin("loop {}").await;
     playing.fail(RpcError::LimitExceeded { limit: PlayLimit::Time, max: 30_000 }).await;
-    assert!(console.event_text().await.starts_with("error error: the play was ended"));
+    assert!(console.event_text().await.starts_with("error error: stopped: "));
     console.expect_events(&["done"]).await;
     console.expect_no_event().await;
     assert!(console.state().is_ready() && console.state().inputs == 0);
@@ -75,7 +75,7 @@ async fn cancelled_play_returns_waiting_inputs() {
     console.cancel();
     console.expect_events(&[r#"given back ["2", ":vars"]"#]).await;
     assert!(console.state().running.is_some_and(|running| running.cancelled.is_some()));
-    // What is typed from now on waits for its end.
+    // Later inputs wait for its end.
     console.submit("3");
     console.expect_no_event().await;
     playing.cancel().await;
@@ -100,7 +100,7 @@ async fn late_cancellation_keeps_the_value() {
 async fn cancellation_by_somebody_else_is_an_error() {
     let mut console = Console::ready().await;
     console.begin("loop {}").await.fail(RpcError::Cancelled).await;
-    assert!(console.event_text().await.starts_with("error error: the play was ended"));
+    assert!(console.event_text().await.starts_with("error error: stopped: "));
     console.expect_events(&["done"]).await;
 }
 
@@ -115,7 +115,7 @@ async fn second_cancel_stops_waiting() {
     console.cancel();
     console.expect_events(&[r#"given back ["2"]"#, GIVEN_UP, "done"]).await;
     playing.abandoned().await;
-    // The circle plays what comes next behind it.
+    // The circle queues the next play behind it.
     console.begin("3").await.answer(3).await;
     console.expect_events(&["value 3", "done"]).await;
     console.expect_no_event().await;
@@ -138,7 +138,7 @@ async fn second_cancel_after_a_while_cancels_again() {
     console.expect_no_event().await;
 }
 
-/// A loss that is noticed by a play and by the connection itself.
+/// The play and the connection both notice the loss.
 #[tokio::test(start_paused = true)]
 async fn play_reports_the_lost_connection_as_its_error() {
     for is_noticed_first in [true, false] {
@@ -154,12 +154,12 @@ async fn play_reports_the_lost_connection_as_its_error() {
             playing.fail(fake::lost()).await;
         }
         let said = console.event_text().await;
-        assert!(said.starts_with("error ") && said.contains("look before you play it again"), "{said}");
+        assert!(said.starts_with("error ") && said.contains("check before you retry them"), "{said}");
         console.expect_events(&[r#"given back ["balance()"]"#, "lost", "done"]).await;
         console.circle.accept().await;
-        let gone = format!("{RECONNECTED}: what 1 input had made is gone (:save FILE writes it as a script)");
+        let gone = format!("{RECONNECTED}; variables from 1 input are gone (:save FILE keeps it as a script)");
         console.expect_events(&["connected again", &gone, "ready"]).await;
-        // It is not played again.
+        // The session does not play it again.
         console.expect_no_event().await;
     }
 }
@@ -170,11 +170,11 @@ async fn loss_after_a_finished_play_is_reported() {
     let playing = console.begin("1").await;
     console.circle.lose();
     settle().await;
-    // The answer was on its way.
+    // The answer arrived before the loss.
     playing.answer(1).await;
     console.expect_events(&["value 1", "lost", LOST, "done"]).await;
     console.circle.accept().await;
-    let gone = format!("{RECONNECTED}: what 1 input had made is gone (:save FILE writes it as a script)");
+    let gone = format!("{RECONNECTED}; variables from 1 input are gone (:save FILE keeps it as a script)");
     console.expect_events(&["connected again", &gone, "ready"]).await;
     console.expect_no_event().await;
 }
@@ -213,10 +213,10 @@ async fn oversized_script_is_returned() {
     let mut console = Console::open(ConsoleSetup { access: Access::Open, ..ConsoleSetup::default() });
     console.circle.limits = Limits { message_kib: 1, ..Limits::default() };
     let large = format!("\"{}\"", "x".repeat(2000));
-    // Before the circle has said what it takes.
+    // Before the session knows the message limit.
     console.submit(&large);
     console.circle.accept().await;
-    let why = "error this is 2 KiB, and the circle takes messages of 1 KiB: split it";
+    let why = "error the input has 2 KiB, and the circle accepts messages up to 1 KiB: split it";
     let back = format!("given back {:?}", [&large]);
     console.expect_events(&["connected first", "ready", why, &back]).await;
     console.submit(&large);

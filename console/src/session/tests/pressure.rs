@@ -1,4 +1,4 @@
-//! Whoever renders a session takes its time.
+//! Tests of a renderer that reads events slowly.
 
 use std::sync::{
     Arc,
@@ -7,7 +7,7 @@ use std::sync::{
 
 use super::{Console, fake::FakePlay, settle};
 
-/// Prints without end; how often it could, so far.
+/// Prints without end; returns the number of prints so far.
 fn prints_without_end(playing: FakePlay) -> Arc<AtomicUsize> {
     let printed = Arc::new(AtomicUsize::new(0));
     let count = printed.clone();
@@ -17,7 +17,7 @@ fn prints_without_end(playing: FakePlay) -> Arc<AtomicUsize> {
             count.fetch_add(1, Ordering::SeqCst);
             tokio::task::yield_now().await;
             if count.load(Ordering::SeqCst) > 100_000 {
-                // Nobody would hold it up.
+                // Nothing would stop it.
                 break;
             }
         }
@@ -31,7 +31,7 @@ async fn printing_play_waits_for_the_event_reader() {
     let playing = console.begin("loop { print(1) }").await;
     let printed = prints_without_end(playing);
     settle().await;
-    // What fits between the circle and who takes the events: the play's updates, one on its way, and the events.
+    // The capacity between the circle and the renderer: the play's updates, one in transit, and the events.
     let before = printed.load(Ordering::SeqCst);
     assert!((64..=256).contains(&before), "{before} prints");
     for _ in 0..10 {
@@ -51,7 +51,7 @@ async fn inputs_are_accepted_while_nobody_reads_events() {
     settle().await;
     for input in 0..300 {
         console.submit(&format!("{input}"));
-        // The session takes it though its events are not taken.
+        // The session takes inputs although nobody reads its events.
         settle().await;
     }
     console.cancel();

@@ -1,5 +1,5 @@
-//! Any inputs with any faults between them: every input ends once, and none is played in an environment that it was not
-//! typed for.
+//! Property tests with random inputs and faults: every input ends once, and no input is played in an environment that it was
+//! not typed for.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -14,10 +14,10 @@ use super::{
 };
 use crate::session::{ConnectionStatus, FanOutTarget, Remote, SessionEvent, SessionRequest};
 
-/// What a user, a circle or the network does.
+/// A step of the user, the circle or the network.
 #[derive(Debug, Clone)]
 enum RandomStep {
-    /// A script, another one each time.
+    /// Submit a new script.
     Play,
     Command(&'static str),
     Cancel,
@@ -27,10 +27,10 @@ enum RandomStep {
     UseBob,
     Unlock(&'static str),
     StaysLocked(&'static str),
-    /// The circle does what it is asked, what was asked first.
+    /// The circle answers the oldest request.
     Answer,
     Fail,
-    /// A play costs the environment.
+    /// A play loses the environment.
     Cost,
     /// The connection is lost.
     Lose,
@@ -38,7 +38,7 @@ enum RandomStep {
     Forget,
     Print,
     Wait(u64),
-    /// Whoever renders the session reads what it reports.
+    /// The renderer reads the events.
     Read,
 }
 
@@ -66,18 +66,18 @@ fn step() -> impl Strategy<Value = RandomStep> {
     ]
 }
 
-/// A session in a world where anything happens.
+/// A session with a simulated user, circle and network.
 struct World {
     console: Console,
-    /// What the session has asked, and nobody has answered.
+    /// The unanswered requests of the session.
     asked: Vec<RemoteCall>,
     disconnections: usize,
-    /// How many environments there were.
+    /// The number of environments so far.
     environment: usize,
-    /// Inputs that made what the newest environment holds, or held when its connection was lost.
+    /// The number of inputs in the newest environment.
     held: usize,
     scripts: usize,
-    /// For which environment a script was typed, where that held something.
+    /// The environment that each script was typed for, unless it was empty.
     typed_for: BTreeMap<String, usize>,
     submitted: usize,
     began: usize,
@@ -143,7 +143,7 @@ impl World {
             RandomStep::Print => {
                 for call in &self.asked {
                     if let RemoteCall::Play(playing) = call {
-                        // No more than finds room.
+                        // As many as fit.
                         drop(tokio::time::timeout(Duration::ZERO, playing.print("more")).await);
                     }
                 }
@@ -154,7 +154,7 @@ impl World {
         self.look().await;
     }
 
-    /// Notices what the session has asked and done.
+    /// Collects the requests of the session.
     async fn look(&mut self) {
         settle().await;
         while let Some(call) = self.console.circle.pending_call() {
@@ -166,7 +166,7 @@ impl World {
             self.asked.push(call);
         }
         if self.console.circle.disconnections() != self.disconnections {
-            // The client ends what was asked on a connection that is closed.
+            // The client fails requests on a closed connection.
             self.disconnections = self.console.circle.disconnections();
             self.end_all().await;
             settle().await;
@@ -196,7 +196,7 @@ impl World {
                 self.environment += 1;
             }
             RemoteCall::Authenticate(_, reply) => drop(reply.send(Ok(()))),
-            RemoteCall::Ask(_, reply) => drop(reply.send(Ok(Vec::new()))),
+            RemoteCall::Query(_, reply) => drop(reply.send(Ok(Vec::new()))),
             RemoteCall::Play(playing) => drop(tokio::time::timeout(Duration::ZERO, playing.answer(1)).await),
         }
     }
@@ -226,7 +226,7 @@ impl World {
     async fn forget(&mut self) {
         let is_playing = self.asked.iter().any(|call| matches!(call, RemoteCall::Play(_)));
         if self.console.circle.remote.is_connected() && !is_playing {
-            // Nothing is on its way then: what is asked next is asked knowing of it.
+            // Only without requests in transit, so that the next request is made after the notice.
             self.look().await;
             self.console.circle.notify(Notice::EnvironmentLost { reason: LossReason::Idle });
             self.environment += 1;
@@ -250,7 +250,7 @@ impl World {
         assert!(self.done <= self.began && ended <= self.submitted, "{self:?}");
     }
 
-    /// Has everything end that can.
+    /// Ends everything that can end.
     async fn end(&mut self) {
         for _ in 0..400 {
             self.read().await;
@@ -285,7 +285,7 @@ async fn answer_with(call: RemoteCall, error: ClientError) {
     match call {
         RemoteCall::Connect(reply) => drop(reply.send(Err(unreachable()))),
         RemoteCall::Authenticate(_, reply) => drop(reply.send(Err(error))),
-        RemoteCall::Ask(_, reply) => drop(reply.send(Err(error))),
+        RemoteCall::Query(_, reply) => drop(reply.send(Err(error))),
         RemoteCall::Play(playing) => drop(tokio::time::timeout(Duration::ZERO, playing.fail(error)).await),
     }
 }

@@ -1,4 +1,4 @@
-//! The `:key` command, and another key in the place of the one that a session is authenticated with.
+//! Tests of the `:key` command and of switching keys.
 
 use client_ws::{ClientError, RpcError};
 use protocol::methods::Access;
@@ -7,8 +7,8 @@ use super::{Console, ConsoleSetup, LOST, RECONNECTED, UNREACHABLE, fake::lost, k
 use crate::session::{CallerIdentity, ConnectionStatus};
 
 const AS_BOB: [&str; 2] = [
-    "note a session is one key's for good: connecting anew as bob",
-    "note variables are gone; :save FILE writes what was played",
+    "note a session cannot change its key: reconnecting as bob",
+    "note variables are gone; :save FILE keeps your inputs as a script",
 ];
 
 #[tokio::test(start_paused = true)]
@@ -16,7 +16,7 @@ async fn key_command_authenticates_an_anonymous_session_in_place() {
     let mut console = Console::with_inputs(&["let x = 1"]).await;
     console.submit(":key alice");
     console.expect_events(&["began :key alice", "unlock alice"]).await;
-    // What was typed after it is played as alice.
+    // The input behind the command is played as alice.
     console.submit("x");
     console.expect_no_event().await;
     console.unlock("alice");
@@ -44,7 +44,7 @@ async fn key_command_with_an_unlocked_key_requests_nothing() {
 async fn key_command_with_the_current_key_reports_it() {
     let mut console = Console::alice().await;
     console.submit(":key alice");
-    console.expect_events(&["began :key alice", "remark you are alice here", "done"]).await;
+    console.expect_events(&["began :key alice", "remark already using key alice", "done"]).await;
     console.expect_no_event().await;
 }
 
@@ -52,7 +52,7 @@ async fn key_command_with_the_current_key_reports_it() {
 async fn key_command_with_another_key_is_forwarded() {
     let mut console = Console::alice().await;
     console.submit(":key bob");
-    console.expect_events(&["began :key bob", "request AnotherKey(KeyName(\"bob\"))", "done"]).await;
+    console.expect_events(&["began :key bob", "request UseKey(KeyName(\"bob\"))", "done"]).await;
     console.expect_no_event().await;
     assert_eq!(console.state().key, Some(key("alice")));
 }
@@ -66,8 +66,8 @@ async fn key_command_on_a_scratch_circle_is_refused() {
     console.expect_events(&["connected first", "ready"]).await;
     console.submit(":key alice");
     assert_eq!(console.event_text().await, "began :key alice");
-    assert!(console.event_text().await.starts_with("remark the throw-away circle knows the key"));
-    console.expect_events(&["remark   go to a circle: :use WHERE", "done"]).await;
+    assert!(console.event_text().await.starts_with("remark the scratch circle accepts only its own key"));
+    console.expect_events(&["remark   to use your key, switch to another circle: :use WHERE", "done"]).await;
     console.expect_no_event().await;
 }
 
@@ -96,7 +96,7 @@ async fn key_command_ends_once_where_the_circle_does_not_admit_the_key() {
     assert!(console.event_text().await.starts_with("not admitted alice: "));
     console.expect_events(&["done", r#"given back ["1"]"#]).await;
     console.expect_no_event().await;
-    // The session goes on as it was.
+    // The session is unchanged.
     let state = console.state();
     assert!(state.is_ready() && state.key.is_none(), "{state:?}");
 }
@@ -111,9 +111,9 @@ async fn key_command_ends_once_where_nobody_knows_the_outcome() {
     assert!(console.event_text().await.starts_with("not admitted alice: "));
     console.expect_events(&["done"]).await;
     console.circle.accept().await;
-    let gone = format!("{RECONNECTED}: what 1 input had made is gone (:save FILE writes it as a script)");
+    let gone = format!("{RECONNECTED}; variables from 1 input are gone (:save FILE keeps it as a script)");
     console.expect_events(&["connected again", &gone, "ready"]).await;
-    // A key that could not be authenticated is not authenticated later.
+    // A key that failed to authenticate is not used later.
     console.expect_no_event().await;
     assert_eq!(console.state().key, None);
 }
@@ -141,7 +141,7 @@ async fn key_command_ends_once_where_the_circle_is_gone() {
     console.submit("1");
     console.circle.refuse().await;
     console.expect_events(&["began :key alice", UNREACHABLE, "done", r#"given back ["1"]"#]).await;
-    // Later connections are made without it.
+    // Later connections do not use the key.
     console.circle.accept().await;
     console.expect_events(&["connected again", RECONNECTED, "ready"]).await;
     console.expect_no_event().await;
@@ -169,11 +169,11 @@ async fn key_command_ends_once_where_it_is_cancelled_while_it_authenticates() {
     let (_, reply) = console.circle.key().await;
     assert_eq!(console.event_text().await, "began :key alice");
     console.cancel();
-    // Whose the session would be is not known: the connection goes.
+    // The identity is unknown, so the session closes the connection.
     console.expect_events(&["remark not connected", "done"]).await;
     assert!(reply.is_closed() && console.circle.disconnections() == 1);
     console.circle.accept().await;
-    let gone = format!("{RECONNECTED}: what 1 input had made is gone (:save FILE writes it as a script)");
+    let gone = format!("{RECONNECTED}; variables from 1 input are gone (:save FILE keeps it as a script)");
     console.expect_events(&["connected again", &gone, "ready"]).await;
     console.expect_no_event().await;
 }
@@ -186,7 +186,7 @@ async fn key_command_ends_once_where_the_connection_is_lost_meanwhile() {
     console.expect_events(&["began :key alice", "unlock alice"]).await;
     console.circle.lose();
     console.expect_events(&["done", r#"given back ["1"]"#, "lost", LOST]).await;
-    // The passphrase comes too late.
+    // The key is unlocked too late.
     console.unlock("alice");
     console.circle.accept().await;
     console.expect_events(&["connected again", RECONNECTED, "ready"]).await;
@@ -219,8 +219,8 @@ async fn another_key_reconnects_and_loses_variables() {
     assert_eq!(console.circle.disconnections(), 1);
     console.circle.accept().await;
     assert_eq!(console.circle.admit().await, keypair("bob").public_key());
-    // That the variables are gone is said already.
-    let again = RECONNECTED.replace(',', " as bob,");
+    // The lost variables were already reported.
+    let again = RECONNECTED.replace(" with", " as bob with");
     console.expect_events(&["connected again", &again, "ready"]).await;
     console.expect_no_event().await;
     assert_eq!(console.state().authenticated(), Some(&key("bob")));
@@ -232,7 +232,7 @@ async fn another_key_that_stays_locked_changes_nothing() {
     console.play_to_end("let x = 1").await;
     console.session.use_key(key("bob")).expect("there is room");
     console.expect_events(&["unlock bob"]).await;
-    // Typed for whoever the session is by then.
+    // The input waits for the decision about the key.
     console.submit("x");
     console.expect_no_event().await;
     console.stays_locked("bob");
@@ -256,7 +256,7 @@ async fn another_key_returns_waiting_inputs_and_ends_the_running_one() {
     playing.cancelled().await;
     console.circle.accept().await;
     console.circle.admit().await;
-    let again = RECONNECTED.replace(',', " as bob,");
+    let again = RECONNECTED.replace(" with", " as bob with");
     console.expect_events(&["connected again", &again, "ready"]).await;
     console.expect_no_event().await;
 }

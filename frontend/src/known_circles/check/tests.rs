@@ -8,7 +8,7 @@ fn identity() -> VerifiedIdentity {
     VerifiedIdentity { public_key: KeyPair::generate().expect("random bytes").public_key(), is_persistent: true }
 }
 
-/// A user of this test, and the directory of the user's known circles.
+/// The files of a test user, and the directory that they are in.
 fn user() -> (UserFiles, TempDir) {
     let root = tempfile::tempdir().expect("a directory");
     let known_circles = Some(KnownCircles::at(root.path().join("circles")));
@@ -30,12 +30,12 @@ fn first_identity_is_remembered_and_another_one_refused() {
     assert_eq!(check.notes().take(), []);
     let error = check.decide_and_record(&authority, identity(), Own::None).expect_err("it is another");
     assert_eq!((error.exit_code(), &*error.parts().what), (4, "will not use the circle at 127.0.0.1:9001"));
-    // What the supervisor says stands above what is known, and is not recorded.
+    // The supervisor's answer overrides the known circles, and is not recorded.
     let own = identity();
     check.decide_and_record(&authority, own, Own::Confirmed(own.public_key)).expect("it is the user's own");
     check.decide_and_record(&authority, first, Own::Confirmed(own.public_key)).expect_err("it is not the user's own");
     assert_eq!(circles().get(&authority).expect("read"), Some(first.public_key));
-    // Nothing is recorded about a circle that the program starts for itself.
+    // Nothing is recorded about a scratch circle.
     let own = IdentityCheck { files: user.clone(), ..IdentityCheck::for_scratch_circle() };
     own.decide_and_record(&authority, identity(), Own::None).expect("it is its own");
 }
@@ -46,7 +46,7 @@ fn identity_that_cannot_be_remembered_is_a_warning() {
     let (user, _root) = user();
     let homeless = UserFiles { known_circles: None, ..user };
     let check = IdentityCheck::new(homeless, &ConnectOptions::default(), None);
-    check.decide_and_record(&authority, shown, Own::None).expect("there is no place for it");
+    check.decide_and_record(&authority, shown, Own::None).expect("there is no home directory");
     assert!(matches!(&check.notes().take()[..], [IdentityNote::Warning(_)]));
 }
 
@@ -72,7 +72,7 @@ fn tunnel_to_a_loopback_authority_is_not_loopback() {
     check.decide_and_record(&authority, ephemeral, Own::None).expect_err("nobody has accepted it");
     check.accept_ephemeral();
     check.decide_and_record(&authority, ephemeral, Own::None).expect("the user accepts it");
-    // Another circle in its place is not meant by that.
+    // Accepting one ephemeral identity does not accept another.
     let other = VerifiedIdentity { is_persistent: false, ..identity() };
     check.decide_and_record(&authority, other, Own::None).expect_err("it has changed");
     check.decide_and_record(&authority, other, Own::None).expect_err("it is not the one that the user accepts");
@@ -84,7 +84,7 @@ fn identity_that_changes_between_connections_is_refused_once() {
     let authority = "127.0.0.1:9001".parse().expect("an authority");
     let check = IdentityCheck::new(user, &ConnectOptions::default(), None);
     let ephemeral = || VerifiedIdentity { is_persistent: false, ..identity() };
-    // A circle without a lasting identity has another one with each start.
+    // A circle without a persistent identity has a new one after each start.
     check.decide_and_record(&authority, ephemeral(), Own::None).expect("it is on this machine");
     assert_eq!(check.notes().take(), []);
     check.decide_and_record(&authority, ephemeral(), Own::None).expect("it is on this machine");
@@ -93,9 +93,9 @@ fn identity_that_changes_between_connections_is_refused_once() {
     check.decide_and_record(&authority, lasting, Own::None).expect("it is new");
     let other = ephemeral();
     let error = check.decide_and_record(&authority, other, Own::None).expect_err("it has changed");
-    assert!(error.to_string().contains("another identity than before"), "{error}");
-    check.decide_and_record(&authority, other, Own::None).expect("the user has been told, and tries again");
-    // A circle of the user's own may have been given a new identity.
+    assert!(error.to_string().contains("has changed since the last connection"), "{error}");
+    check.decide_and_record(&authority, other, Own::None).expect("the user was warned, and tries again");
+    // The identity of the user's own circle may have been rotated.
     let own = identity();
     check.decide_and_record(&authority, own, Own::Confirmed(own.public_key)).expect("it is the user's own");
     let rotated = identity();
@@ -103,7 +103,7 @@ fn identity_that_changes_between_connections_is_refused_once() {
 }
 
 #[tokio::test]
-async fn circle_of_circles_json_is_the_one_with_the_identity_of_its_file_also_while_it_is_down() {
+async fn own_circle_is_identified_by_its_file_even_while_it_is_down() {
     let (user, root) = user();
     let config = root.path().join("circles.json");
     std::fs::write(&config, r#"{ "circles": [{ "name": "a", "port": 9001, "identity": "id" }] }"#).expect("written");

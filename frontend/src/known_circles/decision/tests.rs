@@ -6,7 +6,7 @@ fn key(number: u8) -> PublicKey {
     KeyPair::from_secret_hex(&format!("{number:064x}")).expect("a secret key").public_key()
 }
 
-/// What comes of it, in a word.
+/// The decision, in a word.
 fn word(decision: &Decision) -> &'static str {
     match decision {
         Decision::Accept => "accept",
@@ -15,13 +15,13 @@ fn word(decision: &Decision) -> &'static str {
         Decision::Refuse(IdentityRejection::KnownMismatch { .. }) => "not as known",
         Decision::Refuse(IdentityRejection::OwnMismatch { .. }) => "not own",
         Decision::Refuse(IdentityRejection::Ephemeral { .. }) => "ephemeral",
-        // That is decided before.
+        // The check finds a changed identity before it decides.
         Decision::Refuse(IdentityRejection::Changed { .. }) => "changed",
     }
 }
 
-/// Each row: what is known, the identity of the user's own circle, whether the identity is persistent, on loopback, `--accept-ephemeral`, at a
-/// port of the system, and what comes of it. The circle always shows the key 1.
+/// Each row: the known identity, the identity of the user's own circle, whether the identity is persistent, on loopback,
+/// `--accept-ephemeral`, at a system-assigned port, and the decision. The circle always shows the key 1.
 #[test]
 fn decision_depends_on_what_is_known_and_on_own_circles() {
     const ANY: [bool; 2] = [false, true];
@@ -30,28 +30,28 @@ fn decision_depends_on_what_is_known_and_on_own_circles() {
     let (stated, confirmed) = (Own::Stated(key(1)), Own::Confirmed(key(1)));
     let unconfirmed = [Own::None, Own::Unstarted, stated];
     let rows: [Row; 19] = [
-        // The user's own circles are known, whatever else is recorded.
+        // The identity of the user's own circle overrides the known one.
         (anything, &[confirmed], &ANY, &ANY, &ANY, &ANY, "accept"),
         (anything, &[Own::Confirmed(key(2)), Own::Stated(key(2))], &ANY, &ANY, &ANY, &ANY, "not own"),
-        // A circles.json that names a file outweighs no record.
+        // An identity file that circles.json names does not override a known identity.
         (&[None], &[stated], &ANY, &ANY, &ANY, &ANY, "accept"),
-        // A first use.
+        // First use.
         (&[None], &[Own::None], &[true], &ANY, &ANY, &[false], "remember"),
         (&[None], &[Own::Unstarted], &[true], &ANY, &ANY, &[false], "warn"),
         (&[None], &unconfirmed[..2], &[true], &ANY, &ANY, &[true], "accept"),
-        // As before.
+        // The known identity.
         (&[Some(1)], &unconfirmed, &[true], &ANY, &ANY, &[false], "accept"),
         (&[Some(1)], &unconfirmed, &[false], &ANY, &ANY, &[false], "accept"),
-        // Another than before.
+        // A different identity.
         (&[Some(2)], &unconfirmed, &[true], &ANY, &ANY, &[false], "not as known"),
         (&[Some(2)], &unconfirmed, &[false], &[false], &ANY, &[false], "not as known"),
         (&[Some(2)], &unconfirmed, &[false], &[true], &ANY, &[false], "warn"),
-        // At a port of the system another circle was known.
+        // At a system-assigned port, a known identity is that of a different circle.
         (&[Some(1), Some(2)], &unconfirmed, &[true], &ANY, &ANY, &[true], "accept"),
         (&[Some(1), Some(2)], &unconfirmed, &[false], &[true], &ANY, &[true], "accept"),
         (&[Some(1), Some(2)], &unconfirmed, &[false], &[false], &[false], &[true], "ephemeral"),
         (&[Some(1), Some(2)], &unconfirmed, &[false], &[false], &[true], &[true], "accept"),
-        // An ephemeral identity.
+        // An ephemeral identity at first use.
         (&[None], &[Own::None], &[false], &[true], &ANY, &ANY, "accept"),
         (&[None], &[Own::Unstarted], &[false], &[true], &ANY, &[true], "accept"),
         (&[None], &[Own::Unstarted], &[false], &[true], &ANY, &[false], "warn"),
@@ -73,7 +73,7 @@ fn decision_depends_on_what_is_known_and_on_own_circles() {
                     if !is_row {
                         continue;
                     }
-                    let encounter = DecisionInput {
+                    let input = DecisionInput {
                         authority: &authority,
                         shown: VerifiedIdentity { public_key: key(1), is_persistent },
                         known: known.map(key),
@@ -82,8 +82,8 @@ fn decision_depends_on_what_is_known_and_on_own_circles() {
                         accepts_ephemeral,
                         is_system_assigned_port: is_port_of_system,
                     };
-                    assert_eq!(word(&decide(&encounter)), expected, "{encounter:?}");
-                    assert!(seen.insert((*known, format!("{own:?}"), bits)), "two rows: {encounter:?}");
+                    assert_eq!(word(&decide(&input)), expected, "{input:?}");
+                    assert!(seen.insert((*known, format!("{own:?}"), bits)), "two rows: {input:?}");
                 }
             }
         }
@@ -94,7 +94,7 @@ fn decision_depends_on_what_is_known_and_on_own_circles() {
 #[test]
 fn refusal_says_what_it_means_and_how_to_accept_it() {
     let authority: Authority = "10.0.0.1:9001".parse().expect("an authority");
-    let encounter = DecisionInput {
+    let input = DecisionInput {
         authority: &authority,
         shown: VerifiedIdentity { public_key: key(1), is_persistent: true },
         known: Some(key(2)),
@@ -103,21 +103,21 @@ fn refusal_says_what_it_means_and_how_to_accept_it() {
         accepts_ephemeral: false,
         is_system_assigned_port: false,
     };
-    let Decision::Refuse(refusal) = decide(&encounter) else { panic!("another identity") };
+    let Decision::Refuse(refusal) = decide(&input) else { panic!("another identity") };
     let text = refusal.to_string();
     for part in [&key(1).to_hex(), &key(2).to_hex(), "impostor", "circles known forget 10.0.0.1:9001"] {
         assert!(text.contains(part), "{text}");
     }
-    let Decision::Refuse(refusal) = decide(&DecisionInput { own: Own::Confirmed(key(2)), ..encounter }) else {
+    let Decision::Refuse(refusal) = decide(&DecisionInput { own: Own::Confirmed(key(2)), ..input }) else {
         panic!("another identity");
     };
-    assert!(!refusal.to_string().contains("forget"), "nobody is to forget for that: {refusal}");
-    let ephemeral = VerifiedIdentity { is_persistent: false, ..encounter.shown };
-    let Decision::Refuse(refusal) = decide(&DecisionInput { shown: ephemeral, known: None, ..encounter }) else {
+    assert!(!refusal.to_string().contains("forget"), "forgetting does not help here: {refusal}");
+    let ephemeral = VerifiedIdentity { is_persistent: false, ..input.shown };
+    let Decision::Refuse(refusal) = decide(&DecisionInput { shown: ephemeral, known: None, ..input }) else {
         panic!("it is ephemeral");
     };
     assert!(refusal.to_string().contains("--accept-ephemeral"), "{refusal}");
-    let Decision::AcceptAndRemember(text) = decide(&DecisionInput { known: None, ..encounter }) else {
+    let Decision::AcceptAndRemember(text) = decide(&DecisionInput { known: None, ..input }) else {
         panic!("first use")
     };
     assert!(text.contains("10.0.0.1:9001") && text.contains(&key(1).to_hex()), "{text}");
