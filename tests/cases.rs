@@ -8,29 +8,29 @@ use std::{path::PathBuf, process::Command};
 use serde_json::json;
 use trycmd::TestCases;
 
-use crate::support::{BINARY, Home, process::ServeProcess};
+use crate::support::{BINARY, Home, background::BackgroundCircles, ports::free_port};
 
 /// The home has the keys `alice` (default) and `bob`. The circles `sandbox` (open) and `team` (member alice) are up, `down`
 /// is down.
 #[test]
 fn commands_match_their_recorded_cases() {
-    let home = Home::new();
+    let here = BackgroundCircles::start("{}");
+    let home = &here.home;
     let alice = home.add_key("alice").public_key().to_hex();
     home.add_key("bob");
-    let (sandbox, team) = (ServeProcess::open(), ServeProcess::start(&["--name", "team", "--member", &alice]));
-    let port =
-        |server: &ServeProcess| server.authority().rsplit_once(':').and_then(|(_, port)| port.parse::<u16>().ok());
     let circles = json!({ "circles": [
-        { "name": "sandbox", "port": port(&sandbox) },
-        { "name": "team", "port": port(&team), "members": [alice] },
+        { "name": "sandbox", "port": free_port() },
+        { "name": "team", "port": free_port(), "members": [alice] },
         // Only root can listen on port 1, and does not.
         { "name": "down", "port": 1 },
     ]});
+    here.configure(&circles.to_string());
     let configuration = home.path().join(".config/circles");
     std::fs::create_dir_all(&configuration).expect("made");
-    std::fs::write(configuration.join("circles.json"), circles.to_string()).expect("written");
+    std::os::unix::fs::symlink("../../circles.json", configuration.join("circles.json")).expect("linked");
+    here.run_ok(&["up", "sandbox", "team"]);
     let cases = TestCases::new();
-    cases.register_bin("circles", normalized(&home));
+    cases.register_bin("circles", normalized(home));
     cases.case(concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/cmd/*.trycmd")).run();
 }
 

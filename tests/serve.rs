@@ -276,7 +276,7 @@ fn init_script_that_is_no_file_is_refused() {
     let made = std::process::Command::new("mkfifo").arg(&fifo).status().expect("there is mkfifo");
     assert!(made.success());
     let ran = home.run(&["serve", "--port", "0", "--init", "init.rhai"]);
-    assert!(ran.code == Some(2) && ran.stderr.contains("it is no file"), "{ran:?}");
+    assert!(ran.code == Some(2) && ran.stderr.contains("it is not a regular file"), "{ran:?}");
 }
 
 #[test]

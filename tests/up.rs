@@ -128,7 +128,7 @@ fn launch_and_up_share_one_supervisor() {
     let here = BackgroundCircles::start(TWO);
     here.run_ok(&["up", "a"]);
     let ran = here.run(&["launch"]);
-    assert!(ran.code == Some(2) && ran.stderr.contains("runs already"), "{ran:?}");
+    assert!(ran.code == Some(2) && ran.stderr.contains("is already running"), "{ran:?}");
     here.run_ok(&["down"]);
     for _ in 0..4 {
         let mut launch = here.home.command().arg("launch").stdout(Stdio::null()).spawn().expect("it runs");

@@ -212,13 +212,13 @@ fn doctor_finds_an_unsupervised_circle() {
 fn doctor_finds_faults_of_the_default_circle() {
     let home = healthy_home();
     let examine = |place: &str| DoctorReport::of(&home, &[("CIRCLES_CIRCLE", place)]);
-    examine("x y").expect_only(2, &["error", "says no circle", "give a name"]);
+    examine("x y").expect_only(2, &["error", "is not a circle", "for example: team"]);
     examine("team").expect_only(2, &["error", "there is no circle 'team'"]);
     examine(&free_port().to_string()).expect_only(0, &["warning", "which does not answer", "unset CIRCLES_CIRCLE"]);
     let served = ServeProcess::open();
     assert_eq!(examine(served.authority()).findings(), Vec::<String>::new());
     // Several circles, as `play` takes them.
-    examine(&format!("{},x y", served.authority())).expect_only(2, &["'x y' says no circle"]);
+    examine(&format!("{},x y", served.authority())).expect_only(2, &["'x y' is not a circle"]);
 }
 
 #[test]

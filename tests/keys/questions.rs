@@ -93,7 +93,7 @@ fn passphrase_is_changed_on_the_terminal_without_echo() {
     let home = Home::new();
     let alice = home.add_key("alice").public_key();
     let mut asked = terminal(&home, &["keys", "passwd", "alice"]);
-    for after in ["once more", "once more", "error: keystore"] {
+    for after in ["try again", "try again", "error: keystore"] {
         asked.wait_for("Passphrase of alice: ");
         asked.keys("wrong\r");
         asked.wait_for(after);
@@ -107,10 +107,10 @@ fn passphrase_is_changed_on_the_terminal_without_echo() {
     }
     asked.wait_for("New passphrase of alice: ");
     asked.keys("\r");
-    asked.wait_for("protects nothing; once more");
+    asked.wait_for("protects nothing; try again");
     asked.wait_for("New passphrase of alice: ");
     asked.keys("open barley\r");
-    asked.wait_for("The same again: ");
+    asked.wait_for("Repeat passphrase: ");
     asked.keys("open barley\r");
     let said = asked.wait_for("another passphrase");
     assert!(!said.contains("barley"), "{said:?}");
@@ -131,9 +131,9 @@ fn bare_secret_is_prompted_without_echo_and_its_passphrase_twice() {
     assert!(!between.contains(&secret), "{between:?}");
     for _ in 0..2 {
         asked.keys("one\r");
-        asked.wait_for("The same again: ");
+        asked.wait_for("Repeat passphrase: ");
         asked.keys("two\r");
-        asked.wait_for("the two passphrases differ; once more");
+        asked.wait_for("the two passphrases differ; try again");
         asked.wait_for("Passphrase for the new key: ");
     }
     asked.keys("\r");

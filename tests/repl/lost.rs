@@ -39,10 +39,10 @@ fn lost_connection_is_reported_above_the_line_and_restored() {
     terminal.wait_for("/${i");
     kill(&mut server);
     // The whole message is above the typed input, which is still there; the prompt shows the lost connection.
-    terminal.wait_for_words("is lost: no reason given; connecting again");
+    terminal.wait_for_words("no reason given; reconnecting…");
     terminal.wait_for_screen("team ⚿ alice✗ CALLER_PUBLIC_KEY + `/${i");
     let _server = ServeProcess::start_on(port, &access);
-    terminal.wait_for_words("as alice, with a fresh session: what 1 input had made is gone");
+    terminal.wait_for_words("as alice with a new session; variables from 1 input are gone");
     terminal.wait_for_screen("team ⚿ alice> CALLER_PUBLIC_KEY + `/${i");
     terminal.keys("s_def_var(\"x\")}`\r");
     terminal.wait_for(&format!("{alice}/false\r\n"));
@@ -59,14 +59,14 @@ fn input_on_a_lost_connection_is_returned() {
     terminal.wait_for("begun");
     kill(&mut server);
     // A running play reports the loss, with advice.
-    terminal.wait_for("is lost: no reason given");
-    terminal.wait_for("look before you play it again");
+    terminal.wait_for("no reason given");
+    terminal.wait_for("check before you retry them");
     terminal.wait_for("circle✗ ");
     terminal.keys("x\r");
     terminal.wait_for("connection refused");
     terminal.wait_for("in the history");
     let _server = ServeProcess::start_on(port, &[]);
-    terminal.wait_for_words("connected again");
+    terminal.wait_for_words("reconnected to");
     // No input had succeeded, so none is reported as lost; Up recalls the input that was not played.
     terminal.wait_for("circle> ");
     terminal.keys("\x1b[A\r");
@@ -101,8 +101,8 @@ fn play_without_an_answer_is_not_replayed() {
     let mut terminal = Terminal::run(&home, &["repl", &authority]);
     terminal.wait_for("deaf> ");
     terminal.keys("pay(100)\r");
-    terminal.wait_for("look before you play it again");
-    terminal.wait_for_words("connected again");
+    terminal.wait_for("check before you retry them");
+    terminal.wait_for_words("reconnected to");
     terminal.keys("balance()\r");
     terminal.wait_for("answered");
     assert_eq!(*played.lock().expect("not poisoned"), ["pay(100)", "balance()"]);
@@ -117,7 +117,7 @@ fn lost_environment_is_reported_above_the_line() {
     terminal.keys("let x = 40\r");
     terminal.wait_for("circle> ");
     terminal.keys("2 + ");
-    terminal.wait_for_words("lost this session's environment (idle): what 1 input had made is gone");
+    terminal.wait_for_words("lost this session's environment (idle); variables from 1 input are gone");
     terminal.wait_for_screen("circle> 2 + ");
     terminal.keys("40\r");
     terminal.wait_for("42\r\n");
@@ -134,7 +134,7 @@ fn log_line_is_printed_above_the_input() {
     for template in children(terminal.pid()) {
         kill_process(template, Signal::KILL).expect("it is there");
     }
-    terminal.wait_for_words("the process that forks the workers is lost");
+    terminal.wait_for_words("fork server lost");
     terminal.wait_until("the line below it", |screen| {
         let contents = screen.contents();
         contents.trim_end().lines().next_back().is_some_and(|last| last.starts_with("scratch> 6 *"))
@@ -151,10 +151,10 @@ fn other_circle_at_the_same_address_is_detected() {
     let mut terminal = Terminal::run(&home, &["repl", &port.to_string()]);
     terminal.wait_for("team> ");
     kill(&mut server);
-    terminal.wait_for_words("connecting again");
+    terminal.wait_for_words("reconnecting…");
     let _other = ServeProcess::start_on(port, &["--name", "other"]);
     terminal.keys("1\r");
-    terminal.wait_for_words("the circle 'other' is there now, and not 'team'");
+    terminal.wait_for_words("another circle answers there: 'other' instead of 'team'");
     terminal.wait_for("team✗ ");
     // `:use` connects there on request.
     terminal.keys(&format!(":use {port}\r"));
@@ -172,11 +172,11 @@ fn failed_authentication_is_not_retried() {
     let mut terminal = Terminal::run(&home, &["repl", &port.to_string()]);
     terminal.wait_for("circle> ");
     kill(&mut server);
-    terminal.wait_for_words("connecting again");
+    terminal.wait_for_words("reconnecting…");
     terminal.keys(":key alice\r");
     terminal.wait_for("error: ");
     let _server = ServeProcess::start_on(port, &[]);
-    terminal.wait_for_words("connected again");
+    terminal.wait_for_words("reconnected to");
     terminal.keys("type_of(CALLER_PUBLIC_KEY)\r");
     terminal.wait_for("()\r\n");
 }
@@ -189,13 +189,13 @@ fn circle_on_a_new_port_is_reported_with_its_address() {
     let mut terminal = Terminal::run(&here.home, &["repl", "team"]);
     terminal.wait_for("team> ");
     here.run_ok(&["down"]);
-    terminal.wait_for_words("connecting again");
+    terminal.wait_for_words("reconnecting…");
     // Another server has the old port, and closes all connections.
     let listener = std::net::TcpListener::bind(url.strip_prefix("ws://").expect("a ws URL")).expect("it is free");
     std::thread::spawn(move || listener.incoming().for_each(drop));
     here.run_ok(&["up"]);
     terminal.wait_for_words("circle 'team' is at ws://");
-    terminal.wait_for_words(":use team goes to it there");
+    terminal.wait_for_words(":use team connects to it there");
     terminal.keys(":use team\r");
     terminal.wait_for("team> ");
     terminal.keys("6 * 7\r");
@@ -215,10 +215,10 @@ fn inputs_of_a_lost_environment_can_be_saved() {
     for worker in server.workers() {
         kill_process(worker, Signal::KILL).expect("it is there");
     }
-    terminal.wait_for("its variables are gone");
+    terminal.wait_for("the variables are gone");
     terminal.wait_for("circle> ");
     terminal.keys(":save kept.rhai\r");
-    terminal.wait_for("they are of the session that was lost");
+    terminal.wait_for("from the lost session");
     let saved = std::fs::read_to_string(home.path().join("kept.rhai")).expect("it is there");
     assert!(saved.contains("let kept = 42;") && !saved.contains("loop"), "{saved}");
 }
@@ -262,7 +262,7 @@ fn other_circle_gets_no_authentication() {
     let mut terminal = Terminal::run(&home, &["repl", &authority, "--key", "alice"]);
     terminal.wait_for("team ⚿ alice> ");
     terminal.keys("1\r");
-    terminal.wait_for_words("the circle 'other' is there now, and not 'team'");
+    terminal.wait_for_words("another circle answers there: 'other' instead of 'team'");
     let asked = asked.lock().expect("not poisoned");
     assert!(!asked.is_empty() && asked.iter().all(|method| method == "describe"), "{asked:?}");
 }
@@ -275,7 +275,7 @@ fn fan_out_connects_once_to_an_unreachable_circle() {
     let mut terminal = Terminal::run(&home, &["repl", &at]);
     terminal.wait_for("circle> ");
     kill(&mut server);
-    terminal.wait_for_words("connecting again");
+    terminal.wait_for_words("reconnecting…");
     terminal.keys(&format!(":each {at} 1\r"));
     terminal.wait_for("connection refused");
     let after = terminal.wait_for("circle✗ ");

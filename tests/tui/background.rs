@@ -150,8 +150,8 @@ fn circle_started_elsewhere_is_shown_with_its_restart() {
     for round in 1..=3 {
         // Reconnects without any key.
         screen.background().run_ok(&["restart"]);
-        let is_back = |shown: &str| shown.matches("connected again to").count() == round;
-        screen.wait_until("a fresh session", is_back);
+        let is_back = |shown: &str| shown.matches("reconnected to").count() == round;
+        screen.wait_until("a new session", is_back);
     }
     screen.background().run_ok(&["down"]);
     screen.wait_for("○ lab");
@@ -168,7 +168,7 @@ fn killed_supervisor_ends_its_circles_and_they_can_be_restarted() {
     wait_for_end(circle);
     screen.press(&["Esc", "1", "s"]);
     screen.wait_for("● lab");
-    screen.wait_for("connected again to");
+    screen.wait_for("reconnected to");
     assert_ne!(screen.background().supervisor("lab"), supervisor);
     eventually(|| parent(supervisor).is_none().then_some(()).ok_or("it is not reaped"));
 }

@@ -47,7 +47,7 @@ fn rejected_key_is_shown_and_admitted_after_a_restart() {
     assert_eq!(screen.app.clipboard(), key);
     std::fs::write(screen.config(), config(&format!("\"{key}\""))).expect("written");
     screen.press(&["r", "y"]);
-    screen.wait_for("connected again to");
+    screen.wait_for("reconnected to");
     screen.wait_for("⚿ alice");
 }
 
@@ -65,7 +65,7 @@ fn circle_that_dies_during_a_play_is_restarted_and_reconnected() {
     screen.write("kept text");
     kill_process(circle, Signal::KILL).expect("it is there");
     screen.wait_for("connection to lab lost");
-    screen.wait_for("connected again to");
+    screen.wait_for("reconnected to");
     // Nothing is replayed automatically, and no typed text is lost.
     screen.wait_for("> kept text");
     screen.press(&["C-c"]);

@@ -36,7 +36,7 @@ fn use_switches_circles_and_returns_to_the_kept_session() {
     screen.write(":use taem\n");
     screen.wait_for("did you mean 'team'?");
     screen.write(":use a b\n");
-    screen.wait_for("'a b' says no circle");
+    screen.wait_for("'a b' is not a circle");
     screen.write("here + 4\n");
     screen.wait_for_row("44");
 }
@@ -50,7 +50,7 @@ fn key_command_authenticates_in_place_and_reconnects_for_another_key() {
     screen.play_alone();
     screen.wait_for("▸alice");
     screen.write(":key alice\n");
-    screen.wait_for("and no other");
+    screen.wait_for("accepts only its own key");
     screen.write(&format!(":use {}\n", server.authority()));
     screen.wait_for("connected to circle");
     screen.write("let kept = 40;\n:key al");
@@ -71,15 +71,15 @@ fn key_command_authenticates_in_place_and_reconnects_for_another_key() {
     screen.write(":key bob\n");
     screen.wait_for("passphrase of bob");
     screen.write(&format!("{PASSPHRASE}\n"));
-    screen.wait_for("connecting anew as bob");
-    screen.wait_for("variables are gone; :save FILE writes");
+    screen.wait_for("reconnecting as bob");
+    screen.wait_for("variables are gone; :save FILE keeps");
     screen.wait_for("⚿ bob");
     screen.write("`${is_def_var(\"kept\")}${CALLER_PUBLIC_KEY}`\n");
     screen.wait_for(&format!("false{bob}"));
     screen.write(":key carol\n");
     screen.wait_for("there is no key `carol`");
     screen.write(":key bob\n");
-    screen.wait_for("you are bob here");
+    screen.wait_for("already using key bob");
 }
 
 #[test]
@@ -100,15 +100,15 @@ fn reconnect_authenticates_again() {
     screen.wait_for_row("42");
     server.signal(Signal::KILL);
     server.wait();
-    screen.wait_for("; connecting again");
+    screen.wait_for("; reconnecting…");
     let _server = ServeProcess::start_on(port, &[]);
     screen.press(&["Enter"]);
-    screen.wait_for("as alice, with a fresh session");
+    screen.wait_for("as alice with a new session");
     // The inputs can still be saved.
-    screen.wait_for(":save FILE writes them as a script");
+    screen.wait_for(":save FILE keeps them as a script");
     screen.wait_for("⚿ alice");
     screen.write(&format!(":save {}/lost.rhai\n", screen.home().path().display()));
-    screen.wait_for("they are of the session that was lost");
+    screen.wait_for("from the lost session");
 }
 
 #[test]
@@ -117,25 +117,25 @@ fn save_writes_a_script_that_runs_again() {
     screen.play_alone();
     let file = screen.home().path().join("work.rhai").display().to_string();
     screen.write(":save nowhere.rhai\n");
-    screen.wait_for("nothing was played here yet");
+    screen.wait_for("nothing to save yet");
     screen.write("let x = 40;\nnowhere + 1\nx + 2\nfn twice(n) { n * 2 }\nlet y = twice(ans);\n:vars\n");
     screen.wait_for("y    i64 = 84");
     screen.write(&format!(":save {file}\n"));
-    let shown = screen.wait_for("4 inputs in ");
-    assert!(shown.contains("1 play that went wrong left out"), "{shown}");
+    let shown = screen.wait_for("saved 4 inputs to ");
+    assert!(shown.contains("left out 1 that failed"), "{shown}");
     screen.write(&format!(":save {file}\n"));
-    screen.wait_for("is there already");
+    screen.wait_for("already exists");
     screen.write("y / 4\n");
     screen.wait_for_row("21");
     screen.write("print(`be${\"gun\"}`); loop {}\n");
     screen.wait_for_row("begun");
     screen.write(&format!(":save! {file}\n"));
-    let shown = screen.wait_for("5 inputs in ");
-    assert!(shown.contains("what still runs or waits is"), "{shown}");
+    let shown = screen.wait_for("saved 5 inputs to ");
+    assert!(shown.contains("without running and queued"), "{shown}");
     screen.press(&["C-c"]);
     screen.wait_for("cancelled;");
     screen.write(":reset\n");
-    screen.wait_for("a fresh environment");
+    screen.wait_for("environment reset");
     // Tab completes files, too.
     screen.write(&format!(":load {}", &file[..file.len() - 6]));
     screen.press(&["Tab"]);
@@ -171,7 +171,7 @@ fn load_rejects_a_file_that_is_no_regular_file() {
     assert!(made.success());
     screen.play_alone();
     screen.write(&format!(":load {}\n", pipe.display()));
-    screen.wait_for("can be read to its end");
+    screen.wait_for("regular file");
     screen.write("6 * 7\n");
     screen.wait_for_row("42");
 }
@@ -189,7 +189,7 @@ fn fan_out_shows_answers_side_by_side() {
     screen.write(&format!(":each {one},{two},1,{locked},scrath print(`from ${{CIRCLE_NAME}}`); CIRCLE_NAME + 42\n"));
     // An unreachable circle does not affect the others.
     screen.wait_for("1: it cannot be reached; connect to it first: :use 1");
-    screen.wait_for(&format!("{locked}: it wants a key to be proved; connect to it first"));
+    screen.wait_for(&format!("{locked}: it needs a key; connect to it first"));
     screen.wait_for("scrath: no circle here has that name; did you mean scratch?");
     screen.wait_for(&format!("{one} | from team"));
     screen.wait_for(&format!("{two} | from lab"));
@@ -228,18 +228,18 @@ fn time_plot_and_last_show_the_last_play() {
     let mut screen = TuiScreen::start(r#"{ "circles": [] }"#, (120, 30));
     screen.play_alone();
     screen.write(":plot\n");
-    screen.wait_for("there is no value yet");
+    screen.wait_for("no value yet");
     screen.write(":time\n");
-    screen.wait_for("there is no play yet that went well");
+    screen.wait_for("no successful play yet");
     screen.write(":time [1, 4, 9, 16]\n");
     screen.wait_for_row("[1, 4, 9, 16]");
-    screen.wait_for("until the answer was here");
+    screen.wait_for("round trip");
     screen.write(":plot\n");
     screen.wait_until("a chart", |shown| shown.contains('┤') || shown.contains("16│") || shown.contains("16 │"));
     screen.write(":plot \"words\"\n");
-    screen.wait_for(":plot wants");
+    screen.wait_for(":plot needs");
     screen.write("let all = []; for i in 0..200 { all.push(`line ${i}`); print(`printed ${i}`); } all\n");
-    let folded = screen.wait_for("hidden; :last pages all of it");
+    let folded = screen.wait_for("hidden; :last shows all of it");
     assert!(folded.contains("line 199") && !folded.contains("line 150"), "{folded}");
     screen.write(":last\n");
     screen.wait_until("all of it", |shown| shown.contains("line 150") && !shown.contains("hidden"));
@@ -257,11 +257,11 @@ fn local_command_does_not_wait_for_the_running_play() {
     screen.write(":history kept\n");
     screen.wait_for("1  let kept = 1;");
     screen.write(":time\n");
-    screen.wait_for("the play still runs");
+    screen.wait_for("the play is still running");
     screen.write(":plot\n");
-    screen.wait_for("there is no value yet");
+    screen.wait_for("no value yet");
     screen.write(":help time\n");
-    screen.wait_for("The time in the circle");
+    screen.wait_for("Shows the time in the circle");
     // The typed command is queued.
     screen.write(":time kept\n");
     screen.wait_for("1 waiting");
@@ -281,7 +281,7 @@ fn local_command_starts_no_circle() {
     screen.background().run_ok(&["down", "lab"]);
     screen.wait_for("○ lab");
     screen.write(&format!(":save {}/work.rhai\n", screen.home().path().display()));
-    let shown = screen.wait_for("1 input in ");
+    let shown = screen.wait_for("saved 1 input to ");
     assert_eq!(shown.matches("starting lab").count(), 1, "{shown}");
 }
 

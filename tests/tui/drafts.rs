@@ -61,11 +61,11 @@ fn other_circle_at_the_same_address_plays_no_earlier_input() {
     let (mut screen, mut server, port) = on_one();
     server.signal(Signal::KILL);
     server.wait();
-    screen.wait_for("; connecting again");
+    screen.wait_for("; reconnecting…");
     let _two = ServeProcess::start_on(port, &["--name", "two"]);
     screen.write("let k = 99; CIRCLE_NAME + k\n");
-    screen.wait_for("the circle 'two' is there now, and not 'one'");
-    screen.wait_for("what was typed was not played");
+    screen.wait_for("'two' instead of 'one'");
+    screen.wait_for("your input was not played");
     screen.wait_for_row("> let k = 99; CIRCLE_NAME + k");
     screen.press(&["Enter"]);
     screen.wait_for_row("two99");
@@ -76,15 +76,15 @@ fn input_for_lost_variables_is_not_played() {
     let (mut screen, mut server, port) = on_one();
     server.signal(Signal::KILL);
     server.wait();
-    screen.wait_for("; connecting again");
+    screen.wait_for("; reconnecting…");
     // The TUI reconnects only after the user has typed an input for the previous circle.
     let door = TcpListener::bind(("127.0.0.1", port)).expect("the port is free");
     screen.write("let k = 99; CIRCLE_NAME + k\n");
     screen.wait_for("1 waiting");
     let again = ServeProcess::start(&["--name", "one", "--hosts", &format!("127.0.0.1:{port}")]);
     let _through = forward_connections(&door, again.authority());
-    screen.wait_for("what 1 input had made is gone (:save FILE writes");
-    screen.wait_for("what was typed was not played");
+    screen.wait_for("variables from 1 input are gone");
+    screen.wait_for("your input was not played");
     screen.wait_for_row("> let k = 99; CIRCLE_NAME + k");
     screen.press(&["Enter"]);
     screen.wait_for_row("one99");
@@ -102,8 +102,8 @@ fn input_for_a_stopped_circle_is_not_played_after_its_restart() {
     screen.background().run_ok(&["down", "lab"]);
     screen.wait_for("○ lab");
     screen.write("let total = 7\n");
-    screen.wait_for("what 1 input had made is gone");
-    screen.wait_for("what was typed was not played");
+    screen.wait_for("variables from 1 input are gone");
+    screen.wait_for("your input was not played");
     screen.wait_for_row("> let total = 7");
 }
 
@@ -116,7 +116,7 @@ fn queued_input_is_not_played_after_the_environment_is_lost() {
     screen.wait_for("1 waiting");
     let [worker] = server.workers()[..] else { panic!("one worker") };
     kill_process(worker, Signal::KILL).expect("it is there");
-    screen.wait_for("what was typed was not played");
+    screen.wait_for("your input was not played");
     screen.wait_for_row("> k + 1");
 }
 
@@ -130,7 +130,7 @@ fn inputs_are_returned_one_by_one() {
     screen.wait_for("3 waiting");
     screen.press(&["C-c"]);
     screen.wait_for("4 inputs are back in the editor");
-    screen.wait_for("cancelled; the session");
+    screen.wait_for("cancelled; your variables");
     screen.wait_for_row("> let a = 40; a // forty");
     screen.press(&["Enter"]);
     screen.wait_for_row("40");

@@ -16,7 +16,7 @@ fn new_key_form_creates_a_key_and_shows_its_errors() {
     screen.write("alice\nsecret\nsecrte\n");
     screen.wait_for("the two passphrases differ");
     screen.write("secret\n");
-    screen.wait_for("made alice");
+    screen.wait_for("created key alice");
     let shown = screen.wait_for("▸alice 0");
     assert!(shown.contains("✓⚿"), "{shown}");
     let store = Keystore::at(screen.home().keys_directory());
@@ -56,7 +56,7 @@ fn passphrase_is_prompted_once_and_a_wrong_one_reported() {
     screen.press(&["Esc", "1", "d"]);
     screen.wait_for("(not connected)");
     screen.press(&["Enter"]);
-    screen.wait_for("connected again to");
+    screen.wait_for("reconnected to");
     screen.wait_for("⚿ alice");
 }
 
@@ -163,7 +163,7 @@ fn passphrase_authenticates_a_session_that_lost_its_connection() {
     server.wait();
     screen.wait_for("lost");
     let _server = ServeProcess::start_on(port, &[]);
-    screen.wait_for("connected again to");
+    screen.wait_for("reconnected to");
     screen.write(&format!("{PASSPHRASE}\n"));
     screen.wait_for("⚿ alice");
 }

@@ -59,7 +59,7 @@ fn prints_arrive_during_a_play_and_cancel_keeps_the_session() {
     screen.write("kept + 1\n");
     screen.wait_for("1 waiting");
     screen.press(&["C-c"]);
-    screen.wait_for("cancelled; the session and what it had done are kept");
+    screen.wait_for("cancelled; your variables are kept");
     screen.wait_for_row("> kept + 1");
     screen.press(&["Enter"]);
     screen.wait_for_row("8");
@@ -101,7 +101,7 @@ fn commands_begin_with_a_colon() {
     screen.write(":who\n");
     screen.wait_for("you are  0");
     screen.write("let gone = 1;\n:reset\n");
-    screen.wait_for("a fresh environment");
+    screen.wait_for("environment reset");
     screen.write("gone\n");
     screen.wait_for("Variable not found: gone");
     screen.write(":hlep\n");
@@ -235,8 +235,8 @@ fn lost_connection_is_restored_and_no_input_is_lost() {
     screen.press(&["Enter"]);
     screen.wait_for("connection refused");
     let _server = ServeProcess::start_on(port, &[]);
-    screen.wait_for("connected again to");
-    screen.wait_for("with a fresh session: what 1");
+    screen.wait_for("reconnected to");
+    screen.wait_for("variables from 1 input are gone");
     // The input is back in the editor.
     screen.wait_for_row("> 12 * 12");
     screen.press(&["Enter"]);

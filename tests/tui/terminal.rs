@@ -24,7 +24,7 @@ fn session_from_start_to_quit_works_on_a_terminal() {
     terminal.keys("n");
     terminal.wait_for_screen("New key");
     terminal.keys("alice\rpw\rpw\r");
-    terminal.wait_for_screen("made alice");
+    terminal.wait_for_screen("created key alice");
     terminal.keys("\x1b[B\r");
     terminal.keys("print(`begun`); loop {}\r");
     terminal.wait_for_screen("┃begun");

@@ -108,7 +108,7 @@ fn unsupervised_circle_is_reported_with_its_process() {
     let status = here.run(&["status"]);
     assert!(status.code == Some(0) && status.stdout.contains(&owner), "{status:?}");
     let down = here.run(&["down"]);
-    assert!(down.code == Some(0) && down.stdout.contains(&format!("a is not ended: {owner}")), "{down:?}");
+    assert!(down.code == Some(0) && down.stdout.contains(&format!("a was not stopped: {owner}")), "{down:?}");
     drop(server);
     assert_eq!(here.run(&["down"]).stdout, "nothing is up\n");
 }

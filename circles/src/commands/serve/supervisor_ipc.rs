@@ -56,7 +56,8 @@ impl SupervisorIpc {
                 _ = heartbeat_interval.tick() => self.to.notify(&heartbeat()).await?,
                 message = self.from.next(), if drain.is_some() => match message {
                     ToCircle::Configure(id, _) if configuring.is_some() => {
-                        self.to.respond(&id, Err(RpcError::invalid_request("the previous configuration is still being applied"))).await?;
+                        let busy = RpcError::invalid_request("the previous configuration is still being applied");
+                        self.to.respond(&id, Err(busy)).await?;
                     }
                     ToCircle::Configure(id, configuration) => {
                         configuring = Some(Box::pin(tag(id, configure(configuration.arguments))));
