@@ -16,7 +16,7 @@ pub(super) const STILL_RUNS: &str = "the play is still running";
 pub(super) const NO_VALUE: &str = "no value yet; play something, or try :plot [1, 4, 9]";
 pub(super) const NOTHING_TO_SAVE: &str = "nothing to save yet";
 pub(super) const NOT_SAVED: &str = "without running and queued inputs";
-pub(super) const QUEUE_FULL: &str = "too many inputs are queued; Ctrl-C returns them";
+pub(super) const QUEUE_FULL: &str = "too many inputs are waiting: Ctrl-C returns them to the editor";
 pub(super) const SCRATCH_KEY: &str = "the scratch circle accepts only its own key";
 pub(super) const SCRATCH_KEY_HINT: &str = "  to use your key, switch to another circle: :use WHERE";
 
