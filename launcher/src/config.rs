@@ -75,7 +75,7 @@ impl CircleConfig {
 }
 
 /// Returns the address at which clients on this machine connect to something that listens on `address`: loopback in the
-/// span of an unspecified address.
+/// place of an unspecified address.
 pub fn connect_address(address: SocketAddr) -> SocketAddr {
     let ip = match address.ip() {
         ip if !ip.is_unspecified() => ip,

@@ -16,7 +16,7 @@ const CHANNEL_CAPACITY: usize = 64;
 
 /// Task that routes the events of one session while it lives.
 pub(super) struct Feed {
-    unheard: UnhandledEvents,
+    unhandled: UnhandledEvents,
     listener: EventListener,
     task: JoinHandle<()>,
 }
@@ -35,7 +35,7 @@ struct UnhandledEvents {
 /// Subscription to a session's events; it ends on drop.
 pub(super) struct Subscription {
     pub(super) events: Events,
-    unheard: UnhandledEvents,
+    unhandled: UnhandledEvents,
     listener: EventListener,
     /// The earlier subscriber, restored on drop.
     previous: Option<Sender<SessionEvent>>,
@@ -50,8 +50,8 @@ impl EventListener {
 
 impl Feed {
     pub(super) fn start(runtime: &Handle, session: SessionHandle, mut events: Events, notes: Notes) -> Self {
-        let (listener, unheard) = (EventListener::default(), UnhandledEvents { session, notes });
-        let (shared, unhandled) = (listener.clone(), unheard.clone());
+        let (listener, unhandled) = (EventListener::default(), UnhandledEvents { session, notes });
+        let (shared, handler) = (listener.clone(), unhandled.clone());
         let task = runtime.spawn(async move {
             while let Some(event) = events.next().await {
                 let listener = shared.get().clone();
@@ -60,30 +60,30 @@ impl Feed {
                     (SessionEvent::Display(shown), _)
                         if matches!(shown.kind, DisplayKind::Note | DisplayKind::Warning) =>
                     {
-                        unhandled.notes.show(&shown);
+                        handler.notes.show(&shown);
                     }
                     (event, Some(listener)) => {
                         // A subscriber that has stopped listening returns the event.
-                        if let Err(left) = listener.send(event).await {
-                            unhandled.handle(left.0);
+                        if let Err(returned) = listener.send(event).await {
+                            handler.handle(returned.0);
                         }
                     }
-                    (event, None) => unhandled.handle(event),
+                    (event, None) => handler.handle(event),
                 }
             }
         });
-        Self { unheard, listener, task }
+        Self { unhandled, listener, task }
     }
 
     /// Subscribes to the session's events until the subscription is dropped.
     pub(super) fn listen(&self) -> Subscription {
         let (send, events) = channel(CHANNEL_CAPACITY);
-        let before = self.listener.get().replace(send);
+        let previous = self.listener.get().replace(send);
         Subscription {
             events: events.into(),
-            unheard: self.unheard.clone(),
+            unhandled: self.unhandled.clone(),
             listener: self.listener.clone(),
-            previous: before,
+            previous,
         }
     }
 }
@@ -115,7 +115,7 @@ impl Drop for Subscription {
     fn drop(&mut self) {
         *self.listener.get() = self.previous.take();
         while let Some(event) = self.events.take() {
-            self.unheard.handle(event);
+            self.unhandled.handle(event);
         }
     }
 }

@@ -21,7 +21,7 @@ pub(super) struct InputResult {
     /// Lines for the pager, or for the screen if they fit.
     pub(super) listing: Vec<StyledLine>,
     /// Inputs that were not executed.
-    pub(super) given_back: Vec<String>,
+    pub(super) returned_inputs: Vec<String>,
     /// Request that the session passes on to the REPL.
     pub(super) request: Option<SessionRequest>,
 }
@@ -65,7 +65,7 @@ impl InputRenderer {
     pub(super) async fn next(
         &mut self,
         session: &SessionHandle,
-        listening: &mut Subscription,
+        subscription: &mut Subscription,
         interrupts: &mut Interrupts,
     ) -> Result<Option<AwaitedRequest>, CliError> {
         let pressed = self.interrupts.clone();
@@ -78,7 +78,7 @@ impl InputRenderer {
             }
         };
         tokio::select! {
-            asked = self.render(session, listening) => asked,
+            request = self.render(session, subscription) => request,
             () = cancelling => Ok(None),
         }
     }
@@ -86,13 +86,13 @@ impl InputRenderer {
     async fn render(
         &mut self,
         session: &SessionHandle,
-        listening: &mut Subscription,
+        subscription: &mut Subscription,
     ) -> Result<Option<AwaitedRequest>, CliError> {
         let mut tick = tokio::time::interval(STATUS_LINE_INTERVAL);
         loop {
             let event = tokio::select! {
                 biased;
-                event = listening.events.next() => event,
+                event = subscription.events.next() => event,
                 _ = tick.tick() => {
                     let text = self.status.show(&session.state());
                     self.note(text).await?;
@@ -106,7 +106,7 @@ impl InputRenderer {
                     self.show_lines(&error.lines(output::stderr_columns())).await?;
                 }
                 Some(SessionEvent::InputsReturned(inputs)) => {
-                    self.result.given_back.extend(inputs);
+                    self.result.returned_inputs.extend(inputs);
                     if session.state().waiting == 0 && !session.state().is_busy() {
                         return Ok(None);
                     }

@@ -83,7 +83,7 @@ impl Repl {
         options: &Options,
     ) -> Result<Self, CliError> {
         let interrupts = {
-            let _in_it = runtime.enter();
+            let _in_runtime = runtime.enter();
             Interrupts::claim()?
         };
         let pressed = Arc::new(KeyState::default());
@@ -91,13 +91,13 @@ impl Repl {
         notes.capture_logs()?;
         let session = sessions.current().session.clone();
         let config = options.config.clone();
-        let known = move |takes: ArgumentKind, begun: &str| match takes {
+        let candidates = move |kind: ArgumentKind, prefix: &str| match kind {
             ArgumentKind::Circle => sessions::circle_candidates(config.as_deref()),
             ArgumentKind::Key => sessions::key_candidates(),
-            ArgumentKind::File => completion::file_candidates(begun),
+            ArgumentKind::File => completion::file_candidates(prefix),
             _ => Vec::<CompletionItem>::new(),
         };
-        let completer = Completer::new(runtime.handle().clone(), session.clone(), known);
+        let completer = Completer::new(runtime.handle().clone(), session.clone(), candidates);
         editor.set_helper(Some(LineHelper::new(completer, session)));
         let mut repl =
             Self { runtime, editor, sessions, interrupts, notes, pressed, quiet, initial_text: String::new() };
@@ -138,14 +138,14 @@ impl Repl {
 
     fn greeting(&self) -> String {
         let paint = Paint::for_stdout();
-        let open = self.sessions.current();
-        let place = if open.is_scratch() {
+        let current = self.sessions.current();
+        let location = if current.is_scratch() {
             "a temporary circle in this process, only for you".to_owned()
         } else {
-            format!("{} at {}", line_helper::circle_name(&open.session), open.session.target().url)
+            format!("{} at {}", line_helper::circle_name(&current.session), current.session.target().url)
         };
         format!(
-            "{} {} · {place}\n{}\n",
+            "{} {} · {location}\n{}\n",
             paint.strong("circles"),
             env!("CARGO_PKG_VERSION"),
             paint.dim("Rhai · :help lists the commands · Ctrl-C cancels a play · Ctrl-D quits"),
@@ -154,15 +154,15 @@ impl Repl {
 
     /// Loads the history of the current session's circle and key.
     fn load_history(&mut self) {
-        let open = self.sessions.current();
+        let current = self.sessions.current();
         // Clears the history in memory, not the file.
         let _emptied = self.editor.clear_history();
-        if let Some(file) = open.history().existing_path()
+        if let Some(file) = current.history().existing_path()
             && let Err(error) = self.editor.load_history(file)
         {
             self.notes.warn(&history::read_error_text(file, &error));
         }
-        let session = open.session.clone();
+        let session = current.session.clone();
         if let Some(helper) = self.editor.helper_mut() {
             helper.set_session(session);
         }
@@ -199,15 +199,15 @@ impl Repl {
     fn run_input(&mut self, input: String) -> Result<NextStep, CliError> {
         let key = self.sessions.current().session.state().key;
         let Self { runtime, sessions, interrupts, .. } = self;
-        let ended = runtime.block_on(submit_and_render(sessions, interrupts, input))?;
-        if !ended.listing.is_empty() {
-            self.page(&ended.listing)?;
+        let result = runtime.block_on(submit_and_render(sessions, interrupts, input))?;
+        if !result.listing.is_empty() {
+            self.page(&result.listing)?;
         }
-        if !ended.given_back.is_empty() {
-            self.restore_inputs(&ended.given_back);
+        if !result.returned_inputs.is_empty() {
+            self.restore_inputs(&result.returned_inputs);
         }
         self.sync_key(key.as_ref());
-        match ended.request {
+        match result.request {
             Some(request) => self.handle_request(request),
             None => Ok(NextStep::Prompt),
         }
@@ -245,19 +245,19 @@ async fn submit_and_render(
 ) -> Result<InputResult, CliError> {
     interrupts.discard_pending().await;
     let session = sessions.current().session.clone();
-    let mut listening = sessions.current().listen();
-    let mut awaiting = InputRenderer::new();
+    let mut subscription = sessions.current().listen();
+    let mut renderer = InputRenderer::new();
     if session.set_size(sessions::value_size()).is_err() || session.submit(input).is_err() {
         return Err(CliError::Interrupted);
     }
-    while let Some(asked) = awaiting.next(&session, &mut listening, interrupts).await? {
-        match asked {
+    while let Some(request) = renderer.next(&session, &mut subscription, interrupts).await? {
+        match request {
             AwaitedRequest::Key(name) => {
                 // A full queue means that this is not the session's first input.
                 let _full = match sessions.unlock(&name) {
                     Ok(()) => session.key_unlocked(name),
                     Err(error) => {
-                        awaiting.show_lines(&error.lines(output::stderr_columns())).await?;
+                        renderer.show_lines(&error.lines(output::stderr_columns())).await?;
                         session.keep_locked(name)
                     }
                 };
@@ -265,14 +265,14 @@ async fn submit_and_render(
             AwaitedRequest::Circles(labels) => commands::fan_out(sessions, &session, labels, interrupts).await,
         }
     }
-    awaiting.finish(interrupts).await
+    renderer.finish(interrupts).await
 }
 
 /// Runs a future; `None` if Ctrl-C was pressed first.
 async fn unless_interrupted<T>(interrupts: &mut Interrupts, future: impl Future<Output = T>) -> Option<T> {
     interrupts.discard_pending().await;
     tokio::select! {
-        done = future => Some(done),
+        output = future => Some(output),
         () = interrupts.next() => None,
     }
 }

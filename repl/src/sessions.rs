@@ -75,12 +75,12 @@ impl Sessions {
     pub(super) async fn start(
         runtime: Handle,
         notes: Notes,
-        named: Option<&str>,
+        circle: Option<&str>,
         options: &Options,
     ) -> Result<Self, CliError> {
         let keyring = Arc::new(Keyring::default());
         let mut sessions = Self { runtime, notes, sessions: Vec::new(), current: 0, keyring, options: options.clone() };
-        if let Some(named) = target::argument_or_env(named) {
+        if let Some(named) = target::argument_or_env(circle) {
             let target = target::find(&named, options.config.as_deref()).await?;
             sessions.open_at(target, &options.connect).await?;
         } else {
@@ -124,8 +124,8 @@ impl Sessions {
             Err(_) if named == scratch::NAME => return self.open_scratch().await,
             target => target?,
         };
-        let choice = ConnectOptions { authority: None, ..self.options.connect.clone() };
-        self.find_or_open(target, choice).await
+        let connect_options = ConnectOptions { authority: None, ..self.options.connect.clone() };
+        self.find_or_open(target, connect_options).await
     }
 
     /// Returns a session on the current circle that is authenticated with another key.
@@ -145,12 +145,12 @@ impl Sessions {
         self.options.connect.key = Some(name);
     }
 
-    async fn find_or_open(&mut self, target: CircleTarget, choice: ConnectOptions) -> Result<usize, CliError> {
+    async fn find_or_open(&mut self, target: CircleTarget, connect_options: ConnectOptions) -> Result<usize, CliError> {
         let is_same_circle = |open: &OpenSession| target::is_same_url(&open.session.target().url, &target.url);
         let matches_key = |open: &OpenSession| {
-            choice.key.is_none()
-                || open.session.state().authenticated() == choice.key.as_ref()
-                || open.session.state().key == choice.key
+            connect_options.key.is_none()
+                || open.session.state().authenticated() == connect_options.key.as_ref()
+                || open.session.state().key == connect_options.key
         };
         // The newest: an older session may be of another circle at the same address.
         if let Some(index) = self.sessions.iter().rposition(|open| is_same_circle(open) && matches_key(open)) {
@@ -167,22 +167,24 @@ impl Sessions {
         }
         // Through the same tunnel as the existing session.
         let authority = self.sessions.iter().find(|open| is_same_circle(open)).and_then(|open| open.authority.clone());
-        self.open_at(target, &ConnectOptions { authority: choice.authority.or(authority), ..choice }).await
+        self.open_at(target, &ConnectOptions { authority: connect_options.authority.or(authority), ..connect_options })
+            .await
     }
 
-    async fn open_at(&mut self, target: CircleTarget, choice: &ConnectOptions) -> Result<usize, CliError> {
+    async fn open_at(&mut self, target: CircleTarget, connect_options: &ConnectOptions) -> Result<usize, CliError> {
         let config = self.options.config.as_deref();
-        let opening = SessionOptions::for_target(target, choice, config, self.keyring.clone(), value_size())?;
-        self.open(opening, choice.authority.clone()).await
+        let session_options =
+            SessionOptions::for_target(target, connect_options, config, self.keyring.clone(), value_size())?;
+        self.open(session_options, connect_options.authority.clone()).await
     }
 
     async fn open_scratch(&mut self) -> Result<usize, CliError> {
-        let opening = SessionOptions::scratch(&self.runtime, self.keyring.clone(), value_size())?;
-        self.open(opening, None).await
+        let session_options = SessionOptions::scratch(&self.runtime, self.keyring.clone(), value_size())?;
+        self.open(session_options, None).await
     }
 
     /// Opens a session, and keeps it only if it becomes ready.
-    async fn open(&mut self, opening: SessionOptions, authority: Option<Authority>) -> Result<usize, CliError> {
+    async fn open(&mut self, session_options: SessionOptions, authority: Option<Authority>) -> Result<usize, CliError> {
         if self.sessions.len() == MAX_SESSIONS {
             let why = format!("{MAX_SESSIONS} sessions are open already");
             return Err(CliError::usage(
@@ -191,7 +193,7 @@ impl Sessions {
                 "quit, and reopen the circles that you need",
             ));
         }
-        let (session, events) = SessionHandle::open(&self.runtime, opening);
+        let (session, events) = SessionHandle::open(&self.runtime, session_options);
         let feed = Feed::start(&self.runtime, session.clone(), events, self.notes.clone());
         let open = OpenSession { session, feed, authority };
         // A session that does not become ready, or that the user does not wait for, is dropped.
@@ -210,9 +212,9 @@ impl Sessions {
         if session.state().is_ready() {
             return Ok(());
         }
-        let mut listening = open.listen();
-        let what = format!("connecting to {}", session.target());
-        match status_line::with_status_line(&what, connect_until_ready(session, &mut listening.events)).await? {
+        let mut subscription = open.listen();
+        let text = format!("connecting to {}", session.target());
+        match status_line::with_status_line(&text, connect_until_ready(session, &mut subscription.events)).await? {
             Readiness::Ready => Ok(()),
             Readiness::KeyLocked(name) => {
                 if let Err(error) = self.unlock(&name) {
@@ -222,7 +224,7 @@ impl Sessions {
                 }
                 status_line::with_status_line(
                     AUTHENTICATING_TEXT,
-                    continue_with_key(session, &mut listening.events, name),
+                    continue_with_key(session, &mut subscription.events, name),
                 )
                 .await
             }
@@ -246,9 +248,9 @@ pub(super) fn value_size() -> Size {
 pub(super) fn circle_candidates(config: Option<&Path>) -> Vec<CompletionItem> {
     let circles = config::find(config.map(Path::to_owned)).ok().flatten().map(|(_, circles)| circles);
     let scratch = CompletionItem { text: scratch::NAME.into(), detail: "a temporary circle in this process".into() };
-    let of_file = circles.unwrap_or_default().into_iter();
-    let of_file = of_file.map(|circle| CompletionItem { detail: circle.url(), text: circle.name });
-    of_file.chain([scratch]).collect()
+    let from_file = circles.unwrap_or_default().into_iter();
+    let from_file = from_file.map(|circle| CompletionItem { detail: circle.url(), text: circle.name });
+    from_file.chain([scratch]).collect()
 }
 
 /// Returns completion candidates for keys.

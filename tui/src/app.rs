@@ -104,7 +104,7 @@ impl App {
     /// Returns how the app ended; `None` while it runs.
     pub(crate) fn ended(&self) -> Option<AppExit> {
         match self.quit_state {
-            QuitState::Ended(code) => Some(AppExit { code, exit_message: self.farewell() }),
+            QuitState::Ended(code) => Some(AppExit { code, exit_message: self.exit_message() }),
             QuitState::Running | QuitState::Quitting => None,
         }
     }
@@ -137,11 +137,11 @@ impl App {
             AppEvent::KeyUnlocked(name, unlocked) => self.on_key_unlocked(&name, unlocked),
             AppEvent::Probed(id, listening) => self.on_probed(id, listening),
             AppEvent::Logged(id, lines) => lines.iter().for_each(|line| self.logs.push(id, line)),
-            AppEvent::SupervisorFound(place) => {
-                self.logs.set_follower(self.tasks.follow_logs(place));
+            AppEvent::SupervisorFound(files) => {
+                self.logs.set_follower(self.tasks.follow_logs(files));
                 self.follow_selected_log();
             }
-            AppEvent::Supervisor(supervision) => self.on_supervisor_report(supervision),
+            AppEvent::Supervisor(report) => self.on_supervisor_report(report),
             AppEvent::Started(ids, started) => self.on_started(&ids, started),
             AppEvent::Stopped(stopped) => self.on_stopped(stopped),
             AppEvent::Released(released) => self.on_released(released),

@@ -135,7 +135,7 @@ impl CirclesPane {
             // Port 0 is a different port each time, so it cannot be probed.
             let address = Some(launcher::connect_address(circle.address)).filter(|address| address.port() != 0);
             if entry.address != address {
-                (entry.address, entry.probing, entry.probe_result) = (address, None, None);
+                (entry.address, entry.probe_guard, entry.probe_result) = (address, None, None);
             }
         }
         self.probe(tasks);
@@ -143,7 +143,7 @@ impl CirclesPane {
 
     fn probe(&mut self, tasks: &Tasks) {
         for (index, entry) in self.entries.iter_mut().enumerate() {
-            entry.look(CircleId(index), tasks);
+            entry.probe(CircleId(index), tasks);
         }
     }
 
@@ -151,12 +151,12 @@ impl CirclesPane {
     pub(crate) fn apply_statuses(
         &mut self,
         statuses: Vec<CircleStatus>,
-        extent: ReportScope,
+        scope: ReportScope,
         now: Instant,
         tasks: &Tasks,
     ) -> Vec<(CircleId, StatusChange)> {
         let before: Vec<_> = self.entries.iter().map(PreviousState::of).collect();
-        if extent == ReportScope::All {
+        if scope == ReportScope::All {
             let is_reported = |entry: &CircleItem| statuses.iter().any(|status| status.name == entry.name);
             for entry in self.entries.iter_mut().filter(|entry| entry.status.is_some()) {
                 if !is_reported(entry) {
@@ -189,8 +189,8 @@ impl CirclesPane {
     /// moment.
     pub(crate) fn probe_again(&mut self, id: CircleId, tasks: &Tasks) {
         if let Some(entry) = self.entries.get_mut(id.0) {
-            entry.probing = None;
-            entry.look(id, tasks);
+            entry.probe_guard = None;
+            entry.probe(id, tasks);
         }
     }
 
@@ -353,13 +353,13 @@ mod tests {
             (vec![reported(Supervised::Ready, Some(7), 0), Ok(None)], "·", "", None),
             (vec![reported(Supervised::Ready, Some(7), 0), Ok(None), Err(Draining)], "◑", "stopping", None),
         ];
-        for (said, mark, word, last) in cases {
+        for (reports, mark, label, last) in cases {
             let (mut entry, now, mut changed) =
                 (CircleItem::new("lab".into(), "ws://127.0.0.1:9".into(), CircleSource::Config), Instant::now(), None);
-            for word in said.clone() {
+            for report in reports.clone() {
                 let before = PreviousState::of(&entry);
                 changed = None;
-                match word {
+                match report {
                     Ok(status) => {
                         entry.take(status, now);
                         changed = detect_change(&entry, before);
@@ -368,7 +368,7 @@ mod tests {
                     Err(_) => {}
                 }
             }
-            assert_eq!((rows::state_label(&entry, now), changed), ((mark, word.to_owned()), last), "{said:?}");
+            assert_eq!((rows::state_label(&entry, now), changed), ((mark, label.to_owned()), last), "{reports:?}");
         }
     }
 }

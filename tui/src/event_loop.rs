@@ -48,7 +48,7 @@ pub(crate) async fn run<B: Backend<Error: Send + Sync + 'static>>(
     mut app: App,
     terminal: &mut Terminal<B>,
     mut queue: mpsc::Receiver<Message>,
-    mut outside: impl TerminalHost<B>,
+    mut host: impl TerminalHost<B>,
 ) -> io::Result<AppExit> {
     let mut ticks = interval(TICK_INTERVAL);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
@@ -56,29 +56,29 @@ pub(crate) async fn run<B: Backend<Error: Send + Sync + 'static>>(
     loop {
         if app.take_stale() {
             let frame = terminal.draw(|frame| app.draw(frame)).map_err(io::Error::other)?;
-            outside.frame_drawn(frame.buffer);
+            host.frame_drawn(frame.buffer);
         }
         let mut message = tokio::select! {
             Some(message) = queue.recv() => message,
             _ = ticks.tick() => Message(AppEvent::Tick),
         };
-        let begun = Instant::now();
+        let started_at = Instant::now();
         loop {
             if let AppEvent::Terminal(ratatui::crossterm::event::Event::Resize(width, height)) = message.0 {
-                outside.resized(terminal, width, height);
+                host.resized(terminal, width, height);
             }
             has_unhandled_event |= matches!(message.0, AppEvent::Terminal(_));
             app.update(message);
             loop {
                 for effect in app.take_effects() {
                     match effect {
-                        Effect::Copy(text) => outside.copy(&text),
+                        Effect::Copy(text) => host.copy(&text),
                         Effect::Edit(id, text) => {
-                            let edited = outside.edit(terminal, &text)?;
+                            let edited = host.edit(terminal, &text)?;
                             app.on_edited(id, &text, edited);
                         }
-                        Effect::Suspend => outside.suspend(terminal)?,
-                        Effect::Redraw => outside.redraw(terminal)?,
+                        Effect::Suspend => host.suspend(terminal)?,
+                        Effect::Redraw => host.redraw(terminal)?,
                     }
                 }
                 // The effects of one event are carried out before the next event.
@@ -88,13 +88,13 @@ pub(crate) async fn run<B: Backend<Error: Send + Sync + 'static>>(
             }
             // Not earlier: an effect may be to hand the terminal to an editor.
             if has_unhandled_event && !app.is_holding() {
-                outside.events_handled();
+                host.events_handled();
                 has_unhandled_event = false;
             }
             if let Some(ended) = app.ended() {
                 return Ok(ended);
             }
-            if begun.elapsed() > FRAME_INTERVAL {
+            if started_at.elapsed() > FRAME_INTERVAL {
                 break;
             }
             let Ok(next) = queue.try_recv() else { break };

@@ -40,7 +40,7 @@ impl HeadlessApp {
         let (to_frames, frames) = watch::channel(String::new());
         let (to_copied, copied) = watch::channel(String::new());
         let (end, ended) = oneshot::channel();
-        let outside = InMemoryTerminal { frames: to_frames, copied: to_copied };
+        let host = InMemoryTerminal { frames: to_frames, copied: to_copied };
         let (runtime, to_app, first) = (Handle::current(), queue.clone(), first.map(str::to_owned));
         // A Rhai engine is not `Send`, so the app stays on one thread.
         std::thread::spawn(move || {
@@ -51,7 +51,7 @@ impl HeadlessApp {
             }
             let run = async {
                 let mut terminal = Terminal::new(TestBackend::new(width, height)).map_err(io::Error::other)?;
-                event_loop::run(app, &mut terminal, messages, outside).await
+                event_loop::run(app, &mut terminal, messages, host).await
             };
             // The caller may not wait for the end.
             let _unawaited = end.send(runtime.block_on(run).map(|ended| ended.code));

@@ -100,13 +100,13 @@ pub fn run(first: Option<String>, options: Options) -> Result<std::process::Exit
     }
     let unusable = |error: std::io::Error| CliError::io("cannot use this terminal", &error, "try circles repl");
     let mut screen = AlternateScreen::take().map_err(unusable)?;
-    let outside = screen::listen(queue);
-    let ended = runtime.block_on(event_loop::run(app, &mut screen.terminal, messages, outside));
+    let host = screen::listen(queue);
+    let ended = runtime.block_on(event_loop::run(app, &mut screen.terminal, messages, host));
     drop(screen);
     let ended = ended.map_err(unusable)?;
-    if let Some(farewell) = ended.exit_message {
+    if let Some(exit_message) = ended.exit_message {
         // The terminal may be gone.
-        let _unreported = to_stdout(&farewell);
+        let _unreported = to_stdout(&exit_message);
     }
     // No wait: remaining tasks end with the process.
     runtime.shutdown_background();

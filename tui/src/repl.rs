@@ -71,7 +71,7 @@ pub(crate) struct ReplPane {
     sessions: HashMap<CircleId, SessionView>,
     lexer: Engine,
     validator: Validator,
-    keeper: HistoryWriter,
+    history_writer: HistoryWriter,
     /// The scratch circle, and the key of its owner.
     scratch: Option<(CircleId, Arc<KeyPair>)>,
     /// Whether the editor takes letters while the pane has the focus.
@@ -79,12 +79,12 @@ pub(crate) struct ReplPane {
 }
 
 impl ReplPane {
-    pub(crate) fn new(keeper: HistoryWriter) -> Self {
+    pub(crate) fn new(history_writer: HistoryWriter) -> Self {
         Self {
             sessions: HashMap::new(),
             lexer: Engine::new_raw(),
             validator: Validator::new(),
-            keeper,
+            history_writer,
             scratch: None,
             is_typing: false,
         }
@@ -131,7 +131,7 @@ impl ReplPane {
         session.transcript.follow();
         session.transcript.extend(echo(&self.lexer, &session.name, input));
         if let Some(history) = session.history.clone().filter(|_| history::is_kept(input)) {
-            self.keeper.append(history, input.to_owned());
+            self.history_writer.append(history, input.to_owned());
         }
     }
 
@@ -188,16 +188,16 @@ impl ReplPane {
             None => None,
         };
         let rows = session.editor.height(area.width).clamp(1, (area.height / 2).max(1));
-        let [said, running, rule, typed] = Layout::vertical([
+        let [transcript, running, rule, typed] = Layout::vertical([
             Constraint::Fill(1),
             Constraint::Length(u16::from(status.is_some())),
             Constraint::Length(u16::from(area.height > 4)),
             Constraint::Length(rows),
         ])
         .areas(area);
-        let rows = session.transcript.rows(look.theme, said.width, said.height);
+        let rows = session.transcript.rows(look.theme, transcript.width, transcript.height);
         session.publish_room();
-        frame.render_widget(Paragraph::new(rows), said);
+        frame.render_widget(Paragraph::new(rows), transcript);
         if let Some(status) = status {
             frame.render_widget(Paragraph::new(status), running);
         }

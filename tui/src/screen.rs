@@ -83,17 +83,17 @@ pub(crate) fn is_lent() -> bool {
 /// next event only when the app has handled the last one: if that hands the terminal to another program, the next keys
 /// are meant for that program.
 pub(crate) fn listen(queue: mpsc::Sender<Message>) -> RealTerminal {
-    let (dealt_with, is_dealt_with) = std::sync::mpsc::channel();
+    let (handled, handled_receiver) = std::sync::mpsc::channel();
     std::thread::spawn(move || {
         while let Ok(event) = event::read() {
-            if queue.blocking_send(Message::terminal(event)).is_err() || is_dealt_with.recv().is_err() {
+            if queue.blocking_send(Message::terminal(event)).is_err() || handled_receiver.recv().is_err() {
                 return;
             }
         }
         // The user is gone with the terminal, as after a hangup.
         let _ended = queue.blocking_send(Message::end(129));
     });
-    RealTerminal { dealt_with }
+    RealTerminal { handled }
 }
 
 /// Returns whether the configured editor does not exist, as far as that is known without starting it. The shell that
@@ -119,7 +119,7 @@ fn not_found_status() -> ExitStatus {
 
 /// The real terminal as the environment of the app.
 pub(crate) struct RealTerminal {
-    dealt_with: std::sync::mpsc::Sender<()>,
+    handled: std::sync::mpsc::Sender<()>,
 }
 
 impl TerminalHost<RealBackend> for RealTerminal {
@@ -164,7 +164,7 @@ impl TerminalHost<RealBackend> for RealTerminal {
 
     fn events_handled(&mut self) {
         // A thread that has ended waits for nothing.
-        let _ended = self.dealt_with.send(());
+        let _ended = self.handled.send(());
     }
 
     fn frame_drawn(&mut self, _: &Buffer) {}

@@ -63,8 +63,8 @@ impl Tasks {
     /// Looks up a circle by name, port, host:port or URL.
     ///
     /// `previous` is the circle that was shown, if a command named this one.
-    pub(crate) fn resolve(&self, place: String, config: Option<PathBuf>, previous: Option<CircleId>) {
-        let resolved = move || target::parse(&place, config.as_deref()).map(|found| found.url.into());
+    pub(crate) fn resolve(&self, circle: String, config: Option<PathBuf>, previous: Option<CircleId>) {
+        let resolved = move || target::parse(&circle, config.as_deref()).map(|found| found.url.into());
         self.spawn_blocking(resolved, move |resolved| AppEvent::Resolved(previous, resolved));
     }
 }

@@ -21,7 +21,7 @@ pub(crate) enum Effect {
     Edit(CircleId, String),
     /// Hand the terminal to the shell until the process is continued.
     Suspend,
-    /// Draw everything anew.
+    /// Draw the whole screen again.
     Redraw,
 }
 
@@ -35,7 +35,7 @@ pub(crate) struct Window {
     effects: Vec<Effect>,
     /// Whether the screen may be outdated.
     is_stale: bool,
-    begun: Instant,
+    opened_at: Instant,
     now: Instant,
 }
 
@@ -43,7 +43,17 @@ impl Window {
     pub(crate) fn new(theme: Theme) -> Self {
         let now = Instant::now();
         let (popup, toast, effects) = (None, None, Vec::new());
-        Self { theme, focus: Pane::Circles, is_zoomed: false, popup, toast, effects, is_stale: true, begun: now, now }
+        Self {
+            theme,
+            focus: Pane::Circles,
+            is_zoomed: false,
+            popup,
+            toast,
+            effects,
+            is_stale: true,
+            opened_at: now,
+            now,
+        }
     }
 
     /// Records that something has happened, so that the screen is outdated.
@@ -52,9 +62,9 @@ impl Window {
         self.is_stale = true;
     }
 
-    /// Records that only time has passed. `is_lively` says whether a pane shows something that moves.
-    pub(crate) fn tick(&mut self, is_lively: bool) {
-        self.is_stale = is_lively || self.toast.is_some() || self.popup.as_ref().is_some_and(Popup::is_busy);
+    /// Records that only time has passed. `is_animated` says whether a pane shows something that moves.
+    pub(crate) fn tick(&mut self, is_animated: bool) {
+        self.is_stale = is_animated || self.toast.is_some() || self.popup.as_ref().is_some_and(Popup::is_busy);
         self.toast.take_if(|toast| toast.is_over(self.now));
     }
 
@@ -68,7 +78,7 @@ impl Window {
     }
 
     pub(crate) fn look(&self) -> DrawContext {
-        let age: Duration = self.now.saturating_duration_since(self.begun);
+        let age: Duration = self.now.saturating_duration_since(self.opened_at);
         DrawContext { theme: self.theme, now: self.now, spinner: progress::spinner(age) }
     }
 

@@ -190,9 +190,9 @@ mod tests {
         set_desired(5, definition("", 3));
         configurator.wait_until_due(&mut desired).await;
         assert_eq!(outcome(configurator.handle_due(&mut desired, &mut channel).await), None);
-        let begun = Instant::now();
+        let started_at = Instant::now();
         configurator.wait_until_due(&mut desired).await;
-        assert!(begun.elapsed() >= CONFIGURE_TIMEOUT);
+        assert!(started_at.elapsed() >= CONFIGURE_TIMEOUT);
         assert_eq!(outcome(configurator.handle_due(&mut desired, &mut channel).await), Some((5, false)));
         assert_eq!(known.borrow().contents, definition("", 2).contents);
         // A definition that is reverted meanwhile waits for the answer, and is not mistaken for the running one.

@@ -6,7 +6,7 @@ use crate::ipc::supervisor_channel;
 async fn heartbeat_monitor_times_out_only_after_lasting_silence() {
     let (socket, circle) = UnixStream::pair().expect("a pair");
     let (mut channel, (mut circle, from_supervisor)) = (CircleChannel::new(socket), supervisor_channel(circle));
-    let begun = Instant::now();
+    let started_at = Instant::now();
     let heartbeats = async {
         tokio::time::sleep(HEARTBEAT_TIMEOUT + HEARTBEAT_GRACE_PERIOD / 2).await;
         circle.notify(&Heartbeat { connections: 12, ..Heartbeat::default() }).await.expect("it is read");
@@ -28,7 +28,8 @@ async fn heartbeat_monitor_times_out_only_after_lasting_silence() {
     };
     assert_eq!(timeout, HEARTBEAT_TIMEOUT + HEARTBEAT_GRACE_PERIOD);
     assert!(
-        begun.elapsed() >= HEARTBEAT_TIMEOUT + HEARTBEAT_GRACE_PERIOD / 2 + HEARTBEAT_TIMEOUT + HEARTBEAT_GRACE_PERIOD
+        started_at.elapsed()
+            >= HEARTBEAT_TIMEOUT + HEARTBEAT_GRACE_PERIOD / 2 + HEARTBEAT_TIMEOUT + HEARTBEAT_GRACE_PERIOD
     );
     assert_eq!(reports, [12]);
     drop((circle, from_supervisor));
@@ -81,14 +82,14 @@ async fn hanging_circle_is_killed() {
     let (mut circle, _from_supervisor) = supervisor_channel(circle);
     let address = "127.0.0.1:9".parse().expect("an address");
     circle.notify(&crate::ipc::Ready { address, identity: None }).await.expect("it is read");
-    let begun = Instant::now();
+    let started_at = Instant::now();
     let configurator = Configurator::new(runner.running.clone());
     let status = runner
         .monitor(&mut hanging_process(), &mut CircleChannel::new(socket), configurator)
         .await
         .expect("it is waited for");
     assert_eq!(describe_exit(status), "killed by signal 9");
-    assert!(begun.elapsed() >= HEARTBEAT_TIMEOUT + HEARTBEAT_GRACE_PERIOD);
+    assert!(started_at.elapsed() >= HEARTBEAT_TIMEOUT + HEARTBEAT_GRACE_PERIOD);
     drop(runner);
     let mut seen = Vec::new();
     while let Some(event) = event_receiver.recv().await {
@@ -106,14 +107,14 @@ async fn circle_with_closed_socket_is_killed_after_drain_timeout() {
     let (mut runner, mut event_receiver, _desired_sender, _stop) = test_runner();
     let (socket, its_socket) = UnixStream::pair().expect("a pair");
     drop(its_socket);
-    let begun = Instant::now();
+    let started_at = Instant::now();
     let configurator = Configurator::new(runner.running.clone());
     let status = runner
         .monitor(&mut hanging_process(), &mut CircleChannel::new(socket), configurator)
         .await
         .expect("it is waited for");
     assert_eq!(describe_exit(status), "killed by signal 9");
-    assert!(begun.elapsed() >= DRAIN_TIMEOUT);
+    assert!(started_at.elapsed() >= DRAIN_TIMEOUT);
     let reports = event_receiver.recv().await.expect("an event").kind;
     assert!(matches!(&reports, CircleEventKind::Warning(note) if note.contains("closed its socket")), "{reports:?}");
 }

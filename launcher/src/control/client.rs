@@ -120,7 +120,7 @@ mod tests {
     /// A stopped supervisor accepts what is written to its socket, and does not answer.
     #[tokio::test(start_paused = true)]
     async fn call_times_out_on_silent_supervisor() {
-        let begun = tokio::time::Instant::now();
+        let started_at = tokio::time::Instant::now();
         let calls = tokio::join!(
             call::<Status>(&NoParams {}),
             call::<Reload>(&NoParams {}),
@@ -130,6 +130,6 @@ mod tests {
         assert!(calls.0.is_err_and(|error| is_late(&error)));
         assert!(calls.1.is_err_and(|error| is_late(&error)));
         assert!(calls.2.is_err_and(|error| is_late(&error)));
-        assert!(begun.elapsed() >= TIMEOUT);
+        assert!(started_at.elapsed() >= TIMEOUT);
     }
 }

@@ -86,12 +86,12 @@ fn action_depends_on_entry_status() {
         (Some(EntryStatus::Down), Some(true), Later, Later),
         (Some(EntryStatus::Down), None, Forget, Forget),
     ];
-    for (standing, is_changed, with_all, with_names) in cases {
-        let known = standing.map(|standing| (standing, &before));
+    for (status, is_changed, with_all, with_names) in cases {
+        let known = status.map(|status| (status, &before));
         let file = is_changed.map(|is_changed| if is_changed { &other } else { &before });
-        for (news, action) in [(NewCirclePolicy::Start, with_all), (NewCirclePolicy::Ignore, with_names)] {
-            let found = plan_change(known, file, news);
-            assert_eq!((found.action, &*found.name), (action, "a"), "{standing:?} {is_changed:?} {news:?}");
+        for (policy, action) in [(NewCirclePolicy::Start, with_all), (NewCirclePolicy::Ignore, with_names)] {
+            let found = plan_change(known, file, policy);
+            assert_eq!((found.action, &*found.name), (action, "a"), "{status:?} {is_changed:?} {policy:?}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! A circle that the supervisor knows, with its process if it running.
+//! A circle that the supervisor knows, with its process if it runs.
 
 use std::{net::SocketAddr, sync::Arc, time::Instant};
 

@@ -37,13 +37,13 @@ impl LogWriter {
 
     fn with_append(write: impl Fn(LogAppend) + Send + 'static) -> Self {
         let (lines, waiting): (_, Receiver<LogAppend>) = sync_channel(MAX_QUEUED_LINES);
-        let (finished_sender, over) = oneshot::channel::<()>();
+        let (finished_sender, finished) = oneshot::channel::<()>();
         let run = move || {
             waiting.into_iter().for_each(write);
             drop(finished_sender);
         };
         let _started: io::Result<_> = thread::Builder::new().name("notes".into()).spawn(run);
-        Self { lines, finished: over }
+        Self { lines, finished }
     }
 
     /// Queues a line. Never blocks.
@@ -66,13 +66,13 @@ mod tests {
 
     #[tokio::test]
     async fn log_writer_writes_all_lines_in_order() {
-        let (tell, told) = channel();
-        let writer = LogWriter::with_append(move |(_, line)| tell.send(line).expect("it is read"));
+        let (sender, lines) = channel();
+        let writer = LogWriter::with_append(move |(_, line)| sender.send(line).expect("it is read"));
         for number in 0..100 {
             writer.write(PathBuf::new(), number.to_string());
         }
         writer.close().await;
-        assert!(told.try_iter().eq((0..100).map(|number| number.to_string())));
+        assert!(lines.try_iter().eq((0..100).map(|number| number.to_string())));
     }
 
     /// Paused time advances as soon as every task waits.

@@ -143,16 +143,16 @@ impl App {
                     IdentityCheck::new(user, &choice, self.setup.config.as_deref())
                 };
                 let identity_notes = check.notes();
-                let dialer = Arc::new(Connector::new(entry.url(), choice.authority, check));
+                let connector = Arc::new(Connector::new(entry.url(), choice.authority, check));
                 let key = if owner.is_some() { None } else { self.keys.named() };
                 let room = Transcript::default().room();
-                let (remote, keys) = (dialer.clone(), self.keys.source());
+                let (remote, keys) = (connector.clone(), self.keys.source());
                 // An address has one entry in the list, whatever circle answers there.
                 let other_circle = OtherCirclePolicy::AcceptAfterNotice;
-                let opening =
+                let session_options =
                     SessionOptions { target: target(), remote, keys, key, owner, room, identity_notes, other_circle };
-                let session = self.tasks.open_session(id, opening);
-                none.insert(SessionView::new(entry.name.clone(), session, dialer, room))
+                let session = self.tasks.open_session(id, session_options);
+                none.insert(SessionView::new(entry.name.clone(), session, connector, room))
             }
         };
         if session.update_target(target, entry.url()).is_err() {
@@ -169,9 +169,9 @@ impl App {
     }
 
     /// Handles a change of what listens at a circle's address.
-    pub(super) fn on_probed(&mut self, id: CircleId, listening: ProbeResult) {
-        self.circles.set_probe_result(id, listening);
-        if listening == ProbeResult::Circle {
+    pub(super) fn on_probed(&mut self, id: CircleId, result: ProbeResult) {
+        self.circles.set_probe_result(id, result);
+        if result == ProbeResult::Circle {
             self.retry_connection(id);
         }
     }
@@ -201,27 +201,27 @@ impl App {
     }
 
     /// Returns a circle that is in the list.
-    pub(super) fn find_circle(&self, place: &str) -> Option<CircleId> {
-        let url = || Some(target::parse(place, None).ok()?.url);
+    pub(super) fn find_circle(&self, circle: &str) -> Option<CircleId> {
+        let url = || Some(target::parse(circle, None).ok()?.url);
         // Names are only looked up in the list: this thread must not read the file.
-        let url = if target::is_name(place) { None } else { url() };
+        let url = if target::is_name(circle) { None } else { url() };
         let matches = |entry: &CircleItem| {
-            entry.name == place || url.as_deref().is_some_and(|url| target::is_same_url(entry.url(), url))
+            entry.name == circle || url.as_deref().is_some_and(|url| target::is_same_url(entry.url(), url))
         };
         self.circles.iter().find(|(_, entry)| matches(entry)).map(|(id, _)| id)
     }
 
     /// Returns a circle, and adds an address to the list if necessary.
-    pub(super) fn find_or_add_circle(&mut self, place: &str) -> Result<CircleId, String> {
-        if let Some(id) = self.find_circle(place) {
+    pub(super) fn find_or_add_circle(&mut self, circle: &str) -> Result<CircleId, String> {
+        if let Some(id) = self.find_circle(circle) {
             return Ok(id);
         }
-        if target::is_name(place) {
+        if target::is_name(circle) {
             let known = self.circles.iter().map(|(_, entry)| entry.name.as_str());
-            let near = suggest::did_you_mean(place, known);
+            let near = suggest::did_you_mean(circle, known);
             return Err(format!("no circle here has that name{near}"));
         }
-        let found = target::parse(place, None).map_err(|error| error.advice())?;
+        let found = target::parse(circle, None).map_err(|error| error.advice())?;
         Ok(self.circles.add_address(found.url.into()))
     }
 }

@@ -179,7 +179,7 @@ impl App {
         self.start_circles(StartCommand::Restart, restart);
     }
 
-    fn start_circles(&mut self, wish: StartCommand, ids: BTreeSet<CircleId>) {
+    fn start_circles(&mut self, command: StartCommand, ids: BTreeSet<CircleId>) {
         let (mut starting, mut names) = (Vec::new(), Vec::new());
         for id in ids {
             let Some(entry) = self.circles.get(id) else { continue };
@@ -197,7 +197,7 @@ impl App {
             self.circles.set_requested(id, true);
         }
         if !starting.is_empty() {
-            self.tasks.start(SupervisorRef::new(&self.setup), wish, starting, names);
+            self.tasks.start(SupervisorRef::new(&self.setup), command, starting, names);
         }
     }
 
@@ -254,8 +254,8 @@ impl App {
         }
     }
 
-    pub(super) fn on_supervisor_report(&mut self, supervision: SupervisorReport) {
-        match supervision {
+    pub(super) fn on_supervisor_report(&mut self, report: SupervisorReport) {
+        match report {
             SupervisorReport::Silent(error) => {
                 if self.control.health != SupervisorHealth::Silent {
                     self.report_error(error.advice());
@@ -290,8 +290,8 @@ impl App {
         self.control.started.retain(|id| self.circles.get(*id).is_some_and(is_there));
     }
 
-    fn apply_statuses(&mut self, statuses: Vec<CircleStatus>, extent: ReportScope) {
-        let changes = self.circles.apply_statuses(statuses, extent, self.window.now(), &self.tasks);
+    fn apply_statuses(&mut self, statuses: Vec<CircleStatus>, scope: ReportScope) {
+        let changes = self.circles.apply_statuses(statuses, scope, self.window.now(), &self.tasks);
         self.follow_selected_log();
         for (id, change) in changes {
             match change {

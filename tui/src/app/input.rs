@@ -123,19 +123,19 @@ impl App {
         let Some(session) = self.repl.get(id) else { return };
         let (input, cursor) = session.editor.cursor();
         let mut file = None;
-        let question = completion::completion_source(&input, cursor, |takes, begun| match takes {
+        let source = completion::completion_source(&input, cursor, |kind, prefix| match kind {
             ArgumentKind::Circle => self.circles.iter().map(|(_, entry)| circle_candidate(entry)).collect(),
             ArgumentKind::Key => {
                 self.keys.iter().map(|entry| key_candidate(entry.name.as_str(), entry.default)).collect()
             }
             ArgumentKind::File => {
-                file = Some(begun.to_owned());
+                file = Some(prefix.to_owned());
                 Vec::new()
             }
             _ => Vec::new(),
         });
-        match (question, file) {
-            (CompletionSource::Local(asked), Some(begun)) => self.tasks.list_files(id, asked, begun),
+        match (source, file) {
+            (CompletionSource::Local(completion), Some(prefix)) => self.tasks.list_files(id, completion, prefix),
             (CompletionSource::Local(completion), None) => self.show_completions(id, completion),
             (CompletionSource::Circle { script, cursor: at, offset }, _) => {
                 let answer = session.session.complete((input, cursor), (script, at, offset));

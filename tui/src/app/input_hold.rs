@@ -102,11 +102,11 @@ impl InputHold {
                 matches!(event, Some(session::SessionEvent::Request(SessionRequest::Use(_) | SessionRequest::Quit)))
             }
             (HoldReason::Edit, _) => false,
-            (HoldReason::Key { input, has_started: has_begun }, Some(session::SessionEvent::InputStarted(begun))) => {
-                *has_begun |= begun == input;
+            (HoldReason::Key { input, has_started }, Some(session::SessionEvent::InputStarted(started))) => {
+                *has_started |= started == input;
                 false
             }
-            (HoldReason::Key { has_started: has_begun, .. }, Some(session::SessionEvent::InputFinished)) => *has_begun,
+            (HoldReason::Key { has_started, .. }, Some(session::SessionEvent::InputFinished)) => *has_started,
             (HoldReason::Key { .. }, _) => is_asked,
             (
                 HoldReason::Unlock,

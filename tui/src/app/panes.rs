@@ -83,9 +83,9 @@ impl App {
         match pane {
             Pane::Circles => {
                 let area = chrome::pane(frame, area, look.theme, focus, "Circles", self.control.mark());
-                let standing =
+                let session_status =
                     |id| self.repl.get(id).map_or(SessionStatus::None, |session| SessionStatus::of(&session.state));
-                self.circles.draw(frame, area, look.theme, look.now, standing);
+                self.circles.draw(frame, area, look.theme, look.now, session_status);
             }
             Pane::Keys => {
                 let area = chrome::pane(frame, area, look.theme, focus, "Keys", "");
@@ -110,9 +110,9 @@ impl App {
         if let Some(shown) = shown
             && let Some(session) = self.repl.get(shown)
         {
-            let took = session.state.last_elapsed.map_or(String::new(), format_duration);
+            let elapsed = session.state.last_elapsed.map_or(String::new(), format_duration);
             let title = format!("REPL {}", session.title());
-            let area = chrome::pane(frame, area, look.theme, focus, &title, &took);
+            let area = chrome::pane(frame, area, look.theme, focus, &title, &elapsed);
             return self.repl.draw(frame, area, look, shown, is_editing);
         }
         let area = chrome::pane(frame, area, look.theme, focus, "REPL", "");

@@ -80,7 +80,7 @@ impl App {
     }
 
     /// Returns the message for the terminal after the screen is closed.
-    pub(super) fn farewell(&self) -> Option<String> {
+    pub(super) fn exit_message(&self) -> Option<String> {
         let started = self.started_names();
         if started.is_empty() {
             return None;

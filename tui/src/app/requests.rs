@@ -25,7 +25,7 @@ impl App {
         match request {
             SessionRequest::Help(topic) => session.transcript.extend(help::topic_lines(&topic, TYPING_HINTS)),
             SessionRequest::Quit => self.run_action(Action::Quit),
-            SessionRequest::Use(place) => self.open(&place, Some(id)),
+            SessionRequest::Use(circle) => self.open(&circle, Some(id)),
             SessionRequest::Edit(text) => self.window.push_effect(Effect::Edit(id, text)),
             SessionRequest::History(part) => {
                 let inputs: Vec<&str> = session.editor.past_inputs().collect();
@@ -36,7 +36,7 @@ impl App {
             SessionRequest::Unlock(name) => self.on_unlock_request(id, name),
             SessionRequest::UseKey(name) => self.use_another_key(id, name),
             SessionRequest::NoKey(access) => self.on_key_needed(id, access),
-            SessionRequest::FanOut(places) => self.fan_out(id, places),
+            SessionRequest::FanOut(circles) => self.fan_out(id, circles),
         }
     }
 
@@ -116,19 +116,19 @@ impl App {
     }
 
     /// Finds the circles of a fan-out, and connects to those that are up.
-    fn fan_out(&mut self, id: CircleId, places: Vec<String>) {
+    fn fan_out(&mut self, id: CircleId, circles: Vec<String>) {
         let (mut ids, mut targets) = (Vec::new(), Vec::new());
-        for place in places {
-            match self.find_or_add_circle(&place) {
+        for circle in circles {
+            match self.find_or_add_circle(&circle) {
                 Ok(found) if ids.contains(&found) => {}
                 Ok(found) => {
                     ids.push(found);
-                    targets.extend(self.target(found, place));
+                    targets.extend(self.target(found, circle));
                 }
                 // The other circles still play.
                 Err(why) => {
                     if let Some(session) = self.repl.get_mut(id) {
-                        session.show_error_text(&format!("{}: {why}", visible(&place)));
+                        session.show_error_text(&format!("{}: {why}", visible(&circle)));
                     }
                 }
             }

@@ -120,10 +120,10 @@ impl App {
     fn on_connection_lost(&mut self, id: CircleId) {
         self.circles.mark_disconnected(id);
         let Some(entry) = self.circles.get(id) else { return };
-        let (text, is_back) = (format!("connection to {} lost", entry.name), entry.can_reconnect());
+        let (text, can_reconnect) = (format!("connection to {} lost", entry.name), entry.can_reconnect());
         // The transcript says why.
         self.window.show_toast(text, true);
-        if is_back {
+        if can_reconnect {
             self.retry_connection(id);
         } else {
             // It may be back before the next probe.

@@ -30,7 +30,7 @@ pub(crate) struct CircleItem {
     pub(super) since: Option<Instant>,
     /// What listens at its address, while the supervisor does not run it.
     pub(super) probe_result: Option<ProbeResult>,
-    pub(super) probing: Option<ProbeGuard>,
+    pub(super) probe_guard: Option<ProbeGuard>,
     /// Whether the supervisor has been asked to start it and has not answered.
     pub is_requested: bool,
 }
@@ -72,14 +72,14 @@ pub(crate) enum CircleAvailability {
 impl CircleItem {
     /// Returns the circle as a target, for error messages.
     pub(crate) fn target(&self, config: Option<&Path>) -> CircleTarget {
-        let said = match self.source {
+        let kind = match self.source {
             CircleSource::Scratch => TargetKind::Scratch,
             CircleSource::Config => {
                 TargetKind::Configured { name: self.name.as_str().into(), config: config.map(Into::into) }
             }
             CircleSource::Address => TargetKind::Address(self.name.as_str().into()),
         };
-        CircleTarget { kind: said, url: self.url().into() }
+        CircleTarget { kind, url: self.url().into() }
     }
 
     pub(super) fn new(name: String, url: String, source: CircleSource) -> Self {
@@ -91,7 +91,7 @@ impl CircleItem {
             status: None,
             since: None,
             probe_result: None,
-            probing: None,
+            probe_guard: None,
             is_requested: false,
         }
     }
@@ -213,14 +213,14 @@ impl CircleItem {
     }
 
     /// Probes the circle's address while the supervisor does not run it.
-    pub(super) fn look(&mut self, id: CircleId, tasks: &Tasks) {
+    pub(super) fn probe(&mut self, id: CircleId, tasks: &Tasks) {
         if self.is_supervised() || self.source != CircleSource::Config {
-            self.probing = None;
+            self.probe_guard = None;
             if self.source == CircleSource::Config {
                 self.probe_result = None;
             }
-        } else if let Some(address) = self.address.filter(|_| self.probing.is_none()) {
-            self.probing = Some(tasks.probe(id, address));
+        } else if let Some(address) = self.address.filter(|_| self.probe_guard.is_none()) {
+            self.probe_guard = Some(tasks.probe(id, address));
         }
     }
 }

@@ -20,7 +20,7 @@ impl CirclesPane {
         area: Rect,
         theme: Theme,
         now: Instant,
-        standing: impl Fn(CircleId) -> SessionStatus,
+        session_status: impl Fn(CircleId) -> SessionStatus,
     ) {
         let width = usize::from(area.width);
         let first = self.selected.saturating_sub(usize::from(area.height).saturating_sub(1));
@@ -28,7 +28,7 @@ impl CirclesPane {
             .iter()
             .skip(first)
             .take(usize::from(area.height))
-            .map(|(id, entry)| row(entry, id.0 == self.selected, standing(id), theme, now, width))
+            .map(|(id, entry)| row(entry, id.0 == self.selected, session_status(id), theme, now, width))
             .collect();
         frame.render_widget(Paragraph::new(rows), area);
     }
@@ -68,7 +68,7 @@ fn short(time: Duration) -> String {
 fn row<'a>(
     entry: &CircleItem,
     is_selected: bool,
-    standing: SessionStatus,
+    session_status: SessionStatus,
     theme: Theme,
     now: Instant,
     width: usize,
@@ -81,7 +81,7 @@ fn row<'a>(
         CircleAvailability::Unknown | CircleAvailability::Down => Style::new().dim(),
     };
     let port = entry.url().rsplit(':').next().unwrap_or_default().trim_end_matches('/');
-    let (end, room) = (standing.mark(), width.saturating_sub(5));
+    let (end, room) = (session_status.mark(), width.saturating_sub(5));
     let mut text = match entry.source {
         CircleSource::Scratch => format!("{} temporary", entry.name),
         // The name of such a circle is its address.

@@ -15,7 +15,7 @@ pub(crate) struct Connector {
     /// The circle's own authority, for connections through a tunnel.
     authority: Option<Authority>,
     check: IdentityCheck,
-    place: Mutex<Endpoint>,
+    endpoint: Mutex<Endpoint>,
 }
 
 struct Endpoint {
@@ -31,14 +31,14 @@ impl std::fmt::Debug for Connector {
 
 impl Connector {
     pub(crate) fn new(url: &str, authority: Option<Authority>, check: IdentityCheck) -> Self {
-        Self { authority, check, place: Mutex::new(Endpoint { url: url.to_owned(), client: None }) }
+        Self { authority, check, endpoint: Mutex::new(Endpoint { url: url.to_owned(), client: None }) }
     }
 
     /// Sets the circle's URL. Returns whether it has changed. An existing connection is kept.
     pub(crate) fn set_url(&self, url: &str) -> bool {
-        let mut place = self.endpoint();
-        let has_changed = place.url != url;
-        url.clone_into(&mut place.url);
+        let mut endpoint = self.endpoint();
+        let has_changed = endpoint.url != url;
+        url.clone_into(&mut endpoint.url);
         has_changed
     }
 
@@ -49,18 +49,18 @@ impl Connector {
 
     fn endpoint(&self) -> MutexGuard<'_, Endpoint> {
         // No code that can panic runs under the lock.
-        self.place.lock().unwrap_or_else(PoisonError::into_inner)
+        self.endpoint.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Creates the client for the next connection.
     fn new_client(&self) -> Result<Arc<CircleWsClient>, ClientError> {
-        let mut place = self.endpoint();
-        let mut builder = self.check.clone().attach(CircleWsClient::builder(&*place.url));
+        let mut endpoint = self.endpoint();
+        let mut builder = self.check.clone().attach(CircleWsClient::builder(&*endpoint.url));
         if let Some(authority) = &self.authority {
             builder = builder.authority(authority.clone());
         }
         let client = Arc::new(builder.build()?);
-        if let Some(before) = place.client.replace(client.clone()) {
+        if let Some(before) = endpoint.client.replace(client.clone()) {
             before.disconnect();
         }
         Ok(client)
@@ -137,15 +137,15 @@ mod tests {
 
     #[tokio::test]
     async fn invalid_url_fails_to_connect() {
-        let dialer = Arc::new(Connector::new("http://nowhere", None, IdentityCheck::for_scratch_circle()));
-        assert!(matches!(Remote::connect(dialer).await, Err(ClientError::BadUrl { .. })));
+        let connector = Arc::new(Connector::new("http://nowhere", None, IdentityCheck::for_scratch_circle()));
+        assert!(matches!(Remote::connect(connector).await, Err(ClientError::BadUrl { .. })));
     }
 
     #[test]
     fn connector_notices_that_its_circle_has_moved() {
-        let dialer = Connector::new("ws://127.0.0.1:0", None, IdentityCheck::for_scratch_circle());
-        assert!(!dialer.set_url("ws://127.0.0.1:0"));
-        assert!(dialer.set_url("ws://127.0.0.1:9001"));
-        assert!(!dialer.is_connected());
+        let connector = Connector::new("ws://127.0.0.1:0", None, IdentityCheck::for_scratch_circle());
+        assert!(!connector.set_url("ws://127.0.0.1:0"));
+        assert!(connector.set_url("ws://127.0.0.1:9001"));
+        assert!(!connector.is_connected());
     }
 }

@@ -33,16 +33,16 @@ pub(crate) struct SessionView {
     pub is_awaited: bool,
     /// The circle that was shown when a command named this one; it is shown again if this one cannot be reached.
     pub previous: Option<CircleId>,
-    dialer: Arc<Connector>,
+    connector: Arc<Connector>,
     /// The size that the session knows.
     room: Size,
 }
 
 impl SessionView {
-    pub(crate) fn new(name: String, session: SessionHandle, dialer: Arc<Connector>, room: Size) -> Self {
+    pub(crate) fn new(name: String, session: SessionHandle, connector: Arc<Connector>, room: Size) -> Self {
         let (state, transcript, editor) = (session.state(), Transcript::default(), Editor::new());
         let (history, is_awaited, previous) = (None, false, None);
-        Self { name, session, state, transcript, editor, history, is_awaited, previous, dialer, room }
+        Self { name, session, state, transcript, editor, history, is_awaited, previous, connector, room }
     }
 
     /// Reads the session's present state.
@@ -52,12 +52,12 @@ impl SessionView {
 
     /// Sets the circle's address.
     pub(crate) fn update_target(&self, target: impl FnOnce() -> CircleTarget, url: &str) -> Result<(), QueueFull> {
-        if self.dialer.set_url(url) { self.session.set_target(target()) } else { Ok(()) }
+        if self.connector.set_url(url) { self.session.set_target(target()) } else { Ok(()) }
     }
 
     /// Accepts an ephemeral identity from now on.
     pub(crate) fn accept_ephemeral(&self) {
-        self.dialer.accept_ephemeral();
+        self.connector.accept_ephemeral();
     }
 
     /// Sends the size of the transcript to the session, if it has changed.

@@ -80,12 +80,12 @@ impl FollowedLog {
 
 impl Tasks {
     /// Follows logs until the follower is dropped.
-    pub(crate) fn follow_logs(&self, place: SupervisorFiles) -> LogFollower {
+    pub(crate) fn follow_logs(&self, files: SupervisorFiles) -> LogFollower {
         let (follow, mut to_follow) = watch::channel(Vec::<(CircleId, String)>::new());
         let tasks = self.clone();
         self.spawn(async move {
             let changed = Arc::new(Notify::new());
-            let (notify, directory) = (changed.clone(), place.logs().to_owned());
+            let (notify, directory) = (changed.clone(), files.logs().to_owned());
             let watching = move || log_watch::watch(&directory, move || notify.notify_one());
             let Ok(watching) = tokio::task::spawn_blocking(watching).await else { return };
             let watcher = match watching {
@@ -103,15 +103,15 @@ impl Tasks {
                     () = tokio::time::sleep(POLL_INTERVAL), if watcher.is_none() => {}
                 }
                 for (id, name) in to_follow.borrow_and_update().iter().skip(followed.len()) {
-                    followed.push(FollowedLog { id: *id, path: place.log(name), reader: None, error: None });
+                    followed.push(FollowedLog { id: *id, path: files.log(name), reader: None, error: None });
                 }
-                let look = move || {
+                let read = move || {
                     let new: Vec<_> = followed.iter_mut().map(|log| (log.id, log.read_new_lines())).collect();
                     (followed, new)
                 };
-                let Ok(looked) = tokio::task::spawn_blocking(look).await else { return };
+                let Ok(results) = tokio::task::spawn_blocking(read).await else { return };
                 let new;
-                (followed, new) = looked;
+                (followed, new) = results;
                 for (id, lines) in new.into_iter().filter(|(_, lines)| !lines.is_empty()) {
                     tasks.post(AppEvent::Logged(id, lines)).await;
                 }

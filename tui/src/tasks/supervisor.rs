@@ -45,11 +45,11 @@ impl SupervisorRef {
         Self { supervisors: setup.supervisors.clone(), config: setup.config.clone() }
     }
 
-    async fn place(&self) -> Result<SupervisorFiles, CliError> {
+    async fn files(&self) -> Result<SupervisorFiles, CliError> {
         let supervisor = self.clone();
-        let place = move || supervisor.supervisors.files(supervisor.config.as_deref());
-        match tokio::task::spawn_blocking(place).await {
-            Ok(place) => place,
+        let files = move || supervisor.supervisors.files(supervisor.config.as_deref());
+        match tokio::task::spawn_blocking(files).await {
+            Ok(files) => files,
             // The runtime ends, and with it this task.
             Err(_) => std::future::pending().await,
         }
@@ -62,29 +62,29 @@ impl Tasks {
         let tasks = self.clone();
         self.spawn(async move {
             // Without a circles.json there is no supervisor; the file may be created at any time.
-            let place = loop {
-                match supervisor.place().await {
-                    Ok(place) => break place,
+            let files = loop {
+                match supervisor.files().await {
+                    Ok(files) => break files,
                     Err(_) => tasks.post(AppEvent::Supervisor(SupervisorReport::Absent)).await,
                 }
                 tokio::time::sleep(POLL_INTERVAL).await;
             };
-            tasks.post(AppEvent::SupervisorFound(place.clone())).await;
+            tasks.post(AppEvent::SupervisorFound(files.clone())).await;
             while !tasks.queue.is_closed() {
-                let ended = tasks.watch(&place).await;
-                let how = match ended {
+                let ended = tasks.watch(&files).await;
+                let report = match ended {
                     Ok(()) | Err(ControlError::Disconnected) => SupervisorReport::Absent,
                     Err(error) => SupervisorReport::Silent(supervisor::control_error(error)),
                 };
-                tasks.post(AppEvent::Supervisor(how)).await;
+                tasks.post(AppEvent::Supervisor(report)).await;
                 tokio::time::sleep(POLL_INTERVAL).await;
             }
         });
     }
 
     /// Posts the status of the circles, until their supervisor is gone or does not answer.
-    async fn watch(&self, place: &SupervisorFiles) -> Result<(), ControlError> {
-        let Some(mut client) = ControlClient::connect(place).await? else { return Ok(()) };
+    async fn watch(&self, files: &SupervisorFiles) -> Result<(), ControlError> {
+        let Some(mut client) = ControlClient::connect(files).await? else { return Ok(()) };
         let mut posted = None;
         while !self.queue.is_closed() {
             let statuses = client.call::<Watch>(&NoParams {}, CONTROL_TIMEOUT).await?;
@@ -99,12 +99,18 @@ impl Tasks {
     }
 
     /// Starts circles, and the supervisor if there is none.
-    pub(crate) fn start(&self, supervisor: SupervisorRef, wish: StartCommand, ids: Vec<CircleId>, names: Vec<String>) {
+    pub(crate) fn start(
+        &self,
+        supervisor: SupervisorRef,
+        command: StartCommand,
+        ids: Vec<CircleId>,
+        names: Vec<String>,
+    ) {
         let tasks = self.clone();
         self.spawn(async move {
             let started = async {
-                let place = supervisor.place().await?;
-                supervisor::start_circles(&supervisor.supervisors, &place, &names, wish, START_TIMEOUT).await
+                let files = supervisor.files().await?;
+                supervisor::start_circles(&supervisor.supervisors, &files, &names, command, START_TIMEOUT).await
             };
             let started = started.await;
             tasks.post(AppEvent::Started(ids, started)).await;
@@ -135,7 +141,7 @@ async fn stop_circles<M: Method<Params = CircleNames, Result = Statuses>>(
     names: &[String],
 ) -> Result<(), CliError> {
     // Without a supervisor, nothing is up that it could stop.
-    supervisor::call_running::<M>(&supervisor.place().await?, names, STOP_TIMEOUT).await.map(drop)
+    supervisor::call_running::<M>(&supervisor.files().await?, names, STOP_TIMEOUT).await.map(drop)
 }
 
 /// Returns everything but the uptimes, which always change.
