@@ -1,12 +1,12 @@
-//! The worker's side: what runs in the processes that evaluate scripts, and in the one that forks them.
+//! The worker side: the code of the processes that evaluate scripts and of the fork server.
 //!
 //! ```text
-//! a worker that is started anew   fresh_worker ──────────────────────────────────┐
-//! a fork server                   fork_server ─ fork_loop ─┐                     ├─ serve: environment, sockets, sandbox
-//! a worker that is forked                                  └─ forked_worker ─────┘
+//! a fresh worker    fresh_worker ──────────────────────────────────┐
+//! a fork server     fork_server ─ fork_loop ─┐                     ├─ serve: environment, sockets, sandbox
+//! a forked worker                            └─ forked_worker ─────┘
 //! ```
 //!
-//! It knows nothing of the server's side ([`parent`](crate::parent)) but the messages that pass between them.
+//! It depends on the server side ([`parent`](crate::parent)) only through the messages between them.
 
 mod environment;
 #[cfg(target_os = "linux")]
@@ -30,7 +30,7 @@ pub(crate) use serve::{SharedState, serve_control, serve_work};
 pub(crate) use startup::STACK;
 pub(crate) use work_socket::{ServerConnection, WorkSocket};
 
-/// No other system has one: nobody starts it there.
+/// Fails on other systems, which have no fork server.
 #[cfg(not(target_os = "linux"))]
 pub(crate) fn run_fork_server() -> std::io::Result<()> {
     Err(std::io::ErrorKind::Unsupported.into())

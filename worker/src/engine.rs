@@ -1,7 +1,7 @@
-//! Rhai as scripts meet it: what they may do, what they use, and what comes of them.
+//! The Rhai engine of a worker: its restrictions, limits, and the outcomes of scripts.
 //!
-//! Runs in the worker, and in the fork server before the first fork; of modules' names and digests, in the program, too.
-//! It knows no socket and no session.
+//! Runs in the worker, and in the fork server before the first fork; the names and digests of modules also in the
+//! program. It depends on neither sockets nor sessions.
 
 mod build;
 mod compile;

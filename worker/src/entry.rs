@@ -1,5 +1,5 @@
-//! The first step of every process: which role does it have? Runs in the program and in every process that the program
-//! starts of itself.
+//! The entry point of every process, which selects its role. Runs in the program and in all processes that run the same
+//! executable.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -7,23 +7,36 @@ use crate::{child, engine, message::Role, system::os};
 
 static IS_PREPARED: AtomicBool = AtomicBool::new(false);
 
-/// Whether this program called [`run_if_worker`], so that it can be started as a worker.
+/// Whether this program has called [`run_if_worker`], so that it can be started as a worker.
 pub fn is_prepared() -> bool {
     IS_PREPARED.load(Ordering::Relaxed)
 }
 
-/// In a worker process or the process of a [`Template`](crate::Template), runs it and ends the process; in any other process,
-/// returns at once.
+/// Runs the worker or the [fork server](crate::ForkServer) and exits, if this process is one; otherwise returns
+/// immediately.
 ///
-/// To be called first thing in `main`, before any thread or runtime exists.
+/// Call it first in `main`, before any thread or runtime exists (so not in a function with `#[tokio::main]`).
+///
+/// # Examples
+///
+/// ```no_run
+/// fn main() -> std::io::Result<()> {
+///     worker::run_if_worker();
+///     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+///     runtime.block_on(async { Ok(()) })
+/// }
+/// ```
 pub fn run_if_worker() {
     run_if_worker_with(|_| {});
 }
 
-/// The same, with functions and types of the program's own for its scripts: `natives` is called in the worker, for each of
-/// its engines. They run inside of the sandbox, and can only compute. In the process of a [`Template`](crate::Template) they make the
-/// engine that each of its workers has a copy of: each worker has its own copy of what they hold, random numbers that they
-/// draw are the same in all, and a thread that they start makes the template unusable.
+/// Like [`run_if_worker`], with native functions and types of the program for its scripts.
+///
+/// Each worker calls `natives` for each of its engines. Native functions run inside the sandbox and can only compute.
+///
+/// A [fork server](crate::ForkServer) calls `natives` once, before the first fork. Its workers inherit copies of the
+/// state of the functions, so random numbers drawn by `natives` are the same in all of them. A thread started by
+/// `natives` makes the fork server unusable.
 pub fn run_if_worker_with(natives: fn(&mut rhai::Engine)) {
     IS_PREPARED.store(true, Ordering::Relaxed);
     engine::set_natives(natives);
@@ -36,6 +49,6 @@ pub fn run_if_worker_with(natives: fn(&mut rhai::Engine)) {
         Some(Role::ForkServer) => child::run_fork_server(),
         None => return,
     };
-    // Nobody can act on the error here; whoever started the process sees it end.
+    // There is no one to report the error to here; the parent process sees the exit code.
     os::exit_now(i32::from(done.is_err()));
 }

@@ -1,7 +1,7 @@
-//! What can be asked of an environment beside its plays: completions, what it holds, what a function does.
+//! Queries about an environment besides its plays: completion, scope, and documentation of functions.
 //!
-//! Runs in the worker, on both of its threads. Names, types and functions come from the [`Inventory`], which any thread
-//! may read; values and the members of maps from the environment itself, which only the thread that evaluates can see.
+//! Runs in the worker, on both of its threads. Names, types and functions come from the [`Inventory`], which both
+//! threads can read; values and members of maps come from the environment, which only the evaluating thread can access.
 
 mod answer;
 mod budget;

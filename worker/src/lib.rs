@@ -1,59 +1,65 @@
-//! Rhai in a process of its own, for programs that run other people's scripts.
+//! Sandboxed Rhai workers: script evaluation in separate processes, for programs that run untrusted scripts.
 //!
-//! One [`Worker`] is one environment: its variables, functions, closures and imports last from play to play, and no
-//! other worker sees them. It is a process started from the program's own executable, so a script that exhausts its
-//! stack or its memory ends that process and nothing else. Limits and time are decided by the program that holds the
-//! [`Worker`], which trusts nothing that the process says.
+//! A [`Worker`] is one environment: its variables, functions, closures and imports persist across plays, and no other
+//! worker can access them. The worker is a process that runs the program's own executable, so a script that exhausts
+//! its stack or its memory ends only that process. The program that owns the [`Worker`] sets limits and timeouts, and
+//! validates all messages of the process.
 //!
 //! ```no_run
-//! use worker::{Event, Outcome, Play, Program, Setup, Worker};
+//! use worker::{EvalOutcome, Play, Program, Worker, WorkerEvent, WorkerSetup};
 //!
-//! // First thing in `main`, before any thread or runtime: in the worker process this never returns.
+//! // Call this first in `main`, before any thread or runtime. In a worker process it never returns.
 //! worker::run_if_worker();
 //!
 //! # async fn example() -> std::io::Result<()> {
-//! let setup = Setup { circle: "example".into(), ..Setup::default() };
+//! let setup = WorkerSetup { circle: "example".into(), ..WorkerSetup::default() };
 //! let mut worker = Worker::start(Program::SameExecutable, setup).await?;
 //! worker.play(&Play { number: 1, script: "print(`hi`); 40 + 2", bind: None, caller: None });
 //! loop {
 //!     match worker.event().await {
-//!         Event::Print(print) => println!("{}", print.text),
-//!         Event::Done { outcome: Outcome::Value(value), .. } => break println!("{}", value.output),
-//!         Event::Done { outcome, .. } => break eprintln!("{outcome:?}"),
-//!         Event::Lost(loss) => break eprintln!("the process ended: {loss:?}"),
+//!         WorkerEvent::Print(print) => println!("{}", print.text),
+//!         WorkerEvent::Done { outcome: EvalOutcome::Value(value), .. } => break println!("{}", value.output),
+//!         WorkerEvent::Done { outcome, .. } => break eprintln!("{outcome:?}"),
+//!         WorkerEvent::Lost(loss) => break eprintln!("the process ended: {loss:?}"),
 //!         _ => {}
 //!     }
 //! }
 //! # Ok(()) }
 //! ```
 //!
-//! Who wants many workers of one setup has a [`Template`], from which they are forked: it runs the setup's own script once,
-//! and a worker is there in a fraction of the time.
+//! A program that needs many workers with the same setup starts a [`ForkServer`]: it runs the init script once, and
+//! forks workers in a fraction of the time.
 //!
-//! What holds: a play's operations, call depth, expression depth, output and sizes are limited inside the process;
-//! [`Worker::stop`] ends an interruptible play and keeps the environment; [`Worker::kill`] ends any; dropping the
-//! [`Worker`] ends its process, and so does the end of the program, however it comes. Where the program's allocator is
-//! [`Allocator`], the process's memory is bounded. On Linux (`x86_64`, aarch64, riscv64) the process can open, connect to,
-//! start and signal nothing from before its first script on; [`Worker::layers`] says whether that holds. Without it the
-//! process runs with the rights of its user. Run it on Unix only.
+//! Guarantees:
 //!
-//! For scripts that are trusted there is the same worker without a process: [`Worker::start_on_threads`].
+//! - The process limits a play's operations, call depth, expression depth, output and sizes.
+//! - [`Worker::stop`] ends an interruptible play and keeps the environment; [`Worker::kill`] ends any play.
+//! - The process ends when its [`Worker`] is dropped or the program ends, for whatever reason.
+//! - If the program's global allocator is [`Allocator`], the process's memory is bounded.
+//! - On Linux (`x86_64`, aarch64, riscv64), the process is sealed before it evaluates a script: it cannot open files,
+//!   connect, start processes or send signals. [`Worker::layers`] reports whether the seal is active. Without it, the
+//!   process has the rights of its user.
 //!
-//! # Which process runs what
+//! The crate supports only Unix. For trusted scripts, [`Worker::start_on_threads`] runs a worker on threads of the
+//! program.
 //!
-//! All processes run the program's executable; `entry` tells them apart by their first argument.
+//! # Processes and modules
+//!
+//! All processes run the program's executable; `entry` selects the role by the first argument.
 //!
 //! ```text
-//! the program                  parent/    holds workers, trusts none of them, evaluates nothing
-//! ├─ a worker, started anew    child/     evaluates scripts, sealed
+//! the program                  parent/    owns workers, validates their messages, evaluates nothing
+//! ├─ a fresh worker            child/     evaluates scripts, sealed
 //! └─ a fork server             child/     prepares a worker, then forks, kills and reaps
-//!    ├─ a worker, forked       child/     evaluates scripts, sealed; its sockets lead straight to the program
+//!    ├─ a forked worker        child/     evaluates scripts, sealed; its sockets connect directly to the program
 //!    └─ …
 //! ```
 //!
-//! `parent/` and `child/` know nothing of each other but `message/`, what passes between them. A worker's session is in
-//! `child/`; what scripts may do is in `engine/`, and what can be asked beside plays in `inspection/`. `threads` puts both
-//! sides into the program. `system/` is what any process asks of the operating system.
+//! `parent/` and `child/` share only `message/`, the messages between them. `child/` holds the session of a worker,
+//! `engine/` the restrictions of scripts, and `inspection/` the queries. `threads` runs both sides in the program.
+//! `system/` contains the calls of the operating system.
+
+#![warn(clippy::missing_errors_doc)]
 
 mod child;
 mod engine;

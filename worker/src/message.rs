@@ -1,7 +1,7 @@
-//! What passes between the processes, and how it is framed. Both ends are one build, which [`Hello`] makes sure of.
+//! The messages between the processes, and their framing. [`Hello`] ensures that both ends are the same build.
 //!
-//! Runs in every process, and does nothing by itself: it imports no other part of this crate, so the server's side
-//! ([`parent`](crate::parent)) and the worker's ([`child`](crate::child)) share these types and nothing else.
+//! Every process uses this module. It imports no other part of the crate, so that the server side
+//! ([`parent`](crate::parent)) and the worker side ([`child`](crate::child)) share only these types.
 
 #[cfg(target_os = "linux")]
 mod fork_server;

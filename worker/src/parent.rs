@@ -1,7 +1,7 @@
-//! The server's side: what runs in the program that holds workers, and trusts none of them.
+//! The server side: the code of the program that owns workers and validates their messages.
 //!
-//! It knows nothing of the worker's side ([`child`](crate::child)) but the messages that pass between them, and evaluates
-//! nothing.
+//! It depends on the worker side ([`child`](crate::child)) only through the messages between them, and evaluates no
+//! scripts.
 
 mod fork_server;
 mod host_names;

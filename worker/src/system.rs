@@ -1,6 +1,6 @@
-//! What this crate asks of the operating system, and all of its `unsafe` code.
+//! Calls of the operating system, and all `unsafe` code of the crate.
 //!
-//! Runs in whichever process calls it; each function says which may. It imports no other part of this crate.
+//! The documentation of each function says which process may call it. The module imports no other part of the crate.
 
 pub(crate) mod allocator;
 pub(crate) mod environment;

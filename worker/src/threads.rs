@@ -1,6 +1,6 @@
-//! The same worker on threads of this process, for scripts that are trusted: the same sockets, the same code, no process.
+//! A worker on threads of this process, for trusted scripts: the same sockets and code without a separate process.
 //!
-//! Runs in the program that holds the worker. It is the one file that knows both sides, [`parent`](crate::parent) and
+//! It runs in the program that owns the worker, and is the only file that depends on both [`parent`](crate::parent) and
 //! [`child`].
 
 use std::{
@@ -22,13 +22,21 @@ use crate::{
 };
 
 impl Worker {
-    /// Starts one on two threads of this process, for scripts that are trusted: nothing bounds its memory or keeps it from
-    /// the system, and a script that exhausts its stack ends the program. [`kill`](Self::kill) gives it up at once; its
-    /// threads end as soon as the script looks at anything, which it does with every operation, but not while it is parsed
-    /// or inside of a native function. A panic in it is [`Loss::Crashed`], and costs the program nothing.
+    /// Starts a worker on two threads of this process, for trusted scripts.
     ///
-    /// It needs a tokio runtime with I/O enabled. The error is [`Unsupported`](io::ErrorKind::Unsupported) where the setup
-    /// asks for a seal.
+    /// There is no sandbox and no memory limit, and a script that exhausts its stack ends the program.
+    /// [`kill`](Self::kill) takes effect immediately, but the threads end only at the script's next operation, not
+    /// while it is parsed or inside a native function. A panic in the worker is reported as [`Loss::Crashed`] and does
+    /// not affect the program.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error of kind [`Unsupported`](io::ErrorKind::Unsupported) if the setup requires a seal, and other
+    /// errors if the operating system cannot create the sockets or threads.
+    ///
+    /// # Panics
+    ///
+    /// Panics outside of a tokio runtime with I/O enabled.
     pub fn start_on_threads(setup: WorkerSetup) -> io::Result<Self> {
         let bounds = MessageBounds::new(&setup);
         let (server_sockets, process) = start(setup)?;
@@ -36,15 +44,15 @@ impl Worker {
     }
 }
 
-/// The owner of one worker's threads. They end once their sockets are closed and the script checks its stop flag.
+/// The owner of a worker's threads. They end once their sockets are closed and the script checks its stop flag.
 #[derive(Debug)]
 struct ThreadOwner(Arc<PlayMonitor>);
 
 impl ProcessOwner for ThreadOwner {
-    fn execute(&self, order: ProcessCommand) {
-        match order {
+    fn execute(&self, command: ProcessCommand) {
+        match command {
             ProcessCommand::Kill => self.0.stop_for_good(),
-            // Their priority is the program's own.
+            // The threads keep the program's priority.
             ProcessCommand::LowerPriority => {}
         }
     }
@@ -54,33 +62,33 @@ impl ProcessOwner for ThreadOwner {
     }
 }
 
-/// Starts both threads of a worker; returns the server's ends of its sockets.
+/// Starts both threads of a worker, and returns the server's ends of its sockets.
 fn start(setup: WorkerSetup) -> io::Result<(Sockets, Process)> {
     if setup.must_be_sealed {
         return Err(io::Error::new(io::ErrorKind::Unsupported, "threads of this process cannot be sealed"));
     }
-    let (server_sockets, its) = socket_pairs()?;
+    let (server_sockets, worker_sockets) = socket_pairs()?;
     let shared = SharedState::default();
-    let watch = shared.watch.clone();
+    let monitor = shared.monitor.clone();
     let (loss, ended) = oneshot::channel();
-    let (control_state, control) = (shared.clone(), its.control);
+    let (control_state, control) = (shared.clone(), worker_sockets.control);
     thread::Builder::new().name("control".into()).spawn(move || {
-        // Whatever ends this, also a panic, there is nobody left who would take what a script comes to.
-        let serve = || child::serve_control(&control, &control_state.watch, &control_state.inventory);
+        // When this ends, even by a panic, no one can receive the results of a script any more.
+        let serve = || child::serve_control(&control, &control_state.monitor, &control_state.inventory);
         let _ended = catch_unwind(AssertUnwindSafe(serve));
-        control_state.watch.stop_for_good();
+        control_state.monitor.stop_for_good();
     })?;
     thread::Builder::new().name("evaluate".into()).stack_size(STACK).spawn(move || {
-        // A panic ends this worker alone. Its sockets are closed by then, so that its end is asked for.
-        let _ended = catch_unwind(AssertUnwindSafe(|| evaluate(its.work, setup, &shared)));
-        // Nobody asks after a worker whose handle was dropped.
-        let _unasked = loss.send(Loss::Crashed);
+        // A panic ends only this worker. Its sockets are closed by then, so the server waits for the reported loss.
+        let _ended = catch_unwind(AssertUnwindSafe(|| evaluate(worker_sockets.work, setup, &shared)));
+        // The handle may have been dropped.
+        let _receiver_dropped = loss.send(Loss::Crashed);
     })?;
-    Ok((server_sockets, Process::new(None, ThreadOwner(watch), ended)))
+    Ok((server_sockets, Process::new(None, ThreadOwner(monitor), ended)))
 }
 
 fn evaluate(work: UnixStream, setup: WorkerSetup, shared: &SharedState) -> io::Result<()> {
-    // Nothing keeps it where it is.
+    // No layer is active.
     let socket = Rc::new(WorkSocket::new(work));
     socket.send(&FromWorker::Sealed(Vec::new()), &mut Vec::new())?;
     let sources = ModuleSources::read(setup.modules.as_deref());

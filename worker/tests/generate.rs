@@ -1,9 +1,10 @@
-//! Scripts from Rhai's grammar, played in workers: whatever a script is, its worker answers or is stopped or killed, goes on
-//! afterwards, and never ends by itself but at the bound of its memory. A program of its own, because a worker is started
-//! from the program's own executable.
+//! Fuzz test: plays scripts generated from Rhai's grammar. For every script, the worker answers, or is stopped or
+//! killed; it works afterwards, and never ends by itself except at its memory limit. It has no test harness, because a
+//! worker runs the program's own executable.
 //!
-//! A case is one session: a worker and a few scripts. `CIRCLES_GENERATE_MINUTES=60 cargo test --release -p circles-worker --test
-//! generate` goes on for an hour, from a seed that it prints; `CIRCLES_GENERATE_SEED=7` begins with that one.
+//! A case is one session: a worker and a few scripts. `CIRCLES_GENERATE_MINUTES=60 cargo test --release -p
+//! circles-worker --test generate` runs for an hour, from a seed that it prints; `CIRCLES_GENERATE_SEED=7` sets the
+//! first seed.
 
 #[path = "generate/grammar.rs"]
 mod grammar;
@@ -28,16 +29,16 @@ use session::{Outcomes, Profile};
 #[global_allocator]
 static ALLOCATOR: worker::Allocator = worker::Allocator;
 
-/// Sessions of one seed, and of a run that is not told to go on.
+/// Number of sessions for each seed. A run without `CIRCLES_GENERATE_MINUTES` uses one seed.
 const CASES: u32 = 150;
 
-/// The seed of such a run: it plays the same scripts every time.
+/// The default seed, so that runs are reproducible.
 const SEED: u64 = 1;
 
-/// Scripts of one session, at the most.
+/// Maximum number of scripts in a session.
 const MAX_SCRIPTS: usize = 8;
 
-/// Choices of one script, at the most.
+/// Maximum number of choices in a script.
 const MAX_CHOICES: usize = 300;
 
 fn main() {
@@ -62,7 +63,7 @@ fn main() {
         if let Err(failure) = run(seed, play) {
             failures += 1;
             let TestError::Fail(reason, (profile, choices)) = failure else { panic!("{failure}") };
-            println!("seed {seed}, limits {profile:?}: {reason}; the session, made as simple as it went:");
+            println!("seed {seed}, limits {profile:?}: {reason}; the minimized session:");
             for choices in choices {
                 println!("----\n{}", grammar.script(&choices));
             }
@@ -73,17 +74,17 @@ fn main() {
         }
     }
     println!(
-        "test result: {}. {} passed; {failures} failed; whatever a script is, its worker goes on",
+        "test result: {}. {} passed; {failures} failed; workers survive every script",
         if failures == 0 { "ok" } else { "FAILED" },
         u32::from(failures == 0),
     );
     std::process::exit(i32::from(failures > 0));
 }
 
-/// What a session is made from: what it may take, and the choices of each of its scripts.
+/// A session: its limits and the choices of each of its scripts.
 type SessionCase = (Profile, Vec<Vec<u16>>);
 
-/// Plays the sessions of one seed; the error is the first that fails, made simpler for as long as it still does.
+/// Plays the sessions of one seed. The error is the first failing session, minimized.
 fn run(seed: u64, play: impl Fn(SessionCase) -> Result<(), TestCaseError>) -> Result<(), TestError<SessionCase>> {
     let config = Config {
         cases: CASES,

@@ -1,5 +1,5 @@
-//! What a worker cannot do that has been taken over by its script: natives that try it, from inside. A program of its own,
-//! because a worker is started from the program's own executable.
+//! Tests of the sandbox: native functions that act like a compromised worker. It has no test harness, because a worker
+//! runs the program's own executable.
 
 #[path = "../../tests/support/skipped.rs"]
 mod skipped;
@@ -24,14 +24,14 @@ fn describe_result<T>(tried: io::Result<T>) -> String {
     }
 }
 
-/// Goes on until the stack ends.
+/// Recurses until the stack overflows.
 #[inline(never)]
 fn overflow_stack(level: i64) -> i64 {
     let frame = std::hint::black_box([level; 64]);
     if level < 0 { 0 } else { overflow_stack(level + 1).wrapping_add(frame[0]) }
 }
 
-/// What a native function could want of the system.
+/// Registers native functions that use the operating system.
 fn natives(engine: &mut Engine) {
     engine.register_fn("read_file", || describe_result(File::open("/etc/passwd")));
     engine.register_fn("write_file", || describe_result(File::create("/tmp/circles-worker-was-here")));
@@ -65,30 +65,24 @@ fn main() {
         let fork_server = ForkServer::start(Program::SameExecutable, setup()).await.expect("it starts");
         let forked = fork_server.start_worker().await.expect("it forks");
         let (mut passed, mut skipped) = (0, 0);
-        for (name, worker) in [("sandbox_of_a_fresh_worker", fresh), ("sandbox_of_a_forked_worker", forked)] {
+        for (name, worker) in [("fresh_worker_is_sandboxed", fresh), ("forked_worker_is_sandboxed", forked)] {
             match check_sandbox(worker).await {
                 SandboxSupport::Holds => passed += 1,
                 SandboxSupport::IsMissing => {
-                    skipped::report(
-                        &format!("worker::{name}"),
-                        "this system has no seccomp, as the worker says itself",
-                    );
+                    skipped::report(&format!("worker::{name}"), "this system has no seccomp, as the worker reports");
                     skipped += 1;
                 }
             }
         }
         (passed, skipped)
     });
-    println!(
-        "test result: ok. {passed} passed; 0 failed; {skipped} ignored; from inside a worker nothing of the system is to \
-         be had"
-    );
+    println!("test result: ok. {passed} passed; 0 failed; {skipped} ignored; workers cannot use the operating system");
 }
 
-/// What a worker is in.
+/// Whether the sandbox is supported.
 enum SandboxSupport {
     Holds,
-    /// Only where the system is not Linux.
+    /// The system is not Linux.
     IsMissing,
 }
 
@@ -107,7 +101,7 @@ async fn check_sandbox(mut worker: Worker) -> SandboxSupport {
         ("start_thread()", "PermissionDenied"),
         (&format!("signal({})", std::process::id()), "PermissionDenied"),
         ("variables()", "0"),
-        // What it may do goes on.
+        // Allowed operations still work.
         ("let text = \"\"; for i in 0..1000 { text += `${i}`; } text.len()", "2890"),
         ("timestamp().elapsed >= 0.0", "true"),
     ];
@@ -122,15 +116,15 @@ async fn check_sandbox(mut worker: Worker) -> SandboxSupport {
             }
         };
         if number == 1 && !worker.layers().is_some_and(|layers| layers.contains(&Layer::Syscalls)) {
-            // Where there is no seccomp nothing of this holds, and the worker says so.
+            // Without seccomp, the worker reports a missing layer.
             let is_linux = cfg!(target_os = "linux");
-            assert!(!is_linux, "Linux has it");
+            assert!(!is_linux, "Linux has seccomp");
             return SandboxSupport::IsMissing;
         }
         assert_eq!(output, expected, "{script}");
     }
     assert!(worker.layers().is_some_and(|layers| layers.contains(&Layer::Memory)));
-    // The end of its stack is its end, also where the kernel would not carry out an abort for it.
+    // A stack overflow ends the worker, although the seal denies the system calls of an abort.
     worker.play(&Play { number: 99, script: "overflow()", bind: None, caller: None });
     loop {
         match worker.event().await {

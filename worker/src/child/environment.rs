@@ -1,4 +1,4 @@
-//! One session's variables, functions and imports, kept from play to play.
+//! The environment of one session: variables, functions and imports that persist across plays.
 
 use std::{collections::HashSet, rc::Rc};
 
@@ -13,25 +13,25 @@ use crate::{
     },
 };
 
-/// Evaluates plays, one at a time, on the thread that made it.
+/// An environment, which evaluates one play at a time on the thread that created it.
 pub(crate) struct Environment {
     engine: Engine,
     scope: Scope<'static>,
-    /// Holds imports and global constants, so it must outlive each play.
+    /// Imports and global constants, which persist across plays.
     global: GlobalRuntimeState,
     functions: AST,
     cache: ScriptCache,
-    /// Rhai keeps constants for functions (`global::NAME`) only while there is a library that is not empty.
+    /// Rhai keeps constants for functions (`global::NAME`) only while a library is not empty.
     placeholder_module: Shared<Module>,
     meter: Rc<Meter>,
     sizes: VariableSizes,
-    /// What it has, for the other thread.
+    /// The index of names and functions, which the control thread reads.
     inventory: SharedInventory,
     limits: WorkerLimits,
     circle: String,
     host: Vec<HostModule>,
     caller: Option<String>,
-    /// Why the circle's own script failed; then nothing else is played.
+    /// The outcome of the init script if it failed; every play then has this outcome.
     init_failure: Option<EvalOutcome>,
 }
 
@@ -53,15 +53,15 @@ impl Environment {
         };
         let mut engine = engine::build(&setup, sources, &meter, print);
         engine::register_host(&mut engine, &setup.host, setup.limits.host_bytes, &meter, call_host);
-        let mut not_empty = Module::new();
-        not_empty.set_var("circles", Dynamic::UNIT);
+        let mut placeholder_module = Module::new();
+        placeholder_module.set_var("circles", Dynamic::UNIT);
         let mut environment = Self {
             global: engine.new_global_runtime_state(),
             engine,
             scope: Scope::new(),
             functions: AST::empty(),
             cache: ScriptCache::new(setup.limits.memory_bytes),
-            placeholder_module: not_empty.into(),
+            placeholder_module: placeholder_module.into(),
             meter,
             sizes: VariableSizes::default(),
             inventory,
@@ -80,12 +80,12 @@ impl Environment {
         environment
     }
 
-    /// What is there by now is the circle's own.
+    /// Excludes the memory in use now, which belongs to the circle, from the session's memory.
     pub(crate) fn reset_memory_baseline(&self) {
         self.meter.reset_memory_baseline();
     }
 
-    /// Evaluates one script. What it defined before it failed stays.
+    /// Evaluates one script. Definitions that precede an error persist.
     pub(crate) fn play(&mut self, play: &Play<'_>) -> EvalOutcome {
         if self.caller.as_deref() != play.caller {
             self.caller = play.caller.map(Into::into);
@@ -103,7 +103,7 @@ impl Environment {
             self.meter.record_breach(kind, max);
         }
         self.meter.end();
-        // Looked at after the evaluation, because some native functions drop the error that ended a callback.
+        // Check after the evaluation, because some native functions drop the error that ended a callback.
         if self.meter.is_stopped() {
             return EvalOutcome::Stopped;
         }
@@ -140,7 +140,7 @@ impl Environment {
         inspection::answer(query, &self.inventory, Some(values))
     }
 
-    /// Notes what a play changed.
+    /// Updates the inventory after a play.
     fn update_inventory(&self, ast: &AST, is_init: bool) {
         let mut inventory = self.inventory.lock();
         inventory.note_caller(self.caller.is_some());
@@ -151,7 +151,7 @@ impl Environment {
         }
     }
 
-    /// The one place that leans on a function of Rhai that its version may change.
+    /// Runs a script in the persistent state. Uses a volatile function of Rhai, which other versions may change.
     fn run(&mut self, ast: &AST) -> Result<Dynamic, Box<rhai::EvalAltResult>> {
         self.global.num_operations = 0;
         self.global.level = 0;
@@ -160,7 +160,7 @@ impl Environment {
         self.global.lib.clear();
         self.global.lib.push(self.functions.shared_lib().clone());
         self.global.lib.push(self.placeholder_module.clone());
-        #[expect(deprecated, reason = "nothing else evaluates statements in a global state that is kept")]
+        #[expect(deprecated, reason = "no other function evaluates statements in a persistent global state")]
         self.engine.eval_statements_raw(&mut self.global, &mut Caches::new(), &mut self.scope, ast.statements())
     }
 
@@ -180,11 +180,11 @@ impl Environment {
         EvalOutcome::Value(PlayValue { output, type_name, json, operations: self.meter.operations() })
     }
 
-    /// A variable that is declared anew shadows its older self; without this a session would grow with each `let`.
+    /// Removes variables that a later declaration shadows. Without this, a session would grow with each `let`.
     fn remove_shadowed(&mut self) {
         let mut seen = HashSet::new();
         let mut shadowing: Vec<(String, bool, Option<Dynamic>)> = Vec::new();
-        // From the newest on.
+        // Newest first.
         for (name, ..) in self.scope.iter_raw() {
             if seen.insert(name) || shadowing.iter().any(|(known, ..)| known == name) {
                 continue;
@@ -192,8 +192,8 @@ impl Environment {
             let newest = self.scope.iter_raw().find(|(other, ..)| *other == name);
             let (is_constant, value) =
                 newest.map_or((false, None), |(_, is_constant, value)| (is_constant, Some(value)));
-            // What a closure captured must stay the very same variable; anything else is moved, because a copy of it can
-            // be large.
+            // A variable that a closure captured must keep its identity. Other values are moved, because copies can be
+            // large.
             shadowing.push((name.to_owned(), is_constant, value.filter(|value| value.is_shared()).cloned()));
         }
         for (name, is_constant, shared) in shadowing {
@@ -210,7 +210,7 @@ impl Environment {
         }
     }
 
-    /// `CIRCLE_NAME` and `CALLER_PUBLIC_KEY`, seen in functions too, and behind whatever the script names so itself.
+    /// Registers `CIRCLE_NAME` and `CALLER_PUBLIC_KEY`, visible in functions too. Definitions of the script hide them.
     fn register_constants(&mut self) {
         let mut constants = Module::new();
         constants.set_var("CIRCLE_NAME", self.circle.clone());

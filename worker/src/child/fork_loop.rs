@@ -1,5 +1,6 @@
-//! The loop of the fork server: it forks workers, carries out orders on them, and reports their ends. It alone kills and
-//! reaps them, so that no process id is used that could be another's by now.
+//! The fork loop: forks workers, executes commands on them, and reports when they end.
+//!
+//! Only the fork loop kills and reaps workers, so that it never uses a process id that the kernel has reassigned.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -29,19 +30,19 @@ use crate::{
     },
 };
 
-/// The number of events on the server's socket; workers have numbers from 1.
+/// The epoll key of the server's socket. Workers have numbers from 1.
 const SERVER: u64 = 0;
 
-/// Bytes that are read at a time.
+/// Maximum number of bytes read at a time.
 const CHUNK: usize = 4 << 10;
 
-/// Descriptors that come with one message.
+/// Maximum number of descriptors with one message.
 const RIGHTS: usize = 2;
 
-/// A worker that has not been reaped.
+/// A forked worker that is not reaped yet.
 struct ForkedProcess {
     pid: Pid,
-    /// A pidfd, readable once the process has ended.
+    /// Readable once the process has ended.
     pidfd: OwnedFd,
 }
 
@@ -51,7 +52,7 @@ pub(super) struct ForkLoop {
     workers: HashMap<u64, ForkedProcess>,
     arrived: Vec<u8>,
     rights: VecDeque<OwnedFd>,
-    /// Reused for each message to the server.
+    /// Buffer for messages to the server, reused.
     buffer: Vec<u8>,
 }
 
@@ -63,7 +64,7 @@ impl ForkLoop {
         Ok(Self { server, events, workers, arrived: Vec::new(), rights, buffer: Vec::new() })
     }
 
-    /// Runs until the server goes away.
+    /// Runs until the server closes its socket.
     pub(super) fn run(mut self, mut prepared: PreparedWorker) -> io::Result<()> {
         let mut events = Vec::with_capacity(64);
         loop {
@@ -85,7 +86,7 @@ impl ForkLoop {
         }
     }
 
-    /// Takes what has arrived; false at the end.
+    /// Receives bytes and descriptors. Returns false at the end of the stream.
     fn receive(&mut self) -> io::Result<bool> {
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(RIGHTS))];
         let mut control = RecvAncillaryBuffer::new(&mut space);
@@ -100,12 +101,12 @@ impl ForkLoop {
             }
         }
         if received.flags.contains(ReturnFlags::CTRUNC) {
-            return Err(io::Error::other("no room for a descriptor"));
+            return Err(io::Error::other("a descriptor of a message was dropped"));
         }
         Ok(received.bytes > 0)
     }
 
-    /// Carries out the messages that have wholly arrived.
+    /// Handles all complete messages.
     fn handle_messages(&mut self, prepared: &mut PreparedWorker) -> io::Result<()> {
         let arrived = std::mem::take(&mut self.arrived);
         let mut rest = arrived.as_slice();
@@ -115,7 +116,7 @@ impl ForkLoop {
             rest = behind;
             match frame::decode(payload)? {
                 ToForkServer::Fork { number } => self.fork(number, prepared)?,
-                ToForkServer::Command { number, order } => self.run_command(number, order),
+                ToForkServer::Command { number, command } => self.run_command(number, command),
             }
         }
         self.arrived = rest.to_vec();
@@ -124,12 +125,12 @@ impl ForkLoop {
 
     fn fork(&mut self, number: u64, prepared: &mut PreparedWorker) -> io::Result<()> {
         let (Some(work), Some(control)) = (self.rights.pop_front(), self.rights.pop_front()) else {
-            return Err(io::Error::other("a worker without sockets"));
+            return Err(io::Error::other("fork request without sockets"));
         };
         let fork_server = getpid();
         let forked = match os::fork() {
             Ok(ForkSide::Child) => {
-                // Whatever happens here, nothing may come back into the fork server's own code.
+                // The child must never return into the fork server's code.
                 let ended = catch_unwind(AssertUnwindSafe(|| prepared.run(work, control, fork_server)));
                 os::exit_now(i32::from(!matches!(ended, Ok(Ok(())))));
             }
@@ -143,7 +144,7 @@ impl ForkLoop {
         self.send(message)
     }
 
-    /// Watches for a worker's end from now on. A worker that cannot be watched is killed at once.
+    /// Starts to watch for a worker's end. A worker that cannot be watched is killed.
     fn watch(&mut self, number: u64, pid: Pid) -> io::Result<Pid> {
         let watched = pidfd_open(pid, PidfdFlags::empty()).and_then(|pidfd| {
             epoll::add(&self.events, &pidfd, EventData::new_u64(number), EventFlags::IN)?;
@@ -162,14 +163,14 @@ impl ForkLoop {
         }
     }
 
-    /// Carries out an order on a worker, unless the worker has ended.
-    fn run_command(&self, number: u64, order: ProcessCommand) {
+    /// Executes a command on a worker, unless the worker has ended.
+    fn run_command(&self, number: u64, command: ProcessCommand) {
         let Some(worker) = self.workers.get(&number) else { return };
-        match order {
+        match command {
             ProcessCommand::LowerPriority => system::lower_priority(worker.pid),
             ProcessCommand::Kill => {
-                // It is not reaped, so there is something to be killed, if only what is left of it.
-                let _already_gone = kill_process(worker.pid, Signal::KILL);
+                // The worker is not reaped yet, so the pid is still its own.
+                let _already_ended = kill_process(worker.pid, Signal::KILL);
             }
         }
     }
@@ -177,23 +178,23 @@ impl ForkLoop {
     fn reap(&mut self, number: u64) -> io::Result<()> {
         let Some(worker) = self.workers.get(&number) else { return Ok(()) };
         let Some((_, status)) = waitpid(Some(worker.pid), WaitOptions::NOHANG)? else { return Ok(()) };
-        // By name: closing it is not enough while a worker that was just forked has not closed its copy.
+        // Closing the descriptor is not enough: a new worker may still hold a copy of it.
         epoll::delete(&self.events, &worker.pidfd)?;
         self.workers.remove(&number);
         self.send(FromForkServer::Ended { number, status: status.as_raw() })
     }
 
-    /// Sends a message, waiting until the server takes it: the server always does, whatever it waits for itself.
+    /// Sends a message, and blocks until the server reads it. The server reads at all times, so this cannot deadlock.
     fn send(&mut self, message: FromForkServer) -> io::Result<()> {
         frame::write_frame(&self.server, &message, &mut self.buffer)
     }
 }
 
 impl Drop for ForkLoop {
-    /// Kills what is left: the server is gone, or its messages make no sense.
+    /// Kills the remaining workers: the server has ended or violated the protocol.
     fn drop(&mut self) {
         for worker in self.workers.values() {
-            let _already_gone = kill_process(worker.pid, Signal::KILL);
+            let _already_ended = kill_process(worker.pid, Signal::KILL);
         }
     }
 }

@@ -21,15 +21,15 @@ use crate::{
     system::{allocator, isolation, os},
 };
 
-/// Runs the fork server until the server goes away.
+/// Runs the fork server until the server closes its socket.
 pub(crate) fn run() -> io::Result<()> {
     extend_stack()?;
     let is_memory_counted = allocator::start_counting();
     os::close_inherited();
     let server = take_socket(io::stdin().as_fd())?;
     detach_stdio()?;
-    // One session for all workers: the scheduler would treat each in a session of its own as a group of its own, and a
-    // lower priority would then have no effect. And a Ctrl-C in the server's terminal is not for them.
+    // One session for all workers: the scheduler groups processes by session, so a lower priority would have no effect
+    // on a worker with its own session. A new session also keeps a Ctrl-C in the server's terminal from the workers.
     rustix::process::setsid()?;
     rustix::thread::set_name(c"circles-template")?;
     os::use_batch_scheduling();
@@ -39,26 +39,27 @@ pub(crate) fn run() -> io::Result<()> {
     }
     let setup = read_hello(&frame)?;
     let sources = ModuleSources::read(setup.modules.as_deref());
-    // All files have been read. The setup's own script runs in what its workers have.
+    // All files have been read. The init script runs with the same restrictions as the workers.
     let has_left_network = isolation::leave_network();
     isolation::drop_privileges()?;
-    // Also of the setup's own script; workers inherit it.
+    // Limits the init script too; workers inherit the limits.
     limit_resources(setup.limits.memory_bytes)?;
     let (shared, connection) = (SharedState::default(), ServerConnection::default());
     let seal = SealOptions { must_hold: setup.must_be_sealed, is_memory_counted, has_left_network };
-    // The setup's own script may be endless and reads no socket; the process still exits with its server.
+    // The init script may run for ever without reading a socket; the process must still exit with its server.
     let exits_with_server = os::ExitWithPeer::of(&server)?;
     let environment = shared.environment(setup, sources, &connection);
     drop(exits_with_server);
     if !os::is_single_threaded()? {
-        return Err(io::Error::other("the program's natives have started a thread"));
+        return Err(io::Error::other("the program's native functions started a thread"));
     }
     frame::write_frame(&server, &FromForkServer::Ready, &mut Vec::new())?;
     ForkLoop::new(server)?.run(PreparedWorker { environment, server: connection, shared, seal })
 }
 
-/// Executes the process again where its stack is too small. A worker evaluates on the thread that it was forked from, the
-/// first one of the process, whose stack is as large as the limit that the process was started with.
+/// Executes the program again if its stack is too small.
+///
+/// A forked worker evaluates on the process's first thread, whose stack size is the limit at the start of the process.
 fn extend_stack() -> io::Result<()> {
     let limit = rustix::process::getrlimit(Resource::Stack);
     let stack_limit = limit.maximum.unwrap_or(u64::MAX).min(STACK as u64);

@@ -1,4 +1,4 @@
-//! A worker that the fork server forks, from its fork on.
+//! A forked worker, from the fork on.
 
 use std::{
     io,
@@ -18,7 +18,7 @@ use super::{
 };
 use crate::system::os;
 
-/// Everything that a worker needs, prepared in the fork server: each forked worker has a copy.
+/// The state that the fork server prepares before the first fork, and that each forked worker inherits.
 pub(super) struct PreparedWorker {
     pub(super) environment: Environment,
     pub(super) server: ServerConnection,
@@ -27,10 +27,10 @@ pub(super) struct PreparedWorker {
 }
 
 impl PreparedWorker {
-    /// Runs the worker in a process that was just forked, until its server goes away. `fork_server` is the process that
-    /// forked it.
+    /// Runs the worker in a process that was just forked, until the server closes its socket. `fork_server` is the
+    /// parent process.
     pub(super) fn run(&mut self, work: OwnedFd, control: OwnedFd, fork_server: Pid) -> io::Result<()> {
-        // Nothing of its own could end a worker that has been taken over, if its fork server is gone.
+        // A compromised worker would not end by itself after its fork server has ended.
         rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?;
         if rustix::process::getppid() != Some(fork_server) {
             return Err(io::Error::other("the fork server has ended"));

@@ -1,4 +1,4 @@
-//! The main function of a worker that is started anew, for one owner.
+//! The main function of a fresh worker: one that is started as a new process, not forked.
 
 use std::{io, os::fd::AsFd, rc::Rc, thread};
 
@@ -12,14 +12,14 @@ use crate::{
     system::{allocator, os},
 };
 
-/// Runs the worker until its server goes away.
+/// Runs the worker until the server closes its socket.
 pub(crate) fn run() -> io::Result<()> {
     let is_memory_counted = allocator::start_counting();
     os::close_inherited();
     let work = take_socket(io::stdin().as_fd())?;
     let control = take_socket(io::stdout().as_fd())?;
     detach_stdio()?;
-    // Not this thread, whose stack is as large as the user's limits say.
+    // Not on this thread, whose stack size depends on the user's limits.
     let evaluates = thread::Builder::new().name("evaluate".into()).stack_size(STACK);
     let evaluates = evaluates.spawn(move || {
         let socket = Rc::new(WorkSocket::new(work));
@@ -42,5 +42,5 @@ pub(crate) fn run() -> io::Result<()> {
         server.open(socket.clone());
         serve_work(&socket, &mut environment)
     })?;
-    evaluates.join().unwrap_or_else(|_| Err(io::Error::other("it panicked")))
+    evaluates.join().unwrap_or_else(|_| Err(io::Error::other("the evaluating thread panicked")))
 }

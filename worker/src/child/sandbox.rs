@@ -1,11 +1,11 @@
-//! What keeps a worker from everything but its sockets and its memory, whoever has taken it over.
+//! The sandbox of a worker: it confines even a compromised worker to its sockets and its memory.
 //!
-//! Sealed once both of its threads run and all it needs from the disk has been read, before the first script is.
+//! A worker is sealed when both of its threads run and all files have been read, before it evaluates a script.
 
 use super::serve::SealOptions;
 use crate::message::Layer;
 
-/// Seals the process; says what holds.
+/// Seals the process, and returns the active layers.
 pub(crate) fn seal(options: SealOptions) -> Vec<Layer> {
     let mut layers = Vec::new();
     if options.is_memory_counted {
@@ -20,15 +20,15 @@ pub(crate) fn seal(options: SealOptions) -> Vec<Layer> {
     layers
 }
 
-/// Hides the memory of the process from its user's other processes, and makes the process the kernel's first choice when
-/// memory is short. Called before the seal, which forbids both.
+/// Hides the memory of the process from other processes of its user, and makes the process the first candidate of the
+/// kernel's OOM killer. Must be called before the seal, which forbids both.
 pub(crate) fn make_private() {
     #[cfg(target_os = "linux")]
     {
         use rustix::process::{DumpableBehavior, set_dumpable_behavior};
-        // First, because a process that is not dumpable may not write there any more.
+        // First, because a process that is not dumpable cannot write this file.
         let _ignored = std::fs::write("/proc/self/oom_score_adj", "1000");
-        // It does not fail for this value.
+        // Cannot fail for this value.
         let _ignored = set_dumpable_behavior(DumpableBehavior::NotDumpable);
     }
 }
@@ -42,7 +42,7 @@ mod system {
         apply_filter_all_threads,
     };
 
-    /// On what the process has: its sockets, its memory, its own threads, its end. What is missing fails with EPERM.
+    /// The allowed system calls: on the process's own sockets, memory and threads, and to exit. Others fail with EPERM.
     const ALLOWED: &[i64] = &[
         libc::SYS_read,
         libc::SYS_write,
@@ -66,10 +66,10 @@ mod system {
         libc::SYS_exit_group,
     ];
 
-    /// Memory, but none that could be executed.
+    /// System calls that are allowed without `PROT_EXEC`.
     const WITHOUT_EXEC: &[i64] = &[libc::SYS_mmap, libc::SYS_mprotect];
 
-    /// Which argument of these says how memory may be used.
+    /// The index of the protection argument of those system calls.
     const PROTECTION: u8 = 2;
 
     pub(super) fn seal() -> bool {
@@ -92,7 +92,7 @@ mod system {
 
 #[cfg(not(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64", target_arch = "riscv64"))))]
 mod system {
-    /// Nothing here keeps a process from the system.
+    /// Does nothing: this system has no seccomp.
     pub(super) fn seal() -> bool {
         false
     }

@@ -1,4 +1,5 @@
-//! The two loops of a worker: one thread evaluates what arrives on the work socket, a second serves the control socket.
+//! The two loops of a worker: one thread evaluates what arrives on the work socket, a second one serves the control
+//! socket.
 
 use std::{
     io::{self, BufReader},
@@ -19,10 +20,10 @@ use crate::{
     system::os,
 };
 
-/// What both threads of a worker share.
+/// The state shared by both threads of a worker.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct SharedState {
-    pub(crate) watch: Arc<PlayMonitor>,
+    pub(crate) monitor: Arc<PlayMonitor>,
     pub(crate) inventory: SharedInventory,
 }
 
@@ -33,24 +34,23 @@ impl SharedState {
         sources: ModuleSources,
         server: &ServerConnection,
     ) -> Environment {
-        let meter = Meter::new(self.watch.clone(), &setup.limits);
+        let meter = Meter::new(self.monitor.clone(), &setup.limits);
         Environment::new(setup, sources, meter, self.inventory.clone(), server.printer(), server.caller())
     }
 }
 
-/// What the sandbox of a process must be.
+/// The options of a worker's sandbox.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct SealOptions {
-    /// Whether a process that cannot be kept from the system ends instead.
+    /// Whether a process that cannot be sealed exits instead.
     pub(crate) must_hold: bool,
-    /// Whether the memory is bounded.
+    /// Whether the process counts, and so bounds, its memory.
     pub(crate) is_memory_counted: bool,
-    /// Whether the process has left the network.
+    /// Whether the process has an empty network namespace.
     pub(crate) has_left_network: bool,
 }
 
-/// Starts the thread of the control socket, leaves the process nothing but its sockets and its memory, and tells the server
-/// which layers hold.
+/// Starts the thread of the control socket, seals the process, and reports the active layers to the server.
 pub(crate) fn enter_sandbox(
     socket: &WorkSocket,
     control: UnixStream,
@@ -62,17 +62,17 @@ pub(crate) fn enter_sandbox(
     let (passed, shared) = (gate.clone(), shared.clone());
     thread::Builder::new().name("control".into()).spawn(move || {
         passed.wait();
-        // Before the seal nothing of a client's is looked at, not even a question.
+        // Before the seal, the worker processes no data of clients, not even a query.
         passed.wait();
-        // Ends the process from whatever happens here, a panic included: the server sees its sockets close.
-        let ended = std::panic::catch_unwind(|| serve_control(&control, &shared.watch, &shared.inventory));
+        // Exit the process in any case, including a panic: the server then sees the sockets close.
+        let ended = std::panic::catch_unwind(|| serve_control(&control, &shared.monitor, &shared.inventory));
         os::exit_now(i32::from(!matches!(ended, Ok(Ok(())))));
     })?;
-    // A thread that does not run yet could be one that the seal misses.
+    // Wait for the thread to run, so that the seal includes it.
     gate.wait();
     let layers = sandbox::seal(seal);
     if seal.must_hold && !layers.contains(&Layer::Syscalls) {
-        return Err(io::Error::other("it cannot be sealed, and must be"));
+        return Err(io::Error::other("the process cannot be sealed, but its setup requires it"));
     }
     gate.wait();
     socket.send(&FromWorker::Sealed(layers), &mut Vec::new())
@@ -87,7 +87,7 @@ pub(crate) fn serve_work(socket: &WorkSocket, environment: &mut Environment) -> 
             ToWorker::Query(NumberedQuery { number, query }) => {
                 FromWorker::Answer { number, answer: environment.answer_query(&query) }
             }
-            // Of a play that did not wait for it; there is none.
+            // No play waits for this result.
             ToWorker::Return { .. } => continue,
         };
         socket.send(&message, &mut answer)?;
@@ -95,15 +95,19 @@ pub(crate) fn serve_work(socket: &WorkSocket, environment: &mut Environment) -> 
     Ok(())
 }
 
-/// Carries out what arrives on the control socket, until it closes: then the server is gone, and so must the worker be.
-pub(crate) fn serve_control(control: &UnixStream, watch: &PlayMonitor, inventory: &SharedInventory) -> io::Result<()> {
+/// Handles messages on the control socket until it closes. The server has then ended, and the worker must end too.
+pub(crate) fn serve_control(
+    control: &UnixStream,
+    monitor: &PlayMonitor,
+    inventory: &SharedInventory,
+) -> io::Result<()> {
     let mut from = BufReader::with_capacity(256, control);
     let (mut frame, mut answer) = (Vec::new(), Vec::new());
     while frame::read_frame(&mut from, &mut frame)? {
         match frame::decode_borrowed(&frame)? {
-            ToControl::Stop { play } => watch.stop(play),
+            ToControl::Stop { play } => monitor.stop(play),
             ToControl::Progress => {
-                frame::write_frame(control, &FromControl::Progress(watch.report()), &mut answer)?;
+                frame::write_frame(control, &FromControl::Progress(monitor.report()), &mut answer)?;
             }
             ToControl::Query(NumberedQuery { number, query }) => {
                 let found = inspection::answer(&query, inventory, None);

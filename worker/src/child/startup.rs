@@ -1,4 +1,4 @@
-//! First steps of a process: a worker that is started anew takes them, and so does a fork server.
+//! The startup steps that fresh workers and fork servers share.
 
 use std::{
     io,
@@ -15,31 +15,31 @@ use crate::{
     system::allocator,
 };
 
-/// Bytes of native stack for the thread that evaluates; reserved, used only as far as a script goes.
+/// Size of the native stack of the evaluating thread, in bytes. The system reserves it and allocates only what is used.
 pub(crate) const STACK: usize = 256 << 20;
 
-/// Bytes of address space besides that stack and what scripts may have: what the program and its libraries map.
+/// Bytes of address space for the program and its libraries, besides the stack and the memory of scripts.
 const MAPPED: u64 = 512 << 20;
 
-/// Bytes that one operation of a script may have at a time beyond its limit, at the least.
+/// Minimum number of bytes by which one operation of a script may exceed the memory limit.
 const OVERDRAFT: u64 = 32 << 20;
 
-/// Reads the server's first message, from a server of this build.
+/// Parses the server's first message, and checks that the server is the same build.
 pub(crate) fn read_hello(frame: &[u8]) -> io::Result<WorkerSetup> {
     let hello: Hello<'_> = frame::decode_borrowed(frame)?;
     if hello.build != BUILD {
-        return Err(io::Error::other("the server is of another build"));
+        return Err(io::Error::other("the server is a different build"));
     }
     Ok(hello.setup)
 }
 
-/// Takes a socket that the server handed over as standard input or output, so that nothing is printed to it.
+/// Duplicates a socket that the server passed as standard input or output, so that no output goes to it.
 pub(crate) fn take_socket(standard: impl AsFd) -> io::Result<UnixStream> {
     let fd: OwnedFd = standard.as_fd().try_clone_to_owned()?;
     Ok(fd.into())
 }
 
-/// Leads standard input and output nowhere.
+/// Redirects standard input and output to `/dev/null`.
 pub(crate) fn detach_stdio() -> io::Result<()> {
     let null = std::fs::OpenOptions::new().read(true).write(true).open("/dev/null")?;
     rustix::stdio::dup2_stdin(&null)?;
@@ -47,15 +47,15 @@ pub(crate) fn detach_stdio() -> io::Result<()> {
     Ok(())
 }
 
-/// Limits what the process may take of the machine, whatever a script does: past a limit the process ends.
+/// Limits the resources of the process, whatever a script does. A process that exceeds a limit ends.
 pub(crate) fn limit_resources(memory: u64) -> io::Result<()> {
-    // Within one operation a script may have its memory twice: a copy of what it has, say.
+    // One operation may double a script's memory, for example by copying a value.
     let hard = memory.saturating_add(memory.max(OVERDRAFT));
     allocator::set_limit(usize::try_from(hard).unwrap_or(usize::MAX));
     let at_most = |maximum| Rlimit { current: Some(maximum), maximum: Some(maximum) };
-    // Twice, for what the circle's own script has beside it.
+    // Twice, because the memory of the init script is not part of the limit.
     let space = (STACK as u64 + MAPPED).saturating_add(hard.saturating_mul(2));
-    // A process without privileges can only lower the limit that its system gave it.
+    // An unprivileged process can only lower its limit.
     let most = getrlimit(Resource::As).maximum.unwrap_or(u64::MAX);
     setrlimit(Resource::As, at_most(space.min(most)))?;
     setrlimit(Resource::Core, at_most(0))?;

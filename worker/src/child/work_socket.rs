@@ -1,4 +1,4 @@
-//! The work socket, seen from the thread that evaluates.
+//! The work socket on the worker's side.
 
 use std::{
     cell::{OnceCell, RefCell},
@@ -9,10 +9,10 @@ use std::{
 
 use crate::message::{FromWorker, HostCall, HostReturn, Print, ToWorker, frame};
 
-/// Bytes that are read at a time from the work socket.
+/// Size of the read buffer of the work socket, in bytes.
 const READ_BUFFER: usize = 32 << 10;
 
-/// The work socket, for the thread that evaluates: whoever reads from it, nothing that has arrived is lost.
+/// The work socket of the evaluating thread, with one read buffer for all readers so that no data is lost between them.
 #[derive(Debug)]
 pub(crate) struct WorkSocket {
     from: RefCell<BufReader<SharedSocket>>,
@@ -34,7 +34,7 @@ impl WorkSocket {
         Self { from: RefCell::new(BufReader::with_capacity(READ_BUFFER, to.clone())), to }
     }
 
-    /// The next frame; false at the end.
+    /// Reads the next frame. Returns false at the end of the stream.
     pub(super) fn read(&self, frame: &mut Vec<u8>) -> io::Result<bool> {
         frame::read_frame(&mut *self.from.borrow_mut(), frame)
     }
@@ -43,8 +43,8 @@ impl WorkSocket {
         frame::write_frame(&*self.to.0, message, buffer)
     }
 
-    /// Calls a host function and waits for what it returns. The answer arrives where plays do: no play arrives before the
-    /// one that waits has ended.
+    /// Calls a host function and waits for its result. The result arrives on the socket of the plays, which is safe
+    /// because the next play arrives only after this one has ended.
     fn call_host(&self, call: HostCall) -> HostReturn {
         let (number, mut buffer) = (call.number, Vec::new());
         match self.send(&FromWorker::HostCall(call), &mut buffer).and_then(|()| self.read(&mut buffer)) {
@@ -52,14 +52,14 @@ impl WorkSocket {
                 Ok(ToWorker::Return { call, returned }) if call == number => returned,
                 _ => HostReturn::Aborted,
             },
-            // The server is gone, which ends the process elsewhere.
+            // The server has ended; the control thread will exit the process.
             _ => HostReturn::Aborted,
         }
     }
 }
 
-/// The server, as an environment reaches it: not at all, until the connection is opened. A fork server prepares an
-/// environment before the socket exists.
+/// An environment's connection to the server, opened later: a fork server prepares an environment before the socket
+/// exists.
 #[derive(Debug, Default)]
 pub(crate) struct ServerConnection(Rc<OnceCell<Rc<WorkSocket>>>);
 
@@ -73,7 +73,7 @@ impl ServerConnection {
         let buffer = RefCell::new(Vec::new());
         move |print| {
             if let Some(socket) = socket.get() {
-                // A server that is gone is seen by the other thread, which ends the process.
+                // If the server has ended, the control thread will exit the process.
                 let _closed = socket.send(&FromWorker::Print(print), &mut buffer.borrow_mut());
             }
         }

@@ -1,4 +1,4 @@
-//! What a script may do: packages, limits, progress and prints.
+//! Construction of the engine: packages, limits, progress and output.
 
 use std::rc::Rc;
 
@@ -15,27 +15,27 @@ use super::{
 };
 use crate::message::{Print, ScriptProgress, Stream, WorkerSetup};
 
-/// Bytes of the text of `progress`; the rest is cut.
+/// Maximum size of the text of `progress`, in bytes; the rest is cut off.
 const MAX_PROGRESS_TEXT: usize = 256;
 
-/// Makes the engine of one environment.
+/// Builds the engine of one environment.
 pub(crate) fn build(
     setup: &WorkerSetup,
     sources: ModuleSources,
     meter: &Rc<Meter>,
     print: impl Fn(Print) + 'static,
 ) -> Engine {
-    // Not `Engine::new`: that one reads files and prints to the terminal.
+    // Not `Engine::new`, which reads files and prints to the terminal.
     let mut engine = Engine::new_raw();
     StandardPackage::new().register_into_engine(&mut engine);
     limit(&mut engine, setup);
-    // The optimiser makes compiling superlinear in the script's length.
+    // The optimiser makes the compile time superlinear in the script's length.
     engine.set_optimization_level(OptimizationLevel::None);
-    // Runs on the native stack without a bound.
+    // `eval` recurses on the native stack without a bound.
     engine.disable_symbol("eval");
-    let sleep = |params| native("sleep", params, "/// Off in a circle: a script only computes.");
-    sleep(&["seconds: i64"]).register_into_engine(&mut engine, |_: INT| sleep_is_off());
-    sleep(&["seconds: f64"]).register_into_engine(&mut engine, |_: FLOAT| sleep_is_off());
+    let sleep = |params| native("sleep", params, "/// Disabled in circles: scripts can only compute.");
+    sleep(&["seconds: i64"]).register_into_engine(&mut engine, |_: INT| sleep_disabled());
+    sleep(&["seconds: f64"]).register_into_engine(&mut engine, |_: FLOAT| sleep_disabled());
     engine.set_module_resolver(ModuleLoader::new(sources));
 
     let counter = meter.clone();
@@ -47,7 +47,7 @@ pub(crate) fn build(
     engine
 }
 
-/// A function with what `complete` and `lookup` say of it.
+/// Begins the registration of a native function, with the documentation for `complete` and `lookup`.
 fn native(name: &str, params: &[&str], doc: &str) -> FuncRegistration {
     FuncRegistration::new(name).with_params_info(params).with_comments([doc])
 }
@@ -63,13 +63,13 @@ fn limit(engine: &mut Engine, setup: &WorkerSetup) {
         .set_max_map_size(size(limits.map_items));
 }
 
-fn sleep_is_off() -> Result<(), Box<EvalAltResult>> {
-    Err("sleep is off in a circle: a script only computes".into())
+fn sleep_disabled() -> Result<(), Box<EvalAltResult>> {
+    Err("`sleep` is disabled in circles: scripts can only compute".into())
 }
 
 fn register_progress(engine: &mut Engine, meter: &Rc<Meter>) {
     let plain = meter.clone();
-    let progress = |params| native("progress", params, "/// Says how far the play is, to whoever waits for it.");
+    let progress = |params| native("progress", params, "/// Reports the progress of the play to its caller.");
     progress(&["done: i64", "total: i64"]).register_into_engine(engine, move |done: INT, total: INT| {
         plain.set_progress(Some(ScriptProgress { done, total, text: None }));
     });

@@ -1,10 +1,10 @@
-//! From a script's text to what is evaluated.
+//! Compilation of scripts.
 
 use rhai::{AST, Engine, ParseError, ParseErrorType};
 
 use super::scanner::{Scanner, Token};
 
-/// Compiles a script. A doc comment that documents no function is a comment like any other, although Rhai refuses it.
+/// Compiles a script. A doc comment that documents no function counts as a plain comment, although Rhai rejects it.
 pub(crate) fn compile(engine: &Engine, script: &str) -> Result<AST, ParseError> {
     match engine.compile(script) {
         Err(error) if *error.err_type() == ParseErrorType::WrongDocComment => {
@@ -19,23 +19,23 @@ fn is_doc(comment: &str) -> bool {
     is_marked("///", "////") || is_marked("/**", "/***")
 }
 
-/// The script with those doc comments made plain ones that document no function: Rhai refuses a script for them as soon
-/// as it keeps documentation at all. Everything stays in its place.
+/// Replaces doc comments that document no function with plain comments. Rhai rejects them if it collects documentation.
+/// All positions in the script stay the same.
 fn without_stray_docs(script: &str) -> String {
     let mut scanner = Scanner::new(script);
     let mut stray: Vec<usize> = Vec::new();
-    let mut waiting: Vec<usize> = Vec::new();
+    let mut pending: Vec<usize> = Vec::new();
     loop {
         let is_at_top = scanner.is_at_top();
         let Some((start, token)) = scanner.next() else { break };
         match token {
-            Token::Comment { .. } if is_at_top => waiting.push(start),
+            Token::Comment { .. } if is_at_top => pending.push(start),
             Token::Comment { .. } => stray.push(start),
-            Token::Word("fn" | "private") => waiting.clear(),
-            _ => stray.append(&mut waiting),
+            Token::Word("fn" | "private") => pending.clear(),
+            _ => stray.append(&mut pending),
         }
     }
-    stray.append(&mut waiting);
+    stray.append(&mut pending);
     let mut bytes = script.as_bytes().to_vec();
     for start in stray {
         let comment = &script[start..];
@@ -45,7 +45,7 @@ fn without_stray_docs(script: &str) -> String {
             bytes[start + 2] = b' ';
         }
     }
-    // Only ASCII was put in the place of ASCII.
+    // Only ASCII characters were replaced, with ASCII characters.
     String::from_utf8(bytes).unwrap_or_else(|_| script.to_owned())
 }
 

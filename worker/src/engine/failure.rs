@@ -1,14 +1,14 @@
-//! From Rhai's errors to what is told of them.
+//! Conversion of Rhai's errors to outcomes.
 
 use rhai::{AST, Dynamic, Engine, EvalAltResult, LexError, ParseError, ParseErrorType};
 
 use super::{host_functions, position::to_position as position, renderer::Renderer};
 use crate::message::{ErrorKind, EvalOutcome, HostModule, LimitKind, ScriptError, WorkerLimits};
 
-/// Bytes of an error's text; the rest is cut.
+/// Maximum size of an error's text, in bytes; the rest is cut off.
 const MAX_MESSAGE: usize = 16 << 10;
 
-/// Bytes of a function's name; the rest is cut.
+/// Maximum size of a function's name, in bytes; the rest is cut off.
 const MAX_NAME: usize = 256;
 
 /// The outcome of a script that does not parse.
@@ -23,7 +23,7 @@ pub(crate) fn parse_failure(error: &ParseError, limits: &WorkerLimits) -> EvalOu
     }
     let hint = match error.err_type() {
         ParseErrorType::BadInput(LexError::ImproperSymbol(word, _)) if word == "eval" => {
-            Some("`eval` is off in a circle".into())
+            Some("`eval` is disabled in circles".into())
         }
         _ => None,
     };
@@ -37,7 +37,7 @@ pub(crate) fn parse_failure(error: &ParseError, limits: &WorkerLimits) -> EvalOu
     })
 }
 
-/// The value of an `exit`, which Rhai itself does not find below a callback of a native function.
+/// Extracts the value of an `exit`, which Rhai itself does not find below a callback of a native function.
 pub(crate) fn exit_value(mut error: Box<EvalAltResult>) -> Result<Dynamic, Box<EvalAltResult>> {
     if !matches!(error.unwrap_inner(), EvalAltResult::Exit(..)) {
         return Err(error);
@@ -53,7 +53,7 @@ pub(crate) fn exit_value(mut error: Box<EvalAltResult>) -> Result<Dynamic, Box<E
     }
 }
 
-/// The outcome of a script that failed while it ran. `ast` tells which functions are this play's own.
+/// The outcome of a script that failed while it ran. `ast` contains the functions of this play.
 pub(crate) fn run_failure(
     mut error: EvalAltResult,
     ast: &AST,
@@ -67,7 +67,7 @@ pub(crate) fn run_failure(
     loop {
         match error {
             EvalAltResult::ErrorInFunctionCall(name, _, inner, call) => {
-                // A position inside a function of an earlier play would point into a script that is not this one.
+                // A position inside a function of an earlier play refers to another script.
                 if is_own_function && !ast.iter_functions().any(|own| own.name == name) {
                     is_own_function = false;
                     at = position(call);
@@ -111,7 +111,7 @@ pub(crate) fn run_failure(
         message: shorten(message, MAX_MESSAGE),
         position: if is_own_function { position(own_position) } else { at },
         hint: usage.or_else(|| {
-            (!is_own_function).then(|| "it happened in a function that an earlier play or a module defined".into())
+            (!is_own_function).then(|| "the error is in a function that an earlier play or a module defined".into())
         }),
         function: function.filter(|name| !name.starts_with("anon$")).map(|name| shorten(name, MAX_NAME)),
         thrown,
@@ -125,12 +125,12 @@ fn describe_thrown(value: &Dynamic, renderer: Renderer<'_>) -> (String, Option<S
     let message = match renderer.text(value) {
         Ok(text) if text.is_empty() => "Runtime error".into(),
         Ok(text) => format!("Runtime error: {text}"),
-        Err(_) => "Runtime error: the thrown value is too large to be shown".into(),
+        Err(_) => "Runtime error: the thrown value is too large to show".into(),
     };
     (message, renderer.json(value).ok())
 }
 
-/// Rhai names what is too large in words of its own.
+/// Derives the exceeded limit from Rhai's description of the value.
 fn size_limit(what: &str, limits: &WorkerLimits) -> (LimitKind, u64) {
     if what.contains("string") {
         (LimitKind::StringSize, limits.string_bytes)

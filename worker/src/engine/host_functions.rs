@@ -1,7 +1,7 @@
-//! The one bridge out of a worker: host functions, which scripts call like any others and the program carries out.
+//! Host functions: functions that scripts call and the program executes.
 //!
-//! A worker knows their names and no more. It sends a number and arguments as JSON, and waits for what the program
-//! answers; who calls and whether they may is decided there.
+//! A worker knows only their names. It sends the function's number and the arguments as JSON, and waits for the result.
+//! The program decides about the caller's permissions.
 
 use std::{any::TypeId, rc::Rc};
 
@@ -17,7 +17,7 @@ use super::{
 };
 use crate::message::{HOST_ERROR, HostCall, HostModule, HostReturn, LimitKind};
 
-/// Gives an engine the functions of the host; `call` has one carried out.
+/// Registers the host functions in an engine. `call` sends a call to the program and waits for the result.
 pub(crate) fn register_host(
     engine: &mut Engine,
     modules: &[HostModule],
@@ -32,7 +32,7 @@ pub(crate) fn register_host(
         for function in &module.functions {
             let (bridge, name, number) = (bridge.clone(), format!("{}::{}", module.name, function.name), index);
             let call_function = move |context: Option<NativeCallContext<'_>>, args: &mut [&mut Dynamic]| {
-                let context = context.expect("asked for below");
+                let context = context.expect("`has_context` is set below");
                 bridge.call(&name, number, args, &context)
             };
             FuncRegistration::new(&function.name).with_namespace(FnNamespace::Internal).set_into_module_raw(
@@ -78,12 +78,19 @@ impl HostBridge {
                 return Err(terminated());
             }
         };
-        if let Some(index) = args.iter().position(|arg| holds_function(arg)) {
-            let why = format!("argument {} is a function or holds one, and no function leaves the script", index + 1);
+        if let Some(index) = args.iter().position(|arg| contains_function(arg)) {
+            let why =
+                format!("argument {} is or contains a function, which cannot be passed to a host function", index + 1);
             return Err(host_error(name, why, None, position).into());
         }
         let Some((play, number)) = self.meter.next_host_call() else {
-            return Err(host_error(name, "there is no one to carry it out but for plays".into(), None, position).into());
+            return Err(host_error(
+                name,
+                "only plays can call host functions, not the init script".into(),
+                None,
+                position,
+            )
+            .into());
         };
         match (self.call)(HostCall { play, number, function, args: json }) {
             HostReturn::Value(json) => parse_value(&json).map_err(|why| host_error(name, why, None, position).into()),
@@ -96,25 +103,26 @@ impl HostBridge {
     }
 }
 
-/// Whether a value is a function pointer, or an array or a map that holds one. Its text would be a name that Rhai made up.
-/// To be called with what was rendered, which is neither too deep nor too large.
-fn holds_function(value: &Dynamic) -> bool {
+/// Whether a value is or contains a function pointer, whose text would be a generated name.
+///
+/// Call it only with values that were rendered successfully, whose depth and size are bounded.
+fn contains_function(value: &Dynamic) -> bool {
     if let Some(array) = value.read_lock::<Array>() {
-        array.iter().any(holds_function)
+        array.iter().any(contains_function)
     } else if let Some(map) = value.read_lock::<Map>() {
-        map.values().any(holds_function)
+        map.values().any(contains_function)
     } else {
         value.is_fnptr()
     }
 }
 
-/// The arguments as one array.
+/// Renders the arguments as one JSON array.
 fn render(args: &[&mut Dynamic], renderer: Renderer<'_>) -> Result<String, TooLarge> {
     let mut json = String::from("[");
     for (index, arg) in args.iter().enumerate() {
         json.push_str(if index == 0 { "" } else { "," });
         json.push_str(&renderer.json(arg)?);
-        // Each is held to the bound by itself; here they are together.
+        // The renderer bounds each argument; this bounds all of them together.
         if json.len() as u64 >= renderer.max_bytes {
             return Err(TooLarge { kind: LimitKind::HostBytes, max: renderer.max_bytes });
         }
@@ -123,9 +131,9 @@ fn render(args: &[&mut Dynamic], renderer: Renderer<'_>) -> Result<String, TooLa
     Ok(json)
 }
 
-/// A value of the script's from JSON. The error is that there is none like it.
+/// Parses JSON as a value of Rhai. Returns an error text if Rhai has no such value.
 fn parse_value(json: &str) -> Result<Dynamic, String> {
-    let parsed: Value = serde_json::from_str(json).map_err(|error| format!("its result cannot be read: {error}"))?;
+    let parsed: Value = serde_json::from_str(json).map_err(|error| format!("its result is invalid JSON: {error}"))?;
     to_dynamic(parsed)
 }
 
@@ -136,10 +144,12 @@ fn to_dynamic(value: Value) -> Result<Dynamic, String> {
         Value::String(text) => text.into(),
         Value::Number(number) => match (number.as_i64(), number.as_f64()) {
             (Some(integer), _) => INT::from(integer).into(),
-            // Not silently another number.
-            (None, Some(_)) if number.is_u64() => return Err(format!("its result has {number}, beyond an i64")),
+            // Never convert silently to another number.
+            (None, Some(_)) if number.is_u64() => {
+                return Err(format!("its result contains {number}, which does not fit an i64"));
+            }
             (None, Some(float)) => float.into(),
-            (None, None) => return Err(format!("its result has {number}, which is no number here")),
+            (None, None) => return Err(format!("its result contains {number}, which does not fit an f64")),
         },
         Value::Array(items) => items.into_iter().map(to_dynamic).collect::<Result<Array, _>>()?.into(),
         Value::Object(members) => {
@@ -149,7 +159,7 @@ fn to_dynamic(value: Value) -> Result<Dynamic, String> {
     })
 }
 
-/// The error that a script may catch, like those of Rhai's own: a map with `error`, `message` and more.
+/// Builds the error that a script can catch: a map with `error`, `message` and more, like Rhai's own errors.
 fn host_error(function: &str, message: String, data: Option<&str>, position: Position) -> EvalAltResult {
     let mut error = Map::new();
     error.insert("error".into(), HOST_ERROR.into());
@@ -161,7 +171,7 @@ fn host_error(function: &str, message: String, data: Option<&str>, position: Pos
     EvalAltResult::ErrorRuntime(error.into(), position)
 }
 
-/// What to say of a thrown value that is the failure of a host function.
+/// The message of a thrown value that is the error of a host function.
 pub(crate) fn host_error_message(thrown: &Dynamic) -> Option<String> {
     let map = thrown.read_lock::<Map>()?;
     let text = |name: &str| map.get(name)?.read_lock::<rhai::ImmutableString>().map(|text| text.to_string());
@@ -169,12 +179,12 @@ pub(crate) fn host_error_message(thrown: &Dynamic) -> Option<String> {
     Some(format!("{}: {}", text("function")?, text("message")?))
 }
 
-/// How the host function is called that was called with other arguments than it takes; `signature` begins with its name.
+/// The usage hint for a host function that was called with wrong arguments; `signature` begins with its name.
 pub(crate) fn usage(modules: &[HostModule], signature: &str) -> Option<String> {
     let (path, _) = signature.split_once(' ')?;
     let (module, name) = path.split_once("::")?;
     let module = modules.iter().find(|known| known.name == module)?;
-    let of_name = module.functions.iter().filter(|function| function.name == name);
-    let usages: Vec<String> = of_name.map(|function| format!("{}::{}", module.name, function.signature())).collect();
-    (!usages.is_empty()).then(|| format!("it is called as {}", usages.join(" or ")))
+    let overloads = module.functions.iter().filter(|function| function.name == name);
+    let usages: Vec<String> = overloads.map(|function| format!("{}::{}", module.name, function.signature())).collect();
+    (!usages.is_empty()).then(|| format!("call it as {}", usages.join(" or ")))
 }

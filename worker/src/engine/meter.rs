@@ -1,4 +1,4 @@
-//! What a running play has used, looked at after every operation, and what the second thread may see and say of it.
+//! Metering of a running play: counts its use after every operation, and exchanges its state with the control thread.
 
 use std::{
     cell::Cell,
@@ -13,7 +13,8 @@ use crate::{
     system::allocator,
 };
 
-/// Seen by both threads of a worker. Relaxed everywhere: each value stands alone.
+/// The state of the running play, shared by both threads of a worker. The orderings are relaxed because the values are
+/// independent of each other.
 #[derive(Debug, Default)]
 pub(crate) struct PlayMonitor {
     running: AtomicU64,
@@ -23,13 +24,13 @@ pub(crate) struct PlayMonitor {
 }
 
 impl PlayMonitor {
-    /// Ends that play, now or as soon as it begins; of an earlier one it has no effect.
+    /// Stops a play, now or as soon as it begins. It has no effect on earlier plays.
     pub(crate) fn stop(&self, play: u64) {
-        // Plays have greater numbers with each, so the greatest is the one that counts.
+        // The numbers of plays increase, so the greatest number is the latest play.
         self.stop.fetch_max(play, Relaxed);
     }
 
-    /// Ends whatever is played from now on.
+    /// Stops the running play and all later ones.
     pub(crate) fn stop_for_good(&self) {
         self.stop(EVERY_PLAY);
     }
@@ -43,43 +44,43 @@ impl PlayMonitor {
     }
 }
 
-/// Stands for whatever play there is.
+/// The number that stops every play.
 const EVERY_PLAY: u64 = u64::MAX;
 
-/// Of the thread that evaluates.
+/// The meter of the evaluating thread.
 #[derive(Debug)]
 pub(crate) struct Meter {
-    watch: Arc<PlayMonitor>,
+    monitor: Arc<PlayMonitor>,
     play: Cell<u64>,
     operations: Cell<u64>,
     max_operations: u64,
     output_left: Cell<u64>,
     max_output: u64,
     breach: Cell<Option<(LimitKind, u64)>>,
-    /// Live bytes at which a play ends.
+    /// Number of live bytes at which the play ends.
     max_live: Cell<usize>,
     max_memory: u64,
-    /// Live bytes before the first play.
+    /// Number of live bytes before the first play.
     base: Cell<usize>,
     host_calls: Cell<u64>,
 }
 
-/// Live bytes that a play may have more than there are when it begins, however full the session is.
+/// Number of bytes that a play may allocate even if the session has reached its memory limit.
 const SPARE_BYTES: usize = 1 << 20;
 
-/// How often over its limit at the most: from then on only a fresh environment helps.
+/// Maximum overrun of the memory limit, as a multiple of [`SPARE_BYTES`]. After that, only a fresh environment helps.
 const MAX_SPARES: usize = 8;
 
-/// The number of what is played before the first play.
+/// The number of the init script, which runs before the first play.
 pub(crate) const INIT_PLAY: u64 = u64::MAX;
 
-/// What each print counts beside its bytes: about what a frame of its own costs the server and the connection.
+/// Cost of a print besides its bytes: about the cost of a frame for the server and the connection.
 const PRINT_COST: u64 = 256;
 
 impl Meter {
     pub(crate) fn new(monitor: Arc<PlayMonitor>, limits: &WorkerLimits) -> Self {
         Self {
-            watch: monitor,
+            monitor,
             play: Cell::new(0),
             operations: Cell::new(0),
             max_operations: limits.operations.unwrap_or(u64::MAX),
@@ -93,7 +94,7 @@ impl Meter {
         }
     }
 
-    /// What is there by now is the circle's own.
+    /// Excludes the memory in use now, which belongs to the circle, from the session's memory.
     pub(crate) fn reset_memory_baseline(&self) {
         self.base.set(allocator::live_bytes());
         allocator::reset_limit_baseline();
@@ -104,33 +105,34 @@ impl Meter {
         self.output_left.set(self.max_output);
         self.breach.set(None);
         let max = usize::try_from(self.max_memory).unwrap_or(usize::MAX);
-        // A session that is full already may still do what makes it less so.
+        // A session at its limit may still run plays that free memory.
         let full = self.base.get().saturating_add(max);
         let spare =
             allocator::live_bytes().saturating_add(SPARE_BYTES).min(full.saturating_add(MAX_SPARES * SPARE_BYTES));
         self.max_live.set(full.max(spare));
         self.play.set(play);
         self.set_progress(None);
-        self.watch.operations.store(0, Relaxed);
-        self.watch.running.store(play, Relaxed);
+        self.monitor.operations.store(0, Relaxed);
+        self.monitor.running.store(play, Relaxed);
     }
 
-    /// Whether there is so much that what can be had again is better given back.
+    /// Whether half of the memory is in use, so that caches should be cleared.
     pub(crate) fn is_half_full(&self) -> bool {
         let half = usize::try_from(self.max_memory / 2).unwrap_or(usize::MAX);
         allocator::live_bytes() > self.base.get().saturating_add(half)
     }
 
     pub(crate) fn end(&self) {
-        self.watch.running.store(0, Relaxed);
+        self.monitor.running.store(0, Relaxed);
     }
 
-    /// Counts an operation; false if the play is to end. The engine's own counter cannot serve: callbacks of native
-    /// functions (`map`, `sort`, …) work on a copy of it.
+    /// Counts an operation. Returns false if the play must end.
+    ///
+    /// The engine's own counter does not suffice: callbacks of native functions (`map`, `sort`, …) use a copy of it.
     pub(crate) fn count(&self) -> bool {
         let operations = self.operations.get() + 1;
         self.operations.set(operations);
-        self.watch.operations.store(operations, Relaxed);
+        self.monitor.operations.store(operations, Relaxed);
         if operations > self.max_operations {
             self.record_breach(LimitKind::Operations, self.max_operations);
         }
@@ -140,7 +142,7 @@ impl Meter {
         self.breach.get().is_none() && !self.is_stopped()
     }
 
-    /// Counts a print; false if it is not to be printed.
+    /// Counts a print. Returns false if the text must not be printed.
     pub(crate) fn count_print(&self, bytes: usize) -> bool {
         let cost = PRINT_COST.saturating_add(bytes as u64);
         match self.output_left.get().checked_sub(cost) {
@@ -156,7 +158,7 @@ impl Meter {
     }
 
     pub(crate) fn record_breach(&self, kind: LimitKind, max: u64) {
-        // The first limit that is met is the one that is told.
+        // The first exceeded limit is reported.
         if self.breach.get().is_none() {
             self.breach.set(Some((kind, max)));
         }
@@ -167,16 +169,17 @@ impl Meter {
     }
 
     pub(crate) fn is_stopped(&self) -> bool {
-        let stop = self.watch.stop.load(Relaxed);
+        let stop = self.monitor.stop.load(Relaxed);
         stop == self.play.get() || stop == EVERY_PLAY
     }
 
-    /// The play is not to go on, as the other end has said already or is about to.
+    /// Stops the running play because its host call was aborted.
     pub(crate) fn stop(&self) {
-        self.watch.stop(self.play.get());
+        self.monitor.stop(self.play.get());
     }
 
-    /// The play that calls a host function, and the number of the call; `None` where no one carries it out.
+    /// Returns the running play and the number of its next host call, or `None` for the init script, which cannot call
+    /// the host.
     pub(crate) fn next_host_call(&self) -> Option<(u64, u64)> {
         let play = Some(self.play.get()).filter(|play| *play != INIT_PLAY)?;
         self.host_calls.set(self.host_calls.get() + 1);
@@ -192,6 +195,6 @@ impl Meter {
     }
 
     pub(crate) fn set_progress(&self, progress: Option<ScriptProgress>) {
-        *self.watch.progress.lock().unwrap_or_else(PoisonError::into_inner) = progress;
+        *self.monitor.progress.lock().unwrap_or_else(PoisonError::into_inner) = progress;
     }
 }

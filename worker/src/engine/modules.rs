@@ -1,4 +1,4 @@
-//! What `import` may read: Rhai files below one directory, and nothing else.
+//! Modules for `import`: the Rhai files below one directory.
 
 use std::{
     cell::RefCell,
@@ -16,30 +16,30 @@ use super::compile::compile;
 
 type SharedModule = Shared<Module>;
 
-/// Bytes of one module.
+/// Maximum size of a module, in bytes.
 const MAX_MODULE_BYTES: u64 = 1 << 20;
 
-/// Bytes of all of them.
+/// Maximum size of all modules together, in bytes.
 const MAX_TOTAL_BYTES: usize = 16 << 20;
 
-/// The sources of the modules below a directory, by the names that `import` takes. They are read once, before a worker is
-/// sealed: from then on it can open nothing.
+/// The sources of the modules below a directory, by their names in `import`. They are read once, before the worker is
+/// sealed and can no longer open files.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct ModuleSources(Rc<BTreeMap<String, Result<String, String>>>);
 
 impl ModuleSources {
-    /// What cannot be read is told to whoever imports it.
+    /// Reads the modules. The error of an unreadable module is reported when a script imports it.
     pub(crate) fn read(directory: Option<&Path>) -> Self {
         let Some(directory) = directory.and_then(|directory| directory.canonicalize().ok()) else {
             return Self::default();
         };
         let mut room = MAX_TOTAL_BYTES;
         let read = |name: String| {
-            // Canonical, so that no symbolic link leads out.
+            // The canonical path ensures that no symbolic link leads out of the directory.
             let file = directory.join(format!("{name}.rhai")).canonicalize().ok()?;
             let source = file.starts_with(&directory).then(|| read(&file).map_err(|error| error.to_string()))?;
             let source = source.and_then(|source| {
-                room = room.checked_sub(source.len()).ok_or("the modules are larger than 16 MiB together")?;
+                room = room.checked_sub(source.len()).ok_or("all modules together are larger than 16 MiB")?;
                 Ok(source)
             });
             Some((name, source))
@@ -47,24 +47,25 @@ impl ModuleSources {
         Self(Rc::new(module_names(&directory).unwrap_or_default().into_iter().filter_map(read).collect()))
     }
 
-    /// The names, sorted.
+    /// The names of the modules, sorted.
     pub(crate) fn names(&self) -> Vec<String> {
         self.0.keys().cloned().collect()
     }
 }
 
-/// Tells apart what `import` may read in a directory: another number, another content. Reads all of it, 16 MiB at the most.
+/// A digest of the modules below a directory, which differs if their content differs. Reads all modules, at most 16
+/// MiB.
 pub fn modules_digest(directory: &Path) -> u64 {
     let mut hasher = DefaultHasher::new();
     ModuleSources::read(Some(directory)).0.hash(&mut hasher);
     hasher.finish()
 }
 
-/// Resolves `import "a/b"`, compiled once for each environment.
+/// The module resolver for `import "a/b"`, which compiles each module once for each environment.
 pub(crate) struct ModuleLoader {
     sources: ModuleSources,
     loaded: RefCell<HashMap<String, SharedModule>>,
-    /// What is being loaded, each by an `import` in the one before.
+    /// The stack of modules that are being loaded, each imported by the one before.
     loading: RefCell<Vec<String>>,
 }
 
@@ -89,9 +90,9 @@ impl ModuleResolver for ModuleLoader {
         }
         let in_module =
             |error: Box<EvalAltResult>| Box::new(EvalAltResult::ErrorInModule(name.into(), error, position));
-        // Rhai counts no depth there, and the stack would end.
+        // Rhai does not limit the depth of imports, so a cycle would exhaust the stack.
         if self.loading.borrow().iter().any(|loading| loading == name) {
-            return Err(in_module("the module imports itself, or another that imports it".into()));
+            return Err(in_module("the module imports itself, directly or through another module".into()));
         }
         let script = source.as_ref().map_err(|error| in_module(error.as_str().into()))?;
         self.loading.borrow_mut().push(name.to_owned());
@@ -105,25 +106,28 @@ impl ModuleResolver for ModuleLoader {
     }
 }
 
-/// Folders below the directory that are looked into.
+/// Maximum depth of folders below the directory.
 const MAX_DEPTH: usize = 8;
 
-/// Modules that are known of a directory.
+/// Maximum number of modules of a directory.
 const MAX_NAMES: usize = 1000;
 
-/// Files and folders that are looked at. Whoever has more has not meant this directory.
+/// Maximum number of files and folders. A larger directory is probably the wrong one.
 const MAX_ENTRIES: usize = 10_000;
 
-/// The names that `import` takes in a directory, sorted; at most a thousand, eight folders deep. Each folder is looked into
-/// once, whatever links lead to it, and no link out of the directory is followed. What cannot be read in it is passed over.
+/// Lists the names of the modules below a directory for `import`, sorted; at most 1,000, in at most eight levels of
+/// folders.
+///
+/// Each folder is visited once, even if several links lead to it. Links out of the directory are not followed, and
+/// unreadable entries are skipped.
 ///
 /// # Errors
 ///
-/// The directory cannot be read, or there are more than ten thousand files and folders below it.
+/// Returns an error if the directory cannot be read, or has more than 10,000 files and folders below it.
 pub fn module_names(directory: &Path) -> std::io::Result<Vec<String>> {
     let root = directory.canonicalize()?;
     let (mut names, mut entries, mut seen) = (Vec::new(), 0_usize, BTreeSet::new());
-    // Links come last, so that a folder has the name that it has without them.
+    // Visit links last, so that a folder gets its name without links.
     let (mut folders, mut links) = (vec![(root.clone(), String::new(), 0)], VecDeque::new());
     while let Some((path, prefix, depth)) = folders.pop().or_else(|| links.pop_front()) {
         let folder = match std::fs::metadata(&path).and_then(|found| Ok((found, std::fs::read_dir(&path)?))) {
@@ -138,7 +142,7 @@ pub fn module_names(directory: &Path) -> std::io::Result<Vec<String>> {
                 return Err(std::io::Error::other(why));
             }
             let Ok(name) = entry.file_name().into_string() else { continue };
-            // Of what a link leads to; whether that is still below the directory is looked at when it is read.
+            // The metadata of the link's target. Whether that is below the directory is checked on reading.
             let (path, is_link) = (entry.path(), entry.file_type().is_ok_and(|kind| kind.is_symlink()));
             let Ok(metadata) = std::fs::metadata(&path) else { continue };
             if metadata.is_dir() && depth < MAX_DEPTH {
@@ -184,7 +188,8 @@ mod tests {
         for file in ["modules/a.rhai", "modules/deep/er/b.rhai", "outside/c.rhai"] {
             std::fs::write(at(file), "").expect("written");
         }
-        // Each is nine folders to look into, and in each of them nine: a billion names.
+        // Without the check, these links would lead to a billion names: nine folders in each of nine folders, and so
+        // on.
         for number in 0..9 {
             symlink(".", at(&format!("modules/l{number}"))).expect("linked");
             symlink("../..", at(&format!("modules/deep/er/l{number}"))).expect("linked");

@@ -1,47 +1,47 @@
-//! Values as text and as JSON, within bounds of depth and size that Rhai's own printing does not have.
+//! Rendering of values as text and as JSON, with bounds on depth and size that Rhai's own printing lacks.
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use rhai::{Array, Blob, Dynamic, Engine, FLOAT, INT, ImmutableString, Map};
 
 use crate::message::LimitKind;
 
-/// How deep a value may nest to be answered.
+/// Maximum depth of a rendered value.
 pub(crate) const MAX_DEPTH: u64 = 64;
 
-/// Why a value cannot be shown.
+/// The limit that a value exceeds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct TooLarge {
     pub(crate) kind: LimitKind,
     pub(crate) max: u64,
 }
 
-/// Shows values of one engine.
+/// A renderer of values of one engine.
 #[derive(Clone, Copy)]
 pub(crate) struct Renderer<'e> {
     pub(crate) engine: &'e Engine,
-    /// Bytes that the text or the JSON of one value may have.
+    /// Maximum size of the text or the JSON of a value, in bytes.
     pub(crate) max_bytes: u64,
 }
 
-/// The two ways in which Rhai shows a value as text.
+/// The text styles of Rhai.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum TextStyle {
-    /// As `print` does: strings bare.
+    /// The style of `print`: strings without quotes.
     Print,
-    /// As `debug` does, and as `print` shows what is inside of arrays and maps: strings in quotes.
+    /// The style of `debug`, and of `print` inside arrays and maps: strings in quotes.
     Debug,
 }
 
 impl Renderer<'_> {
-    /// As `print` would show it.
+    /// Renders a value as `print` shows it.
     pub(crate) fn text(self, value: &Dynamic) -> Result<String, TooLarge> {
         let mut out = String::new();
         self.write_text(&mut out, value, TextStyle::Print, 1)?;
         Ok(out)
     }
 
-    /// As JSON: integers exactly; NaN and infinities as null; a character as a string; a blob as base64; what JSON has
-    /// no form for as its text.
+    /// Renders a value as JSON: integers exactly; NaN and infinities as null; a character as a string; a blob as
+    /// base64; values without a form in JSON as their text.
     pub(crate) fn json(self, value: &Dynamic) -> Result<String, TooLarge> {
         let mut out = String::new();
         self.write_json(&mut out, value, 1)?;
@@ -77,7 +77,7 @@ impl Renderer<'_> {
             }
             out.push('}');
         } else if let Some(text) = value.read_lock::<ImmutableString>() {
-            // Looked at before a copy is made of it.
+            // Check the size before copying the text.
             if (out.len() + text.len()) as u64 > self.max_bytes {
                 return Err(TooLarge { kind: LimitKind::Output, max: self.max_bytes });
             }
@@ -86,7 +86,7 @@ impl Renderer<'_> {
                 TextStyle::Debug => out.push_str(&format!("{:?}", text.as_str())),
             }
         } else if let Ok(character) = value.as_char() {
-            // Rhai's debug function for characters adds no quotes. `map_type_name` would take a space for nothing.
+            // Rhai's debug style has no quotes around characters. `map_type_name` would treat a space as an empty name.
             out.push(character);
         } else if value.is_fnptr() || form == TextStyle::Print {
             // The debug form of a function pointer would show what it captured, without bounds.
@@ -123,7 +123,7 @@ impl Renderer<'_> {
             STANDARD.encode_string(&*blob, out);
             out.push('"');
         } else if let Some(float) = value.read_lock::<FLOAT>() {
-            // serde_json writes null for what is not finite.
+            // serde_json writes null for numbers that are not finite.
             out.push_str(&serde_json::to_string(&*float).unwrap_or_else(|_| "null".into()));
         } else if value.is::<INT>() || value.is::<bool>() || is_other_integer(value) {
             out.push_str(&value.to_string());
@@ -142,7 +142,7 @@ fn write_json_string(out: &mut String, text: &str) {
     out.push_str(&serde_json::to_string(text).expect("a string has a form in JSON"));
 }
 
-/// The integers that are not Rhai's own and can come out of its packages.
+/// Whether a value has another integer type than Rhai's default one, which Rhai's packages can produce.
 fn is_other_integer(value: &Dynamic) -> bool {
     value.is::<u8>()
         || value.is::<u16>()

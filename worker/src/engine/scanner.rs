@@ -1,18 +1,18 @@
-//! Just enough of Rhai's lexical grammar to know what is code and what is not: strings, characters, templates and
-//! comments end where Rhai ends them. Pure, and of any text.
+//! A scanner for the part of Rhai's lexical grammar that separates code from strings, characters, templates and
+//! comments. No I/O; accepts any text.
 
-/// A token of a script, whitespace left out.
+/// A token of a script, other than whitespace.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Token<'t> {
-    /// Letters, digits and underscores.
+    /// A word of letters, digits and underscores.
     Word(&'t str),
     /// `.` or `?.`, but not `..`.
     Dot,
     /// `::`.
     Colons,
-    /// A string, a character, or a template up to its end or its next `${`.
+    /// A string, a character, or a part of a template up to its end or its next `${`.
     Text(TextEnd),
-    /// `is_closed`: the cursor behind it is not inside of it.
+    /// A comment. `is_closed` says whether the position after it is outside of it.
     Comment { is_closed: bool },
     /// Any other character.
     Other(char),
@@ -21,16 +21,16 @@ pub(crate) enum Token<'t> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum TextEnd {
     Closed,
-    /// Code follows.
+    /// An interpolation follows.
     Interpolation,
-    /// The text ends inside of it.
+    /// The script ends inside the text.
     Open,
 }
 
-/// Where the scanner is: the innermost last.
+/// A lexical scope around the scanner's position.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum LexicalScope {
-    /// With so many braces open in it.
+    /// Code with a number of open braces.
     Code {
         braces: usize,
     },
@@ -40,29 +40,29 @@ enum LexicalScope {
 pub(crate) struct Scanner<'t> {
     text: &'t str,
     at: usize,
-    frames: Vec<LexicalScope>,
+    scopes: Vec<LexicalScope>,
 }
 
 impl<'t> Scanner<'t> {
     pub(crate) fn new(text: &'t str) -> Self {
-        Self { text, at: 0, frames: vec![LexicalScope::Code { braces: 0 }] }
+        Self { text, at: 0, scopes: vec![LexicalScope::Code { braces: 0 }] }
     }
 
     fn rest(&self) -> &'t str {
         &self.text[self.at..]
     }
 
-    /// Whether what comes next is outside of every block.
+    /// Whether the next token is outside of every block.
     pub(super) fn is_at_top(&self) -> bool {
-        self.frames == [LexicalScope::Code { braces: 0 }]
+        self.scopes == [LexicalScope::Code { braces: 0 }]
     }
 
-    /// Moves behind that many bytes of what is left; without a number, behind all of it.
+    /// Skips a number of bytes, or the whole rest.
     fn skip(&mut self, bytes: Option<usize>) {
         self.at = bytes.map_or(self.text.len(), |bytes| (self.at + bytes).min(self.text.len()));
     }
 
-    /// Behind the quote that was just passed.
+    /// Skips a quoted text after its opening quote.
     fn quoted(&mut self, quote: char) -> TextEnd {
         let mut characters = self.rest().char_indices();
         while let Some((index, character)) = characters.next() {
@@ -70,7 +70,7 @@ impl<'t> Scanner<'t> {
                 '\\' => {
                     characters.next();
                 }
-                // A string does not go on over lines: what follows is code to whoever types it.
+                // A string ends at the end of its line: to a person who types it, the next line is code.
                 '\n' => {
                     self.skip(Some(index));
                     return TextEnd::Closed;
@@ -86,7 +86,7 @@ impl<'t> Scanner<'t> {
         TextEnd::Open
     }
 
-    /// Behind the `#`s and the quote of a raw string.
+    /// Skips a raw string after its `#`s and its opening quote.
     fn raw(&mut self, hashes: usize) -> TextEnd {
         let end = format!("\"{}", "#".repeat(hashes));
         let found = self.rest().find(&end);
@@ -104,11 +104,11 @@ impl<'t> Scanner<'t> {
         };
         if rest[index..].starts_with('`') {
             self.skip(Some(index + 1));
-            self.frames.pop();
+            self.scopes.pop();
             return TextEnd::Closed;
         }
         self.skip(Some(index + 2));
-        self.frames.push(LexicalScope::Code { braces: 0 });
+        self.scopes.push(LexicalScope::Code { braces: 0 });
         TextEnd::Interpolation
     }
 
@@ -134,13 +134,13 @@ impl<'t> Scanner<'t> {
     }
 
     fn brace(&mut self, character: char) {
-        let Some(LexicalScope::Code { braces }) = self.frames.last_mut() else { return };
+        let Some(LexicalScope::Code { braces }) = self.scopes.last_mut() else { return };
         match character {
             '{' => *braces += 1,
             '}' if *braces > 0 => *braces -= 1,
-            // The end of an interpolation; the outermost frame stays whatever comes.
-            '}' if self.frames.len() > 1 => {
-                self.frames.pop();
+            // The end of an interpolation. The outermost scope always remains.
+            '}' if self.scopes.len() > 1 => {
+                self.scopes.pop();
             }
             _ => {}
         }
@@ -168,7 +168,7 @@ impl<'t> Scanner<'t> {
             return Token::Text(self.raw(hashes));
         }
         if hashes > 0 {
-            // All of them at once, or each would be counted again for the next.
+            // Skip all of them together, or the scanner would count them again for each one.
             self.skip(Some(hashes));
             return Token::Other('#');
         }
@@ -183,7 +183,7 @@ impl<'t> Scanner<'t> {
         match first {
             '"' | '\'' => Token::Text(self.quoted(first)),
             '`' => {
-                self.frames.push(LexicalScope::Template);
+                self.scopes.push(LexicalScope::Template);
                 Token::Text(self.template())
             }
             _ => {
@@ -194,12 +194,12 @@ impl<'t> Scanner<'t> {
     }
 }
 
-/// Each token with where it begins.
+/// Yields each token with its start.
 impl<'t> Iterator for Scanner<'t> {
     type Item = (usize, Token<'t>);
 
     fn next(&mut self) -> Option<Self::Item> {
-        if self.at < self.text.len() && self.frames.last() == Some(&LexicalScope::Template) {
+        if self.at < self.text.len() && self.scopes.last() == Some(&LexicalScope::Template) {
             let start = self.at;
             return Some((start, Token::Text(self.template())));
         }
@@ -217,7 +217,7 @@ mod tests {
 
     #[test]
     fn run_of_hashes_is_one_token() {
-        // Counted again at each of them, a message full of them would take the worker half a minute.
+        // If the scanner counted them again for each one, a message full of them would take half a minute.
         assert_eq!(Scanner::new(&"#".repeat(1000)).count(), 1);
         assert_eq!(Scanner::new("##{").count(), 2);
         assert_eq!(Scanner::new("###\"a\"###").count(), 1);

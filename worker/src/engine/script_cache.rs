@@ -1,4 +1,4 @@
-//! Parsed scripts, kept for the next time that the same text is played: a dashboard or a monitor plays one over and over.
+//! A cache of parsed scripts, for clients that play the same script repeatedly, such as dashboards and monitors.
 
 use std::{
     collections::VecDeque,
@@ -10,25 +10,27 @@ use rhai::{AST, Engine, ParseError};
 
 use super::compile::compile;
 
-/// Scripts that are kept.
+/// Maximum number of cached scripts.
 const MAX_SCRIPTS: usize = 32;
 
-/// Bytes of their texts together, at the most.
+/// Maximum size of the texts of all cached scripts, in bytes.
 const MAX_BYTES: usize = 64 << 10;
 
-/// One byte of text may be kept for so many bytes of the session's memory: parsed, it takes 40 to 100 of them, and 400 where
-/// someone means it to.
+/// Number of bytes of session memory for each byte of cached text. Parsed scripts take 40 to 100 times the size of
+/// their text, malicious ones 400 times.
 const MEMORY_SHARE: u64 = 1024;
 
-/// Scripts that are known to have been played, by their hashes.
+/// Maximum number of remembered hashes of played scripts.
 const MAX_SEEN: usize = 64;
 
-/// Parsing takes 30 ns a byte, finding what was parsed less than 0.2. A script is kept at the second time that it is played, so that one which is played once costs a hash of its text and no
-/// memory. What does not parse is not kept.
+/// A cache of parsed scripts, by their text.
+///
+/// Parsing takes 30 ns a byte, a lookup less than 0.2 ns. A script is cached when it is played for the second time, so
+/// that a single play costs only a hash of its text. Scripts with parse errors are not cached.
 #[derive(Debug)]
 pub(crate) struct ScriptCache {
     max_bytes: usize,
-    /// The one played last is the last.
+    /// The scripts, most recently played last.
     cached: VecDeque<CachedScript>,
     bytes: usize,
     seen: VecDeque<u64>,
@@ -38,18 +40,18 @@ pub(crate) struct ScriptCache {
 struct CachedScript {
     hash: u64,
     script: Box<str>,
-    /// Shared, because a copy of it is a copy of all of its parts.
+    /// Shared, because copying an AST copies all of its parts.
     ast: Rc<AST>,
 }
 
 impl ScriptCache {
-    /// `memory`: bytes that the session may have.
+    /// Creates a cache for a session with a memory limit, in bytes.
     pub(crate) fn new(memory: u64) -> Self {
         let max_bytes = usize::try_from(memory / MEMORY_SHARE).unwrap_or(MAX_BYTES).min(MAX_BYTES);
         Self { max_bytes, cached: VecDeque::new(), bytes: 0, seen: VecDeque::new() }
     }
 
-    /// The parsed script.
+    /// Parses a script, or returns it from the cache.
     pub(crate) fn compile(&mut self, engine: &Engine, script: &str) -> Result<Rc<AST>, ParseError> {
         if script.len() > self.max_bytes {
             return compile(engine, script).map(Rc::new);
@@ -57,7 +59,7 @@ impl ScriptCache {
         let mut hasher = DefaultHasher::new();
         script.hash(&mut hasher);
         let hash = hasher.finish();
-        // The text decides: a script can be made to have another's hash.
+        // Compare the text too: a script can be constructed to have the hash of another one.
         if let Some(at) = self.cached.iter().position(|cached| cached.hash == hash && &*cached.script == script)
             && let Some(cached) = self.cached.remove(at)
         {
@@ -86,7 +88,7 @@ impl ScriptCache {
         }
     }
 
-    /// Gives back what it holds.
+    /// Frees the cached scripts.
     pub(crate) fn clear(&mut self) {
         self.cached = VecDeque::new();
         self.bytes = 0;
@@ -101,7 +103,7 @@ mod tests {
         (Engine::new(), ScriptCache::new(64 << 20))
     }
 
-    /// Whether it was parsed for this.
+    /// Whether the cache had to parse the script.
     fn is_parsed(cache: &mut ScriptCache, engine: &Engine, script: &str) -> bool {
         let before = cache.cached.iter().any(|cached| &*cached.script == script);
         cache.compile(engine, script).expect("it parses");

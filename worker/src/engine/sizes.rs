@@ -1,7 +1,8 @@
-//! Sizes of what variables hold. Rhai looks at what an operation has made, but not at a map that an assignment to an index
-//! has made larger, nor at a string with one to a range; and scripts may catch what it says. So they are looked at when a
-//! play has ended. While it runs, nothing but a hook at each look at a variable would see them, and that makes loops 3 to 9 %
-//! slower; until then its memory bounds them.
+//! The size check of variables at the end of a play.
+//!
+//! Rhai checks the results of operations, but not a map that grows by an index assignment or a string that grows by an
+//! assignment to a range, and scripts can catch Rhai's error. A hook on each variable access would detect them during
+//! the play, but makes loops 3 to 9 % slower. During the play, the memory limit bounds the variables.
 
 use std::collections::HashMap;
 
@@ -9,12 +10,12 @@ use rhai::{Array, Blob, Dynamic, ImmutableString, Map, Scope};
 
 use crate::message::{LimitKind, WorkerLimits};
 
-/// What is too large already, by name, and how large: it was told, and what does not make it larger goes on.
+/// The variables over a limit, with their sizes. Each was reported once; plays that do not grow it further succeed.
 #[derive(Debug, Default)]
 pub(crate) struct VariableSizes(HashMap<String, u64>);
 
 impl VariableSizes {
-    /// What a variable has become too large for since the last play.
+    /// Returns the limit that a variable has newly exceeded since the last play.
     pub(crate) fn check(&mut self, scope: &Scope<'_>, limits: &WorkerLimits) -> Option<(LimitKind, u64)> {
         let mut large = HashMap::new();
         let mut grown = None;
@@ -30,7 +31,7 @@ impl VariableSizes {
     }
 }
 
-/// Its size, and the limit that it is over.
+/// The size of a value and the limit that it exceeds, if any.
 fn too_large(value: &Dynamic, limits: &WorkerLimits) -> Option<(u64, LimitKind, u64)> {
     let (size, kind, max) = if let Some(map) = value.read_lock::<Map>() {
         (map.len(), LimitKind::MapSize, limits.map_items)

@@ -1,4 +1,4 @@
-//! What may stand at the end of a text.
+//! Completion at the end of a text.
 
 use std::{
     collections::{BTreeMap, HashSet},
@@ -16,19 +16,19 @@ use super::{
 };
 use crate::message::{Candidate, CandidateKind, Completion, MAX_CANDIDATES};
 
-/// Bytes of a name that is offered; a longer one helps nobody.
+/// Maximum size of an offered name, in bytes. Longer names are of no use to a person.
 const MAX_TEXT: usize = 1024;
 
-/// Bytes of a detail; the rest is cut.
+/// Maximum size of a detail, in bytes; the rest is cut off.
 const MAX_DETAIL: usize = 512;
 
-/// Names of a chain like `a.b.c` that are followed.
+/// Maximum length of a chain of names like `a.b.c`.
 const MAX_CHAIN: usize = 64;
 
-/// Name, what it is, detail.
+/// Name, kind and detail of a candidate.
 type Offer<'a> = (&'a str, CandidateKind, &'a str);
 
-/// Without values, maps are not looked into.
+/// Completes a text. Without values, members of maps are not offered.
 pub(super) fn complete(before: &str, inventory: &SharedInventory, values: Option<Values<'_>>) -> Completion {
     let Some(word) = word_at_end(before) else {
         return Completion { start: before.chars().count() as u64, candidates: Vec::new() };
@@ -54,13 +54,13 @@ pub(super) fn complete(before: &str, inventory: &SharedInventory, values: Option
 }
 
 fn offer_names(offered: &mut CandidateList<'_>, inventory: &Inventory) {
-    // The newest first: the first of a name is the one that a script sees.
+    // Newest first: the first one of a name is the one that a script sees.
     let variables = inventory.variables().iter().rev().map(|variable| {
         let kind = if variable.is_constant { CandidateKind::Constant } else { CandidateKind::Variable };
         (variable.name.as_str(), kind, variable.type_name.as_str())
     });
-    let functions = |is_of_circle| {
-        let functions = inventory.functions().filter(move |function| function.is_of_circle == is_of_circle);
+    let functions = |is_from_init| {
+        let functions = inventory.functions().filter(move |function| function.is_from_init == is_from_init);
         functions.map(|function| (function.name.as_str(), CandidateKind::Function, function.signature.as_str()))
     };
     offered.group(variables.chain(functions(false)));
@@ -109,7 +109,7 @@ fn offer_members(
         .group(functions.map(|function| (function.name.as_str(), CandidateKind::Method, function.signature.as_str())));
 }
 
-/// Follows names through maps. What is shared with a closure can only be seen where it is.
+/// Follows names through maps and calls `seen` with the value, which cannot be returned if a closure shares it.
 fn visit(value: &Dynamic, names: &[&str], seen: &mut dyn FnMut(&Dynamic)) {
     match names {
         [] => seen(value),
@@ -123,7 +123,7 @@ fn visit(value: &Dynamic, names: &[&str], seen: &mut dyn FnMut(&Dynamic)) {
     }
 }
 
-/// The first properties with that prefix, by name: as many as may be offered.
+/// The first properties with a prefix, sorted by name, with their types.
 fn members(map: &Map, prefix: &str, type_of: impl Fn(&Dynamic) -> String) -> Vec<(String, String)> {
     map.range::<str, _>((Bound::Included(prefix), Bound::Unbounded))
         .take_while(|(name, _)| name.starts_with(prefix))
@@ -150,7 +150,7 @@ fn offer_qualified(offered: &mut CandidateList<'_>, path: &[&str], inventory: &I
     offered.group(constants.chain(functions).chain(modules));
 }
 
-/// The candidates so far: one a name, bounded in number and bytes.
+/// The candidates so far, one for each name, bounded in number and size.
 struct CandidateList<'p> {
     prefix: &'p str,
     seen: HashSet<String>,
@@ -163,8 +163,8 @@ impl<'p> CandidateList<'p> {
         Self { prefix, seen: HashSet::new(), candidates: Vec::new(), budget: Budget { left: max_bytes } }
     }
 
-    /// Adds what begins with the prefix, behind the groups before and sorted by name. Of one name the first counts; more
-    /// functions of that name are counted in its detail.
+    /// Adds the offers with the prefix after the previous groups, sorted by name. Only the first offer of a name is
+    /// added; its detail gives the number of further functions of that name.
     fn group<'a>(&mut self, offers: impl Iterator<Item = Offer<'a>>) {
         let mut by_name: BTreeMap<&str, (CandidateKind, &str, usize)> = BTreeMap::new();
         for (name, kind, detail) in offers {

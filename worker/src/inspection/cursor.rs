@@ -1,34 +1,34 @@
-//! Where a cursor is: the word that it is at the end of, and what that word stands behind. Pure, and of any text.
+//! The word before a cursor and its context. No I/O; accepts any text.
 
 use crate::engine::{Scanner, TextEnd, Token};
 
-/// What a word stands behind.
+/// The context of a word.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum CursorContext<'t> {
-    /// Nothing that it belongs to.
+    /// No special context.
     Plain,
-    /// A dot. `receiver`: the plain names before it, where it has no others.
+    /// The word follows a dot. `receiver` are the names before it, if it consists only of plain names.
     Member { receiver: Option<Vec<&'t str>> },
-    /// `::`, and these names before it.
+    /// The word follows `::` and these names.
     Qualified { path: Vec<&'t str> },
-    /// The quote of an `import`.
+    /// The word follows the opening quote of an `import`.
     Import,
 }
 
-/// The word that a cursor is at the end of.
+/// The word that ends at the cursor.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct CursorWord<'t> {
-    /// The byte that it begins at.
+    /// Start of the word, in bytes.
     pub(super) start: usize,
-    /// What is there of it.
+    /// The typed part of the word.
     pub(super) prefix: &'t str,
-    /// What it stands behind.
+    /// The context of the word.
     pub(super) context: CursorContext<'t>,
 }
 
-/// The word at the end of a text; `None` in a string, a comment or a number, where nothing can be completed.
+/// Finds the word at the end of a text. Returns `None` in a string, a comment or a number, which cannot be completed.
 pub(super) fn word_at_end(text: &str) -> Option<CursorWord<'_>> {
-    // The tokens that the word may belong to, and whether something without a name is before them.
+    // The tokens that the word may belong to, and whether an expression without a name precedes them.
     let mut path: Vec<(usize, Token<'_>)> = Vec::new();
     let mut is_opaque = false;
     for (start, token) in Scanner::new(text) {
@@ -62,7 +62,7 @@ pub(super) fn word_at_end(text: &str) -> Option<CursorWord<'_>> {
         Some((_, Token::Dot)) => {
             let receiver = if is_opaque { None } else { names(&path, Token::Dot) };
             let is_number = path.last().is_some_and(|(_, token)| matches!(token, Token::Word(word) if is_number(word)));
-            // `1.` begins a number more often than a call.
+            // `1.` is more often the start of a number than of a method call.
             if is_number && prefix.is_empty() {
                 return None;
             }
@@ -80,7 +80,7 @@ fn is_number(word: &str) -> bool {
     word.starts_with(|first: char| first.is_ascii_digit())
 }
 
-/// The names of `a.b.c`; `None` if they are joined otherwise or there are none.
+/// The names of a chain like `a.b.c`; `None` if the chain is empty or has another form.
 fn names<'t>(path: &[(usize, Token<'t>)], joint: Token<'_>) -> Option<Vec<&'t str>> {
     let mut names = Vec::new();
     for (index, (_, token)) in path.iter().enumerate() {

@@ -1,9 +1,9 @@
-//! Doc comments and type names as a person wants to read them. Pure.
+//! Doc comments and type names in a readable form. No I/O.
 
-/// Bytes of one function's documentation; the rest is cut.
+/// Maximum size of a function's documentation, in bytes; the rest is cut off.
 const MAX_DOC: usize = 16 << 10;
 
-/// The text of doc comments: without `///`, `/**`, `*/` and the stars that lines of a block begin with.
+/// Extracts the text of doc comments, without `///`, `/**`, `*/` and the stars at the start of lines.
 pub(super) fn clean<'a>(comments: impl IntoIterator<Item = &'a str>) -> String {
     let mut doc = String::new();
     for comment in comments {
@@ -22,7 +22,7 @@ pub(super) fn clean<'a>(comments: impl IntoIterator<Item = &'a str>) -> String {
     text[..text.floor_char_boundary(MAX_DOC)].to_owned()
 }
 
-/// Rhai's name of a type as Rust code names it in a signature: no references, no result around it.
+/// Converts a Rust type of a signature to its name in Rhai, without references and `Result`.
 pub(super) fn type_name(written: &str) -> String {
     let written: String = written.chars().filter(|character| !character.is_whitespace()).collect();
     let bare = written.strip_prefix("&mut").or_else(|| written.strip_prefix("&")).unwrap_or(&written);

@@ -1,5 +1,5 @@
-//! The names, types and functions of an environment, kept where the thread of the control socket can read
-//! them while the other one evaluates. It is brought up to date after each play, and costs a play what the play changed.
+//! The inventory: an index of the names, types and functions of an environment, which the control thread can read while
+//! the other thread evaluates. It is updated after each play, at a cost proportional to the changes.
 
 use std::{
     collections::BTreeMap,
@@ -13,7 +13,7 @@ use rhai::{
 use super::docs;
 use crate::message::{HostModule, Origin};
 
-/// How deep modules may lie in modules to be known here.
+/// Maximum depth of indexed submodules.
 const MAX_MODULE_DEPTH: usize = 8;
 
 /// A variable or a constant.
@@ -22,7 +22,7 @@ pub(crate) struct Variable {
     pub(super) name: String,
     pub(super) type_name: String,
     pub(super) is_constant: bool,
-    /// As Rust calls the type: compared, so that an unchanged variable allocates nothing.
+    /// The name of the type in Rust, compared so that an unchanged variable needs no allocation.
     raw_type: &'static str,
 }
 
@@ -33,14 +33,14 @@ pub(crate) struct ScriptFunction {
     pub(super) params: Vec<String>,
     pub(super) signature: String,
     pub(super) doc: String,
-    /// Rhai's name of the only type whose values it can be called on, where it has one.
+    /// The name in Rhai of the only type on whose values the function can be called, if there is one.
     pub(super) this_type: Option<String>,
-    /// Whether the circle's own script defined it.
-    pub(super) is_of_circle: bool,
+    /// Whether the init script of the circle defined the function.
+    pub(super) is_from_init: bool,
 }
 
 impl ScriptFunction {
-    fn new(function: &ScriptFnMetadata<'_>, is_of_circle: bool) -> Self {
+    fn new(function: &ScriptFnMetadata<'_>, is_from_init: bool) -> Self {
         let receiver = function.this_type.map(|this_type| format!("{this_type}.")).unwrap_or_default();
         Self {
             name: function.name.into(),
@@ -48,17 +48,17 @@ impl ScriptFunction {
             signature: format!("{receiver}{}({})", function.name, function.params.join(", ")),
             doc: docs::clean(function.comments.iter().copied()),
             this_type: function.this_type.map(Into::into),
-            is_of_circle,
+            is_from_init,
         }
     }
 }
 
-/// What a module offers.
+/// The index of a module.
 #[derive(Debug, Default)]
 pub(crate) struct ModuleIndex {
-    /// By name.
+    /// The functions, sorted by name.
     pub(super) functions: Vec<ScriptFunction>,
-    /// Names and types, by name.
+    /// Names and types of the constants, sorted by name.
     pub(super) constants: Vec<(String, String)>,
     pub(super) modules: BTreeMap<String, ModuleIndex>,
 }
@@ -89,7 +89,7 @@ impl ModuleIndex {
             signature: function.signature(),
             doc: function.doc.clone(),
             this_type: None,
-            is_of_circle: false,
+            is_from_init: false,
         });
         let mut index = Self { functions: functions.collect(), ..Self::default() };
         index.functions.sort_by(|a, b| (&a.name, a.params.len()).cmp(&(&b.name, b.params.len())));
@@ -99,39 +99,39 @@ impl ModuleIndex {
 
 #[derive(Debug)]
 struct Import {
-    /// Where the module is, to know it again; nothing is read from there.
+    /// Address of the module, only to recognise it.
     address: usize,
     index: ModuleIndex,
 }
 
-/// Which function a script means by a name: its parameters' number and the type that it is for belong to that.
+/// The key by which Rhai identifies a function: name, number of parameters and type of `this`.
 type FunctionKey = (String, usize, Option<String>);
 
-/// What an environment had after its last play.
+/// The index of an environment after its last play.
 #[derive(Debug)]
 pub(crate) struct Inventory {
-    /// As in the scope, the oldest first.
+    /// The variables in the order of the scope, oldest first.
     variables: Vec<Variable>,
     functions: BTreeMap<FunctionKey, ScriptFunction>,
     imports: BTreeMap<String, Import>,
-    /// What scripts see of the host's functions, by the names of their modules.
+    /// The host modules by name.
     host: BTreeMap<String, ModuleIndex>,
-    /// Imports of the environment that are in `imports`.
+    /// Number of the environment's imports that `imports` includes.
     imports_seen: usize,
     pub(super) has_caller: bool,
-    /// What can be imported.
+    /// The names of the modules that scripts can import.
     pub(super) importable: Arc<[String]>,
-    /// Bytes that an answer may have.
+    /// Maximum size of an answer, in bytes.
     pub(super) max_bytes: u64,
 }
 
-/// Shared by both threads of a worker.
+/// An inventory shared by both threads of a worker.
 #[derive(Debug, Default, Clone)]
 pub(crate) struct SharedInventory(Arc<Mutex<Inventory>>);
 
 impl SharedInventory {
     pub(crate) fn lock(&self) -> MutexGuard<'_, Inventory> {
-        // Every change of it leaves it usable.
+        // Every change leaves the inventory consistent, even if a thread panics.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -163,7 +163,7 @@ impl Inventory {
     pub(crate) fn note_variables(&mut self, scope: &Scope<'_>, engine: &Engine) {
         self.variables.truncate(scope.len());
         let mut newer = Vec::new();
-        // From the newest on.
+        // Newest first.
         for (age, (name, is_constant, value)) in scope.iter_raw().enumerate() {
             let raw_type = value.type_name();
             let variable = || {
@@ -173,7 +173,7 @@ impl Inventory {
             match self.variables.get_mut(scope.len() - 1 - age) {
                 None => newer.push(variable()),
                 Some(existing) if existing.name == name && existing.raw_type == raw_type => {
-                    existing.is_constant = is_constant
+                    existing.is_constant = is_constant;
                 }
                 Some(existing) => *existing = variable(),
             }
@@ -181,16 +181,16 @@ impl Inventory {
         self.variables.extend(newer.into_iter().rev());
     }
 
-    /// Functions that a play or the circle's script defined, anew or again.
+    /// Adds or replaces the functions that a play or the init script defined.
     pub(crate) fn note_functions<'f>(
         &mut self,
         functions: impl Iterator<Item = ScriptFnMetadata<'f>>,
-        is_of_circle: bool,
+        is_from_init: bool,
     ) {
-        // Closures are functions, too, with names that no script can say.
+        // Closures are functions too, with names that scripts cannot write.
         for function in functions.filter(|function| is_valid_identifier(function.name)) {
             let key = (function.name.into(), function.params.len(), function.this_type.map(Into::into));
-            self.functions.insert(key, ScriptFunction::new(&function, is_of_circle));
+            self.functions.insert(key, ScriptFunction::new(&function, is_from_init));
         }
     }
 
@@ -204,7 +204,7 @@ impl Inventory {
         }
         for (alias, module) in global.scan_imports_raw().skip(self.imports_seen) {
             let address = Shared::as_ptr(module).addr();
-            // A script that begins with the same import each time costs nothing each time.
+            // Repeating the same import at the start of each script costs nothing.
             if self.imports.get(alias.as_str()).is_none_or(|existing| existing.address != address) {
                 self.imports.insert(alias.to_string(), Import { address, index: ModuleIndex::new(module, engine, 1) });
             }
@@ -212,7 +212,7 @@ impl Inventory {
         self.imports_seen = global.num_imports();
     }
 
-    /// In the order of the scope, the oldest first.
+    /// The variables in the order of the scope, oldest first.
     pub(super) fn variables(&self) -> &[Variable] {
         &self.variables
     }
@@ -221,20 +221,20 @@ impl Inventory {
         self.variables.iter().rev().find(|variable| variable.name == name)
     }
 
-    /// By name.
+    /// The script functions, sorted by name.
     pub(super) fn functions(&self) -> impl Iterator<Item = &ScriptFunction> {
         self.functions.values()
     }
 
-    /// What may stand before `::`: the names that modules were imported as, and those of the host's.
+    /// The names that can precede `::`: aliases of imported modules and names of host modules.
     pub(super) fn aliases(&self) -> impl Iterator<Item = &str> {
         self.imports.keys().chain(self.host.keys()).map(String::as_str)
     }
 
-    /// The module that `a::b` names, and where it comes from.
+    /// The module with the path `a::b`, and its origin.
     pub(super) fn module(&self, path: &[&str]) -> Option<(&ModuleIndex, Origin)> {
         let (alias, inner) = path.split_first()?;
-        // As a script sees it: what it imports hides a module of the host's.
+        // As for scripts, an imported module hides a host module.
         let (module, origin) = match self.imports.get(*alias) {
             Some(import) => (&import.index, Origin::Module),
             None => (self.host.get(*alias)?, Origin::Host),
@@ -243,7 +243,7 @@ impl Inventory {
         Some((module, origin))
     }
 
-    /// What scripts see beside their own: name and type.
+    /// Names and types of the predefined constants.
     pub(super) fn globals(&self) -> [(&'static str, &'static str); 2] {
         [("CALLER_PUBLIC_KEY", if self.has_caller { "string" } else { "()" }), ("CIRCLE_NAME", "string")]
     }

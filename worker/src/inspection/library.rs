@@ -1,4 +1,4 @@
-//! The functions that every environment has: Rhai's, the worker's, and those that Rhai's evaluator itself knows.
+//! The functions of every environment: Rhai's, the worker's, and those built into Rhai's evaluator.
 
 use std::{
     any::TypeId,
@@ -16,36 +16,46 @@ use crate::{
     message::{Origin, WorkerSetup},
 };
 
-/// Names, signatures and docs of functions that are no entries of any library.
+/// Names, signatures and docs of functions that are built into Rhai's evaluator.
 const BUILT_IN: &[(&str, &str, &str, MethodReceiver<&str>)] = &[
-    ("Fn", "Fn(name: string) -> Fn", "A pointer to the function of that name.", MethodReceiver::None),
-    ("call", "call(function: Fn, ...) -> any", "Calls what a function pointer points to.", MethodReceiver::Type("Fn")),
+    ("Fn", "Fn(name: string) -> Fn", "Returns a pointer to the function with that name.", MethodReceiver::None),
+    ("call", "call(function: Fn, ...) -> any", "Calls the function of a function pointer.", MethodReceiver::Type("Fn")),
     (
         "curry",
         "curry(function: Fn, ...) -> Fn",
-        "A function pointer with its first arguments given.",
+        "Returns a function pointer with its first arguments bound.",
         MethodReceiver::Type("Fn"),
     ),
-    ("debug", "debug(value: any)", "Shows a value as code, with where it was called.", MethodReceiver::None),
+    ("debug", "debug(value: any)", "Prints a value as code, with the position of the call.", MethodReceiver::None),
     (
         "is_def_fn",
         "is_def_fn(name: string, params: i64) -> bool",
-        "Whether there is such a function.",
+        "Whether a function with that name and number of parameters exists.",
         MethodReceiver::None,
     ),
-    ("is_def_var", "is_def_var(name: string) -> bool", "Whether there is such a variable.", MethodReceiver::None),
-    ("is_shared", "is_shared(variable: any) -> bool", "Whether a closure captured the variable.", MethodReceiver::Any),
-    ("print", "print(value: any)", "Shows a value as text.", MethodReceiver::None),
+    (
+        "is_def_var",
+        "is_def_var(name: string) -> bool",
+        "Whether a variable with that name exists.",
+        MethodReceiver::None,
+    ),
+    (
+        "is_shared",
+        "is_shared(variable: any) -> bool",
+        "Whether a closure has captured the variable.",
+        MethodReceiver::Any,
+    ),
+    ("print", "print(value: any)", "Prints a value as text.", MethodReceiver::None),
     ("type_of", "type_of(value: any) -> string", "The name of a value's type.", MethodReceiver::Any),
 ];
 
-/// The words of the language.
+/// The keywords of Rhai.
 pub(super) const KEYWORDS: &[&str] = &[
     "as", "break", "catch", "const", "continue", "do", "else", "export", "false", "fn", "for", "global", "if",
     "import", "in", "let", "loop", "private", "return", "switch", "this", "throw", "true", "try", "until", "while",
 ];
 
-/// What a function can be called on with a dot.
+/// The type of the values on which a function can be called with a dot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum MethodReceiver<T> {
     None,
@@ -57,7 +67,7 @@ enum MethodReceiver<T> {
 #[derive(Debug)]
 pub(super) struct Native {
     pub(super) name: String,
-    /// Of a property: its type.
+    /// The signature; for a property, its type.
     pub(super) signature: String,
     pub(super) doc: String,
     pub(super) origin: Origin,
@@ -66,7 +76,7 @@ pub(super) struct Native {
 }
 
 impl Native {
-    /// Whether it can stand behind the dot after a value of that type; of any if it is not known.
+    /// Whether the function can be called with a dot on a value of the type, or of an unknown type.
     pub(super) fn fits(&self, type_name: Option<&str>) -> bool {
         match &self.receiver {
             MethodReceiver::None => false,
@@ -76,7 +86,7 @@ impl Native {
     }
 }
 
-/// By name.
+/// The library, sorted by name.
 pub(super) fn library() -> &'static [Native] {
     static LIBRARY: OnceLock<Vec<Native>> = OnceLock::new();
     LIBRARY.get_or_init(collect)
@@ -85,7 +95,7 @@ pub(super) fn library() -> &'static [Native] {
 fn collect() -> Vec<Native> {
     let setup = WorkerSetup::default();
     let meter = Rc::new(Meter::new(Arc::default(), &setup.limits));
-    // One that evaluates nothing: that of the environment stays on its thread.
+    // A separate engine, because the environment's engine cannot leave its thread.
     let engine = engine::build(&setup, ModuleSources::default(), &meter, |_| {});
     let known = |info: FuncInfo<'_>| (info.metadata.access == FnAccess::Public).then(|| info.metadata.clone());
     let natives = engine.collect_fn_metadata(None, known, false);
@@ -109,7 +119,7 @@ fn collect() -> Vec<Native> {
     library
 }
 
-/// Whether it is for numbers that scripts hardly ever have: it is shown after those for Rhai's own.
+/// Whether the signature has number types that scripts rarely use. Such functions are shown last.
 fn has_foreign_number(signature: &str) -> bool {
     const FOREIGN: &[&str] = &["i8", "i16", "i32", "i128", "u8", "u16", "u32", "u64", "u128", "f32"];
     signature.split(|character: char| !character.is_ascii_alphanumeric()).any(|word| FOREIGN.contains(&word))
@@ -130,7 +140,7 @@ fn built_in((name, signature, doc, receiver): &(&str, &str, &str, MethodReceiver
     }
 }
 
-/// The name of a type that only the compiler knows by name, for functions that are registered without names.
+/// The name in Rhai of a Rust type, for functions that are registered without type names.
 fn type_name_of(id: &TypeId) -> &'static str {
     let known = [
         (TypeId::of::<INT>(), "i64"),
@@ -147,7 +157,7 @@ fn type_name_of(id: &TypeId) -> &'static str {
     known.into_iter().find(|(known, _)| known == id).map_or("any", |(_, name)| name)
 }
 
-/// `None` for operators, setters and indexers, which have no names to be called by.
+/// Converts a function's metadata. Returns `None` for operators, setters and indexers, which have no callable names.
 fn native(function: &FuncMetadata, origin: Origin) -> Option<Native> {
     let property = function.name.strip_prefix("get$");
     let name = property.unwrap_or(&function.name);

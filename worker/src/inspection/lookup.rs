@@ -1,4 +1,4 @@
-//! The functions of a name.
+//! Lookup of functions by name.
 
 use super::{
     budget::Budget,
@@ -7,7 +7,7 @@ use super::{
 };
 use crate::message::{FunctionDoc, Origin};
 
-/// `None` if the answer has more bytes than it may have.
+/// Finds the functions of a name. Returns `None` if the answer exceeds its maximum size.
 pub(super) fn find(name: &str, inventory: &Inventory) -> Option<Vec<FunctionDoc>> {
     let mut found = DocList { docs: Vec::new(), budget: Budget { left: inventory.max_bytes } };
     if let Some((path, name)) = name.rsplit_once("::") {
@@ -22,8 +22,8 @@ pub(super) fn find(name: &str, inventory: &Inventory) -> Option<Vec<FunctionDoc>
     }
     let script_functions: Vec<&ScriptFunction> =
         inventory.functions().filter(|function| function.name == name).collect();
-    for (is_of_circle, origin) in [(false, Origin::Session), (true, Origin::Circle)] {
-        for function in script_functions.iter().filter(|function| function.is_of_circle == is_of_circle) {
+    for (is_from_init, origin) in [(false, Origin::Session), (true, Origin::Circle)] {
+        for function in script_functions.iter().filter(|function| function.is_from_init == is_from_init) {
             found.add(function.signature.clone(), &function.doc, origin)?;
         }
     }

@@ -1,4 +1,4 @@
-//! What an environment holds.
+//! The listing of variables and script functions.
 
 use rhai::{Dynamic, ImmutableString};
 
@@ -8,10 +8,10 @@ use crate::{
     message::{ENTRY_COST, FunctionEntry, ScopeListing, VariableEntry},
 };
 
-/// Bytes of a value that is shown.
+/// Maximum size of a shown value, in bytes.
 const MAX_OUTPUT: u64 = 1024;
 
-/// `None` if the names alone are more than an answer may have.
+/// Lists the variables and script functions. Returns `None` if the names alone exceed the maximum size.
 pub(super) fn list(inventory: &Inventory, values: Option<Values<'_>>) -> Option<ScopeListing> {
     let mut budget = Budget { left: inventory.max_bytes };
     let mut listing = ScopeListing::default();
@@ -35,7 +35,7 @@ pub(super) fn list(inventory: &Inventory, values: Option<Values<'_>>) -> Option<
     Some(listing)
 }
 
-/// The newest first: they are the likelier to be looked for, and those that find no more room are left out.
+/// Adds the values, newest first because users more likely look for those. Values over the budget are omitted.
 fn show(variables: &mut [VariableEntry], Values { engine, scope }: Values<'_>, budget: &mut Budget) {
     let renderer = Renderer { engine, max_bytes: MAX_OUTPUT };
     for ((name, _, value), entry) in scope.iter_raw().zip(variables.iter_mut().rev()) {
@@ -50,7 +50,7 @@ fn show(variables: &mut [VariableEntry], Values { engine, scope }: Values<'_>, b
     }
 }
 
-/// Known at once, where rendering would copy it first.
+/// Whether a value is a text too long to show, checked because rendering would copy it first.
 fn is_long_text(value: &Dynamic) -> bool {
     value.read_lock::<ImmutableString>().is_some_and(|text| text.len() as u64 > MAX_OUTPUT)
 }

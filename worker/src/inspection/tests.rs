@@ -48,7 +48,7 @@ impl QuerySession {
         self.completion(before).candidates
     }
 
-    /// As while a play runs.
+    /// Answers as during a play.
     fn answer_without_values(&self, query: &Query) -> QueryAnswer {
         answer(query, &self.inventory, None)
     }
@@ -126,20 +126,21 @@ fn completion_after_dot_offers_members() {
     assert!(session.texts("unknown.").contains(&"keys".into()));
     assert_eq!(session.candidates("n.gat"), [candidate("gather", CandidateKind::Method, "gather()")]);
     assert!(session.candidates("m.alpha.beta.").iter().all(|candidate| candidate.kind != CandidateKind::Variable));
-    // Without values: the type is known, the members are not.
-    let QueryAnswer::Complete(blind) = session.answer_without_values(&Query::Complete { before: "m.".into() }) else {
+    // Without values, the type is known, but not the members.
+    let QueryAnswer::Complete(without_values) = session.answer_without_values(&Query::Complete { before: "m.".into() })
+    else {
         panic!()
     };
-    assert!(blind.candidates.iter().all(|candidate| candidate.text != "alpha"));
-    assert!(blind.candidates.iter().any(|candidate| candidate.text == "keys"));
+    assert!(without_values.candidates.iter().all(|candidate| candidate.text != "alpha"));
+    assert!(without_values.candidates.iter().any(|candidate| candidate.text == "keys"));
 }
 
 #[test]
 fn completion_after_module_offers_its_items() {
     let directory = tempfile::tempdir().expect("a directory");
     let module = "/// Of a rectangle.\nfn area(a, b) { a * b } private fn inner() {} export const PI = 3.0;";
-    std::fs::write(directory.path().join("geo.rhai"), module).expect("written");
-    std::fs::write(directory.path().join("more.rhai"), "import \"geo\" as sub; fn f() {}").expect("written");
+    std::fs::write(directory.path().join("geo.rhai"), module).expect("write");
+    std::fs::write(directory.path().join("more.rhai"), "import \"geo\" as sub; fn f() {}").expect("write");
     let mut session = QuerySession::with(WorkerSetup { modules: Some(directory.path().into()), ..setup() });
     let module = |name| candidate(name, CandidateKind::Module, "");
     assert_eq!(session.candidates("import \""), [module("geo"), module("more")]);
@@ -156,7 +157,7 @@ fn completion_after_module_offers_its_items() {
     assert_eq!((found[0].signature.as_str(), found[0].doc.as_str()), ("g::area(a, b)", "Of a rectangle."));
     assert_eq!(found[0].origin, Origin::Module);
     assert!(session.lookup("g::inner").is_empty() && session.lookup("g::").is_empty());
-    // The same import again changes nothing; another module under that name does.
+    // Repeating the same import changes nothing; importing another module under that name does.
     session.play("import \"geo\" as g;").play("import \"more\" as g;");
     assert_eq!(session.texts("g::"), ["f", "sub"]);
 }
@@ -180,8 +181,11 @@ fn scope_lists_variables_once_with_small_values() {
         assert!(shown.contains(&entry), "{entry:?} {shown:?}");
     }
     assert_eq!(listing.functions, [FunctionEntry { name: "f".into(), params: vec!["a".into(), "b".into()] }]);
-    let QueryAnswer::Scope(blind) = session.answer_without_values(&Query::Scope) else { panic!() };
-    assert!(blind.variables.len() == 3 && blind.variables.iter().all(|variable| variable.output.is_none()));
+    let QueryAnswer::Scope(without_values) = session.answer_without_values(&Query::Scope) else { panic!() };
+    assert!(
+        without_values.variables.len() == 3
+            && without_values.variables.iter().all(|variable| variable.output.is_none())
+    );
 }
 
 #[test]
@@ -240,9 +244,9 @@ fn answer_is_bounded_by_output_limit() {
     session.play(&format!("let a{a} = 1; let a{b} = 2; /// {text}{text}{text}\nfn f() {{}}"));
     assert_eq!(session.environment.answer_query(&Query::Scope), QueryAnswer::TooLarge);
     assert_eq!(session.environment.answer_query(&Query::Lookup { name: "f".into() }), QueryAnswer::TooLarge);
-    // The second finds no room any more.
+    // The second name exceeds the budget.
     assert_eq!(session.texts("a").iter().filter(|text| text.len() > 500).count(), 1);
-    // A name that nobody could read is not offered.
+    // An excessively long name is not offered.
     session.play(&format!("let zz{} = 1;", "z".repeat(2000)));
     assert!(session.texts("zz").is_empty());
 }

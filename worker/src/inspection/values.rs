@@ -1,8 +1,8 @@
-//! What only the thread that evaluates can see.
+//! Access to values, on the evaluating thread only.
 
 use rhai::{Engine, Scope};
 
-/// The environment between plays.
+/// The values of an environment between plays.
 #[derive(Clone, Copy)]
 pub(crate) struct Values<'e> {
     pub(crate) engine: &'e Engine,

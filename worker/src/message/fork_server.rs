@@ -1,25 +1,25 @@
-//! What passes between the server and a fork server, after [`Hello`](super::Hello).
+//! The messages between the server and a fork server, after [`Hello`](super::Hello).
 
 use serde::{Deserialize, Serialize};
 
 use super::process_command::ProcessCommand;
 
-/// To the fork server.
+/// A message to the fork server.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum ToForkServer {
-    /// Fork a worker with the two descriptors that come with this message: of work and of control.
+    /// Fork a worker with the two descriptors of this message: the work and the control socket.
     Fork {
-        /// Tells the workers of one fork server apart; greater with each, from 1.
+        /// Identifies the worker within its fork server: increasing, from 1.
         number: u64,
     },
-    /// Carry out an order on a worker, unless it has ended.
-    Command { number: u64, order: ProcessCommand },
+    /// Execute a command on a worker, unless it has ended.
+    Command { number: u64, command: ProcessCommand },
 }
 
-/// From the fork server.
+/// A message from the fork server.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub(crate) enum FromForkServer {
-    /// The first message: workers can be forked.
+    /// The first message: the fork server is ready to fork workers.
     Ready,
     Forked {
         number: u64,
@@ -27,7 +27,7 @@ pub(crate) enum FromForkServer {
     },
     NotForked {
         number: u64,
-        /// The system's number of the error.
+        /// The error number of the operating system.
         error: i32,
     },
     /// A worker has ended.

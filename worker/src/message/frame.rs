@@ -1,24 +1,24 @@
-//! Frames: a length of four bytes, little endian, then the message in postcard's encoding.
+//! Frames: a length of four bytes, little endian, followed by the message in postcard's encoding.
 
 use std::io::{self, Read, Write};
 
 use serde::{Serialize, de::DeserializeOwned};
 
-/// Bytes of the length before each message.
+/// Size of the length field before each message, in bytes.
 pub(crate) const HEADER: usize = 4;
 
-/// Appends one framed message.
+/// Appends a framed message to `frame`.
 pub(crate) fn encode(message: &impl Serialize, frame: Vec<u8>) -> Vec<u8> {
     let start = frame.len();
     let mut frame = frame;
     frame.extend_from_slice(&[0; HEADER]);
-    let mut frame = postcard::to_extend(message, frame).expect("messages hold nothing that postcard cannot write");
+    let mut frame = postcard::to_extend(message, frame).expect("postcard can encode all messages");
     let length = u32::try_from(frame.len() - start - HEADER).expect("messages are bounded by the limits of a circle");
     frame[start..start + HEADER].copy_from_slice(&length.to_le_bytes());
     frame
 }
 
-/// The length that a frame's header states.
+/// The payload length in a frame's header.
 pub(crate) fn length(header: [u8; HEADER]) -> usize {
     u32::from_le_bytes(header) as usize
 }
@@ -27,12 +27,12 @@ pub(crate) fn decode<T: DeserializeOwned>(payload: &[u8]) -> io::Result<T> {
     postcard::from_bytes(payload).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
 }
 
-/// The same, for a message that borrows from its payload.
+/// Like [`decode`], for a message that borrows from its payload.
 pub(crate) fn decode_borrowed<'a, T: serde::Deserialize<'a>>(payload: &'a [u8]) -> io::Result<T> {
     postcard::from_bytes(payload).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
 }
 
-/// Reads the payload of one frame into `buffer`; false at a clean end.
+/// Reads the payload of one frame into `buffer`. Returns false if the stream ends between frames.
 pub(crate) fn read_frame(mut from: impl Read, buffer: &mut Vec<u8>) -> io::Result<bool> {
     let mut header = [0; HEADER];
     let first = loop {
@@ -47,14 +47,14 @@ pub(crate) fn read_frame(mut from: impl Read, buffer: &mut Vec<u8>) -> io::Resul
     from.read_exact(&mut header[first..])?;
     buffer.clear();
     let payload_length = length(header);
-    // Grows with what really arrives, whatever the header claims.
+    // The buffer grows with the data that arrives, not by the length that the header claims.
     if from.take(payload_length as u64).read_to_end(buffer)? < payload_length {
         return Err(io::ErrorKind::UnexpectedEof.into());
     }
     Ok(true)
 }
 
-/// Writes one framed message with one call.
+/// Writes a framed message with a single call.
 pub(crate) fn write_frame(mut to: impl Write, message: &impl Serialize, buffer: &mut Vec<u8>) -> io::Result<()> {
     let mut frame = std::mem::take(buffer);
     frame.clear();
@@ -80,7 +80,7 @@ mod tests {
     }
 
     proptest::proptest! {
-        /// A worker may have been taken over by its script.
+        /// A worker may be compromised by its script.
         #[test]
         fn decode_of_any_bytes_never_panics(bytes in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..200)) {
             drop(decode::<FromWorker>(&bytes));

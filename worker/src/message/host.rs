@@ -1,66 +1,67 @@
-//! Host functions and the calls of them, as both ends know them: names, numbers and JSON.
+//! Host functions and their calls, as names, numbers and JSON.
 
 use serde::{Deserialize, Serialize};
 
-/// Functions of the program that scripts see as those of a module: `stock::reserve("tea", 2)`.
+/// A module of functions that the program offers to scripts: `stock::reserve("tea", 2)`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HostModule {
-    /// Its name: an identifier of Rhai's.
+    /// The module's name: an identifier in Rhai.
     pub name: String,
-    /// What it offers; more than one may have a name, with another number of parameters.
+    /// The functions. Several functions can share a name if they differ in the number of parameters.
     pub functions: Vec<HostFunction>,
 }
 
 /// A function of a [`HostModule`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HostFunction {
-    /// Its name: an identifier of Rhai's.
+    /// The function's name: an identifier in Rhai.
     pub name: String,
-    /// The names of its parameters.
+    /// The names of the parameters.
     pub params: Vec<String>,
-    /// What it does, for `lookup`.
+    /// The documentation, for `lookup`.
     pub doc: String,
 }
 
 impl HostFunction {
-    /// As `complete` and `lookup` show it.
+    /// The signature as `complete` and `lookup` show it.
     pub(crate) fn signature(&self) -> String {
         format!("{}({})", self.name, self.params.join(", "))
     }
 }
 
-/// A script's call of a host function.
+/// A call of a host function by a script.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HostCall {
     /// The play's number.
     pub play: u64,
-    /// Tells the calls of one worker apart; one more with each, from 1.
+    /// Number of the call within its worker: consecutive, from 1.
     pub number: u64,
-    /// Which function: its index among all of the modules' functions, in the order of [`Setup::host`](crate::Setup::host).
+    /// Index of the function among the functions of all modules, in the order of
+    /// [`WorkerSetup::host`](crate::WorkerSetup::host).
     pub function: u32,
-    /// The arguments: an array in JSON, of a text that a worker may have made up.
+    /// The arguments as a JSON array. A compromised worker may send any text.
     pub args: String,
 }
 
-/// How a host function ended.
+/// The outcome of a host call.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum HostReturn {
-    /// With a value, as JSON.
+    /// The function returned a value, as JSON.
     Value(String),
-    /// With an error, which the script may catch.
+    /// The function failed, with an error that the script can catch.
     Failed(HostError),
-    /// It is not waited for any more: the play ends.
+    /// The call was aborted, and the play ends.
     Aborted,
 }
 
-/// What a script sees of a host function's failure.
+/// The error of a host function, as the script sees it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HostError {
-    /// For a person.
+    /// The text for a person.
     pub message: String,
-    /// For a program, as JSON.
+    /// The data for a program, as JSON.
     pub data: Option<String>,
 }
 
-/// What a script that catches the failure of a host function finds under `error`.
+/// The value of `error` in the error of a host function that a script catches.
 pub const HOST_ERROR: &str = "HostError";

@@ -2,15 +2,15 @@
 
 use serde::{Deserialize, Serialize};
 
-/// Something that keeps a worker where it is.
+/// A layer of a worker's sandbox.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum Layer {
-    /// Its live bytes are counted, and it ends at a bound.
+    /// The worker counts its live bytes and exits at a bound.
     Memory,
-    /// The kernel carries out no system call for it but those on what it has: no opening, no sockets, no exec, no process,
-    /// no signals to others.
+    /// A seccomp filter denies all system calls except those on the worker's own sockets and memory: no files, no new
+    /// sockets, no exec, no processes, no signals.
     Syscalls,
-    /// It has a network namespace of its own that holds nothing.
+    /// The worker is in an empty network namespace.
     Network,
 }

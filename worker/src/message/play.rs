@@ -1,43 +1,43 @@
-//! One play: the script on its way to the worker, and what comes back of it.
+//! A play: the script sent to the worker, and the messages about it.
 
 use serde::{Deserialize, Serialize};
 
 /// One script to evaluate.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub struct Play<'a> {
-    /// Tells the plays of one worker apart; greater with each, from 1.
+    /// Number of the play within its worker: increasing, from 1.
     pub number: u64,
     /// The script.
     pub script: &'a str,
-    /// A variable that the value is also bound to, if it is other than `()`.
+    /// A variable to which the worker binds the value, unless the value is `()`.
     pub bind: Option<&'a str>,
-    /// What the script sees as `CALLER_PUBLIC_KEY`; `()` without one.
+    /// The value of `CALLER_PUBLIC_KEY` in the script; without one, the value is `()`.
     pub caller: Option<&'a str>,
 }
 
-/// Something that a play printed.
+/// A text that a play printed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Print {
     /// The play's number.
     pub play: u64,
-    /// Where to.
+    /// The stream to which the script printed.
     pub stream: Stream,
-    /// The text, without a newline at its end.
+    /// The text, without a newline at the end.
     pub text: String,
-    /// Where in the script, for [`Stream::Debug`].
+    /// The position in the script, for [`Stream::Debug`].
     pub position: Option<Position>,
 }
 
-/// What a script prints to.
+/// An output stream of scripts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Stream {
-    /// `print`.
+    /// The output of `print`.
     Print,
-    /// `debug`.
+    /// The output of `debug`.
     Debug,
 }
 
-/// Where in a script: both count from 1, columns in Unicode scalar values.
+/// A position in a script. Lines and columns count from 1, columns in Unicode scalar values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Position {
     /// The line.
@@ -46,106 +46,107 @@ pub struct Position {
     pub column: u32,
 }
 
-/// How far a play is.
+/// The progress of a play.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProgressReport {
     /// The play's number; 0 between plays.
     pub play: u64,
-    /// Operations so far.
+    /// Number of operations so far.
     pub operations: u64,
-    /// What the script said of itself.
+    /// The progress that the script itself has reported.
     pub script: Option<ScriptProgress>,
 }
 
-/// What a script said with `progress(done, total)` or `progress(done, total, text)`.
+/// The progress that a script reports with `progress(done, total)` or `progress(done, total, text)`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ScriptProgress {
-    /// How much is done.
+    /// Amount of work done.
     pub done: i64,
-    /// How much there is to do.
+    /// Total amount of work.
     pub total: i64,
-    /// What it is doing.
+    /// A description of the current step.
     pub text: Option<String>,
 }
 
-/// How a play ended, as its worker tells it.
+/// The outcome of a play, as its worker reports it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum EvalOutcome {
-    /// It has a value.
+    /// The play has a value.
     Value(PlayValue),
-    /// It does not parse or failed.
+    /// The script does not parse, or failed while it ran.
     Failed(ScriptError),
-    /// A limit ended it.
+    /// A limit ended the play.
     Limit {
-        /// Which one.
+        /// The limit.
         kind: LimitKind,
-        /// Its value, in the unit of [`Limits`](crate::Limits); of a value's depth, 64.
+        /// The limit's value, in the unit of [`WorkerLimits`](crate::WorkerLimits); for the depth of a value, 64.
         max: u64,
     },
-    /// It was stopped.
+    /// The server stopped the play.
     Stopped,
 }
 
 /// The value of a play.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PlayValue {
-    /// As `print` would show it; empty for `()`.
+    /// The value as `print` shows it; empty for `()`.
     pub output: String,
-    /// Rhai's name of its type.
+    /// The name of the value's type in Rhai.
     pub type_name: String,
-    /// As JSON.
+    /// The value as JSON.
     pub json: String,
-    /// Operations that the play took.
+    /// Number of operations of the play.
     pub operations: u64,
 }
 
-/// A script's error.
+/// The error of a script.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ScriptError {
-    /// Whether it failed before or while it ran.
+    /// Whether the script failed to parse or failed while it ran.
     pub kind: ErrorKind,
     /// The error's text, without its position.
     pub message: String,
-    /// Where in the script of this play; of an error in a function of an earlier play, where that was called.
+    /// The position in the script of this play. For an error in a function of an earlier play, the position of the
+    /// call.
     pub position: Option<Position>,
-    /// The innermost script function that it happened in.
+    /// The innermost script function in which the error occurred.
     pub function: Option<String>,
-    /// What may help.
+    /// A hint how to fix the error.
     pub hint: Option<String>,
     /// The thrown value as JSON.
     pub thrown: Option<String>,
 }
 
-/// When a script's error happened.
+/// The phase in which a script failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ErrorKind {
-    /// The script does not parse; nothing of it ran.
+    /// Parsing: no part of the script ran.
     Parse,
-    /// It failed while it ran.
+    /// Evaluation: the script failed while it ran.
     Runtime,
 }
 
-/// Which limit ended a play.
+/// A limit that can end a play.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum LimitKind {
-    /// [`Limits::operations`](crate::Limits::operations).
+    /// [`WorkerLimits::operations`](crate::WorkerLimits::operations).
     Operations,
-    /// [`Limits::output_bytes`](crate::Limits::output_bytes).
+    /// [`WorkerLimits::output_bytes`](crate::WorkerLimits::output_bytes).
     Output,
-    /// [`Limits::call_depth`](crate::Limits::call_depth).
+    /// [`WorkerLimits::call_depth`](crate::WorkerLimits::call_depth).
     CallDepth,
-    /// [`Limits::expression_depth`](crate::Limits::expression_depth).
+    /// [`WorkerLimits::expression_depth`](crate::WorkerLimits::expression_depth).
     ExpressionDepth,
-    /// How deep a value may nest to be answered: 64.
+    /// The maximum depth of a value, 64.
     ValueDepth,
-    /// [`Limits::string_bytes`](crate::Limits::string_bytes).
+    /// [`WorkerLimits::string_bytes`](crate::WorkerLimits::string_bytes).
     StringSize,
-    /// [`Limits::array_items`](crate::Limits::array_items).
+    /// [`WorkerLimits::array_items`](crate::WorkerLimits::array_items).
     ArraySize,
-    /// [`Limits::map_items`](crate::Limits::map_items).
+    /// [`WorkerLimits::map_items`](crate::WorkerLimits::map_items).
     MapSize,
-    /// [`Limits::memory_bytes`](crate::Limits::memory_bytes).
+    /// [`WorkerLimits::memory_bytes`](crate::WorkerLimits::memory_bytes).
     Memory,
-    /// [`Limits::host_bytes`](crate::Limits::host_bytes).
+    /// [`WorkerLimits::host_bytes`](crate::WorkerLimits::host_bytes).
     HostBytes,
 }

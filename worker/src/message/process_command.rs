@@ -1,12 +1,12 @@
-//! Orders to a worker's process, from whoever owns the worker.
+//! Commands of the server for a worker's process.
 
 use serde::{Deserialize, Serialize};
 
-/// An order to a worker's process. The parent process carries it out, with the kernel's help and not the worker's.
+/// A command for a worker's process. The parent process executes it, without the worker's cooperation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum ProcessCommand {
-    /// Leave the processor to others, for good.
+    /// Lower the priority of the process permanently.
     LowerPriority,
-    /// End at once.
+    /// Kill the process.
     Kill,
 }

@@ -1,31 +1,31 @@
-//! Questions to an environment beside its plays, and the answers.
+//! Queries about an environment besides its plays, and their answers.
 
 use serde::{Deserialize, Serialize};
 
-/// Candidates in one answer at the most.
+/// Maximum number of candidates in one answer.
 pub const MAX_CANDIDATES: usize = 200;
 
-/// What each entry counts beside its texts: more than its encoding adds to them.
+/// Cost of an entry besides its texts, in bytes: more than its encoding adds.
 pub(crate) const ENTRY_COST: usize = 32;
 
-/// A question to an environment.
+/// A query about an environment.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Query {
-    /// What may stand at the end of this text.
+    /// Complete the end of a text.
     Complete {
         /// The script before the cursor.
         before: String,
     },
-    /// The variables and script functions.
+    /// List the variables and script functions.
     Scope,
-    /// The functions of a name.
+    /// Look up the functions of a name.
     Lookup {
-        /// `name`, or `alias::name` for one of an imported module.
+        /// `name`, or `alias::name` for a function of an imported module.
         name: String,
     },
 }
 
-/// A query under a number that tells the queries of one worker apart.
+/// A query with a number that is unique within its worker.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct NumberedQuery {
     pub(crate) number: u64,
@@ -35,18 +35,18 @@ pub(crate) struct NumberedQuery {
 /// The answer to a [`Query`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum QueryAnswer {
-    /// To [`Query::Complete`].
+    /// The answer to [`Query::Complete`].
     Complete(Completion),
-    /// To [`Query::Scope`].
+    /// The answer to [`Query::Scope`].
     Scope(ScopeListing),
-    /// To [`Query::Lookup`].
+    /// The answer to [`Query::Lookup`].
     Lookup(Vec<FunctionDoc>),
-    /// The answer would have more bytes than the output of a play may have; not to [`Query::Complete`].
+    /// The answer would exceed the output limit of a play. Never the answer to [`Query::Complete`].
     TooLarge,
 }
 
 impl QueryAnswer {
-    /// Bytes of it, as the bound of an answer counts them.
+    /// Size of the answer in bytes, as its bound counts them.
     pub(crate) fn weight(&self) -> usize {
         let texts = |texts: &[&str]| ENTRY_COST + texts.iter().map(|text| text.len()).sum::<usize>();
         match self {
@@ -69,27 +69,28 @@ impl QueryAnswer {
     }
 }
 
-/// What may stand at the cursor.
+/// The completions at the cursor.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Completion {
-    /// Where the word begins that a candidate replaces; counts Unicode scalar values from the start of the text.
+    /// Start of the word that a candidate replaces, in Unicode scalar values from the start of the text.
     pub start: u64,
-    /// At most [`MAX_CANDIDATES`], the nearest first.
+    /// The candidates, nearest first, at most [`MAX_CANDIDATES`].
     pub candidates: Vec<Candidate>,
 }
 
-/// Something that may stand at the cursor.
+/// A completion at the cursor.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Candidate {
-    /// What replaces the word.
+    /// The replacement of the word.
     pub text: String,
-    /// What it is.
+    /// The kind of the candidate.
     pub kind: CandidateKind,
-    /// The type of a value, the signature of a function (`(+2)` for two more of that name); empty for others.
+    /// The type of a value, or the signature of a function (with `(+2)` for two more functions of that name); otherwise
+    /// empty.
     pub detail: String,
 }
 
-/// What a [`Candidate`] is.
+/// The kind of a [`Candidate`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum CandidateKind {
     /// A variable.
@@ -98,71 +99,71 @@ pub enum CandidateKind {
     Constant,
     /// A function.
     Function,
-    /// A function behind a dot.
+    /// A function called with a dot.
     Method,
-    /// A property of a map or of an engine's type.
+    /// A property of a map or of a native type.
     Property,
-    /// A word of the language.
+    /// A keyword of the language.
     Keyword,
-    /// A module, or what it was imported as.
+    /// A module, or the alias of an imported one.
     Module,
 }
 
-/// What an environment holds.
+/// The variables and script functions of an environment.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ScopeListing {
-    /// In the order in which they were made.
+    /// The variables, in the order of their declaration.
     pub variables: Vec<VariableEntry>,
-    /// The script functions, by name.
+    /// The script functions, sorted by name.
     pub functions: Vec<FunctionEntry>,
 }
 
 /// A variable or a constant.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct VariableEntry {
-    /// Its name.
+    /// The name.
     pub name: String,
-    /// Rhai's name of its type.
+    /// The name of the type in Rhai.
     pub type_name: String,
-    /// Its value as text; `None` while a play runs, or if it is too large.
+    /// The value as text; `None` while a play runs, or if the value is too large.
     pub output: Option<String>,
-    /// Whether it is a constant.
+    /// Whether the entry is a constant.
     pub is_constant: bool,
 }
 
 /// A script function.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FunctionEntry {
-    /// Its name.
+    /// The name.
     pub name: String,
-    /// The names of its parameters.
+    /// The names of the parameters.
     pub params: Vec<String>,
 }
 
-/// What is known of a function.
+/// The documentation of a function.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FunctionDoc {
-    /// Its name, parameters and result.
+    /// The function's name, parameters and result.
     pub signature: String,
-    /// Its doc comment, without what marks it as one; empty without one.
+    /// The doc comment without comment markers, or an empty text.
     pub doc: String,
-    /// Where it comes from.
+    /// The origin of the function.
     pub origin: Origin,
 }
 
-/// Where a function comes from.
+/// The origin of a function.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Origin {
     /// A play of this session.
     Session,
-    /// The circle's own script.
+    /// The init script of the circle.
     Circle,
-    /// A module that was imported.
+    /// An imported module.
     Module,
-    /// The program that holds the worker: a function of one of its modules.
+    /// A host module: the program that owns the worker offers the function.
     Host,
-    /// The worker.
+    /// The worker's native functions.
     Native,
-    /// Rhai.
+    /// Rhai's standard library.
     Standard,
 }

@@ -1,16 +1,16 @@
-//! Roles of processes. All of them run the program's executable; the first argument says which role a process has.
+//! The roles of processes. All processes run the program's executable; the first argument states the role.
 
-/// The role of a process that the program started of itself, other than the program's own.
+/// The role of a process that runs the program's executable, other than the program itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Role {
-    /// A worker for one owner, started anew.
+    /// A fresh worker.
     Worker,
-    /// A process that workers are forked from.
+    /// A fork server, from which workers are forked.
     ForkServer,
 }
 
 impl Role {
-    /// The role that the first argument of this process states; `None` where this is the program itself.
+    /// Returns the role that the first argument of this process states, or `None` in the program itself.
     pub(crate) fn of_this_process() -> Option<Self> {
         let argument = std::env::args_os().nth(1)?;
         [Self::Worker, Self::ForkServer].into_iter().find(|role| argument == role.flag())
@@ -24,7 +24,7 @@ impl Role {
         }
     }
 
-    /// The name of the process, as lists of processes show it.
+    /// The name of the process in process lists.
     pub(crate) fn process_name(self) -> &'static str {
         match self {
             Self::Worker => "circles-worker",

@@ -1,4 +1,4 @@
-//! What a worker is started with.
+//! The setup of a worker.
 
 use std::path::PathBuf;
 
@@ -6,46 +6,48 @@ use serde::{Deserialize, Serialize};
 
 use super::host::HostModule;
 
-/// What a worker is made with.
+/// The setup with which a worker is started.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WorkerSetup {
-    /// What scripts see as `CIRCLE_NAME`.
+    /// The value of `CIRCLE_NAME` in scripts.
     pub circle: String,
-    /// What its plays may take.
+    /// The limits of plays.
     pub limits: WorkerLimits,
-    /// The one directory that `import` reads; without one, nothing can be imported.
+    /// The directory from which `import` reads modules. Without one, scripts cannot import.
     pub modules: Option<PathBuf>,
-    /// A script whose functions, constants and variables are there before the first play. What it prints is dropped; if it
-    /// fails, every play fails as it did.
+    /// The init script: defines functions, constants and variables before the first play. Its output is dropped. If it
+    /// fails, every play fails with the same error.
     pub init: Option<String>,
-    /// Functions of the program's own that scripts may call; each call is an [`Event::HostCall`](crate::Event::HostCall).
+    /// The host functions that scripts can call. Each call is a
+    /// [`WorkerEvent::HostCall`](crate::WorkerEvent::HostCall).
     pub host: Vec<HostModule>,
-    /// Whether the process ends instead, where it cannot be kept from the system ([`Layer::Syscalls`](crate::Layer::Syscalls)).
+    /// Whether the process exits if it cannot be sealed ([`Layer::Syscalls`](crate::Layer::Syscalls)).
     pub must_be_sealed: bool,
 }
 
-/// What one play may take, enforced inside the worker. Time is not among them: it belongs to the other end.
+/// The limits of one play, enforced inside the worker. The server enforces time limits.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WorkerLimits {
-    /// Operations, as Rhai counts them, callbacks included.
+    /// Maximum number of operations, as Rhai counts them, including callbacks.
     pub operations: Option<u64>,
-    /// Bytes that may be printed (256 more counted for each print), and that the value may have as text or as JSON.
+    /// Maximum number of printed bytes (each print counts 256 more), and maximum size of the value as text or as JSON.
     pub output_bytes: u64,
-    /// How deep functions may call each other.
+    /// Maximum depth of function calls.
     pub call_depth: u64,
-    /// How deep an expression may nest.
+    /// Maximum nesting depth of an expression.
     pub expression_depth: u64,
-    /// Bytes of one string.
+    /// Maximum size of a string, in bytes.
     pub string_bytes: u64,
-    /// Items of one array or blob.
+    /// Maximum number of items of an array or blob.
     pub array_items: u64,
-    /// Properties of one map.
+    /// Maximum number of properties of a map.
     pub map_items: u64,
-    /// Bytes that the arguments of one call of a host function may have, as JSON, and its result.
+    /// Maximum size of the arguments of a host call, and of its result, as JSON, in bytes.
     pub host_bytes: u64,
-    /// Live bytes of the process, beside what it has before the first play. Held where the program's allocator is
-    /// [`Allocator`](crate::Allocator): a play that goes past them is ended at its next operation, and a process that
-    /// would have twice as many, within one operation, ends.
+    /// Maximum number of live bytes of the process, not counting those before the first play.
+    ///
+    /// Enforced if the program's global allocator is [`Allocator`](crate::Allocator). A play that exceeds the limit
+    /// ends at its next operation; a process that exceeds twice the limit within one operation exits.
     pub memory_bytes: u64,
 }
 

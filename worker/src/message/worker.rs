@@ -1,5 +1,5 @@
-//! What passes between the server and a worker, on two sockets: *work* carries plays and what comes of them, *control*
-//! carries what must not wait behind them.
+//! The messages between the server and a worker, on two sockets: *work* carries plays and their results, *control*
+//! carries messages that must not wait for plays.
 
 use serde::{Deserialize, Serialize};
 
@@ -11,7 +11,7 @@ use super::{
     setup::WorkerSetup,
 };
 
-/// Tells builds apart: a worker of another build would read the messages wrongly.
+/// Identifies the build: a worker of another build would misread the messages.
 pub(crate) const BUILD: &str = concat!(env!("CARGO_PKG_NAME"), " ", env!("CARGO_PKG_VERSION"));
 
 /// The first message on the work socket.
@@ -21,24 +21,24 @@ pub(crate) struct Hello<'a> {
     pub(crate) setup: WorkerSetup,
 }
 
-/// Every later message on the work socket towards the worker.
+/// A later message on the work socket, to the worker.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum ToWorker<'a> {
     #[serde(borrow)]
     Play(Play<'a>),
-    /// Asked between plays, so that it can be answered with values.
+    /// A query between plays, which can be answered with values.
     Query(NumberedQuery),
-    /// Answers the call of a host function, for which the play waits.
+    /// The result of a host call, for which the play waits.
     Return { call: u64, returned: HostReturn },
 }
 
-/// On the work socket, from the worker.
+/// A message on the work socket, from the worker.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum FromWorker {
-    /// First of all: it is sealed, and these hold.
+    /// The first message: the worker is sealed with these layers.
     Sealed(Vec<Layer>),
     Print(Print),
-    /// The play waits until it is answered.
+    /// A host call, for whose result the play waits.
     HostCall(HostCall),
     Done {
         play: u64,
@@ -50,20 +50,20 @@ pub(crate) enum FromWorker {
     },
 }
 
-/// On the control socket, from the worker.
+/// A message on the control socket, from the worker.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum FromControl {
     Progress(ProgressReport),
     Answer { number: u64, answer: QueryAnswer },
 }
 
-/// On the control socket, towards the worker.
+/// A message on the control socket, to the worker.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum ToControl {
-    /// Ends that play, now or as soon as it begins.
+    /// Stop a play, now or as soon as it begins.
     Stop { play: u64 },
-    /// Asks for a [`ProgressReport`].
+    /// Request a [`ProgressReport`].
     Progress,
-    /// Asked while a play runs.
+    /// A query while a play runs.
     Query(NumberedQuery),
 }

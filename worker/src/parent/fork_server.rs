@@ -1,9 +1,9 @@
-//! The server's end of a fork server: many workers of one setup, forked from one process in which all is ready (the engine,
-//! the modules, what the setup's own script defined). What runs in that process is in [`child`](crate::child).
+//! The server side of a fork server: many workers with one setup, forked from one process in which the engine, the
+//! modules and the definitions of the init script are ready. The code of that process is in [`child`](crate::child).
 //!
 //! ```text
-//! the program ── fork server: started anew, no thread, reads no word of a client
-//!                  ├─ worker: forked, sealed; its sockets lead straight to the program
+//! the program ── fork server: a new process, single-threaded, receives no data of clients
+//!                  ├─ worker: forked, sealed; its sockets connect directly to the program
 //!                  └─ worker …
 //! ```
 
@@ -25,43 +25,71 @@ use self::fallback as system;
 use super::{program::Program, worker_handle::Worker};
 use crate::message::WorkerSetup;
 
-/// A process from which workers are forked. A clone is the same one; it ends when the last of its clones and of its
-/// workers is dropped.
+/// A handle to a process that forks workers with the same setup.
 ///
-/// Where it ends by itself, or is killed, all of its workers end: [`Loss::Killed`](crate::Loss::Killed). Whoever wants
-/// more then starts another.
+/// Clones share the process, which ends when the last clone and the last of its workers are dropped. If the process
+/// ends or is killed, all of its workers end with [`Loss::Killed`](crate::Loss::Killed), and the program has to start
+/// another fork server.
 ///
-/// Only on Linux is there such a process; elsewhere each worker is started anew, as by [`Worker::start`].
+/// Fork servers exist only on Linux. On other systems, each worker is a new process, as with [`Worker::start`].
+///
+/// # Examples
+///
+/// ```no_run
+/// use worker::{ForkServer, Program, WorkerSetup};
+///
+/// # async fn example() -> std::io::Result<()> {
+/// let setup = WorkerSetup { init: Some("fn double(x) { x * 2 }".into()), ..WorkerSetup::default() };
+/// let fork_server = ForkServer::start(Program::SameExecutable, setup).await?;
+/// let first = fork_server.start_worker().await?;
+/// let second = fork_server.start_worker().await?;
+/// # drop((first, second));
+/// # Ok(()) }
+/// ```
 #[derive(Debug, Clone)]
 pub struct ForkServer {
     system: system::ForkServerHandle,
 }
 
 impl ForkServer {
-    /// Starts the process, without waiting until it is ready. It needs a tokio runtime with I/O and time enabled, which then
-    /// reaps the process, too, and ends it where it ends itself.
+    /// Starts the process, without waiting until it is ready. The process ends with the tokio runtime.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the operating system cannot start the process.
+    ///
+    /// # Panics
+    ///
+    /// Panics outside of a tokio runtime with I/O and time enabled.
     pub async fn start(program: Program, setup: WorkerSetup) -> io::Result<Self> {
         Ok(Self { system: system::ForkServerHandle::start(program, setup).await? })
     }
 
-    /// A worker, once the process is ready: modules are read and the setup's own script has been run there. How long that
-    /// may take is for the caller to say: dropping the future gives up the worker.
+    /// Starts a worker, once the process is ready: it has read the modules and run the init script.
     ///
-    /// The error is one of the system, which has no more processes or descriptors to give, or that the template is over, and
-    /// how it ended.
+    /// There is no timeout; dropping the future cancels the request.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the operating system has no more processes or descriptors, and one of kind
+    /// [`BrokenPipe`](io::ErrorKind::BrokenPipe) if the fork server has ended.
     pub async fn start_worker(&self) -> io::Result<Worker> {
         self.start_worker_for_group(0).await
     }
 
-    /// The same for one of many who share the process: where many workers are requested at a time, the groups come in turn.
-    /// So whoever requests many holds up no other group. A group is any number.
+    /// Starts a worker for a group, an arbitrary number. Pending requests of different groups are served in turn, so
+    /// that many requests of one group do not delay those of another.
+    ///
+    /// # Errors
+    ///
+    /// Returns the errors of [`start_worker`](Self::start_worker).
     pub async fn start_worker_for_group(&self, group: u64) -> io::Result<Worker> {
         self.system.worker(group).await
     }
 
-    /// Whether its process has ended, or is about to.
+    /// Whether the process has ended or is about to end.
     pub fn has_ended(&self) -> bool {
-        self.system.is_over()
+        self.system.has_ended()
     }
 
     /// The process id, for log lines.

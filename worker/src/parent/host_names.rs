@@ -1,4 +1,4 @@
-//! Which names host functions may have: those that a script can write. The program checks them before it starts a worker.
+//! Validation of the names of host functions. The program checks them before it starts a worker.
 
 use std::collections::HashSet;
 
@@ -6,20 +6,20 @@ use rhai::{Engine, is_valid_identifier};
 
 use crate::message::HostModule;
 
-/// Why functions cannot be offered to scripts.
+/// The reason why host functions cannot be offered to scripts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum HostNameError {
-    /// A script could not write that call: a name in it is no identifier, or a word of the language.
+    /// Scripts cannot write the call: a name in it is not an identifier, or is a keyword.
     Unwritable {
         /// The call.
         call: String,
     },
-    /// There are two of that name, for functions with as many parameters.
+    /// Two modules have this name, or two functions have this name and the same number of parameters.
     Duplicate {
         /// The name.
         name: String,
     },
-    /// It has more parameters than 8.
+    /// The function has more than 8 parameters.
     TooManyParams {
         /// The function's name.
         name: String,
@@ -29,20 +29,24 @@ pub enum HostNameError {
 impl std::fmt::Display for HostNameError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::Unwritable { call } => write!(f, "no script can call {call}: not every name in it is an identifier"),
-            Self::Duplicate { name } => write!(f, "there are two of {name}"),
-            Self::TooManyParams { name } => write!(f, "{name} has more parameters than {MAX_PARAMS}"),
+            Self::Unwritable { call } => write!(f, "scripts cannot call {call}: not every name in it is an identifier"),
+            Self::Duplicate { name } => write!(f, "{name} is defined twice"),
+            Self::TooManyParams { name } => write!(f, "{name} has more than {MAX_PARAMS} parameters"),
         }
     }
 }
 
 impl std::error::Error for HostNameError {}
 
-/// Parameters of a host function at the most: looking a function up takes twice as long with each.
+/// Maximum number of parameters of a host function: each one doubles the time of a function lookup in Rhai.
 const MAX_PARAMS: usize = 8;
 
 impl HostModule {
-    /// Whether scripts can call all of these.
+    /// Checks that scripts can call all functions of the modules.
+    ///
+    /// # Errors
+    ///
+    /// Returns the first [`HostNameError`].
     pub fn check(modules: &[Self]) -> Result<(), HostNameError> {
         let engine = Engine::new_raw();
         let mut names = HashSet::new();
@@ -57,10 +61,10 @@ impl HostModule {
                 }
                 let call = format!("{}::{}", module.name, function.signature());
                 let identifiers = [&module.name, &function.name].into_iter().chain(&function.params);
-                let is_written = identifiers.into_iter().all(|name| is_valid_identifier(name))
+                let is_callable = identifiers.into_iter().all(|name| is_valid_identifier(name))
                     && module.name != "global"
                     && engine.compile(format!("fn f({}) {{}} {call}", function.params.join(", "))).is_ok();
-                if !is_written {
+                if !is_callable {
                     return Err(HostNameError::Unwritable { call });
                 }
                 if !names.insert(format!("{name} {}", function.params.len())) {
@@ -78,7 +82,7 @@ mod tests {
     use crate::message::HostFunction;
 
     #[test]
-    fn host_names_reject_what_no_script_can_call() {
+    fn host_module_check_rejects_uncallable_names() {
         let check = |module: &str, functions: &[(&str, &[&str])]| {
             let function = |(name, params): &(&str, &[&str])| HostFunction {
                 name: (*name).into(),

@@ -1,4 +1,4 @@
-//! How a process ended, for whoever holds a worker.
+//! The reason why a worker's process ended.
 
 use std::{os::unix::process::ExitStatusExt, process::ExitStatus};
 
@@ -6,19 +6,19 @@ use rustix::process::Signal;
 
 use crate::system::allocator;
 
-/// What ended a worker's process.
+/// The reason why a worker's process ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Loss {
     /// [`Worker::kill`](crate::Worker::kill), or a SIGKILL from elsewhere.
     Killed,
-    /// It would have had more memory than it may have.
+    /// The process reached its memory limit.
     Memory,
-    /// It failed by itself, or it said something that a worker does not say and was killed for it.
+    /// The process failed, or the server killed it because it violated the protocol.
     Crashed,
 }
 
 impl Loss {
-    /// What an exit status says.
+    /// Derives the reason from an exit status.
     pub(crate) fn of(status: ExitStatus) -> Self {
         if status.code() == Some(allocator::OUT_OF_MEMORY) {
             Self::Memory

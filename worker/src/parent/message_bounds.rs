@@ -1,15 +1,15 @@
-//! Bounds of what a worker says, by which the server knows one that was taken over.
+//! Bounds on the messages of a worker, by which the server detects a compromised one.
 
 use crate::message::WorkerSetup;
 
-/// How much a worker of one setup can say.
+/// The bounds on the messages of a worker with one setup.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct MessageBounds {
-    /// Bytes of what a play prints, of its value, of an answer.
+    /// Maximum size of a play's output, of its value, and of an answer, in bytes.
     pub(super) output: usize,
-    /// Bytes of the arguments of a host call.
+    /// Maximum size of the arguments of a host call, in bytes.
     pub(super) args: usize,
-    /// How many host functions there are.
+    /// Number of host functions.
     pub(super) functions: usize,
 }
 

@@ -1,4 +1,4 @@
-//! The server's end of a socket to one of its processes: frames, without blocking and bounded.
+//! The server's end of a socket to a process: bounded frames, non-blocking.
 
 use std::io;
 #[cfg(target_os = "linux")]
@@ -10,14 +10,14 @@ use tokio::net::UnixStream;
 
 use crate::message::frame::{self, HEADER};
 
-/// One socket with what is on its way in both directions.
+/// A socket with its buffers for both directions.
 #[derive(Debug)]
 pub(crate) struct Pipe {
     socket: UnixStream,
-    /// Framed and not yet taken by the kernel.
+    /// Framed messages that the kernel has not accepted yet.
     pending: Vec<u8>,
     sent: usize,
-    /// Descriptors that go with the first byte of it.
+    /// Descriptors to send with the first byte of `pending`.
     #[cfg(target_os = "linux")]
     rights: Vec<OwnedFd>,
     arrived: Vec<u8>,
@@ -25,7 +25,7 @@ pub(crate) struct Pipe {
     max_frame: usize,
 }
 
-/// Bytes that are read at a time.
+/// Maximum number of bytes read at a time.
 const CHUNK: usize = 16 << 10;
 
 impl Pipe {
@@ -42,14 +42,14 @@ impl Pipe {
         }
     }
 
-    /// Takes a message to be sent, and sends what the kernel takes at once.
+    /// Queues a message, and sends as much as the kernel accepts immediately.
     pub(crate) fn send(&mut self, message: &impl serde::Serialize) {
         self.pending = frame::encode(message, std::mem::take(&mut self.pending));
-        // What fails here fails again in `drive`, where it is told.
+        // An error occurs again in `drive`, which reports it.
         let _later = self.write();
     }
 
-    /// The same, with descriptors; everything before must have been sent.
+    /// Like [`send`](Self::send), with descriptors. All previous messages must have been sent.
     #[cfg(target_os = "linux")]
     pub(crate) fn send_with(&mut self, message: &impl serde::Serialize, rights: Vec<OwnedFd>) {
         debug_assert!(self.is_sent());
@@ -94,19 +94,19 @@ impl Pipe {
             }
         }
         self.pending.clear();
-        // Otherwise it keeps the room of the largest message as long as the worker lives.
+        // Otherwise the buffer keeps the capacity of the largest message.
         self.pending.shrink_to(CHUNK);
         self.sent = 0;
         Ok(())
     }
 
-    /// Ends it for both sides.
+    /// Shuts the socket down for both sides.
     pub(crate) fn close(&self) {
-        // It fails where the other side has done so.
+        // Fails if the other side has already shut it down.
         let _closed = rustix::net::shutdown(&self.socket, rustix::net::Shutdown::Both);
     }
 
-    /// Sends and receives what there is; false at the end. Cancel safe.
+    /// Waits until the socket is ready, then sends or receives. Returns false at the end of the stream. Cancel safe.
     pub(crate) async fn drive(&mut self) -> io::Result<bool> {
         if self.pending.is_empty() {
             self.socket.readable().await?;
@@ -140,24 +140,25 @@ impl Pipe {
         }
     }
 
-    /// The next message, if it has wholly arrived.
+    /// Returns the next message, if it has arrived completely.
     pub(crate) fn receive<T: serde::de::DeserializeOwned>(&mut self) -> io::Result<Option<T>> {
         self.receive_if(|_| true)
     }
 
-    /// The next message, if it has wholly arrived and is wanted. One that is not wanted stays the next.
+    /// Returns the next message, if it has arrived completely and satisfies the predicate. Otherwise it stays the next
+    /// one.
     pub(crate) fn receive_if<T: serde::de::DeserializeOwned>(
         &mut self,
-        is_wanted: impl FnOnce(&T) -> bool,
+        predicate: impl FnOnce(&T) -> bool,
     ) -> io::Result<Option<T>> {
         let Some((header, rest)) = self.arrived[self.taken..].split_first_chunk::<HEADER>() else { return Ok(None) };
         let length = frame::length(*header);
         if length > self.max_frame {
-            return Err(io::Error::new(io::ErrorKind::InvalidData, "a message over the bound"));
+            return Err(io::Error::new(io::ErrorKind::InvalidData, "message over the size limit"));
         }
         let Some(payload) = rest.get(..length) else { return Ok(None) };
         let message = frame::decode(payload)?;
-        if !is_wanted(&message) {
+        if !predicate(&message) {
             return Ok(None);
         }
         self.taken += HEADER + length;

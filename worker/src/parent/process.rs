@@ -1,4 +1,4 @@
-//! The process of a worker, seen from the server: it has an owner, who takes orders and says how the process ended.
+//! The process of a worker on the server side: its owner executes commands and reports how the process ended.
 
 use std::{fmt::Debug, io, os::fd::OwnedFd, path::PathBuf, process::Stdio};
 
@@ -14,27 +14,27 @@ use crate::{
     system,
 };
 
-/// The owner of a worker's process, which alone kills it, so that no other process can be hit. Dropping an owner ends the
-/// worker.
+/// The owner of a worker's process. Only the owner kills the process, so that a reassigned pid is never hit. Dropping
+/// it ends the worker.
 ///
-/// A trait, so that this file need not know the fork server, nor threads that stand in for a process.
+/// It is a trait so that this file depends neither on the fork server nor on workers on threads.
 pub(crate) trait ProcessOwner: Debug + Send + Sync {
-    /// Takes an order. It has no effect on a worker that has ended.
-    fn execute(&self, order: ProcessCommand);
+    /// Executes a command. It has no effect on a worker that has ended.
+    fn execute(&self, command: ProcessCommand);
 
-    /// Whether there is a process, whose end can be awaited once it is killed. Threads may go on for as long as their
-    /// script does not check its stop flag.
+    /// Whether there is a process whose end can be awaited after a kill. Threads may go on until their script checks
+    /// its stop flag.
     fn has_process(&self) -> bool {
         true
     }
 }
 
-/// One process, or the threads in its place. Dropping it ends the process.
+/// A process, or the threads in its place. Dropping it ends the process.
 #[derive(Debug)]
 pub(crate) struct Process {
     pub(super) pid: Option<u32>,
     owner: Box<dyn ProcessOwner>,
-    /// How it ended.
+    /// The reason why the process ended.
     pub(super) ended: oneshot::Receiver<Loss>,
     pub(super) was_killed: bool,
     pub(super) is_low_priority: bool,
@@ -62,7 +62,7 @@ impl Process {
         self.owner.has_process()
     }
 
-    /// Starts a program as a worker.
+    /// Starts a program in the role of a worker.
     pub(super) async fn start(program: PathBuf, work: OwnedFd, control: OwnedFd) -> io::Result<Self> {
         let mut command = Command::new(program);
         command
@@ -70,7 +70,7 @@ impl Process {
             .arg(Role::Worker.flag())
             .stdin(Stdio::from(work))
             .stdout(Stdio::from(control))
-            // A Ctrl-C in the server's terminal is not for its workers.
+            // Keeps a Ctrl-C in the server's terminal from the workers.
             .process_group(0);
         let child = spawn(command).await?;
         let pid = child.id();
@@ -81,10 +81,10 @@ impl Process {
     }
 }
 
-/// Starts a process that inherits nothing but what the command hands on.
+/// Starts a process that inherits only what the command passes explicitly.
 pub(super) async fn spawn(mut command: Command) -> io::Result<Child> {
     command.env_clear().current_dir("/").stderr(Stdio::null()).kill_on_drop(true);
-    // Starting a process blocks until it has begun.
+    // Spawning blocks until the new process executes its program.
     let runtime = tokio::runtime::Handle::current();
     let spawn = move || {
         let _in_runtime = runtime.enter();
@@ -98,9 +98,9 @@ pub(super) async fn spawn(mut command: Command) -> io::Result<Child> {
 struct TaskOwner(mpsc::Sender<ProcessCommand>);
 
 impl ProcessOwner for TaskOwner {
-    fn execute(&self, order: ProcessCommand) {
-        // There is room for each order once, so an error says that the process, and its task, have ended.
-        let _ended = self.0.try_send(order);
+    fn execute(&self, command: ProcessCommand) {
+        // The channel has room for each command once, so an error means that the process and its task have ended.
+        let _ended = self.0.try_send(command);
     }
 }
 
@@ -109,13 +109,13 @@ async fn own_process(mut child: Child, mut commands: mpsc::Receiver<ProcessComma
     let status = loop {
         tokio::select! {
             status = child.wait() => break status,
-            order = commands.recv() => match order {
+            command = commands.recv() => match command {
                 Some(ProcessCommand::LowerPriority) => {
                     if let Some(pid) = child.id().and_then(|id| Pid::from_raw(id.try_into().ok()?)) {
                         system::lower_priority(pid);
                     }
                 }
-                // Also when the handle was dropped.
+                // `None`: the handle was dropped.
                 Some(ProcessCommand::Kill) | None => break match child.start_kill() {
                     Ok(()) => child.wait().await,
                     Err(error) => Err(error),
@@ -123,6 +123,6 @@ async fn own_process(mut child: Child, mut commands: mpsc::Receiver<ProcessComma
             },
         }
     };
-    // Nobody asks after a worker whose handle was dropped.
-    let _receiver_gone = loss.send(status.map_or(Loss::Crashed, Loss::of));
+    // The handle may have been dropped.
+    let _receiver_dropped = loss.send(status.map_or(Loss::Crashed, Loss::of));
 }

@@ -1,20 +1,24 @@
-//! Which executable the processes of this crate run.
+//! The executable of workers.
 
 use std::{io, path::PathBuf};
 
-/// Which executable a worker runs. It must call [`run_if_worker`](crate::run_if_worker) first thing in its `main`.
+/// The executable that a worker runs. It must call [`run_if_worker`](crate::run_if_worker) first in its `main`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Program {
-    /// The one that is running, even if the file was replaced since.
+    /// The running executable, even if its file has been replaced.
     #[default]
     SameExecutable,
-    /// Another one, for test harnesses.
+    /// Another executable, for test harnesses.
     File(PathBuf),
 }
 
 impl Program {
-    /// What is executed. The error is that this program cannot find itself.
+    /// The path of the executable.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the running program cannot determine its own path.
     pub fn path(self) -> io::Result<PathBuf> {
         match self {
             Self::File(path) => Ok(path),

@@ -2,14 +2,14 @@
 
 use std::{io, os::unix::net::UnixStream};
 
-/// The two sockets of a worker, at one of their ends.
+/// One end of both sockets of a worker.
 #[derive(Debug)]
 pub(crate) struct Sockets {
     pub(crate) work: UnixStream,
     pub(crate) control: UnixStream,
 }
 
-/// The server's ends and the worker's.
+/// Creates both sockets, and returns the server's ends and the worker's ends.
 pub(crate) fn socket_pairs() -> io::Result<(Sockets, Sockets)> {
     let (work, worker_work) = UnixStream::pair()?;
     let (control, worker_control) = UnixStream::pair()?;

@@ -1,4 +1,4 @@
-//! The server's end of one worker. Nothing that comes from the worker is believed without being checked.
+//! The server's handle to a worker. It validates every message of the worker.
 
 mod expected_answer;
 mod host_call_validator;
@@ -26,65 +26,87 @@ use crate::message::{
     ProgressReport, Query, QueryAnswer, ToControl, ToWorker, WorkerSetup,
 };
 
-/// How long a process may go on once its socket is closed.
+/// Time for a process to exit after it has closed its socket.
 const END_GRACE_PERIOD: Duration = Duration::from_secs(1);
 
-/// What a worker does or says.
+/// An event of a worker.
 #[derive(Debug)]
 pub enum WorkerEvent {
-    /// A play printed something.
+    /// A play printed a text.
     Print(Print),
     /// A play ended.
     Done {
         /// The play's number.
         play: u64,
-        /// How.
+        /// The outcome of the play.
         outcome: EvalOutcome,
     },
-    /// A play calls a host function of [`Setup::host`] and waits for [`Worker::host_return`]. The arguments are the
-    /// worker's word and nothing more: they may be no JSON.
+    /// A play calls a host function of [`WorkerSetup::host`] and waits for [`Worker::return_host_call`]. The arguments
+    /// are not validated: a compromised worker may send text that is not JSON.
     HostCall(HostCall),
-    /// The answer to [`Worker::ask_progress`].
+    /// The answer to [`Worker::request_progress`].
     Progress(ProgressReport),
-    /// The answer to [`Worker::ask`]; to the kind of query that it was.
+    /// The answer to [`Worker::send_query`], of the same kind as the query.
     Answer {
         /// The query's number.
         number: u64,
-        /// What was asked for.
+        /// The answer.
         answer: QueryAnswer,
     },
-    /// The process is gone, and its environment with it. Nothing comes after this.
+    /// The process ended, and its environment is lost. No event follows.
     Lost(Loss),
 }
 
-/// One worker process. Dropping it kills the process.
+/// A handle to a worker process. Dropping it kills the process.
+///
+/// # Examples
+///
+/// ```no_run
+/// use worker::{Play, Program, Worker, WorkerEvent, WorkerSetup};
+///
+/// # async fn example() -> std::io::Result<()> {
+/// let mut worker = Worker::start(Program::SameExecutable, WorkerSetup::default()).await?;
+/// worker.play(&Play { number: 1, script: "40 + 2", bind: None, caller: None });
+/// if let WorkerEvent::Done { outcome, .. } = worker.event().await {
+///     println!("{outcome:?}");
+/// }
+/// # Ok(()) }
+/// ```
 #[derive(Debug)]
 pub struct Worker {
     work: Pipe,
     control: Pipe,
-    /// Whether a report is to come.
+    /// Whether a progress report is pending.
     is_progress_pending: bool,
-    /// What it says that keeps it where it is.
+    /// The active layers of its sandbox, as the worker reports them.
     layers: Option<Vec<Layer>>,
-    /// Number of the play that was sent and has not ended.
+    /// Number of the running play.
     running: Option<u64>,
-    /// Number of the play that is to end.
+    /// Number of the last stopped play.
     stopped: Option<u64>,
     host: HostCallValidator,
-    /// Queries without an answer, by number.
+    /// The pending queries, by number.
     pending_queries: HashMap<u64, ExpectedAnswer>,
-    /// Bytes that an answer to one may have.
+    /// Maximum size of an answer, in bytes.
     max_answer: usize,
     process: Process,
     is_broken: bool,
     is_control_closed: bool,
-    /// When a process that closed its socket is killed.
+    /// The time at which a process that has closed its socket is killed.
     kill_at: Option<Instant>,
 }
 
 impl Worker {
-    /// Starts a process for it alone. It needs a tokio runtime with I/O enabled, which then reaps the process, too. For
-    /// many of one setup there is [`Template`](crate::Template).
+    /// Starts a worker in a new process. To start many workers with the same setup, use a
+    /// [`ForkServer`](crate::ForkServer).
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the operating system cannot create the sockets or start the process.
+    ///
+    /// # Panics
+    ///
+    /// Panics outside of a tokio runtime with I/O enabled.
     pub async fn start(program: Program, setup: WorkerSetup) -> io::Result<Self> {
         let (server_sockets, worker_sockets) = socket_pairs()?;
         let process =
@@ -103,7 +125,7 @@ impl Worker {
             bounds.output.saturating_mul(2).saturating_add(128 << 10).max(bounds.args.saturating_add(1 << 10));
         Ok(Self {
             work: Pipe::new(work?, max_frame),
-            // An answer counts each of its texts and more than each entry's encoding adds.
+            // The weight of an answer is larger than its encoding.
             control: Pipe::new(control?, bounds.output.saturating_add(4 << 10)),
             is_progress_pending: false,
             layers: None,
@@ -119,7 +141,7 @@ impl Worker {
         })
     }
 
-    /// What keeps it where it is; known with its first event.
+    /// The active layers of its sandbox; `None` before its first event.
     pub fn layers(&self) -> Option<&[Layer]> {
         self.layers.as_deref()
     }
@@ -129,50 +151,52 @@ impl Worker {
         self.process.pid
     }
 
-    /// Sends a play. The one before must have ended.
+    /// Sends a play. The previous play must have ended.
     pub fn play(&mut self, play: &Play<'_>) {
         self.running = Some(play.number);
         self.work.send(&ToWorker::Play(*play));
     }
 
-    /// Ends that play, now or as soon as it begins; its [`Event::Done`] still comes. It has no effect on a play that
-    /// ended.
+    /// Stops a play, now or as soon as it begins; its [`WorkerEvent::Done`] follows. It has no effect on a play that
+    /// has ended.
     pub fn stop(&mut self, play: u64) {
         self.control.send(&ToControl::Stop { play });
         if self.running == Some(play) {
             self.stopped = Some(play);
-            // It would not look before it is answered.
+            // A play that waits for a host call checks its stop flag only after the call returns.
             self.return_host_call(HostReturn::Aborted);
         }
     }
 
-    /// Answers the host call for which the play waits. It has no effect where none waits any more: after
-    /// [`stop`](Self::stop), or once the process is gone.
+    /// Returns the result of the pending host call. It has no effect if no call is pending, for example after
+    /// [`stop`](Self::stop) or if the process has ended.
     pub fn return_host_call(&mut self, returned: HostReturn) {
         if let Some(call) = self.host.open.take() {
             self.work.send(&ToWorker::Return { call, returned });
         }
     }
 
-    /// Kills a process that said what no worker says, in words that only the caller can judge; [`Event::Lost`] with
+    /// Kills the process because the caller has detected a protocol violation; [`WorkerEvent::Lost`] with
     /// [`Loss::Crashed`] follows.
     pub fn kill_as_crashed(&mut self) {
         self.is_broken = true;
         self.kill();
     }
 
-    /// Asks how far the running play is.
+    /// Requests the progress of the running play; [`WorkerEvent::Progress`] follows.
     pub fn request_progress(&mut self) {
-        // One question at a time: a worker that does not answer must not fill this end.
+        // One request at a time: a worker that does not answer must not fill the server's buffer.
         if self.control.is_sent() && !self.is_progress_pending {
             self.is_progress_pending = true;
             self.control.send(&ToControl::Progress);
         }
     }
 
-    /// Asks something; [`Event::Answer`] follows under that number, which no other query of this worker may have. While a
-    /// play runs it is answered from what there was before the play, without values. The caller bounds how many it asks
-    /// for before they are answered.
+    /// Sends a query; [`WorkerEvent::Answer`] with the same number follows. The number must be unique within the
+    /// worker.
+    ///
+    /// While a play runs, the worker answers with the state before the play, without values. The caller must bound the
+    /// number of pending queries.
     pub fn send_query(&mut self, number: u64, query: Query) {
         self.pending_queries.insert(number, ExpectedAnswer::new(&query));
         let query = NumberedQuery { number, query };
@@ -183,18 +207,18 @@ impl Worker {
         }
     }
 
-    /// From now on, for good, it runs only while nothing else wants the processor much: for one whose play takes long, so
-    /// that it does not slow those that do not. Where the system cannot, nothing changes.
+    /// Lowers the priority of the process permanently, so that a long play does not slow down short ones. It has no
+    /// effect if the system does not support it.
     pub fn lower_priority(&mut self) {
         self.process.lower_priority();
     }
 
-    /// Whether [`give_way`](Self::give_way) was called.
+    /// Whether [`lower_priority`](Self::lower_priority) was called.
     pub fn has_low_priority(&self) -> bool {
         self.process.is_low_priority
     }
 
-    /// Kills the process; [`Event::Lost`] follows.
+    /// Kills the process; [`WorkerEvent::Lost`] follows.
     pub fn kill(&mut self) {
         self.process.kill();
         if !self.process.has_process() {
@@ -203,8 +227,10 @@ impl Worker {
         }
     }
 
-    /// The next event, in order. Cancel safe: an event is never lost when the future is dropped. It also drives what
-    /// [`play`](Self::play) and [`stop`](Self::stop) could not send at once, so it must be awaited for them to go on.
+    /// Waits for the next event, in order. Cancel safe: dropping the future loses no event.
+    ///
+    /// It also sends what [`play`](Self::play) and [`stop`](Self::stop) could not send immediately, so it must be
+    /// awaited for them to make progress.
     pub async fn event(&mut self) -> WorkerEvent {
         if self.is_broken {
             return self.wait_for_loss().await;
@@ -214,15 +240,15 @@ impl Worker {
                 Ok(Some(event)) => return event,
                 Ok(None) => {}
                 Err(error) => {
-                    tracing::error!(pid = self.process.pid, %error, "a worker broke the protocol and is killed");
+                    tracing::error!(pid = self.process.pid, %error, "worker violated the protocol; killing it");
                     self.is_broken = true;
                     self.kill();
                     return self.wait_for_loss().await;
                 }
             }
             tokio::select! {
-                // The quiet one first: a play that prints without end must not keep answers from being seen. Its end is
-                // not the worker's: what has arrived on the other one counts, even if the process is gone by now.
+                // The control socket first, so that endless output on the work socket does not delay answers. If only
+                // the control socket closes, messages that arrived on the work socket still count.
                 biased;
                 moved = self.control.drive(), if !self.is_control_closed => {
                     self.is_control_closed = !moved.unwrap_or(false);
@@ -234,28 +260,28 @@ impl Worker {
         }
     }
 
-    /// The next print, if it has arrived and nothing else stands before it. It waits for nothing, so that whoever has
-    /// taken one print can take those behind it in the same turn.
+    /// Returns the next print if it is the next event and has already arrived, without waiting. After one print, a
+    /// caller can take the following ones with it.
     pub fn arrived_print(&mut self) -> Option<Print> {
         let running = self.running.filter(|_| !self.is_broken && self.layers.is_some())?;
         let is_print = |message: &FromWorker| matches!(message, FromWorker::Print(print) if print.play == running);
-        // What is no message is an error of the next event.
+        // `event` reports invalid messages.
         match self.work.receive_if(is_print) {
             Ok(Some(FromWorker::Print(print))) => Some(print),
             _ => None,
         }
     }
 
-    /// The next event of what has fully arrived.
+    /// Returns the next event from the messages that have arrived completely.
     fn next(&mut self) -> io::Result<Option<WorkerEvent>> {
-        // Before it is sealed a worker has nothing to say there.
+        // A worker sends nothing on the control socket before it is sealed.
         let message = if self.layers.is_some() { self.control.receive::<FromControl>()? } else { None };
         match message {
             Some(FromControl::Progress(report)) if std::mem::take(&mut self.is_progress_pending) => {
                 return Ok(Some(WorkerEvent::Progress(report)));
             }
             Some(FromControl::Progress(_)) => {
-                return Err(io::Error::new(io::ErrorKind::InvalidData, "a report that nobody asked for"));
+                return Err(io::Error::new(io::ErrorKind::InvalidData, "unrequested progress report"));
             }
             Some(FromControl::Answer { number, answer }) => return self.accept_answer(number, answer).map(Some),
             None => {}
@@ -268,17 +294,17 @@ impl Worker {
         Ok(None)
     }
 
-    /// Checks a message on the work socket: the event that it comes to, if any. The error is that no worker sends that.
+    /// Validates a message on the work socket and returns its event, if any. Returns an error for a protocol violation.
     fn handle_message(&mut self, message: FromWorker) -> io::Result<Option<WorkerEvent>> {
         let violation = |why| Err(io::Error::new(io::ErrorKind::InvalidData, why));
         match message {
             FromWorker::Sealed(layers) if self.layers.is_none() => self.layers = Some(layers),
-            // Before it is sealed a worker has nothing to say.
-            _ if self.layers.is_none() => return violation("it is not sealed"),
+            // A worker sends nothing else before it is sealed.
+            _ if self.layers.is_none() => return violation("message before the worker is sealed"),
             FromWorker::Print(print) if self.running == Some(print.play) => return Ok(Some(WorkerEvent::Print(print))),
             FromWorker::HostCall(call) if self.running == Some(call.play) => {
                 if !self.host.admit(&call) {
-                    return violation("a host call that cannot be");
+                    return violation("malformed host call");
                 }
                 if self.stopped != self.running {
                     return Ok(Some(WorkerEvent::HostCall(call)));
@@ -290,29 +316,29 @@ impl Worker {
                 return Ok(Some(WorkerEvent::Done { play, outcome }));
             }
             FromWorker::Answer { number, answer } => return self.accept_answer(number, answer).map(Some),
-            _ => return violation("a message of a play that is not running"),
+            _ => return violation("message for a play that is not running"),
         }
         Ok(None)
     }
 
-    /// Checks an answer against the query that it is for.
+    /// Validates an answer against its query.
     fn accept_answer(&mut self, number: u64, answer: QueryAnswer) -> io::Result<WorkerEvent> {
         match self.pending_queries.remove(&number) {
             Some(query) if query.matches(&answer, self.max_answer) => Ok(WorkerEvent::Answer { number, answer }),
-            _ => Err(io::Error::new(io::ErrorKind::InvalidData, "an answer to nothing that was asked")),
+            _ => Err(io::Error::new(io::ErrorKind::InvalidData, "answer without a matching query")),
         }
     }
 
-    /// Cancel safe: when it gives up waiting is noted, not counted anew.
+    /// Waits for the end of the process. Cancel safe: a second call keeps the deadline of the first.
     async fn wait_for_loss(&mut self) -> WorkerEvent {
-        // A socket can close before its process has ended, by a failure that is still being handled there.
+        // A socket can close before its process has ended, while the process handles a failure.
         let was_killed_by_server = self.process.was_killed;
         if !self.process.has_process() && was_killed_by_server {
-            // They may take their time; nobody has to wait for it.
+            // The threads may take their time; there is nothing to wait for.
             return WorkerEvent::Lost(if self.is_broken { Loss::Crashed } else { Loss::Killed });
         }
-        let give_up_at = *self.kill_at.get_or_insert_with(|| Instant::now() + END_GRACE_PERIOD);
-        let loss = if let Ok(loss) = timeout_at(give_up_at, &mut self.process.ended).await {
+        let deadline = *self.kill_at.get_or_insert_with(|| Instant::now() + END_GRACE_PERIOD);
+        let loss = if let Ok(loss) = timeout_at(deadline, &mut self.process.ended).await {
             loss
         } else {
             self.kill();
@@ -322,7 +348,7 @@ impl Worker {
             _ if self.is_broken => Loss::Crashed,
             Ok(Loss::Memory) => Loss::Memory,
             _ if was_killed_by_server => Loss::Killed,
-            // Without one who could tell: what owned it is gone.
+            // The owner of the process was dropped without reporting.
             loss => loss.unwrap_or(Loss::Crashed),
         })
     }

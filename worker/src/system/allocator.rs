@@ -1,9 +1,6 @@
-//! Counts what a worker has allocated, and ends it where it would have too much.
+//! An allocator that counts the memory of a worker and exits the worker at its limit.
 
-#![expect(
-    unsafe_code,
-    reason = "the trait of an allocator is unsafe; this one counts and leaves the rest to the system's"
-)]
+#![expect(unsafe_code, reason = "GlobalAlloc is an unsafe trait; this allocator counts and delegates to the system's")]
 
 use std::{
     alloc::{GlobalAlloc, Layout, System},
@@ -13,7 +10,7 @@ use std::{
     },
 };
 
-/// The exit code of a worker that would have had more memory than it may have.
+/// The exit code of a worker that reached its memory limit.
 pub(crate) const OUT_OF_MEMORY: i32 = 86;
 
 static IS_COUNTING: AtomicBool = AtomicBool::new(false);
@@ -21,9 +18,10 @@ static LIVE: AtomicUsize = AtomicUsize::new(0);
 static BOUND: AtomicUsize = AtomicUsize::new(usize::MAX);
 static ROOM: AtomicUsize = AtomicUsize::new(usize::MAX);
 
-/// The system's allocator, which in a worker counts live bytes. Elsewhere it costs one look at a flag.
+/// The system's allocator, with a count of live bytes in workers. In other processes, it only checks a flag.
 ///
-/// A program whose workers are to be held to [`Limits::memory_bytes`](crate::Limits::memory_bytes) has it as its own:
+/// [`WorkerLimits::memory_bytes`](crate::WorkerLimits::memory_bytes) is enforced only in programs with this global
+/// allocator:
 ///
 /// ```
 /// #[global_allocator]
@@ -32,11 +30,11 @@ static ROOM: AtomicUsize = AtomicUsize::new(usize::MAX);
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Allocator;
 
-// SAFETY: every call goes to the system's allocator as it came; what is done beside it allocates nothing.
+// SAFETY: every call is delegated unchanged to the system's allocator, and the counting does not allocate.
 unsafe impl GlobalAlloc for Allocator {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         grow(layout.size());
-        // SAFETY: the caller's promises are those that the system's allocator asks for.
+        // SAFETY: the caller upholds the contract, which is the same for the system's allocator.
         unsafe { System.alloc(layout) }
     }
 
@@ -48,7 +46,7 @@ unsafe impl GlobalAlloc for Allocator {
 
     unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
         shrink(layout.size());
-        // SAFETY: as above; what `alloc` gave came from there.
+        // SAFETY: as above; `alloc` returned memory of the system's allocator.
         unsafe { System.dealloc(pointer, layout) }
     }
 
@@ -62,74 +60,77 @@ unsafe impl GlobalAlloc for Allocator {
     }
 }
 
-/// Arenas of the system's allocator. By itself glibc makes eight for each processor, each of which keeps what was freed in
-/// it, and reserves 64 MiB of address space.
+/// Maximum number of glibc's arenas. By default, glibc creates up to eight for each processor; each keeps its freed
+/// memory and reserves 64 MiB of address space.
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
 const ARENAS: libc::c_int = 2;
 
-/// Has the system's allocator (glibc's) keep few arenas, so that threads reuse what other threads have freed. For the
-/// beginning of a program that serves many connections: arenas that are there stay.
+/// Limits the number of glibc's arenas, so that threads reuse memory that other threads have freed.
+///
+/// Call it at the start of a program that serves many connections: existing arenas remain. It has no effect without
+/// glibc.
 pub fn limit_arenas() {
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
-    // SAFETY: it sets a parameter of the allocator, under the allocator's own lock.
+    // SAFETY: mallopt sets a parameter of the allocator under the allocator's own lock.
     unsafe {
         libc::mallopt(libc::M_ARENA_MAX, ARENAS);
     }
 }
 
-/// Gives memory that was freed back to the system, as far as whole pages are free. By itself glibc keeps all that lies below
-/// something in use. It takes milliseconds, in which other threads may wait for memory.
+/// Returns free pages to the operating system. By default, glibc keeps all free memory below memory in use.
+///
+/// The call takes milliseconds, during which other threads may wait for memory. It has no effect without glibc.
 pub fn return_freed_memory() {
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
-    // SAFETY: it takes the allocator's own locks, and touches free memory only.
+    // SAFETY: malloc_trim takes the allocator's own locks and changes only free memory.
     unsafe {
         libc::malloc_trim(0);
     }
 }
 
-/// Relaxed: the number stands alone.
+/// Counts an allocation. The ordering is relaxed because no other memory depends on the number.
 fn grow(bytes: usize) {
     if !IS_COUNTING.load(Relaxed) {
         return;
     }
     let live = LIVE.fetch_add(bytes, Relaxed).saturating_add(bytes);
     if live > BOUND.load(Relaxed) {
-        // SAFETY: it runs nothing of this process any more, which is why it is not `std::process::exit`: handlers that run
-        // at an exit may allocate, and this may be in the middle of an allocation.
+        // SAFETY: _exit runs no code of this process. `std::process::exit` would run exit handlers, which may allocate,
+        // and this may be in the middle of an allocation.
         unsafe { libc::_exit(OUT_OF_MEMORY) }
     }
 }
 
 fn shrink(bytes: usize) {
     if IS_COUNTING.load(Relaxed) {
-        // What was allocated before it was counted may be given back now.
+        // Memory that was allocated before the counting started may be freed now.
         let _now = LIVE.fetch_update(Relaxed, Relaxed, |live| Some(live.saturating_sub(bytes)));
     }
 }
 
-/// Counts from now on; false if the program has another allocator.
+/// Starts counting. Returns false if the program has another global allocator.
 pub(crate) fn start_counting() -> bool {
     IS_COUNTING.store(true, SeqCst);
     let before = LIVE.load(SeqCst);
-    // A probe: whether it is counted shows whether this is the program's allocator.
+    // Whether a probe is counted shows whether this is the program's allocator.
     let probe = std::hint::black_box(Box::new([0_u8; 4096]));
     let is_counted = LIVE.load(SeqCst) >= before + 4096;
     drop(probe);
     is_counted
 }
 
-/// Live bytes; 0 where nothing counts.
+/// Number of live bytes; 0 if the process does not count.
 pub(crate) fn live_bytes() -> usize {
     LIVE.load(Relaxed)
 }
 
-/// Ends the process where it would have so many more live bytes than it has now.
+/// Makes the process exit when its live bytes exceed the present number by `room`.
 pub(crate) fn set_limit(room: usize) {
     ROOM.store(room, SeqCst);
     reset_limit_baseline();
 }
 
-/// The same room, from what is there now.
+/// Restarts the limit of [`set_limit`] from the present number of live bytes.
 pub(crate) fn reset_limit_baseline() {
     BOUND.store(live_bytes().saturating_add(ROOM.load(SeqCst)), SeqCst);
 }

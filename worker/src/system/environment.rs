@@ -1,26 +1,26 @@
-//! Secrets in the environment of the process, taken out of it.
+//! Removal of secrets from the environment of the process.
 
-#![expect(unsafe_code, reason = "no safe function changes the environment, or wipes the memory where it is")]
+#![expect(unsafe_code, reason = "no safe function changes the environment or wipes its memory")]
 
 use std::ffi::{CStr, OsString};
 
 use libc::c_char;
 
 unsafe extern "C" {
-    /// `NAME=value`, as often as there are variables, and a null pointer behind the last.
+    /// The variables as `NAME=value`, terminated by a null pointer.
     static environ: *const *mut c_char;
 }
 
-/// Takes a variable out of the environment of this process; none, if it is not set. The value is wiped where the kernel put
-/// it, so `/proc/PID/environ` does not show it either.
+/// Removes a variable from the environment of this process and returns its value, or `None` if it is not set.
 ///
-/// To be called before there are other threads.
+/// The value is also wiped in the memory where the kernel put it, so that `/proc/PID/environ` does not show it. Call it
+/// before the process has other threads.
 pub fn take_variable(name: &str) -> Option<OsString> {
     let value = std::env::var_os(name)?;
-    // SAFETY: there is no other thread, so nothing changes or reads the environment meanwhile. What it points to is the
-    // process's own, ends with a zero each, and keeps its length: only bytes before that zero are written.
+    // SAFETY: there is no other thread, so nothing else accesses the environment meanwhile. The entries belong to the
+    // process and are zero-terminated, and only bytes before the zero are written.
     unsafe {
-        // A program may have been started with the variable more than once.
+        // The environment may contain the variable more than once.
         let mut entry = environ;
         while !(*entry).is_null() {
             let text = CStr::from_ptr(*entry).to_bytes();

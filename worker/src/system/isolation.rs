@@ -1,7 +1,7 @@
-//! What a fork server gives up before the first fork, so that each of its workers is born without it: the network and every
-//! privilege. It stays the same user, so the server can signal it and read its `/proc` files as before.
+//! Isolation of a fork server before the first fork, which its workers inherit: it leaves the network and drops all
+//! privileges. It keeps its user, so that the server can signal it and read its `/proc` files.
 
-#![expect(unsafe_code, reason = "each is one call, and where it may be made is said beside it")]
+#![expect(unsafe_code, reason = "each use is a single call with a safety comment")]
 
 use std::{fs, io};
 
@@ -13,52 +13,52 @@ use rustix::{
     },
 };
 
-/// Capabilities are numbers below this one, in any kernel.
+/// Upper bound of the capability numbers of any kernel.
 const MAX_CAPABILITIES: libc::c_ulong = 64;
 
-/// Moves this process, which must have one thread, to a network namespace of its own that holds nothing. It makes a user
-/// namespace for that where it can, in which the user and the group keep their numbers. Returns false where the kernel
-/// refuses, or whoever configured it.
+/// Moves this single-threaded process into an empty network namespace. Returns false if the kernel or its configuration
+/// refuses.
 ///
-/// There is no namespace of process ids: the ids that the server reads in `/proc` must be true.
+/// If possible, it also creates a user namespace, in which the user and the group keep their ids. It does not create a
+/// namespace of process ids, because the server has to find the true ids in `/proc`.
 pub(crate) fn leave_network() -> bool {
     let (user, group) = (getuid().as_raw(), getgid().as_raw());
     if unshare(UnshareFlags::NEWUSER | UnshareFlags::NEWNET).is_ok() {
-        // Where this fails, the kernel still knows the ids, and the process does not need their numbers.
+        // If this fails, the kernel still knows the ids, and the process does not need them.
         let _unmapped = map_ids(user, group);
         return true;
     }
-    // Root needs no user namespace for it.
+    // Root needs no user namespace.
     unshare(UnshareFlags::NEWNET).is_ok()
 }
 
 fn unshare(flags: UnshareFlags) -> rustix::io::Result<()> {
-    // SAFETY: with these flags nothing is unshared that other code relies on: no descriptor, no working directory.
+    // SAFETY: these flags unshare nothing that other code relies on, such as descriptors or the working directory.
     unsafe { unshare_unsafe(flags) }
 }
 
 fn map_ids(user: u32, group: u32) -> io::Result<()> {
-    // Without privilege a group can be mapped by a process alone that cannot change its groups any more.
+    // An unprivileged process can map a group only after it gives up changing its groups.
     fs::write("/proc/self/setgroups", "deny")?;
     fs::write("/proc/self/gid_map", format!("{group} {group} 1"))?;
     fs::write("/proc/self/uid_map", format!("{user} {user} 1"))
 }
 
-/// Gives up all capabilities for good: root then has no more rights than any other user.
+/// Drops all capabilities permanently: root then has no more rights than any other user.
 ///
 /// # Errors
 ///
-/// An error says that the process still has capabilities.
+/// Returns an error if the process still has capabilities.
 pub(crate) fn drop_privileges() -> io::Result<()> {
     set_no_new_privs(true)?;
     for capability in 0..MAX_CAPABILITIES {
-        // SAFETY: it takes no pointer. It fails for numbers that the kernel does not know, and for a process without the
-        // privilege, which gains nothing by executing a program either.
+        // SAFETY: the call takes no pointer. It fails for numbers unknown to the kernel, and for an unprivileged
+        // process, which gains no capabilities by executing a program anyway.
         unsafe {
             libc::prctl(libc::PR_CAPBSET_DROP, capability, 0, 0, 0);
         }
     }
-    // Root gets no capability back by being root. Without privilege it fails, and is of no use.
+    // Keeps root from regaining capabilities. For an unprivileged process it fails and is not needed.
     let bits = CapabilitiesSecureBits::NO_ROOT
         | CapabilitiesSecureBits::NO_ROOT_LOCKED
         | CapabilitiesSecureBits::NO_SETUID_FIXUP

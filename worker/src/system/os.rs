@@ -1,6 +1,6 @@
-//! What a worker needs of the system and no safe function offers.
+//! System calls that have no safe wrapper.
 
-#![expect(unsafe_code, reason = "each is one call, and where it may be made is said beside it")]
+#![expect(unsafe_code, reason = "each use is a single call with a safety comment")]
 
 #[cfg(target_os = "linux")]
 use std::{
@@ -11,28 +11,32 @@ use std::{
 #[cfg(target_os = "linux")]
 use rustix::process::Pid;
 
-/// Ends the process as it is: no destructor, no handler of an exit runs, and nothing is flushed. A forked process has
-/// copies of what another one will still clean up, and a thread that is sealed may not be waited for.
+/// Exits the process immediately: runs no destructors or exit handlers, and flushes nothing.
+///
+/// A forked process has copies of resources that its parent will still clean up, and a sealed process cannot wait for
+/// its threads.
 pub(crate) fn exit_now(code: i32) -> ! {
-    // SAFETY: it does not return, and takes nothing but the number.
+    // SAFETY: _exit does not return and takes only a number.
     unsafe { libc::_exit(code) }
 }
 
-/// Has this thread, and all that it starts, take all signals. Whoever started the process may have blocked some, and one
-/// that is blocked ends nothing. To be called before there are other threads.
+/// Unblocks all signals for this thread and the threads that it starts.
+///
+/// The parent process may have blocked signals, and a blocked signal does not end a process. Call it before the process
+/// has other threads.
 pub fn unblock_signals() {
     let mut none = std::mem::MaybeUninit::<libc::sigset_t>::uninit();
-    // SAFETY: the set is initialised by the first call, and the second reads it and writes nothing.
+    // SAFETY: the first call initialises the set, and the second one only reads it.
     unsafe {
         libc::sigemptyset(none.as_mut_ptr());
         libc::pthread_sigmask(libc::SIG_SETMASK, none.as_ptr(), std::ptr::null_mut());
     }
 }
 
-/// Undoes what the program that started this one did to signals: none is blocked, and none is ignored but SIGPIPE, which Rust
-/// ignores in each of its programs. Handlers do not outlive the start of a program. To be called first thing in a process.
+/// Resets the signal dispositions inherited from the parent process: unblocks all signals, and ignores none except
+/// SIGPIPE, which Rust ignores in every program. Call it first in a process.
 pub(crate) fn reset_signals() {
-    // SAFETY: the pointer lives for the call. A signal that was ignored gets the default action, which no code relies on.
+    // SAFETY: the pointer is valid for the call. No code relies on the disposition of a signal that was ignored.
     unsafe {
         for signal in 1..LAST_SIGNAL {
             let mut action: libc::sigaction = std::mem::zeroed();
@@ -46,24 +50,23 @@ pub(crate) fn reset_signals() {
     unblock_signals();
 }
 
-/// Standard signals are numbers below this one.
+/// Upper bound (exclusive) of the numbers of standard signals.
 const LAST_SIGNAL: libc::c_int = 32;
 
-/// Which side of a fork this is.
+/// The side of a fork.
 #[cfg(target_os = "linux")]
 pub(crate) enum ForkSide {
-    /// The process that was there before, with the id of the new one.
+    /// The parent process, with the id of the child.
     Parent(Pid),
-    /// The new one.
+    /// The child process.
     Child,
 }
 
-/// Makes a process like this one, which must have no second thread ([`is_single_threaded`]): what another one is in the
-/// middle of, a lock that is held, say, would stay so in the child for ever. The child must end with [`exit_now`] and never
-/// return into what called this.
+/// Forks this process, which must be [single-threaded](is_single_threaded): a lock held by another thread would stay
+/// locked in the child for ever. The child must end with [`exit_now`] and never return into the caller's code.
 #[cfg(target_os = "linux")]
 pub(crate) fn fork() -> std::io::Result<ForkSide> {
-    // SAFETY: there is one thread, and no lock is held but by it, so the child is as whole as the parent.
+    // SAFETY: there is only one thread, so no other thread holds a lock and the child's state is consistent.
     match unsafe { libc::fork() } {
         0 => Ok(ForkSide::Child),
         pid => Pid::from_raw(pid.max(0)).map(ForkSide::Parent).ok_or_else(std::io::Error::last_os_error),
@@ -75,15 +78,15 @@ pub(crate) fn is_single_threaded() -> std::io::Result<bool> {
     Ok(std::fs::read_dir("/proc/self/task")?.count() == 1)
 }
 
-/// Closes what the program that started this process had open and did not mean to hand on. To be called first thing in a
-/// process, which has opened nothing yet.
+/// Closes all inherited descriptors except the three standard ones. Call it first in a process, before it opens
+/// anything.
 pub(crate) fn close_inherited() {
     #[cfg(target_os = "linux")]
     close_range(3, u32::MAX);
 }
 
-/// Closes everything but those two and the three standard ones. To be called first thing after a fork, in the child, in
-/// which whatever owns the others is never used again.
+/// Closes all descriptors except those two and the three standard ones. Call it in the child directly after a fork: the
+/// owners of the other descriptors must never be used again.
 #[cfg(target_os = "linux")]
 pub(crate) fn close_all_but(kept: [BorrowedFd<'_>; 2]) {
     let mut kept = kept.map(|fd| fd.as_raw_fd().cast_unsigned());
@@ -100,14 +103,16 @@ pub(crate) fn close_all_but(kept: [BorrowedFd<'_>; 2]) {
 
 #[cfg(target_os = "linux")]
 fn close_range(first: u32, last: u32) {
-    // SAFETY: it takes no pointer; the callers say why nothing that is closed is owned by anything that is still used.
+    // SAFETY: the call takes no pointer; the callers ensure that no owner of a closed descriptor is still in use.
     unsafe {
         libc::syscall(libc::SYS_close_range, first, last, 0_u32);
     }
 }
 
-/// Guard while which this process ends as soon as the other end of a socket is gone, whatever it computes. Not by the death
-/// of its parent: for the kernel that is the thread which started it, and may end long before.
+/// A guard that makes this process exit as soon as the peer of a socket closes it, even during a computation.
+///
+/// It does not use the parent-death signal: for the kernel, the parent is the thread that started the process, which
+/// may end much earlier.
 #[cfg(target_os = "linux")]
 #[derive(Debug)]
 pub(crate) struct ExitWithPeer {
@@ -117,12 +122,12 @@ pub(crate) struct ExitWithPeer {
 
 #[cfg(target_os = "linux")]
 impl ExitWithPeer {
-    /// A guard for the other end of this socket. There must be no other guard at the time.
+    /// Creates the guard for a socket. There must be no other guard at the same time.
     pub(crate) fn of(socket: &impl AsRawFd) -> std::io::Result<Self> {
         let socket = socket.as_raw_fd();
         SOCKET.store(socket, Ordering::Relaxed);
-        // SAFETY: the handler calls nothing but poll and _exit, which a handler may (signal-safety(7)); the pointers live for
-        // the call, and the other calls take none.
+        // SAFETY: the handler calls only poll and _exit, which are async-signal-safe (signal-safety(7)); the pointers
+        // are valid for the calls.
         unsafe {
             let mut action: libc::sigaction = std::mem::zeroed();
             action.sa_sigaction = end_if_closed as *const () as libc::sighandler_t;
@@ -131,7 +136,7 @@ impl ExitWithPeer {
             checked(libc::fcntl(socket, libc::F_SETOWN, libc::getpid()))?;
             let flags = checked(libc::fcntl(socket, libc::F_GETFL))?;
             checked(libc::fcntl(socket, libc::F_SETFL, flags | libc::O_ASYNC))?;
-            // It may be gone by now.
+            // The peer may have closed the socket already.
             end_if_closed(libc::SIGIO);
             Ok(Self { socket, flags })
         }
@@ -141,7 +146,7 @@ impl ExitWithPeer {
 #[cfg(target_os = "linux")]
 impl Drop for ExitWithPeer {
     fn drop(&mut self) {
-        // SAFETY: neither takes a pointer. A signal that is still to come is ignored, as it is by whatever is forked from here.
+        // SAFETY: the calls take no pointers. A late signal is ignored, in forked processes too.
         unsafe {
             libc::fcntl(self.socket, libc::F_SETFL, self.flags);
             libc::signal(libc::SIGIO, libc::SIG_IGN);
@@ -149,15 +154,15 @@ impl Drop for ExitWithPeer {
     }
 }
 
-/// The socket that [`ExitWithPeer`] is for.
+/// The socket of [`ExitWithPeer`].
 #[cfg(target_os = "linux")]
 static SOCKET: AtomicI32 = AtomicI32::new(-1);
 
-/// The signal says that something happened to the socket, and not what.
+/// Signal handler: checks whether the peer has closed the socket, because the signal itself does not say what happened.
 #[cfg(target_os = "linux")]
 extern "C" fn end_if_closed(_signal: libc::c_int) {
     let mut seen = libc::pollfd { fd: SOCKET.load(Ordering::Relaxed), events: libc::POLLRDHUP, revents: 0 };
-    // SAFETY: the pointer lives for the call, which waits for nothing; ending takes nothing but a number.
+    // SAFETY: the pointer is valid for the call, which does not wait; _exit takes only a number.
     unsafe {
         if libc::poll(&raw mut seen, 1, 0) == 1 {
             libc::_exit(0);
@@ -170,21 +175,23 @@ fn checked(result: libc::c_int) -> std::io::Result<libc::c_int> {
     if result == -1 { Err(std::io::Error::last_os_error()) } else { Ok(result) }
 }
 
-/// Keeps what this process was started with, but for the three standard descriptors, from whatever it starts: a lock, say,
-/// that a shell script holds is not held by what goes on in the background. To be called first thing in `main`. Only on
-/// Linux, from 5.11 on; elsewhere it does nothing.
+/// Keeps the inherited descriptors, except the three standard ones, from the processes that this process starts.
+///
+/// For example, background processes do not hold on to a file lock of the calling shell script. Call it first in
+/// `main`. It has an effect only on Linux 5.11 and later.
 pub fn keep_descriptors() {
     #[cfg(target_os = "linux")]
-    // SAFETY: it takes no pointer and closes nothing: with this flag they are closed where another program is executed.
+    // SAFETY: the call takes no pointer. With this flag, it closes nothing now but marks the descriptors close-on-exec.
     unsafe {
         libc::syscall(libc::SYS_close_range, 3_u32, u32::MAX, libc::CLOSE_RANGE_CLOEXEC);
     }
 }
 
-/// Keeps this process, and what it forks, from interrupting others when it wakes up: plays per second are a third more.
+/// Selects batch scheduling for this process and its forks, so that they do not preempt others when they wake up. It
+/// increases the plays per second by a third.
 #[cfg(target_os = "linux")]
 pub(crate) fn use_batch_scheduling() {
-    // SAFETY: a parameter is only its priority, which this policy wants to be 0; the pointer lives for the call.
+    // SAFETY: the parameter is a priority, which must be 0 for this policy; the pointer is valid for the call.
     unsafe {
         let parameter: libc::sched_param = std::mem::zeroed();
         libc::sched_setscheduler(0, libc::SCHED_BATCH, &raw const parameter);

@@ -1,16 +1,16 @@
-//! From choices to a script: what each choice takes is the next line of `grammar.txt` that may stand there.
+//! Generation of scripts: each choice selects an alternative of a rule in `grammar.txt`.
 
 use std::collections::HashMap;
 
 const GRAMMAR: &str = include_str!("grammar.txt");
 
-/// How deep names may stand in each other before the first line of each is taken.
+/// Depth of rules from which on the first alternative of each rule is used.
 const MAX_DEPTH: usize = 10;
 
-/// Bytes of a script from which on the first line of each name is taken.
+/// Size of a script, in bytes, from which on the first alternative of each rule is used.
 const MAX_SCRIPT: usize = 8 << 10;
 
-/// How often something is repeated: a few times, about as deep as anything may be, far deeper.
+/// Numbers of repetitions: a few, near the depth limits, and far above them.
 const REPEATS: &[usize] = &[2, 20, 60, 64, 70, 300, 1000, 5000];
 
 enum GrammarPart {
@@ -20,7 +20,7 @@ enum GrammarPart {
     Repeated { before: &'static str, middle: &'static str, after: &'static str },
 }
 
-/// Every name with the ways to write it.
+/// The rules of the grammar with their alternatives.
 pub(crate) struct Grammar(HashMap<&'static str, Vec<Vec<GrammarPart>>>);
 
 impl Grammar {
@@ -38,7 +38,8 @@ impl Grammar {
         Self(rules)
     }
 
-    /// The script of these choices. Without any it is the simplest, and smaller choices make simpler scripts.
+    /// Generates the script of these choices. Without choices it is the simplest one, and smaller choices make simpler
+    /// scripts.
     pub(crate) fn script(&self, choices: &[u16]) -> String {
         let mut writer = ScriptWriter { grammar: self, choices: choices.iter(), script: String::new() };
         writer.write("script", 0);
@@ -65,7 +66,7 @@ fn parts(template: &'static str) -> Vec<GrammarPart> {
         let name = &found[1..];
         let end = name.find(|letter: char| !letter.is_ascii_lowercase() && letter != '_').unwrap_or(name.len());
         let (name, after) = name.split_at(end);
-        // One alone is itself.
+        // A single `@` stands for itself.
         parts.push(if name.is_empty() { GrammarPart::Text("@") } else { GrammarPart::Rule(name) });
         rest = after;
     }
@@ -81,10 +82,10 @@ struct ScriptWriter<'a> {
 
 impl ScriptWriter<'_> {
     fn write(&mut self, name: &str, depth: usize) {
-        let ways = &self.grammar.0[name];
+        let alternatives = &self.grammar.0[name];
         let is_over = depth > MAX_DEPTH || self.script.len() > MAX_SCRIPT;
-        let way = if is_over { 0 } else { self.choose(ways.len()) };
-        for part in &ways[way] {
+        let chosen = if is_over { 0 } else { self.choose(alternatives.len()) };
+        for part in &alternatives[chosen] {
             match part {
                 GrammarPart::Text(text) => self.script.push_str(text),
                 GrammarPart::LineBreak => self.script.push('\n'),
@@ -99,8 +100,8 @@ impl ScriptWriter<'_> {
         }
     }
 
-    /// One of so many; the first where there is no choice left.
-    fn choose(&mut self, of: usize) -> usize {
-        (usize::from(*self.choices.next().unwrap_or(&0)) * of) >> u16::BITS
+    /// Chooses one of a number of alternatives; the first one if no choices are left.
+    fn choose(&mut self, count: usize) -> usize {
+        (usize::from(*self.choices.next().unwrap_or(&0)) * count) >> u16::BITS
     }
 }

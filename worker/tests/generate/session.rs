@@ -1,4 +1,4 @@
-//! One session: what each of its scripts may come to.
+//! One session, and the checks of the outcomes of its scripts.
 
 use std::{path::Path, time::Duration};
 
@@ -6,23 +6,23 @@ use tempfile::TempDir;
 use tokio::time::{Instant, timeout_at};
 use worker::{ErrorKind, EvalOutcome, LimitKind, Loss, Play, Program, Worker, WorkerEvent, WorkerLimits, WorkerSetup};
 
-/// How long a play may take before it is stopped.
+/// Time after which a play is stopped.
 const STOP_DELAY: Duration = Duration::from_millis(200);
 
-/// How long a stopped play may go on before its worker is killed: one operation may take so long.
+/// Time after which the worker of a stopped play is killed, because a single operation may take long.
 const STOP_GRACE_PERIOD: Duration = Duration::from_secs(1);
 
-/// Bounds every wait: reaching it is a failure.
+/// Upper bound of every wait. Reaching it is a failure.
 const PLAY_TIMEOUT: Duration = Duration::from_mins(1);
 
-/// What a session may take.
+/// The limits of a session.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Profile {
-    /// Little of everything, so that every limit is met.
+    /// Low limits, so that scripts reach each of them.
     Tight,
-    /// What a circle allows, in a tenth of its operations.
+    /// The default limits, with a limit of operations.
     Usual,
-    /// That, and operations without an end.
+    /// The default limits, with unlimited operations.
     Endless,
 }
 
@@ -48,7 +48,7 @@ impl Profile {
     }
 }
 
-/// How many plays came to what.
+/// The number of plays by outcome.
 #[derive(Debug, Default)]
 pub(crate) struct Outcomes {
     sessions: u64,
@@ -61,7 +61,7 @@ pub(crate) struct Outcomes {
     out_of_memory: u64,
 }
 
-/// What `import` finds.
+/// Creates the modules for `import`.
 pub(crate) fn modules() -> TempDir {
     let directory = tempfile::tempdir().expect("a directory");
     let modules = [
@@ -82,13 +82,13 @@ pub(crate) fn modules() -> TempDir {
     directory
 }
 
-/// One variable of each type, under the names that the grammar has for them.
+/// Declares a variable of each type, with the names that the grammar uses.
 const PRELUDE: &str = "let i = 1; let j = 2; let x = 1.5; let s = \"abc\"; let t = \"é\"; let c = 'c'; let a = [1, 2, 3]; \
     let b = [[1], \"b\"]; let m = #{k0: 1}; let n = #{k0: #{k1: [1]}}; let z = blob(8, 1); let f = |k| k; \
     let g = || 7; let r = 0..3; let w = timestamp(); let q = true; fn one(p) { p } fn two(p, r) { [p, r] } \
     fn recurse(p) { if p < 1 { 0 } else { recurse(p - 1) } } import \"one\" as o; import \"two\" as p;";
 
-/// How many of the variables that are left are larger than they may be.
+/// A script that counts the variables over their size limits.
 fn too_large(limits: &WorkerLimits) -> String {
     let large = ["i", "j", "s", "t", "a", "b", "m", "n", "z", "x", "f", "g", "q"].map(|name| {
         let larger_than = |type_name: &str, max: u64| {
@@ -108,7 +108,7 @@ fn too_large(limits: &WorkerLimits) -> String {
     format!("[{}].filter(|is_large| is_large).len()", large.join(", "))
 }
 
-/// Plays them in a worker of their own; the error is what must not be.
+/// Plays the scripts in a new worker. The error describes a violated guarantee.
 pub(crate) async fn play(
     profile: Profile,
     scripts: &[String],
@@ -130,14 +130,14 @@ pub(crate) async fn play(
     };
     match session.run(PRELUDE).await? {
         PlayEnding::Done(EvalOutcome::Value(_)) => {}
-        end => return Err(format!("it cannot begin: {end:?}")),
+        end => return Err(format!("the prelude failed: {end:?}")),
     }
     let count_too_large = too_large(&session.limits);
     let mut has_met_a_limit = false;
     for script in scripts {
         let outcome = match session.run(script).await? {
             PlayEnding::Done(outcome) => outcome,
-            PlayEnding::Lost(Loss::Crashed) => return Err("its worker crashed".into()),
+            PlayEnding::Lost(Loss::Crashed) => return Err("the worker crashed".into()),
             PlayEnding::Lost(loss) => {
                 outcomes.note_loss(loss, script);
                 return Ok(());
@@ -147,16 +147,17 @@ pub(crate) async fn play(
         session.is_within_limits(&outcome)?;
         match session.run("40 + 2").await? {
             PlayEnding::Done(EvalOutcome::Value(value)) if value.output == "42" => {}
-            // So full that only a fresh environment helps.
+            // The memory is so full that only a fresh environment helps.
             PlayEnding::Done(EvalOutcome::Limit { kind: LimitKind::Memory, .. }) => return Ok(()),
-            end => return Err(format!("after it, 40 + 2 came to {end:?}")),
+            end => return Err(format!("40 + 2 after the script: {end:?}")),
         }
-        // What goes over a size has done so when it is told, and the first limit that is met is the one that is told.
+        // A variable over its limit stays too large when the limit is reported, and only the first exceeded limit is
+        // reported.
         has_met_a_limit |= matches!(outcome, EvalOutcome::Limit { .. } | EvalOutcome::Stopped);
         if !has_met_a_limit {
             match session.run(&count_too_large).await? {
                 PlayEnding::Done(EvalOutcome::Value(value)) if value.output == "0" => {}
-                // So full or so deep that looking takes long, or too large with what is inside of it, which Rhai counts.
+                // The check itself may exceed a limit, because Rhai also counts nested items.
                 PlayEnding::Done(EvalOutcome::Limit { .. } | EvalOutcome::Stopped) => return Ok(()),
                 end => return Err(format!("variables that are too large: {end:?}")),
             }
@@ -176,13 +177,13 @@ impl Outcomes {
         } += 1;
     }
 
-    /// A script whose one operation takes longer than a second is worth a look.
+    /// Counts a lost worker, and prints a script that did not stop: one of its operations takes longer than a second.
     fn note_loss(&mut self, loss: Loss, script: &str) {
         if loss == Loss::Memory {
             self.out_of_memory += 1;
         } else {
             self.killed += 1;
-            println!("killed, because it did not stop:\n{script}\n----");
+            println!("killed because it did not stop:\n{script}\n----");
         }
     }
 }
@@ -200,7 +201,7 @@ struct WorkerSession {
 }
 
 impl WorkerSession {
-    /// Plays it, and has it stopped and killed as a server would.
+    /// Plays a script, and stops or kills it like a server.
     async fn run(&mut self, script: &str) -> Result<PlayEnding, String> {
         self.plays += 1;
         let number = self.plays;
@@ -222,7 +223,7 @@ impl WorkerSession {
                     WorkerEvent::Done { .. } => return Err(format!("it printed {printed} bytes")),
                     WorkerEvent::Lost(loss) => return Ok(PlayEnding::Lost(loss)),
                     WorkerEvent::Progress(_) | WorkerEvent::Answer { .. } | WorkerEvent::HostCall(_) => {
-                        return Err("it said what nobody asked for".into());
+                        return Err("unrequested event".into());
                     }
                 }
             }
@@ -232,7 +233,7 @@ impl WorkerSession {
                 Escalation::GiveUp => {}
             }
         }
-        Err("its worker did not end when it was killed".into())
+        Err("the worker did not end after a kill".into())
     }
 
     fn is_within_limits(&self, outcome: &EvalOutcome) -> Result<(), String> {
@@ -248,13 +249,13 @@ impl WorkerSession {
             EvalOutcome::Limit { .. } | EvalOutcome::Stopped => None,
         };
         match json.map(|json| serde_json::from_str::<serde::de::IgnoredAny>(json)) {
-            Some(Err(error)) => Err(format!("its value is no JSON: {error}")),
+            Some(Err(error)) => Err(format!("its value is not JSON: {error}")),
             Some(Ok(_)) | None => Ok(()),
         }
     }
 }
 
-/// What is done when a play has gone on for so long.
+/// The action when a play exceeds a time.
 #[derive(Clone, Copy)]
 enum Escalation {
     Stop,

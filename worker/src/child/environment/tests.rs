@@ -10,7 +10,7 @@ struct PlaySession {
     environment: Environment,
     prints: Rc<RefCell<Vec<Print>>>,
     calls: Rc<RefCell<Vec<HostCall>>>,
-    watch: Arc<PlayMonitor>,
+    monitor: Arc<PlayMonitor>,
     plays: u64,
 }
 
@@ -24,9 +24,9 @@ impl PlaySession {
     }
 
     fn with_host(setup: WorkerSetup, host: impl Fn(&HostCall) -> HostReturn + 'static) -> Self {
-        let (prints, watch) = (Rc::new(RefCell::new(Vec::new())), Arc::new(PlayMonitor::default()));
+        let (prints, monitor) = (Rc::new(RefCell::new(Vec::new())), Arc::new(PlayMonitor::default()));
         let calls = Rc::new(RefCell::new(Vec::new()));
-        let meter = Meter::new(watch.clone(), &setup.limits);
+        let meter = Meter::new(monitor.clone(), &setup.limits);
         let sources = ModuleSources::read(setup.modules.as_deref());
         let (sink, called) = (prints.clone(), calls.clone());
         let call_host = move |call: HostCall| {
@@ -36,7 +36,7 @@ impl PlaySession {
         };
         let print = move |print| sink.borrow_mut().push(print);
         let environment = Environment::new(setup, sources, meter, SharedInventory::default(), print, call_host);
-        Self { environment, prints, calls, watch, plays: 0 }
+        Self { environment, prints, calls, monitor, plays: 0 }
     }
 
     fn play_as(&mut self, script: &str, bind: Option<&str>, caller: Option<&str>) -> EvalOutcome {
@@ -74,7 +74,7 @@ fn error_position(error: &ScriptError) -> (u32, u32) {
 #[test]
 fn environment_keeps_definitions_between_plays() {
     let mut session = PlaySession::new(WorkerLimits::default());
-    // (script, output), one session over all of them.
+    // (script, output), all in one session.
     let plays = [
         ("let x = 40; const LIMIT = 7;", ""),
         ("x += 2; x", "42"),
@@ -94,7 +94,7 @@ fn environment_keeps_definitions_between_plays() {
         ("[1, 2, 3].map(|v| double(v)).reduce(|a, b| a + b, 0)", "120"),
         ("", ""),
         ("if true { let inner = 1; } 5", "5"),
-        // Declared anew, and captured: the closure and the session share the newer one.
+        // Redeclared and captured: the closure and the session share the newer variable.
         ("let x = 5; let g = || { x += 1 };", ""),
         ("g.call(); x", "6"),
         ("x = 10; g.call(); x", "11"),
@@ -108,7 +108,7 @@ fn environment_keeps_definitions_between_plays() {
 
 #[test]
 fn init_script_runs_before_first_play() {
-    let init = "print(`unheard`); const RATE = 7; fn rated(x) { x * global::RATE }";
+    let init = "print(`dropped`); const RATE = 7; fn rated(x) { x * global::RATE }";
     let mut session =
         PlaySession::with(WorkerSetup { circle: "test".into(), init: Some(init.into()), ..WorkerSetup::default() });
     assert_eq!(session.output("rated(6)"), "42");
@@ -126,7 +126,7 @@ fn init_script_runs_before_first_play() {
 fn environment_keeps_imports() {
     let directory = tempfile::tempdir().expect("a directory");
     std::fs::write(directory.path().join("geo.rhai"), "fn area(a, b) { a * b } export const UNIT = \"m\";")
-        .expect("written");
+        .expect("write");
     let modules = Some(directory.path().to_owned());
     let mut session = PlaySession::with(WorkerSetup { circle: "test".into(), modules, ..WorkerSetup::default() });
     assert_eq!(session.output("import \"geo\" as g; g::area(2, 3)"), "6");
@@ -145,11 +145,11 @@ fn cached_script_behaves_like_parsed_one() {
         "f(\n  nowhere)",
         "fn f(x) {\n throw x } f(7)",
         "let = 1",
-        "/// Of nothing.\n40 + 2",
+        "/// Stray.\n40 + 2",
         "CALLER_PUBLIC_KEY",
     ];
     let (mut kept, mut fresh) = (PlaySession::new(WorkerLimits::default()), PlaySession::new(WorkerLimits::default()));
-    // In another order each time: the steps are prime to ten.
+    // A different order each time: the steps are coprime to ten.
     for (round, step) in [1, 3, 7, 9, 3].into_iter().enumerate() {
         for number in 0..scripts.len() {
             let script = scripts[(number * step + round) % scripts.len()];
@@ -164,17 +164,17 @@ fn cached_script_behaves_like_parsed_one() {
 fn variable_size_is_limited_however_it_grows() {
     let limits = WorkerLimits { map_items: 1000, string_bytes: 1000, array_items: 1000, ..WorkerLimits::default() };
     let mut session = PlaySession::new(limits);
-    let of = |kind| EvalOutcome::Limit { kind, max: 1000 };
-    assert_eq!(session.play("let m = #{}; for i in 0..1001 { m[\"k\" + i] = i; } 7"), of(LimitKind::MapSize));
-    assert_eq!(session.play("let s = \"\"; for i in 0..400 { s[0..0] = \"abc\"; } 7"), of(LimitKind::StringSize));
+    let limit = |kind| EvalOutcome::Limit { kind, max: 1000 };
+    assert_eq!(session.play("let m = #{}; for i in 0..1001 { m[\"k\" + i] = i; } 7"), limit(LimitKind::MapSize));
+    assert_eq!(session.play("let s = \"\"; for i in 0..400 { s[0..0] = \"abc\"; } 7"), limit(LimitKind::StringSize));
     let caught = "let a = []; try { loop { a.push(1); } } catch {} 7";
-    assert_eq!(session.play(caught), of(LimitKind::ArraySize));
-    // It is told once, and again when it grows more.
+    assert_eq!(session.play(caught), limit(LimitKind::ArraySize));
+    // A variable over the limit is reported once, and again when it grows.
     assert_eq!(session.output("40 + 2"), "42");
-    assert_eq!(session.play("m[\"more\"] = 1; 7"), of(LimitKind::MapSize));
+    assert_eq!(session.play("m[\"more\"] = 1; 7"), limit(LimitKind::MapSize));
     assert_eq!(session.output("m = #{a: 1}; s = \"b\"; a = [1]; 40 + 2"), "42");
     assert_eq!(session.output("m.len() + s.len() + a.len()"), "3");
-    assert_eq!(session.play("for i in 0..1001 { m[\"k\" + i] = i; }"), of(LimitKind::MapSize));
+    assert_eq!(session.play("for i in 0..1001 { m[\"k\" + i] = i; }"), limit(LimitKind::MapSize));
 }
 
 #[test]
@@ -201,13 +201,13 @@ fn cyclic_imports_are_an_error() {
         ("back", "import \"there\" as there;"),
         ("late", "fn again() { import \"late\" as me; me::NUMBER } export const NUMBER = 7;"),
     ] {
-        std::fs::write(directory.path().join(name).with_extension("rhai"), source).expect("written");
+        std::fs::write(directory.path().join(name).with_extension("rhai"), source).expect("write");
     }
     let modules = Some(directory.path().to_owned());
     let mut session = PlaySession::with(WorkerSetup { circle: "test".into(), modules, ..WorkerSetup::default() });
     for name in ["itself", "there", "there"] {
         let error = session.error(&format!("import {name:?} as m;"));
-        assert_eq!(error.message, "Runtime error: the module imports itself, or another that imports it");
+        assert_eq!(error.message, "Runtime error: the module imports itself, directly or through another module");
     }
     assert_eq!(session.output("import \"late\" as m; m::again()"), "7");
 }
@@ -217,7 +217,7 @@ fn import_does_not_leave_its_directory() {
     let outside = tempfile::tempdir().expect("a directory");
     let directory = outside.path().join("modules");
     std::fs::create_dir(&directory).expect("made");
-    std::fs::write(outside.path().join("secret.rhai"), "export const X = 1;").expect("written");
+    std::fs::write(outside.path().join("secret.rhai"), "export const X = 1;").expect("write");
     std::os::unix::fs::symlink(outside.path().join("secret.rhai"), directory.join("link.rhai")).expect("linked");
     let absolute = outside.path().join("secret").display().to_string();
     let setup = WorkerSetup { circle: "test".into(), modules: Some(directory), ..WorkerSetup::default() };
@@ -284,7 +284,7 @@ fn error_has_position_in_script() {
     assert_eq!(error.message, "Variable not found: missing");
     let error = session.error("fn inner() {\n  missing\n}\nfn outer() { inner() }\nouter()");
     assert_eq!((error_position(&error), error.function.as_deref()), ((2, 3), Some("inner")));
-    // Called from a later play, only the call is in that play's script.
+    // When called from a later play, only the call is in that play's script.
     let error = session.error("1;\n outer()");
     assert_eq!((error_position(&error), error.function.as_deref()), ((2, 2), Some("inner")));
     let error = session.error("let x = ;");
@@ -334,7 +334,7 @@ fn limit_ends_play_and_keeps_environment() {
         ("let b = blob(); loop { b.push(1); }", LimitKind::ArraySize, 100),
         ("let d = []; for i in 0..70 { d = [d]; } d", LimitKind::ValueDepth, 64),
         ("let r = []; for i in 0..90 { r.push(1234567890123456789); } r", LimitKind::Output, 1500),
-        // Its callbacks work on a copy of the engine's own counter.
+        // Callbacks use a copy of the engine's own counter.
         (
             "fn g(n) { if n == 0 { return 0; } let a = [0,0,0,0,0,0,0,0,0,0]; a.for_each(|| g(n - 1)); 0 } g(9)",
             LimitKind::Operations,
@@ -345,7 +345,7 @@ fn limit_ends_play_and_keeps_environment() {
             LimitKind::Operations,
             100_000,
         ),
-        // It cannot be caught.
+        // A script cannot catch the limit.
         ("loop { try { loop {} } catch {} }", LimitKind::Operations, 100_000),
     ];
     for (script, kind, max) in cases {
@@ -361,21 +361,21 @@ fn limit_ends_play_and_keeps_environment() {
 fn stopped_play_keeps_environment() {
     let mut session = PlaySession::new(WorkerLimits::default());
     session.output("let kept = 1;");
-    // Before it begins: the stop is not lost.
-    session.watch.stop(session.plays + 1);
+    // A stop before the play begins is not lost.
+    session.monitor.stop(session.plays + 1);
     assert_eq!(session.play("kept = 2; loop {}"), EvalOutcome::Stopped);
     assert_eq!(session.output("kept"), "1");
-    // Of a play that ended: no effect on the next.
-    session.watch.stop(session.plays);
+    // A stop of an ended play does not affect the next one.
+    session.monitor.stop(session.plays);
     assert_eq!(session.output("kept + 1"), "2");
-    // In its middle, from the other thread.
-    let watch = session.watch.clone();
+    // A stop during the play, from another thread.
+    let monitor = session.monitor.clone();
     let number = session.plays + 1;
     let stopper = std::thread::spawn(move || {
-        while watch.report().script.is_none() {
+        while monitor.report().script.is_none() {
             std::thread::yield_now();
         }
-        watch.stop(number);
+        monitor.stop(number);
     });
     assert_eq!(session.play("kept = 5; progress(1, 2, \"half\"); loop {}"), EvalOutcome::Stopped);
     stopper.join().expect("it ends");
@@ -385,8 +385,8 @@ fn stopped_play_keeps_environment() {
 #[test]
 fn unbounded_functions_are_disabled() {
     let mut session = PlaySession::new(WorkerLimits::default());
-    assert_eq!(session.error("let s = \"eval(s)\"; eval(s)").hint.as_deref(), Some("`eval` is off in a circle"));
-    assert!(session.error("sleep(9223372036854775807)").message.contains("sleep is off"));
+    assert_eq!(session.error("let s = \"eval(s)\"; eval(s)").hint.as_deref(), Some("`eval` is disabled in circles"));
+    assert!(session.error("sleep(9223372036854775807)").message.contains("`sleep` is disabled"));
     assert!(session.error("import \"anything\" as a;").message.starts_with("Module not found"));
     assert!(session.texts().is_empty());
 }
@@ -413,7 +413,7 @@ fn host_function_exchanges_json_with_script() {
     let script =
         "let r = stock::reserve(\"tea\", #{n: [1, 2.0, 'c', ()]}); [r.a[0], r.a[1], r.a[2], r.b.c, type_of(r.a[3])]";
     assert_eq!(session.output(script), r#"[1, -2.5, (), 9223372036854775807, "bool"]"#);
-    // Whatever the types are, for up to eight parameters.
+    // All types are accepted, for up to eight parameters.
     assert_eq!(session.output("stock::all(1, 2.0, \"3\", '4', true, (), [7], #{}).b.c"), i64::MAX.to_string());
     assert_eq!(session.output("fn of_function() { stock::count() } of_function().a.len()"), "5");
     let calls: Vec<(u64, u64, u32, String)> =
@@ -444,16 +444,16 @@ fn wrong_arguments_error_shows_signature() {
     let mut session = PlaySession::with_host(with_stock(), |_| HostReturn::Value("1".into()));
     let error = session.error("stock::reserve(1)");
     assert!(error.message.starts_with("Function not found: stock::reserve"), "{error:?}");
-    assert_eq!(error.hint.as_deref(), Some("it is called as stock::reserve(item, count)"));
+    assert_eq!(error.hint.as_deref(), Some("call it as stock::reserve(item, count)"));
     assert_eq!(session.error("stock::nothing()").hint, None);
     assert!(session.calls.take().is_empty());
 }
 
 #[test]
 fn invalid_host_result_is_an_error() {
-    for said in ["nonsense", "18446744073709551615", "[1e400]"] {
-        let mut session = PlaySession::with_host(with_stock(), move |_| HostReturn::Value(said.into()));
-        assert!(session.error("stock::count()").message.starts_with("stock::count: its result"), "{said}");
+    for result in ["nonsense", "18446744073709551615", "[1e400]"] {
+        let mut session = PlaySession::with_host(with_stock(), move |_| HostReturn::Value(result.into()));
+        assert!(session.error("stock::count()").message.starts_with("stock::count: its result"), "{result}");
     }
 }
 

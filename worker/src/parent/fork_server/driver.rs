@@ -1,5 +1,5 @@
-//! The server's end of a fork server: one task, which owns its process. The task checks the fork server's messages as it
-//! would a worker's, although no client has a say in them.
+//! The task that owns the process of a fork server. It validates the fork server's messages like those of a worker,
+//! although no client can influence them.
 
 use std::{convert::Infallible, io, process::Stdio, sync::Arc, time::Duration};
 
@@ -24,19 +24,19 @@ use crate::{
     },
 };
 
-/// How long a fork server that is ready may leave a request without an answer, before the task takes it for one that hangs.
+/// Time without an answer after which a ready fork server counts as hung.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Bytes of one message of a fork server, at the most.
+/// Maximum size of a message of a fork server, in bytes.
 const MAX_FRAME: usize = 64;
 
-/// What the handles and the workers of a fork server share. The last of them to be dropped ends the fork server.
+/// The state shared by the handles and the workers of a fork server. Dropping the last of them ends the fork server.
 #[derive(Debug)]
 struct SharedForkServer {
     registry: Arc<Registry>,
     bounds: MessageBounds,
     pid: Option<u32>,
-    /// Dropped, it ends the task and with it the process.
+    /// Dropping this sender ends the task and the process.
     _in_use: oneshot::Sender<Infallible>,
 }
 
@@ -71,7 +71,7 @@ impl ForkServerHandle {
     pub(super) async fn worker(&self, group: u64) -> io::Result<Worker> {
         let (server_sockets, child_socket) = socket_pairs()?;
         let ForkRequest { number, forked, ended } = self.shared.registry.request(group, child_socket);
-        // Made before the wait: dropped with this future, it takes the request back.
+        // Created before the wait: if this future is dropped, the owner's drop cancels the request.
         let owner = ForkServerOwner { shared: self.shared.clone(), number };
         let pid = match forked.await {
             Ok(forked) => forked?,
@@ -82,10 +82,10 @@ impl ForkServerHandle {
 
     fn ended_error(&self) -> io::Error {
         let loss = self.shared.registry.end().unwrap_or(Loss::Killed);
-        io::Error::new(io::ErrorKind::BrokenPipe, format!("the process that forks the workers ended ({loss:?})"))
+        io::Error::new(io::ErrorKind::BrokenPipe, format!("the fork server ended ({loss:?})"))
     }
 
-    pub(super) fn is_over(&self) -> bool {
+    pub(super) fn has_ended(&self) -> bool {
         self.shared.registry.end().is_some()
     }
 
@@ -94,7 +94,7 @@ impl ForkServerHandle {
     }
 }
 
-/// The fork server as the owner of one of its workers. Dropping it ends the worker.
+/// The owner of one forked worker. Dropping it kills the worker.
 #[derive(Debug)]
 struct ForkServerOwner {
     shared: Arc<SharedForkServer>,
@@ -102,8 +102,8 @@ struct ForkServerOwner {
 }
 
 impl ProcessOwner for ForkServerOwner {
-    fn execute(&self, order: ProcessCommand) {
-        self.shared.registry.send_command(self.number, order);
+    fn execute(&self, command: ProcessCommand) {
+        self.shared.registry.send_command(self.number, command);
     }
 }
 
@@ -113,8 +113,7 @@ impl Drop for ForkServerOwner {
     }
 }
 
-/// Closes the registry, so that whoever waits for the fork server learns of its end, also where its task ends with its
-/// runtime.
+/// Closes the registry on drop, so that pending requests fail even if the runtime drops the task.
 struct CloseOnDrop(Arc<Registry>);
 
 impl Drop for CloseOnDrop {
@@ -131,14 +130,14 @@ async fn own_process(mut child: Child, mut pipe: Pipe, registry: CloseOnDrop, un
         Err(error) = exchange_messages(&mut pipe, registry) => {
             let hangs = error.kind() == io::ErrorKind::TimedOut;
             let end = if hangs { kill(&mut child).await } else { wait_or_kill(&mut child).await };
-            tracing::error!(pid, %error, ?end, "the process that forks the workers is lost");
+            tracing::error!(pid, %error, ?end, "fork server lost");
             end
         }
     };
     registry.close(end);
 }
 
-/// How long a fork server may go on once it has closed its socket, for a failure that is still being handled there.
+/// Time for a fork server to exit after it has closed its socket, while it may still handle a failure.
 const END_GRACE_PERIOD: Duration = Duration::from_secs(1);
 
 async fn wait_or_kill(child: &mut Child) -> Loss {
@@ -156,8 +155,8 @@ async fn kill(child: &mut Child) -> Loss {
     status.map_or(Loss::Killed, Loss::of)
 }
 
-/// Sends requests and takes the answers, until the fork server is lost. It takes answers also while a request cannot be
-/// sent, so that the two processes never wait for each other.
+/// Sends requests and receives answers until the fork server is lost. It receives even while it cannot send, so that
+/// the two processes cannot deadlock.
 async fn exchange_messages(pipe: &mut Pipe, registry: &Registry) -> io::Result<Infallible> {
     let mut due_since = None;
     loop {
@@ -183,7 +182,7 @@ async fn exchange_messages(pipe: &mut Pipe, registry: &Registry) -> io::Result<I
             },
             () = registry.changed() => {}
             () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => {
-                return Err(io::Error::new(io::ErrorKind::TimedOut, "it does not answer"));
+                return Err(io::Error::new(io::ErrorKind::TimedOut, "no answer from the fork server"));
             }
         }
     }

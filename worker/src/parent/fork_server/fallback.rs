@@ -1,21 +1,21 @@
-//! Where there is no fork server: each worker is started anew.
+//! The replacement on systems without fork servers: each worker is a new process.
 
 use std::io;
 
 use crate::{
-    message::Setup,
-    parent::{handle::Worker, program::Program},
+    message::WorkerSetup,
+    parent::{program::Program, worker_handle::Worker},
 };
 
 #[derive(Debug, Clone)]
-pub(super) struct ForkServer {
+pub(super) struct ForkServerHandle {
     program: Program,
-    setup: Setup,
+    setup: WorkerSetup,
 }
 
-impl ForkServer {
-    #[expect(clippy::unused_async, reason = "elsewhere it starts a process")]
-    pub(super) async fn start(program: Program, setup: Setup) -> io::Result<Self> {
+impl ForkServerHandle {
+    #[expect(clippy::unused_async, reason = "on Linux it starts a process")]
+    pub(super) async fn start(program: Program, setup: WorkerSetup) -> io::Result<Self> {
         Ok(Self { program, setup })
     }
 
@@ -23,12 +23,12 @@ impl ForkServer {
         Worker::start(self.program.clone(), self.setup.clone()).await
     }
 
-    #[expect(clippy::unused_self, reason = "elsewhere there is a process that can end")]
-    pub(super) fn is_over(&self) -> bool {
+    #[expect(clippy::unused_self, reason = "on Linux there is a process that can end")]
+    pub(super) fn has_ended(&self) -> bool {
         false
     }
 
-    #[expect(clippy::unused_self, reason = "elsewhere there is a process")]
+    #[expect(clippy::unused_self, reason = "on Linux there is a process")]
     pub(super) fn pid(&self) -> Option<u32> {
         None
     }

@@ -1,13 +1,12 @@
-//! The fork requests that are not sent yet, in turn by group: the requests of one group hold up those of another by one
-//! request at the most. Pure.
+//! A fair queue of fork requests: groups take turns, so that one group delays another by at most one request. No I/O.
 
 use std::collections::{HashMap, VecDeque};
 
-/// A queue for each group, and whose turn it is.
+/// A queue for each group, and the order of the groups.
 #[derive(Debug)]
 pub(super) struct ForkQueue<T> {
     groups: HashMap<u64, VecDeque<(u64, T)>>,
-    /// The groups with requests, in the order of their turns.
+    /// The groups with requests, next one first.
     waiting_groups: VecDeque<u64>,
 }
 
@@ -18,7 +17,7 @@ impl<T> Default for ForkQueue<T> {
 }
 
 impl<T> ForkQueue<T> {
-    /// Adds the request with this number.
+    /// Adds a request with its number.
     pub(super) fn push(&mut self, group: u64, number: u64, request: T) {
         let queue = self.groups.entry(group).or_default();
         if queue.is_empty() {
@@ -27,7 +26,7 @@ impl<T> ForkQueue<T> {
         queue.push_back((number, request));
     }
 
-    /// Takes the request whose turn it is.
+    /// Removes the next request.
     pub(super) fn pop(&mut self) -> Option<(u64, T)> {
         let group = self.waiting_groups.pop_front()?;
         let queue = self.groups.get_mut(&group)?;
@@ -40,14 +39,14 @@ impl<T> ForkQueue<T> {
         next
     }
 
-    /// Takes back a request of a group. Returns false if it does not wait any more.
+    /// Removes a request of a group. Returns false if the request is no longer in the queue.
     pub(super) fn remove(&mut self, group: u64, number: u64) -> bool {
         let Some(queue) = self.groups.get_mut(&group) else { return false };
         let Some(at) = queue.iter().position(|(waiting, _)| *waiting == number) else { return false };
         queue.remove(at);
         if queue.is_empty() {
             self.groups.remove(&group);
-            self.waiting_groups.retain(|turn| *turn != group);
+            self.waiting_groups.retain(|waiting| *waiting != group);
         }
         true
     }

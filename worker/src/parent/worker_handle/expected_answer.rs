@@ -1,12 +1,12 @@
-//! Pending queries, and which answers they admit: a worker may have been taken over by its script.
+//! Validation of the answers to pending queries: a worker may be compromised by its script.
 
 use crate::message::{MAX_CANDIDATES, Query, QueryAnswer};
 
-/// A query whose answer has not come.
+/// The answer that a pending query expects.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum ExpectedAnswer {
-    /// `length`: of the text, in Unicode scalar values.
     Complete {
+        /// Length of the text, in Unicode scalar values.
         length: u64,
     },
     Scope,
@@ -22,7 +22,7 @@ impl ExpectedAnswer {
         }
     }
 
-    /// `max_bytes`: what an answer may have.
+    /// Whether an answer is valid for the query. `max_bytes` is the maximum size of an answer.
     pub(super) fn matches(self, answer: &QueryAnswer, max_bytes: usize) -> bool {
         answer.weight() <= max_bytes
             && match (self, answer) {
@@ -54,7 +54,7 @@ mod tests {
         assert!(
             is_answer(scope, &QueryAnswer::Scope(ScopeListing::default())) && is_answer(scope, &QueryAnswer::TooLarge)
         );
-        // However many entries fit into a frame: each costs the server more than it costs the worker.
+        // Many small entries would fit into a frame, but each costs the server more than the worker.
         let entry = VariableEntry { name: String::new(), type_name: String::new(), output: None, is_constant: false };
         assert!(!is_answer(
             scope,

@@ -1,5 +1,5 @@
-//! Workers that are forked: what they have of each other and of their template (nothing), and what happens to them when
-//! something goes wrong. A program of its own, because a template is started from the program's own executable.
+//! Tests of forked workers: their isolation from each other and from their fork server, and the handling of failures.
+//! It has no test harness, because a fork server runs the program's own executable.
 
 #[path = "../../tests/support/skipped.rs"]
 mod skipped;
@@ -19,17 +19,17 @@ use worker::{EvalOutcome, ForkServer, Layer, Loss, Play, Program, Worker, Worker
 #[global_allocator]
 static ALLOCATOR: worker::Allocator = worker::Allocator;
 
-/// Says that this is the run as another user.
+/// The argument of the run as another user.
 const AS_NOBODY: &str = "as-nobody";
 
-/// Says that this is the run in which a signal is blocked, and another one ignored.
+/// The argument of the run with a blocked and an ignored signal.
 const WITH_SIGNALS: &str = "with-signals";
 
-/// The descriptors that are open, from 3 on.
-#[expect(unsafe_code, reason = "whether a descriptor is open is asked of numbers that nothing owns")]
+/// Counts the open descriptors from 3 on.
+#[expect(unsafe_code, reason = "the test probes descriptor numbers that it does not own")]
 fn descriptors() -> i64 {
     let is_open = |number: i32| {
-        // SAFETY: at worst nothing has that number, which is what is asked.
+        // SAFETY: the number may not be open, which is what the read of no bytes detects.
         let fd = unsafe { std::os::fd::BorrowedFd::borrow_raw(number) };
         rustix::io::read(fd, &mut [0_u8; 0]) != Err(rustix::io::Errno::BADF)
     };
@@ -38,15 +38,15 @@ fn descriptors() -> i64 {
 
 fn natives(engine: &mut Engine) {
     engine.register_fn("descriptors", descriptors);
-    engine.register_fn("panics", || -> i64 { panic!("as a defect would") });
+    engine.register_fn("panics", || -> i64 { panic!("simulated defect") });
     engine.register_fn("ends", || -> i64 { std::process::exit(3) });
 }
 
 fn main() -> ExitCode {
     worker::run_if_worker_with(natives);
     if cfg!(not(target_os = "linux")) {
-        skipped::report("worker::template", "there are no fork servers here");
-        println!("test result: ok. 0 passed; 0 failed; 9 ignored; templates and their workers");
+        skipped::report("worker::fork_server", "this system has no fork servers");
+        println!("test result: ok. 0 passed; 0 failed; 9 ignored; fork servers and their workers");
         return ExitCode::SUCCESS;
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
@@ -71,23 +71,23 @@ fn main() -> ExitCode {
         workers_start_without_network_and_privileges().await;
     });
     run_with_signals();
-    // Root may look at anything.
+    // Root may read the memory of every process, so this runs as another user.
     if rustix::process::getuid().is_root() {
         let mut again = Command::new("/proc/self/exe");
         assert!(again.arg(AS_NOBODY).uid(65534).gid(65534).current_dir("/").status().expect("it runs").success());
     } else {
         runtime.block_on(worker_memory_is_not_readable());
     }
-    println!("test result: ok. 9 passed; 0 failed; templates and their workers");
+    println!("test result: ok. 9 passed; 0 failed; fork servers and their workers");
     ExitCode::SUCCESS
 }
 
 async fn start_fork_server(init: &str) -> ForkServer {
     let setup = WorkerSetup { circle: "test".into(), init: Some(init.into()), ..WorkerSetup::default() };
-    ForkServer::start(Program::SameExecutable, setup).await.expect("it starts")
+    ForkServer::start(Program::SameExecutable, setup).await.expect("a fork server")
 }
 
-/// How a play ends: what its value prints, its error, or the loss.
+/// Plays a script, and returns its output, its error or the loss as text.
 async fn play(worker: &mut Worker, number: u64, script: &str) -> String {
     worker.play(&Play { number, script, bind: None, caller: None });
     loop {
@@ -106,9 +106,9 @@ fn worker_pid(worker: &Worker) -> Pid {
 
 async fn workers_are_isolated() {
     let fork_server = start_fork_server("print(\"dropped\"); let list = [1]; fn common() { 1 }").await;
-    let mut first = fork_server.start_worker().await.expect("it forks");
+    let mut first = fork_server.start_worker().await.expect("a worker");
     assert_eq!(play(&mut first, 1, "list += 2; fn common() { 2 } list.len() + common()").await, "4");
-    let mut second = fork_server.start_worker().await.expect("it forks");
+    let mut second = fork_server.start_worker().await.expect("a worker");
     assert_eq!(play(&mut second, 1, "list.len() + common()").await, "2");
     for worker in [&mut first, &mut second] {
         assert_eq!(play(worker, 2, "descriptors()").await, "2");
@@ -118,16 +118,16 @@ async fn workers_are_isolated() {
 
 async fn failed_worker_affects_no_other() {
     let fork_server = start_fork_server("").await;
-    let mut other = fork_server.start_worker().await.expect("it forks");
+    let mut other = fork_server.start_worker().await.expect("a worker");
     assert_eq!(play(&mut other, 1, "let mine = 7;").await, "");
     for (script, loss) in [("panics()", Loss::Crashed), ("ends()", Loss::Crashed)] {
-        let mut worker = fork_server.start_worker().await.expect("it forks");
+        let mut worker = fork_server.start_worker().await.expect("a worker");
         assert_eq!(play(&mut worker, 1, script).await, format!("{loss:?}"), "{script}");
     }
     let bomb = "let a = \"x\"; let b = \"x\"; a.pad(60000, \"a\"); b.pad(60000, \"b\"); a.replace(\"a\", b);";
-    let mut worker = fork_server.start_worker().await.expect("it forks");
+    let mut worker = fork_server.start_worker().await.expect("a worker");
     assert_eq!(play(&mut worker, 1, bomb).await, "Memory");
-    let mut worker = fork_server.start_worker().await.expect("it forks");
+    let mut worker = fork_server.start_worker().await.expect("a worker");
     worker.kill();
     assert_eq!(play(&mut worker, 1, "loop {}").await, "Killed");
     assert_eq!(play(&mut other, 2, "mine").await, "7");
@@ -135,12 +135,12 @@ async fn failed_worker_affects_no_other() {
 
 async fn fork_server_end_kills_its_workers() {
     let fork_server = start_fork_server("").await;
-    let mut worker = fork_server.start_worker().await.expect("it forks");
+    let mut worker = fork_server.start_worker().await.expect("a worker");
     assert_eq!(play(&mut worker, 1, "1").await, "1");
     kill_process(Pid::from_raw(fork_server.pid().expect("one").cast_signed()).expect("not 0"), Signal::KILL)
         .expect("there");
     assert!(matches!(worker.event().await, WorkerEvent::Lost(Loss::Killed)));
-    let error = fork_server.start_worker().await.expect_err("it is over");
+    let error = fork_server.start_worker().await.expect_err("the fork server has ended");
     assert_eq!((error.kind(), fork_server.has_ended()), (io::ErrorKind::BrokenPipe, true), "{error}");
 }
 
@@ -150,17 +150,17 @@ async fn init_script_that_kills_fork_server_is_an_error() {
         ("ends()", "Crashed"),
         ("panics()", "Crashed"),
     ] {
-        let error = start_fork_server(init).await.start_worker().await.expect_err("it has ended");
+        let error = start_fork_server(init).await.start_worker().await.expect_err("the fork server has ended");
         assert!(error.to_string().ends_with(&format!("({loss})")), "{init}: {error}");
     }
-    // One that only fails fails each play.
-    let mut worker = start_fork_server("let a = 1; a.nothing()").await.start_worker().await.expect("it forks");
+    // An init script that only fails makes each play fail.
+    let mut worker = start_fork_server("let a = 1; a.nothing()").await.start_worker().await.expect("a worker");
     assert!(play(&mut worker, 1, "1").await.contains("nothing"));
 }
 
 async fn dropped_fork_server_ends_with_last_worker() {
     let fork_server = start_fork_server("").await;
-    let mut worker = fork_server.start_worker().await.expect("it forks");
+    let mut worker = fork_server.start_worker().await.expect("a worker");
     let pid = fork_server.pid().expect("one");
     drop(fork_server);
     assert_eq!(play(&mut worker, 1, "40 + 2").await, "42");
@@ -172,7 +172,7 @@ async fn dropped_fork_server_ends_with_last_worker() {
 }
 
 async fn dropped_request_leaves_nothing() {
-    // It never becomes ready.
+    // The fork server never becomes ready.
     let fork_server = start_fork_server("loop {}").await;
     for _ in 0..100 {
         let mut waiting = Box::pin(fork_server.start_worker());
@@ -182,7 +182,7 @@ async fn dropped_request_leaves_nothing() {
     assert!(open < 50, "{open} descriptors");
 }
 
-/// What a future has at once.
+/// Polls a future once.
 async fn poll_once<T>(future: std::pin::Pin<&mut impl Future<Output = T>>) -> Option<T> {
     tokio::select! {
         biased;
@@ -193,15 +193,15 @@ async fn poll_once<T>(future: std::pin::Pin<&mut impl Future<Output = T>>) -> Op
 
 async fn worker_memory_is_not_readable() {
     let fork_server = start_fork_server("").await;
-    let mut worker = fork_server.start_worker().await.expect("it forks");
+    let mut worker = fork_server.start_worker().await.expect("a worker");
     assert_eq!(play(&mut worker, 1, "1").await, "1");
-    // Its template, of the same user, does: so this is not for other reasons.
+    // The memory of the fork server, of the same user, is readable, so the denial has no other reason.
     drop(std::fs::File::open(format!("/proc/{}/mem", fork_server.pid().expect("one"))).expect("its user's"));
     let error = std::fs::File::open(format!("/proc/{}/mem", worker_pid(&worker))).expect_err("it is not dumpable");
     assert_eq!(error.kind(), io::ErrorKind::PermissionDenied);
 }
 
-/// A line of `/proc/PID/status`, as a number of 64 bits.
+/// Reads a mask from `/proc/PID/status`.
 fn status(pid: Pid, name: &str) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("it runs");
     let line = status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(":\t")).expect("Linux");
@@ -210,17 +210,17 @@ fn status(pid: Pid, name: &str) -> u64 {
 
 async fn workers_start_without_network_and_privileges() {
     let fork_server = start_fork_server("").await;
-    let mut worker = fork_server.start_worker().await.expect("it forks");
+    let mut worker = fork_server.start_worker().await.expect("a worker");
     assert_eq!(play(&mut worker, 1, "1").await, "1");
     for set in ["CapInh", "CapPrm", "CapEff", "CapAmb"] {
         assert_eq!(status(worker_pid(&worker), set), 0, "{set}");
     }
     let is_root = rustix::process::getuid().is_root();
     if !worker.layers().expect("it has played").contains(&Layer::Network) {
-        return skipped::report("worker::template network", "the system refuses a network namespace");
+        return skipped::report("worker::fork_server network", "the system refuses a network namespace");
     }
     assert_eq!(status(worker_pid(&worker), "CapBnd"), 0);
-    // Only root may look at a worker in this way; all are born in the namespaces of their template.
+    // Only root may read a worker's namespaces. Workers inherit those of their fork server.
     let pid = if is_root {
         worker_pid(&worker).as_raw_nonzero().get().cast_unsigned()
     } else {
@@ -230,12 +230,12 @@ async fn workers_start_without_network_and_privileges() {
     assert_ne!(network(pid.to_string()), network("self".into()));
 }
 
-/// Runs this program as one that does not care how signals are for what it starts.
+/// Runs this program again with a blocked and an ignored signal.
 fn run_with_signals() {
     let options = ["--block-signal=TERM", "--ignore-signal=HUP"];
     let has_options = Command::new("env").args(options).arg("true").status().is_ok_and(|status| status.success());
     if !has_options {
-        return skipped::report("worker::template signals", "no env(1) with --block-signal here");
+        return skipped::report("worker::fork_server signals", "env(1) has no --block-signal on this system");
     }
     let program = std::env::current_exe().expect("it is there");
     let again = Command::new("env").args(options).arg(program).arg(WITH_SIGNALS).status();
@@ -245,9 +245,9 @@ fn run_with_signals() {
 async fn workers_reset_signals() {
     let [term, hup] = [Signal::TERM, Signal::HUP].map(|signal| 1_u64 << (signal.as_raw() - 1));
     let own = rustix::process::getpid();
-    assert!(status(own, "SigBlk") & term != 0 && status(own, "SigIgn") & hup != 0, "the test is none");
+    assert!(status(own, "SigBlk") & term != 0 && status(own, "SigIgn") & hup != 0, "the signals are not set up");
     let fork_server = start_fork_server("").await;
-    let mut worker = fork_server.start_worker().await.expect("it forks");
+    let mut worker = fork_server.start_worker().await.expect("a worker");
     assert_eq!(play(&mut worker, 1, "1").await, "1");
     assert_eq!((status(worker_pid(&worker), "SigBlk"), status(worker_pid(&worker), "SigIgn") & hup), (0, 0));
 }
