@@ -154,7 +154,7 @@ impl Circle {
         self.sessions_so_far.fetch_add(1, Ordering::Relaxed) + 1
     }
 
-    /// Waits until no session is left.
+    /// Waits until all sessions have ended.
     pub(crate) async fn wait_for_sessions(&self) {
         let mut sessions = self.sessions.subscribe();
         // The sender is a field of `self`, so the channel cannot be closed here.

@@ -34,7 +34,7 @@ use crate::{
 /// Sessions for each core whose queries are evaluated at the same time. Further sessions wait, and callers take turns.
 const QUERIES_PER_CORE: u64 = 4;
 
-/// One caller may hold one in this many of those grants.
+/// One caller may hold one in this many of the grants for queries.
 const QUERIES_SHARE: u64 = 4;
 
 /// The workers that evaluate scripts.

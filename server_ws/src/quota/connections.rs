@@ -30,7 +30,7 @@ const STRANGER_BYTES_SHARE: u64 = 4;
 /// each new one.
 const MEMBER_RESERVE_SHARE: u64 = 4;
 
-/// One address may have this many times as many sockets as unauthenticated connections, so that a client can still make
+/// One address may have this many sockets for each of its unauthenticated connections, so that a client can still make
 /// HTTP requests and learn why a further connection is refused.
 const SOCKETS_PER_CONNECTION: u64 = 4;
 

@@ -205,7 +205,7 @@ mod tests {
         let second = second.try_recv().expect("there is room now");
         semaphore.set_max(1, 1);
         drop(second);
-        let mut third = semaphore.acquire(caller(2)).expect_err("as many run as may");
+        let mut third = semaphore.acquire(caller(2)).expect_err("all grants are held");
         drop(first);
         assert!(third.try_recv().is_ok());
     }

@@ -71,7 +71,7 @@ impl Session {
             }
             QueryAnswer::Scope(listing) => self.reply_weighted(ticket, Ok(&conversion::scope_result(listing)), weight),
             QueryAnswer::Lookup(functions) => {
-                self.reply_weighted(ticket, Ok(&conversion::lookup_result(functions)), weight)
+                self.reply_weighted(ticket, Ok(&conversion::lookup_result(functions)), weight);
             }
             QueryAnswer::TooLarge => {
                 let max = self.player.limits().values.output_kib;

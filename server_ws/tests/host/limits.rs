@@ -35,7 +35,7 @@ fn slow_module() -> (SlowModule, host::Module) {
         .function("wait", [], "Waits.", move |_: host::Call, (): ()| {
             let (gate, sender) = (opened.clone(), sender.clone());
             async move {
-                sender.send("begun").expect("the test hears it");
+                sender.send("begun").expect("the test listens");
                 gate.acquire().await.expect("not closed").forget();
                 // A test that does not listen has dropped its receiver.
                 let _result = sender.send("ended");
@@ -45,9 +45,9 @@ fn slow_module() -> (SlowModule, host::Module) {
         .function("heed", [], "Waits until its play is cancelled.", move |call: host::Call, (): ()| {
             let sender = heed_sender.clone();
             async move {
-                sender.send("begun").expect("the test hears it");
+                sender.send("begun").expect("the test listens");
                 call.cancelled().await;
-                sender.send(if call.is_cancelled() { "heeded" } else { "not cancelled" }).expect("the test hears it");
+                sender.send(if call.is_cancelled() { "heeded" } else { "not cancelled" }).expect("the test listens");
                 Ok(())
             }
         })

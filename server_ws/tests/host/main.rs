@@ -115,7 +115,7 @@ impl Drop for RunningCircle {
     }
 }
 
-/// What functions say to their test.
-fn receive<T>(said: &mpsc::Receiver<T>) -> T {
-    said.recv_timeout(WAIT_TIMEOUT).expect("it is said")
+/// Waits for the next message of a host function.
+fn receive<T>(messages: &mpsc::Receiver<T>) -> T {
+    messages.recv_timeout(WAIT_TIMEOUT).expect("a message")
 }

@@ -45,20 +45,20 @@ fn test_store() -> (TestStore, host::Module<PendingWrites>) {
     let (committed, (say, ends)) = (CommittedWrites::default(), mpsc::channel());
     let gate = Arc::new(Semaphore::new(0));
     let (end_store, opened) = (committed.clone(), gate.clone());
-    let end = move |pending: Arc<PendingWrites>, how: PlayEnd| {
+    let end = move |pending: Arc<PendingWrites>, play_end: PlayEnd| {
         let (committed, say, gate) = (end_store.clone(), say.clone(), opened.clone());
         async move {
             // A test that does not listen has dropped its receiver.
-            let _result = say.send(how);
+            let _result = say.send(play_end);
             let written = pending.lock().expect("not poisoned").take().unwrap_or_default();
             if written.contains_key("slow") {
                 gate.acquire().await.expect("not closed").forget();
             }
             assert!(!written.contains_key("panic"));
-            if how.is_success() && written.contains_key("forbidden") {
+            if play_end.is_success() && written.contains_key("forbidden") {
                 return Err(host::Error::new("not that").with_data("forbidden"));
             }
-            if how.is_success() {
+            if play_end.is_success() {
                 committed.lock().expect("not poisoned").extend(written);
             }
             Ok(())
@@ -144,10 +144,10 @@ fn writes_of_failed_play_are_discarded(workers: &Workers) {
 fn end_hook_can_fail_play(workers: &Workers) {
     let (ledger, module) = test_store();
     let (say, other_ends) = mpsc::channel();
-    let end = move |_: Arc<()>, how: PlayEnd| {
+    let end = move |_: Arc<()>, play_end: PlayEnd| {
         let say = say.clone();
         async move {
-            say.send(how).expect("the test hears it");
+            say.send(play_end).expect("the test listens");
             Err("an error after a failed play changes nothing".into())
         }
     };

@@ -54,7 +54,7 @@ pub(super) struct SocketTable {
     bounds: ConnectionBounds,
     accepted: u64,
     sockets: HashMap<u64, SocketEntry>,
-    /// The sockets that are not WebSockets yet.
+    /// The sockets that have not upgraded to a WebSocket yet.
     requests: SocketList,
     strangers: SocketList,
     addresses: HashMap<Caller, AddressSockets>,
