@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, path::PathBuf};
 use protocol::methods::Access;
 use serde::Deserialize;
 
-/// The whole `circles.json`.
+/// Configuration of circles.
 #[cfg(feature = "schema")]
 #[derive(Debug, Deserialize, schemars::JsonSchema)]
 #[schemars(title = "circles.json")]
