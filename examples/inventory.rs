@@ -1,9 +1,9 @@
-//! An inventory that people script, each as the key that they proved: a circle over a database.
+//! A scriptable inventory: a circle over a database, whose callers authenticate with keys.
 //!
 //! `cargo run --release -p circles-examples --bin inventory -- stock.redb 9010 KEEPER…`
 //!
-//! Anyone with a key may count and reserve; the keepers, named by their public keys, may also add. What a play does to the
-//! stock, it does as a whole when it succeeds, or not at all.
+//! Anyone with a key may count and reserve; the keepers, given by their public keys, may also add. The changes of a
+//! play are committed as one transaction if the play succeeds, and discarded otherwise.
 
 use std::{
     collections::BTreeMap,
@@ -16,52 +16,55 @@ use keys::PublicKey;
 use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition};
 use server_ws::{Access, Circle, host};
 
-/// Bytes of the name of an item.
+/// Maximum size of the name of an item, in bytes.
 const MAX_NAME: usize = 64;
 
-/// Changes of one play.
+/// Maximum number of items that one play can change.
 const MAX_ITEMS: usize = 100;
 
-/// How much of each item is there.
+/// The stock of each item.
 const STOCK: TableDefinition<'_, &str, i64> = TableDefinition::new("stock");
 
-/// How much of each item a key has reserved.
+/// The reserved amount of each item, by key and item.
 const RESERVED: TableDefinition<'_, (&str, &str), i64> = TableDefinition::new("reserved");
 
 #[global_allocator]
 static ALLOCATOR: worker::Allocator = worker::Allocator;
 
-/// Scripts run in processes of their own, started from this same executable: that is what the first line is for.
+/// Serves the circle. The first line turns this process into a worker if it was started as one: workers run the same
+/// executable.
 fn main() -> Result<(), Box<dyn Error>> {
     worker::run_if_worker();
     let mut arguments = std::env::args().skip(1);
-    let (file, port) = (arguments.next().ok_or("give a database file")?, arguments.next().ok_or("give a port")?);
+    let usage = "usage: inventory FILE PORT [KEEPER…]";
+    let (file, port) = (arguments.next().ok_or(usage)?, arguments.next().ok_or(usage)?);
     let keepers = arguments.map(|key| key.parse()).collect::<Result<Vec<PublicKey>, _>>()?;
     let database = Arc::new(Database::create(file)?);
     let circle = Circle::builder("inventory")
-        .description("What is in stock, for keys that prove themselves")
+        .description("The stock, for callers with a key")
         .access(Access::Authenticated)
         .host_module(stock(&database, keepers))
         .build()?;
     let listener = TcpListener::bind(("127.0.0.1", port.parse()?))?;
     println!("listening on ws://{}", listener.local_addr()?);
     let stopped = async {
-        // Where Ctrl-C cannot be heard there is nothing to wait for.
+        // If the process cannot listen for Ctrl-C, the circle stops immediately.
         let _interrupted = tokio::signal::ctrl_c().await;
     };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     Ok(runtime.block_on(server_ws::run(listener, circle, stopped))?)
 }
 
-/// What a play has changed so far, by item; `None` once it has ended.
+/// The changes of a play so far, by item.
 #[derive(Default)]
 struct StockChanges {
     added: BTreeMap<String, i64>,
     reserved: BTreeMap<String, i64>,
-    /// Who reserves.
+    /// The key of the caller.
     key: String,
 }
 
+/// The changes of a running play; `None` once the play has ended.
 type PendingChanges = Mutex<Option<StockChanges>>;
 
 fn stock(database: &Arc<Database>, keepers: Vec<PublicKey>) -> host::Module<PendingChanges> {
@@ -72,7 +75,7 @@ fn stock(database: &Arc<Database>, keepers: Vec<PublicKey>) -> host::Module<Pend
     };
     let end = move |pending: Arc<PendingChanges>, end: host::PlayEnd| {
         let (database, changes) =
-            (end_database.clone(), pending.lock().expect("nothing panics while it is held").take());
+            (end_database.clone(), pending.lock().expect("no code panics while it holds the lock").take());
         async move {
             match changes {
                 Some(changes) if end.is_success() => run_blocking(move || commit(&database, &changes)).await,
@@ -81,24 +84,29 @@ fn stock(database: &Arc<Database>, keepers: Vec<PublicKey>) -> host::Module<Pend
         }
     };
     host::Module::for_each_play("stock", begin, end)
-        .function("count", ["item"], "How many there are.", move |_: host::Call<PendingChanges>, (item,): (String,)| {
-            let database = count_database.clone();
-            run_blocking(move || count(&database, &item))
-        })
+        .function(
+            "count",
+            ["item"],
+            "The stock of an item.",
+            move |_: host::Call<PendingChanges>, (item,): (String,)| {
+                let database = count_database.clone();
+                run_blocking(move || count(&database, &item))
+            },
+        )
         .function(
             "reserve",
             ["item", "count"],
-            "Sets so many aside for the caller, when the play succeeds; if there are not enough by then, it fails.",
+            "Reserves an amount for the caller. The play fails at its end if the stock is too small.",
             |call: host::Call<PendingChanges>, (item, count): (String, u32)| async move {
                 record_change(&call, &item.clone(), |changes| {
-                    *changes.reserved.entry(item).or_default() += i64::from(count)
+                    *changes.reserved.entry(item).or_default() += i64::from(count);
                 })
             },
         )
         .function(
             "add",
             ["item", "count"],
-            "Puts so many into the stock; for keepers.",
+            "Adds an amount to the stock. Only for keepers.",
             move |call: host::Call<PendingChanges>, (item, count): (String, u32)| {
                 let is_keeper = call.caller().is_some_and(|key| keepers.contains(key));
                 async move {
@@ -106,34 +114,34 @@ fn stock(database: &Arc<Database>, keepers: Vec<PublicKey>) -> host::Module<Pend
                         return Err("only keepers add to the stock".into());
                     }
                     record_change(&call, &item.clone(), |changes| {
-                        *changes.added.entry(item).or_default() += i64::from(count)
+                        *changes.added.entry(item).or_default() += i64::from(count);
                     })
                 }
             },
         )
 }
 
-/// Notes a change for the end of the play. What is kept here is the server's memory, and no limit of scripts holds it: so it is
-/// bounded.
+/// Records a change for the end of the play. The recorded changes use the server's memory, to which the limits of
+/// scripts do not apply, so they are bounded here.
 fn record_change(
     call: &host::Call<PendingChanges>,
     item: &str,
     record: impl FnOnce(&mut StockChanges),
 ) -> Result<(), host::Error> {
     if item.len() > MAX_NAME {
-        return Err("the name of an item has 64 bytes at the most".into());
+        return Err("the name of an item can have at most 64 bytes".into());
     }
-    let mut pending = call.state().lock().expect("nothing panics while it is held");
-    // A function that was left behind may come late.
+    let mut pending = call.state().lock().expect("no code panics while it holds the lock");
+    // A detached host call may run after the end of the play.
     let changes = pending.as_mut().ok_or("the play has ended")?;
     if changes.added.len() + changes.reserved.len() >= MAX_ITEMS {
-        return Err("a play changes 100 items at the most".into());
+        return Err("a play can change at most 100 items".into());
     }
     record(changes);
     Ok(())
 }
 
-/// The database blocks, and what serves connections must not.
+/// Runs a database operation on a thread for blocking work, because the runtime's threads must not block.
 async fn run_blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, StockError> + Send + 'static,
 ) -> Result<T, host::Error> {
@@ -161,13 +169,13 @@ impl<E: Into<redb::Error>> From<E> for StockError {
 fn count(database: &Database, item: &str) -> Result<i64, StockError> {
     match database.begin_read()?.open_table(STOCK) {
         Ok(stock) => Ok(stock.get(item)?.map_or(0, |count| count.value())),
-        // Nothing was ever added.
+        // No item was ever added.
         Err(redb::TableError::TableDoesNotExist(_)) => Ok(0),
         Err(error) => Err(error.into()),
     }
 }
 
-/// All of it or nothing: what is not committed is gone.
+/// Commits all changes in one transaction. An error drops the transaction, which discards them.
 fn commit(database: &Database, changes: &StockChanges) -> Result<(), StockError> {
     let transaction = database.begin_write()?;
     {

@@ -1,4 +1,5 @@
-//! Runs a script of somebody else's in a process of its own, without any server:
+//! Runs an untrusted script in a sandboxed worker process, without a server.
+//!
 //! `cargo run --release -p circles-examples --bin run_script -- 'print("hi"); 40 + 2'`
 
 use worker::{EvalOutcome, Play, Program, Worker, WorkerEvent, WorkerSetup};
@@ -8,7 +9,7 @@ static ALLOCATOR: worker::Allocator = worker::Allocator;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     worker::run_if_worker();
-    let script = std::env::args().nth(1).ok_or("give a script")?;
+    let script = std::env::args().nth(1).ok_or("usage: run_script SCRIPT")?;
     tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
         let mut worker = Worker::start(Program::SameExecutable, WorkerSetup::default()).await?;
         worker.play(&Play { number: 1, script: &script, bind: None, caller: None });
@@ -17,7 +18,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
                 WorkerEvent::Print(print) => println!("{}", print.text),
                 WorkerEvent::Done { outcome: EvalOutcome::Value(value), .. } => break println!("{}", value.output),
                 WorkerEvent::Done { outcome, .. } => return Err(format!("{outcome:?}").into()),
-                WorkerEvent::Lost(loss) => return Err(format!("its process ended: {loss:?}").into()),
+                WorkerEvent::Lost(loss) => return Err(format!("the worker process ended: {loss:?}").into()),
                 _ => {}
             }
         }

@@ -1,4 +1,4 @@
-//! What an honest client notices of eight that mean harm, all on one circle.
+//! Latencies of an honest client beside eight attackers on the same circle.
 
 use std::{sync::Arc, time::Instant};
 
@@ -15,41 +15,41 @@ use crate::{
     latencies::{Latencies, print_ratios},
 };
 
-/// What each of the eight plays, again as soon as it has ended.
+/// The scripts of the eight attackers, each played again as soon as it has ended.
 fn scripts() -> [(&'static str, String); 8] {
     let declarations: Vec<_> = (0..12_000).map(|number| format!("let v{number}=[{number}];")).collect();
     [
         ("an endless loop", "loop {}".into()),
-        ("one inside of a native function", "[1].map(|x| { loop {} })".into()),
-        ("memory, up to its limit", "let a = []; loop { let s = \"\"; s.pad(100000, \"x\"); a.push(s); }".into()),
+        ("an endless loop in a native function", "[1].map(|x| { loop {} })".into()),
+        ("memory up to the limit", "let a = []; loop { let s = \"\"; s.pad(100000, \"x\"); a.push(s); }".into()),
         (PRINTS, "loop { print(\"and on and on and on\"); }".into()),
         (
             "sorting",
             "let a = []; for i in 0..3000 { a.push(i * 7919 % 3001); } loop { a.sort(|x, y| x - y); a.reverse(); }"
                 .into(),
         ),
-        ("what takes long to parse", declarations.concat()),
+        ("a script that is slow to parse", declarations.concat()),
         (
-            "a worker's end",
+            "a crash of the worker",
             "let a = \"x\"; let b = \"x\"; a.pad(60000, \"a\"); b.pad(60000, \"b\"); a.replace(\"a\", b)".into(),
         ),
         (RESETS, "let a = []; a.pad(100000, 1);".into()),
     ]
 }
 
-/// Its client never reads.
+/// The attacker whose client never reads.
 const PRINTS: &str = "prints without end";
 
-/// A fresh worker each time.
+/// The attacker that requests a fresh worker after each play.
 const RESETS: &str = "resets";
 
-/// Prints what plays, questions and cancels of the honest client take, alone and beside the others, from so many plays.
+/// Prints the latencies of plays, queries and cancellations of the honest client, without and with the attackers.
 pub(crate) async fn measure_attacks(plays: usize) -> Result<(), BoxError> {
     let circle = CircleProcess::start()?;
     let url = format!("ws://{}", circle.authority);
     let honest = CircleWsClient::builder(url).keypair(KeyPair::generate()?).build()?;
     honest.connect().await?;
-    // A caller of its own, beside the address that all the others have.
+    // With a key, the client is a separate caller; all attackers are one anonymous caller.
     honest.authenticate().await?;
     measure(&honest, plays.min(50)).await?;
     let quiet = measure(&honest, plays).await?;
@@ -86,11 +86,11 @@ async fn measure(honest: &CircleWsClient, plays: usize) -> Result<[Latencies; 3]
         }
         if number % 10 == 0 {
             let mut endless = honest.play("print(1); loop {}").start().await?;
-            // It runs.
+            // Wait until the play runs.
             endless.next().await;
             let start = Instant::now();
             endless.cancel().await?;
-            // Its one outcome is an error that says so.
+            // The result is always the error of the cancellation.
             drop(endless.result().await);
             cancelled.push(start.elapsed());
         }
@@ -99,7 +99,7 @@ async fn measure(honest: &CircleWsClient, plays: usize) -> Result<[Latencies; 3]
         .map(|(call, latencies)| Latencies::new(call, latencies)))
 }
 
-/// Does harm until it is dropped.
+/// Attacks until the future is dropped.
 async fn attack(authority: &str, name: &str, script: String) -> Result<(), BoxError> {
     let mut client = connect(authority).await?;
     let call = |method: &str, params: serde_json::Value| {
@@ -118,7 +118,7 @@ async fn attack(authority: &str, name: &str, script: String) -> Result<(), BoxEr
     }
 }
 
-/// Whatever it is: an error, most often.
+/// Waits for the response, usually an error.
 async fn receive_response(client: &mut crate::WsConnection) -> Result<(), BoxError> {
     loop {
         let message = client.next().await.ok_or("the connection ended")??;

@@ -1,4 +1,4 @@
-//! A circle in a process of its own, so that what it takes is told apart from what its clients take.
+//! A circle in a separate process, to measure its resources separately from those of its clients.
 
 use std::{
     collections::HashMap,
@@ -11,33 +11,33 @@ use server_ws::{Access, Circle, Limits};
 
 use crate::BoxError;
 
-/// The argument that makes this program a circle.
+/// The argument that runs this program as a circle.
 pub(crate) const FLAG: &str = "--circle";
 
-/// The argument for a circle with the default limits.
+/// The argument for the default limits.
 pub(crate) const DEFAULTS: &str = "--defaults";
 
-/// The argument for a circle that needs a key.
+/// The argument for a circle that requires a key.
 pub(crate) const NEEDS_KEY: &str = "--needs-key";
 
-/// Serves a circle until standard input ends; says first where.
+/// Prints the address of a circle and serves it until standard input ends.
 pub(crate) async fn serve() -> Result<(), BoxError> {
     let listener = TcpListener::bind("127.0.0.1:0")?;
     println!("{}", listener.local_addr()?);
-    // All attackers come from one address and are to run at once: what is shown is what keeps them apart when they do.
-    // The largest of the hostile scripts are to be parsed, not refused.
+    // All attackers share one address and must run concurrently, because the benchmark shows their isolation from
+    // others. The circle must parse even the largest hostile scripts instead of rejecting them.
     let (sessions_per_caller, running_per_caller) = (Some(512), Some(128));
-    let is_asked = |wanted: &str| std::env::args().any(|argument| argument == wanted);
+    let has_flag = |flag: &str| std::env::args().any(|argument| argument == flag);
     let limits = Limits { sessions_per_caller, running_per_caller, message_kib: 4096, ..Limits::default() };
-    let limits = if is_asked(DEFAULTS) { Limits::default() } else { limits };
-    let access = if is_asked(NEEDS_KEY) { Access::Authenticated } else { Access::Open };
+    let limits = if has_flag(DEFAULTS) { Limits::default() } else { limits };
+    let access = if has_flag(NEEDS_KEY) { Access::Authenticated } else { Access::Open };
     let circle = Circle::builder("bench").limits(limits).access(access).build()?;
     let input_ended = tokio::task::spawn_blocking(|| std::io::stdin().read_to_end(&mut Vec::new()));
     server_ws::run(listener, circle, async { drop(input_ended.await) }).await?;
     Ok(())
 }
 
-/// One that was started; it ends when this is dropped.
+/// A circle in a child process, which ends when this is dropped.
 pub(crate) struct CircleProcess {
     child: Child,
     pub(crate) authority: String,
@@ -53,18 +53,18 @@ impl CircleProcess {
         Ok(Self { child, authority: authority.trim().to_owned() })
     }
 
-    /// KiB that the process has in memory.
+    /// Resident memory of the process, in KiB.
     pub(crate) fn resident(&self) -> Result<i64, BoxError> {
         field(&format!("/proc/{}/status", self.child.id()), &["VmRSS:"])
     }
 
-    /// KiB that belong to the processes below it alone, however deep they are.
+    /// Private memory of all descendants of the process, in KiB.
     pub(crate) fn private_below(&self) -> Result<i64, BoxError> {
         let mut parents = HashMap::new();
         for entry in std::fs::read_dir("/proc")?.flatten() {
             let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse::<u32>().ok()) else { continue };
             let Ok(stat) = std::fs::read_to_string(entry.path().join("stat")) else { continue };
-            // Behind the name, which may hold anything: the state, then the parent.
+            // After the name, which may contain any character: the state, then the parent.
             let parent = stat.rsplit_once(") ").and_then(|(_, rest)| rest.split(' ').nth(1)?.parse::<u32>().ok());
             parents.insert(pid, parent.unwrap_or(0));
         }
@@ -83,12 +83,12 @@ impl CircleProcess {
 impl Drop for CircleProcess {
     fn drop(&mut self) {
         drop(self.child.stdin.take());
-        // It drains, and ends then.
+        // The circle drains and exits.
         let _status = self.child.wait();
     }
 }
 
-/// The sum of these lines of a file of the kernel's.
+/// The sum of the values of the named lines in a file of the kernel.
 fn field(file: &str, names: &[&str]) -> Result<i64, BoxError> {
     let text = std::fs::read_to_string(file)?;
     let mut sum = 0;

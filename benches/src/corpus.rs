@@ -1,4 +1,4 @@
-//! What a neighbour notices of the scripts of `tests/hostile`, which another client plays beside it one after the other.
+//! Latencies of a neighbour while another client plays the scripts of `tests/hostile`, one after the other.
 
 use std::{
     path::Path,
@@ -18,19 +18,20 @@ use crate::{
     latencies::{Latencies, print_ratios},
 };
 
-/// How long a script may take that goes on for ever.
+/// Time limit of endless scripts, in milliseconds.
 const ENDLESS_MS: u64 = 200;
 
-/// The id of the one request of each connection.
+/// The id of the single request of each connection.
 const ID: u64 = 1;
 
-/// Prints how long the neighbour's plays take beside every `step`th script, as a ratio to so many quiet plays before.
+/// Prints the latencies of the neighbour's plays during every `step`th script, relative to those of `quiet_plays` plays
+/// before.
 pub(crate) async fn compare(step: usize, quiet_plays: usize) -> Result<(), BoxError> {
     let circle = CircleProcess::start()?;
     let neighbour =
         CircleWsClient::builder(format!("ws://{}", circle.authority)).keypair(KeyPair::generate()?).build()?;
     neighbour.connect().await?;
-    // A caller of its own, beside the address that the scripts come from.
+    // With a key, the neighbour is a separate caller; the client of the scripts is an anonymous one.
     neighbour.authenticate().await?;
     neighbour.play("let mine = 7;").await?;
     let mut quiet = Vec::new();
@@ -46,7 +47,7 @@ pub(crate) async fn compare(step: usize, quiet_plays: usize) -> Result<(), BoxEr
         let request = json!({ "jsonrpc": "2.0", "id": ID, "method": "play", "params": params });
         client.send(Message::text(request.to_string())).await?;
         let answer = tokio::spawn(async move { receive_response(client).await.map_err(|error| error.to_string()) });
-        // At least one, so that short scripts count, too.
+        // At least one play, so that short scripts count too.
         disturbed.push(play(&neighbour).await?);
         while !answer.is_finished() {
             disturbed.push(play(&neighbour).await?);
@@ -54,19 +55,19 @@ pub(crate) async fn compare(step: usize, quiet_plays: usize) -> Result<(), BoxEr
         answer.await??;
     }
     let name = "a neighbour's play";
-    print_ratios("beside them", &[Latencies::new(name, quiet)], &[Latencies::new(name, disturbed)]);
+    print_ratios("disturbed", &[Latencies::new(name, quiet)], &[Latencies::new(name, disturbed)]);
     Ok(())
 }
 
-/// How long a play of the neighbour takes.
+/// Measures a play of the neighbour.
 async fn play(neighbour: &CircleWsClient) -> Result<Duration, BoxError> {
-    let begun = Instant::now();
+    let start = Instant::now();
     let result = neighbour.play("mine").await?;
-    let latency = begun.elapsed();
+    let latency = start.elapsed();
     if result.output == "7" { Ok(latency) } else { Err(format!("mine is {}", result.output).into()) }
 }
 
-/// Whatever the answer is: an error, most often.
+/// Waits for the response, usually an error.
 async fn receive_response(mut client: WsConnection) -> Result<(), BoxError> {
     loop {
         let message = client.next().await.ok_or("the connection ended")??;
@@ -76,7 +77,7 @@ async fn receive_response(mut client: WsConnection) -> Result<(), BoxError> {
     }
 }
 
-/// Every `step`th script, in the order of their names.
+/// Every `step`th script, sorted by name.
 fn scripts(step: usize) -> Result<Vec<String>, BoxError> {
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/hostile");
     let mut files = directory.read_dir()?.map(|entry| Ok(entry?.path())).collect::<Result<Vec<_>, BoxError>>()?;

@@ -1,4 +1,4 @@
-//! Latencies of one kind of call, and how those of two situations compare.
+//! Latencies of calls, and their comparison between two situations.
 
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ impl Latencies {
     }
 }
 
-/// Prints median and 99th percentile of each kind of call, in both situations, and their ratios.
+/// Prints the median and the 99th percentile of each kind of call in both situations, and their ratios.
 pub(crate) fn print_ratios(situation: &str, quiet: &[Latencies], disturbed: &[Latencies]) {
     println!("\n{:34} {:>12} {situation:>12} {:>8}", "", "quiet", "ratio");
     for (quiet, disturbed) in quiet.iter().zip(disturbed) {

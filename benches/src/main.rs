@@ -1,6 +1,8 @@
-//! What a circle costs and what it keeps up, in ratios from one run: `cargo run --release -p circles-benches`. The figures are this
-//! machine's. `--quick` only shows that the harness works. `--starvation` prints the table of `benches/RESULTS.md` alone, with
-//! `--program FILE` of the circle of another `circles`, and with `--only PART` those rows alone whose names contain that.
+//! Benchmarks of a circle: its cost and its isolation of callers, as ratios from one run on one machine.
+//!
+//! Run them with `cargo run --release -p circles-benches`. `--quick` only checks that the benchmarks work.
+//! `--starvation` prints only the table of `benches/RESULTS.md`; with `--program FILE` for the circle of another
+//! `circles` executable, and with `--only PART` only the rows whose names contain PART.
 
 mod attack;
 mod circle;
@@ -21,7 +23,7 @@ type WsConnection = WebSocketStream<TcpStream>;
 
 fn main() -> Result<(), BoxError> {
     worker::run_if_worker();
-    let has_flag = |wanted: &str| std::env::args().any(|argument| argument == wanted);
+    let has_flag = |flag: &str| std::env::args().any(|argument| argument == flag);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     if has_flag(circle::FLAG) {
         return runtime.block_on(circle::serve());

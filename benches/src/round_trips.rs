@@ -1,4 +1,5 @@
-//! A play's round trip beside a WebSocket echo on the same stack, all in this process but the workers that are processes.
+//! Round trips of plays, relative to a WebSocket echo on the same stack. Everything except worker processes runs in
+//! this process.
 
 use std::{
     net::TcpListener,
@@ -18,10 +19,10 @@ use crate::{BoxError, WsConnection, connect};
 const PLAY: &str = "40 + 2";
 const HOST_CALL: &str = "bench::answer()";
 
-/// How often each measurement is repeated, in turn with its peer.
+/// Number of repetitions of each measurement, alternating with its peer.
 const REPEATS: usize = 5;
 
-/// Messages on their way at once, in the pipelined measurement.
+/// Number of messages in flight in the pipelined measurement.
 const DEPTH: u32 = 32;
 
 struct Echo;
@@ -42,7 +43,7 @@ async fn echo(request: HttpRequest, payload: web::Payload) -> impl Responder {
     ws::start(Echo, &request, payload)
 }
 
-/// Prints how they compare, from so many round trips a measurement.
+/// Prints the comparison, with `count` round trips in each measurement.
 pub(crate) async fn compare(count: u32) -> Result<(), BoxError> {
     let processes = start(Circle::builder("bench").host_module(answer_module()))?;
     let threads = start(Circle::builder("bench").host_module(answer_module()).workers(Workers::TrustedThreads))?;
@@ -70,7 +71,7 @@ pub(crate) async fn compare(count: u32) -> Result<(), BoxError> {
                 plays.push(round_trips(&mut circle_client, script, count, depth).await?);
                 echoes.push(round_trips(&mut echo_client, script, count, depth).await?);
             }
-            report(&format!("µs {what}, {depth} on the way"), &mut plays, &mut echoes);
+            report(&format!("µs {what}, {depth} in flight"), &mut plays, &mut echoes);
         }
     }
     let (mut firsts, mut echoes) = (Vec::new(), Vec::new());
@@ -82,7 +83,7 @@ pub(crate) async fn compare(count: u32) -> Result<(), BoxError> {
     Ok(())
 }
 
-/// Serves a circle; says where.
+/// Serves a circle, and returns its authority.
 fn start(circle: CircleBuilder) -> Result<String, BoxError> {
     let listener = listener()?;
     let authority = listener.local_addr()?.to_string();
@@ -98,12 +99,12 @@ fn listener() -> std::io::Result<TcpListener> {
     TcpListener::bind("127.0.0.1:0")
 }
 
-/// The mean time of one, with that many on their way.
+/// Measures the mean time of a round trip, with `depth` messages in flight.
 async fn round_trips(client: &mut WsConnection, script: &str, count: u32, depth: u32) -> Result<Duration, BoxError> {
-    let begun = Instant::now();
+    let start = Instant::now();
     for _ in 0..count / depth {
         for number in 0..depth {
-            // An id of its own for each: a circle refuses one that it has not answered.
+            // Each request needs a different id: a circle rejects the id of an unanswered request.
             client.feed(Message::text(call(10 + number, script))).await?;
         }
         client.flush().await?;
@@ -111,7 +112,7 @@ async fn round_trips(client: &mut WsConnection, script: &str, count: u32, depth:
             receive_response(client).await?;
         }
     }
-    Ok(begun.elapsed() / (count / depth * depth))
+    Ok(start.elapsed() / (count / depth * depth))
 }
 
 fn call(id: u32, script: &str) -> String {
@@ -127,13 +128,13 @@ async fn receive_response(client: &mut WsConnection) -> Result<(), BoxError> {
     Err(format!("not an answer: {text}").into())
 }
 
-/// A connection, and its first answer: of a circle, from a worker that had to be started for it.
+/// Measures the time from connecting to the first answer, which for a circle includes the start of a worker.
 async fn first_answer(authority: &str) -> Result<Duration, BoxError> {
-    let begun = Instant::now();
+    let start = Instant::now();
     let mut client = connect(authority).await?;
     client.send(Message::text(call(1, PLAY))).await?;
     receive_response(&mut client).await?;
-    Ok(begun.elapsed())
+    Ok(start.elapsed())
 }
 
 fn report(what: &str, plays: &mut [Duration], echoes: &mut [Duration]) {

@@ -1,5 +1,5 @@
-//! What a caller notices of another one who has 64 or 250 connections and means harm: rows of a table, each beside a quiet run
-//! of the same minute. The attacker is a process of its own, and shares the machine with the circle.
+//! Latencies of a caller during attacks by another caller with 64 or 250 connections, as a table. Each row compares an
+//! attack with a quiet run directly before it. The attacker is a separate process on the machine of the circle.
 
 mod attacks;
 
@@ -18,21 +18,25 @@ use tokio_tungstenite::tungstenite::Message;
 use crate::{BoxError, WsConnection, circle, connect, latencies::percentile_ms};
 use attacks::{ATTACKS, Attack};
 
-/// The argument that asks for this table.
+/// The argument that prints this table.
 pub(crate) const FLAG: &str = "--starvation";
 
-/// The argument before another program than this circle's, and the one before a part of the names of rows.
+/// The argument that names another `circles` executable.
 const PROGRAM: &str = "--program";
+
+/// The argument that selects rows by a part of their names.
 const ONLY: &str = "--only";
 
-/// The argument that makes this program the attacker.
+/// The argument that runs this program as the attacker.
 pub(crate) const ATTACK_FLAG: &str = "--attack";
 
-/// How often the neighbour plays, and how often there is a new session.
+/// Interval between plays of the neighbour.
 const PLAY_INTERVAL: Duration = Duration::from_millis(5);
+
+/// Interval between new sessions.
 const SESSION_INTERVAL: Duration = Duration::from_millis(100);
 
-/// How notifications of a circle begin, and answers do not.
+/// Start of a circle's notifications, which distinguishes them from responses.
 const NOTIFICATION: &str = r#"{"jsonrpc":"2.0","method""#;
 
 #[derive(Debug, Clone, Copy)]
@@ -42,7 +46,7 @@ struct PhaseDurations {
     attacked: Duration,
 }
 
-/// Prints the table, of this program's circle or of that of another program (`--program FILE`, a `circles`).
+/// Prints the table for this program's circle, or for that of another executable (`--program FILE`).
 pub(crate) async fn compare(is_quick: bool) -> Result<(), BoxError> {
     let ms = Duration::from_millis;
     let times = if is_quick {
@@ -61,7 +65,7 @@ pub(crate) async fn compare(is_quick: bool) -> Result<(), BoxError> {
             if !row.contains(&only) {
                 continue;
             }
-            let circle = ChildProcess::circle(program.as_deref(), attack.is_stranger)?;
+            let circle = ChildProcess::circle(program.as_deref(), attack.is_anonymous)?;
             let quiet = measure(&circle.authority, times.quiet).await?;
             let attacker = ChildProcess::attacker(index, *connections, &circle.authority)?;
             sleep(times.warm_up).await;
@@ -83,11 +87,12 @@ pub(crate) async fn compare(is_quick: bool) -> Result<(), BoxError> {
 struct Measurement {
     plays: Vec<Duration>,
     sessions: Vec<Duration>,
-    /// New sessions that came to no value.
+    /// Number of new sessions that failed.
     failed: usize,
 }
 
-/// Measures callers with keys of their own: plays of one session, and beside it new sessions to their first value.
+/// Measures callers with separate keys: the plays of one session, and at the same time new sessions up to their first
+/// value.
 async fn measure(authority: &str, time: Duration) -> Result<Measurement, BoxError> {
     let session = async || -> Result<CircleWsClient, BoxError> {
         let keypair = KeyPair::generate()?;
@@ -102,9 +107,9 @@ async fn measure(authority: &str, time: Duration) -> Result<Measurement, BoxErro
     let plays = async {
         let mut taken = Vec::new();
         while Instant::now() < end {
-            let begun = Instant::now();
+            let start = Instant::now();
             neighbour.play("1").await?;
-            taken.push(begun.elapsed());
+            taken.push(start.elapsed());
             sleep(PLAY_INTERVAL).await;
         }
         Ok::<_, BoxError>(taken)
@@ -112,9 +117,9 @@ async fn measure(authority: &str, time: Duration) -> Result<Measurement, BoxErro
     let sessions = async {
         let (mut taken, mut failed) = (Vec::new(), 0);
         while Instant::now() < end {
-            let begun = Instant::now();
+            let start = Instant::now();
             match session().await {
-                Ok(_) => taken.push(begun.elapsed()),
+                Ok(_) => taken.push(start.elapsed()),
                 Err(_) => failed += 1,
             }
             sleep(SESSION_INTERVAL).await;
@@ -127,7 +132,7 @@ async fn measure(authority: &str, time: Duration) -> Result<Measurement, BoxErro
     Ok(Measurement { plays, sessions, failed })
 }
 
-/// A process that ends when this is dropped.
+/// A child process that is killed when this is dropped.
 struct ChildProcess {
     child: Child,
     authority: String,
@@ -162,22 +167,24 @@ impl ChildProcess {
 
 impl Drop for ChildProcess {
     fn drop(&mut self) {
-        // Also one that drains: nothing of it is of interest any more.
+        // Do not wait for a circle to drain.
         let _ended = self.child.kill();
         let _status = self.child.wait();
     }
 }
 
-/// Attacks until standard input ends, with the arguments behind [`ATTACK_FLAG`].
+/// Runs the attack of the arguments after [`ATTACK_FLAG`] until standard input ends.
 pub(crate) async fn attack_from_arguments() -> Result<(), BoxError> {
     let arguments: Vec<String> = std::env::args().skip_while(|argument| argument != ATTACK_FLAG).skip(1).collect();
-    let [attack, connections, authority] = &arguments[..] else { return Err("an attack, a number, an address".into()) };
+    let [attack, connections, authority] = &arguments[..] else {
+        return Err("expected an attack, a number of connections and an address".into());
+    };
     let attack: &'static Attack = ATTACKS.get(attack.parse::<usize>()?).ok_or("no such attack")?;
     let mut attackers = JoinSet::new();
     for _ in 0..connections.parse::<usize>()? {
         let authority = authority.clone();
         attackers.spawn(async move {
-            // A connection that the circle refuses, or ends, is made again.
+            // Reconnect if the circle refuses or closes the connection.
             loop {
                 let connected = connect(&authority).await.ok();
                 if let Some(client) = connected {

@@ -140,6 +140,10 @@ impl CircleWsClient {
     /// the [expected](CircleWsClientBuilder::expect_identity) one, [`ClientError::EphemeralIdentity`] if it is
     /// [ephemeral](CircleWsClientBuilder::accept_ephemeral_identity) on another machine, and
     /// [`ClientError::IdentityRefused`] if the [check](CircleWsClientBuilder::check_identity) refuses it.
+    ///
+    /// # Panics
+    ///
+    /// A native client panics outside of a tokio runtime with I/O and time enabled.
     pub async fn connect(&self) -> Result<(), ClientError> {
         self.disconnect();
         let (sender, receiver, target_authority) =

@@ -1,7 +1,7 @@
-//! The examples do what docs/embedding.md says they do.
+//! Tests that the examples behave as docs/embedding.md describes.
 
 #[path = "../../tests/support/wire.rs"]
-#[expect(dead_code, reason = "not all that a client can do is needed here")]
+#[expect(dead_code, reason = "these tests use only part of the client")]
 mod wire;
 
 use std::{
@@ -15,7 +15,7 @@ use keys::KeyPair;
 use serde_json::json;
 use wire::WireClient;
 
-/// Bounds every wait: reaching it is a failure, never a way to pass.
+/// Upper bound of every wait. Reaching it is a failure.
 const WAIT_TIMEOUT: Duration = Duration::from_secs(30);
 
 #[test]
@@ -39,7 +39,7 @@ impl InventoryProcess {
             .spawn()
             .expect("it runs");
         let mut line = String::new();
-        BufReader::new(child.stdout.as_mut().expect("piped")).read_line(&mut line).expect("it says where it is");
+        BufReader::new(child.stdout.as_mut().expect("piped")).read_line(&mut line).expect("an address line");
         let authority = line.trim_end().strip_prefix("listening on ws://").expect("an address").to_owned();
         Self { child, authority }
     }
@@ -53,7 +53,7 @@ impl InventoryProcess {
 
 impl Drop for InventoryProcess {
     fn drop(&mut self) {
-        // It may have ended already.
+        // The process may have ended already.
         let _ended = self.child.kill();
         let _reaped = self.child.wait();
     }
@@ -73,7 +73,7 @@ fn inventory_example_checks_keys_and_stock() {
         assert_eq!(guest.error("stock::add(\"tea\", 5)")["message"], "stock::add: only keepers add to the stock");
         guest.value("stock::reserve(\"tea\", 2);");
         assert_eq!(keeper.value("stock::count(\"tea\")"), 3);
-        // As a whole or not at all.
+        // A play commits all of its changes or none.
         let error = guest.error("stock::reserve(\"salt\", 1); stock::reserve(\"tea\", 4);");
         assert_eq!(error["message"], "stock: there are 3 of tea");
         assert_eq!(error["data"]["thrown"]["data"], json!({ "tea": 3 }));

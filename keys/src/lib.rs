@@ -15,18 +15,18 @@
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! # let (now, random) = (1_795_500_000, [7; 32]);
 //! // The client sends a challenge, and the circle identifies itself:
-//! let dialled: Authority = "127.0.0.1:9001".parse()?;
+//! let authority: Authority = "127.0.0.1:9001".parse()?;
 //! let circle = KeyPair::generate()?;
-//! let statement = IdentityStatement::new(&dialled, Challenge::generate()?, true);
+//! let statement = IdentityStatement::new(&authority, Challenge::generate()?, true);
 //! let identity = circle.public_key();
 //! assert!(identity.verify_identity(&statement, &circle.sign_identity(&statement)));
 //!
 //! // The circle generates a nonce:
-//! let nonce = Nonce::new(&dialled, identity, now + NONCE_LIFETIME_S, random);
+//! let nonce = Nonce::new(&authority, identity, now + NONCE_LIFETIME_S, random);
 //!
 //! // The client signs the nonce only if it is for this authority, this circle and this time:
 //! let received = Nonce::parse(nonce.as_str())?;
-//! received.check(&dialled, identity, now)?;
+//! received.check(&authority, identity, now)?;
 //! let key = KeyPair::generate()?;
 //! let signature = key.sign_nonce(&received);
 //!

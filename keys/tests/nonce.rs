@@ -187,9 +187,9 @@ fn nonce_length_is_bounded() {
 #[test]
 fn nonce_for_other_authority_is_rejected() {
     let nonce = Nonce::new(&authority("evil.example"), circle(), 1000, [0; 32]);
-    let dialled = authority("127.0.0.1:9001");
-    let refused = nonce.check(&dialled, circle(), 1000).expect_err("another authority");
-    assert_eq!(refused, NonceRejection::Authority { expected: dialled, claimed: authority("evil.example") });
+    let target = authority("127.0.0.1:9001");
+    let refused = nonce.check(&target, circle(), 1000).expect_err("another authority");
+    assert_eq!(refused, NonceRejection::Authority { expected: target, claimed: authority("evil.example") });
     assert!(
         refused
             .to_string()
@@ -201,17 +201,17 @@ fn nonce_for_other_authority_is_rejected() {
 
 #[test]
 fn nonce_for_other_circle_is_rejected() {
-    let dialled = authority("127.0.0.1:9001");
+    let target = authority("127.0.0.1:9001");
     let identified = KeyPair::generate().expect("random bytes").public_key();
-    let refused = Nonce::new(&dialled, circle(), 1000, [0; 32]).check(&dialled, identified, 1000).expect_err("another");
+    let refused = Nonce::new(&target, circle(), 1000, [0; 32]).check(&target, identified, 1000).expect_err("another");
     assert_eq!(refused, NonceRejection::Circle { identified: identified.into(), claimed: circle().into() });
     assert!(refused.to_string().contains(&format!("asked for a signature for the circle {CIRCLE}")), "{refused}");
 }
 
 #[test]
 fn nonce_time_bounds_hold_to_the_second() {
-    let (dialled, expires) = (authority("a"), 1_795_500_000);
-    let check = |now| Nonce::new(&dialled, circle(), expires, [0; 32]).check(&dialled, circle(), now);
+    let (target, expires) = (authority("a"), 1_795_500_000);
+    let check = |now| Nonce::new(&target, circle(), expires, [0; 32]).check(&target, circle(), now);
     for now in [expires + NONCE_LAPSED_TOLERANCE_S, expires, expires - NONCE_LIFETIME_S, expires - NONCE_MAX_AHEAD_S] {
         assert_eq!(check(now), Ok(()), "{now}");
     }
@@ -220,8 +220,8 @@ fn nonce_time_bounds_hold_to_the_second() {
     let message = check(expires + 301).expect_err("lapsed").to_string();
     assert!(message.contains("the clocks of this machine and of the circle differ by about 361 s"), "{message}");
     assert!(check(u64::MAX).is_err());
-    assert!(Nonce::new(&dialled, circle(), 0, [0; 32]).check(&dialled, circle(), u64::MAX).is_err());
-    assert!(Nonce::new(&dialled, circle(), u64::MAX, [0; 32]).check(&dialled, circle(), 0).is_err());
+    assert!(Nonce::new(&target, circle(), 0, [0; 32]).check(&target, circle(), u64::MAX).is_err());
+    assert!(Nonce::new(&target, circle(), u64::MAX, [0; 32]).check(&target, circle(), 0).is_err());
 }
 
 proptest! {

@@ -60,8 +60,8 @@ fn identity_signature_binds_challenge_and_authority() {
     let circle = secret(&"1dea".repeat(16));
     assert_eq!(circle.public_key().to_hex(), "0205c702fd70b14d34f195d3304d66097dc369a9691daf87400c77140156fc1dee");
     let challenge: Challenge = "fedcba9876543210".repeat(4).to_uppercase().parse().expect("hex of either case");
-    let dialled: Authority = "127.0.0.1:9001".parse().expect("an authority");
-    let statement = IdentityStatement::new(&dialled, challenge, true);
+    let target: Authority = "127.0.0.1:9001".parse().expect("an authority");
+    let statement = IdentityStatement::new(&target, challenge, true);
     let text = format!("circles.identity.v1 aud=127.0.0.1:9001 challenge={challenge} persistent=true");
     assert_eq!((statement.as_str(), challenge.to_string()), (text.as_str(), "fedcba9876543210".repeat(4)));
     let signature = circle.sign_identity(&statement);
@@ -76,8 +76,8 @@ fn identity_signature_binds_challenge_and_authority() {
     let other_challenge = Challenge::generate().expect("random bytes");
     let elsewhere = "127.0.0.1:9002".parse().expect("an authority");
     for other in [
-        IdentityStatement::new(&dialled, challenge, false),
-        IdentityStatement::new(&dialled, other_challenge, true),
+        IdentityStatement::new(&target, challenge, false),
+        IdentityStatement::new(&target, other_challenge, true),
         IdentityStatement::new(&elsewhere, challenge, true),
     ] {
         assert!(!verifies(&other), "{other:?}");

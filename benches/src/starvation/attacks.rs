@@ -1,4 +1,4 @@
-//! What each connection of the attacker sends again and again.
+//! The attacks: the messages that each connection of the attacker sends repeatedly.
 
 use std::time::Duration;
 
@@ -6,11 +6,11 @@ use serde_json::{Value, json};
 
 pub(super) struct Attack {
     pub(super) name: &'static str,
-    /// The messages, each of which has one answer.
+    /// The messages, each with one response.
     pub(super) messages: fn() -> Vec<String>,
     pub(super) pause: Duration,
-    /// Whether the circle needs a key, and the attacker has none.
-    pub(super) is_stranger: bool,
+    /// Whether the circle requires a key and the attacker has none.
+    pub(super) is_anonymous: bool,
 }
 
 pub(super) const ATTACKS: [Attack; 13] = [
@@ -23,24 +23,24 @@ pub(super) const ATTACKS: [Attack; 13] = [
     attack("complete of nothing", || vec![request("complete", &json!(["", 0]))], 0),
     attack("describe", || vec![request("describe", &json!([]))], 0),
     attack("crash", || vec![play(CRASH)], 0),
-    stranger("no key: fetch_nonce", || vec![request("fetch_nonce", &json!([KEY]))]),
-    stranger("no key: describe", || vec![request("describe", &json!([]))]),
-    stranger("no key: batch of 64 rpc.discover", || vec![batch_of_discover()]),
-    stranger("no key: 240 KiB of JSON", || vec![request("describe", &json!(vec![0; 120_000]))]),
+    anonymous_attack("no key: fetch_nonce", || vec![request("fetch_nonce", &json!([KEY]))]),
+    anonymous_attack("no key: describe", || vec![request("describe", &json!([]))]),
+    anonymous_attack("no key: batch of 64 rpc.discover", || vec![batch_of_discover()]),
+    anonymous_attack("no key: 240 KiB of JSON", || vec![request("describe", &json!(vec![0; 120_000]))]),
 ];
 
-/// It would have more memory in one operation than a worker may have.
+/// A script that exceeds the memory limit within one operation.
 const CRASH: &str = "let a = \"x\"; let b = \"x\"; a.pad(60000, \"a\"); b.pad(60000, \"b\"); a.replace(\"a\", b)";
 
-/// Anybody's: the generator of the curve.
+/// An arbitrary public key: the generator of the curve.
 const KEY: &str = "0279be667ef9dcbbac55a06295ce870b07029bfcdb2dce28d959f2815b16f81798";
 
 const fn attack(name: &'static str, messages: fn() -> Vec<String>, pause_ms: u64) -> Attack {
-    Attack { name, messages, pause: Duration::from_millis(pause_ms), is_stranger: false }
+    Attack { name, messages, pause: Duration::from_millis(pause_ms), is_anonymous: false }
 }
 
-const fn stranger(name: &'static str, messages: fn() -> Vec<String>) -> Attack {
-    Attack { name, messages, pause: Duration::ZERO, is_stranger: true }
+const fn anonymous_attack(name: &'static str, messages: fn() -> Vec<String>) -> Attack {
+    Attack { name, messages, pause: Duration::ZERO, is_anonymous: true }
 }
 
 fn request(method: &str, params: &Value) -> String {
