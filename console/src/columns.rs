@@ -15,8 +15,8 @@ pub fn column_width(count: usize, width: usize) -> Option<usize> {
     (each >= MIN_COLUMNS).then_some(each)
 }
 
-/// Lays out answers with their names above them: side by side if they fit, otherwise one below the other. Wraps lines that
-/// are wider than [`column_width`] between words, and truncates longer words.
+/// Lays out answers with their names above them: side by side if they fit, otherwise one below the other. Wraps lines
+/// that are wider than [`column_width`] between words, and truncates longer words.
 pub fn lines(answers: &[(String, Vec<StyledLine>)], width: usize) -> Vec<StyledLine> {
     let name = |name: &str| StyledLine::of(Style::Strong, name);
     let Some(columns) = column_width(answers.len(), width) else {

@@ -272,8 +272,8 @@ impl CommandSpec {
     }
 }
 
-/// Whether an input needs the session's circle. The console carries out some commands itself, and `:each` plays on other
-/// circles.
+/// Whether an input needs the session's circle. The console carries out some commands itself, and `:each` plays on
+/// other circles.
 pub fn needs_circle(input: &str) -> bool {
     match input.trim().strip_prefix(':').map(ReplCommand::parse) {
         Some(

@@ -44,8 +44,8 @@ impl Completer {
         self.latest = Arc::default();
     }
 
-    /// Returns the candidates at a cursor. If the circle does not answer within 150 ms, narrows the latest answer instead; a
-    /// late answer serves the next call. Blocks for 150 ms at most.
+    /// Returns the candidates at a cursor. If the circle does not answer within 150 ms, narrows the latest answer
+    /// instead; a late answer serves the next call. Blocks for 150 ms at most.
     pub fn complete(&self, input: &str, cursor: usize) -> CompletionList {
         let (script, at, offset) = match completion_source(input, cursor, &self.known) {
             CompletionSource::Local(completion) => return completion,

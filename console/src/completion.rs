@@ -54,8 +54,8 @@ pub enum CompletionSource {
     },
 }
 
-/// Returns the source of the candidates at a cursor. `known` returns local candidates for the argument of a REPL command, by
-/// its kind and prefix.
+/// Returns the source of the candidates at a cursor. `known` returns local candidates for the argument of a REPL
+/// command, by its kind and prefix.
 pub fn completion_source(
     input: &str,
     cursor: usize,
@@ -140,7 +140,8 @@ impl CompletionList {
     pub fn from_answer(input: String, cursor: usize, offset: usize, answer: CompleteResult) -> Self {
         let start = usize::try_from(answer.start).unwrap_or(usize::MAX).saturating_add(offset).min(cursor);
         let word: String = input.chars().take(cursor).skip(start).collect();
-        // The circle is not trusted: a candidate must extend the word before the cursor, and be a word of bounded length.
+        // The circle is not trusted: a candidate must extend the word before the cursor, and be a word of bounded
+        // length.
         let before: String = input.chars().take(start).collect();
         let is_word_char = if is_in_import(&before) { is_module_name_char } else { is_identifier_char };
         let is_word = word.chars().all(is_word_char);

@@ -14,8 +14,8 @@ pub fn spans(engine: &Engine, input: &str) -> Vec<(Range<usize>, SyntaxKind)> {
     if input.len() > MAX_BYTES { Vec::new() } else { token_spans(input, &lex(engine, input)) }
 }
 
-/// Returns the highlighted spans, including the bracket at a cursor and the matching one. The cursor is in bytes. The bracket
-/// after the cursor takes precedence over the one before it.
+/// Returns the highlighted spans, including the bracket at a cursor and the matching one. The cursor is in bytes. The
+/// bracket after the cursor takes precedence over the one before it.
 pub fn spans_at(engine: &Engine, input: &str, cursor: usize) -> Vec<(Range<usize>, SyntaxKind)> {
     if input.len() > MAX_BYTES {
         return Vec::new();
@@ -130,8 +130,8 @@ fn push_comment(parts: &mut Vec<(Range<usize>, SyntaxKind)>, start: usize, text:
 /// Returns the tokens of an input with their positions in bytes.
 pub fn lex(engine: &Engine, input: &str) -> Vec<(Token, usize)> {
     let line_starts: Vec<usize> = std::iter::once(0).chain(input.match_indices('\n').map(|(at, _)| at + 1)).collect();
-    // The position of the last token. The search continues from there, so that long lines take linear time. Tokens that go
-    // backwards are skipped.
+    // The position of the last token. The search continues from there, so that long lines take linear time. Tokens that
+    // go backwards are skipped.
     let (mut line, mut column, mut at) = (0, 0, 0);
     let mut offset = |position: Position| {
         let next_line = position.line()?.checked_sub(1)?;
@@ -147,7 +147,8 @@ pub fn lex(engine: &Engine, input: &str) -> Vec<(Token, usize)> {
     let inputs = [input];
     let (stream, control) = engine.lex(&inputs);
     let mut tokens = Vec::new();
-    // The number of open braces within each interpolation. At the end of an interpolation the lexer must switch back to text.
+    // The number of open braces within each interpolation. At the end of an interpolation the lexer must switch back to
+    // text.
     let mut interpolations: Vec<usize> = Vec::new();
     for (token, position) in stream {
         match &token {

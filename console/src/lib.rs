@@ -1,6 +1,6 @@
-//! The console core, independent of a terminal: editing Rhai ([`validate`], [`highlight`], [`completion`], [`history`]),
-//! displaying values ([`value`], [`plot`], [`truncate`], [`columns`]), the REPL [`commands`], and the [`session`] with a
-//! circle.
+//! The console core, independent of a terminal: editing Rhai ([`validate`], [`highlight`], [`completion`],
+//! [`history`]), displaying values ([`value`], [`plot`], [`truncate`], [`columns`]), the REPL [`commands`], and the
+//! [`session`] with a circle.
 
 pub mod columns;
 pub mod commands;
@@ -22,8 +22,8 @@ pub const LAST_VALUE: &str = "ans";
 /// The size of a message without its script, in bytes.
 const ENVELOPE_BYTES: u64 = 256;
 
-/// Returns an error text if a script exceeds the circle's message limit. Check it before sending: the circle would close the
-/// connection, and the session would lose its variables.
+/// Returns an error text if a script exceeds the circle's message limit. Check it before sending: the circle would
+/// close the connection, and the session would lose its variables.
 pub fn message_size_error(limits: &protocol::Limits, script: &str) -> Option<String> {
     let max = limits.message_kib.saturating_mul(1024);
     // JSON escapes make the script larger.

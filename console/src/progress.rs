@@ -67,8 +67,8 @@ struct StatusPart {
 }
 
 impl PlayStatus<'_> {
-    /// Formats the status line, such as `⠋ loading ████████░░░░░░ 40%  3.4s  1.2 M operations  Ctrl-C cancels`. Drops the
-    /// least important parts that do not fit into `width` columns.
+    /// Formats the status line, such as `⠋ loading ████████░░░░░░ 40%  3.4s  1.2 M operations  Ctrl-C cancels`. Drops
+    /// the least important parts that do not fit into `width` columns.
     pub fn line(&self, width: usize) -> StyledLine {
         let mut parts = self.parts();
         let needed = |parts: &[StatusPart]| parts.iter().map(|part| part.gap + part.line.width()).sum::<usize>();

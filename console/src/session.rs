@@ -1,13 +1,13 @@
-//! A user's session on a circle: it connects and reconnects, authenticates, plays and cancels, carries out REPL commands,
-//! plays on several circles, and keeps a notebook.
+//! A user's session on a circle: it connects and reconnects, authenticates, plays and cancels, carries out REPL
+//! commands, plays on several circles, and keeps a notebook.
 //!
-//! One task owns the session (`task.rs`). The task takes inputs from a [`SessionHandle`], reports [`SessionEvent`]s in order,
-//! and publishes a snapshot of its [`SessionState`]. It is independent of a terminal: the renderer sets the display size, and
-//! decides where lines go. All messages of a session are in `messages.rs`, so that the line REPL, the terminal interface and
-//! `circles play` use the same words.
+//! One task owns the session (`task.rs`). The task takes inputs from a [`SessionHandle`], reports [`SessionEvent`]s in
+//! order, and publishes a snapshot of its [`SessionState`]. It is independent of a terminal: the renderer sets the
+//! display size, and decides where lines go. All messages of a session are in `messages.rs`, so that the line REPL, the
+//! terminal interface and `circles play` use the same words.
 //!
-//! The session never plays an input unasked: if the environment or the circle of an input is gone, the session returns the
-//! input.
+//! The session never plays an input unasked: if the environment or the circle of an input is gone, the session returns
+//! the input.
 
 mod connection;
 mod core;

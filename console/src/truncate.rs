@@ -5,8 +5,8 @@ use frontend::text::{Size, Style, StyledLine};
 /// The minimum number of rows.
 const MIN_ROWS: usize = 6;
 
-/// Returns the lines unchanged if they fit; otherwise the first and the last lines, and between them a note on the number of
-/// hidden lines. Truncates lines that would fill half of the area, and notes the number of hidden characters.
+/// Returns the lines unchanged if they fit; otherwise the first and the last lines, and between them a note on the
+/// number of hidden lines. Truncates lines that would fill half of the area, and notes the number of hidden characters.
 pub fn truncate_lines(lines: Vec<StyledLine>, size: Size) -> Vec<StyledLine> {
     let (width, height) = (size.width.max(1), size.height.max(MIN_ROWS));
     let rows = |line: &StyledLine| line.width().div_ceil(width).max(1);

@@ -29,8 +29,8 @@ impl Validator {
         Self { engine }
     }
 
-    /// Whether more lines could complete the input. Other invalid inputs count as complete, so that the circle reports the
-    /// error. Two blank lines at the end force an input to be complete.
+    /// Whether more lines could complete the input. Other invalid inputs count as complete, so that the circle reports
+    /// the error. Two blank lines at the end force an input to be complete.
     pub fn is_incomplete(&self, input: &str) -> bool {
         // A `:` command is complete, unless it ends with a script.
         let Some((_, input)) = commands::script_part(input) else { return false };

@@ -10,8 +10,8 @@ use frontend::text::{Style, StyledLine, SyntaxKind, lines};
 pub use node::{Key, Node, Shape};
 pub use pretty::shorten;
 
-/// Formats the value of a play; no lines for `()`. Lays out arrays and maps in `width` columns; keeps scalars and strings
-/// unchanged.
+/// Formats the value of a play; no lines for `()`. Lays out arrays and maps in `width` columns; keeps scalars and
+/// strings unchanged.
 pub fn format_value(result: &PlayResult, width: usize) -> Vec<StyledLine> {
     if result.output.is_empty() && result.r#type != "string" {
         return Vec::new();

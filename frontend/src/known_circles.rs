@@ -1,8 +1,8 @@
 //! The circles that this user's clients know: the identity that each authority has shown, like ssh's `known_hosts`.
 //!
-//! `known_circles` is a text file beside the keystore, with a line `AUTHORITY PUBLIC_KEY` for each circle. Changes keep blank
-//! lines, comments (`#`) and invalid lines. A writer holds the lock of `.lock` beside the file; readers need no lock, because
-//! writers replace the file atomically.
+//! `known_circles` is a text file beside the keystore, with a line `AUTHORITY PUBLIC_KEY` for each circle. Changes keep
+//! blank lines, comments (`#`) and invalid lines. A writer holds the lock of `.lock` beside the file; readers need no
+//! lock, because writers replace the file atomically.
 
 pub mod check;
 pub mod decision;
@@ -54,7 +54,8 @@ pub struct UnreadableLine {
     pub number: usize,
     /// Why the line is invalid.
     pub reason: String,
-    /// The authority at the beginning of the line, if there is one. Clients refuse circles there until the line is gone.
+    /// The authority at the beginning of the line, if there is one. Clients refuse circles there until the line is
+    /// gone.
     pub authority: Option<Authority>,
 }
 
@@ -73,8 +74,8 @@ impl KnownCircles {
         Self { dir }
     }
 
-    /// Returns the known circles of the user, in the data directory of `circles` (on Linux `$XDG_DATA_HOME/circles`, by default
-    /// `~/.local/share/circles`), which also holds the keystore.
+    /// Returns the known circles of the user, in the data directory of `circles` (on Linux `$XDG_DATA_HOME/circles`, by
+    /// default `~/.local/share/circles`), which also holds the keystore.
     pub fn open_default() -> Result<Self, KnownCirclesError> {
         let dirs = ProjectDirs::from("", "", "circles").ok_or(KnownCirclesError::NoHome)?;
         Ok(Self::at(dirs.data_dir().to_owned()))
@@ -85,14 +86,14 @@ impl KnownCircles {
         self.dir.join(FILE)
     }
 
-    /// Returns the identity that a circle has shown before. 127.0.0.1, `[::1]` and `localhost` with the same port are one
-    /// circle. An invalid line of this authority is an error, because it may have held a different identity.
+    /// Returns the identity that a circle has shown before. 127.0.0.1, `[::1]` and `localhost` with the same port are
+    /// one circle. An invalid line of this authority is an error, because it may have held a different identity.
     pub fn get(&self, authority: &Authority) -> Result<Option<PublicKey>, KnownCirclesError> {
         self.find(&self.list()?, authority)
     }
 
-    /// Records the identity of a circle at its first use. Fails with [`KnownCirclesError::IdentityMismatch`] if the file holds
-    /// a different identity, for example because another client has just recorded one.
+    /// Records the identity of a circle at its first use. Fails with [`KnownCirclesError::IdentityMismatch`] if the
+    /// file holds a different identity, for example because another client has just recorded one.
     pub fn remember(&self, authority: &Authority, public_key: PublicKey) -> Result<(), KnownCirclesError> {
         let _lock = self.begin_change()?;
         let (text, listing) = self.read()?;
@@ -108,7 +109,8 @@ impl KnownCircles {
         self.replace(&format!("{text}{newline}{authority} {public_key}\n"))
     }
 
-    /// Removes a circle and the invalid lines of its authority, so that the next connection accepts any identity. Removes a loopback circle at all loopback addresses.
+    /// Removes a circle and the invalid lines of its authority, so that the next connection accepts any identity.
+    /// Removes a loopback circle at all loopback addresses.
     pub fn forget(&self, authority: &Authority) -> Result<(), KnownCirclesError> {
         let is_about = |line: &str| {
             KnownCirclesLine::parse(line).authority().is_some_and(|other| is_same_circle(other, authority))

@@ -1,6 +1,6 @@
-//! Code shared by all front ends of circles, independent of a terminal: finding a circle ([`target`], [`config`]), connecting
-//! to it ([`connect`], [`scratch`], [`supervisor`]), verifying its identity ([`known_circles`]), and errors ([`error`]) as
-//! styled text ([`text`], [`report`]).
+//! Code shared by all front ends of circles, independent of a terminal: finding a circle ([`target`], [`config`]),
+//! connecting to it ([`connect`], [`scratch`], [`supervisor`]), verifying its identity ([`known_circles`]), and errors
+//! ([`error`]) as styled text ([`text`], [`report`]).
 
 pub mod circle_target;
 pub mod config;

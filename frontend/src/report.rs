@@ -16,12 +16,12 @@ const CARET_MARGIN: usize = 8;
 /// Formats a script error with its source line and a caret, in at most `width` columns.
 pub fn script(script: &str, error: &ScriptError, width: usize) -> Vec<StyledLine> {
     let mut lines = excerpt(script, error, width);
-    let place = match locate(script, error) {
+    let position = match locate(script, error) {
         Some(SourceLocation { line, column: Some(column), .. }) => format!(" (line {line}, column {column})"),
         Some(SourceLocation { line, column: None, .. }) => format!(" (line {line})"),
         None => String::new(),
     };
-    lines.extend(self::error(&format!("{}{place}", error.message), width));
+    lines.extend(self::error(&format!("{}{position}", error.message), width));
     if let Some(function) = &error.function {
         lines.push(StyledLine::of(Style::Dim, "  in function ").with(Style::Syntax(SyntaxKind::Function), function));
     }
@@ -64,7 +64,8 @@ struct SourceLocation<'a> {
     text: Option<&'a str>,
 }
 
-/// Locates an error. For an unexpected end of the script, Rhai has no useful position: it is after the last line with text.
+/// Locates an error. For an unexpected end of the script, Rhai has no useful position: it is after the last line with
+/// text.
 fn locate<'a>(script: &'a str, error: &ScriptError) -> Option<SourceLocation<'a>> {
     let before = error.line.map_or(usize::MAX, |line| line.saturating_sub(1) as usize);
     let is_blank = |line: &str| line.trim().is_empty();

@@ -111,8 +111,8 @@ pub fn init_script_error(what: String, file: &Path, failed: &std::io::Error) -> 
     }
 }
 
-/// Whether the file, after resolving links, is named like a script. The content of other files is never shown: the user who
-/// runs the program may be able to read more than the user who named the file.
+/// Whether the file, after resolving links, is named like a script. The content of other files is never shown: the user
+/// who runs the program may be able to read more than the user who named the file.
 fn is_script(file: &Path) -> bool {
     let found = file.canonicalize().unwrap_or_else(|_| file.to_owned());
     found.extension().is_some_and(|extension| extension == "rhai")

@@ -80,24 +80,24 @@ pub enum StartCommand {
     Restart,
 }
 
-/// Starts or restarts the named circles, or all circles if there are no names, and returns their statuses after `call_timeout`
-/// at the latest. Starts a supervisor if there is none.
+/// Starts or restarts the named circles, or all circles if there are no names, and returns their statuses after
+/// `call_timeout` at the latest. Starts a supervisor if there is none.
 pub async fn start_circles(
     supervisors: &SupervisorSetup,
-    place: &SupervisorFiles,
+    files: &SupervisorFiles,
     names: &[String],
     command: StartCommand,
     call_timeout: Duration,
 ) -> Result<Statuses, CliError> {
     let deadline = Instant::now() + call_timeout;
     for _ in 1..MAX_ATTEMPTS {
-        match try_start_circles(supervisors, place, names, command, deadline).await {
+        match try_start_circles(supervisors, files, names, command, deadline).await {
             Err(StartError::SupervisorEnding) => {}
             Err(StartError::Failed(error)) => return Err(error),
             Ok(statuses) => return Ok(statuses),
         }
     }
-    try_start_circles(supervisors, place, names, command, deadline).await.map_err(|error| match error {
+    try_start_circles(supervisors, files, names, command, deadline).await.map_err(|error| match error {
         StartError::SupervisorEnding => control_error(ControlError::Disconnected),
         StartError::Failed(error) => error,
     })
@@ -111,13 +111,13 @@ enum StartError {
 
 async fn try_start_circles(
     supervisors: &SupervisorSetup,
-    place: &SupervisorFiles,
+    files: &SupervisorFiles,
     names: &[String],
     command: StartCommand,
     deadline: Instant,
 ) -> Result<Statuses, StartError> {
     let left = || deadline.saturating_duration_since(Instant::now());
-    let mut client = find_or_start(supervisors, place, names, left()).await.map_err(StartError::Failed)?;
+    let mut client = find_or_start(supervisors, files, names, left()).await.map_err(StartError::Failed)?;
     let params = CircleNames { names: (!names.is_empty()).then(|| names.to_vec()) };
     let answer = match command {
         StartCommand::Up => client.call::<Up>(&params, left()).await,
@@ -129,7 +129,7 @@ async fn try_start_circles(
             Err(StartError::SupervisorEnding)
         }
         Err(ControlError::TimedOut { .. }) => {
-            let client = connect_unless_ending(place).await.map_err(StartError::Failed)?;
+            let client = connect_unless_ending(files).await.map_err(StartError::Failed)?;
             let mut client = client.ok_or(StartError::SupervisorEnding)?;
             let statuses = client.call::<Status>(&NoParams {}, CONTROL_TIMEOUT).await;
             statuses.map_err(|error| StartError::Failed(control_error(error)))
@@ -138,22 +138,22 @@ async fn try_start_circles(
     }
 }
 
-/// Connects to the running supervisor, if there is one, and returns the status of its circles. The short timeout of this
-/// first request detects a supervisor that hangs, before it gets a request that it could carry out later.
-pub async fn connect_with_status(place: &SupervisorFiles) -> Result<Option<(ControlClient, Statuses)>, ControlError> {
-    let Some(mut client) = ControlClient::connect(place).await? else { return Ok(None) };
+/// Connects to the running supervisor, if there is one, and returns the status of its circles. The short timeout of
+/// this first request detects a supervisor that hangs, before it gets a request that it could carry out later.
+pub async fn connect_with_status(files: &SupervisorFiles) -> Result<Option<(ControlClient, Statuses)>, ControlError> {
+    let Some(mut client) = ControlClient::connect(files).await? else { return Ok(None) };
     let statuses = client.call::<Status>(&NoParams {}, CONTROL_TIMEOUT).await?;
     Ok(Some((client, statuses)))
 }
 
 /// Sends a request to the running supervisor; `None` if there is none or it has just ended, so that no circle is up.
 pub async fn call_running<M: Method<Params = CircleNames, Result = Statuses>>(
-    place: &SupervisorFiles,
+    files: &SupervisorFiles,
     names: &[String],
     call_timeout: Duration,
 ) -> Result<Option<Statuses>, CliError> {
     let call = async {
-        let Some((mut client, _)) = connect_with_status(place).await? else { return Ok(None) };
+        let Some((mut client, _)) = connect_with_status(files).await? else { return Ok(None) };
         client.call::<M>(&CircleNames { names: Some(names.to_vec()) }, call_timeout).await.map(Some)
     };
     match call.await {
@@ -172,7 +172,8 @@ pub enum HangupAction {
 }
 
 impl HangupAction {
-    /// Returns the action of a supervisor in the foreground. Without a terminal, or with `nohup`, SIGHUP means a reload.
+    /// Returns the action of a supervisor in the foreground. Without a terminal, or with `nohup`, SIGHUP means a
+    /// reload.
     pub fn for_foreground() -> Self {
         let has_terminal = std::fs::File::open("/dev/tty").is_ok();
         if has_terminal && !is_ignored(SignalKind::hangup()) { Self::End } else { Self::Reload }
@@ -188,10 +189,10 @@ impl HangupAction {
     }
 }
 
-/// Returns the options of a supervisor that starts the named circles, or all circles if there are no names. Needs a tokio
-/// runtime.
+/// Returns the options of a supervisor that starts the named circles, or all circles if there are no names. Needs a
+/// tokio runtime.
 pub fn prepare_start(
-    place: &SupervisorFiles,
+    files: &SupervisorFiles,
     names: &[String],
     ends_with_circles: bool,
     hangup: HangupAction,
@@ -207,7 +208,7 @@ pub fn prepare_start(
         });
     }
     Ok(SupervisorOptions {
-        circles: launcher::load(place.config())?,
+        circles: launcher::load(files.config())?,
         names: (!names.is_empty()).then(|| names.to_vec()),
         program: current_program()?,
         ends_with_circles,
@@ -223,8 +224,8 @@ fn current_program() -> Result<PathBuf, CliError> {
 }
 
 /// Connects to the running supervisor; `None` if there is none or it is shutting down.
-pub async fn connect_unless_ending(place: &SupervisorFiles) -> Result<Option<ControlClient>, CliError> {
-    match connect_with_status(place).await {
+pub async fn connect_unless_ending(files: &SupervisorFiles) -> Result<Option<ControlClient>, CliError> {
+    match connect_with_status(files).await {
         Ok(Some((client, statuses))) => Ok((!statuses.is_ending).then_some(client)),
         // There is none, or it has just ended.
         Ok(None) | Err(ControlError::Disconnected) => Ok(None),
@@ -233,7 +234,7 @@ pub async fn connect_unless_ending(place: &SupervisorFiles) -> Result<Option<Con
 }
 
 /// Returns the process ids of the circles that are up; empty if the supervisor does not answer.
-pub async fn circle_pids(place: &SupervisorFiles) -> Vec<u32> {
-    let Ok(Some((_, statuses))) = connect_with_status(place).await else { return Vec::new() };
+pub async fn circle_pids(files: &SupervisorFiles) -> Vec<u32> {
+    let Ok(Some((_, statuses))) = connect_with_status(files).await else { return Vec::new() };
     statuses.circles.iter().filter_map(|circle| circle.pid).collect()
 }

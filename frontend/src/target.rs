@@ -17,11 +17,12 @@ const CIRCLE_VARIABLE: &str = "CIRCLES_CIRCLE";
 
 /// Returns the circle that `--circle` or the environment names.
 pub fn argument_or_env(argument: Option<&str>) -> Option<String> {
-    let from_environment = std::env::var(CIRCLE_VARIABLE).ok().filter(|place| !place.is_empty());
+    let from_environment = std::env::var(CIRCLE_VARIABLE).ok().filter(|text| !text.is_empty());
     argument.map(str::to_owned).or(from_environment)
 }
 
-/// Parses the name or address of a circle. For a circle with `"port": 0` the port in the URL is 0; [`find`] looks it up.
+/// Parses the name or address of a circle. For a circle with `"port": 0` the port in the URL is 0; [`find`] looks it
+/// up.
 pub fn parse(text: &str, config: Option<&Path>) -> Result<CircleTarget, CliError> {
     let is_digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     let invalid = |why: &str| {
@@ -96,18 +97,18 @@ pub fn is_same_url(one: &str, other: &str) -> bool {
 }
 
 /// Whether the text is a valid name in circles.json.
-pub fn is_name(place: &str) -> bool {
-    !place.is_empty()
-        && !place.bytes().all(|byte| byte.is_ascii_digit())
-        && place.chars().all(|character| character.is_ascii_alphanumeric() || matches!(character, '-' | '_'))
+pub fn is_name(text: &str) -> bool {
+    !text.is_empty()
+        && !text.bytes().all(|byte| byte.is_ascii_digit())
+        && text.chars().all(|character| character.is_ascii_alphanumeric() || matches!(character, '-' | '_'))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn parse(place: &str) -> Result<CircleTarget, CliError> {
-        super::parse(place, Some(Path::new("/nonexistent/circles.json")))
+    fn parse(text: &str) -> Result<CircleTarget, CliError> {
+        super::parse(text, Some(Path::new("/nonexistent/circles.json")))
     }
 
     #[test]
@@ -118,12 +119,12 @@ mod tests {
             ("[::1]:9001", "ws://[::1]:9001"),
             ("ws://x/", "ws://x/"),
         ];
-        for (place, url) in cases {
-            let destination = parse(place).expect(place);
-            assert_eq!((&*destination.url, destination.label()), (url, place));
+        for (text, url) in cases {
+            let target = parse(text).expect(text);
+            assert_eq!((&*target.url, target.label()), (url, text));
         }
-        for place in ["team", "", "99999", ":9001", "host:", "a b"] {
-            assert_eq!(parse(place).expect_err(place).exit_code(), 2, "{place}");
+        for text in ["team", "", "99999", ":9001", "host:", "a b"] {
+            assert_eq!(parse(text).expect_err(text).exit_code(), 2, "{text}");
         }
     }
 }

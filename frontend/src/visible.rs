@@ -15,8 +15,8 @@ const ZERO_WIDTH_JOINER: char = '\u{200d}';
 /// The replacement for invisible characters and for control characters without a picture.
 const REPLACEMENT: char = '\u{fffd}';
 
-/// Replaces control characters and invisible characters with visible ones. Keeps newlines and tabs; removes a carriage return
-/// before a newline, and zero-width characters after the 16th in a row.
+/// Replaces control characters and invisible characters with visible ones. Keeps newlines and tabs; removes a carriage
+/// return before a newline, and zero-width characters after the 16th in a row.
 pub fn visible(text: &str) -> Cow<'_, str> {
     let is_plain = |character: char| match character {
         '\n' | '\t' | ' '..='~' => true,
@@ -94,8 +94,9 @@ impl CellRun {
     }
 }
 
-/// Whether a character is invisible or changes how its neighbours are shown: zero-width characters, bidirectional marks,
-/// overrides and isolates, line and paragraph separators, annotations, tags. The caller handles joiners between emoji.
+/// Whether a character is invisible or changes how its neighbours are shown: zero-width characters, bidirectional
+/// marks, overrides and isolates, line and paragraph separators, annotations, tags. The caller handles joiners between
+/// emoji.
 fn is_hidden(character: char) -> bool {
     matches!(
         character,

@@ -11,8 +11,8 @@ use frontend::error::{CliError, os_error_text};
 /// The maximum size of the edited text, in bytes.
 const MAX_TEXT: u64 = 8 << 20;
 
-/// Opens a text in the user's editor, and returns the edited text; `None` if the editor ended with an error, which discards
-/// the edit. `run` runs a program that uses the terminal. Blocks until the editor ends.
+/// Opens a text in the user's editor, and returns the edited text; `None` if the editor ended with an error, which
+/// discards the edit. `run` runs a program that uses the terminal. Blocks until the editor ends.
 pub fn edit(text: &str, run: impl FnOnce(&mut Command) -> io::Result<ExitStatus>) -> Result<Option<String>, CliError> {
     let failed = |error: &io::Error| CliError::io("cannot write the file to edit", error, "free some space in $TMPDIR");
     // Temporary files are private to the user.

@@ -1,4 +1,5 @@
-//! Code shared by terminal programs: output and colours, passphrases, Ctrl-C, status lines, the user's editor and pager.
+//! Code shared by terminal programs: output and colours, passphrases, Ctrl-C, status lines, the user's editor and
+//! pager.
 
 pub mod editor;
 pub mod logging;

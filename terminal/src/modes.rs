@@ -19,8 +19,8 @@ use frontend::{
 /// The number of [`Interrupts`]. While there is one, Ctrl-C does not end the process.
 static INTERRUPT_CLAIMS: AtomicUsize = AtomicUsize::new(0);
 
-/// Restores the terminal modes and ends the process on SIGTERM, SIGHUP, and on Ctrl-C unless it is claimed. Passphrase prompts
-/// and the REPL switch the echo off. Signals that the process ignores since its start (`nohup`) stay ignored.
+/// Restores the terminal modes and ends the process on SIGTERM, SIGHUP, and on Ctrl-C unless it is claimed. Passphrase
+/// prompts and the REPL switch the echo off. Signals that the process ignores since its start (`nohup`) stay ignored.
 pub fn restore_on_signals(runtime: &Runtime) -> Result<(), CliError> {
     let _in_runtime = runtime.enter();
     let before = tcgetattr(stdin()).ok();
@@ -106,13 +106,14 @@ impl Drop for Interrupts {
     }
 }
 
-/// Switches off the echo while a play runs, so that typed-ahead input does not mix with output, and leaves the input raw for
-/// the next prompt. Ctrl-C stays a signal. Dropping the value restores the terminal.
+/// Switches off the echo while a play runs, so that typed-ahead input does not mix with output, and leaves the input
+/// raw for the next prompt. Ctrl-C stays a signal. Dropping the value restores the terminal.
 pub struct QuietTerminal {
     before: Option<Termios>,
 }
 
-/// Restores the original terminal modes while another program uses the terminal. Dropping the value makes it quiet again.
+/// Restores the original terminal modes while another program uses the terminal. Dropping the value makes it quiet
+/// again.
 pub struct RestoredTerminal {
     quiet: Option<Termios>,
 }

@@ -20,8 +20,8 @@ pub use environment::{take_from_environment, was_in_environment, wipe};
 use crate::{modes::QuietTerminal, output};
 use frontend::error::{CliError, ErrorParts, os_error_text};
 
-/// scrypt's N as a power of two: 256 MiB and about a second for one attempt. The library's default depends on the load of the
-/// machine, and can need more memory than a small machine has.
+/// scrypt's N as a power of two: 256 MiB and about a second for one attempt. The library's default depends on the load
+/// of the machine, and can need more memory than a small machine has.
 pub const WORK_FACTOR: WorkFactor = WorkFactor::Log2(18);
 
 /// The maximum number of attempts on the terminal, as in ssh and sudo.

@@ -1,5 +1,5 @@
-//! Writes the output of plays on a separate thread. A slow reader of the output then delays neither Ctrl-C nor, while the
-//! buffer has room, the connection: a circle drops a client that reads nothing for half a minute.
+//! Writes the output of plays on a separate thread. A slow reader of the output then delays neither Ctrl-C nor, while
+//! the buffer has room, the connection: a circle drops a client that reads nothing for half a minute.
 
 use std::{
     io,
@@ -18,7 +18,8 @@ const MAX_BYTES: usize = 4 << 20;
 /// The size of an item in the buffer, in addition to its text.
 const ITEM_OVERHEAD_BYTES: usize = 256;
 
-/// A thread that writes the output of plays in order. A slow reader of the output delays only callers that wait for room.
+/// A thread that writes the output of plays in order. A slow reader of the output delays only callers that wait for
+/// room.
 pub struct Printer {
     pieces: mpsc::Sender<(PrinterItem, OwnedSemaphorePermit)>,
     room: Arc<Semaphore>,

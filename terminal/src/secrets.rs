@@ -4,11 +4,11 @@ use std::io;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-/// Protects the memory and the environment of this process from core files and, on Linux, from all other processes of its
-/// user: none can trace it, or read its memory or `/proc/PID/environ`. Call it before the process reads a secret.
+/// Protects the memory and the environment of this process from core files and, on Linux, from all other processes of
+/// its user: none can trace it, or read its memory or `/proc/PID/environ`. Call it before the process reads a secret.
 ///
-/// `execve` removes the protection, so a child program can be traced. It inherits the limit for core files, but only as a
-/// soft limit, which it can raise again.
+/// `execve` removes the protection, so a child program can be traced. It inherits the limit for core files, but only as
+/// a soft limit, which it can raise again.
 ///
 /// # Errors
 ///

@@ -40,7 +40,8 @@ Long output is truncated: :last shows all of it, in $PAGER. :plot draws numbers.
     ),
 ];
 
-/// Returns the help on a topic, or the overview if the topic is empty. `keys` are the key bindings of the user interface.
+/// Returns the help on a topic, or the overview if the topic is empty. `keys` are the key bindings of the user
+/// interface.
 pub fn help(topic: &str, keys: &[(&str, &str)]) -> Vec<StyledLine> {
     if topic.is_empty() {
         return overview(keys);

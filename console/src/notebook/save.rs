@@ -49,7 +49,8 @@ pub(crate) fn build_script(inputs: &[NotebookInput], circle: &str) -> SavedScrip
     SavedScript { script, inputs: inputs.len(), notes }
 }
 
-/// Returns, for each input, the ranges of functions that a later input redefines: a script can define a function only once.
+/// Returns, for each input, the ranges of functions that a later input redefines: a script can define a function only
+/// once.
 fn redefined_ranges(engine: &Engine, inputs: &[NotebookInput]) -> Vec<Vec<Range<usize>>> {
     let mut known = HashSet::new();
     let mut later: Vec<Vec<Range<usize>>> = inputs

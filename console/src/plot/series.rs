@@ -189,7 +189,7 @@ impl PlotSeries {
     }
 }
 
-#[expect(clippy::cast_precision_loss, reason = "a place in an array")]
+#[expect(clippy::cast_precision_loss, reason = "an index of an array")]
 fn as_float(number: usize) -> f64 {
     number as f64
 }
@@ -208,7 +208,8 @@ impl AxisRange {
         numbers.fold(range, |range, number| Self { min: range.min.min(number), max: range.max.max(number) })
     }
 
-    /// Returns the position of a number in the range, from 0 to 1. Halves the numbers, because the width of the full range of floats would overflow.
+    /// Returns the position of a number in the range, from 0 to 1. Halves the numbers, because the width of the full
+    /// range of floats would overflow.
     pub(crate) fn fraction(&self, number: f64) -> f64 {
         let width = self.max / 2.0 - self.min / 2.0;
         let part = (number / 2.0 - self.min / 2.0) / width;

@@ -77,7 +77,8 @@ pub enum DisplayKind {
 /// A request of a session to its renderer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SessionRequest {
-    /// Unlock this key, then call [`key_unlocked`](super::SessionHandle::key_unlocked) or [`keep_locked`](super::SessionHandle::keep_locked).
+    /// Unlock this key, then call [`key_unlocked`](super::SessionHandle::key_unlocked) or
+    /// [`keep_locked`](super::SessionHandle::keep_locked).
     Unlock(KeyName),
     /// The circle needs a key, and there is none to use.
     NoKey(Access),

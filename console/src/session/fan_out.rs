@@ -38,7 +38,8 @@ impl FanOut {
         Self { events, cancel, _requests: requests }
     }
 
-    /// Waits for the next event, and returns it with the index of its circle; `None` once all plays have ended. Cancel safe.
+    /// Waits for the next event, and returns it with the index of its circle; `None` once all plays have ended. Cancel
+    /// safe.
     pub async fn next(&mut self) -> Option<(usize, FanOutEvent)> {
         self.events.recv().await
     }
@@ -66,7 +67,8 @@ async fn run_part(session: SessionHandle, mut part: FanOutPart) {
     }
 }
 
-/// Waits until a session has settled: it neither connects, authenticates nor waits for a key. False if the session has ended. Cancel safe.
+/// Waits until a session has settled: it neither connects, authenticates nor waits for a key. False if the session has
+/// ended. Cancel safe.
 async fn wait_until_settled(session: &SessionHandle) -> bool {
     // The state may be older than the connection request.
     let (sync, synced) = oneshot::channel();

@@ -138,7 +138,8 @@ impl SessionHandle {
         self.state.clone()
     }
 
-    /// Connects at the request of the user. With `is_kept`, the session retries automatically if the circle cannot be reached.
+    /// Connects at the request of the user. With `is_kept`, the session retries automatically if the circle cannot be
+    /// reached.
     pub fn connect(&self, is_kept: bool) -> Result<(), QueueFull> {
         self.send(SessionInput::Connect { is_kept })
     }
@@ -183,13 +184,14 @@ impl SessionHandle {
         self.send(SessionInput::KeepLocked(name))
     }
 
-    /// Plays an input or carries out a command, as soon as possible. It ends in [`SessionEvent::InputFinished`] or [`SessionEvent::InputsReturned`].
+    /// Plays an input or carries out a command, as soon as possible. It ends in [`SessionEvent::InputFinished`] or
+    /// [`SessionEvent::InputsReturned`].
     pub fn submit(&self, input: String) -> Result<(), QueueFull> {
         self.send(SessionInput::Submit(input))
     }
 
-    /// Cancels the running play, the pending command or the connection attempt, and returns the queued inputs. A second call
-    /// soon after the first gives up waiting for the end of the play.
+    /// Cancels the running play, the pending command or the connection attempt, and returns the queued inputs. A second
+    /// call soon after the first gives up waiting for the end of the play.
     pub fn cancel(&self) -> Result<(), QueueFull> {
         self.send(SessionInput::Cancel)
     }
@@ -204,8 +206,8 @@ impl SessionHandle {
         self.send(SessionInput::FanOut(targets))
     }
 
-    /// Asks the circle for the completions at a character of a script; `None` without an answer. `offset` is the number of
-    /// characters of the input before the script.
+    /// Asks the circle for the completions at a character of a script; `None` without an answer. `offset` is the number
+    /// of characters of the input before the script.
     pub fn complete(
         &self,
         (input, cursor): (String, usize),

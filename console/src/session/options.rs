@@ -33,8 +33,8 @@ pub struct SessionOptions {
     pub remote: Arc<dyn Remote>,
     /// The source of keys.
     pub keys: Arc<dyn KeySource>,
-    /// The key to authenticate with, even if the circle needs none. `None` for the key source's preferred key, if the circle
-    /// needs a key.
+    /// The key to authenticate with, even if the circle needs none. `None` for the key source's preferred key, if the
+    /// circle needs a key.
     pub key: Option<KeyName>,
     /// The key of a scratch circle.
     pub owner: Option<Arc<KeyPair>>,
@@ -104,7 +104,8 @@ impl SessionOptions {
         })
     }
 
-    /// Starts a scratch circle in this process, which ends with the runtime, and returns the options for a session on it.
+    /// Starts a scratch circle in this process, which ends with the runtime, and returns the options for a session on
+    /// it.
     ///
     /// # Errors
     ///

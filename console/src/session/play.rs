@@ -8,7 +8,8 @@ use tokio::{
     task::JoinSet,
 };
 
-/// The time to wait beyond the play's own timeout: the circle takes a second to kill the play, and the answer has to arrive.
+/// The time to wait beyond the play's own timeout: the circle takes a second to kill the play, and the answer has to
+/// arrive.
 const ANSWER_GRACE_PERIOD: Duration = Duration::from_secs(10);
 
 /// The maximum number of unread updates. Further output makes the play wait.

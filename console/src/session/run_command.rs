@@ -89,7 +89,8 @@ impl Core {
         }
     }
 
-    /// Authenticates an anonymous session with a key. If the session has another key, leaves the switch to the renderer.
+    /// Authenticates an anonymous session with a key. If the session has another key, leaves the switch to the
+    /// renderer.
     fn run_key_command(&mut self, name: KeyName) {
         if self.login.owner.is_some() {
             self.remark(messages::SCRATCH_KEY);

@@ -1,5 +1,5 @@
-//! Tests of the session between a fake circle ([`fake`]), which the test controls, and a console that reads events. Tests of
-//! timeouts use a paused clock, which advances once all tasks wait.
+//! Tests of the session between a fake circle ([`fake`]), which the test controls, and a console that reads events.
+//! Tests of timeouts use a paused clock, which advances once all tasks wait.
 
 mod commands;
 mod connect;
@@ -34,8 +34,8 @@ use super::{
 /// A timeout longer than all timeouts of a session.
 const NEVER: Duration = Duration::from_hours(1);
 
-/// Long enough for running tasks to settle, and shorter than all timeouts of a session. On a paused clock it passes once all
-/// tasks wait.
+/// Long enough for running tasks to settle, and shorter than all timeouts of a session. On a paused clock it passes
+/// once all tasks wait.
 const MOMENT: Duration = Duration::from_millis(1);
 
 const UNREACHABLE: &str = "connect failed: cannot reach the circle at ws://team:9001: connection refused";

@@ -1,7 +1,7 @@
 //! The structure of a value, read from its JSON and its text together.
 //!
-//! JSON cannot represent characters, blobs, NaN and `()`. The text alone is ambiguous, because characters appear without
-//! quotes. Both together determine the structure, and every displayed piece is Rhai's own text.
+//! JSON cannot represent characters, blobs, NaN and `()`. The text alone is ambiguous, because characters appear
+//! without quotes. Both together determine the structure, and every displayed piece is Rhai's own text.
 
 use std::borrow::Cow;
 

@@ -9,8 +9,8 @@ const MAX_LINES: usize = 10_000;
 /// The indent of each level, in columns.
 const INDENT: usize = 2;
 
-/// Lays out a value: on one line if it fits, otherwise with one item a line. Arrays of scalars have as many items a line as
-/// fit.
+/// Lays out a value: on one line if it fits, otherwise with one item a line. Arrays of scalars have as many items a
+/// line as fit.
 pub(super) fn lines(node: &Node<'_>, width: usize) -> Vec<StyledLine> {
     let mut pretty = PrettyPrinter { lines: Vec::new(), line: StyledLine::default(), width };
     pretty.node(node, 0, 0);

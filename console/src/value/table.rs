@@ -27,8 +27,8 @@ const MIN_COLUMN: usize = 6;
 /// The gap between the texts of two table columns, in columns.
 const COLUMN_GAP: usize = 3;
 
-/// The separator between two cells in the output of the table library. Displayed text never contains it, so the separators
-/// can be found again.
+/// The separator between two cells in the output of the table library. Displayed text never contains it, so the
+/// separators can be found again.
 const BORDER: char = '\u{1}';
 
 /// The cells of a row, in the order of the keys.

@@ -223,9 +223,9 @@ impl IdentityCheck {
         run_blocking(move || self.decide_and_record(&authority, identity, own)).await?
     }
 
-    /// Finds the identity of the user's own circle at an authority, from circles.json, the identity file and the supervisor.
-    /// An identity file that a supervisor has made settles it if it matches. If it does not match, the supervisor may know
-    /// better: a circle with a rotated identity may be about to restart.
+    /// Finds the identity of the user's own circle at an authority, from circles.json, the identity file and the
+    /// supervisor. An identity file that a supervisor has made settles it if it matches. If it does not match, the
+    /// supervisor may know better: a circle with a rotated identity may be about to restart.
     async fn find_own_identity(&self, authority: &Authority, shown: PublicKey) -> Result<Own, IdentityError> {
         if self.mode == KnownCirclesMode::Ignored || self.is_tunnel {
             return Ok(Own::None);
@@ -296,8 +296,8 @@ impl IdentityCheck {
         Ok(())
     }
 
-    /// Refuses, once, a circle whose identity differs from the previous connection's. A new ephemeral identity on this machine
-    /// is only a warning, because each restart of such a circle creates one.
+    /// Refuses, once, a circle whose identity differs from the previous connection's. A new ephemeral identity on this
+    /// machine is only a warning, because each restart of such a circle creates one.
     fn compare_with_last(
         &self,
         authority: &Authority,

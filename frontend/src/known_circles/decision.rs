@@ -22,8 +22,8 @@ pub struct DecisionInput<'a> {
     pub is_loopback: bool,
     /// Whether the user accepts an ephemeral identity of another machine.
     pub accepts_ephemeral: bool,
-    /// Whether the system chose the port (port 0). The next circle at this authority is a different one, so the decision
-    /// neither uses nor records known identities.
+    /// Whether the system chose the port (port 0). The next circle at this authority is a different one, so the
+    /// decision neither uses nor records known identities.
     pub is_system_assigned_port: bool,
 }
 

@@ -30,7 +30,8 @@ pub(super) enum OwnCircle {
     /// The circle there has this identity, whether it is running or not.
     Identity {
         key: PublicKey,
-        /// Whether the user's supervisor made the file. Otherwise circles.json names it, and anyone may have written both files.
+        /// Whether the user's supervisor made the file. Otherwise circles.json names it, and anyone may have written
+        /// both files.
         is_private: bool,
     },
 }
@@ -41,9 +42,9 @@ pub(super) fn find_in_config(
     config: Option<&Path>,
     authority: &Authority,
 ) -> Result<OwnCircle, IdentityFileError> {
-    let Some(place) = place(directories, config) else { return Ok(OwnCircle::None) };
+    let Some(files) = supervisor_files(directories, config) else { return Ok(OwnCircle::None) };
     // The supervisor may still run the last valid version of the file.
-    let Ok(circles) = launcher::load(place.config()) else { return Ok(OwnCircle::Unknown) };
+    let Ok(circles) = launcher::load(files.config()) else { return Ok(OwnCircle::Unknown) };
     let Some(circle) = circles.iter().find(|circle| circle.address.port() != 0 && is_at(&circle.url(), authority))
     else {
         let has_free_port = circles.iter().any(|circle| circle.address.port() == 0);
@@ -53,7 +54,7 @@ pub(super) fn find_in_config(
     if !is_of_this_machine(circle.address.ip()) {
         return Ok(OwnCircle::None);
     }
-    let file = circle.identity.clone().unwrap_or_else(|| place.identity(&circle.name));
+    let file = circle.identity.clone().unwrap_or_else(|| files.identity(&circle.name));
     match identity_file::load(&file) {
         Ok(keypair) => Ok(OwnCircle::Identity { key: keypair.public_key(), is_private: circle.identity.is_none() }),
         Err(IdentityFileError::Missing { .. }) => Ok(OwnCircle::Unstarted),
@@ -67,13 +68,13 @@ pub(super) async fn ask_supervisor(
     config: Option<&Path>,
     authority: &Authority,
 ) -> Option<PublicKey> {
-    let place = place(directories, config)?;
-    let (_, statuses) = supervisor::connect_with_status(&place).await.ok()??;
+    let files = supervisor_files(directories, config)?;
+    let (_, statuses) = supervisor::connect_with_status(&files).await.ok()??;
     let status = statuses.circles.into_iter().find(|status| is_at(&status.url, authority))?;
     status.identity?.parse().ok()
 }
 
-fn place(directories: &Directories, config: Option<&Path>) -> Option<SupervisorFiles> {
+fn supervisor_files(directories: &Directories, config: Option<&Path>) -> Option<SupervisorFiles> {
     let path = config::path(config).ok()?;
     SupervisorFiles::open(&path, &directories.run, &directories.state).ok()
 }

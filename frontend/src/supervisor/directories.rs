@@ -58,7 +58,8 @@ fn with_run_directory(state: PathBuf) -> Directories {
     Directories { run: directory_from_env("XDG_RUNTIME_DIR").unwrap_or_else(|| state.join("run")), state }
 }
 
-/// Returns the program's directory below the one that a variable names. Relative paths are ignored (XDG Base Directory).
+/// Returns the program's directory below the one that a variable names. Relative paths are ignored (XDG Base
+/// Directory).
 fn directory_from_env(variable: &str) -> Option<PathBuf> {
     let base = std::env::var_os(variable).map(PathBuf::from)?;
     base.is_absolute().then(|| base.join("circles"))

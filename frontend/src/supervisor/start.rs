@@ -22,30 +22,30 @@ const END_TIMEOUT: Duration = Duration::from_mins(1);
 /// The variables that a supervisor inherits: the log level. Its directories are arguments.
 const INHERITED_VARIABLES: [&str; 1] = ["CIRCLES_LOG"];
 
-/// Acquires the supervisor lock and the start lock, unless a supervisor is running. The caller holds the start lock until the
-/// supervisor listens, so that other processes wait for it.
-pub fn acquire_locks(runtime: &Runtime, place: &SupervisorFiles) -> Result<(LockGuard, LockGuard), CliError> {
-    let starting = wait_for_lock(place, SupervisorFiles::lock_start, END_TIMEOUT)?;
-    if runtime.block_on(connect_unless_ending(place))?.is_some() {
+/// Acquires the supervisor lock and the start lock, unless a supervisor is running. The caller holds the start lock
+/// until the supervisor listens, so that other processes wait for it.
+pub fn acquire_locks(runtime: &Runtime, files: &SupervisorFiles) -> Result<(LockGuard, LockGuard), CliError> {
+    let starting = wait_for_lock(files, SupervisorFiles::lock_start, END_TIMEOUT)?;
+    if runtime.block_on(connect_unless_ending(files))?.is_some() {
         return Err(CliError::usage(
             "cannot launch the circles",
-            format!("a supervisor of {} is already running", place.config().display()),
+            format!("a supervisor of {} is already running", files.config().display()),
             "use it: circles up, down, restart, status; or stop it: circles down",
         ));
     }
-    Ok((wait_for_lock(place, SupervisorFiles::lock_supervisor, END_TIMEOUT)?, starting))
+    Ok((wait_for_lock(files, SupervisorFiles::lock_supervisor, END_TIMEOUT)?, starting))
 }
 
 /// Waits for a lock that another process may hold while it shuts down.
 fn wait_for_lock(
-    place: &SupervisorFiles,
+    files: &SupervisorFiles,
     lock: impl FnOnce(&SupervisorFiles) -> Result<LockGuard, SupervisorFilesError> + Send + 'static,
     timeout: Duration,
 ) -> Result<LockGuard, CliError> {
-    let (place, (send, locked)) = (place.clone(), std::sync::mpsc::channel());
+    let (files, (send, locked)) = (files.clone(), std::sync::mpsc::channel());
     // The wait cannot be cancelled, so it has a thread that may outlive the timeout.
     std::thread::spawn(move || {
-        let _unawaited = send.send(lock(&place));
+        let _unawaited = send.send(lock(&files));
     });
     let locked = locked.recv_timeout(timeout).map_err(|_| {
         let why = format!("another supervisor was starting or shutting down for {} s", timeout.as_secs());
@@ -61,7 +61,7 @@ fn wait_for_lock(
 /// Connects to the running supervisor, or starts one that starts the named circles. Other processes wait meanwhile.
 pub(super) async fn find_or_start(
     supervisors: &SupervisorSetup,
-    place: &SupervisorFiles,
+    files: &SupervisorFiles,
     names: &[String],
     timeout: Duration,
 ) -> Result<ControlClient, CliError> {
@@ -74,20 +74,20 @@ pub(super) async fn find_or_start(
         )
     };
     let found = async {
-        let (waiting, (send, locked)) = (place.clone(), oneshot::channel());
+        let (waiting, (send, locked)) = (files.clone(), oneshot::channel());
         // Not on the runtime's blocking pool: the runtime would wait for it when it shuts down.
         std::thread::spawn(move || {
             let _unawaited = send.send(waiting.lock_start());
         });
         let _starting = locked.await.expect("waiting for a lock does not panic")?;
-        if let Some(client) = connect_unless_ending(place).await? {
+        if let Some(client) = connect_unless_ending(files).await? {
             return Ok(client);
         }
-        let mut starting = StartingChild(Some(spawn(supervisors, place, names)?));
+        let mut starting = StartingChild(Some(spawn(supervisors, files, names)?));
         let child = starting.0.as_mut().expect("just started");
         wait_until_listening(child).await?;
         starting.detach();
-        let client = ControlClient::connect(place).await.map_err(control_error)?;
+        let client = ControlClient::connect(files).await.map_err(control_error)?;
         client.ok_or_else(|| control_error(ControlError::Disconnected))
     };
     tokio::time::timeout(timeout, found).await.map_err(late)?
@@ -116,10 +116,10 @@ impl Drop for StartingChild {
 }
 
 /// Waits until a supervisor that is shutting down has ended.
-pub fn wait_for_end(runtime: &Runtime, place: &SupervisorFiles) -> Result<(), CliError> {
+pub fn wait_for_end(runtime: &Runtime, files: &SupervisorFiles) -> Result<(), CliError> {
     // Without the start lock, this could wait for a supervisor that starts meanwhile.
-    let _starting = wait_for_lock(place, SupervisorFiles::lock_start, END_TIMEOUT)?;
-    let is_running = match runtime.block_on(connect_with_status(place)) {
+    let _starting = wait_for_lock(files, SupervisorFiles::lock_start, END_TIMEOUT)?;
+    let is_running = match runtime.block_on(connect_with_status(files)) {
         Ok(Some((_, statuses))) => !statuses.is_ending,
         Ok(None) | Err(ControlError::Disconnected | ControlError::Place(SupervisorFilesError::Unreachable { .. })) => {
             false
@@ -127,18 +127,18 @@ pub fn wait_for_end(runtime: &Runtime, place: &SupervisorFiles) -> Result<(), Cl
         Err(error) => return Err(control_error(error)),
     };
     if !is_running {
-        wait_for_lock(place, SupervisorFiles::lock_supervisor, END_TIMEOUT)?;
+        wait_for_lock(files, SupervisorFiles::lock_supervisor, END_TIMEOUT)?;
     }
     Ok(())
 }
 
-fn spawn(supervisors: &SupervisorSetup, place: &SupervisorFiles, names: &[String]) -> Result<Child, CliError> {
+fn spawn(supervisors: &SupervisorSetup, files: &SupervisorFiles, names: &[String]) -> Result<Child, CliError> {
     let Directories { run, state } = &supervisors.directories;
     let mut command = Command::new(&supervisors.program);
     command
         .arg("supervise")
         .arg("--config")
-        .arg(place.config())
+        .arg(files.config())
         .arg("--run-directory")
         .arg(run)
         .arg("--state-directory")
@@ -187,13 +187,13 @@ mod tests {
         let home = tempfile::tempdir().expect("a directory");
         let config = home.path().join("circles.json");
         std::fs::write(&config, "{}").expect("written");
-        let place =
-            SupervisorFiles::create(&config, &home.path().join("run"), &home.path().join("state")).expect("a place");
-        let held = place.lock_supervisor().expect("free");
+        let files =
+            SupervisorFiles::create(&config, &home.path().join("run"), &home.path().join("state")).expect("the files");
+        let held = files.lock_supervisor().expect("free");
         let late =
-            wait_for_lock(&place, SupervisorFiles::lock_supervisor, Duration::from_millis(1)).expect_err("it is held");
+            wait_for_lock(&files, SupervisorFiles::lock_supervisor, Duration::from_millis(1)).expect_err("it is held");
         assert_eq!(late.exit_code(), 3);
         drop(held);
-        wait_for_lock(&place, SupervisorFiles::lock_supervisor, END_TIMEOUT).expect("it is free");
+        wait_for_lock(&files, SupervisorFiles::lock_supervisor, END_TIMEOUT).expect("it is free");
     }
 }

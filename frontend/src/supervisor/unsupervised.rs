@@ -16,9 +16,9 @@ const DRAIN_TIMEOUT: Duration = Duration::from_secs(15);
 const POLL_INTERVAL: Duration = Duration::from_millis(50);
 
 /// Returns the status of a circle while no supervisor is running. Reads `/proc`, which may take a few milliseconds.
-pub fn status(place: &SupervisorFiles, circle: &CircleConfig) -> CircleStatus {
+pub fn status(files: &SupervisorFiles, circle: &CircleConfig) -> CircleStatus {
     let mut status = CircleStatus::down(circle);
-    if place.is_circle_running(&circle.name).unwrap_or_default() {
+    if files.is_circle_running(&circle.name).unwrap_or_default() {
         status.state = CircleState::Draining;
         status.why = Some("its supervisor has ended, so it drains and ends".into());
     } else if let Some(owner) = owner(circle) {
@@ -36,10 +36,10 @@ fn owner(circle: &CircleConfig) -> Option<port::PortOwner> {
 /// # Errors
 ///
 /// Fails if a circle has not ended within 15 seconds.
-pub fn wait_for_end(place: &SupervisorFiles, circles: &[CircleConfig]) -> Result<(), CliError> {
+pub fn wait_for_end(files: &SupervisorFiles, circles: &[CircleConfig]) -> Result<(), CliError> {
     let deadline = Instant::now() + DRAIN_TIMEOUT;
     for circle in circles {
-        while place.is_circle_running(&circle.name)? {
+        while files.is_circle_running(&circle.name)? {
             if Instant::now() >= deadline {
                 let why = format!(
                     "its supervisor has ended, but the circle is still running after {} s",

@@ -5,14 +5,14 @@ use std::ops::Range;
 use super::{Style, StyledLine, display_width};
 
 impl StyledLine {
-    /// Wraps the line at `width` columns, and indents later rows like the text of the first row: like its second column if
-    /// the line has two, separated by a gap.
+    /// Wraps the line at `width` columns, and indents later rows like the text of the first row: like its second column
+    /// if the line has two, separated by a gap.
     pub fn wrapped(&self, width: usize) -> Vec<Self> {
         self.wrapped_with_indent(width, indent(&self.to_string(), width))
     }
 
-    /// Wraps the line at `width` columns, and indents later rows by `indent` spaces. A longer word stays whole, so that a path
-    /// can be copied: the terminal breaks it.
+    /// Wraps the line at `width` columns, and indents later rows by `indent` spaces. A longer word stays whole, so that
+    /// a path can be copied: the terminal breaks it.
     pub fn wrapped_with_indent(&self, width: usize, indent: usize) -> Vec<Self> {
         // A narrow area has no room for an indent.
         let indent = if indent > width / 2 { 0 } else { indent };

@@ -19,8 +19,8 @@ struct EnvironmentPassphrases {
     is_set: bool,
 }
 
-/// Moves the passphrases out of the environment, so that nothing else finds them there. `take` removes a variable and returns
-/// its value.
+/// Moves the passphrases out of the environment, so that nothing else finds them there. `take` removes a variable and
+/// returns its value.
 pub fn take_from_environment(take: impl Fn(&str) -> Option<OsString>) {
     let texts = [CURRENT, NEW].map(|names| {
         let value = take(names.text)?;

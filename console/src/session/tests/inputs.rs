@@ -32,7 +32,10 @@ async fn queue_holds_64_inputs() {
     assert_eq!(console.state().waiting, 64);
     console.submit("one more");
     console
-        .expect_events(&["remark too many inputs are waiting: Ctrl-C returns them to the editor", r#"given back ["one more"]"#])
+        .expect_events(&[
+            "remark too many inputs are waiting: Ctrl-C returns them to the editor",
+            r#"given back ["one more"]"#,
+        ])
         .await;
     console.expect_no_event().await;
     playing.unit().await;

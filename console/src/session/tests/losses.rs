@@ -21,9 +21,9 @@ fn gone(inputs: &str) -> String {
 async fn lost_environment_is_reported_with_its_inputs() {
     let mut console = Console::with_inputs(&["let x = 1", "let y = 2"]).await;
     console.circle.notify(Notice::EnvironmentLost { reason: LossReason::Idle });
-    let said = console.event_text().await;
+    let event = console.event_text().await;
     let start = "warning the circle at ws://team:9001 lost this session's environment (idle)";
-    assert!(said.starts_with(&format!("{start}{}", gone("2 inputs"))), "{said}");
+    assert!(event.starts_with(&format!("{start}{}", gone("2 inputs"))), "{event}");
     console.expect_no_event().await;
     let state = console.state();
     assert!(state.is_ready() && state.inputs == 0, "{state:?}");
@@ -174,8 +174,8 @@ async fn other_circle_is_accepted_after_a_returned_input() {
     console.expect_events(&["value 1", "done"]).await;
     // Now it is the session's circle.
     console.circle.lose();
-    let said = console.remaining_events().await;
-    assert_eq!(said, ["lost", LOST]);
+    let events = console.remaining_events().await;
+    assert_eq!(events, ["lost", LOST]);
     console.circle.accept().await;
     console.expect_events(&["connected again"]).await;
 }
@@ -273,10 +273,10 @@ async fn loading_script_is_not_played_in_a_new_environment() {
     console.submit(&load);
     // Both happen before the session handles either.
     console.circle.lose();
-    let said = console.remaining_events().await;
-    let begins = said.iter().filter(|said| **said == format!("began {load}")).count();
-    let ends = said.iter().filter(|said| *said == "done").count();
-    assert_eq!((begins, ends), (1, 1), "{said:?}");
+    let events = console.remaining_events().await;
+    let begins = events.iter().filter(|event| **event == format!("began {load}")).count();
+    let ends = events.iter().filter(|event| *event == "done").count();
+    assert_eq!((begins, ends), (1, 1), "{events:?}");
     if let Some(call) = console.circle.pending_call() {
         panic!("{call:?}");
     }

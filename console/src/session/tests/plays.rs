@@ -41,7 +41,7 @@ async fn progress_is_in_the_state() {
     let playing = console.begin("long()").await;
     playing.progress(7).await;
     settle().await;
-    let progress = console.state().running.expect("it runs").progress.expect("it said how far it is");
+    let progress = console.state().running.expect("it runs").progress.expect("it event how far it is");
     assert_eq!(progress.done, Some(7));
     console.expect_no_event().await;
 }
@@ -55,8 +55,8 @@ async fn failed_play_shows_its_error_and_keeps_the_session() {
     let error =
         ScriptError { message, kind: ScriptErrorKind::Runtime, line, column, function: None, hint: None, thrown: None };
     playing.fail(RpcError::Script(error.into())).await;
-    let said = console.event_text().await;
-    assert!(said.starts_with("error ") && said.contains("Variable not found: nowhere"), "{said}");
+    let event = console.event_text().await;
+    assert!(event.starts_with("error ") && event.contains("Variable not found: nowhere"), "{event}");
     console.expect_events(&["done"]).await;
     let playing = console.begin("loop {}").await;
     playing.fail(RpcError::LimitExceeded { limit: PlayLimit::Time, max: 30_000 }).await;
@@ -97,7 +97,7 @@ async fn late_cancellation_keeps_the_value() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn cancellation_by_somebody_else_is_an_error() {
+async fn foreign_cancellation_is_an_error() {
     let mut console = Console::ready().await;
     console.begin("loop {}").await.fail(RpcError::Cancelled).await;
     assert!(console.event_text().await.starts_with("error error: stopped: "));
@@ -153,8 +153,8 @@ async fn play_reports_the_lost_connection_as_its_error() {
             console.circle.lose_unnoticed();
             playing.fail(fake::lost()).await;
         }
-        let said = console.event_text().await;
-        assert!(said.starts_with("error ") && said.contains("check before you retry them"), "{said}");
+        let event = console.event_text().await;
+        assert!(event.starts_with("error ") && event.contains("check before you retry them"), "{event}");
         console.expect_events(&[r#"given back ["balance()"]"#, "lost", "done"]).await;
         console.circle.accept().await;
         let gone = format!("{RECONNECTED}; variables from 1 input are gone (:save FILE keeps it as a script)");

@@ -8,7 +8,7 @@ use std::sync::{
 use super::{Console, fake::FakePlay, settle};
 
 /// Prints without end; returns the number of prints so far.
-fn prints_without_end(playing: FakePlay) -> Arc<AtomicUsize> {
+fn print_endlessly(playing: FakePlay) -> Arc<AtomicUsize> {
     let printed = Arc::new(AtomicUsize::new(0));
     let count = printed.clone();
     tokio::spawn(async move {
@@ -29,7 +29,7 @@ fn prints_without_end(playing: FakePlay) -> Arc<AtomicUsize> {
 async fn printing_play_waits_for_the_event_reader() {
     let mut console = Console::ready().await;
     let playing = console.begin("loop { print(1) }").await;
-    let printed = prints_without_end(playing);
+    let printed = print_endlessly(playing);
     settle().await;
     // The capacity between the circle and the renderer: the play's updates, one in transit, and the events.
     let before = printed.load(Ordering::SeqCst);
@@ -42,7 +42,7 @@ async fn printing_play_waits_for_the_event_reader() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn inputs_are_accepted_while_nobody_reads_events() {
+async fn inputs_are_accepted_while_events_are_unread() {
     let mut console = Console::ready().await;
     let mut playing = console.begin("loop { print(1) }").await;
     for _ in 0..64 {
@@ -59,8 +59,8 @@ async fn inputs_are_accepted_while_nobody_reads_events() {
     assert_eq!(console.state().waiting, 0);
     let mut back = 0;
     while back < 300 {
-        let said = console.event_text().await;
-        if let Some(inputs) = said.strip_prefix("given back ") {
+        let event = console.event_text().await;
+        if let Some(inputs) = event.strip_prefix("given back ") {
             back += inputs.split(", ").count();
         }
     }
@@ -71,7 +71,7 @@ async fn inputs_are_accepted_while_nobody_reads_events() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn loss_is_noticed_while_nobody_reads_events() {
+async fn loss_is_noticed_while_events_are_unread() {
     let mut console = Console::ready().await;
     let playing = console.begin("loop { print(1) }").await;
     for _ in 0..64 {

@@ -1,5 +1,5 @@
-//! Property tests with random inputs and faults: every input ends once, and no input is played in an environment that it was
-//! not typed for.
+//! Property tests with random inputs and faults: every input ends once, and no input is played in an environment that
+//! it was not typed for.
 
 use std::{collections::BTreeMap, time::Duration};
 

@@ -102,7 +102,7 @@ async fn key_command_ends_once_where_the_circle_does_not_admit_the_key() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn key_command_ends_once_where_nobody_knows_the_outcome() {
+async fn key_command_ends_once_where_the_outcome_is_unknown() {
     let mut console = Console::with_inputs(&["let x = 1"]).await;
     console.keys.ring.insert(key("alice"), keypair("alice").into());
     console.submit(":key alice");

@@ -61,8 +61,8 @@ fn tunnel_to_a_loopback_authority_is_not_loopback() {
     };
     through(None).expect("it is on this machine");
     let refused = through(Some(authority.clone())).expect_err("it is elsewhere");
-    let place = CircleTarget::from_address("9001", "ws://127.0.0.1:9001".into());
-    let error = CliError::Client { target: place, error: ClientError::IdentityRefused(refused.into()) };
+    let target = CircleTarget::from_address("9001", "ws://127.0.0.1:9001".into());
+    let error = CliError::Client { target, error: ClientError::IdentityRefused(refused.into()) };
     assert_eq!(IdentityError::refused_ephemeral(&error), Some(ephemeral.public_key));
     let check = IdentityCheck::new(
         user.clone(),

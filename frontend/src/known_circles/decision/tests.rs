@@ -20,8 +20,8 @@ fn word(decision: &Decision) -> &'static str {
     }
 }
 
-/// Each row: the known identity, the identity of the user's own circle, whether the identity is persistent, on loopback,
-/// `--accept-ephemeral`, at a system-assigned port, and the decision. The circle always shows the key 1.
+/// Each row: the known identity, the identity of the user's own circle, whether the identity is persistent, on
+/// loopback, `--accept-ephemeral`, at a system-assigned port, and the decision. The circle always shows the key 1.
 #[test]
 fn decision_depends_on_what_is_known_and_on_own_circles() {
     const ANY: [bool; 2] = [false, true];
