@@ -78,13 +78,13 @@ fn check_layers(sandbox: Sandbox, has_processes: bool, layers: &[Layer]) -> io::
     let missing = |why| Err(io::Error::new(io::ErrorKind::Unsupported, why));
     if is_required && !layers.contains(&Layer::Syscalls) {
         return missing(
-            "Sandbox::Required cannot be met: this system has no filter for system calls (seccomp on Linux)",
+            "the required sandbox is not available: this system cannot filter system calls (seccomp on Linux)",
         );
     }
     if has_processes && !layers.contains(&Layer::Memory) {
         if is_required {
             return missing(
-                "Sandbox::Required cannot be met, because nothing limits the memory of scripts: \
+                "the required sandbox is not available, because nothing limits the memory of scripts: \
                  make worker::Allocator the #[global_allocator] of this program",
             );
         }
