@@ -41,7 +41,7 @@ fn check_finds_a_failing_init_script_without_starting_anything() {
     let ran = home.run(&["check"]);
     assert_eq!(ran.code, Some(2));
     for piece in
-        ["2 | A + nowhere\n        ^\nerror: ", "'team' cannot start", "nowhere (line 2, column 5)", "mend team.rhai"]
+        ["2 | A + nowhere\n        ^\nerror: ", "'team' cannot start", "nowhere (line 2, column 5)", "fix team.rhai"]
     {
         assert!(ran.stderr.contains(piece), "{ran:?}");
     }
@@ -72,7 +72,7 @@ fn check_reports_everything_that_would_not_start() {
         "circles.json:2:25: this machine has no address 192.0.2.7".to_owned(),
         format!("circles.json:5:31: port {port} is taken by `circles` (pid {})", taken.pid()),
         "'late' cannot start".into(),
-        "mend bad.rhai".into(),
+        "fix bad.rhai".into(),
         "cannot start: far, late\n".into(),
     ] {
         assert!(ran.stderr.contains(&piece), "{piece}: {ran:?}");
@@ -86,14 +86,14 @@ fn check_accepts_ports_of_own_running_circles() {
     let home = Home::new();
     with(&home, &format!(r#"{{ "circles": [{{ "name": "a", "port": {port} }}] }}"#));
     assert_eq!(home.run(&["up"]).code, Some(0));
-    let ours = home.run(&["check"]);
+    let own = home.run(&["check"]);
     // For another configuration the port belongs to a foreign circle.
     let elsewhere = Home::new();
     with(&elsewhere, &format!(r#"{{ "circles": [{{ "name": "a", "port": {port} }}] }}"#));
-    let theirs = elsewhere.run(&["check"]);
+    let foreign = elsewhere.run(&["check"]);
     assert_eq!(home.run(&["down"]).code, Some(0));
-    assert_eq!(ours.code, Some(0), "{ours:?}");
-    assert!(theirs.code == Some(2) && theirs.stderr.contains("is taken by `circles` (pid "), "{theirs:?}");
+    assert_eq!(own.code, Some(0), "{own:?}");
+    assert!(foreign.code == Some(2) && foreign.stderr.contains("is taken by `circles` (pid "), "{foreign:?}");
 }
 
 #[test]

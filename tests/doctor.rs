@@ -61,7 +61,7 @@ impl DoctorReport {
     }
 
     fn expect_finding(&self, what: &str) -> bool {
-        self.findings.iter().any(|finding| finding["what"].as_str().is_some_and(|said| said.contains(what)))
+        self.findings.iter().any(|finding| finding["what"].as_str().is_some_and(|text| text.contains(what)))
     }
 }
 

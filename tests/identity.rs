@@ -98,8 +98,8 @@ fn configured_identity_is_created_and_shared_by_replicas() {
     for args in [&["up", "a"][..], &["check"], &["identity", "show", "a"], &["identity", "rotate", "a", "--yes"]] {
         let refused = background.run(args);
         assert_eq!(refused.code, Some(2), "{args:?}: {refused:?}");
-        let (said, chmod) = (format!("{}{}", refused.stdout, refused.stderr), "chmod 600 ");
-        assert!(said.contains("(mode 0640)") && said.contains(chmod), "{args:?}: {refused:?}");
+        let (output, chmod) = (format!("{}{}", refused.stdout, refused.stderr), "chmod 600 ");
+        assert!(output.contains("(mode 0640)") && output.contains(chmod), "{args:?}: {refused:?}");
     }
     set_mode(&file, 0o600);
     background.run_ok(&["check"]);

@@ -38,7 +38,7 @@ fn keygen_never_overwrites_a_key() {
     let before = fs::read(&file).expect("readable");
     let again = home.run(&["keygen", "alice"]);
     assert_eq!(again.code, Some(6));
-    assert!(again.stderr.contains("exists already") && again.stderr.contains("choose another name"), "{again:?}");
+    assert!(again.stderr.contains("already exists") && again.stderr.contains("choose another name"), "{again:?}");
     assert_eq!(fs::read(&file).expect("readable"), before);
 }
 
@@ -137,8 +137,8 @@ fn loose_key_permissions_are_refused_with_the_fixing_command() {
         for refused in [play(), home.run(&["keys", "export", "alice", "--secret", "--yes"])] {
             assert_eq!((refused.code, refused.stdout.as_str()), (Some(6), ""), "{refused:?}");
             assert!(refused.stderr.starts_with("error: keystore: "), "{refused:?}");
-            let said = refused.stderr.split_whitespace().collect::<Vec<_>>().join(" ");
-            assert!(said.contains(&format!("(mode {loose:04o})")) && said.ends_with(&fix), "{refused:?}");
+            let words = refused.stderr.split_whitespace().collect::<Vec<_>>().join(" ");
+            assert!(words.contains(&format!("(mode {loose:04o})")) && words.ends_with(&fix), "{refused:?}");
         }
         let fixed = std::process::Command::new("sh").args(["-c", &fix]).status().expect("sh is everywhere");
         assert!(fixed.success());

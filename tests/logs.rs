@@ -227,8 +227,9 @@ fn logs_contain_no_secret_and_no_script_at_any_level() {
         wire.call("complete", json!({ "script": "completed_secret", "cursor": 3 }));
         kill_process(rustix::process::Pid::from_child(&server.0), Signal::TERM).expect("it is there");
         wait_for_end(rustix::process::Pid::from_child(&server.0));
-        let said = [fs::read_to_string(&log).expect("it is there"), reading.join().expect("no panic").expect("UTF-8")];
-        for text in said {
+        let outputs =
+            [fs::read_to_string(&log).expect("it is there"), reading.join().expect("no panic").expect("UTF-8")];
+        for text in outputs {
             assert!(text.contains("authenticated") && text.contains("play finished"), "{text}");
             for secret in ["secret", "correct horse", nonce.as_str(), &signature] {
                 assert!(!text.contains(secret), "{secret}: {text}");

@@ -83,8 +83,8 @@ fn json_output_escapes_control_characters() {
     let several = ["play", "--json", "--circle", &server.url, "--circle", "1", "-e", script];
     let failing = ["play", "--json", "--circle", &server.url, "-e", "throw \"\\u009b2J\""];
     for args in [&one[..], &several, &failing] {
-        let said = Terminal::run(&home, args).wait_for("}\r\n");
-        assert!(said.contains('\u{fffd}') && !said.contains(['\u{9b}', '\u{202e}']), "{said:?}");
+        let output = Terminal::run(&home, args).wait_for("}\r\n");
+        assert!(output.contains('\u{fffd}') && !output.contains(['\u{9b}', '\u{202e}']), "{output:?}");
     }
     // A pipe gets the text unchanged.
     assert!(home.run(&one).stdout.contains('\u{9b}'));
@@ -97,10 +97,14 @@ fn exit_code_reflects_the_outcome() {
         (&["-e", "1 +"], 1, "error: "),
         (&["-e", "if true {\n  1\n"], 1, "2 |   1\n       ^\nerror: "),
         (&["-e", "throw \"boom\""], 1, "boom"),
-        (&["-e", "eval(\"1\")"], 1, "`eval` is off"),
+        (&["-e", "eval(\"1\")"], 1, "`eval` is disabled"),
         (&["--timeout", "50ms", "-e", "loop {}"], 5, "stopped: ran longer than 50 ms"),
         (&["-e", "fn f(n) { f(n + 1) } f(1)"], 5, "stopped: nested deeper than 64 levels"),
-        (&["-e", "loop { print(1) }"], 5, "produced more than 1024 KiB of output\n  raise the circle's output_kib (KiB)"),
+        (
+            &["-e", "loop { print(1) }"],
+            5,
+            "produced more than 1024 KiB of output\n  raise the circle's output_kib (KiB)",
+        ),
         (&[], 2, "-e SCRIPT"),
         (&["missing.rhai"], 2, "cannot read the script missing.rhai: no such file or directory"),
         (&["--timeout", "soon", "-e", "1"], 2, "soon"),
@@ -144,7 +148,7 @@ fn down_circle_is_reported_with_its_start_command() {
         ),
         (
             vec!["play", "--circle", "free", "-e", "1"],
-            "circle 'free': it takes a free port, and is down",
+            "circle 'free': it uses a free port, and is down",
             "start it: circles up free\n",
         ),
     ];
@@ -196,7 +200,7 @@ fn server_that_is_no_circle_is_reported() {
             }),
             "describe",
         ),
-        (fake::serve_websocket(|_| r#"{"jsonrpc":"2.0","id":2,"result":{"name":"x"}}"#.into()), "cannot be read"),
+        (fake::serve_websocket(|_| r#"{"jsonrpc":"2.0","id":2,"result":{"name":"x"}}"#.into()), "is invalid"),
     ];
     for (authority, piece) in cases {
         let ran = play(&["--circle", &authority, "-e", "1"]);
@@ -345,7 +349,7 @@ fn invalid_script_file_is_reported() {
     std::fs::write(home.path().join("binary"), [0xff, 0xfe]).expect("written");
     std::fs::write(home.path().join("marked"), "\u{feff}40 + 2").expect("written");
     let ran = home.run(&["play", "binary"]);
-    assert!(ran.code == Some(2) && ran.stderr.contains("a script is UTF-8"), "{ran:?}");
+    assert!(ran.code == Some(2) && ran.stderr.contains("save it as UTF-8"), "{ran:?}");
     assert_eq!(home.run(&["play", "marked"]).stdout, "42\n");
 }
 

@@ -16,9 +16,9 @@ use crate::support::{Home, WAIT_TIMEOUT, process::wait_for_end, wire::WireClient
 struct SupervisedCircle {
     home: Home,
     child: Child,
-    says: BufReader<UnixStream>,
+    ipc: BufReader<UnixStream>,
     address: String,
-    asked: u64,
+    requests: u64,
 }
 
 impl SupervisedCircle {
@@ -33,10 +33,10 @@ impl SupervisedCircle {
         command.args(["serve", "--supervised", "--name", "a", "--port", "0"]);
         let child = command.stdin(std::os::fd::OwnedFd::from(its_socket)).spawn().expect("the binary runs");
         drop(command);
-        let mut circle = Self { home, child, says: BufReader::new(socket), address: String::new(), asked: 0 };
+        let mut circle = Self { home, child, ipc: BufReader::new(socket), address: String::new(), requests: 0 };
         let arguments = [&["serve", "--supervised", "--name", "a", "--port", "0"], arguments].concat();
         let start = json!({ "jsonrpc": "2.0", "method": "start", "params": { "arguments": arguments } });
-        writeln!(circle.says.get_ref(), "{start}").expect("it is there");
+        writeln!(circle.ipc.get_ref(), "{start}").expect("it is there");
         let ready = circle.receive();
         assert_eq!(ready["method"], "ready");
         ready["params"]["address"].as_str().expect("an address").clone_into(&mut circle.address);
@@ -45,28 +45,28 @@ impl SupervisedCircle {
 
     fn receive(&mut self) -> Value {
         let mut line = String::new();
-        assert!(self.says.read_line(&mut line).expect("it says something") > 0, "it has closed its socket");
+        assert!(self.ipc.read_line(&mut line).expect("it says something") > 0, "it has closed its socket");
         serde_json::from_str(&line).expect("JSON")
     }
 
     /// Sends a configuration; returns the circle's answer.
     fn ask(&mut self, arguments: &[&str]) -> Value {
-        self.asked += 1;
+        self.requests += 1;
         let arguments = [&["serve", "--name", "a", "--port", "0"], arguments].concat();
         let params = json!({ "arguments": arguments });
-        let asked = json!({ "jsonrpc": "2.0", "id": self.asked, "method": "configure", "params": params });
-        writeln!(self.says.get_ref(), "{asked}").expect("it is there");
+        let request = json!({ "jsonrpc": "2.0", "id": self.requests, "method": "configure", "params": params });
+        writeln!(self.ipc.get_ref(), "{request}").expect("it is there");
         loop {
-            let said = self.receive();
-            if said["id"] == self.asked {
-                return said;
+            let message = self.receive();
+            if message["id"] == self.requests {
+                return message;
             }
         }
     }
 
     fn configure(&mut self, arguments: &[&str]) {
-        let said = self.ask(arguments);
-        assert_eq!(said["result"], json!({}), "{said}");
+        let message = self.ask(arguments);
+        assert_eq!(message["result"], json!({}), "{message}");
     }
 
     /// Sends a configuration that the circle rejects; returns the reason.
@@ -172,8 +172,8 @@ fn failed_reconfiguration_changes_nothing() {
     circle.write("broken.rhai", "let x = ;");
     circle.write("fails.rhai", "throw 1");
     let cases: &[(&[&str], &str)] = &[
-        (&["--init", "broken.rhai", "--description", "new"], "init script fails"),
-        (&["--init", "fails.rhai", "--description", "new"], "init script fails"),
+        (&["--init", "broken.rhai", "--description", "new"], "init script failed"),
+        (&["--init", "fails.rhai", "--description", "new"], "init script failed"),
         (&["--init", "nowhere.rhai"], "nowhere.rhai"),
         (&["--modules", "nowhere"], "nowhere"),
         (&["--access", "authenticated"], "the access cannot change"),
@@ -216,14 +216,14 @@ fn limits_apply_to_new_sessions_and_plays() {
 fn requests_and_drain_are_handled_while_an_init_script_runs() {
     let mut circle = SupervisedCircle::start(&[]);
     circle.write("endless.rhai", "loop {}");
-    let asked = json!({ "jsonrpc": "2.0", "id": "slow", "method": "configure", "params": { "arguments":
+    let request = json!({ "jsonrpc": "2.0", "id": "slow", "method": "configure", "params": { "arguments":
         ["serve", "--name", "a", "--port", "0", "--init", "endless.rhai", "--limit", "play_ms=20000"] } });
-    writeln!(circle.says.get_ref(), "{asked}").expect("it is there");
+    writeln!(circle.ipc.get_ref(), "{request}").expect("it is there");
     // The circle keeps serving and sending heartbeats.
     assert_eq!(circle.connect().value("40 + 2"), 42);
     while circle.receive()["method"] != "figures" {}
     assert_eq!(circle.ask(&[])["error"]["code"], -32600, "one at a time");
-    writeln!(circle.says.get_ref(), r#"{{"jsonrpc":"2.0","method":"drain","params":{{}}}}"#).expect("it is there");
+    writeln!(circle.ipc.get_ref(), r#"{{"jsonrpc":"2.0","method":"drain","params":{{}}}}"#).expect("it is there");
     wait_for_end(Pid::from_child(&circle.child));
     assert_eq!(circle.child.wait().expect("it was started here").code(), Some(0));
 }
@@ -235,9 +235,9 @@ fn endless_init_script_ends_with_its_circle() {
     let pid = Pid::from_child(&circle.child);
     assert_eq!(circle.connect().value("40 + 2"), 42);
     let before = crate::support::process::children(pid);
-    let asked = json!({ "jsonrpc": "2.0", "id": "slow", "method": "configure", "params": { "arguments":
+    let request = json!({ "jsonrpc": "2.0", "id": "slow", "method": "configure", "params": { "arguments":
         ["serve", "--name", "a", "--port", "0", "--init", "endless.rhai", "--limit", "play_ms=600000"] } });
-    writeln!(circle.says.get_ref(), "{asked}").expect("it is there");
+    writeln!(circle.ipc.get_ref(), "{request}").expect("it is there");
     let runs_it = loop {
         let now = crate::support::process::children(pid);
         if let Some(new) = now.into_iter().find(|child| !before.contains(child) && cpu_ticks(*child) > 10) {
@@ -266,12 +266,12 @@ fn unused_fork_servers_are_ended() {
     assert_eq!(has_reset.call("reset", json!({}))["result"]["reset"], true);
     let mut wire = circle.connect();
     assert_eq!(wire.value("40 + 2"), 42);
-    let [first] = &crate::support::process::children(pid)[..] else { panic!("one template") };
+    let [first] = &crate::support::process::children(pid)[..] else { panic!("one fork server") };
     circle.configure(&["--init", "init.rhai"]);
-    let templates = crate::support::process::children(pid);
-    assert!(templates.len() == 2 && templates.contains(first), "the first has a worker still: {templates:?}");
+    let fork_servers = crate::support::process::children(pid);
+    assert!(fork_servers.len() == 2 && fork_servers.contains(first), "the first one still has a worker: {fork_servers:?}");
     circle.configure(&["--init", "init.rhai", "--description", "another"]);
-    assert_eq!(crate::support::process::children(pid), templates, "workers are made from the same");
+    assert_eq!(crate::support::process::children(pid), fork_servers, "workers come from the same fork servers");
     drop(wire);
     wait_for_end(*first);
     assert!(test_kill_process(pid).is_ok());
@@ -281,7 +281,7 @@ fn unused_fork_servers_are_ended() {
 const LEASE: &str = "
 import fcntl, os, signal, sys
 file = os.open(sys.argv[1], os.O_RDWR)
-signal.signal(signal.SIGIO, lambda *_: print('wanted', flush=True))
+signal.signal(signal.SIGIO, lambda *_: print('opened', flush=True))
 fcntl.fcntl(file, fcntl.F_SETLEASE, fcntl.F_WRLCK)
 print('leased', flush=True)
 while True: signal.pause()
@@ -296,18 +296,22 @@ fn circle_with_blocked_files_is_ended_by_a_signal() {
     let lease = lease.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::null()).spawn();
     let Ok(lease) = lease else { return crate::support::skip("no python3 here") };
     let mut lease = crate::support::process::ReapedChild(lease);
-    let mut said = BufReader::new(lease.0.stdout.take().expect("piped"));
+    let mut lines = BufReader::new(lease.0.stdout.take().expect("piped"));
     let mut line = String::new();
-    said.read_line(&mut line).expect("it can be read");
+    lines.read_line(&mut line).expect("it can be read");
     if line != "leased\n" {
         return crate::support::skip("no leases on files here");
     }
     let params = json!({ "arguments": ["serve", "--name", "a", "--port", "0", "--init", "leased.rhai"] });
-    let asked = json!({ "jsonrpc": "2.0", "id": 1, "method": "configure", "params": params });
-    writeln!(circle.says.get_ref(), "{asked}").expect("it is there");
+    let request = json!({ "jsonrpc": "2.0", "id": 1, "method": "configure", "params": params });
+    writeln!(circle.ipc.get_ref(), "{request}").expect("it is there");
     line.clear();
-    said.read_line(&mut line).expect("it can be read");
-    assert_eq!(line, "wanted\n", "the circle opens it");
+    lines.read_line(&mut line).expect("it can be read");
+    assert_eq!(
+        line,
+        "opened\n",
+        "the circle opens it"
+    );
     let pid = Pid::from_child(&circle.child);
     rustix::process::kill_process(pid, rustix::process::Signal::TERM).expect("it is there");
     wait_for_end(pid);

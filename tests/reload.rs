@@ -152,8 +152,8 @@ fn reload_restarts_only_for_host_port_and_access() {
 #[test]
 fn diff_shows_what_reload_does_and_changes_nothing() {
     let here = BackgroundCircles::start(&of(&[A, B]));
-    let said = here.run(&["diff"]);
-    assert!(said.stdout == "a  starts\nb  starts\n" && said.stderr.contains("nothing runs"), "{said:?}");
+    let output = here.run(&["diff"]);
+    assert!(output.stdout == "a  starts\nb  starts\n" && output.stderr.contains("no supervisor runs"), "{output:?}");
     assert_eq!(here.run(&["reload"]).code, Some(3));
     here.run_ok(&["up"]);
     assert_eq!(here.run_ok(&["diff"]), "a  no change\nb  no change\n");
@@ -185,13 +185,13 @@ fn diff_shows_what_reload_does_and_changes_nothing() {
 #[test]
 fn dry_run_shows_what_would_be_done_and_changes_nothing() {
     let here = BackgroundCircles::start(&of(&[A, B]));
-    let said = here.run_ok(&["up", "--dry-run"]);
-    assert_eq!(said, "the supervisor would be started\na  would be started\nb  would be started\n");
+    let output = here.run_ok(&["up", "--dry-run"]);
+    assert_eq!(output, "the supervisor would be started\na  would be started\nb  would be started\n");
     assert!(here.files("/socket").is_empty());
     here.run_ok(&["up", "a"]);
     assert_eq!(here.run_ok(&["up", "--dry-run"]), "a  is up\nb  would be started\n");
-    let said = here.run_ok(&["restart", "--dry-run"]);
-    assert_eq!(said, "a  would be drained and restarted\nb  would be started\n");
+    let output = here.run_ok(&["restart", "--dry-run"]);
+    assert_eq!(output, "a  would be drained and restarted\nb  would be started\n");
     let ran = here.run(&["up", "--dry-run", "c"]);
     assert!(ran.code == Some(2) && ran.stderr.contains("there is no circle 'c'"), "{ran:?}");
     assert_eq!((here.state("a"), here.state("b")), ("ready".into(), "down".into()));

@@ -73,12 +73,12 @@ impl ServiceManagerSocket {
     /// Receives a datagram; retries after signals. With a timeout the system call does not restart, and children of other tests
     /// cause SIGCHLD all the time.
     fn receive(&self) -> io::Result<String> {
-        let mut said = [0; 1024];
+        let mut datagram = [0; 1024];
         loop {
-            match self.socket.recv(&mut said) {
+            match self.socket.recv(&mut datagram) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 received => {
-                    return received.map(|length| String::from_utf8_lossy(&said[..length]).trim_end().to_owned());
+                    return received.map(|length| String::from_utf8_lossy(&datagram[..length]).trim_end().to_owned());
                 }
             }
         }
@@ -90,12 +90,12 @@ impl ServiceManagerSocket {
 
     /// Receives messages up to `last`, without watchdog pings.
     fn until(&self, last: &str) -> Vec<String> {
-        let mut said = Vec::new();
-        while said.last().is_none_or(|line| line != last) {
-            said.push(self.next());
-            said.retain(|line| line != WATCHDOG);
+        let mut messages = Vec::new();
+        while messages.last().is_none_or(|line| line != last) {
+            messages.push(self.next());
+            messages.retain(|line| line != WATCHDOG);
         }
-        said
+        messages
     }
 }
 
@@ -141,11 +141,11 @@ fn circle_process_has_its_own_session_and_a_clean_environment() {
     WireClient::connect(&launched.authority()).value("1");
     assert!(open_files(launched.pid()).contains(&file), "the launcher itself has it");
     let [circle] = children(launched.pid())[..] else { panic!("one circle") };
-    let [template] = children(circle)[..] else { panic!("one template") };
-    let sessions = [launched.pid(), circle, template].map(|pid| getsid(Some(pid)).expect("it is there"));
-    assert_eq!(sessions[1..], [circle, template]);
+    let [fork_server] = children(circle)[..] else { panic!("one fork server") };
+    let sessions = [launched.pid(), circle, fork_server].map(|pid| getsid(Some(pid)).expect("it is there"));
+    assert_eq!(sessions[1..], [circle, fork_server]);
     assert_ne!(sessions[0], circle);
-    assert_eq!(environment(template), Vec::<String>::new());
+    assert_eq!(environment(fork_server), Vec::<String>::new());
     if !is_inspectable(circle) {
         return;
     }
@@ -177,16 +177,16 @@ fn service_manager_is_notified_of_ready_status_and_stop() {
     let home = configured(TWO);
     let manager = ServiceManagerSocket::listen(&home);
     let mut launched = RunningProcess::start(home.command().arg("launch").env("NOTIFY_SOCKET", &manager.path));
-    let said = manager.until("READY=1");
-    assert_eq!(said[said.len() - 2..], ["STATUS=2 of 2 circles are up", "READY=1"]);
-    assert!(said[0].starts_with("STATUS=0 of 2 circles are up, a is starting"), "{said:?}");
+    let messages = manager.until("READY=1");
+    assert_eq!(messages[messages.len() - 2..], ["STATUS=2 of 2 circles are up", "READY=1"]);
+    assert!(messages[0].starts_with("STATUS=0 of 2 circles are up, a is starting"), "{messages:?}");
     let circles = children(launched.pid());
     kill_process(circles[0], Signal::KILL).expect("it is there");
-    let said = manager.until("STATUS=2 of 2 circles are up");
-    assert!(said[0].contains("1 of 2 circles are up") && said[0].ends_with(" is backing-off"), "{said:?}");
+    let messages = manager.until("STATUS=2 of 2 circles are up");
+    assert!(messages[0].contains("1 of 2 circles are up") && messages[0].ends_with(" is backing-off"), "{messages:?}");
     kill_process(launched.pid(), Signal::TERM).expect("it is there");
-    let said = manager.until("STOPPING=1");
-    assert!(!said.contains(&"READY=1".into()), "{said:?}");
+    let messages = manager.until("STOPPING=1");
+    assert!(!messages.contains(&"READY=1".into()), "{messages:?}");
     wait_for_end(launched.pid());
     assert_eq!(launched.child.0.wait().expect("it was started here").code(), Some(0));
 }
@@ -199,8 +199,8 @@ fn ready_notification_does_not_wait_for_a_failed_circle() {
         configured(&format!(r#"{{ "circles": [{{ "name": "a", "port": {port} }}, {{ "name": "b", "port": 0 }}] }}"#));
     let manager = ServiceManagerSocket::listen(&home);
     let mut launched = RunningProcess::start(home.command().arg("launch").env("NOTIFY_SOCKET", &manager.path));
-    let said = manager.until("READY=1");
-    assert!(said[said.len() - 2].starts_with("STATUS=1 of 2 circles are up, a is "), "{said:?}");
+    let messages = manager.until("READY=1");
+    assert!(messages[messages.len() - 2].starts_with("STATUS=1 of 2 circles are up, a is "), "{messages:?}");
     assert_eq!(launched.end(Signal::TERM), Some(0));
 }
 
@@ -209,8 +209,8 @@ fn supervisor_sends_watchdog_heartbeats_unless_blocked() {
     let home = configured(r#"{ "circles": [{ "name": "a", "port": 0 }] }"#);
     for args in [vec!["launch"], vec!["serve", "--port", "0"]] {
         // A socket path can be bound only once.
-        let place = Home::new();
-        let manager = ServiceManagerSocket::listen(&place);
+        let directory = Home::new();
+        let manager = ServiceManagerSocket::listen(&directory);
         let mut command = home.command();
         command.args(&args).env("NOTIFY_SOCKET", &manager.path).env("WATCHDOG_USEC", "100000");
         let mut running = RunningProcess::start(&mut command);
@@ -261,8 +261,8 @@ fn systemd_unit_is_valid() {
         skip("no systemd-analyze(1) here");
         return;
     };
-    let said = String::from_utf8_lossy(&verified.stderr);
-    assert!(verified.status.success() && !said.contains("circles.service"), "{said}");
+    let messages = String::from_utf8_lossy(&verified.stderr);
+    assert!(verified.status.success() && !messages.contains("circles.service"), "{messages}");
 }
 
 #[test]

@@ -107,8 +107,8 @@ impl TuiScreen {
     }
 
     /// Waits until the screen satisfies a condition.
-    fn wait_until(&mut self, what: &str, is_wanted: impl Fn(&str) -> bool) -> String {
-        match self.runtime.block_on(self.app.wait_until(is_wanted, WAIT_TIMEOUT)) {
+    fn wait_until(&mut self, what: &str, condition: impl Fn(&str) -> bool) -> String {
+        match self.runtime.block_on(self.app.wait_until(condition, WAIT_TIMEOUT)) {
             Ok(screen) => screen,
             Err(last) => panic!("{what} does not come; on the screen:\n{last}"),
         }

@@ -24,8 +24,8 @@ fn up_waits_until_ready_and_down_leaves_nothing() {
     use std::os::unix::fs::PermissionsExt;
 
     let here = BackgroundCircles::start(TWO);
-    let said = here.run_ok(&["up"]);
-    assert!(said.contains("a  ready  ws://127.0.0.1:") && said.contains("b  ready  ws://"), "{said}");
+    let output = here.run_ok(&["up"]);
+    assert!(output.contains("a  ready  ws://127.0.0.1:") && output.contains("b  ready  ws://"), "{output}");
     let mut wire = here.connect("a");
     assert_eq!(wire.value("40 + 2"), 42);
     // The supervisor learns it with the next heartbeat.

@@ -195,11 +195,11 @@ fn killed_server_leaves_no_process() {
     busy.expect_print("begun");
     let workers = server.workers();
     assert_eq!(workers.len(), 2);
-    let templates = server.fork_servers();
-    assert_eq!(templates.len(), 1);
+    let fork_servers = server.fork_servers();
+    assert_eq!(fork_servers.len(), 1);
     server.signal(Signal::KILL);
     server.wait();
-    workers.into_iter().chain(templates).for_each(wait_for_end);
+    workers.into_iter().chain(fork_servers).for_each(wait_for_end);
 }
 
 #[test]
@@ -222,8 +222,8 @@ fn worker_inherits_nothing_from_its_server_or_other_workers() {
     let (mut first, mut second) = (server.connect(), server.connect());
     first.value("1");
     second.value("1");
-    let (workers, templates) = (server.workers(), server.fork_servers());
-    let ([first, second], [template]) = (&workers[..], &templates[..]) else { panic!("two of one") };
+    let (workers, fork_servers) = (server.workers(), server.fork_servers());
+    let ([first, second], [fork_server]) = (&workers[..], &fork_servers[..]) else { panic!("two of one") };
     let [of_first, of_second] = [first, second].map(|worker| descriptors(&worker.to_string()));
     let (Some(of_first), Some(of_second)) = (of_first, of_second) else {
         // The tests of the crate `worker` check the same from inside a worker.
@@ -231,20 +231,20 @@ fn worker_inherits_nothing_from_its_server_or_other_workers() {
         return;
     };
     assert_eq!(std::fs::read(format!("/proc/{first}/environ")).expect("readable"), b"");
-    let [of_template, of_server] =
-        [*template, server.pid()].map(|pid| descriptors(&pid.to_string()).expect("readable"));
+    let [of_fork_server, of_server] =
+        [*fork_server, server.pid()].map(|pid| descriptors(&pid.to_string()).expect("readable"));
     for (open, other) in [(&of_first, &of_second), (&of_second, &of_first)] {
         let sockets: Vec<_> = open.iter().filter(|name| name.starts_with("socket:")).collect();
         // One socket for plays, one for control.
         assert_eq!(sockets.len(), 2, "{open:?}");
-        let elsewhere = [other, &of_template, &of_server];
+        let elsewhere = [other, &of_fork_server, &of_server];
         assert!(sockets.iter().all(|socket| elsewhere.iter().all(|there| !there.contains(socket))), "{open:?}");
         let others: Vec<_> = open.iter().filter(|name| !name.starts_with("socket:") && *name != "/dev/null").collect();
         assert!(others.is_empty(), "{others:?}");
     }
     // All have the same name and user, and one session, which is not the server's.
-    let sessions = [*first, *second, *template].map(|pid| threads(pid)[0][3].clone());
-    assert_eq!(sessions, [(); 3].map(|()| template.to_string()));
+    let sessions = [*first, *second, *fork_server].map(|pid| threads(pid)[0][3].clone());
+    assert_eq!(sessions, [(); 3].map(|()| fork_server.to_string()));
 }
 
 /// Open descriptors of a process; `None` if the kernel does not show them.
@@ -276,16 +276,16 @@ fn killed_fork_server_loses_environments_and_is_replaced() {
     quiet.value("let mine = 1;");
     let play = busy.request("play", json!(["print(\"begun\"); loop {}"]));
     busy.expect_print("begun");
-    let (workers, templates) = (server.workers(), server.fork_servers());
-    let [template] = &templates[..] else { panic!("one template") };
-    kill_process(*template, Signal::KILL).expect("it is there");
+    let (workers, fork_servers) = (server.workers(), server.fork_servers());
+    let [fork_server] = &fork_servers[..] else { panic!("one fork server") };
+    kill_process(*fork_server, Signal::KILL).expect("it is there");
     let error = busy.answer(&play)["error"].clone();
     assert_eq!((&error["code"], &error["data"]["reason"]), (&json!(-32009), &json!("killed")));
     assert_eq!(quiet.notification("session.reset"), json!({ "reason": "killed" }));
     workers.into_iter().for_each(wait_for_end);
     assert_eq!(quiet.error("mine")["code"], -32000);
     assert_eq!(busy.value("40 + 2"), 42);
-    assert!(server.fork_servers().len() == 1 && !server.fork_servers().contains(template));
+    assert!(server.fork_servers().len() == 1 && !server.fork_servers().contains(fork_server));
 }
 
 #[test]

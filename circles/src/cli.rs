@@ -29,9 +29,9 @@ use repl::EditMode;
 
 use crate::shell_completion::{self, Shell};
 
-/// Play Rhai scripts in live circles, guarded by keys.
+/// Play Rhai scripts in circles: live, isolated environments, guarded by keys.
 #[derive(Debug, Parser)]
-#[command(name = "circles", version, about)]
+#[command(name = "circles", version)]
 pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) verb: Option<Verb>,

@@ -32,14 +32,14 @@ fn open(path: &Path, mode: u32) {
 fn fix(home: &Home) {
     let examined = DoctorReport::of(home, &[]);
     let complaints = examined.findings();
-    let (_, fix) = complaints[0].split_once(" -> ").expect("it is said");
+    let (_, fix) = complaints[0].split_once(" -> ").expect("a fix");
     let fix =
         fix.rsplit(": ").next().expect("a command").replacen("circles ", &format!("{} ", crate::support::BINARY), 1);
     let mut command = Command::new("sh");
     command.args(["-c", &fix]).env("HOME", home.path()).env("XDG_DATA_HOME", home.path().join("data"));
     command.env("XDG_STATE_HOME", home.path().join("state")).current_dir(home.path());
-    let mended = command_output(&command.output().expect("sh is everywhere"));
-    assert_eq!(mended.code, Some(0), "{fix}: {mended:?}");
+    let fixed = command_output(&command.output().expect("sh is everywhere"));
+    assert_eq!(fixed.code, Some(0), "{fix}: {fixed:?}");
     assert_eq!(DoctorReport::of(home, &[]).findings(), Vec::<String>::new());
 }
 
@@ -87,7 +87,7 @@ fn doctor_finds_leftovers_of_interrupted_writes() {
     let left = ["AbCdEf", "gHiJkL"].map(|end| home.keys_directory().join(format!(".new-{end}")));
     let (one, other) = (&left[0], &left[1]);
     fs::write(one, "{").expect("written");
-    let why = "the next change of the keystore removes it";
+    let why = "the next change to the keystore removes it";
     DoctorReport::of(&home, &[])
         .expect_only(0, &["warning", ".new-AbCdEf is left over from an interrupted write", why, "rm -f "]);
     fs::write(other, "{").expect("written");
@@ -132,7 +132,7 @@ fn doctor_finds_faults_of_circles_json() {
     configure(&home, r#"{ "circles": [{ "name": "a", "port": 0, "init": "a.rhai" }] }"#);
     fs::write(home.path().join("a.rhai"), "nowhere").expect("written");
     let complaints = DoctorReport::of(&home, &[]).findings();
-    assert!(complaints[0].contains("'a' cannot start") && complaints[0].contains("mend a.rhai"), "{complaints:#?}");
+    assert!(complaints[0].contains("'a' cannot start") && complaints[0].contains("fix a.rhai"), "{complaints:#?}");
 
     let taken = TcpListener::bind("127.0.0.1:0").expect("a port");
     let port = taken.local_addr().expect("bound").port();
@@ -160,7 +160,7 @@ fn doctor_finds_faults_of_circles() {
     let (a, b) = (here.pid("a"), here.pid("b"));
     kill_process(b, Signal::STOP).expect("it is there");
     wait_until_stopped(b);
-    DoctorReport::of(&here.home, &[]).expect_only(3, &["error", "b is up and does not answer", "circles restart b"]);
+    DoctorReport::of(&here.home, &[]).expect_only(3, &["error", "b is up but does not answer", "circles restart b"]);
     kill_process(b, Signal::CONT).expect("it is there");
     // The circle answers again.
     drop(here.connect("b"));
@@ -196,11 +196,11 @@ fn doctor_finds_an_unsupervised_circle() {
 
     let naked = fake::serve_websocket(|text| {
         let call: Value = serde_json::from_str(text).expect("JSON");
-        let said = json!({
+        let description = json!({
             "name": "a", "version": "1", "protocol": 1, "access": "open", "modules": [],
             "you": { "public_key": null, "admitted": true }, "sandbox": ["process"], "limits": {},
         });
-        json!({ "jsonrpc": "2.0", "id": call["id"], "result": said }).to_string()
+        json!({ "jsonrpc": "2.0", "id": call["id"], "result": description }).to_string()
     });
     let port = naked.rsplit_once(':').expect("a port").1.to_owned();
     configure(&home, &format!(r#"{{ "circles": [{{ "name": "a", "port": {port} }}] }}"#));
@@ -211,7 +211,7 @@ fn doctor_finds_an_unsupervised_circle() {
 #[test]
 fn doctor_finds_faults_of_the_default_circle() {
     let home = healthy_home();
-    let examine = |place: &str| DoctorReport::of(&home, &[("CIRCLES_CIRCLE", place)]);
+    let examine = |target: &str| DoctorReport::of(&home, &[("CIRCLES_CIRCLE", target)]);
     examine("x y").expect_only(2, &["error", "is not a circle", "for example: team"]);
     examine("team").expect_only(2, &["error", "there is no circle 'team'"]);
     examine(&free_port().to_string()).expect_only(0, &["warning", "which does not answer", "unset CIRCLES_CIRCLE"]);

@@ -71,13 +71,13 @@ fn program_in_the_place_of_a_circle_that_was_never_started_is_not_remembered() {
     let (server, _) = served(&home, port, "by hand");
     let ran = play(&home, &server.url);
     assert_eq!(ran.stdout, "42\n", "{ran:?}");
-    assert!(ran.stderr.contains("no supervisor has started"), "{ran:?}");
+    assert!(ran.stderr.contains("no supervisor started"), "{ran:?}");
     assert_eq!(known_circles(&home), None);
 }
 
 #[test]
 fn client_sends_nothing_after_refusing_an_identity() {
-    let (sender, asked) = std::sync::mpsc::channel();
+    let (sender, methods) = std::sync::mpsc::channel();
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let impostor =
         fake::impostor(listener, "team", move |method| sender.send(method.to_owned()).expect("the test listens"));
@@ -90,7 +90,7 @@ fn client_sends_nothing_after_refusing_an_identity() {
     let ran = home.run(&["play", "--circle", &impostor, "--key", "alice", "-e", "secret()"]);
     assert_eq!(ran.code, Some(4), "{ran:?}");
     assert!(ran.stderr.contains("its identity has changed"), "{ran:?}");
-    assert_eq!(asked.try_iter().collect::<Vec<_>>(), Vec::<String>::new());
+    assert_eq!(methods.try_iter().collect::<Vec<_>>(), Vec::<String>::new());
 }
 
 #[test]
@@ -114,7 +114,7 @@ fn persistent_identity_that_has_become_ephemeral_is_a_warning_on_loopback() {
     let server = ServeProcess::start_on(port, &[]);
     let ran = play(&home, &server.url);
     assert_eq!(ran.stdout, "42\n");
-    assert!(ran.stderr.contains("its identity is ephemeral now"), "{ran:?}");
+    assert!(ran.stderr.contains("has an ephemeral one now"), "{ran:?}");
     assert_eq!(known_circles(&home), known);
 }
 
@@ -137,7 +137,7 @@ fn own_circle_is_compared_with_its_supervisors_report() {
 
     // Another program listens on the circle's port while the circle is down.
     background.run_ok(&["down"]);
-    let (sender, asked) = std::sync::mpsc::channel();
+    let (sender, methods) = std::sync::mpsc::channel();
     let listener = TcpListener::bind(("127.0.0.1", port)).expect("it is free");
     fake::impostor(listener, "a", move |method| sender.send(method.to_owned()).expect("the test listens"));
     for circle in ["a", &port.to_string()] {
@@ -145,7 +145,7 @@ fn own_circle_is_compared_with_its_supervisors_report() {
         assert_eq!((ran.code, &*ran.stdout), (Some(4), ""), "{circle}: {ran:?}");
         assert!(ran.stderr.contains("another program answers in its place"), "{ran:?}");
     }
-    assert_eq!((asked.try_iter().next(), known_circles(home)), (None, None));
+    assert_eq!((methods.try_iter().next(), known_circles(home)), (None, None));
 }
 
 #[test]

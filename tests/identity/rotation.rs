@@ -13,8 +13,8 @@ fn rotation_gives_a_running_circle_a_new_identity() {
     assert_eq!(rotated.code, Some(0), "{rotated:?}");
     let after = rotated.stdout.trim();
     assert_ne!(after, before);
-    for said in [&before, "circles known forget", "restarted a"] {
-        assert!(rotated.stderr.contains(said), "{said}: {rotated:?}");
+    for piece in [&before, "circles known forget", "restarted a"] {
+        assert!(rotated.stderr.contains(piece), "{piece}: {rotated:?}");
     }
     assert_eq!(background.identity("a"), after);
     assert_ne!(background.pid("a"), pid);

@@ -42,8 +42,8 @@ fn exported_key_is_imported_with_its_passphrase() {
     // Imports from a file, too, and reports that the key exists already under another name.
     fs::write(elsewhere.path().join("key"), &exported.stdout).expect("written");
     let again = elsewhere.run(&["keys", "import", "b", "key", "--json"]);
-    let told: Value = serde_json::from_str(&again.stdout).expect("JSON");
-    assert_eq!(told, json!({ "name": "b", "public_key": alice.public_key().to_hex(), "default": false }));
+    let shown: Value = serde_json::from_str(&again.stdout).expect("JSON");
+    assert_eq!(shown, json!({ "name": "b", "public_key": alice.public_key().to_hex(), "default": false }));
     assert!(again.stderr.contains("the same key as a"), "{again:?}");
     let taken = elsewhere.run(&["keys", "import", "B", "key"]);
     assert_eq!(taken.code, Some(6), "{taken:?}");
@@ -100,7 +100,7 @@ fn import_rejects_invalid_keys() {
         (format!("{SECRET}{SECRET}"), "neither an exported key nor"),
         ("{}".into(), "a field is missing"),
         (exported[..exported.len() / 2].into(), "it is not JSON"),
-        ("x".repeat(65_600), "more than 65536 bytes"),
+        ("x".repeat(65_600), "larger than 65536 bytes"),
     ];
     for (text, expected) in cases {
         let refused = home.run_with(&["keys", "import", "bob"], &text);
@@ -121,7 +121,7 @@ fn passphrase_is_changed_without_a_terminal() {
     let wrong = change(&[("CIRCLES_PASSPHRASE", "wrong"), ("CIRCLES_NEW_PASSPHRASE", "two")]);
     assert_eq!(wrong.code, Some(6), "{wrong:?}");
     let empty = change(&[("CIRCLES_NEW_PASSPHRASE", "")]);
-    assert!(empty.code == Some(6) && empty.stderr.contains("it is empty"), "{empty:?}");
+    assert!(empty.code == Some(6) && empty.stderr.contains("an empty passphrase"), "{empty:?}");
     assert_eq!(unlock(&home, "alice", PASSPHRASE).as_deref(), Some(alice.as_str()));
 
     let changed = change(&[("CIRCLES_NEW_PASSPHRASE", "two")]);
@@ -155,7 +155,7 @@ fn rename_never_overwrites_a_key() {
     let alice = home.add_key("alice").public_key();
     home.add_key("bob");
     let over = home.run(&["keys", "rename", "alice", "BOB"]);
-    assert!(over.code == Some(6) && over.stderr.contains("exists already"), "{over:?}");
+    assert!(over.code == Some(6) && over.stderr.contains("already exists"), "{over:?}");
     let renamed = home.run(&["keys", "rename", "alice", "carol"]);
     assert!(renamed.code == Some(0) && renamed.stderr.contains("still the default key"), "{renamed:?}");
     assert_eq!(home.run(&["keys", "default"]).stdout, "carol\n");
@@ -204,8 +204,8 @@ fn public_key_commands_have_json_output() {
     let alice = home.add_key("alice").public_key().to_hex();
     let expected = json!({ "name": "alice", "public_key": alice, "default": true });
     for args in [&["show", "--json"] as &[&str], &["show", "alice", "--json"], &["default", "--json"]] {
-        let told: Value = serde_json::from_str(&home.run(&[&["keys"], args].concat()).stdout).expect("JSON");
-        assert_eq!(told, expected, "{args:?}");
+        let shown: Value = serde_json::from_str(&home.run(&[&["keys"], args].concat()).stdout).expect("JSON");
+        assert_eq!(shown, expected, "{args:?}");
     }
     let made: Value = serde_json::from_str(&home.run(&["keygen", "bob", "--json"]).stdout).expect("JSON");
     assert_eq!((&made["name"], &made["default"]), (&json!("bob"), &json!(false)));

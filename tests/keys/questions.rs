@@ -35,12 +35,12 @@ fn remove_requires_confirmation() {
     let alice = home.add_key("alice").public_key().to_hex();
     let remove = ["keys", "remove", "alice"];
     for no in ["\r", "n\r", "yess\r", "\x04"] {
-        let mut asked = terminal(&home, &remove);
-        let question = asked.wait_for("[y/N] ");
+        let mut screen = terminal(&home, &remove);
+        let question = screen.wait_for("[y/N] ");
         assert!(question.contains(&alice) && question.contains("the default key"), "{question}");
-        asked.keys(no);
-        asked.wait_for("nothing was done");
-        assert_eq!(asked.end(), Some(130), "{no:?}");
+        screen.keys(no);
+        screen.wait_for("nothing was done");
+        assert_eq!(screen.end(), Some(130), "{no:?}");
     }
     let mut interrupted = terminal(&home, &remove);
     interrupted.wait_for("[y/N] ");
@@ -78,43 +78,43 @@ fn confirmation_requires_a_terminal() {
 fn secret_export_requires_confirmation_and_the_passphrase() {
     let home = Home::new();
     let secret = home.add_key("alice").secret_hex().to_string();
-    let mut asked = terminal(&home, &["keys", "export", "alice", "--secret"]);
-    asked.wait_for("[y/N] ");
-    asked.keys("yes\r");
-    asked.wait_for("Passphrase of alice: ");
-    asked.keys(&format!("{PASSPHRASE}\r"));
-    let before = asked.wait_for(&secret);
+    let mut screen = terminal(&home, &["keys", "export", "alice", "--secret"]);
+    screen.wait_for("[y/N] ");
+    screen.keys("yes\r");
+    screen.wait_for("Passphrase of alice: ");
+    screen.keys(&format!("{PASSPHRASE}\r"));
+    let before = screen.wait_for(&secret);
     assert!(!before.contains(PASSPHRASE), "{before:?}");
-    assert_eq!(asked.end(), Some(0));
+    assert_eq!(screen.end(), Some(0));
 }
 
 #[test]
 fn passphrase_is_changed_on_the_terminal_without_echo() {
     let home = Home::new();
     let alice = home.add_key("alice").public_key();
-    let mut asked = terminal(&home, &["keys", "passwd", "alice"]);
+    let mut screen = terminal(&home, &["keys", "passwd", "alice"]);
     for after in ["try again", "try again", "error: keystore"] {
-        asked.wait_for("Passphrase of alice: ");
-        asked.keys("wrong\r");
-        asked.wait_for(after);
+        screen.wait_for("Passphrase of alice: ");
+        screen.keys("wrong\r");
+        screen.wait_for(after);
     }
-    assert_eq!(asked.end(), Some(6));
+    assert_eq!(screen.end(), Some(6));
 
-    let mut asked = terminal(&home, &["keys", "passwd", "alice"]);
+    let mut screen = terminal(&home, &["keys", "passwd", "alice"]);
     for passphrase in ["wrong", PASSPHRASE] {
-        asked.wait_for("Passphrase of alice: ");
-        asked.keys(&format!("{passphrase}\r"));
+        screen.wait_for("Passphrase of alice: ");
+        screen.keys(&format!("{passphrase}\r"));
     }
-    asked.wait_for("New passphrase of alice: ");
-    asked.keys("\r");
-    asked.wait_for("protects nothing; try again");
-    asked.wait_for("New passphrase of alice: ");
-    asked.keys("open barley\r");
-    asked.wait_for("Repeat passphrase: ");
-    asked.keys("open barley\r");
-    let said = asked.wait_for("another passphrase");
-    assert!(!said.contains("barley"), "{said:?}");
-    assert_eq!(asked.end(), Some(0));
+    screen.wait_for("New passphrase of alice: ");
+    screen.keys("\r");
+    screen.wait_for("protects nothing; try again");
+    screen.wait_for("New passphrase of alice: ");
+    screen.keys("open barley\r");
+    screen.wait_for("Repeat passphrase: ");
+    screen.keys("open barley\r");
+    let shown = screen.wait_for("changed the passphrase");
+    assert!(!shown.contains("barley"), "{shown:?}");
+    assert_eq!(screen.end(), Some(0));
     let store = Keystore::at(home.keys_directory());
     let changed = store.unlock(&"alice".parse().expect("a name"), "open barley").expect("the new one opens it");
     assert_eq!(changed.public_key(), alice);
@@ -124,21 +124,21 @@ fn passphrase_is_changed_on_the_terminal_without_echo() {
 fn bare_secret_is_prompted_without_echo_and_its_passphrase_twice() {
     let home = Home::new();
     let secret = keys::KeyPair::generate().expect("a key").secret_hex().to_string();
-    let mut asked = terminal(&home, &["keys", "import", "alice"]);
-    asked.wait_for("(not shown): ");
-    asked.keys(&format!("{secret}\r"));
-    let between = asked.wait_for("Passphrase for the new key: ");
+    let mut screen = terminal(&home, &["keys", "import", "alice"]);
+    screen.wait_for("(not shown): ");
+    screen.keys(&format!("{secret}\r"));
+    let between = screen.wait_for("Passphrase for the new key: ");
     assert!(!between.contains(&secret), "{between:?}");
     for _ in 0..2 {
-        asked.keys("one\r");
-        asked.wait_for("Repeat passphrase: ");
-        asked.keys("two\r");
-        asked.wait_for("the two passphrases differ; try again");
-        asked.wait_for("Passphrase for the new key: ");
+        screen.keys("one\r");
+        screen.wait_for("Repeat passphrase: ");
+        screen.keys("two\r");
+        screen.wait_for("the two passphrases differ; try again");
+        screen.wait_for("Passphrase for the new key: ");
     }
-    asked.keys("\r");
-    asked.wait_for("protects nothing");
-    assert_eq!(asked.end(), Some(6));
+    screen.keys("\r");
+    screen.wait_for("protects nothing");
+    assert_eq!(screen.end(), Some(6));
     assert!(!home.keys_directory().exists());
 }
 

@@ -79,9 +79,9 @@ fn assert_protected(pid: Pid, user: Option<u32>) {
     assert_eq!(of_core.split_whitespace().nth(4), Some("0"), "{of_core}");
     for file in ["environ", "mem", "maps", "auxv"] {
         let Output { status, stdout, stderr } = shown(pid, file, user);
-        let said = String::from_utf8_lossy(&stderr);
+        let error = String::from_utf8_lossy(&stderr);
         assert!(stdout.is_empty(), "{file} is shown");
-        assert!(!status.success() && said.contains("Permission denied"), "{file}: {status}, {said}");
+        assert!(!status.success() && error.contains("Permission denied"), "{file}: {status}, {error}");
     }
 }
 

@@ -36,7 +36,7 @@ fn invalid_config_is_reported_by_status_and_log() {
     here.run_ok(&["up"]);
     let before = here.pid("a");
     here.configure("{ \"circles\": [\n");
-    here.until("it is told", |all| all.get("refused").is_some());
+    here.until("the refusal is reported", |all| all.get("refused").is_some());
     here.wait_until_logged("still using the previous version: ", 0);
     assert_eq!(here.pid("a"), before);
 }
@@ -94,8 +94,8 @@ fn circle_that_rejects_a_change_keeps_its_config_and_applies_the_fix() {
     let ran = here.run(&["reload"]);
     assert!(ran.code == Some(2) && ran.stderr.contains("'b' keeps its previous configuration"), "{ran:?}");
     assert!(ran.stderr.contains("no such day"), "{ran:?}");
-    let told = here.status("b")["refused"].as_str().expect("it refuses").to_owned();
-    assert!(told.contains("no such day"), "{told}");
+    let reason = here.status("b")["refused"].as_str().expect("it refuses").to_owned();
+    assert!(reason.contains("no such day"), "{reason}");
     assert!(here.run_ok(&["status"]).contains("change not applied: "));
     eventually(|| {
         let logs = here.run_ok(&["logs", "b"]);
@@ -123,8 +123,8 @@ fn failed_circle_applies_the_fix_at_its_next_start() {
     fs::write(here.home.path().join("c.rhai"), "throw \"no such night\"").expect("written");
     let ran = here.run(&["reload"]);
     // If the watcher has applied the change before `reload`, `status` shows the failure.
-    let is_told = ran.code == Some(2) && ran.stderr.contains("no such night");
-    assert!(is_told || ran.code == Some(0), "{ran:?}");
+    let is_reported = ran.code == Some(2) && ran.stderr.contains("no such night");
+    assert!(is_reported || ran.code == Some(0), "{ran:?}");
     here.until("c has failed", |all| all["circles"][1]["state"] == "failed");
     assert_eq!(here.pid("a"), before);
 }

@@ -87,8 +87,8 @@ fn symlink_and_its_target_are_watched() {
     let named = ["--config", canonical.to_str().expect("UTF-8")];
     here.run_ok(&["up"]);
     let count = || {
-        let said = here.run_ok(&["status", "--json", named[0], named[1]]);
-        let all: Value = serde_json::from_str(&said).expect("JSON");
+        let output = here.run_ok(&["status", "--json", named[0], named[1]]);
+        let all: Value = serde_json::from_str(&output).expect("JSON");
         all["circles"].as_array().expect("a list").len()
     };
     let until = |expected: usize| {

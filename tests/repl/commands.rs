@@ -280,8 +280,8 @@ fn help_shows_an_overview_and_each_topic() {
     let mut terminal = Terminal::run_command(&home, &command, &["repl"]);
     terminal.wait_for("scratch> ");
     terminal.keys(":help\r");
-    for said in [":use WHERE", ":each A,B SCRIPT", "Ctrl-X Ctrl-E", ":help circles"] {
-        terminal.wait_for(said);
+    for piece in [":use WHERE", ":each A,B SCRIPT", "Ctrl-X Ctrl-E", ":help circles"] {
+        terminal.wait_for(piece);
     }
     terminal.wait_for("scratch> ");
     terminal.keys(":help :plot\r");

@@ -131,8 +131,8 @@ fn log_line_is_printed_above_the_input() {
     terminal.keys("6 *");
     terminal.wait_for_screen("scratch> 6 *");
     // The scratch circle runs in the same process, and logs that it has lost its fork server.
-    for template in children(terminal.pid()) {
-        kill_process(template, Signal::KILL).expect("it is there");
+    for fork_server in children(terminal.pid()) {
+        kill_process(fork_server, Signal::KILL).expect("it is there");
     }
     terminal.wait_for_words("fork server lost");
     terminal.wait_until("the line below it", |screen| {
@@ -194,7 +194,7 @@ fn circle_on_a_new_port_is_reported_with_its_address() {
     let listener = std::net::TcpListener::bind(url.strip_prefix("ws://").expect("a ws URL")).expect("it is free");
     std::thread::spawn(move || listener.incoming().for_each(drop));
     here.run_ok(&["up"]);
-    terminal.wait_for_words("circle 'team' is at ws://");
+    terminal.wait_for_words("circle 'team' has moved to ws://");
     terminal.wait_for_words(":use team connects to it there");
     terminal.keys(":use team\r");
     terminal.wait_for("team> ");
@@ -223,16 +223,16 @@ fn inputs_of_a_lost_environment_can_be_saved() {
     assert!(saved.contains("let kept = 42;") && !saved.contains("loop"), "{saved}");
 }
 
-/// A fake circle that accepts any signature. After it has closed the connection at a play, it is another circle, and `asked`
+/// A fake circle that accepts any signature. After it has closed the connection at a play, it is another circle, and `requests`
 /// records its requests.
-fn server_replaced_by_another(authority: Arc<OnceLock<String>>, asked: Arc<Mutex<Vec<String>>>) -> String {
+fn server_replaced_by_another(authority: Arc<OnceLock<String>>, requests: Arc<Mutex<Vec<String>>>) -> String {
     let is_replaced = Arc::new(AtomicBool::new(false));
     fake::serve_conversation(move |text| {
         let call: Value = serde_json::from_str(text).expect("JSON");
         let method = call["method"].as_str().expect("a method");
         let is_other = is_replaced.load(Ordering::SeqCst);
         if is_other {
-            asked.lock().expect("not poisoned").push(method.to_owned());
+            requests.lock().expect("not poisoned").push(method.to_owned());
         }
         let result = match method {
             "describe" => fake::description(if is_other { "other" } else { "team" }),
@@ -256,15 +256,15 @@ fn server_replaced_by_another(authority: Arc<OnceLock<String>>, asked: Arc<Mutex
 fn other_circle_gets_no_authentication() {
     let home = Home::new();
     home.add_key("alice");
-    let (known, asked) = (Arc::new(OnceLock::new()), Arc::new(Mutex::new(Vec::new())));
-    let authority = server_replaced_by_another(known.clone(), asked.clone());
+    let (known, requests) = (Arc::new(OnceLock::new()), Arc::new(Mutex::new(Vec::new())));
+    let authority = server_replaced_by_another(known.clone(), requests.clone());
     known.set(authority.clone()).expect("once");
     let mut terminal = Terminal::run(&home, &["repl", &authority, "--key", "alice"]);
     terminal.wait_for("team ⚿ alice> ");
     terminal.keys("1\r");
     terminal.wait_for_words("another circle answers there: 'other' instead of 'team'");
-    let asked = asked.lock().expect("not poisoned");
-    assert!(!asked.is_empty() && asked.iter().all(|method| method == "describe"), "{asked:?}");
+    let requests = requests.lock().expect("not poisoned");
+    assert!(!requests.is_empty() && requests.iter().all(|method| method == "describe"), "{requests:?}");
 }
 
 #[test]

@@ -55,18 +55,18 @@ fn process_1_reaps_orphans_and_forwards_signals() {
     let environment = std::fs::read(format!("/proc/{program}/environ")).expect("it is ours");
     assert!(!String::from_utf8_lossy(&environment).contains("PASSPHRASE"));
     let circle = only_child(program);
-    let template = only_child(circle);
-    let worker = only_child(template);
+    let fork_server = only_child(circle);
+    let worker = only_child(fork_server);
     // Process 1 reaps the circle's fork server and worker.
     kill_process(circle, Signal::KILL).expect("it is there");
-    [circle, template, worker].into_iter().for_each(wait_until_reaped);
+    [circle, fork_server, worker].into_iter().for_each(wait_until_reaped);
 
     let mut wire = WireClient::connect(&launched.authority());
     assert_eq!(wire.value("40 + 2"), 42);
-    let template = only_child(only_child(program));
-    let worker = only_child(template);
-    kill_process(template, Signal::KILL).expect("it is there");
-    [template, worker].into_iter().for_each(wait_until_reaped);
+    let fork_server = only_child(only_child(program));
+    let worker = only_child(fork_server);
+    kill_process(fork_server, Signal::KILL).expect("it is there");
+    [fork_server, worker].into_iter().for_each(wait_until_reaped);
     // The circle's own children are not reaped by process 1: the circle continues, with another fork server.
     eventually(|| {
         let answer = wire.play("40 + 2");
@@ -115,13 +115,16 @@ fn user_without_a_home_uses_a_temporary_directory() {
         assert_eq!(launched.end(Signal::TERM), Some(0));
     }
     // A directory that is open to others is not used.
-    let place = temporary.path().join("circles-54321");
-    std::fs::set_permissions(&place, std::fs::Permissions::from_mode(0o755)).expect("it is ours");
+    let directory = temporary.path().join("circles-54321");
+    std::fs::set_permissions(&directory, std::fs::Permissions::from_mode(0o755)).expect("it is ours");
     let mut command = unshared(&home, NOBODY).expect("it was there before");
     command.env_clear().env("TMPDIR", temporary.path()).args(["launch", "--config", "circles.json"]);
     let refused = command.output().expect("it runs");
-    let said = String::from_utf8_lossy(&refused.stderr);
-    assert!(refused.status.code() == Some(2) && said.contains("XDG_STATE_HOME") && said.contains("alone"), "{said}");
+    let stderr = String::from_utf8_lossy(&refused.stderr);
+    assert!(
+        refused.status.code() == Some(2) && stderr.contains("XDG_STATE_HOME") && stderr.contains("private"),
+        "{stderr}"
+    );
 }
 
 #[test]
@@ -147,15 +150,15 @@ fn unreadable_scripts_and_modules_are_reported() {
     }
     let Some(mut check) = unshared(&home, NOBODY) else { return };
     let check = check.arg("check").output().expect("it runs");
-    let said = String::from_utf8_lossy(&check.stderr);
-    assert_eq!(check.status.code(), Some(2), "{said}");
+    let stderr = String::from_utf8_lossy(&check.stderr);
+    assert_eq!(check.status.code(), Some(2), "{stderr}");
     for piece in [
         "circles.json:2:37: cannot read a.rhai: permission denied",
         "circles.json:3:40: cannot read m/one.rhai: permission denied",
         "circles.json:3:40: cannot read m/two.rhai: permission denied",
         "cannot start: a, b\n",
     ] {
-        assert!(said.contains(piece), "{piece}: {said}");
+        assert!(stderr.contains(piece), "{piece}: {stderr}");
     }
 }
 
@@ -169,9 +172,12 @@ fn privileged_port_is_reported() {
     let home = configured("{ \"circles\": [\n  { \"name\": \"a\", \"port\": 80 }\n] }");
     let Some(mut check) = unshared(&home, NOBODY) else { return };
     let check = check.arg("check").output().expect("it runs");
-    let said = String::from_utf8_lossy(&check.stderr);
-    assert!(said.contains("circles.json:2:26: the ports below ") && said.contains("CAP_NET_BIND_SERVICE"), "{said}");
+    let stderr = String::from_utf8_lossy(&check.stderr);
+    assert!(
+        stderr.contains("circles.json:2:26: ports below ") && stderr.contains("CAP_NET_BIND_SERVICE"),
+        "{stderr}"
+    );
     let serve = unshared(&home, NOBODY).expect("it was there before").args(["serve", "--port", "80"]).output();
-    let said = String::from_utf8_lossy(&serve.expect("it runs").stderr).into_owned();
-    assert!(said.contains("need a privilege") && said.contains("choose a higher --port"), "{said}");
+    let stderr = String::from_utf8_lossy(&serve.expect("it runs").stderr).into_owned();
+    assert!(stderr.contains("need a privilege") && stderr.contains("choose a higher --port"), "{stderr}");
 }

@@ -161,5 +161,5 @@ fn ctrl_z_suspends_and_restores_the_screen() {
 fn tui_without_a_terminal_says_what_to_do() {
     let ran = Home::new().run(&["tui"]);
     assert_eq!(ran.code, Some(2));
-    assert!(ran.stderr.contains("no terminal") && ran.stderr.contains("circles play -"), "{ran:?}");
+    assert!(ran.stderr.contains("not a terminal") && ran.stderr.contains("circles play -"), "{ran:?}");
 }

@@ -120,8 +120,8 @@ fn watch_without_a_terminal_prints_changes() {
     let mut seen = Vec::<Value>::new();
     let mut next = |what: &str, is_right: &dyn Fn(&Value) -> bool| loop {
         let line = lines.recv_timeout(WAIT_TIMEOUT).expect(what);
-        let said: Value = serde_json::from_str(&line).expect("JSON");
-        let [status] = &said["circles"].as_array().expect("a list")[..] else { panic!("only that one: {line}") };
+        let statuses: Value = serde_json::from_str(&line).expect("JSON");
+        let [status] = &statuses["circles"].as_array().expect("a list")[..] else { panic!("only that one: {line}") };
         // A different uptime alone is no change.
         let mut timeless = status.clone();
         timeless["uptime_s"] = Value::Null;

@@ -95,8 +95,8 @@ fn killed_worker_is_reported_exactly_once() {
             if let Some(kill) = kill {
                 kill();
             }
-            let (told, answer) = losses_until(wire, &play);
-            losses += told;
+            let (reported, answer) = losses_until(wire, &play);
+            losses += reported;
             answer
         };
         let length = script(&mut dice);

@@ -261,15 +261,15 @@ fn pending_queries_are_bounded_and_all_answered() {
     wire.value("let x = 1;");
     let worker = worker(&server);
     stop(worker);
-    let asked: Vec<Value> = (0..70).map(|_| wire.request("scope", json!([]))).collect();
-    for id in &asked[64..] {
+    let queries: Vec<Value> = (0..70).map(|_| wire.request("scope", json!([]))).collect();
+    for id in &queries[64..] {
         let error = wire.answer(id)["error"].clone();
         assert_eq!((&error["code"], &error["data"]), (&json!(-32006), &json!({ "limit": "queued", "max": 64 })));
     }
     // A reset waits for earlier queries.
     let reset = wire.request("reset", json!([]));
     signal(worker, Signal::CONT);
-    for id in &asked[..64] {
+    for id in &queries[..64] {
         assert_eq!(wire.answer(id)["result"]["variables"][0]["name"], "x");
     }
     assert_eq!(wire.answer(&reset)["result"]["reset"], true);
@@ -305,11 +305,11 @@ fn lost_worker_leaves_no_query_unanswered() {
     wire.value("let x = 1;");
     let worker = worker(&server);
     stop(worker);
-    let asked = [wire.request("scope", json!([])), wire.request("complete", json!(["x", 1]))];
+    let queries = [wire.request("scope", json!([])), wire.request("complete", json!(["x", 1]))];
     // The circle has accepted all earlier queries.
     wire.call("describe", json!([]));
     signal(worker, Signal::KILL);
-    for id in asked {
+    for id in queries {
         let error = wire.answer(&id)["error"].clone();
         assert_eq!((&error["code"], &error["data"]["reason"]), (&json!(-32009), &json!("killed")));
     }
@@ -323,10 +323,10 @@ fn shutdown_leaves_no_query_unanswered() {
     let mut wire = server.connect();
     wire.value("let x = 1;");
     stop(worker(&server));
-    let asked = wire.request("scope", json!([]));
+    let queries = wire.request("scope", json!([]));
     wire.call("describe", json!([]));
     server.signal(Signal::TERM);
-    assert_eq!(wire.answer(&asked)["error"]["code"], -32008);
+    assert_eq!(wire.answer(&queries)["error"]["code"], -32008);
     assert_eq!(wire.close_code(), 1001);
     server.wait();
 }

@@ -54,8 +54,8 @@ fn worker_with_slow_queries_gets_lower_priority() {
         if threads(worker).iter().all(|fields| fields[16] == "19") {
             return;
         }
-        let asked: Vec<_> = (0..8).map(|_| wire.request("complete", json!([script, script.len()]))).collect();
-        for id in asked {
+        let queries: Vec<_> = (0..8).map(|_| wire.request("complete", json!([script, script.len()]))).collect();
+        for id in queries {
             wire.answer(&id);
         }
     }

@@ -141,8 +141,8 @@ fn second_cancellation_gets_the_outcome_of_the_first() {
         ids.extend([play.clone(), first.clone(), second.clone()]);
         let answers = settle(&mut wire, ids);
         answers.outcome(&play, &first);
-        let told = |id| answers.of(id)["result"]["cancelled"].as_bool().expect("an answer");
-        assert!(told(&first) || !told(&second));
+        let is_cancelled = |id| answers.of(id)["result"]["cancelled"].as_bool().expect("an answer");
+        assert!(is_cancelled(&first) || !is_cancelled(&second));
     }
 }
 
@@ -208,10 +208,10 @@ fn queued_play_is_cancelled_before_or_after_its_start() {
         let done: Vec<u64> = serde_json::from_value(done).expect("numbers");
         assert!(done.is_sorted(), "{done:?}");
         for (play, cancel) in cancels {
-            let place = plays.iter().position(|other| other == play).expect("one of them") as u64;
+            let index = plays.iter().position(|other| other == play).expect("one of them") as u64;
             // A play with a value was executed; a cancelled one may have been.
             let has_value = answers.outcome(play, &cancel) == RaceOutcome::Value;
-            assert!(!has_value || done.contains(&place), "{place} {done:?}");
+            assert!(!has_value || done.contains(&index), "{index} {done:?}");
         }
     }
 }

@@ -57,7 +57,7 @@ fn as_text(findings: &[Finding]) -> String {
         }
         text += &format!("  {}\n", finding.line(paint, is_plain));
     }
-    let count = |is_meant: fn(&Severity) -> bool| findings.iter().filter(|finding| is_meant(&finding.level)).count();
+    let count = |matches: fn(&Severity) -> bool| findings.iter().filter(|finding| matches(&finding.level)).count();
     let errors = count(|level| matches!(level, Severity::Error(_)));
     let warnings = count(|level| matches!(level, Severity::Warning));
     let of = |count: usize, what: &str| match count {

@@ -155,9 +155,9 @@ mod tests {
             .flat_map(|(names, _)| names.replace('`', "").split(", ").map(str::to_owned).collect::<Vec<_>>())
             .collect();
         let names = ENVIRONMENT.iter().flat_map(|(names, _)| names.split(", "));
-        let ours: BTreeSet<String> = names.filter(|name| !name.starts_with("XDG_")).map(str::to_owned).collect();
-        assert_eq!(ours, documented);
-        assert!([EDITOR, PAGER].iter().flat_map(|program| program.variables).all(|name| ours.contains(*name)));
+        let listed: BTreeSet<String> = names.filter(|name| !name.starts_with("XDG_")).map(str::to_owned).collect();
+        assert_eq!(listed, documented);
+        assert!([EDITOR, PAGER].iter().flat_map(|program| program.variables).all(|name| listed.contains(*name)));
     }
 
     #[test]

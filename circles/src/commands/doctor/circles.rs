@@ -214,14 +214,14 @@ async fn check_machine(
         Ok(pointer) => pointer,
         Err(error) => return vec![Section::Config.error(&error.into(), &check)],
     };
-    let ours: Vec<u32> = match supervisor_info {
+    let own_pids: Vec<u32> = match supervisor_info {
         SupervisorInfo::Running(statuses) => statuses.circles.iter().filter_map(|circle| circle.pid).collect(),
         SupervisorInfo::None | SupervisorInfo::Unknown => Vec::new(),
     };
     let stopped_circles =
         || circles.iter().zip(answers).filter(|(circle, answer)| !answer.is_of(&circle.name)).map(|one| one.0);
     let mut findings: Vec<Finding> = stopped_circles()
-        .flat_map(|circle| find_errors(circle, &pointer, &ours))
+        .flat_map(|circle| find_errors(circle, &pointer, &own_pids))
         .map(|mistake| Section::Config.error(&mistake, &check))
         .collect();
     findings.extend(check_init_scripts(stopped_circles(), &commands.run("check")).await);

@@ -97,7 +97,7 @@ fn read(file: Option<&Path>) -> Result<Zeroizing<String>, CliError> {
     let length =
         source.take(MAX_BYTES as u64 + 1).read_to_string(&mut text).map_err(|error| read_error(source_name, &error))?;
     if length > MAX_BYTES {
-        let why = format!("it is larger than {MAX_BYTES} bytes; no key is");
+        let why = format!("it is larger than {MAX_BYTES} bytes, too large for a key");
         return Err(import_error(&source_name.display().to_string(), &why, "check the file name"));
     }
     Ok(text)
