@@ -269,7 +269,10 @@ fn unused_fork_servers_are_ended() {
     let [first] = &crate::support::process::children(pid)[..] else { panic!("one fork server") };
     circle.configure(&["--init", "init.rhai"]);
     let fork_servers = crate::support::process::children(pid);
-    assert!(fork_servers.len() == 2 && fork_servers.contains(first), "the first one still has a worker: {fork_servers:?}");
+    assert!(
+        fork_servers.len() == 2 && fork_servers.contains(first),
+        "the first one still has a worker: {fork_servers:?}"
+    );
     circle.configure(&["--init", "init.rhai", "--description", "another"]);
     assert_eq!(crate::support::process::children(pid), fork_servers, "workers come from the same fork servers");
     drop(wire);
@@ -307,11 +310,7 @@ fn circle_with_blocked_files_is_ended_by_a_signal() {
     writeln!(circle.ipc.get_ref(), "{request}").expect("it is there");
     line.clear();
     lines.read_line(&mut line).expect("it can be read");
-    assert_eq!(
-        line,
-        "opened\n",
-        "the circle opens it"
-    );
+    assert_eq!(line, "opened\n", "the circle opens it");
     let pid = Pid::from_child(&circle.child);
     rustix::process::kill_process(pid, rustix::process::Signal::TERM).expect("it is there");
     wait_for_end(pid);

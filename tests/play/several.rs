@@ -5,7 +5,7 @@ use std::io::{BufRead, BufReader};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
-use crate::support::{CommandOutput, Home, process::ServeProcess};
+use crate::support::{Home, process::ServeProcess};
 
 #[test]
 fn script_is_played_on_several_circles_concurrently() {

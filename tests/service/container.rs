@@ -173,10 +173,7 @@ fn privileged_port_is_reported() {
     let Some(mut check) = unshared(&home, NOBODY) else { return };
     let check = check.arg("check").output().expect("it runs");
     let stderr = String::from_utf8_lossy(&check.stderr);
-    assert!(
-        stderr.contains("circles.json:2:26: ports below ") && stderr.contains("CAP_NET_BIND_SERVICE"),
-        "{stderr}"
-    );
+    assert!(stderr.contains("circles.json:2:26: ports below ") && stderr.contains("CAP_NET_BIND_SERVICE"), "{stderr}");
     let serve = unshared(&home, NOBODY).expect("it was there before").args(["serve", "--port", "80"]).output();
     let stderr = String::from_utf8_lossy(&serve.expect("it runs").stderr).into_owned();
     assert!(stderr.contains("need a privilege") && stderr.contains("choose a higher --port"), "{stderr}");
