@@ -37,7 +37,7 @@ pub const SUPERVISED_FLAG: &str = "--supervised";
 /// Silence after which a circle's heartbeat is late.
 const HEARTBEAT_TIMEOUT: Duration = Duration::from_secs(8);
 
-/// Further timeout_duration after which the circle counts as hanging and is killed. There are two steps because a supervisor
+/// Further silence after which the circle counts as hanging and is killed. There are two steps because a supervisor
 /// that was itself stopped (Ctrl-Z) finds the first timeout expired: heartbeats that arrived meanwhile are still
 /// unread, and count.
 const HEARTBEAT_GRACE_PERIOD: Duration = Duration::from_secs(4);
@@ -307,7 +307,7 @@ impl CircleRunner {
     }
 }
 
-/// Watches for timeout_duration of a circle, with a list of timeouts that expire one after the other.
+/// Watches for silence of a circle, with a list of timeouts that expire one after the other.
 #[derive(Debug)]
 struct HeartbeatMonitor {
     timeouts: &'static [Duration],

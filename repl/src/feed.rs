@@ -92,7 +92,7 @@ impl UnhandledEvents {
     fn handle(&self, event: SessionEvent) {
         match event {
             SessionEvent::NotAdmitted(_, error) | SessionEvent::ConnectFailed(error) => {
-                self.notes.warn(&error.message())
+                self.notes.warn(&error.message());
             }
             SessionEvent::Display(shown) => self.notes.show(&shown),
             // No passphrase prompt while a line is being typed: the next input requests the key again.

@@ -63,7 +63,7 @@ struct Repl {
 pub fn run(circle: Option<&str>, options: &Options, mode: Option<EditMode>) -> Result<(), CliError> {
     let runtime = runtime::client_runtime()?;
     // For the whole run: otherwise typed characters could be echoed or changed between two prompts.
-    let quiet = QuietTerminal::new();
+    let quiet = QuietTerminal::start();
     let config = keymap::config(mode).map_err(|error| terminal_error(&error))?;
     let mut editor: Editor<LineHelper, FileHistory> =
         Editor::with_config(config).map_err(|error| terminal_error(&error))?;

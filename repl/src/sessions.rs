@@ -47,7 +47,7 @@ pub(super) struct OpenSession {
 pub(super) struct Sessions {
     runtime: Handle,
     notes: Notes,
-    sessions: Vec<OpenSession>,
+    open: Vec<OpenSession>,
     current: usize,
     keyring: Arc<Keyring>,
     options: Options,
@@ -79,7 +79,7 @@ impl Sessions {
         options: &Options,
     ) -> Result<Self, CliError> {
         let keyring = Arc::new(Keyring::default());
-        let mut sessions = Self { runtime, notes, sessions: Vec::new(), current: 0, keyring, options: options.clone() };
+        let mut sessions = Self { runtime, notes, open: Vec::new(), current: 0, keyring, options: options.clone() };
         if let Some(named) = target::argument_or_env(circle) {
             let target = target::find(&named, options.config.as_deref()).await?;
             sessions.open_at(target, &options.connect).await?;
@@ -91,7 +91,7 @@ impl Sessions {
     }
 
     pub(super) fn current(&self) -> &OpenSession {
-        &self.sessions[self.current]
+        &self.open[self.current]
     }
 
     pub(super) fn index(&self) -> usize {
@@ -99,23 +99,23 @@ impl Sessions {
     }
 
     pub(super) fn nth(&self, index: usize) -> &OpenSession {
-        &self.sessions[index]
+        &self.open[index]
     }
 
     /// Returns for each session the number of inputs that its variables come from.
     pub(super) fn input_counts(&self) -> Vec<usize> {
-        self.sessions.iter().map(|open| open.session.state().inputs).collect()
+        self.open.iter().map(|open| open.session.state().inputs).collect()
     }
 
     /// Switches to a session.
     pub(super) fn switch_to(&mut self, index: usize) {
-        self.current = index.min(self.sessions.len() - 1);
+        self.current = index.min(self.open.len() - 1);
     }
 
     /// Returns the session on a circle, and opens one if necessary.
     pub(super) async fn session_on(&mut self, named: &str) -> Result<usize, CliError> {
         if named == scratch::NAME
-            && let Some(index) = self.sessions.iter().position(OpenSession::is_scratch)
+            && let Some(index) = self.open.iter().position(OpenSession::is_scratch)
         {
             return Ok(index);
         }
@@ -153,11 +153,11 @@ impl Sessions {
                 || open.session.state().key == connect_options.key
         };
         // The newest: an older session may be of another circle at the same address.
-        if let Some(index) = self.sessions.iter().rposition(|open| is_same_circle(open) && matches_key(open)) {
+        if let Some(index) = self.open.iter().rposition(|open| is_same_circle(open) && matches_key(open)) {
             match self.connect(index).await {
                 Ok(()) => return Ok(index),
                 // Another circle gets its own session.
-                Err(_) if self.sessions[index].session.state().is_replaced => {}
+                Err(_) if self.open[index].session.state().is_replaced => {}
                 // The session is of use without a connection: it can save what was played.
                 Err(error) => {
                     output::report(&error);
@@ -166,7 +166,7 @@ impl Sessions {
             }
         }
         // Through the same tunnel as the existing session.
-        let authority = self.sessions.iter().find(|open| is_same_circle(open)).and_then(|open| open.authority.clone());
+        let authority = self.open.iter().find(|open| is_same_circle(open)).and_then(|open| open.authority.clone());
         self.open_at(target, &ConnectOptions { authority: connect_options.authority.or(authority), ..connect_options })
             .await
     }
@@ -185,7 +185,7 @@ impl Sessions {
 
     /// Opens a session, and keeps it only if it becomes ready.
     async fn open(&mut self, session_options: SessionOptions, authority: Option<Authority>) -> Result<usize, CliError> {
-        if self.sessions.len() == MAX_SESSIONS {
+        if self.open.len() == MAX_SESSIONS {
             let why = format!("{MAX_SESSIONS} sessions are open already");
             return Err(CliError::usage(
                 "cannot open another session",
@@ -198,13 +198,13 @@ impl Sessions {
         let open = OpenSession { session, feed, authority };
         // A session that does not become ready, or that the user does not wait for, is dropped.
         self.make_ready(&open).await?;
-        self.sessions.push(open);
-        Ok(self.sessions.len() - 1)
+        self.open.push(open);
+        Ok(self.open.len() - 1)
     }
 
     /// Connects a session if necessary, and asks for the passphrase of the key that it needs.
     pub(super) async fn connect(&self, index: usize) -> Result<(), CliError> {
-        self.make_ready(&self.sessions[index]).await
+        self.make_ready(&self.open[index]).await
     }
 
     async fn make_ready(&self, open: &OpenSession) -> Result<(), CliError> {

@@ -120,7 +120,7 @@ pub struct RestoredTerminal {
 
 impl QuietTerminal {
     /// Makes the terminal quiet. A dumb terminal stays unchanged, because it reads lines itself.
-    pub fn new() -> Self {
+    pub fn start() -> Self {
         if is_dumb() {
             return Self { before: None };
         }

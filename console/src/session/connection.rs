@@ -42,7 +42,7 @@ impl Core {
         }
         match self.connection.status {
             ConnectionStatus::Connected if self.login.identity == CallerIdentity::Anonymous && !self.can_play() => {
-                self.choose_key()
+                self.choose_key();
             }
             ConnectionStatus::Connected if self.can_play() => self.report(SessionEvent::Ready),
             ConnectionStatus::Connected | ConnectionStatus::Connecting => {}

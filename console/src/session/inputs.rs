@@ -247,7 +247,7 @@ impl Core {
         }
         match &self.work.pending {
             Some(PendingCommand::Load(_) | PendingCommand::FanOut { .. }) => {
-                self.abandon_pending(messages::NOT_STARTED)
+                self.abandon_pending(messages::NOT_STARTED);
             }
             Some(PendingCommand::Query { command, .. }) => {
                 // The circle resets the environment all the same.

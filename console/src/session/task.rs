@@ -129,7 +129,7 @@ impl Core {
             SessionInput::Retry
                 if self.reconnection.is_kept && self.connection.status == ConnectionStatus::Disconnected =>
             {
-                self.connect()
+                self.connect();
             }
             SessionInput::Retry => {}
             SessionInput::WaitForStart => self.wait_for_start(),

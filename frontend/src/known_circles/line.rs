@@ -71,7 +71,7 @@ pub(super) fn parse_file(text: &str) -> KnownCircleList {
                 }
             },
             KnownCirclesLine::Unreadable { reason, authority } => {
-                unreadable.push(UnreadableLine { number, reason, authority })
+                unreadable.push(UnreadableLine { number, reason, authority });
             }
         }
     }

@@ -23,7 +23,7 @@ const FIELD_MUTATIONS: [FieldMutation; 17] = [
     (CircleField::Host, ReloadAction::Restart, |it| it.circle.address.set_ip("::1".parse().expect("an address"))),
     (CircleField::Port, ReloadAction::Restart, |it| it.circle.address.set_port(2)),
     (CircleField::Access, ReloadAction::Restart, |it| {
-        (it.circle.access, it.circle.members) = (Access::Authenticated, vec![])
+        (it.circle.access, it.circle.members) = (Access::Authenticated, vec![]);
     }),
     (CircleField::Sandbox, ReloadAction::Restart, |it| it.circle.sandbox = crate::Sandbox::Required),
     (CircleField::AllowOpen, ReloadAction::Change, |it| it.circle.allow_open = true),

@@ -264,7 +264,7 @@ impl App {
             }
             SupervisorReport::Absent => self.apply_supervisor_report(Vec::new(), None),
             SupervisorReport::Present(Statuses { circles, refused, .. }) => {
-                self.apply_supervisor_report(circles, refused)
+                self.apply_supervisor_report(circles, refused);
             }
         }
         self.open_first();
