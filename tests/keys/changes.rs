@@ -35,7 +35,7 @@ fn exported_key_is_imported_with_its_passphrase() {
     let imported = elsewhere.run_with(&["keys", "import", "a"], &exported.stdout);
     assert_eq!(imported.code, Some(0), "{imported:?}");
     assert_eq!(imported.stdout, format!("{}\n", alice.public_key()));
-    assert!(imported.stderr.contains("imported a, the default key"), "{imported:?}");
+    assert!(imported.stderr.contains("imported a (default key)"), "{imported:?}");
     assert_eq!(mode(&elsewhere.keys_directory().join("a.json")), 0o600);
     assert_eq!(unlock(&elsewhere, "a", PASSPHRASE).as_deref(), Some(alice.secret_hex().as_str()));
 
@@ -157,7 +157,7 @@ fn rename_never_overwrites_a_key() {
     let over = home.run(&["keys", "rename", "alice", "BOB"]);
     assert!(over.code == Some(6) && over.stderr.contains("already exists"), "{over:?}");
     let renamed = home.run(&["keys", "rename", "alice", "carol"]);
-    assert!(renamed.code == Some(0) && renamed.stderr.contains("still the default key"), "{renamed:?}");
+    assert!(renamed.code == Some(0) && renamed.stderr.contains("renamed alice to carol (default key)"), "{renamed:?}");
     assert_eq!(home.run(&["keys", "default"]).stdout, "carol\n");
     assert_eq!(home.run(&["keys", "show", "carol"]).stdout, format!("{alice}\n"));
     assert_eq!(home.run(&["keys", "rename", "carol", "../x"]).code, Some(2));

@@ -21,7 +21,7 @@ pub(crate) fn run(args: &KeygenArgs) -> Result<(), CliError> {
         CliError::usage("cannot make a key", error.to_string(), "check that the operating system provides random bytes")
     })?;
     let entry = store.create(&args.name, &keypair, &passphrase, passphrase::WORK_FACTOR)?;
-    let note = if entry.default { ", the default key" } else { "" };
-    output::to_stderr(&format!("made {}{note}; its public key, for operators to admit:\n", entry.name));
+    let note = if entry.default { " (default key)" } else { "" };
+    output::to_stderr(&format!("created {}{note}. Give this public key to the operator of a circle:\n", entry.name));
     print_public_key(&entry, args.json)
 }

@@ -42,7 +42,7 @@ pub(crate) fn run(verb: &KeysVerb) -> Result<(), CliError> {
         KeysVerb::Passwd { name, passphrase, new_passphrase } => passwd(&store, name, passphrase, new_passphrase),
         KeysVerb::Rename { old, new } => {
             let entry = store.rename(old, new)?;
-            let note = if entry.default { ", still the default key" } else { "" };
+            let note = if entry.default { " (default key)" } else { "" };
             output::to_stderr(&format!("renamed {old} to {new}{note}\n"));
             Ok(())
         }

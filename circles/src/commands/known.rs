@@ -31,7 +31,8 @@ fn list(known: &KnownCircles, is_json: bool) -> Result<(), CliError> {
         to_stdout(&format!("{}\n", json!({ "circles": circles, "unreadable": unreadable })))?;
     } else if listing.circles.is_empty() && listing.unreadable.is_empty() {
         output::to_stderr(
-            "there are no known circles yet\n  clients remember the identity of a circle when they first connect to it\n",
+            "there are no known circles yet\n  clients remember the identity of a circle at the first connection, unless it is ephemeral or the circle is in your \
+             circles.json\n",
         );
     } else {
         let width = listing.circles.iter().map(|circle| circle.authority.as_str().len()).max().unwrap_or_default();

@@ -179,7 +179,7 @@ impl App {
                 session.show_error_text(&error.message());
                 session.note(&format!("your public key: {key}"));
                 let file = self.control.config_file().map_or("circles.json".into(), |file| file.display().to_string());
-                session.note(&format!("add it to \"members\" in {file} (y copies it), then restart the circle with r"));
+                session.note(&format!("add it to \"members\" in {file} (y copies it), save the file, then press a"));
                 session.transcript.set_last(key);
             }
         }

@@ -43,8 +43,8 @@ pub(super) fn run(store: &Keystore, args: &ImportArgs) -> Result<(), CliError> {
     } else {
         import_secret(store, &name, text, &source, args)?
     };
-    let note = if entry.default { ", the default key" } else { "" };
-    output::to_stderr(&format!("imported {name}{note}; its public key, for operators to admit:\n"));
+    let note = if entry.default { " (default key)" } else { "" };
+    output::to_stderr(&format!("imported {name}{note}. Give this public key to the operator of a circle:\n"));
     print_public_key(&entry, args.json)?;
     let listing = store.list()?;
     let twin = listing.entries.iter().find(|other| other.name != name && other.public_key == entry.public_key);

@@ -122,7 +122,7 @@ fn parse_limits(settings: &[String]) -> Result<Limits, CliError> {
         let name = setting.split('=').next().unwrap_or_default();
         let fix = match suggest::nearest(name, names) {
             Some(near) if near != name => format!("did you mean '{near}'?"),
-            _ => "give NAME=VALUE with a whole number; describe lists the names".into(),
+            _ => "give NAME=VALUE with a whole number; docs/operating.md lists the names".into(),
         };
         CliError::usage(format!("invalid --limit {}", frontend::visible::visible(setting)), why, fix)
     };
