@@ -15,7 +15,7 @@ use ::keys::keystore::{Keystore, WorkFactor};
 use ::tui::{Directories, KnownCircles, Setup, SupervisorSetup, headless::HeadlessApp};
 use tokio::runtime::{Builder, Runtime};
 
-use crate::support::{BINARY, Home, WAIT_TIMEOUT, background::BackgroundCircles, free_port};
+use crate::support::{BINARY, Home, WAIT_TIMEOUT, background::BackgroundCircles, eventually, free_port};
 
 /// The app, with its home.
 struct TuiScreen {
@@ -23,6 +23,12 @@ struct TuiScreen {
     runtime: Runtime,
     /// `None` after [`TuiScreen::leave`].
     background: Option<BackgroundCircles>,
+}
+
+/// Whether a row of a pane begins with this text.
+fn has_row(screen: &str, text: &str) -> bool {
+    let is_border = |character: char| "│┃┨┠├┤┣┫┩┺┡┴┳┻".contains(character);
+    screen.lines().any(|line| line.split(is_border).any(|row| row.trim_end() == text || row.starts_with(text)))
 }
 
 impl TuiScreen {
@@ -121,10 +127,16 @@ impl TuiScreen {
 
     /// Waits until a row of a pane begins with this text.
     fn wait_for_row(&mut self, text: &str) -> String {
-        let is_border = |character: char| "│┃┨┠├┤┣┫┩┺┡┴┳┻".contains(character);
-        self.wait_until(text, |screen| {
-            screen.lines().any(|line| line.split(is_border).any(|row| row.trim_end() == text || row.starts_with(text)))
-        })
+        self.wait_until(text, |screen| has_row(screen, text))
+    }
+
+    /// Presses a key again and again until a row of a pane begins with this text: a task in the background reads the history.
+    fn press_until_row(&mut self, key: &str, text: &str) {
+        eventually(|| {
+            self.press(&[key]);
+            let shown = self.app.wait_until(|screen| has_row(screen, text), std::time::Duration::from_millis(100));
+            self.runtime.block_on(shown).map(|_| ())
+        });
     }
 
     /// Opens a prompt on the scratch circle from the first screen.

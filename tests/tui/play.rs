@@ -173,8 +173,7 @@ fn history_survives_a_restart() {
     screen.play_alone();
     screen.write("3333 + 1\n");
     screen.wait_for_row("3334");
-    screen.press(&["Up", "Up"]);
-    screen.wait_for_row("> 1111 + 1");
+    screen.press_until_row("Up", "> 1111 + 1");
     screen.press(&["Up"]);
     screen.wait_for_row("> 1111 + 1");
 }
