@@ -82,11 +82,10 @@ pub async fn check(circle: &Circle) -> io::Result<()> {
 ///
 /// # Errors
 ///
-/// - [`InvalidInput`](io::ErrorKind::InvalidInput): the listener is not on loopback, and the circle is open or has no
-///   sandbox setting, and the builder does not confirm that.
+/// - [`InvalidInput`](io::ErrorKind::InvalidInput): the listener is not on loopback, and either the circle is open without
+///   [`allow_open`](CircleBuilder::allow_open), or [`sandbox`](CircleBuilder::sandbox) was not set.
 /// - An error of [`check`], which runs first.
 /// - An error of the listener or of the HTTP server.
-///
 pub async fn run(
     listener: TcpListener,
     circle: impl Into<Arc<Circle>>,

@@ -55,7 +55,8 @@ pub(crate) struct Session {
     outbox: VecDeque<OutboundFrame>,
     /// The close code and reason, once the session closes the connection. Frames in the outbox are sent before.
     closing: Option<(u16, &'static str)>,
-    last_received: Instant,
+    /// When a message last arrived, or a frame was last sent. The heartbeat counts from here.
+    last_activity: Instant,
     is_ping_pending: bool,
     number: u64,
     address: IpAddr,
@@ -88,7 +89,7 @@ impl Session {
             outbound,
             outbox: VecDeque::new(),
             closing: None,
-            last_received: Instant::now(),
+            last_activity: Instant::now(),
             is_ping_pending: false,
             number,
             address,

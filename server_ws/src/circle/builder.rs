@@ -44,7 +44,7 @@ pub enum Workers {
     /// Processes of the running executable; its `main` must begin with [`worker::run_if_worker`].
     #[default]
     SameExecutable,
-    /// Processes of another executable whose `main` begins with it, for test harnesses.
+    /// Processes of another executable, for test harnesses; its `main` must begin with [`worker::run_if_worker`].
     Process {
         /// The path of the executable.
         program: PathBuf,
@@ -52,8 +52,8 @@ pub enum Workers {
     /// Threads of this process, for trusted scripts.
     ///
     /// Threads have no sandbox and no memory limit (`memory_mib` has no effect), and a script that exhausts its stack
-    /// ends the program. If a script does not stop when it must, its session is lost, but its thread runs on until it
-    /// has parsed the script or the native function returns. [`worker::run_if_worker_with`] registers native functions
+    /// ends the program. A script that does not stop in time loses its session, but the thread continues until the
+    /// parser or the native function returns. [`worker::run_if_worker_with`] registers native functions
     /// for these scripts.
     TrustedThreads,
 }
@@ -261,13 +261,8 @@ impl CircleBuilder {
     ///
     /// # Errors
     ///
-    /// The circle has no workers or not the required sandbox, its name or a limit is invalid, a host module is invalid,
-    /// its modules cannot be read, or the operating system returns no random bytes.
-    ///
-    /// # Errors
-    ///
-    /// The circle has no workers or not the required sandbox, its name or a limit is invalid, a host module is invalid,
-    /// its modules cannot be read, or the operating system returns no random bytes.
+    /// There are no workers; the required sandbox is not available; the name, a limit or a host module is invalid; the
+    /// directory of modules cannot be read; or the operating system returns no random bytes.
     pub fn build(mut self) -> Result<Circle, BuildError> {
         if !protocol::is_circle_name(&self.name) {
             return Err(BuildError::BadName { name: self.name });

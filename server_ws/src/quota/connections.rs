@@ -37,11 +37,12 @@ const SOCKETS_PER_CONNECTION: u64 = 4;
 /// Why a connection is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ConnectionRefusal {
-    /// The circle has as many connections as it may have, and none of them is a stranger.
+    /// The circle has no room and nothing more to evict, evicted sockets still hold too much memory, or this very socket
+    /// was evicted.
     Full,
     /// The address has as many unauthenticated connections as it may have.
     Address {
-        /// That number.
+        /// The maximum number for the address.
         max: u64,
     },
 }

@@ -260,8 +260,8 @@ impl Player {
         self.last_used.checked_add(Duration::from_secs(limit.filter(|_| is_idle)?))
     }
 
-    /// Waits until the state of the player changes, and returns the event for the session, if any. Without a worker it
-    /// never returns. Cancel safe.
+    /// Waits until the state of the player changes, and returns the event for the session, if any. It never
+    /// returns while there is no worker, no play and no unreported loss. Cancel safe.
     pub(crate) async fn next_event(&mut self) -> Option<PlayerEvent> {
         if self.play.is_none()
             && let Some(reason) = self.unreported_loss.take()

@@ -56,18 +56,18 @@ impl Session {
             let start = self.delayed_start().filter(|_| can_send);
             let tick = player.into_iter().chain([self.player.queries.next_deadline(), idle, start]);
             let tick = tick.flatten().min();
-            let heartbeat = self.last_received + HEARTBEAT_INTERVAL;
+            let heartbeat = self.last_activity + HEARTBEAT_INTERVAL;
             tokio::select! {
                 room = async { self.outbound.room_for(&self.outbox[0]).await }, if !can_send => {
                     let Ok(room) = room else { return };
                     if let Some(frame) = self.outbox.pop_front() {
                         room.send(frame);
                     }
-                    self.last_received = Instant::now();
+                    self.last_activity = Instant::now();
                 }
                 arrived = async { slot.ready_for_request().await; self.request_rate.next(&mut inbound).await }, if can_send => {
                     let Some(message) = arrived else { return };
-                    self.last_received = Instant::now();
+                    self.last_activity = Instant::now();
                     self.is_ping_pending = false;
                     match message {
                         Inbound::Text(text) => {
@@ -105,7 +105,7 @@ impl Session {
                         return;
                     }
                     self.is_ping_pending = true;
-                    self.last_received = Instant::now();
+                    self.last_activity = Instant::now();
                     self.outbox.push_back(OutboundFrame::Ping);
                 }
                 // This also applies while a stranger does not read.

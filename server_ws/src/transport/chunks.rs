@@ -1,4 +1,4 @@
-//! The body of a connection in chunks. HTTP copies each piece of a body to its buffer before it writes, so one large
+//! The body of a connection in chunks. actix copies each piece of a body to its buffer before it writes, so one large
 //! frame would be in memory twice, and the buffer would keep its size.
 
 use std::{

@@ -76,8 +76,8 @@ impl CountedSocket {
         if self.slot.poll_closed(cx) { Err(io::ErrorKind::ConnectionAborted.into()) } else { Ok(()) }
     }
 
-    /// Reads the head of one request and nothing after it. The dispatcher of HTTP would make a request of each further
-    /// head at once, and a request takes kilobytes. Data after the head stays with the kernel until the upgrade.
+    /// Reads the head of one request and nothing after it. The dispatcher of actix would parse every
+    /// further head at once, and keep a request of some kilobytes for each. Data after the head stays with the kernel until the upgrade.
     fn poll_read_head(&mut self, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         if self.has_answered {
             self.discard_some(cx);

@@ -17,7 +17,7 @@ use crate::circle::Circle;
 /// The maximum number of threads that serve connections.
 const MAX_THREADS: usize = 4;
 
-/// More sockets than file descriptors, because the circle itself bounds them; actix would make members wait.
+/// In effect no limit: the circle bounds its sockets itself, while actix would stop accepting and keep members waiting.
 const MAX_SOCKETS: usize = 1 << 30;
 
 /// Starts to serve the circle on these sockets. The server's handle stops it.
