@@ -27,7 +27,7 @@ fn taken_port_is_reported_with_its_owner() {
 fn invalid_arguments_are_reported_before_start() {
     let cases: &[(&[&str], &str)] = &[
         (&["--host", "0.0.0.0"], "--allow-open"),
-        (&["--name", "Not A Name"], "invalid circle name"),
+        (&["--name", "Not A Name"], "lower-case letters, digits and dashes"),
         (&["--member", "02ff"], "66"),
         (&["--access", "open", "--member", &"02".repeat(33)], "leave one of the two out"),
         (&["--access", "secret"], "open, authenticated or members"),
