@@ -72,8 +72,8 @@ fn report(
 
 pub(crate) fn print_last_log_lines(files: &SupervisorFiles, circle: &CircleStatus) {
     // If the log cannot be read, the error message is still printed.
-    let names = LogFilter { last: Some(LAST_LINES), since: None };
-    let Ok((lines, _)) = LogReader::last_lines(&files.log(&circle.name), RotationPolicy::LOG, names) else { return };
+    let filter = LogFilter { last: Some(LAST_LINES), since: None };
+    let Ok((lines, _)) = LogReader::last_lines(&files.log(&circle.name), RotationPolicy::LOG, filter) else { return };
     let paint = Paint::for_stderr();
     for line in lines {
         to_stderr(&format!(

@@ -87,16 +87,16 @@ pub(super) async fn open_circles(
         join_all(targets.into_iter().map(async |target| connect_one(target?, options, &keyring).await)).await;
     let sessions = sessions.into_iter().map(split_user_errors).collect::<Result<Vec<_>, _>>()?;
     let mut unlocked = BTreeSet::new();
-    for (_, sessions) in sessions.iter().flatten() {
-        if let Readiness::KeyLocked(name) = sessions
+    for (_, readiness) in sessions.iter().flatten() {
+        if let Readiness::KeyLocked(name) = readiness
             && unlocked.insert(name.clone())
         {
             keyring.insert(name.clone(), unlock(name)?);
         }
     }
-    let admitted = async |sessions: Result<(ReadySession, Readiness), CliError>| {
-        let (mut opened, sessions) = sessions?;
-        if let Readiness::KeyLocked(name) = sessions {
+    let admitted = async |session: Result<(ReadySession, Readiness), CliError>| {
+        let (mut opened, readiness) = session?;
+        if let Readiness::KeyLocked(name) = readiness {
             continue_with_key(&opened.session, &mut opened.events, name).await?;
         }
         Ok(opened)
@@ -114,10 +114,9 @@ async fn connect_one(
         SessionOptions::for_target(target, &options.connect, options.config.as_deref(), keyring.clone(), UNBOUNDED)?;
     let notes = std::mem::take(&mut opening.identity_notes);
     let (session, mut events) = SessionHandle::open(&Handle::current(), opening);
-    let sessions = connect_until_ready(&session, &mut events).await;
+    let readiness = connect_until_ready(&session, &mut events).await;
     notes.take().iter().for_each(|note| line_to_stderr(note.text()));
-    let sessions = sessions?;
-    Ok((ReadySession { session, events }, sessions))
+    Ok((ReadySession { session, events }, readiness?))
 }
 
 /// Separates mistakes of the user, which end the command, from circles that cannot be reached.

@@ -200,15 +200,15 @@ impl SocketTable {
         let bytes = entry.bytes();
         self.bytes += bytes;
         if let SocketStage::Admitted(caller) = entry.stage {
-            let candidates = self.callers.entry(caller).or_default();
-            candidates.bytes += bytes;
-            entry.group_position = candidates.connections.push(number);
+            let group = self.callers.entry(caller).or_default();
+            group.bytes += bytes;
+            entry.group_position = group.connections.push(number);
         } else {
             self.stranger_bytes += bytes;
             let is_stranger = entry.stage == SocketStage::Stranger;
             if let Some(address) = entry.address {
-                let candidates = self.addresses.entry(address).or_default();
-                let list = if is_stranger { &mut candidates.strangers } else { &mut candidates.requests };
+                let group = self.addresses.entry(address).or_default();
+                let list = if is_stranger { &mut group.strangers } else { &mut group.requests };
                 entry.group_position = list.push(number);
             }
             let list = if is_stranger { &mut self.strangers } else { &mut self.requests };
@@ -240,10 +240,10 @@ impl SocketTable {
     }
 
     fn leave_caller(&mut self, entry: &SocketEntry, caller: Caller) {
-        let Some(candidates) = self.callers.get_mut(&caller) else { return };
-        candidates.bytes -= entry.bytes();
-        let moved = candidates.connections.remove(entry.group_position);
-        if candidates.connections.len() == 0 {
+        let Some(group) = self.callers.get_mut(&caller) else { return };
+        group.bytes -= entry.bytes();
+        let moved = group.connections.remove(entry.group_position);
+        if group.connections.len() == 0 {
             self.callers.remove(&caller);
             shrink(&mut self.callers);
         }
@@ -251,11 +251,10 @@ impl SocketTable {
     }
 
     fn leave_address(&mut self, entry: &SocketEntry, address: Caller) {
-        let Some(candidates) = self.addresses.get_mut(&address) else { return };
-        let list =
-            if entry.stage == SocketStage::Stranger { &mut candidates.strangers } else { &mut candidates.requests };
+        let Some(group) = self.addresses.get_mut(&address) else { return };
+        let list = if entry.stage == SocketStage::Stranger { &mut group.strangers } else { &mut group.requests };
         let moved = list.remove(entry.group_position);
-        if candidates.len() == 0 {
+        if group.len() == 0 {
             self.addresses.remove(&address);
             shrink(&mut self.addresses);
         }
@@ -305,22 +304,20 @@ impl SocketTable {
     /// Evicts a random unauthenticated socket of an address, so that clients that hold connections do not keep new ones
     /// out. Returns false if there is none.
     fn evict_of_address(&mut self, address: Caller, strangers_only: bool) -> bool {
-        let Some(candidates) = self.addresses.get(&address) else { return false };
-        let requests = if strangers_only { 0 } else { candidates.requests.len() };
+        let Some(group) = self.addresses.get(&address) else { return false };
+        let requests = if strangers_only { 0 } else { group.requests.len() };
         let number = |index: usize| match index.checked_sub(requests) {
-            Some(index) => candidates.strangers.get(index),
-            None => candidates.requests.get(index),
+            Some(index) => group.strangers.get(index),
+            None => group.requests.get(index),
         };
-        let sampled = sample_indices(requests + candidates.strangers.len()).next().and_then(number);
+        let sampled = sample_indices(requests + group.strangers.len()).next().and_then(number);
         self.evict_largest(sampled.into_iter().collect(), EvictReason::Room)
     }
 
     /// Evicts the largest connection of the caller that holds most bytes. Returns false if no caller has a connection.
     fn evict_of_largest_caller(&mut self) -> bool {
-        let max_bytes = self.callers.values().max_by_key(|candidates| candidates.bytes);
-        let Some(candidates) = max_bytes.map(|candidates| candidates.connections.as_slice().to_vec()) else {
-            return false;
-        };
+        let Some(largest) = self.callers.values().max_by_key(|group| group.bytes) else { return false };
+        let candidates = largest.connections.as_slice().to_vec();
         self.evict_largest(candidates, EvictReason::CallerMemory)
     }
 
@@ -357,7 +354,7 @@ impl SocketTable {
             self.sockets.values().filter(|entry| is_counted(entry)).map(SocketEntry::bytes).sum::<u64>()
         };
         let admitted = of(&|entry| matches!(entry.stage, SocketStage::Admitted(_)));
-        assert_eq!(admitted, self.callers.values().map(|candidates| candidates.bytes).sum::<u64>());
+        assert_eq!(admitted, self.callers.values().map(|group| group.bytes).sum::<u64>());
         assert_eq!(of(&|entry| !matches!(entry.stage, SocketStage::Admitted(_))), self.stranger_bytes);
         for (list, stage) in [(&self.requests, SocketStage::Request), (&self.strangers, SocketStage::Stranger)] {
             assert_eq!(list.len(), self.sockets.values().filter(|entry| entry.stage == stage).count());
@@ -365,8 +362,8 @@ impl SocketTable {
                 assert_eq!(self.sockets[number].position, position);
             }
         }
-        let by_caller = self.callers.values().map(|candidates| &candidates.connections);
-        let by_address = self.addresses.values().flat_map(|candidates| [&candidates.requests, &candidates.strangers]);
+        let by_caller = self.callers.values().map(|group| &group.connections);
+        let by_address = self.addresses.values().flat_map(|group| [&group.requests, &group.strangers]);
         for list in by_caller.chain(by_address) {
             for (position, number) in list.as_slice().iter().enumerate() {
                 assert_eq!(self.sockets[number].group_position, position);
