@@ -76,8 +76,8 @@ impl CountedSocket {
         if self.slot.poll_closed(cx) { Err(io::ErrorKind::ConnectionAborted.into()) } else { Ok(()) }
     }
 
-    /// Reads the head of one request and nothing after it. The dispatcher of actix would parse every
-    /// further head at once, and keep a request of some kilobytes for each. Data after the head stays with the kernel until the upgrade.
+    /// Reads the head of one request and nothing after it. The dispatcher of actix would parse every further head at
+    /// once, and keep a request of some kilobytes for each. Data after the head stays with the kernel until the upgrade.
     fn poll_read_head(&mut self, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         if self.has_answered {
             self.discard_some(cx);
@@ -117,7 +117,11 @@ impl CountedSocket {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let mut allowed = ReadBuf::new(buffer.initialize_unfilled_to(most));
-        ready!(Pin::new(&mut self.stream).poll_read(cx, &mut allowed))?;
+        let Poll::Ready(result) = Pin::new(&mut self.stream).poll_read(cx, &mut allowed) else {
+            self.read_in_a_row = 0;
+            return Poll::Pending;
+        };
+        result?;
         let read = allowed.filled().len();
         buffer.advance(read);
         self.read_size = if read == most { self.read_size * 2 } else { read * 2 }.clamp(MIN_READ, MAX_READ_IN_A_ROW);

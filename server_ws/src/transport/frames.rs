@@ -168,31 +168,22 @@ impl Frames {
         DecodeStep::Session(Inbound::Violation { code, reason })
     }
 
-    /// Returns the payload length in the next frame's header (RFC 6455 §5.2), once it has arrived. The codec reads it
-    /// only when the whole frame has arrived.
-    fn stated_length(&self) -> Option<u64> {
-        match (self.bytes.get(1)? & 0x7f, self.bytes.get(2..)?) {
-            (126, [high, low, ..]) => Some(u64::from(u16::from_be_bytes([*high, *low]))),
-            (127, rest) => rest.first_chunk().map(|length| u64::from_be_bytes(*length)),
-            (126, _) => None,
-            (length, _) => Some(u64::from(length)),
-        }
-    }
-
-    /// Returns the length of the next frame's header, of which two bytes have arrived.
-    fn header_length(&self) -> u64 {
-        let second = self.bytes.get(1).copied().unwrap_or_default();
-        let extended = match second & 0x7f {
-            126 => 2,
-            127 => 8,
-            _ => 0,
+    /// Returns the lengths of the next frame's header and payload (RFC 6455 §5.2), once the payload length has arrived.
+    /// The codec reads them only when the whole frame has arrived.
+    fn frame_lengths(&self) -> Option<(u64, u64)> {
+        let (second, rest) = (*self.bytes.get(1)?, self.bytes.get(2..)?);
+        let (extended, payload) = match second & 0x7f {
+            126 => (2, u64::from(u16::from_be_bytes(*rest.first_chunk()?))),
+            127 => (8, u64::from_be_bytes(*rest.first_chunk()?)),
+            length => (0, u64::from(length)),
         };
-        2 + extended + if second & 0x80 == 0 { 0 } else { 4 }
+        let mask = if second & 0x80 == 0 { 0 } else { 4 };
+        Some((2 + extended + mask, payload))
     }
 
     fn decode(&mut self) -> Option<DecodeStep> {
-        let stated_length = self.stated_length();
-        let stated = stated_length.unwrap_or_default();
+        let lengths = self.frame_lengths();
+        let stated = lengths.map_or(0, |(_, payload)| payload);
         let is_control = self.bytes.first().is_some_and(|first| first & 0x08 != 0);
         if is_control && stated > MAX_CONTROL {
             return self.fail_framing(1002, "invalid WebSocket frame (RFC 6455)");
@@ -201,7 +192,7 @@ impl Frames {
             return self.fail_framing(1009, "the message is too large");
         }
         // The codec allocates room for a whole frame as soon as it sees the header.
-        if stated_length.is_some() && (self.bytes.len() as u64) < self.header_length() + stated {
+        if lengths.is_some_and(|(header, payload)| (self.bytes.len() as u64) < header + payload) {
             return None;
         }
         match self.codec.decode(&mut self.bytes) {
