@@ -1,7 +1,6 @@
 //! A circle in a separate process, to measure its resources separately from those of its clients.
 
 use std::{
-    collections::HashMap,
     io::Read,
     net::TcpListener,
     process::{Child, Command, Stdio},
@@ -9,7 +8,7 @@ use std::{
 
 use server_ws::{Access, Circle, Limits};
 
-use crate::BoxError;
+use crate::{BoxError, process_tree};
 
 /// The argument that runs this program as a circle.
 pub(crate) const FLAG: &str = "--circle";
@@ -55,28 +54,12 @@ impl CircleProcess {
 
     /// Resident memory of the process, in KiB.
     pub(crate) fn resident(&self) -> Result<i64, BoxError> {
-        field(&format!("/proc/{}/status", self.child.id()), &["VmRSS:"])
+        process_tree::resident(self.child.id())
     }
 
     /// Private memory of all descendants of the process, in KiB.
     pub(crate) fn private_below(&self) -> Result<i64, BoxError> {
-        let mut parents = HashMap::new();
-        for entry in std::fs::read_dir("/proc")?.flatten() {
-            let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse::<u32>().ok()) else { continue };
-            let Ok(stat) = std::fs::read_to_string(entry.path().join("stat")) else { continue };
-            // After the name, which may contain any character: the state, then the parent.
-            let parent = stat.rsplit_once(") ").and_then(|(_, rest)| rest.split(' ').nth(1)?.parse::<u32>().ok());
-            parents.insert(pid, parent.unwrap_or(0));
-        }
-        let is_below = |mut pid: u32| loop {
-            match parents.get(&pid) {
-                Some(parent) if *parent == self.child.id() => return true,
-                Some(parent) => pid = *parent,
-                None => return false,
-            }
-        };
-        let below = parents.keys().filter(|pid| is_below(**pid));
-        below.map(|pid| field(&format!("/proc/{pid}/smaps_rollup"), &["Private_Clean:", "Private_Dirty:"])).sum()
+        process_tree::descendants(self.child.id())?.into_iter().map(process_tree::private).sum()
     }
 }
 
@@ -86,16 +69,4 @@ impl Drop for CircleProcess {
         // The circle drains and exits.
         let _status = self.child.wait();
     }
-}
-
-/// The sum of the values of the named lines in a file of the kernel.
-fn field(file: &str, names: &[&str]) -> Result<i64, BoxError> {
-    let text = std::fs::read_to_string(file)?;
-    let mut sum = 0;
-    for name in names {
-        let value =
-            text.lines().find_map(|line| line.strip_prefix(name)).ok_or_else(|| format!("no {name} in {file}"))?;
-        sum += value.trim_end_matches("kB").trim().parse::<i64>()?;
-    }
-    Ok(sum)
 }

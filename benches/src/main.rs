@@ -1,14 +1,21 @@
 //! Benchmarks of a circle: its cost and its isolation of callers, as ratios from one run on one machine.
 //!
-//! Run them with `cargo run --release -p circles-benches`. `--quick` only checks that the benchmarks work.
-//! `--starvation` prints only the table of `benches/RESULTS.md`; with `--program FILE` for the circle of another
-//! `circles` executable, and with `--only PART` only the rows whose names contain PART.
+//! `benches/run` builds this program, and has it compare `circles` with its peers (`--compare`); `benches/README.md`
+//! describes the options.
+//!
+//! Without an option, this program prints figures of a circle in its own process. `--quick` only checks that all
+//! benchmarks work. `--starvation` prints only the table of `benches/STARVATION.md`; with `--program FILE` for the circle
+//! of another `circles` executable, and with `--only PART` only the rows whose names contain PART.
 
 mod attack;
 mod circle;
+mod compare;
 mod corpus;
+mod echo;
 mod latencies;
+mod load;
 mod memory;
+mod process_tree;
 mod round_trips;
 mod starvation;
 
@@ -28,10 +35,16 @@ fn main() -> Result<(), BoxError> {
     if has_flag(circle::FLAG) {
         return runtime.block_on(circle::serve());
     }
+    if has_flag(echo::FLAG) {
+        return runtime.block_on(echo::serve());
+    }
     if has_flag(starvation::ATTACK_FLAG) {
         return runtime.block_on(starvation::attack_from_arguments());
     }
     let is_quick = has_flag("--quick");
+    if has_flag(compare::FLAG) {
+        return compare::run();
+    }
     if has_flag(starvation::FLAG) {
         return runtime.block_on(starvation::compare(is_quick));
     }

@@ -6,14 +6,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use actix::{Actor, StreamHandler};
-use actix_web::{App, HttpRequest, HttpServer, Responder, web};
-use actix_web_actors::ws;
 use futures_util::{SinkExt, StreamExt};
 use server_ws::{Circle, CircleBuilder, Workers, host};
 use tokio_tungstenite::tungstenite::Message;
 
-use crate::{BoxError, WsConnection, connect};
+use crate::{BoxError, WsConnection, connect, echo};
 
 /// Scripts whose value is 42.
 const PLAY: &str = "40 + 2";
@@ -25,37 +22,13 @@ const REPEATS: usize = 5;
 /// Number of messages in flight in the pipelined measurement.
 const DEPTH: u32 = 32;
 
-struct Echo;
-
-impl Actor for Echo {
-    type Context = ws::WebsocketContext<Self>;
-}
-
-impl StreamHandler<Result<ws::Message, ws::ProtocolError>> for Echo {
-    fn handle(&mut self, message: Result<ws::Message, ws::ProtocolError>, context: &mut Self::Context) {
-        if let Ok(ws::Message::Text(text)) = message {
-            context.text(text);
-        }
-    }
-}
-
-async fn echo(request: HttpRequest, payload: web::Payload) -> impl Responder {
-    ws::start(Echo, &request, payload)
-}
-
 /// Prints the comparison, with `count` round trips in each measurement.
 pub(crate) async fn compare(count: u32) -> Result<(), BoxError> {
     let processes = start(Circle::builder("bench").host_module(answer_module()))?;
     let threads = start(Circle::builder("bench").host_module(answer_module()).workers(Workers::TrustedThreads))?;
-    let echo_at = listener()?;
-    let echo = echo_at.local_addr()?.to_string();
-    let server = HttpServer::new(|| App::new().route("/", web::get().to(self::echo)))
-        .workers(2)
-        .tcp_nodelay(true)
-        .disable_signals()
-        .listen(echo_at)?
-        .run();
-    tokio::spawn(server);
+    let echo_listener = listener()?;
+    let echo = echo_listener.local_addr()?.to_string();
+    tokio::spawn(echo::serve_on(echo_listener)?);
 
     println!("{:52} {:>12} {:>12} {:>8}", "", "play", "echo", "ratio");
     for (what, circle, script) in [
@@ -95,6 +68,7 @@ fn answer_module() -> host::Module {
     host::Module::new("bench").function("answer", [], "42.", |_: host::Call, (): ()| async { Ok(42) })
 }
 
+/// Listens on a free port.
 fn listener() -> std::io::Result<TcpListener> {
     TcpListener::bind("127.0.0.1:0")
 }

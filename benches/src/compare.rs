@@ -1,0 +1,74 @@
+//! The comparison with the peers: figures of `circles serve` beside those of other servers, as ratios from one run.
+//!
+//! Each scenario runs in rounds. In each round, every server is measured for a short time, one after the other, so that
+//! whatever else the machine does falls on all of them alike. A ratio is the median of the ratios within the rounds.
+
+mod contest;
+mod report;
+mod results;
+mod servers;
+mod short_plays;
+
+use std::{path::PathBuf, time::Duration};
+
+use crate::BoxError;
+use report::Report;
+use servers::Servers;
+
+/// The argument that compares.
+pub(crate) const FLAG: &str = "--compare";
+
+/// What to compare, and how thoroughly.
+#[derive(Debug, Clone)]
+pub(crate) struct Options {
+    /// The `circles` executable; in its absence, this program serves the circle.
+    circles: Option<PathBuf>,
+    /// Another `circles` executable, a peer of the first.
+    program: Option<PathBuf>,
+    /// A part of the names of the rows to measure.
+    only: String,
+    /// The file that gets the tables of a whole run.
+    results: Option<PathBuf>,
+    /// Whether the run only checks that the comparison works.
+    is_quick: bool,
+}
+
+impl Options {
+    fn from_arguments() -> Self {
+        let value = |name: &str| std::env::args().skip_while(|argument| argument != name).nth(1);
+        Self {
+            circles: value("--circles").map(Into::into),
+            program: value("--program").map(Into::into),
+            only: value("--only").unwrap_or_default(),
+            results: value("--results").map(Into::into),
+            is_quick: std::env::args().any(|argument| argument == "--quick"),
+        }
+    }
+
+    /// Number of rounds of a scenario.
+    fn rounds(&self) -> usize {
+        if self.is_quick { 1 } else { 5 }
+    }
+
+    /// How long a server is under load before a measurement, and during it.
+    fn times(&self) -> (Duration, Duration) {
+        let ms = Duration::from_millis;
+        if self.is_quick { (ms(10), ms(50)) } else { (ms(300), ms(1200)) }
+    }
+}
+
+/// Compares, prints each row as soon as it is measured, and writes the results of a whole run.
+pub(crate) fn run() -> Result<(), BoxError> {
+    let options = Options::from_arguments();
+    let mut report = Report::new(&options.only);
+    let mut servers = Servers::new(&options);
+    short_plays::compare(&options, &mut servers, &mut report)?;
+    if report.is_empty() {
+        return Err(format!("no row's name contains {:?}", options.only).into());
+    }
+    report.print_details();
+    match &options.results {
+        Some(file) if options.only.is_empty() => results::write(file, &options, &report),
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,185 @@
+//! The servers of the comparison: ours and the peers, each a process of its own.
+
+use std::{
+    collections::HashMap,
+    io::{BufRead, BufReader},
+    net::{SocketAddr, TcpListener, TcpStream},
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use super::Options;
+use crate::{BoxError, circle, echo};
+
+/// How long a server may take until it accepts connections.
+const START_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// The command that serves a circle.
+pub(super) const CIRCLE_ARGUMENTS: [&str; 6] = ["circles", "serve", "--port", "0", "--name", "bench"];
+
+/// A kind of server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Kind {
+    /// The circle whose figures the goals are about.
+    Circles,
+    /// The circle of another executable.
+    Program,
+    /// A raw WebSocket echo on the stack of a circle.
+    Echo,
+    /// jsonrpsee with Rhai in `spawn_blocking`.
+    Jsonrpsee,
+    /// Redis, for `EVAL`.
+    Redis,
+    /// Node with `ws` and `vm`.
+    Node,
+}
+
+impl Kind {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Circles => "circles",
+            Self::Program => "the other program",
+            Self::Echo => "raw echo",
+            Self::Jsonrpsee => "jsonrpsee + Rhai",
+            Self::Redis => "Redis EVAL",
+            Self::Node => "Node ws + vm",
+        }
+    }
+}
+
+/// Where a server listens, and its process.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Endpoint {
+    pub(crate) address: SocketAddr,
+    pub(crate) pid: u32,
+}
+
+/// A server in a child process, which is killed when this is dropped.
+pub(crate) struct Server {
+    child: Child,
+    pub(crate) endpoint: Endpoint,
+}
+
+impl Server {
+    /// Starts a server that prints its address.
+    fn start(mut command: Command) -> Result<Self, BoxError> {
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn()?;
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().ok_or("it is piped")?).read_line(&mut line)?;
+        let address = line.trim().rsplit('/').next().unwrap_or_default().parse();
+        let endpoint = Endpoint { address: address.map_err(|_| format!("{command:?} is no server"))?, pid: child.id() };
+        Ok(Self { child, endpoint })
+    }
+
+    /// Starts Redis on a free port and waits until it accepts connections.
+    fn start_redis(program: &Path) -> Result<Self, BoxError> {
+        let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
+        let mut command = Command::new(program);
+        command.args(["--bind", "127.0.0.1", "--port", &address.port().to_string()]);
+        // Without persistence.
+        command.args(["--save", "", "--appendonly", "no"]);
+        let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn()?;
+        let server = Self { endpoint: Endpoint { address, pid: child.id() }, child };
+        let end = Instant::now() + START_TIMEOUT;
+        while TcpStream::connect(address).is_err() {
+            if Instant::now() > end {
+                return Err("redis-server does not accept connections".into());
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        Ok(server)
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // Do not wait for a circle to drain.
+        let _ended = self.child.kill();
+        let _status = self.child.wait();
+    }
+}
+
+/// The servers that run, each started when a scenario first needs it.
+pub(crate) struct Servers {
+    circles: Option<PathBuf>,
+    program: Option<PathBuf>,
+    running: HashMap<Kind, Server>,
+}
+
+impl Servers {
+    pub(crate) fn new(options: &Options) -> Self {
+        Self { circles: options.circles.clone(), program: options.program.clone(), running: HashMap::new() }
+    }
+
+    /// Whether the run compares with another `circles` executable.
+    pub(crate) fn has_program(&self) -> bool {
+        self.program.is_some()
+    }
+
+    /// Returns a server, or why it is missing.
+    pub(crate) fn endpoint(&mut self, kind: Kind) -> Result<Result<Endpoint, String>, BoxError> {
+        if let Some(server) = self.running.get(&kind) {
+            return Ok(Ok(server.endpoint));
+        }
+        let Some(server) = self.start(kind)? else { return Ok(Err("not installed".into())) };
+        let endpoint = server.endpoint;
+        self.running.insert(kind, server);
+        Ok(Ok(endpoint))
+    }
+
+    /// Returns the circle whose figures the goals are about.
+    pub(crate) fn circles(&mut self) -> Result<Endpoint, BoxError> {
+        Ok(self.endpoint(Kind::Circles)??)
+    }
+
+    /// Starts a server; none if it is not installed.
+    fn start(&self, kind: Kind) -> Result<Option<Server>, BoxError> {
+        let peers = Path::new(env!("CARGO_MANIFEST_DIR")).join("peers");
+        Ok(match kind {
+            Kind::Circles => Some(Server::start(circle_command(self.circles.as_deref(), &[])?)?),
+            Kind::Program => match &self.program {
+                Some(program) => Some(Server::start(circle_command(Some(program), &[])?)?),
+                None => None,
+            },
+            Kind::Echo => {
+                let mut command = Command::new(std::env::current_exe()?);
+                command.arg(echo::FLAG);
+                Some(Server::start(command)?)
+            }
+            Kind::Jsonrpsee => {
+                let program = peers.join("jsonrpsee/target/release/jsonrpsee-rhai");
+                program.exists().then(|| Server::start(Command::new(program))).transpose()?
+            }
+            Kind::Redis => find_program("redis-server").map(|program| Server::start_redis(&program)).transpose()?,
+            Kind::Node => {
+                let script = peers.join("node/server.js");
+                let node = find_program("node").filter(|_| peers.join("node/node_modules/ws").exists());
+                node.map(|node| {
+                    let mut command = Command::new(node);
+                    command.arg(script);
+                    Server::start(command)
+                })
+                .transpose()?
+            }
+        })
+    }
+}
+
+/// Returns the command that serves a circle with an executable of `circles`; in its absence, with this program.
+fn circle_command(program: Option<&Path>, limits: &[&str]) -> Result<Command, BoxError> {
+    let Some(program) = program else {
+        let mut command = Command::new(std::env::current_exe()?);
+        command.args([circle::FLAG, circle::DEFAULTS]);
+        return Ok(command);
+    };
+    let mut command = Command::new(program);
+    command.args(&CIRCLE_ARGUMENTS[1..]);
+    command.args(limits.iter().flat_map(|limit| ["--limit", limit]));
+    Ok(command)
+}
+
+/// Finds a program in `PATH`.
+pub(crate) fn find_program(name: &str) -> Option<PathBuf> {
+    std::env::split_paths(&std::env::var_os("PATH")?).map(|directory| directory.join(name)).find(|file| file.is_file())
+}

@@ -1,0 +1,163 @@
+//! The load generator: one thread that keeps a fixed number of requests in flight on each of its connections, as a closed
+//! loop. It must cost far less than the servers, which share the machine with it.
+
+mod connection;
+mod histogram;
+mod protocols;
+mod websocket;
+
+use std::{
+    net::SocketAddr,
+    time::{Duration, Instant},
+};
+
+use rustix::{
+    event::{Timespec, epoll},
+    io::Errno,
+};
+
+use crate::{
+    BoxError,
+    process_tree::{CpuTime, cpu_time},
+};
+use connection::Connection;
+use histogram::Histogram;
+pub(crate) use protocols::{JsonRpc, Protocol, RedisEval};
+
+/// How long the load generator waits for any response before it gives up.
+const STALL_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Number of events that the kernel reports at once.
+const EVENTS: usize = 64;
+
+/// Number of connections, and of requests in flight on each.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Shape {
+    pub(crate) connections: usize,
+    pub(crate) depth: usize,
+}
+
+impl std::fmt::Display for Shape {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "C={} D={}", self.connections, self.depth)
+    }
+}
+
+/// A server under load, and for how long.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Target {
+    pub(crate) address: SocketAddr,
+    /// The process whose processor time counts, with its descendants.
+    pub(crate) pid: u32,
+    pub(crate) warm_up: Duration,
+    pub(crate) time: Duration,
+}
+
+/// What one run measured.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Throughput {
+    pub(crate) per_second: f64,
+    pub(crate) p50: Duration,
+    pub(crate) p99: Duration,
+    /// Processor time of the server for each response.
+    pub(crate) cpu: CpuTime,
+}
+
+/// Puts a server under load and measures it. There is at least one response, even if it takes longer than the target's
+/// time.
+pub(crate) fn run(target: Target, shape: Shape, protocol: &impl Protocol) -> Result<Throughput, BoxError> {
+    let requests: Vec<_> = (0..shape.depth).map(|slot| protocol.request(slot)).collect();
+    let mut load = Load::open(target.address, shape.connections, protocol)?;
+    for connection in &mut load.connections {
+        connection.start(&requests)?;
+    }
+    load.run_for(target.warm_up, &requests)?;
+    let cpu_before = cpu_time(target.pid)?;
+    load.latencies = Histogram::new();
+    let start = Instant::now();
+    load.run_for(target.time, &requests)?;
+    let elapsed = start.elapsed();
+    let cpu = cpu_time(target.pid)?.since(cpu_before);
+    let latencies = load.latencies.clone();
+    load.drain()?;
+    let count = u32::try_from(latencies.total())?;
+    Ok(Throughput {
+        per_second: f64::from(count) / elapsed.as_secs_f64(),
+        p50: latencies.percentile(50),
+        p99: latencies.percentile(99),
+        cpu: CpuTime { root: cpu.root / count, descendants: cpu.descendants / count },
+    })
+}
+
+struct Load<'a, P> {
+    protocol: &'a P,
+    epoll: std::os::fd::OwnedFd,
+    connections: Vec<Connection>,
+    latencies: Histogram,
+}
+
+impl<'a, P: Protocol> Load<'a, P> {
+    fn open(address: SocketAddr, count: usize, protocol: &'a P) -> Result<Self, BoxError> {
+        let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
+        let mut connections = Vec::new();
+        for index in 0..count {
+            let connection = Connection::open(address, protocol)?;
+            epoll::add(&epoll, &connection, epoll::EventData::new_u64(index as u64), epoll::EventFlags::IN)?;
+            connections.push(connection);
+        }
+        Ok(Self { protocol, epoll, connections, latencies: Histogram::new() })
+    }
+
+    /// Answers responses with new requests until the time is over and there was a response.
+    fn run_for(&mut self, time: Duration, requests: &[Vec<u8>]) -> Result<(), BoxError> {
+        let end = Instant::now() + time;
+        let before = self.latencies.total();
+        loop {
+            let left = end.saturating_duration_since(Instant::now());
+            let is_answered = self.latencies.total() > before;
+            if left.is_zero() && is_answered {
+                return Ok(());
+            }
+            self.turn(if is_answered { left } else { STALL_TIMEOUT }, Some(requests), is_answered)?;
+        }
+    }
+
+    /// Waits for the responses to the requests in flight.
+    fn drain(&mut self) -> Result<(), BoxError> {
+        while self.connections.iter().any(|connection| connection.in_flight() > 0) {
+            self.turn(STALL_TIMEOUT, None, false)?;
+        }
+        Ok(())
+    }
+
+    /// Waits for events and lets their connections advance.
+    fn turn(
+        &mut self,
+        timeout: Duration,
+        requests: Option<&[Vec<u8>]>,
+        is_timeout_expected: bool,
+    ) -> Result<(), BoxError> {
+        let mut events = Vec::with_capacity(EVENTS);
+        let timeout = Timespec::try_from(timeout)?;
+        match epoll::wait(&self.epoll, rustix::buffer::spare_capacity(&mut events), Some(&timeout)) {
+            Ok(_) => {}
+            Err(Errno::INTR) => return Ok(()),
+            Err(error) => return Err(error.into()),
+        }
+        if events.is_empty() && !is_timeout_expected {
+            return Err(format!("no response within {} s", STALL_TIMEOUT.as_secs()).into());
+        }
+        for event in events {
+            let index = event.data.u64();
+            let connection = &mut self.connections[usize::try_from(index)?];
+            let was_blocked = connection.is_blocked();
+            connection.advance(self.protocol, requests, &mut self.latencies)?;
+            if connection.is_blocked() != was_blocked {
+                let writable = if was_blocked { epoll::EventFlags::empty() } else { epoll::EventFlags::OUT };
+                let flags = epoll::EventFlags::IN | writable;
+                epoll::modify(&self.epoll, &*connection, epoll::EventData::new_u64(index), flags)?;
+            }
+        }
+        Ok(())
+    }
+}
