@@ -1,6 +1,9 @@
 //! Latencies of an honest client beside eight attackers on the same circle.
 
-use std::{sync::Arc, time::Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use client_ws::CircleWsClient;
 use futures_util::{SinkExt, StreamExt};
@@ -37,6 +40,9 @@ fn scripts() -> [(&'static str, String); 8] {
     ]
 }
 
+/// How long the attackers run before a measurement, so that all of them are at work.
+pub(crate) const WARM_UP: Duration = Duration::from_millis(1500);
+
 /// The attacker whose client never reads.
 const PRINTS: &str = "prints without end";
 
@@ -44,9 +50,20 @@ const PRINTS: &str = "prints without end";
 const RESETS: &str = "resets";
 
 /// Prints the latencies of plays, queries and cancellations of the honest client, without and with the attackers.
-pub(crate) async fn measure_attacks(plays: usize) -> Result<(), BoxError> {
+pub(crate) async fn measure_attacks(plays: usize, warm_up: Duration) -> Result<(), BoxError> {
     let circle = CircleProcess::start()?;
-    let url = format!("ws://{}", circle.authority);
+    let (quiet, attacked) = measure_beside(&circle.authority, plays, warm_up).await?;
+    print_ratios("attacked", &quiet, &attacked);
+    Ok(())
+}
+
+/// Measures the plays, queries and cancellations of an honest client, without and with the attackers.
+pub(crate) async fn measure_beside(
+    authority: &str,
+    plays: usize,
+    warm_up: Duration,
+) -> Result<([Latencies; 3], [Latencies; 3]), BoxError> {
+    let url = format!("ws://{authority}");
     let honest = CircleWsClient::builder(url).keypair(KeyPair::generate()?).build()?;
     honest.connect().await?;
     // With a key, the client is a separate caller; all attackers are one anonymous caller.
@@ -56,18 +73,17 @@ pub(crate) async fn measure_attacks(plays: usize) -> Result<(), BoxError> {
 
     let mut attackers = JoinSet::new();
     for (name, script) in scripts() {
-        let authority = Arc::new(circle.authority.clone());
+        let authority = Arc::new(authority.to_owned());
         attackers
             .spawn(async move { attack(&authority, name, script).await.map_err(|error| format!("{name}: {error}")) });
     }
-    measure(&honest, plays.min(50)).await?;
+    tokio::time::sleep(warm_up).await;
     let attacked = measure(&honest, plays).await?;
     if let Some(ended) = attackers.try_join_next() {
         ended??;
     }
 
-    print_ratios("attacked", &quiet, &attacked);
-    Ok(())
+    Ok((quiet, attacked))
 }
 
 async fn measure(honest: &CircleWsClient, plays: usize) -> Result<[Latencies; 3], BoxError> {

@@ -8,7 +8,7 @@ use std::{
 
 use server_ws::{Access, Circle, Limits};
 
-use crate::{BoxError, process_tree};
+use crate::{BoxError, process_tree, round_trips::answer_module};
 
 /// The argument that runs this program as a circle.
 pub(crate) const FLAG: &str = "--circle";
@@ -30,7 +30,7 @@ pub(crate) async fn serve() -> Result<(), BoxError> {
     let limits = Limits { sessions_per_caller, running_per_caller, message_kib: 4096, ..Limits::default() };
     let limits = if has_flag(DEFAULTS) { Limits::default() } else { limits };
     let access = if has_flag(NEEDS_KEY) { Access::Authenticated } else { Access::Open };
-    let circle = Circle::builder("bench").limits(limits).access(access).build()?;
+    let circle = Circle::builder("bench").host_module(answer_module()).limits(limits).access(access).build()?;
     let input_ended = tokio::task::spawn_blocking(|| std::io::stdin().read_to_end(&mut Vec::new()));
     server_ws::run(listener, circle, async { drop(input_ended.await) }).await?;
     Ok(())

@@ -3,13 +3,20 @@
 //! Each scenario runs in rounds. In each round, every server is measured for a short time, one after the other, so that
 //! whatever else the machine does falls on all of them alike. A ratio is the median of the ratios within the rounds.
 
+mod attacked;
+mod connecting;
 mod contest;
+mod crowds;
+mod host_calls;
 mod report;
 mod results;
+mod scripts;
 mod servers;
 mod short_plays;
 
 use std::{path::PathBuf, time::Duration};
+
+use tokio::runtime::Handle;
 
 use crate::BoxError;
 use report::Report;
@@ -34,15 +41,19 @@ pub(crate) struct Options {
 }
 
 impl Options {
-    fn from_arguments() -> Self {
+    fn from_arguments() -> Result<Self, BoxError> {
         let value = |name: &str| std::env::args().skip_while(|argument| argument != name).nth(1);
-        Self {
-            circles: value("--circles").map(Into::into),
-            program: value("--program").map(Into::into),
+        let program = |name: &str| {
+            let file = value(name).map(|file| PathBuf::from(&file).canonicalize().map_err(|error| (file, error)));
+            file.transpose().map_err(|(file, error)| format!("cannot run {file}: {error}"))
+        };
+        Ok(Self {
+            circles: program("--circles")?,
+            program: program("--program")?,
             only: value("--only").unwrap_or_default(),
             results: value("--results").map(Into::into),
             is_quick: std::env::args().any(|argument| argument == "--quick"),
-        }
+        })
     }
 
     /// Number of rounds of a scenario.
@@ -58,17 +69,24 @@ impl Options {
 }
 
 /// Compares, prints each row as soon as it is measured, and writes the results of a whole run.
-pub(crate) fn run() -> Result<(), BoxError> {
-    let options = Options::from_arguments();
+pub(crate) fn run(runtime: &Handle) -> Result<(), BoxError> {
+    let options = Options::from_arguments()?;
     let mut report = Report::new(&options.only);
     let mut servers = Servers::new(&options);
     short_plays::compare(&options, &mut servers, &mut report)?;
+    host_calls::compare(&options, &mut report)?;
+    scripts::compare(&options, &mut servers, &mut report)?;
+    connecting::compare(&options, &mut servers, &mut report, runtime)?;
+    // The other scenarios start circles of their own.
+    servers.stop();
+    attacked::compare(&options, &servers, &mut report, runtime)?;
+    crowds::compare(&options, &servers, &mut report)?;
     if report.is_empty() {
         return Err(format!("no row's name contains {:?}", options.only).into());
     }
     report.print_details();
     match &options.results {
-        Some(file) if options.only.is_empty() => results::write(file, &options, &report),
+        Some(file) if options.only.is_empty() && options.program.is_none() => results::write(file, &options, &report),
         _ => Ok(()),
     }
 }

@@ -14,7 +14,8 @@ impl Latencies {
         Self { call, sorted: latencies }
     }
 
-    fn percentile(&self, share: usize) -> f64 {
+    /// Returns a percentile, in microseconds.
+    pub(crate) fn percentile(&self, share: usize) -> f64 {
         self.sorted[(self.sorted.len() - 1) * share / 100].as_secs_f64() * 1e6
     }
 }

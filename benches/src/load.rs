@@ -7,7 +7,7 @@ mod protocols;
 mod websocket;
 
 use std::{
-    net::SocketAddr,
+    net::{SocketAddr, TcpStream},
     time::{Duration, Instant},
 };
 
@@ -25,7 +25,7 @@ use histogram::Histogram;
 pub(crate) use protocols::{JsonRpc, Protocol, RedisEval};
 
 /// How long the load generator waits for any response before it gives up.
-const STALL_TIMEOUT: Duration = Duration::from_secs(60);
+const STALL_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// Number of events that the kernel reports at once.
 const EVENTS: usize = 64;
@@ -59,8 +59,8 @@ pub(crate) struct Throughput {
     pub(crate) per_second: f64,
     pub(crate) p50: Duration,
     pub(crate) p99: Duration,
-    /// Processor time of the server for each response.
-    pub(crate) cpu: CpuTime,
+    /// Processor time of the server for each response, if it was read.
+    pub(crate) cpu: Option<CpuTime>,
 }
 
 /// Puts a server under load and measures it. There is at least one response, even if it takes longer than the target's
@@ -85,8 +85,32 @@ pub(crate) fn run(target: Target, shape: Shape, protocol: &impl Protocol) -> Res
         per_second: f64::from(count) / elapsed.as_secs_f64(),
         p50: latencies.percentile(50),
         p99: latencies.percentile(99),
-        cpu: CpuTime { root: cpu.root / count, descendants: cpu.descendants / count },
+        cpu: Some(CpuTime { root: cpu.root / count, descendants: cpu.descendants / count }),
     })
+}
+
+/// Opens a connection and returns the time from there to the response to its first request, and the connection.
+pub(crate) fn first_response(
+    address: SocketAddr,
+    protocol: &impl Protocol,
+) -> Result<(Duration, OpenConnection), BoxError> {
+    let mut load = Load::open(address, 1, protocol)?;
+    for connection in &mut load.connections {
+        connection.start(&[protocol.request(0)])?;
+    }
+    load.drain()?;
+    let stream = load.connections.pop().ok_or("there is one connection")?.into_stream();
+    Ok((load.latencies.percentile(50), OpenConnection { _stream: stream }))
+}
+
+/// Opens a connection that sends nothing.
+pub(crate) fn open(address: SocketAddr, protocol: &impl Protocol) -> Result<OpenConnection, BoxError> {
+    Ok(OpenConnection { _stream: Connection::open(address, protocol)?.into_stream() })
+}
+
+/// A connection that stays open until this is dropped.
+pub(crate) struct OpenConnection {
+    _stream: TcpStream,
 }
 
 struct Load<'a, P> {

@@ -19,6 +19,8 @@ mod process_tree;
 mod round_trips;
 mod starvation;
 
+use std::time::Duration;
+
 use tokio::net::TcpStream;
 use tokio_tungstenite::{WebSocketStream, client_async};
 
@@ -43,14 +45,15 @@ fn main() -> Result<(), BoxError> {
     }
     let is_quick = has_flag("--quick");
     if has_flag(compare::FLAG) {
-        return compare::run();
+        return compare::run(runtime.handle());
     }
     if has_flag(starvation::FLAG) {
         return runtime.block_on(starvation::compare(is_quick));
     }
     runtime.block_on(async {
         round_trips::compare(if is_quick { 64 } else { 5_000 }).await?;
-        attack::measure_attacks(if is_quick { 20 } else { 3_000 }).await?;
+        let (plays, warm_up) = if is_quick { (20, Duration::from_millis(10)) } else { (3_000, attack::WARM_UP) };
+        attack::measure_attacks(plays, warm_up).await?;
         let (step, quiet_plays) = if is_quick { (20, 20) } else { (1, 1_000) };
         corpus::compare(step, quiet_plays).await?;
         if is_quick {

@@ -68,7 +68,7 @@ pub(crate) fn private(pid: u32) -> Result<i64, BoxError> {
 }
 
 /// Returns the sum of the values of the named lines in a file of the kernel.
-fn field(file: &str, names: &[&str]) -> Result<i64, BoxError> {
+pub(crate) fn field(file: &str, names: &[&str]) -> Result<i64, BoxError> {
     let text = std::fs::read_to_string(file)?;
     let mut sum = 0;
     for name in names {

@@ -64,7 +64,8 @@ fn start(circle: CircleBuilder) -> Result<String, BoxError> {
     Ok(authority)
 }
 
-fn answer_module() -> host::Module {
+/// Returns a host module whose function has the value of a short play.
+pub(crate) fn answer_module() -> host::Module {
     host::Module::new("bench").function("answer", [], "42.", |_: host::Call, (): ()| async { Ok(42) })
 }
 

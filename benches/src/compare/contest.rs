@@ -3,6 +3,9 @@
 use super::report::{Beside, Goal, Report, Unit, median};
 use crate::{BoxError, load::Throughput};
 
+/// The name of the first contender.
+const CIRCLES: &str = "circles";
+
 /// A figure of one round.
 pub(crate) struct Sample {
     pub(crate) figure: f64,
@@ -43,7 +46,7 @@ pub(crate) fn compare(
     peers: Vec<Contender<'_>>,
 ) -> Result<(), BoxError> {
     let is_alone = peers.is_empty() || (goal.is_some() && report.includes(scenario));
-    let mut contenders = vec![Contender { name: "circles".into(), goal, measure: Ok(circles) }];
+    let mut contenders = vec![Contender { name: CIRCLES.into(), goal, measure: Ok(circles) }];
     contenders.extend(peers.into_iter().filter(|peer| report.includes(&row_name(scenario, &peer.name))));
     if !is_alone && contenders.len() == 1 {
         return Ok(());
@@ -51,8 +54,16 @@ pub(crate) fn compare(
     let mut samples: Vec<Vec<Sample>> = contenders.iter().map(|_| Vec::new()).collect();
     for _ in 0..rounds {
         for (contender, samples) in contenders.iter_mut().zip(&mut samples) {
-            if let Ok(measure) = &mut contender.measure {
-                samples.push(measure().map_err(|error| format!("{scenario}, {}: {error}", contender.name))?);
+            let Ok(measure) = &mut contender.measure else { continue };
+            match measure() {
+                Ok(sample) => samples.push(sample),
+                Err(error) if contender.name == CIRCLES => return Err(format!("{scenario}: {error}").into()),
+                // A peer that fails costs its own row alone.
+                Err(error) => {
+                    eprintln!("{scenario}, {}: {error}", contender.name);
+                    contender.measure = Err("failed".into());
+                    samples.clear();
+                }
             }
         }
     }

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use crate::{load::Throughput, process_tree::CpuTime};
+use super::contest;
+use crate::load::Throughput;
 
 /// What a figure counts.
 #[derive(Debug, Clone, Copy)]
@@ -98,6 +99,11 @@ impl Report {
         name.contains(&self.only)
     }
 
+    /// Whether the run includes a scenario's own row or one beside any of the peers.
+    pub(crate) fn includes_any(&self, scenario: &str, peers: &[&str]) -> bool {
+        self.includes(scenario) || peers.iter().any(|peer| self.includes(&contest::row_name(scenario, peer)))
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.rows.is_empty()
     }
@@ -126,20 +132,28 @@ impl Report {
         self.rows.push(row);
     }
 
+    /// Adds and prints a row if the run includes it.
+    pub(crate) fn add_if_included(&mut self, name: &str, figure: f64, unit: Unit, beside: &Beside, goal: Option<Goal>) {
+        if self.includes(name) {
+            self.add(name, figure, unit, beside, goal);
+        }
+    }
+
     /// Adds the medians of a server under load, for the second table.
     pub(crate) fn add_details(&mut self, load: &str, server: &str, rounds: &[Throughput]) {
-        let micros = |of: fn(&Throughput) -> Duration| {
-            Unit::Seconds.format(median(rounds.iter().map(|round| of(round).as_secs_f64())))
+        let time = |of: fn(&Throughput) -> Option<Duration>| {
+            let times: Option<Vec<_>> = rounds.iter().map(|round| Some(of(round)?.as_secs_f64())).collect();
+            times.map_or_else(String::new, |times| Unit::Seconds.format(median(times.into_iter())))
         };
         let responses = median(rounds.iter().map(|round| round.per_second));
         self.details.push([
             load.into(),
             server.into(),
             Unit::PerSecond.format(responses),
-            micros(|round| round.p50),
-            micros(|round| round.p99),
-            micros(|Throughput { cpu: CpuTime { root, .. }, .. }| *root),
-            micros(|Throughput { cpu: CpuTime { descendants, .. }, .. }| *descendants),
+            time(|round| Some(round.p50)),
+            time(|round| Some(round.p99)),
+            time(|round| Some(round.cpu?.root)),
+            time(|round| Some(round.cpu?.descendants)),
         ]);
     }
 

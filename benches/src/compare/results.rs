@@ -16,15 +16,15 @@ Compare ratios, not figures: everything runs on one machine, which the servers a
 /// Writes the results of a whole run.
 pub(crate) fn write(file: &Path, options: &Options, report: &Report) -> Result<(), BoxError> {
     let [rows, details] = report.tables();
-    let facts: String = facts(options).into_iter().map(|(what, value)| format!("- {what}: {value}\n")).collect();
-    let text = format!("{INTRODUCTION}\n{facts}\n## Rows\n\n{rows}\n## Short plays under load\n\n{details}");
+    let facts = facts(options).map(|(what, value)| format!("- {what}: {value}")).join("\n");
+    let text = format!("{INTRODUCTION}\n{facts}\n\n## Rows\n\n{rows}\n## Short plays under load\n\n{details}");
     std::fs::write(file, text).map_err(|error| format!("cannot write {}: {error}", file.display()))?;
     println!("\nwrote {}", file.display());
     Ok(())
 }
 
 /// Returns when and on what the run measured.
-fn facts(options: &Options) -> Vec<(&'static str, String)> {
+fn facts(options: &Options) -> [(&'static str, String); 7] {
     let read = |file: &str| std::fs::read_to_string(file).unwrap_or_default();
     let cpu_info = read("/proc/cpuinfo");
     let model = cpu_info.lines().find_map(|line| line.strip_prefix("model name")).unwrap_or_default();
@@ -33,7 +33,7 @@ fn facts(options: &Options) -> Vec<(&'static str, String)> {
     let kib = memory.lines().find_map(|line| line.strip_prefix("MemTotal:")?.trim().strip_suffix(" kB")?.parse().ok());
     let gib = kib.unwrap_or(0.0) / 1024.0 / 1024.0;
     let (warm_up, time) = options.times();
-    vec![
+    [
         ("date", output("date", &["-u", "+%F"])),
         ("commit", output("git", &["describe", "--always", "--dirty", "--abbrev=10"])),
         ("machine", format!("{cores} cores ({}), {gib:.0} GiB", model.trim_start_matches([' ', '\t', ':']))),

@@ -33,6 +33,8 @@ pub(crate) enum Kind {
     Redis,
     /// Node with `ws` and `vm`.
     Node,
+    /// The same with a time limit for each script, as a circle has one.
+    NodeWithTimeout,
 }
 
 impl Kind {
@@ -44,6 +46,7 @@ impl Kind {
             Self::Jsonrpsee => "jsonrpsee + Rhai",
             Self::Redis => "Redis EVAL",
             Self::Node => "Node ws + vm",
+            Self::NodeWithTimeout => "Node ws + vm, timeout",
         }
     }
 }
@@ -70,6 +73,16 @@ impl Server {
         let address = line.trim().rsplit('/').next().unwrap_or_default().parse();
         let endpoint = Endpoint { address: address.map_err(|_| format!("{command:?} is no server"))?, pid: child.id() };
         Ok(Self { child, endpoint })
+    }
+
+    /// Starts a circle of this program, which knows one of the arguments of `circles serve`.
+    pub(crate) fn start_own_circle(arguments: &[&str]) -> Result<Self, BoxError> {
+        let mut command = Command::new(std::env::current_exe()?);
+        command.args([circle::FLAG, circle::DEFAULTS]);
+        if arguments.contains(&"authenticated") {
+            command.arg(circle::NEEDS_KEY);
+        }
+        Self::start(command)
     }
 
     /// Starts Redis on a free port and waits until it accepts connections.
@@ -104,17 +117,29 @@ impl Drop for Server {
 pub(crate) struct Servers {
     circles: Option<PathBuf>,
     program: Option<PathBuf>,
+    /// Whether peers that have to be installed take part.
+    has_installed: bool,
     running: HashMap<Kind, Server>,
 }
 
 impl Servers {
     pub(crate) fn new(options: &Options) -> Self {
-        Self { circles: options.circles.clone(), program: options.program.clone(), running: HashMap::new() }
+        Self {
+            circles: options.circles.clone(),
+            program: options.program.clone(),
+            has_installed: !options.is_quick,
+            running: HashMap::new(),
+        }
     }
 
     /// Whether the run compares with another `circles` executable.
     pub(crate) fn has_program(&self) -> bool {
         self.program.is_some()
+    }
+
+    /// Stops all servers that run.
+    pub(crate) fn stop(&mut self) {
+        self.running.clear();
     }
 
     /// Returns a server, or why it is missing.
@@ -133,15 +158,30 @@ impl Servers {
         Ok(self.endpoint(Kind::Circles)??)
     }
 
+    /// Returns the executable of a circle.
+    pub(crate) fn program_file(&self, kind: Kind) -> Option<&Path> {
+        if kind == Kind::Program { self.program.as_deref() } else { self.circles.as_deref() }
+    }
+
+    /// Starts a circle for one scenario, with further arguments of `circles serve`.
+    pub(crate) fn start_circle(&self, kind: Kind, arguments: &[&str]) -> Result<Option<Server>, BoxError> {
+        let Some(program) = self.program_file(kind) else {
+            let is_missing = kind == Kind::Program;
+            return if is_missing { Ok(None) } else { Server::start_own_circle(arguments).map(Some) };
+        };
+        let mut command = Command::new(program);
+        command.args(&CIRCLE_ARGUMENTS[1..]).args(arguments);
+        Server::start(command).map(Some)
+    }
+
     /// Starts a server; none if it is not installed.
-    fn start(&self, kind: Kind) -> Result<Option<Server>, BoxError> {
-        let peers = Path::new(env!("CARGO_MANIFEST_DIR")).join("peers");
+    pub(crate) fn start(&self, kind: Kind) -> Result<Option<Server>, BoxError> {
+        let peers = peers_directory();
+        if !self.has_installed && !matches!(kind, Kind::Circles | Kind::Program | Kind::Echo) {
+            return Ok(None);
+        }
         Ok(match kind {
-            Kind::Circles => Some(Server::start(circle_command(self.circles.as_deref(), &[])?)?),
-            Kind::Program => match &self.program {
-                Some(program) => Some(Server::start(circle_command(Some(program), &[])?)?),
-                None => None,
-            },
+            Kind::Circles | Kind::Program => self.start_circle(kind, &[])?,
             Kind::Echo => {
                 let mut command = Command::new(std::env::current_exe()?);
                 command.arg(echo::FLAG);
@@ -152,31 +192,24 @@ impl Servers {
                 program.exists().then(|| Server::start(Command::new(program))).transpose()?
             }
             Kind::Redis => find_program("redis-server").map(|program| Server::start_redis(&program)).transpose()?,
-            Kind::Node => {
-                let script = peers.join("node/server.js");
+            Kind::Node | Kind::NodeWithTimeout => {
                 let node = find_program("node").filter(|_| peers.join("node/node_modules/ws").exists());
-                node.map(|node| {
+                let timeout = (kind == Kind::NodeWithTimeout).then_some("--timeout");
+                let script = peers.join("node/server.js");
+                let command = node.map(|node| {
                     let mut command = Command::new(node);
-                    command.arg(script);
-                    Server::start(command)
-                })
-                .transpose()?
+                    command.arg(script).args(timeout);
+                    command
+                });
+                command.map(Server::start).transpose()?
             }
         })
     }
 }
 
-/// Returns the command that serves a circle with an executable of `circles`; in its absence, with this program.
-fn circle_command(program: Option<&Path>, limits: &[&str]) -> Result<Command, BoxError> {
-    let Some(program) = program else {
-        let mut command = Command::new(std::env::current_exe()?);
-        command.args([circle::FLAG, circle::DEFAULTS]);
-        return Ok(command);
-    };
-    let mut command = Command::new(program);
-    command.args(&CIRCLE_ARGUMENTS[1..]);
-    command.args(limits.iter().flat_map(|limit| ["--limit", limit]));
-    Ok(command)
+/// Returns the directory of the peers.
+pub(crate) fn peers_directory() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("peers")
 }
 
 /// Finds a program in `PATH`.

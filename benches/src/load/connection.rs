@@ -109,6 +109,10 @@ impl Connection {
         self.flush()
     }
 
+    pub(super) fn into_stream(self) -> TcpStream {
+        self.stream
+    }
+
     /// Whether some output is still unwritten.
     pub(super) fn is_blocked(&self) -> bool {
         self.written < self.output.len()

@@ -42,13 +42,13 @@ enum Expected {
     /// The request itself.
     Echo,
     /// A response that contains this text and has at least this many bytes.
-    Text(Finder<'static>, usize),
+    Text(Box<Finder<'static>>, usize),
 }
 
 impl JsonRpc {
     /// Plays a script, and expects responses that contain `answer`.
     pub(crate) fn play(script: &str, answer: &str, depth: usize) -> Self {
-        Self::new(script, Expected::Text(Finder::new(answer).into_owned(), 0), depth)
+        Self::new(script, Expected::Text(Box::new(Finder::new(answer).into_owned()), 0), depth)
     }
 
     /// Expects responses of at least this many bytes.

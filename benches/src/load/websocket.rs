@@ -10,6 +10,13 @@ use crate::BoxError;
 /// The mask of all frames of the client. Servers unmask with any mask alike.
 const MASK: [u8; 4] = [0x37, 0xfa, 0x21, 0x3d];
 
+/// The bit of the length that announces a mask.
+const MASKED: u8 = 0x80;
+
+/// The lengths that announce a longer one in the next bytes.
+const LENGTH_OF_2_BYTES: u8 = 0x7e;
+const LENGTH_OF_8_BYTES: u8 = 0x7f;
+
 /// A final text frame.
 pub(super) const TEXT: u8 = 0x81;
 
@@ -54,13 +61,13 @@ pub(super) fn upgrade(stream: &mut TcpStream) -> Result<(), BoxError> {
 pub(super) fn append_frame(kind: u8, payload: &[u8], out: &mut Vec<u8>) {
     out.push(kind);
     match u16::try_from(payload.len()) {
-        Ok(length @ 0..=125) => out.push(0x80 | length.to_le_bytes()[0]),
+        Ok(length @ 0..=125) => out.push(MASKED | length.to_le_bytes()[0]),
         Ok(length) => {
-            out.push(0x80 | 126);
+            out.push(MASKED | LENGTH_OF_2_BYTES);
             out.extend_from_slice(&length.to_be_bytes());
         }
         Err(_) => {
-            out.push(0x80 | 127);
+            out.push(MASKED | LENGTH_OF_8_BYTES);
             out.extend_from_slice(&(payload.len() as u64).to_be_bytes());
         }
     }
@@ -72,16 +79,16 @@ pub(super) fn append_frame(kind: u8, payload: &[u8], out: &mut Vec<u8>) {
 pub(super) fn first_frame(input: &[u8]) -> Result<Option<(usize, Frame<'_>)>, BoxError> {
     let &[kind, short, ..] = input else { return Ok(None) };
     let (header, length): (usize, usize) = match short {
-        126 => match input.get(2..4) {
+        LENGTH_OF_2_BYTES => match input.get(2..4) {
             Some(bytes) => (4, usize::from(u16::from_be_bytes(bytes.try_into()?))),
             None => return Ok(None),
         },
-        127 => match input.get(2..10) {
+        LENGTH_OF_8_BYTES => match input.get(2..10) {
             Some(bytes) => (10, usize::try_from(u64::from_be_bytes(bytes.try_into()?))?),
             None => return Ok(None),
         },
-        0..126 => (2, usize::from(short)),
-        128.. => return Err("the server masked a frame".into()),
+        0..LENGTH_OF_2_BYTES => (2, usize::from(short)),
+        MASKED.. => return Err("the server masked a frame".into()),
     };
     let end = header.checked_add(length).ok_or("a frame has no end")?;
     let Some(payload) = input.get(header..end) else { return Ok(None) };
