@@ -1,9 +1,11 @@
 """Loads a pool of Monty with its own client: `load.py SESSIONS WARM_UP SECONDS`.
 
+There are no more sessions than the pool has processes by default, one for each core: more are slower.
 Each session has a thread that sends the next script as soon as the last one has answered; a session takes one at a time.
 Prints the answers per second, and the median and the 99th percentile of their seconds.
 """
 
+import os
 import sys
 import threading
 import time
@@ -12,7 +14,8 @@ from pydantic_monty import Monty
 
 
 def main() -> None:
-    sessions, warm_up, seconds = int(sys.argv[1]), float(sys.argv[2]), float(sys.argv[3])
+    sessions = min(int(sys.argv[1]), os.cpu_count() or 1)
+    warm_up, seconds = float(sys.argv[2]), float(sys.argv[3])
     barrier = threading.Barrier(sessions)
     latencies: list[list[float]] = [[] for _ in range(sessions)]
     errors: list[BaseException] = []

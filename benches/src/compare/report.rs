@@ -32,7 +32,12 @@ impl Unit {
 }
 
 fn three_digits(number: f64) -> String {
-    let places = if number < 10.0 { 2 } else { usize::from(number < 100.0) };
+    let places = match number.abs() {
+        0.0..0.1 => 3,
+        0.1..10.0 => 2,
+        10.0..100.0 => 1,
+        _ => 0,
+    };
     format!("{number:.places$}")
 }
 
@@ -153,7 +158,8 @@ impl Report {
             time(|round| Some(round.p50)),
             time(|round| Some(round.p99)),
             time(|round| Some(round.cpu?.root)),
-            time(|round| Some(round.cpu?.descendants)),
+            // A server without child processes has none of their time.
+            time(|round| round.cpu.map(|cpu| cpu.descendants).filter(|time| !time.is_zero())),
         ]);
     }
 

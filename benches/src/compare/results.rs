@@ -13,6 +13,11 @@ const INTRODUCTION: &str = "\
 Compare ratios, not figures: everything runs on one machine, which the servers and the load generator share.
 ";
 
+/// The limits that are not the default ones.
+const LIMITS: &str = "\
+default limits, except `message_kib=4096` beside the attackers, `connections=10008` for the idle connections, and \
+`connections`, `workers` and `sessions_per_caller` of 4008 for the 4,000 sessions";
+
 /// Writes the results of a whole run.
 pub(crate) fn write(file: &Path, options: &Options, report: &Report) -> Result<(), BoxError> {
     let [rows, details] = report.tables();
@@ -39,7 +44,7 @@ fn facts(options: &Options) -> [(&'static str, String); 7] {
         ("machine", format!("{cores} cores ({}), {gib:.0} GiB", model.trim_start_matches([' ', '\t', ':']))),
         ("kernel", read("/proc/sys/kernel/osrelease").trim().into()),
         ("rounds", format!("{} of {time:?} each, after {warm_up:?} of warm-up", options.rounds())),
-        ("circle", format!("`{}`, with its log at `/dev/null`", servers::CIRCLE_ARGUMENTS.join(" "))),
+        ("circle", format!("`{}`, with its log at `/dev/null`; {LIMITS}", servers::CIRCLE_ARGUMENTS.join(" "))),
         ("peers", versions()),
     ]
 }
@@ -51,8 +56,30 @@ fn output(program: &str, arguments: &[&str]) -> String {
     text.and_then(|text| text.lines().next().map(String::from)).unwrap_or_else(|| "-".into())
 }
 
-/// Returns the versions of the peers that are installed.
+/// Returns the versions of the peers, of those from Debian as far as they are installed.
 fn versions() -> String {
-    let peers = [("redis-server", "Redis"), ("node", "Node")];
-    peers.map(|(program, name)| format!("{name} {}", output(program, &["--version"]))).join(", ")
+    let peers = servers::peers_directory();
+    let read = |file: &str| std::fs::read_to_string(peers.join(file)).unwrap_or_default();
+    let locked = |name: &str| {
+        let lock = read("jsonrpsee/Cargo.lock");
+        let after = lock.split_once(&format!("name = \"{name}\"\nversion = \"")).map(|(_, after)| after);
+        after.and_then(|after| after.split('"').next()).unwrap_or("-").to_owned()
+    };
+    let ws: Option<String> = serde_json::from_str(&read("node/package.json"))
+        .ok()
+        .and_then(|package: serde_json::Value| package["dependencies"]["ws"].as_str().map(String::from));
+    let redis = output("redis-server", &["--version"]);
+    let redis = redis.split_whitespace().find_map(|word| word.strip_prefix("v=")).unwrap_or("-");
+    let lua = output("lua5.4", &["-v"]);
+    [
+        format!("jsonrpsee {}", locked("jsonrpsee")),
+        format!("Rhai {}", locked("rhai")),
+        format!("Redis {redis}"),
+        format!("Node {}", output("node", &["--version"])),
+        format!("ws {}", ws.unwrap_or_else(|| "-".into())),
+        read("monty/requirements.txt").trim().replace("==", " "),
+        lua.split_whitespace().take(2).collect::<Vec<_>>().join(" "),
+        output("python3", &["--version"]),
+    ]
+    .join(", ")
 }
