@@ -4,6 +4,7 @@
 //! program. It depends on neither sockets nor sessions.
 
 mod build;
+mod collections;
 mod compile;
 mod failure;
 mod host_functions;

@@ -3,6 +3,7 @@
 //! The documentation of each function says which process may call it. The module imports no other part of the crate.
 
 pub(crate) mod allocator;
+pub(crate) mod argument;
 pub(crate) mod environment;
 #[cfg(target_os = "linux")]
 pub(crate) mod isolation;

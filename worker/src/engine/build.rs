@@ -8,6 +8,7 @@ use rhai::{
 };
 
 use super::{
+    collections,
     meter::Meter,
     modules::{ModuleLoader, ModuleSources},
     natives::add_natives,
@@ -28,6 +29,7 @@ pub(crate) fn build(
     // Not `Engine::new`, which reads files and prints to the terminal.
     let mut engine = Engine::new_raw();
     StandardPackage::new().register_into_engine(&mut engine);
+    collections::register(&mut engine, &setup.limits);
     limit(&mut engine, setup);
     // The optimiser makes the compile time superlinear in the script's length.
     engine.set_optimization_level(OptimizationLevel::None);

@@ -99,15 +99,21 @@ fn collect() -> Vec<Native> {
     let engine = engine::build(&setup, ModuleSources::default(), &meter, |_| {});
     let known = |info: FuncInfo<'_>| (info.metadata.access == FnAccess::Public).then(|| info.metadata.clone());
     let natives = engine.collect_fn_metadata(None, known, false);
-    let standard = engine.collect_fn_metadata(None, known, true);
-    let hides = |native: &FuncMetadata, other: &FuncMetadata| {
-        native.name == other.name && native.param_types == other.param_types
-    };
-    let standard = standard.iter().filter(|function| !natives.iter().any(|native| hides(native, function)));
-    let mut library: Vec<Native> = natives
+    let all = engine.collect_fn_metadata(None, known, true);
+    let is_same = |a: &FuncMetadata, b: &FuncMetadata| a.name == b.name && a.param_types == b.param_types;
+    // The worker's own functions without docs replace standard functions that do the same.
+    let (documented, plain): (Vec<_>, Vec<_>) = natives.into_iter().partition(|native| !native.comments.is_empty());
+    let standard: Vec<_> = all
         .iter()
+        .filter(|function| !documented.iter().any(|native| is_same(native, function)))
+        .filter(|function| !function.comments.is_empty() || !plain.iter().any(|native| is_same(native, function)))
+        .collect();
+    let other = plain.iter().filter(|native| !standard.iter().any(|function| is_same(native, function)));
+    let mut library: Vec<Native> = documented
+        .iter()
+        .chain(other)
         .map(|function| (function, Origin::Native))
-        .chain(standard.map(|function| (function, Origin::Standard)))
+        .chain(standard.iter().map(|function| (*function, Origin::Standard)))
         .filter_map(|(function, origin)| native(function, origin))
         .chain(BUILT_IN.iter().map(built_in))
         .collect();
