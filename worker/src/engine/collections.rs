@@ -163,6 +163,9 @@ impl Methods<'_> {
 }
 
 /// Puts something small in the place of the first argument, whose items Rhai counts when the function has returned.
+///
+/// A native function of the program that calls one of these functions must not use its slice of arguments afterwards;
+/// the values themselves are as usual.
 fn hide_receiver<T: Collection>(args: &mut [&mut Dynamic]) {
     if args.len() > 1 {
         // The other arguments have been used.

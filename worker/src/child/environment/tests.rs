@@ -178,6 +178,21 @@ fn variable_size_is_limited_however_it_grows() {
 }
 
 #[test]
+fn size_limits_are_those_of_one_array_or_map() {
+    let limits = WorkerLimits { map_items: 100, string_bytes: 100, array_items: 100, ..WorkerLimits::default() };
+    let mut session = PlaySession::new(limits);
+    // Rhai's own `push` and `set` would count the inner items, too.
+    let inner = "let b = []; b.pad(80, i); let s = \"\"; s.pad(80, 'x');";
+    let arrays = format!("let a = []; for i in 0..20 {{ {inner} a.push(b); a.push(s); }} a.len");
+    assert_eq!(session.output(&arrays), "40");
+    let maps = format!("let m = #{{}}; for i in 0..20 {{ {inner} m.set(`b${{i}}`, b); m.set(`s${{i}}`, s); }} m.len()");
+    assert_eq!(session.output(&maps), "40");
+    let limit = |kind| EvalOutcome::Limit { kind, max: 100 };
+    assert_eq!(session.play("for i in 0..61 { a.push(1); }"), limit(LimitKind::ArraySize));
+    assert_eq!(session.play("for i in 0..61 { m.set(`n${i}`, 1); }"), limit(LimitKind::MapSize));
+}
+
+#[test]
 fn exit_returns_value_from_any_depth() {
     let mut session = PlaySession::new(WorkerLimits::default());
     let scripts = [
