@@ -236,6 +236,11 @@ impl PlayTimer {
     pub(crate) fn start(&mut self, now: Instant) {
         self.since = Some(now);
     }
+
+    /// Resets the timer of a play that has not begun and has lost its grant.
+    pub(crate) fn reset(&mut self) {
+        self.since = None;
+    }
 }
 
 impl Drop for PlayTimer {

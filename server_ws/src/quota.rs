@@ -20,7 +20,7 @@ pub(crate) use connections::{ConnectionRefusal, Connections, HeldBytes, MAX_STRA
 pub(crate) use derived_limits::{
     PROCESS_DESCRIPTORS, THREADS_DESCRIPTORS, derive_shares, fit_to_descriptors, fit_to_memory,
 };
-pub(crate) use fair_semaphore::{FairSemaphore, Grant, Waiter};
+pub(crate) use fair_semaphore::{Contention, FairSemaphore, Grant, Waiter};
 pub(crate) use loss_rate::LossRate;
 pub(crate) use memory_quota::{MemoryAction, MemoryQuota};
 pub(crate) use rate_limit::RateLimit;

@@ -123,7 +123,7 @@ impl Session {
 
     /// Whether a play with this id is still unanswered.
     pub(crate) fn has_play(&self, id: &Id) -> bool {
-        self.player.is_running(id) || self.queue.has_play(id) || self.batches.has_play(id)
+        self.player.has_play(id) || self.queue.has_play(id) || self.batches.has_play(id)
     }
 
     /// Enqueues a play or a reset.
@@ -131,7 +131,7 @@ impl Session {
         if self.circle.is_draining() {
             return self.reply_error(&ticket, &RpcError::ShuttingDown);
         }
-        if let Err((ticket, error)) = self.queue.enqueue(ticket, job, self.player.is_idle()) {
+        if let Err((ticket, error)) = self.queue.enqueue(ticket, job, self.player.load()) {
             self.reply_error(&ticket, &error);
         }
     }
@@ -160,6 +160,9 @@ impl Session {
             let stopped = self.player.stop(StopReason::Cancelled);
             let is_cancelled = stopped.is_some() || self.player.stop_reason() == Some(StopReason::Cancelled);
             self.handle(stopped);
+            return is_cancelled;
+        }
+        if let Some(is_cancelled) = self.player.cancel_ahead(play) {
             return is_cancelled;
         }
         let Some(queued) = self.queue.remove_play(play) else { return false };

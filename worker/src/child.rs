@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! a fresh worker    fresh_worker ──────────────────────────────────┐
-//! a fork server     fork_server ─ fork_loop ─┐                     ├─ serve: environment, sockets, sandbox
+//! a fork server     fork_server ─ fork_loop ─┐                     ├─ serve: environment, channels, sandbox
 //! a forked worker                            └─ forked_worker ─────┘
 //! ```
 //!
@@ -19,7 +19,7 @@ mod fresh_worker;
 mod sandbox;
 mod serve;
 mod startup;
-mod work_socket;
+mod work_pipes;
 
 #[cfg(test)]
 pub(crate) use environment::Environment;
@@ -28,7 +28,7 @@ pub(crate) use fork_server::run as run_fork_server;
 pub(crate) use fresh_worker::run as run_worker;
 pub(crate) use serve::{SharedState, serve_control, serve_work};
 pub(crate) use startup::STACK;
-pub(crate) use work_socket::{ServerConnection, WorkSocket};
+pub(crate) use work_pipes::{ServerConnection, WorkPipes};
 
 /// Fails on other systems, which have no fork server.
 #[cfg(not(target_os = "linux"))]

@@ -4,13 +4,12 @@
 //! scripts.
 
 mod fork_server;
+mod frame_channel;
 mod host_names;
 mod loss;
 mod message_bounds;
-mod pipe;
 mod process;
 mod program;
-mod sockets;
 mod worker_handle;
 
 pub use fork_server::ForkServer;
@@ -19,5 +18,4 @@ pub use loss::Loss;
 pub(crate) use message_bounds::MessageBounds;
 pub(crate) use process::{Process, ProcessOwner};
 pub use program::Program;
-pub(crate) use sockets::{Sockets, socket_pairs};
 pub use worker_handle::{Worker, WorkerEvent};

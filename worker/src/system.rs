@@ -4,6 +4,7 @@
 
 pub(crate) mod allocator;
 pub(crate) mod argument;
+pub(crate) mod channels;
 pub(crate) mod environment;
 #[cfg(target_os = "linux")]
 pub(crate) mod isolation;

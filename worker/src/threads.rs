@@ -1,11 +1,10 @@
-//! A worker on threads of this process, for trusted scripts: the same sockets and code without a separate process.
+//! A worker on threads of this process, for trusted scripts: the same channels and code without a separate process.
 //!
 //! It runs in the program that owns the worker, and is the only file that depends on both [`parent`](crate::parent) and
 //! [`child`].
 
 use std::{
-    io,
-    os::unix::net::UnixStream,
+    io::{self, PipeReader, PipeWriter},
     panic::{AssertUnwindSafe, catch_unwind},
     rc::Rc,
     sync::Arc,
@@ -15,10 +14,11 @@ use std::{
 use tokio::sync::oneshot;
 
 use crate::{
-    child::{self, STACK, ServerConnection, SharedState, WorkSocket},
+    child::{self, STACK, ServerConnection, SharedState, WorkPipes},
     engine::{ModuleSources, PlayMonitor},
     message::{FromWorker, ProcessCommand, WorkerSetup},
-    parent::{Loss, MessageBounds, Process, ProcessOwner, Sockets, Worker, socket_pairs},
+    parent::{Loss, MessageBounds, Process, ProcessOwner, Worker},
+    system::channels::{ServerChannels, channels},
 };
 
 impl Worker {
@@ -32,19 +32,19 @@ impl Worker {
     /// # Errors
     ///
     /// Returns an error of kind [`Unsupported`](io::ErrorKind::Unsupported) if the setup requires a seal, and other
-    /// errors if the operating system cannot create the sockets or threads.
+    /// errors if the operating system cannot create the channels or threads.
     ///
     /// # Panics
     ///
     /// Panics outside of a tokio runtime with I/O enabled.
     pub fn start_on_threads(setup: WorkerSetup) -> io::Result<Self> {
         let bounds = MessageBounds::new(&setup);
-        let (server_sockets, process) = start(setup)?;
-        Self::new(server_sockets, process, bounds)
+        let (server_channels, process) = start(setup)?;
+        Self::new(server_channels, process, bounds)
     }
 }
 
-/// The owner of a worker's threads. They end once their sockets are closed and the script checks its stop flag.
+/// The owner of a worker's threads. They end once their channels are closed and the script checks its stop flag.
 #[derive(Debug)]
 struct ThreadOwner(Arc<PlayMonitor>);
 
@@ -62,16 +62,16 @@ impl ProcessOwner for ThreadOwner {
     }
 }
 
-/// Starts both threads of a worker, and returns the server's ends of its sockets.
-fn start(setup: WorkerSetup) -> io::Result<(Sockets, Process)> {
+/// Starts both threads of a worker, and returns the server's ends of its channels.
+fn start(setup: WorkerSetup) -> io::Result<(ServerChannels, Process)> {
     if setup.must_be_sealed {
         return Err(io::Error::new(io::ErrorKind::Unsupported, "threads of this process cannot be sealed"));
     }
-    let (server_sockets, worker_sockets) = socket_pairs()?;
+    let (server_channels, worker_channels) = channels()?;
     let shared = SharedState::default();
     let monitor = shared.monitor.clone();
     let (loss, ended) = oneshot::channel();
-    let (control_state, control) = (shared.clone(), worker_sockets.control);
+    let (control_state, control) = (shared.clone(), worker_channels.control);
     thread::Builder::new().name("control".into()).spawn(move || {
         // When this ends, even by a panic, no one can receive the results of a script any more.
         let serve = || child::serve_control(&control, &control_state.monitor, &control_state.inventory);
@@ -79,21 +79,21 @@ fn start(setup: WorkerSetup) -> io::Result<(Sockets, Process)> {
         control_state.monitor.stop_for_good();
     })?;
     thread::Builder::new().name("evaluate".into()).stack_size(STACK).spawn(move || {
-        // A panic ends only this worker. Its sockets are closed by then, so the server waits for the reported loss.
-        let _ended = catch_unwind(AssertUnwindSafe(|| evaluate(worker_sockets.work, setup, &shared)));
+        // A panic ends only this worker. Its channels are closed by then, so the server waits for the reported loss.
+        let _ended = catch_unwind(AssertUnwindSafe(|| evaluate(worker_channels.work, setup, &shared)));
         // The handle may have been dropped.
         let _receiver_dropped = loss.send(Loss::Crashed);
     })?;
-    Ok((server_sockets, Process::new(None, ThreadOwner(monitor), ended)))
+    Ok((server_channels, Process::new(None, ThreadOwner(monitor), ended)))
 }
 
-fn evaluate(work: UnixStream, setup: WorkerSetup, shared: &SharedState) -> io::Result<()> {
+fn evaluate(work: (PipeReader, PipeWriter), setup: WorkerSetup, shared: &SharedState) -> io::Result<()> {
     // No layer is active.
-    let socket = Rc::new(WorkSocket::new(work));
-    socket.send(&FromWorker::Sealed(Vec::new()), &mut Vec::new())?;
+    let pipes = Rc::new(WorkPipes::new(work));
+    pipes.send(&FromWorker::Sealed(Vec::new()), &mut Vec::new())?;
     let sources = ModuleSources::read(setup.modules.as_deref());
     let server = ServerConnection::default();
     let mut environment = shared.environment(setup, sources, &server);
-    server.open(socket.clone());
-    child::serve_work(&socket, &mut environment)
+    server.open(pipes.clone());
+    child::serve_work(&pipes, &mut environment)
 }

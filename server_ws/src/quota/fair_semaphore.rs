@@ -4,10 +4,13 @@
 
 use std::{
     collections::{HashMap, VecDeque},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
 };
 
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 
 use super::caller::Caller;
 
@@ -15,7 +18,14 @@ use super::caller::Caller;
 const RESERVED_SHARE: u64 = 8;
 
 #[derive(Debug, Clone)]
-pub(crate) struct FairSemaphore(Arc<Mutex<Grants>>);
+pub(crate) struct FairSemaphore(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    grants: Mutex<Grants>,
+    /// Whether a caller waits who may hold more grants.
+    is_contended: watch::Sender<bool>,
+}
 
 #[derive(Debug)]
 struct Grants {
@@ -26,6 +36,8 @@ struct Grants {
     callers: HashMap<Caller, CallerGrants>,
     /// The callers with waiters, in the order of their turns.
     waiting_callers: VecDeque<Caller>,
+    /// The last published contention.
+    is_contended: bool,
 }
 
 impl Grants {
@@ -34,12 +46,34 @@ impl Grants {
         let reserved = if held_by_caller == 0 { 0 } else { self.max / RESERVED_SHARE };
         self.held < self.max - reserved && held_by_caller < self.max_per_caller
     }
+
+    /// Whether a caller waits because others hold the grants. Waiters of a caller at its own bound wait only for that
+    /// caller.
+    fn has_blocked_caller(&self) -> bool {
+        let waiting = self.waiting_callers.iter().filter_map(|caller| self.callers.get(caller));
+        waiting.into_iter().any(|own| own.held < self.max_per_caller && own.waiters.iter().any(|one| !one.is_closed()))
+    }
 }
 
 #[derive(Debug, Default)]
 struct CallerGrants {
     held: u64,
     waiters: VecDeque<oneshot::Sender<Grant>>,
+    /// The number of `waiters`, for the holders of the caller's grants.
+    waiting: Arc<AtomicUsize>,
+}
+
+impl CallerGrants {
+    fn push_waiter(&mut self, waiter: oneshot::Sender<Grant>) {
+        self.waiters.push_back(waiter);
+        self.waiting.store(self.waiters.len(), Relaxed);
+    }
+
+    fn pop_waiter(&mut self) -> Option<oneshot::Sender<Grant>> {
+        let waiter = self.waiters.pop_front();
+        self.waiting.store(self.waiters.len(), Relaxed);
+        waiter
+    }
 }
 
 /// The permission for a caller to run one play or host call. Dropping the grant passes it to the next waiter.
@@ -48,6 +82,27 @@ pub(crate) struct Grant {
     /// `None` once the grant is released.
     semaphore: Option<FairSemaphore>,
     caller: Caller,
+    /// The number of the caller's own waiters.
+    waiting: Arc<AtomicUsize>,
+}
+
+/// Whether others wait for grants, as the holder of a grant sees it.
+#[derive(Debug)]
+pub(crate) struct Contention(watch::Receiver<bool>);
+
+impl Contention {
+    /// Whether someone could use this grant now: another caller, or another session of the same caller.
+    pub(crate) fn affects(&self, grant: &Grant) -> bool {
+        grant.waiting.load(Relaxed) > 0 || *self.0.borrow()
+    }
+
+    /// Waits until another caller waits for a grant. Cancel safe.
+    pub(crate) async fn begins(&mut self) {
+        if self.0.wait_for(|is_contended| *is_contended).await.is_err() {
+            // The semaphore is gone, and nobody can wait for it.
+            std::future::pending().await
+        }
+    }
 }
 
 /// A grant to come. Dropping the waiter gives up its turn.
@@ -57,7 +112,20 @@ impl FairSemaphore {
     /// Makes a semaphore with `max` grants, of which one caller may hold `max_per_caller`.
     pub(crate) fn new(max: u64, max_per_caller: u64) -> Self {
         let (callers, waiting_callers) = (HashMap::new(), VecDeque::new());
-        Self(Arc::new(Mutex::new(Grants { held: 0, max, max_per_caller, callers, waiting_callers })))
+        let grants = Grants { held: 0, max, max_per_caller, callers, waiting_callers, is_contended: false };
+        Self(Arc::new(Shared { grants: Mutex::new(grants), is_contended: watch::Sender::new(false) }))
+    }
+
+    /// Returns a view of the contention.
+    pub(crate) fn contention(&self) -> Contention {
+        Contention(self.0.is_contended.subscribe())
+    }
+
+    fn update_contention(&self, grants: &mut Grants) {
+        let is_contended = grants.has_blocked_caller();
+        if std::mem::replace(&mut grants.is_contended, is_contended) != is_contended {
+            self.0.is_contended.send_replace(is_contended);
+        }
     }
 
     /// Sets new bounds for later grants. Grants beyond lower bounds stay valid.
@@ -65,11 +133,12 @@ impl FairSemaphore {
         let mut grants = self.lock();
         (grants.max, grants.max_per_caller) = (max, max_per_caller);
         self.serve_waiters(&mut grants);
+        self.update_contention(&mut grants);
     }
 
     fn lock(&self) -> MutexGuard<'_, Grants> {
         // No code panics while it holds the lock.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.grants.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Returns a grant for a caller, or a waiter for one.
@@ -80,14 +149,16 @@ impl FairSemaphore {
         let own = grants.callers.entry(caller).or_default();
         if is_free && own.waiters.is_empty() {
             own.held += 1;
+            let waiting = own.waiting.clone();
             grants.held += 1;
-            return Ok(Grant { semaphore: Some(self.clone()), caller });
+            return Ok(Grant { semaphore: Some(self.clone()), caller, waiting });
         }
         let (sender, waiter) = oneshot::channel();
-        own.waiters.push_back(sender);
+        own.push_waiter(sender);
         if own.waiters.len() == 1 {
             grants.waiting_callers.push_back(caller);
         }
+        self.update_contention(&mut grants);
         Err(waiter)
     }
 
@@ -107,6 +178,7 @@ impl FairSemaphore {
         if grants.callers.get(&caller).is_some_and(|own| own.held == 0 && own.waiters.is_empty()) {
             grants.callers.remove(&caller);
         }
+        self.update_contention(&mut grants);
     }
 
     /// Gives free grants to waiting callers in turn, unless they hold as many as they may.
@@ -119,7 +191,7 @@ impl FairSemaphore {
             let Some(own) = grants.callers.get_mut(&caller) else { continue };
             // Waiters that were dropped have given up their turn.
             while own.waiters.front().is_some_and(oneshot::Sender::is_closed) {
-                own.waiters.pop_front();
+                own.pop_waiter();
             }
             if own.waiters.is_empty() {
                 if own.held == 0 {
@@ -132,8 +204,8 @@ impl FairSemaphore {
                 skipped += 1;
                 continue;
             }
-            if let Some(sender) = own.waiters.pop_front() {
-                let grant = Grant { semaphore: Some(self.clone()), caller };
+            if let Some(sender) = own.pop_waiter() {
+                let grant = Grant { semaphore: Some(self.clone()), caller, waiting: own.waiting.clone() };
                 match sender.send(grant) {
                     Ok(()) => {
                         own.held += 1;

@@ -24,7 +24,7 @@ impl Session {
                     self.reply_error(ticket, &error);
                 }
             }
-            Some(PlayerEvent::EnvironmentLost(ticket, reason)) => self.lose_environment(ticket, reason),
+            Some(PlayerEvent::EnvironmentLost(tickets, reason)) => self.lose_environment(&tickets, reason),
         }
     }
 
@@ -61,14 +61,16 @@ impl Session {
         self.notify(&progress);
     }
 
-    /// Fails the running play, and all queued plays and queries, which depend on the lost variables.
-    fn lose_environment(&mut self, ticket: Option<Ticket>, reason: LossReason) {
+    /// Fails the plays that the worker had, and all queued plays and queries, which depend on the lost variables.
+    fn lose_environment(&mut self, tickets: &[Ticket], reason: LossReason) {
         tracing::warn!(%reason, "environment lost");
         self.circle.metrics.count_environment_loss(reason);
         let error = RpcError::EnvironmentLost { reason };
-        match ticket {
-            Some(ticket) => self.reply_error(&ticket, &error),
-            None => self.notify(&SessionReset { reason }),
+        if tickets.is_empty() {
+            self.notify(&SessionReset { reason });
+        }
+        for ticket in tickets {
+            self.reply_error(ticket, &error);
         }
         self.fail_queries(&error);
         while let Some(queued) = self.queue.dequeue() {

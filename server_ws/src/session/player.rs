@@ -1,5 +1,6 @@
 //! The player of a session: its worker, the queries that the worker answers, and the one play that it runs.
 
+mod ahead;
 mod cpu_budget;
 mod finish;
 mod host_calls;
@@ -10,7 +11,7 @@ mod start_pacing;
 mod timers;
 mod worker_start;
 
-use std::{io, net::IpAddr, pin::Pin, sync::Arc, time::Duration};
+use std::{collections::VecDeque, io, net::IpAddr, pin::Pin, sync::Arc, time::Duration};
 
 use keys::PublicKey;
 use protocol::{
@@ -27,7 +28,7 @@ use crate::{
     circle::{Circle, SessionLimits},
     host,
     metrics::PlayTimer,
-    quota::{Caller, Grant, WorkerPermit},
+    quota::{Caller, Contention, Grant, Waiter, WorkerPermit},
 };
 use cpu_budget::CpuBudget;
 use host_calls::{CallRejection, CallReturn, HostCalls};
@@ -49,6 +50,9 @@ pub(crate) struct Player {
     anonymous_caller: Caller,
     worker: WorkerState,
     play: Option<RunningPlay>,
+    /// The plays that were sent to the worker behind the running one, in order.
+    ahead: VecDeque<RunningPlay>,
+    contention: Contention,
     /// When a play or a query last needed the worker.
     last_used: Instant,
     /// When to sample the worker's memory; `None` if it was sampled after its last use.
@@ -78,6 +82,8 @@ enum PlayerInput {
     QueryGrant(Option<Grant>),
     WorkerStarted(io::Result<Box<Worker>>),
     Worker(WorkerEvent),
+    /// Another caller waits for a grant to run.
+    Contention,
 }
 
 /// An event of the player, for its session.
@@ -93,14 +99,15 @@ pub(crate) enum PlayerEvent {
     QueryAnswered(Ticket, QueryAnswer),
     /// The worker for this play and the pending queries could not be started.
     WorkerNotStarted(Option<Ticket>, RpcError),
-    /// The environment is lost, and with it the play that ran, if one did.
-    EnvironmentLost(Option<Ticket>, LossReason),
+    /// The environment is lost, and with it the plays that the worker had.
+    EnvironmentLost(Vec<Ticket>, LossReason),
 }
 
 impl Player {
     /// Makes the player of the session with this number, whose client is at `address`.
     pub(crate) fn new(circle: Arc<Circle>, limits: Arc<SessionLimits>, session: u64, address: IpAddr) -> Self {
         let queries = PendingQueries::new(&limits.values);
+        let contention = circle.running_plays.contention();
         Self {
             circle,
             limits,
@@ -108,6 +115,8 @@ impl Player {
             anonymous_caller: Caller::anonymous(address),
             worker: WorkerState::None,
             play: None,
+            ahead: VecDeque::new(),
+            contention,
             last_used: Instant::now(),
             sample_memory_at: None,
             plays: 0,
@@ -119,9 +128,9 @@ impl Player {
         }
     }
 
-    /// Returns the bytes of the running or waiting script and of the pending queries.
+    /// Returns the bytes of the scripts that the player has and of the pending queries.
     pub(super) fn held_bytes(&self) -> u64 {
-        self.play.as_ref().map_or(0, |play| play.script_bytes) + self.queries.held_bytes()
+        self.play.as_ref().map_or(0, |play| play.script_bytes) + self.ahead_bytes() + self.queries.held_bytes()
     }
 
     /// Whether a play may start.
@@ -162,7 +171,8 @@ impl Player {
         self.play.as_ref().and_then(|play| play.stop_reason)
     }
 
-    /// Starts a play, which runs once it has a worker and a grant. No other play may be active.
+    /// Starts a play, which runs once it has a worker and a grant, or sends it to the worker ahead of its start. If
+    /// another play is active, the player must [accept](Self::accepts_ahead) this one.
     ///
     /// # Errors
     ///
@@ -173,17 +183,33 @@ impl Player {
         params: Arc<PlayParams>,
         caller: Option<PublicKey>,
     ) -> Result<(), (Ticket, RpcError)> {
+        if self.play.is_some() {
+            self.send_ahead(ticket, &params, caller);
+            return Ok(());
+        }
         if let Err(error) = self.ensure_worker(caller) {
             return Err((ticket, error));
         }
         self.plays += 1;
-        // The grant counts for the caller of the play. The worker may count for an earlier caller of the session.
-        let grant = self.circle.running_plays.acquire(caller.map_or(self.anonymous_caller, Caller::Key));
+        let grant = self.acquire_grant(caller);
         let max_ms = params.timeout_ms.unwrap_or(u64::MAX).min(self.limits.values.play_ms);
         let timer = PlayTimer::new(self.circle.metrics.clone());
-        self.play = Some(RunningPlay::new(self.plays, ticket, params, caller, max_ms, grant, timer));
+        let mut play = RunningPlay::new(self.plays, ticket, params.script.len() as u64, caller, max_ms, timer);
+        play.unsent = Some(params);
+        play.take_grant(grant);
+        self.play = Some(play);
+        if let WorkerState::Ready(worker, _) = &mut self.worker {
+            // If it is still held, all plays before this one were withdrawn.
+            worker.resume();
+        }
         self.send_pending();
         Ok(())
+    }
+
+    /// Returns a grant to run for a caller, or a waiter for one. It counts for the caller of the play; the worker may
+    /// count for an earlier caller of the session.
+    fn acquire_grant(&self, caller: Option<PublicKey>) -> Result<Grant, Waiter> {
+        self.circle.running_plays.acquire(caller.map_or(self.anonymous_caller, Caller::Key))
     }
 
     /// Sends pending input to the worker. Queries go first, so that they see the variables from before the play.
@@ -197,14 +223,9 @@ impl Player {
     fn run(&mut self) {
         let WorkerState::Ready(worker, _) = &mut self.worker else { return };
         let Some(play) = self.play.as_mut().filter(|play| play.grant.is_some()) else { return };
-        if let Some((params, caller)) = play.unsent.take() {
+        if let Some(params) = play.unsent.take() {
             play.cpu_budget = (!worker.has_low_priority()).then(|| CpuBudget::new(Instant::now()));
-            worker.play(&worker::Play {
-                number: play.number,
-                script: &params.script,
-                bind: params.bind.as_deref(),
-                caller: caller.as_deref(),
-            });
+            send(worker, play.number, &params, play.caller);
         }
     }
 
@@ -248,9 +269,10 @@ impl Player {
         self.query_grant = QueryGrant::None;
     }
 
-    /// Drops the play and the worker, because the client is gone.
+    /// Drops the plays and the worker, because the client is gone.
     pub(crate) fn abandon(&mut self) {
         self.play = None;
+        self.ahead.clear();
         self.reset();
     }
 
@@ -266,12 +288,15 @@ impl Player {
         if self.play.is_none()
             && let Some(reason) = self.unreported_loss.take()
         {
-            return Some(PlayerEvent::EnvironmentLost(None, reason));
+            return Some(PlayerEvent::EnvironmentLost(self.take_ahead_tickets(), reason));
         }
+        let is_blocked = self.is_blocked_by_end_hooks();
+        let may_hold = self.may_hold();
         let input = tokio::select! {
             input = next_play_input(self.play.as_mut()) => PlayerInput::Play(input),
-            input = next_worker_input(&mut self.worker) => input,
+            input = next_worker_input(&mut self.worker, is_blocked) => input,
             grant = self.query_grant.wait() => PlayerInput::QueryGrant(grant),
+            () = self.contention.begins(), if may_hold => PlayerInput::Contention,
         };
         match input {
             PlayerInput::WorkerStarted(started) => self.take_worker(started),
@@ -280,17 +305,31 @@ impl Player {
                 self.take_query_grant(grant);
                 None
             }
+            PlayerInput::Contention => {
+                self.hold_worker();
+                None
+            }
             PlayerInput::Play(PlayInput::HostCall(returned)) => self.return_to_script(returned),
             PlayerInput::Play(PlayInput::EndHooks(result)) => self.finish_after_end_hooks(result),
             PlayerInput::Play(PlayInput::Granted(grant)) => {
-                if let Some(play) = &mut self.play {
-                    (play.grant, play.waiter) = (grant, None);
-                    play.start_clock();
+                if let (Some(play), Some(grant)) = (&mut self.play, grant) {
+                    play.take_grant(Ok(grant));
                 }
+                self.resume_worker();
                 self.send_pending();
                 None
             }
         }
+    }
+
+    /// Returns the event of the running play's outcome if it has already arrived, without waiting.
+    pub(super) fn arrived_outcome(&mut self) -> Option<PlayerEvent> {
+        if self.play.as_ref()?.end_hooks.is_some() {
+            return None;
+        }
+        let WorkerState::Ready(worker, _) = &mut self.worker else { return None };
+        let outcome = worker.arrived_outcome()?;
+        self.finish(outcome)
     }
 
     fn handle_worker_event(&mut self, event: WorkerEvent) -> Option<PlayerEvent> {
@@ -308,6 +347,11 @@ impl Player {
                 ticket.map(|ticket| PlayerEvent::QueryAnswered(ticket, answer))
             }
             WorkerEvent::Done { outcome, .. } => self.finish(outcome),
+            WorkerEvent::Withdrawn { play } => self.finish_withdrawn(play),
+            WorkerEvent::Held => {
+                self.release_grant();
+                None
+            }
             WorkerEvent::Lost(loss) => self.lose_worker(loss),
         }
     }
@@ -346,6 +390,17 @@ impl Player {
     }
 }
 
+/// Queues a play for its worker.
+fn send(worker: &mut Worker, number: u64, params: &PlayParams, caller: Option<PublicKey>) {
+    let caller = caller.map(|key| key.to_hex());
+    worker.play(&worker::Play {
+        number,
+        script: &params.script,
+        bind: params.bind.as_deref(),
+        caller: caller.as_deref(),
+    });
+}
+
 async fn next_play_input(play: Option<&mut RunningPlay>) -> PlayInput {
     match play {
         Some(play) => play.next_input().await,
@@ -353,8 +408,11 @@ async fn next_play_input(play: Option<&mut RunningPlay>) -> PlayInput {
     }
 }
 
-async fn next_worker_input(worker: &mut WorkerState) -> PlayerInput {
+/// Waits for the next input from the worker. While end hooks run, the plays behind theirs wait, so their messages stay
+/// in the pipe.
+async fn next_worker_input(worker: &mut WorkerState, is_blocked: bool) -> PlayerInput {
     match worker {
+        WorkerState::Ready(worker, _) if is_blocked => PlayerInput::Worker(worker.control_event().await),
         WorkerState::None => std::future::pending().await,
         WorkerState::Starting(start, _) => PlayerInput::WorkerStarted(start.await.map(Box::new)),
         WorkerState::Ready(worker, _) => PlayerInput::Worker(worker.event().await),

@@ -35,6 +35,16 @@ pub(super) struct QueuedJob {
     pub(super) job: Job,
 }
 
+/// What the player has that counts towards the bounds of the queue.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct PlayerLoad {
+    pub(super) is_idle: bool,
+    /// The number of plays that were sent ahead.
+    pub(super) ahead: u64,
+    /// The bytes of the scripts that were sent ahead.
+    pub(super) ahead_bytes: u64,
+}
+
 #[derive(Debug)]
 pub(super) struct JobQueue {
     jobs: VecDeque<QueuedJob>,
@@ -48,14 +58,15 @@ impl JobQueue {
         Self { jobs: VecDeque::new(), bytes: 0, max_jobs: limits.queued_plays, max_kib: limits.queued_kib }
     }
 
-    /// Enqueues a job. While the player is idle, the first job does not have to wait, so no bound refuses it.
-    pub(super) fn enqueue(&mut self, ticket: Ticket, job: Job, is_idle: bool) -> Result<(), (Ticket, RpcError)> {
-        let must_wait = !is_idle || !self.jobs.is_empty();
+    /// Enqueues a job. While the player is idle, the first job does not have to wait, so no bound refuses it. Plays that
+    /// were sent ahead to the worker still wait.
+    pub(super) fn enqueue(&mut self, ticket: Ticket, job: Job, player: PlayerLoad) -> Result<(), (Ticket, RpcError)> {
+        let must_wait = !player.is_idle || !self.jobs.is_empty();
         let busy = |max| RpcError::Busy { limit: BusyLimit::Queued, max, retry_after_ms: None };
-        if must_wait && self.jobs.len() as u64 >= self.max_jobs {
+        if must_wait && self.jobs.len() as u64 + player.ahead >= self.max_jobs {
             return Err((ticket, busy(self.max_jobs)));
         }
-        if must_wait && self.bytes + job.bytes() > self.max_kib.saturating_mul(1024) {
+        if must_wait && self.bytes + player.ahead_bytes + job.bytes() > self.max_kib.saturating_mul(1024) {
             return Err((ticket, busy(self.max_kib)));
         }
         self.bytes += job.bytes();
@@ -76,6 +87,14 @@ impl JobQueue {
 
     pub(super) fn is_reset_next(&self) -> bool {
         self.jobs.front().is_some_and(|queued| matches!(queued.job, Job::Reset))
+    }
+
+    /// Returns the next job if it is a play: the play, and its caller.
+    pub(super) fn next_play(&self) -> Option<(&PlayParams, Option<PublicKey>)> {
+        match &self.jobs.front()?.job {
+            Job::Play { params, caller } => Some((params, *caller)),
+            Job::Reset => None,
+        }
     }
 
     pub(super) fn is_play_next(&self) -> bool {
@@ -106,6 +125,9 @@ mod tests {
         Job::Play { params: Arc::new(PlayParams { script: script.into(), timeout_ms: None, bind: None }), caller: None }
     }
 
+    const IDLE: PlayerLoad = PlayerLoad { is_idle: true, ahead: 0, ahead_bytes: 0 };
+    const BUSY: PlayerLoad = PlayerLoad { is_idle: false, ..IDLE };
+
     fn ticket(id: u64) -> Ticket {
         Ticket::new(ReplyTo::Id(Id::number(id)), None).into_play(None)
     }
@@ -114,27 +136,35 @@ mod tests {
     fn queue_is_bounded_in_number_and_bytes() {
         let limits = Limits { queued_plays: 2, queued_kib: 1, ..Limits::default() };
         let mut queue = JobQueue::new(&limits);
-        queue.enqueue(ticket(1), play(&"x".repeat(600)), false).expect("room");
-        assert!(queue.enqueue(ticket(2), play(&"x".repeat(600)), false).is_err());
-        queue.enqueue(ticket(3), Job::Reset, false).expect("room");
-        assert!(queue.enqueue(ticket(4), Job::Reset, false).is_err());
+        queue.enqueue(ticket(1), play(&"x".repeat(600)), BUSY).expect("room");
+        assert!(queue.enqueue(ticket(2), play(&"x".repeat(600)), BUSY).is_err());
+        queue.enqueue(ticket(3), Job::Reset, BUSY).expect("room");
+        assert!(queue.enqueue(ticket(4), Job::Reset, BUSY).is_err());
         queue.dequeue().expect("the first");
-        queue.enqueue(ticket(5), play(&"x".repeat(600)), false).expect("room again");
+        queue.enqueue(ticket(5), play(&"x".repeat(600)), BUSY).expect("room again");
     }
 
     #[test]
     fn queue_accepts_when_idle() {
         let mut queue = JobQueue::new(&Limits { queued_plays: 0, queued_kib: 0, ..Limits::default() });
-        assert!(queue.enqueue(ticket(1), play("x"), false).is_err());
-        queue.enqueue(ticket(2), play("x"), true).expect("nothing runs");
-        assert!(queue.enqueue(ticket(3), play("x"), true).is_err());
+        assert!(queue.enqueue(ticket(1), play("x"), BUSY).is_err());
+        queue.enqueue(ticket(2), play("x"), IDLE).expect("nothing runs");
+        assert!(queue.enqueue(ticket(3), play("x"), IDLE).is_err());
+    }
+
+    #[test]
+    fn plays_sent_ahead_count_towards_bounds() {
+        let mut queue = JobQueue::new(&Limits { queued_plays: 2, queued_kib: 1, ..Limits::default() });
+        assert!(queue.enqueue(ticket(1), play("x"), PlayerLoad { ahead: 2, ..BUSY }).is_err());
+        assert!(queue.enqueue(ticket(2), play("x"), PlayerLoad { ahead: 1, ahead_bytes: 1024, ..BUSY }).is_err());
+        queue.enqueue(ticket(3), play("x"), PlayerLoad { ahead: 1, ahead_bytes: 1023, ..BUSY }).expect("room");
     }
 
     #[test]
     fn queue_finds_only_plays_by_their_id() {
         let mut queue = JobQueue::new(&Limits::default());
-        queue.enqueue(ticket(1), Job::Reset, false).expect("room");
-        queue.enqueue(ticket(2), play("x"), false).expect("room");
+        queue.enqueue(ticket(1), Job::Reset, BUSY).expect("room");
+        queue.enqueue(ticket(2), play("x"), BUSY).expect("room");
         assert!(!queue.has_play(&Id::number(1)) && queue.has_play(&Id::number(2)));
         assert!(queue.remove_play(&Id::number(1)).is_none());
         assert!(queue.remove_play(&Id::number(2)).is_some() && !queue.has_play(&Id::number(2)));

@@ -28,6 +28,9 @@ const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(30);
 /// How long a client may take to answer a close frame.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 
+/// The number of bytes of replies from which a session sends them before it takes further outcomes.
+const MAX_REPLY_BYTES: usize = 16 << 10;
+
 impl Session {
     /// Serves until the client is gone, the connection is closed or the circle ends. Then everything left is dropped:
     /// the worker is killed, and the plays finish as disconnected.
@@ -84,6 +87,7 @@ impl Session {
                         self.handle(event);
                     } else {
                         self.handle(event);
+                        self.handle_arrived_outcomes();
                     }
                 }
                 () = sleep_until(tick.unwrap_or(heartbeat)), if tick.is_some() => {
@@ -162,18 +166,18 @@ impl Session {
 
     /// Starts the next queued job, once the replies before it have been sent.
     fn start_next(&mut self) {
-        while self.outbox.is_empty() && self.player.is_idle() {
+        while self.outbox.is_empty() && self.is_start_possible() {
             // A query is answered from the environment in which it was sent, not from the one after a reset.
             if self.queue.is_reset_next() && self.player.queries.has_waiting() {
-                return;
+                break;
             }
             if self.queue.is_play_next() && self.player.is_idle() {
                 self.player.reserve_start(self.auth.identity());
             }
             if self.delayed_start().is_some_and(|start| start > Instant::now()) {
-                return;
+                break;
             }
-            let Some(QueuedJob { ticket, job }) = self.queue.dequeue() else { return };
+            let Some(QueuedJob { ticket, job }) = self.queue.dequeue() else { break };
             match job {
                 Job::Reset => {
                     self.player.reset();
@@ -187,6 +191,22 @@ impl Session {
                     }
                 }
             }
+        }
+        self.player.flush();
+    }
+
+    /// Whether the next job may start, or be sent to the worker ahead of its start.
+    fn is_start_possible(&mut self) -> bool {
+        self.player.is_idle()
+            || self.queue.next_play().is_some_and(|(params, caller)| self.player.accepts_ahead(params, caller))
+    }
+
+    /// Handles the outcomes that arrived together with one that was handled, so that their replies go out together.
+    fn handle_arrived_outcomes(&mut self) {
+        while self.outbox.iter().map(OutboundFrame::wire_bytes).sum::<usize>() < MAX_REPLY_BYTES
+            && let Some(event) = self.player.arrived_outcome()
+        {
+            self.handle(Some(event));
         }
     }
 
@@ -208,6 +228,7 @@ impl Session {
     /// Applies a phase of the circle.
     fn enter_phase(&mut self, phase: CirclePhase) {
         if phase >= CirclePhase::Draining {
+            self.player.stop_all_ahead(StopReason::Shutdown);
             while let Some(queued) = self.queue.dequeue() {
                 self.reply_error(&queued.ticket, &RpcError::ShuttingDown);
             }

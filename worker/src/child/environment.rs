@@ -87,6 +87,16 @@ impl Environment {
 
     /// Evaluates one script. Definitions that precede an error persist.
     pub(crate) fn play(&mut self, play: &Play<'_>) -> EvalOutcome {
+        if !self.meter.begin(play.number) {
+            self.meter.end();
+            return EvalOutcome::Stopped;
+        }
+        let outcome = self.run_play(play);
+        self.meter.end();
+        outcome
+    }
+
+    fn run_play(&mut self, play: &Play<'_>) -> EvalOutcome {
         if self.caller.as_deref() != play.caller {
             self.caller = play.caller.map(Into::into);
             self.register_constants();
@@ -97,12 +107,10 @@ impl Environment {
         if self.meter.is_half_full() {
             self.cache.clear();
         }
-        self.meter.begin(play.number);
         let outcome = self.evaluate(play);
         if let Some((kind, max)) = self.sizes.check(&self.scope, &self.limits) {
             self.meter.record_breach(kind, max);
         }
-        self.meter.end();
         // Check after the evaluation, because some native functions drop the error that ended a callback.
         if self.meter.is_stopped() {
             return EvalOutcome::Stopped;

@@ -26,6 +26,7 @@ use crate::{
     },
     system::{
         self,
+        channels::WorkerChannels,
         os::{self, ForkSide},
     },
 };
@@ -37,7 +38,7 @@ const SERVER: u64 = 0;
 const CHUNK: usize = 4 << 10;
 
 /// Maximum number of descriptors with one message.
-const RIGHTS: usize = 2;
+const RIGHTS: usize = 3;
 
 /// A forked worker that is not reaped yet.
 struct ForkedProcess {
@@ -124,14 +125,16 @@ impl ForkLoop {
     }
 
     fn fork(&mut self, number: u64, prepared: &mut PreparedWorker) -> io::Result<()> {
-        let (Some(work), Some(control)) = (self.rights.pop_front(), self.rights.pop_front()) else {
-            return Err(io::Error::other("fork request without sockets"));
+        let mut next = || self.rights.pop_front();
+        let (Some(plays), Some(results), Some(control)) = (next(), next(), next()) else {
+            return Err(io::Error::other("fork request without channels"));
         };
+        let channels = WorkerChannels { work: (plays.into(), results.into()), control: control.into() };
         let fork_server = getpid();
         let forked = match os::fork() {
             Ok(ForkSide::Child) => {
                 // The child must never return into the fork server's code.
-                let ended = catch_unwind(AssertUnwindSafe(|| prepared.run(work, control, fork_server)));
+                let ended = catch_unwind(AssertUnwindSafe(|| prepared.run(channels, fork_server)));
                 os::exit_now(i32::from(!matches!(ended, Ok(Ok(())))));
             }
             Ok(ForkSide::Parent(pid)) => self.watch(number, pid),

@@ -2,7 +2,10 @@
 
 use std::{
     io,
-    os::{fd::AsFd, unix::process::CommandExt},
+    os::{
+        fd::AsFd,
+        unix::{net::UnixStream, process::CommandExt},
+    },
     process::Command,
 };
 
@@ -12,8 +15,8 @@ use super::{
     fork_loop::ForkLoop,
     forked_worker::PreparedWorker,
     serve::{SealOptions, SharedState},
-    startup::{STACK, detach_stdio, limit_resources, read_hello, take_socket},
-    work_socket::ServerConnection,
+    startup::{STACK, detach_stdio, limit_resources, read_hello, take_standard},
+    work_pipes::ServerConnection,
 };
 use crate::{
     engine::ModuleSources,
@@ -26,7 +29,7 @@ pub(crate) fn run() -> io::Result<()> {
     extend_stack()?;
     let is_memory_counted = allocator::start_counting();
     os::close_inherited();
-    let server = take_socket(io::stdin().as_fd())?;
+    let server = UnixStream::from(take_standard(io::stdin().as_fd())?);
     detach_stdio()?;
     // One session for all workers: the scheduler groups processes by session, so a lower priority would have no effect
     // on a worker with its own session. A new session also keeps a Ctrl-C in the server's terminal from the workers.

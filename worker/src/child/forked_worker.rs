@@ -1,22 +1,15 @@
 //! A forked worker, from the fork on.
 
-use std::{
-    io,
-    os::{
-        fd::{AsFd, OwnedFd},
-        unix::net::UnixStream,
-    },
-    rc::Rc,
-};
+use std::{io, os::fd::AsFd, rc::Rc};
 
 use rustix::process::{Pid, Signal};
 
 use super::{
     environment::Environment,
     serve::{SealOptions, SharedState, enter_sandbox, serve_work},
-    work_socket::{ServerConnection, WorkSocket},
+    work_pipes::{ServerConnection, WorkPipes},
 };
-use crate::system::os;
+use crate::system::{channels::WorkerChannels, os};
 
 /// The state that the fork server prepares before the first fork, and that each forked worker inherits.
 pub(super) struct PreparedWorker {
@@ -27,20 +20,21 @@ pub(super) struct PreparedWorker {
 }
 
 impl PreparedWorker {
-    /// Runs the worker in a process that was just forked, until the server closes its socket. `fork_server` is the
+    /// Runs the worker in a process that was just forked, until the server closes its channels. `fork_server` is the
     /// parent process.
-    pub(super) fn run(&mut self, work: OwnedFd, control: OwnedFd, fork_server: Pid) -> io::Result<()> {
+    pub(super) fn run(&mut self, channels: WorkerChannels, fork_server: Pid) -> io::Result<()> {
         // A compromised worker would not end by itself after its fork server has ended.
         rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?;
         if rustix::process::getppid() != Some(fork_server) {
             return Err(io::Error::other("the fork server has ended"));
         }
-        os::close_all_but([work.as_fd(), control.as_fd()]);
+        let WorkerChannels { work: (plays, results), control } = channels;
+        os::close_all_but([plays.as_fd(), results.as_fd(), control.as_fd()]);
         rustix::thread::set_name(c"circles-worker")?;
-        let (socket, control) = (Rc::new(WorkSocket::new(work.into())), UnixStream::from(control));
-        enter_sandbox(&socket, control, &self.shared, self.seal)?;
-        self.server.open(socket.clone());
+        let pipes = Rc::new(WorkPipes::new((plays, results)));
+        enter_sandbox(&pipes, control, &self.shared, self.seal)?;
+        self.server.open(pipes.clone());
         self.environment.reset_memory_baseline();
-        serve_work(&socket, &mut self.environment)
+        serve_work(&pipes, &mut self.environment)
     }
 }

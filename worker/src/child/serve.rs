@@ -1,4 +1,4 @@
-//! The two loops of a worker: one thread evaluates what arrives on the work socket, a second one serves the control
+//! The two loops of a worker: one thread evaluates what arrives on the work pipe, a second one serves the control
 //! socket.
 
 use std::{
@@ -11,7 +11,7 @@ use std::{
 use super::{
     environment::Environment,
     sandbox,
-    work_socket::{ServerConnection, WorkSocket},
+    work_pipes::{ServerConnection, WorkPipes},
 };
 use crate::{
     engine::{Meter, ModuleSources, PlayMonitor},
@@ -52,7 +52,7 @@ pub(crate) struct SealOptions {
 
 /// Starts the thread of the control socket, seals the process, and reports the active layers to the server.
 pub(crate) fn enter_sandbox(
-    socket: &WorkSocket,
+    pipes: &WorkPipes,
     control: UnixStream,
     shared: &SharedState,
     seal: SealOptions,
@@ -64,7 +64,7 @@ pub(crate) fn enter_sandbox(
         passed.wait();
         // Before the seal, the worker processes no data of clients, not even a query.
         passed.wait();
-        // Exit the process in any case, including a panic: the server then sees the sockets close.
+        // Exit the process in any case, including a panic: the server then sees the channels close.
         let ended = std::panic::catch_unwind(|| serve_control(&control, &shared.monitor, &shared.inventory));
         os::exit_now(i32::from(!matches!(ended, Ok(Ok(())))));
     })?;
@@ -75,13 +75,13 @@ pub(crate) fn enter_sandbox(
         return Err(io::Error::other("the process cannot be sealed, but its setup requires it"));
     }
     gate.wait();
-    socket.send(&FromWorker::Sealed(layers), &mut Vec::new())
+    pipes.send(&FromWorker::Sealed(layers), &mut Vec::new())
 }
 
-/// Reads plays and queries from the work socket and answers them there, until it closes.
-pub(crate) fn serve_work(socket: &WorkSocket, environment: &mut Environment) -> io::Result<()> {
+/// Reads plays and queries from the work pipe and answers them, until it closes.
+pub(crate) fn serve_work(pipes: &WorkPipes, environment: &mut Environment) -> io::Result<()> {
     let (mut frame, mut answer) = (Vec::new(), Vec::new());
-    while socket.read(&mut frame)? {
+    while pipes.read(&mut frame)? {
         let message = match frame::decode_borrowed(&frame)? {
             ToWorker::Play(play) => FromWorker::Done { play: play.number, outcome: environment.play(&play) },
             ToWorker::Query(NumberedQuery { number, query }) => {
@@ -90,7 +90,7 @@ pub(crate) fn serve_work(socket: &WorkSocket, environment: &mut Environment) -> 
             // No play waits for this result.
             ToWorker::Return { .. } => continue,
         };
-        socket.send(&message, &mut answer)?;
+        pipes.send(&message, &mut answer)?;
     }
     Ok(())
 }
@@ -105,7 +105,15 @@ pub(crate) fn serve_control(
     let (mut frame, mut answer) = (Vec::new(), Vec::new());
     while frame::read_frame(&mut from, &mut frame)? {
         match frame::decode_borrowed(&frame)? {
-            ToControl::Stop { play } => monitor.stop(play),
+            ToControl::Stop { play } => {
+                let play = monitor.stop(play);
+                frame::write_frame(control, &FromControl::Begun { play }, &mut answer)?;
+            }
+            ToControl::Hold { until } => {
+                let play = monitor.hold(until);
+                frame::write_frame(control, &FromControl::Begun { play }, &mut answer)?;
+            }
+            ToControl::Resume => monitor.resume(),
             ToControl::Progress => {
                 frame::write_frame(control, &FromControl::Progress(monitor.report()), &mut answer)?;
             }

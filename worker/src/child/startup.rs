@@ -2,10 +2,7 @@
 
 use std::{
     io,
-    os::{
-        fd::{AsFd, OwnedFd},
-        unix::net::UnixStream,
-    },
+    os::fd::{AsFd, OwnedFd},
 };
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -33,17 +30,17 @@ pub(crate) fn read_hello(frame: &[u8]) -> io::Result<WorkerSetup> {
     Ok(hello.setup)
 }
 
-/// Duplicates a socket that the server passed as standard input or output, so that no output goes to it.
-pub(crate) fn take_socket(standard: impl AsFd) -> io::Result<UnixStream> {
-    let fd: OwnedFd = standard.as_fd().try_clone_to_owned()?;
-    Ok(fd.into())
+/// Duplicates a descriptor that the server passed as a standard one, so that no output goes to it.
+pub(crate) fn take_standard(standard: impl AsFd) -> io::Result<OwnedFd> {
+    standard.as_fd().try_clone_to_owned()
 }
 
-/// Redirects standard input and output to `/dev/null`.
+/// Redirects the three standard descriptors to `/dev/null`.
 pub(crate) fn detach_stdio() -> io::Result<()> {
     let null = std::fs::OpenOptions::new().read(true).write(true).open("/dev/null")?;
     rustix::stdio::dup2_stdin(&null)?;
     rustix::stdio::dup2_stdout(&null)?;
+    rustix::stdio::dup2_stderr(&null)?;
     Ok(())
 }
 

@@ -1,51 +1,12 @@
 //! Metering of a running play: counts its use after every operation, and exchanges its state with the control thread.
 
-use std::{
-    cell::Cell,
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicU64, Ordering::Relaxed},
-    },
-};
+use std::{cell::Cell, sync::Arc};
 
+use super::monitor::PlayMonitor;
 use crate::{
-    message::{LimitKind, ProgressReport, ScriptProgress, WorkerLimits},
+    message::{LimitKind, ScriptProgress, WorkerLimits},
     system::allocator,
 };
-
-/// The state of the running play, shared by both threads of a worker. The orderings are relaxed because the values are
-/// independent of each other.
-#[derive(Debug, Default)]
-pub(crate) struct PlayMonitor {
-    running: AtomicU64,
-    stop: AtomicU64,
-    operations: AtomicU64,
-    progress: Mutex<Option<ScriptProgress>>,
-}
-
-impl PlayMonitor {
-    /// Stops a play, now or as soon as it begins. It has no effect on earlier plays.
-    pub(crate) fn stop(&self, play: u64) {
-        // The numbers of plays increase, so the greatest number is the latest play.
-        self.stop.fetch_max(play, Relaxed);
-    }
-
-    /// Stops the running play and all later ones.
-    pub(crate) fn stop_for_good(&self) {
-        self.stop(EVERY_PLAY);
-    }
-
-    pub(crate) fn report(&self) -> ProgressReport {
-        ProgressReport {
-            play: self.running.load(Relaxed),
-            operations: self.operations.load(Relaxed),
-            script: self.progress.lock().unwrap_or_else(PoisonError::into_inner).clone(),
-        }
-    }
-}
-
-/// The number that stops every play.
-const EVERY_PLAY: u64 = u64::MAX;
 
 /// The meter of the evaluating thread.
 #[derive(Debug)]
@@ -100,7 +61,8 @@ impl Meter {
         allocator::reset_limit_baseline();
     }
 
-    pub(crate) fn begin(&self, play: u64) {
+    /// Begins a play. Returns false if the server has stopped the play already. Waits while the server holds the play.
+    pub(crate) fn begin(&self, play: u64) -> bool {
         self.operations.set(0);
         self.output_left.set(self.max_output);
         self.breach.set(None);
@@ -111,9 +73,7 @@ impl Meter {
             allocator::live_bytes().saturating_add(SPARE_BYTES).min(full.saturating_add(MAX_SPARES * SPARE_BYTES));
         self.max_live.set(full.max(spare));
         self.play.set(play);
-        self.set_progress(None);
-        self.monitor.operations.store(0, Relaxed);
-        self.monitor.running.store(play, Relaxed);
+        self.monitor.begin(play)
     }
 
     /// Whether half of the memory is in use, so that caches should be cleared.
@@ -123,7 +83,7 @@ impl Meter {
     }
 
     pub(crate) fn end(&self) {
-        self.monitor.running.store(0, Relaxed);
+        self.monitor.end();
     }
 
     /// Counts an operation. Returns false if the play must end.
@@ -132,7 +92,7 @@ impl Meter {
     pub(crate) fn count(&self) -> bool {
         let operations = self.operations.get() + 1;
         self.operations.set(operations);
-        self.monitor.operations.store(operations, Relaxed);
+        self.monitor.set_operations(operations);
         if operations > self.max_operations {
             self.record_breach(LimitKind::Operations, self.max_operations);
         }
@@ -169,8 +129,7 @@ impl Meter {
     }
 
     pub(crate) fn is_stopped(&self) -> bool {
-        let stop = self.monitor.stop.load(Relaxed);
-        stop == self.play.get() || stop == EVERY_PLAY
+        self.monitor.is_stopped()
     }
 
     /// Stops the running play because its host call was aborted.
@@ -195,6 +154,6 @@ impl Meter {
     }
 
     pub(crate) fn set_progress(&self, progress: Option<ScriptProgress>) {
-        *self.monitor.progress.lock().unwrap_or_else(PoisonError::into_inner) = progress;
+        self.monitor.set_progress(progress);
     }
 }

@@ -7,7 +7,8 @@ use super::process_command::ProcessCommand;
 /// A message to the fork server.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum ToForkServer {
-    /// Fork a worker with the two descriptors of this message: the work and the control socket.
+    /// Fork a worker with the three descriptors of this message: the work pipe to the worker, the one from the worker, and the
+    /// control socket.
     Fork {
         /// Identifies the worker within its fork server: increasing, from 1.
         number: u64,

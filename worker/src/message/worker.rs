@@ -1,5 +1,5 @@
-//! The messages between the server and a worker, on two sockets: *work* carries plays and their results, *control*
-//! carries messages that must not wait for plays.
+//! The messages between the server and a worker: the *work* pipes carry plays and their results, in order; the *control*
+//! socket carries messages that must not wait for plays.
 
 use serde::{Deserialize, Serialize};
 
@@ -14,14 +14,14 @@ use super::{
 /// Identifies the build: a worker of another build would misread the messages.
 pub(crate) const BUILD: &str = concat!(env!("CARGO_PKG_NAME"), " ", env!("CARGO_PKG_VERSION"));
 
-/// The first message on the work socket.
+/// The first message on the work pipe.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Hello<'a> {
     pub(crate) build: &'a str,
     pub(crate) setup: WorkerSetup,
 }
 
-/// A later message on the work socket, to the worker.
+/// A later message on the work pipe to the worker.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum ToWorker<'a> {
     #[serde(borrow)]
@@ -32,7 +32,7 @@ pub(crate) enum ToWorker<'a> {
     Return { call: u64, returned: HostReturn },
 }
 
-/// A message on the work socket, from the worker.
+/// A message on the work pipe from the worker.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum FromWorker {
     /// The first message: the worker is sealed with these layers.
@@ -53,6 +53,8 @@ pub(crate) enum FromWorker {
 /// A message on the control socket, from the worker.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum FromControl {
+    /// The answer to [`ToControl::Stop`] and [`ToControl::Hold`]: the last play that has begun, 0 if none has.
+    Begun { play: u64 },
     Progress(ProgressReport),
     Answer { number: u64, answer: QueryAnswer },
 }
@@ -60,8 +62,11 @@ pub(crate) enum FromControl {
 /// A message on the control socket, to the worker.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum ToControl {
-    /// Stop a play, now or as soon as it begins.
+    /// Stop a play, or do not run it if it has not begun.
     Stop { play: u64 },
+    /// Begin none of the sent plays up to this one, until [`Resume`](Self::Resume).
+    Hold { until: u64 },
+    Resume,
     /// Request a [`ProgressReport`].
     Progress,
     /// A query while a play runs.

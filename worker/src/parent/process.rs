@@ -11,7 +11,7 @@ use tokio::{
 use super::loss::Loss;
 use crate::{
     message::{ProcessCommand, Role},
-    system,
+    system::{self, channels::WorkerChannels},
 };
 
 /// The owner of a worker's process. Only the owner kills the process, so that a reassigned pid is never hit. Dropping
@@ -63,13 +63,15 @@ impl Process {
     }
 
     /// Starts a program in the role of a worker.
-    pub(super) async fn start(program: PathBuf, work: OwnedFd, control: OwnedFd) -> io::Result<Self> {
+    pub(super) async fn start(program: PathBuf, channels: WorkerChannels) -> io::Result<Self> {
+        let WorkerChannels { work: (plays, results), control } = channels;
         let mut command = Command::new(program);
         command
             .arg0(Role::Worker.process_name())
             .arg(Role::Worker.flag())
-            .stdin(Stdio::from(work))
-            .stdout(Stdio::from(control))
+            .stdin(Stdio::from(plays))
+            .stdout(Stdio::from(results))
+            .stderr(Stdio::from(OwnedFd::from(control)))
             // Keeps a Ctrl-C in the server's terminal from the workers.
             .process_group(0);
         let child = spawn(command).await?;
@@ -83,7 +85,7 @@ impl Process {
 
 /// Starts a process that inherits only what the command passes explicitly.
 pub(super) async fn spawn(mut command: Command) -> io::Result<Child> {
-    command.env_clear().current_dir("/").stderr(Stdio::null()).kill_on_drop(true);
+    command.env_clear().current_dir("/").kill_on_drop(true);
     // Spawning blocks until the new process executes its program.
     let runtime = tokio::runtime::Handle::current();
     let spawn = move || {

@@ -2,31 +2,41 @@
 
 mod expected_answer;
 mod host_call_validator;
+mod sent_plays;
 #[cfg(test)]
 mod tests;
 
-use std::{collections::HashMap, io, time::Duration};
-
-use tokio::{
-    net::UnixStream,
-    time::{Instant, timeout_at},
+use std::{
+    collections::HashMap,
+    future::poll_fn,
+    io,
+    task::{Context, Poll},
+    time::Duration,
 };
 
-use self::{expected_answer::ExpectedAnswer, host_call_validator::HostCallValidator};
+use tokio::time::{Instant, timeout_at};
+
+use self::{
+    expected_answer::ExpectedAnswer,
+    host_call_validator::HostCallValidator,
+    sent_plays::{Decision, SentPlays, Violation},
+};
 use super::{
+    frame_channel::{FrameChannel, Transport},
     loss::Loss,
     message_bounds::MessageBounds,
-    pipe::Pipe,
     process::Process,
     program::Program,
-    sockets::{Sockets, socket_pairs},
 };
-use crate::message::{
-    BUILD, EvalOutcome, FromControl, FromWorker, Hello, HostCall, HostReturn, Layer, NumberedQuery, Play, Print,
-    ProgressReport, Query, QueryAnswer, ToControl, ToWorker, WorkerSetup,
+use crate::{
+    message::{
+        BUILD, EvalOutcome, FromControl, FromWorker, Hello, HostCall, HostReturn, Layer, NumberedQuery, Play, Print,
+        ProgressReport, Query, QueryAnswer, ToControl, ToWorker, WorkerSetup,
+    },
+    system::channels::{ServerChannels, channels},
 };
 
-/// Time for a process to exit after it has closed its socket.
+/// Time for a process to exit after it has closed its work pipe.
 const END_GRACE_PERIOD: Duration = Duration::from_secs(1);
 
 /// An event of a worker.
@@ -41,6 +51,13 @@ pub enum WorkerEvent {
         /// The outcome of the play.
         outcome: EvalOutcome,
     },
+    /// A play was [stopped](Worker::stop) before it began, and does not run. No [`Done`](Self::Done) follows for it.
+    Withdrawn {
+        /// The play's number.
+        play: u64,
+    },
+    /// No play runs, and the next one begins only after [`Worker::resume`].
+    Held,
     /// A play calls a host function of [`WorkerSetup::host`] and waits for [`Worker::return_host_call`]. The arguments
     /// are not validated: a compromised worker may send text that is not JSON.
     HostCall(HostCall),
@@ -74,16 +91,13 @@ pub enum WorkerEvent {
 /// ```
 #[derive(Debug)]
 pub struct Worker {
-    work: Pipe,
-    control: Pipe,
+    work: FrameChannel,
+    control: FrameChannel,
     /// Whether a progress report is pending.
     is_progress_pending: bool,
     /// The active layers of its sandbox, as the worker reports them.
     layers: Option<Vec<Layer>>,
-    /// Number of the running play.
-    running: Option<u64>,
-    /// Number of the last stopped play.
-    stopped: Option<u64>,
+    plays: SentPlays,
     host: HostCallValidator,
     /// The pending queries, by number.
     pending_queries: HashMap<u64, ExpectedAnswer>,
@@ -92,7 +106,7 @@ pub struct Worker {
     process: Process,
     is_broken: bool,
     is_control_closed: bool,
-    /// The time at which a process that has closed its socket is killed.
+    /// The time at which a process that has closed its work pipe is killed.
     kill_at: Option<Instant>,
 }
 
@@ -102,35 +116,30 @@ impl Worker {
     ///
     /// # Errors
     ///
-    /// Returns an error if the operating system cannot create the sockets or start the process.
+    /// Returns an error if the operating system cannot create the channels or start the process.
     ///
     /// # Panics
     ///
     /// Panics outside of a tokio runtime with I/O enabled.
     pub async fn start(program: Program, setup: WorkerSetup) -> io::Result<Self> {
-        let (server_sockets, worker_sockets) = socket_pairs()?;
-        let process =
-            Process::start(program.path()?, worker_sockets.work.into(), worker_sockets.control.into()).await?;
-        let mut worker = Self::new(server_sockets, process, MessageBounds::new(&setup))?;
+        let (server_channels, worker_channels) = channels()?;
+        let process = Process::start(program.path()?, worker_channels).await?;
+        let mut worker = Self::new(server_channels, process, MessageBounds::new(&setup))?;
         worker.work.send(&Hello { build: BUILD, setup });
         Ok(worker)
     }
 
-    pub(crate) fn new(sockets: Sockets, process: Process, bounds: MessageBounds) -> io::Result<Self> {
-        let [work, control] = [sockets.work, sockets.control].map(|socket| {
-            socket.set_nonblocking(true)?;
-            UnixStream::from_std(socket)
-        });
+    pub(crate) fn new(channels: ServerChannels, process: Process, bounds: MessageBounds) -> io::Result<Self> {
+        let (work, control) = (Transport::pipes(channels.work)?, Transport::socket(channels.control)?);
         let max_frame =
             bounds.output.saturating_mul(2).saturating_add(128 << 10).max(bounds.args.saturating_add(1 << 10));
         Ok(Self {
-            work: Pipe::new(work?, max_frame),
+            work: FrameChannel::new(work, max_frame),
             // The weight of an answer is larger than its encoding.
-            control: Pipe::new(control?, bounds.output.saturating_add(4 << 10)),
+            control: FrameChannel::new(control, bounds.output.saturating_add(4 << 10)),
             is_progress_pending: false,
             layers: None,
-            running: None,
-            stopped: None,
+            plays: SentPlays::new(),
             host: HostCallValidator::new(bounds),
             pending_queries: HashMap::new(),
             max_answer: bounds.output,
@@ -151,21 +160,49 @@ impl Worker {
         self.process.pid
     }
 
-    /// Sends a play. The previous play must have ended.
+    /// Queues a play, which [`flush`](Self::flush) or [`event`](Self::event) sends. The worker runs the plays that it has
+    /// received one at a time, in order. The caller must bound the number and the size of unfinished plays.
     pub fn play(&mut self, play: &Play<'_>) {
-        self.running = Some(play.number);
-        self.work.send(&ToWorker::Play(*play));
+        self.plays.push(play.number);
+        self.work.queue(&ToWorker::Play(*play));
     }
 
-    /// Stops a play, now or as soon as it begins; its [`WorkerEvent::Done`] follows. It has no effect on a play that
-    /// has ended.
+    /// Sends the queued plays, as far as the worker accepts them immediately.
+    pub fn flush(&mut self) {
+        self.work.flush();
+    }
+
+    /// Stops a play, or withdraws it if it has not begun; its [`WorkerEvent::Done`] or [`WorkerEvent::Withdrawn`]
+    /// follows. It has no effect on a play that has ended.
     pub fn stop(&mut self, play: u64) {
-        self.control.send(&ToControl::Stop { play });
-        if self.running == Some(play) {
-            self.stopped = Some(play);
-            // A play that waits for a host call checks its stop flag only after the call returns.
-            self.return_host_call(HostReturn::Aborted);
+        let is_first = self.plays.running() == Some(play);
+        if self.plays.stop(play) {
+            self.control.send(&ToControl::Stop { play });
+            if is_first {
+                // A play that waits for a host call checks its stop flag only after the call returns.
+                self.return_host_call(HostReturn::Aborted);
+            }
         }
+    }
+
+    /// Holds the plays that have not begun, so that the worker pauses after the running one; [`WorkerEvent::Held`]
+    /// follows, unless all plays that were sent have begun. It has no effect while the worker is held.
+    pub fn hold(&mut self) {
+        if let Some(until) = self.plays.hold(Instant::now()) {
+            self.control.send(&ToControl::Hold { until });
+        }
+    }
+
+    /// Ends a [`hold`](Self::hold).
+    pub fn resume(&mut self) {
+        if self.plays.resume() {
+            self.control.send(&ToControl::Resume);
+        }
+    }
+
+    /// Whether the worker is held, or will be after the running play.
+    pub fn is_holding(&self) -> bool {
+        self.plays.is_holding()
     }
 
     /// Returns the result of the pending host call. It has no effect if no call is pending, for example after
@@ -200,7 +237,7 @@ impl Worker {
     pub fn send_query(&mut self, number: u64, query: Query) {
         self.pending_queries.insert(number, ExpectedAnswer::new(&query));
         let query = NumberedQuery { number, query };
-        if self.running.is_some() {
+        if !self.plays.is_empty() {
             self.control.send(&ToControl::Query(query));
         } else {
             self.work.send(&ToWorker::Query(query));
@@ -229,41 +266,40 @@ impl Worker {
 
     /// Waits for the next event, in order. Cancel safe: dropping the future loses no event.
     ///
-    /// It also sends what [`play`](Self::play) and [`stop`](Self::stop) could not send immediately, so it must be
-    /// awaited for them to make progress.
+    /// It also sends what [`play`](Self::play) and [`stop`](Self::stop) could not send immediately, so it
+    /// must be awaited for them to make progress.
     pub async fn event(&mut self) -> WorkerEvent {
-        if self.is_broken {
-            return self.wait_for_loss().await;
+        if !self.is_broken
+            && let Some(event) = poll_fn(|cx| self.poll_event(cx)).await
+        {
+            return event;
         }
-        loop {
-            match self.next() {
-                Ok(Some(event)) => return event,
-                Ok(None) => {}
-                Err(error) => {
-                    tracing::error!(pid = self.process.pid, %error, "worker violated the protocol; killing it");
-                    self.is_broken = true;
-                    self.kill();
-                    return self.wait_for_loss().await;
+        self.wait_for_loss().await
+    }
+
+    /// Like [`event`](Self::event), but only for the events that do not wait for plays: progress, answers to queries
+    /// during a play, withdrawn plays. It does not notice the end of the worker.
+    pub async fn control_event(&mut self) -> WorkerEvent {
+        poll_fn(|cx| {
+            while !self.is_broken {
+                match self.next_control() {
+                    Ok(Some(event)) => return Poll::Ready(event),
+                    Ok(None) => {}
+                    Err(error) => self.fail(&error),
+                }
+                if !self.poll_control(cx) {
+                    break;
                 }
             }
-            tokio::select! {
-                // The control socket first, so that endless output on the work socket does not delay answers. If only
-                // the control socket closes, messages that arrived on the work socket still count.
-                biased;
-                moved = self.control.drive(), if !self.is_control_closed => {
-                    self.is_control_closed = !moved.unwrap_or(false);
-                }
-                moved = self.work.drive() => if !moved.unwrap_or(false) {
-                    return self.wait_for_loss().await;
-                },
-            }
-        }
+            Poll::Pending
+        })
+        .await
     }
 
     /// Returns the next print if it is the next event and has already arrived, without waiting. After one print, a
     /// caller can take the following ones with it.
     pub fn arrived_print(&mut self) -> Option<Print> {
-        let running = self.running.filter(|_| !self.is_broken && self.layers.is_some())?;
+        let running = self.plays.running().filter(|_| !self.is_broken && self.layers.is_some())?;
         let is_print = |message: &FromWorker| matches!(message, FromWorker::Print(print) if print.play == running);
         // `event` reports invalid messages.
         match self.work.receive_if(is_print) {
@@ -272,19 +308,74 @@ impl Worker {
         }
     }
 
+    /// Returns the outcome of the running play if it is the next event and has already arrived, without waiting.
+    pub fn arrived_outcome(&mut self) -> Option<EvalOutcome> {
+        let running = self.plays.running().filter(|_| !self.is_broken && self.layers.is_some())?;
+        let is_outcome = |message: &FromWorker| matches!(message, FromWorker::Done { play, .. } if *play == running);
+        // `event` reports invalid messages.
+        let message = self.work.receive_if(is_outcome).ok()??;
+        match self.handle_message(message) {
+            Ok(Some(WorkerEvent::Done { outcome, .. })) => Some(outcome),
+            Ok(_) => None,
+            Err(error) => {
+                self.fail(&error);
+                None
+            }
+        }
+    }
+
+    /// Polls for the next event; `None` if the worker has ended or violated the protocol.
+    fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<Option<WorkerEvent>> {
+        if self.plays.awaits_hold() {
+            // Otherwise outcomes that wait behind a slow client could seem to be later than the answer.
+            self.poll_control(cx);
+        }
+        loop {
+            match self.next() {
+                Ok(Some(event)) => return Poll::Ready(Some(event)),
+                Ok(None) => {}
+                Err(error) => {
+                    self.fail(&error);
+                    return Poll::Ready(None);
+                }
+            }
+            // The control socket first, so that endless output on the work pipe does not delay answers. If only the
+            // control socket closes, messages that arrived on the work pipe still count.
+            if self.poll_control(cx) {
+                continue;
+            }
+            match self.work.poll_drive(cx) {
+                Poll::Ready(Ok(true)) => {}
+                Poll::Ready(_) => return Poll::Ready(None),
+                Poll::Pending => return Poll::Pending,
+            }
+        }
+    }
+
+    /// Polls the control socket. Returns whether anything has changed.
+    fn poll_control(&mut self, cx: &mut Context<'_>) -> bool {
+        if self.is_control_closed {
+            return false;
+        }
+        let Poll::Ready(moved) = self.control.poll_drive(cx) else { return false };
+        self.is_control_closed = !moved.unwrap_or(false);
+        true
+    }
+
+    /// Kills a worker that has violated the protocol.
+    fn fail(&mut self, error: &io::Error) {
+        tracing::error!(pid = self.process.pid, %error, "worker violated the protocol; killing it");
+        self.is_broken = true;
+        self.kill();
+    }
+
     /// Returns the next event from the messages that have arrived completely.
     fn next(&mut self) -> io::Result<Option<WorkerEvent>> {
-        // A worker sends nothing on the control socket before it is sealed.
-        let message = if self.layers.is_some() { self.control.receive::<FromControl>()? } else { None };
-        match message {
-            Some(FromControl::Progress(report)) if std::mem::take(&mut self.is_progress_pending) => {
-                return Ok(Some(WorkerEvent::Progress(report)));
-            }
-            Some(FromControl::Progress(_)) => {
-                return Err(io::Error::new(io::ErrorKind::InvalidData, "unrequested progress report"));
-            }
-            Some(FromControl::Answer { number, answer }) => return self.accept_answer(number, answer).map(Some),
-            None => {}
+        if let Some(event) = self.next_control()? {
+            return Ok(Some(event));
+        }
+        if let Some(decision) = self.plays.held() {
+            return Ok(Some(decision.into()));
         }
         while let Some(message) = self.work.receive::<FromWorker>()? {
             if let Some(event) = self.handle_message(message)? {
@@ -294,26 +385,48 @@ impl Worker {
         Ok(None)
     }
 
-    /// Validates a message on the work socket and returns its event, if any. Returns an error for a protocol violation.
+    /// Returns the next event from the messages on the control socket that have arrived completely.
+    fn next_control(&mut self) -> io::Result<Option<WorkerEvent>> {
+        // A worker sends nothing on the control socket before it is sealed.
+        while self.layers.is_some()
+            && let Some(message) = self.control.receive::<FromControl>()?
+        {
+            match message {
+                FromControl::Begun { play } => {
+                    if let Some(decision) = self.plays.acknowledge(play)? {
+                        return Ok(Some(decision.into()));
+                    }
+                }
+                FromControl::Progress(report) if std::mem::take(&mut self.is_progress_pending) => {
+                    return Ok(Some(WorkerEvent::Progress(report)));
+                }
+                FromControl::Progress(_) => return Err(Violation("unrequested progress report").into()),
+                FromControl::Answer { number, answer } => return self.accept_answer(number, answer).map(Some),
+            }
+        }
+        Ok(None)
+    }
+
+    /// Validates a message on the work pipe and returns its event, if any. Returns an error for a protocol violation.
     fn handle_message(&mut self, message: FromWorker) -> io::Result<Option<WorkerEvent>> {
-        let violation = |why| Err(io::Error::new(io::ErrorKind::InvalidData, why));
+        let violation = |why| Err(Violation(why).into());
         match message {
             FromWorker::Sealed(layers) if self.layers.is_none() => self.layers = Some(layers),
             // A worker sends nothing else before it is sealed.
             _ if self.layers.is_none() => return violation("message before the worker is sealed"),
-            FromWorker::Print(print) if self.running == Some(print.play) => return Ok(Some(WorkerEvent::Print(print))),
-            FromWorker::HostCall(call) if self.running == Some(call.play) => {
+            FromWorker::Print(print) if self.plays.is_running(print.play) => return Ok(Some(WorkerEvent::Print(print))),
+            FromWorker::HostCall(call) if self.plays.is_running(call.play) => {
                 if !self.host.admit(&call) {
                     return violation("malformed host call");
                 }
-                if self.stopped != self.running {
+                if !self.plays.is_running_stopped() {
                     return Ok(Some(WorkerEvent::HostCall(call)));
                 }
                 self.return_host_call(HostReturn::Aborted);
             }
-            FromWorker::Done { play, outcome } if self.running == Some(play) && self.host.open.is_none() => {
-                self.running = None;
-                return Ok(Some(WorkerEvent::Done { play, outcome }));
+            FromWorker::Done { play, outcome } if self.host.open.is_none() => {
+                let is_reported = self.plays.finish(play, Instant::now())?;
+                return Ok(is_reported.then_some(WorkerEvent::Done { play, outcome }));
             }
             FromWorker::Answer { number, answer } => return self.accept_answer(number, answer).map(Some),
             _ => return violation("message for a play that is not running"),
@@ -325,7 +438,7 @@ impl Worker {
     fn accept_answer(&mut self, number: u64, answer: QueryAnswer) -> io::Result<WorkerEvent> {
         match self.pending_queries.remove(&number) {
             Some(query) if query.matches(&answer, self.max_answer) => Ok(WorkerEvent::Answer { number, answer }),
-            _ => Err(io::Error::new(io::ErrorKind::InvalidData, "answer without a matching query")),
+            _ => Err(Violation("answer without a matching query").into()),
         }
     }
 
@@ -351,5 +464,20 @@ impl Worker {
             // The owner of the process was dropped without reporting.
             loss => loss.unwrap_or(Loss::Crashed),
         })
+    }
+}
+
+impl From<Violation> for io::Error {
+    fn from(Violation(what): Violation) -> Self {
+        Self::new(io::ErrorKind::InvalidData, what)
+    }
+}
+
+impl From<Decision> for WorkerEvent {
+    fn from(decision: Decision) -> Self {
+        match decision {
+            Decision::Withdrawn { play } => Self::Withdrawn { play },
+            Decision::Held => Self::Held,
+        }
     }
 }

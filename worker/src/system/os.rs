@@ -2,6 +2,7 @@
 
 #![expect(unsafe_code, reason = "each use is a single call with a safety comment")]
 
+use std::sync::Once;
 #[cfg(target_os = "linux")]
 use std::{
     os::fd::{AsRawFd, BorrowedFd},
@@ -50,6 +51,16 @@ pub(crate) fn reset_signals() {
     unblock_signals();
 }
 
+/// Makes this process ignore SIGPIPE, so that a write to a pipe without a reader fails with an error. Rust does so in
+/// every program, but a program may have restored the default.
+pub(crate) fn ignore_broken_pipes() {
+    static IGNORED: Once = Once::new();
+    // SAFETY: the call takes no pointer.
+    IGNORED.call_once(|| unsafe {
+        libc::signal(libc::SIGPIPE, libc::SIG_IGN);
+    });
+}
+
 /// Upper bound (exclusive) of the numbers of standard signals.
 const LAST_SIGNAL: libc::c_int = 32;
 
@@ -85,10 +96,10 @@ pub(crate) fn close_inherited() {
     close_range(3, u32::MAX);
 }
 
-/// Closes all descriptors except those two and the three standard ones. Call it in the child directly after a fork: the
+/// Closes all descriptors except those three and the three standard ones. Call it in the child directly after a fork: the
 /// owners of the other descriptors must never be used again.
 #[cfg(target_os = "linux")]
-pub(crate) fn close_all_but(kept: [BorrowedFd<'_>; 2]) {
+pub(crate) fn close_all_but(kept: [BorrowedFd<'_>; 3]) {
     let mut kept = kept.map(|fd| fd.as_raw_fd().cast_unsigned());
     kept.sort_unstable();
     let mut from = 3;

@@ -222,7 +222,11 @@ impl WorkerSession {
                     }
                     WorkerEvent::Done { .. } => return Err(format!("it printed {printed} bytes")),
                     WorkerEvent::Lost(loss) => return Ok(PlayEnding::Lost(loss)),
-                    WorkerEvent::Progress(_) | WorkerEvent::Answer { .. } | WorkerEvent::HostCall(_) => {
+                    WorkerEvent::Progress(_)
+                    | WorkerEvent::Answer { .. }
+                    | WorkerEvent::HostCall(_)
+                    | WorkerEvent::Withdrawn { .. }
+                    | WorkerEvent::Held => {
                         return Err("unrequested event".into());
                     }
                 }

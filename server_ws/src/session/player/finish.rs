@@ -73,7 +73,7 @@ impl Player {
         self.drop_lost_worker(reason);
         match self.play.take() {
             Some(play) => self.run_end_hooks(play, Err(RpcError::EnvironmentLost { reason })),
-            None => Some(PlayerEvent::EnvironmentLost(None, reason)),
+            None => Some(PlayerEvent::EnvironmentLost(self.take_ahead_tickets(), reason)),
         }
     }
 
@@ -91,8 +91,9 @@ impl Player {
     fn run_end_hooks(&mut self, mut play: RunningPlay, result: Result<PlayResult, RpcError>) -> Option<PlayerEvent> {
         let end = play_end(&result);
         if !play.host_calls.as_mut().is_some_and(|host_calls| host_calls.start_end_hooks(end)) {
-            return Some(self.finish_event(play.ticket, play.caller, result));
+            return Some(self.finish_event(play, result));
         }
+        play.cpu_budget = self.new_cpu_budget().filter(|_| !self.ahead.is_empty());
         let deadline = if end.is_success() { play.deadline } else { Some(Instant::now() + STOP_GRACE_PERIOD) };
         play.end_hooks = Some(EndHooks { result, deadline });
         self.play = Some(play);
@@ -114,19 +115,28 @@ impl Player {
             (Ok(_), None) => Err(self.stop_error(StopReason::Time, play.max_ms)),
             (Err(error), _) => Err(error),
         };
-        Some(self.finish_event(play.ticket, play.caller, result))
+        Some(self.finish_event(play, result))
     }
 
-    /// Returns the event of a play that has its result. A lost environment affects more than the play.
-    fn finish_event(
+    /// Returns the event of a play that has its result, and starts the next one that was sent ahead. A lost environment
+    /// affects more than the play.
+    pub(super) fn finish_event(&mut self, play: RunningPlay, result: Result<PlayResult, RpcError>) -> PlayerEvent {
+        if let Err(RpcError::EnvironmentLost { reason }) = &result {
+            let mut tickets = vec![play.ticket];
+            tickets.append(&mut self.take_ahead_tickets());
+            return PlayerEvent::EnvironmentLost(tickets, *reason);
+        }
+        self.start_next_ahead(play.grant);
+        self.finished(play.ticket, play.caller, result)
+    }
+
+    /// Returns the event of a play that has its result.
+    pub(super) fn finished(
         &self,
         ticket: Ticket,
         caller: Option<PublicKey>,
         result: Result<PlayResult, RpcError>,
     ) -> PlayerEvent {
-        if let Err(RpcError::EnvironmentLost { reason }) = &result {
-            return PlayerEvent::EnvironmentLost(Some(ticket), *reason);
-        }
         let caller = caller.map_or(self.anonymous_caller, Caller::Key);
         if let Some(suppressed) = self.circle.logged_plays.admit(caller, std::time::Instant::now()) {
             // The field is present only if lines were suppressed.

@@ -48,7 +48,7 @@ pub(super) struct RunningPlay {
     /// The wait for the grant, before the play runs.
     pub(super) waiter: Option<Waiter>,
     /// The input for the worker; `None` once it is sent.
-    pub(super) unsent: Option<(Arc<PlayParams>, Option<String>)>,
+    pub(super) unsent: Option<Arc<PlayParams>>,
     pub(super) number: u64,
     /// The bytes of the script, which the play keeps for its audit record.
     pub(super) script_bytes: u64,
@@ -57,7 +57,8 @@ pub(super) struct RunningPlay {
     timer: PlayTimer,
     pub(super) max_ms: u64,
     pub(super) deadline: Option<Instant>,
-    /// `None` once the worker has the lowest priority.
+    /// The CPU budget of the play, and of the plays behind it while its end hooks run; `None` once the worker has the
+    /// lowest priority.
     pub(super) cpu_budget: Option<CpuBudget>,
     pub(super) next_progress: Instant,
     pub(super) stop_reason: Option<StopReason>,
@@ -87,28 +88,23 @@ pub(super) enum PlayInput {
 }
 
 impl RunningPlay {
-    /// Makes a play that has a grant to run, or waits for one.
+    /// Makes a play without a grant.
     pub(super) fn new(
         number: u64,
         ticket: Ticket,
-        params: Arc<PlayParams>,
+        script_bytes: u64,
         caller: Option<PublicKey>,
         max_ms: u64,
-        grant: Result<Grant, Waiter>,
         timer: PlayTimer,
     ) -> Self {
         let now = Instant::now();
-        let (grant, waiter) = match grant {
-            Ok(grant) => (Some(grant), None),
-            Err(waiter) => (None, Some(waiter)),
-        };
-        let mut play = Self {
+        Self {
             ticket,
             caller,
-            grant,
-            waiter,
-            script_bytes: params.script.len() as u64,
-            unsent: Some((params, caller.map(|key| key.to_hex()))),
+            grant: None,
+            waiter: None,
+            script_bytes,
+            unsent: None,
             number,
             started: now,
             timer,
@@ -120,15 +116,29 @@ impl RunningPlay {
             kill_at: None,
             host_calls: None,
             end_hooks: None,
-        };
-        if play.grant.is_some() {
-            play.start_clock();
         }
-        play
+    }
+
+    /// Gives the play its grant, which starts its clock, or lets it wait for one.
+    pub(super) fn take_grant(&mut self, grant: Result<Grant, Waiter>) {
+        match grant {
+            Ok(grant) => {
+                (self.grant, self.waiter) = (Some(grant), None);
+                self.start_clock();
+            }
+            Err(waiter) => self.waiter = Some(waiter),
+        }
+    }
+
+    /// Takes the grant back before the play begins.
+    pub(super) fn release_grant(&mut self) {
+        self.grant = None;
+        self.timer.reset();
+        self.deadline = None;
     }
 
     /// Starts the clock of the play. The wait for a grant does not count.
-    pub(super) fn start_clock(&mut self) {
+    fn start_clock(&mut self) {
         self.started = Instant::now();
         self.timer.start(self.started.into_std());
         self.deadline = self.started.checked_add(Duration::from_millis(self.max_ms));
@@ -138,7 +148,7 @@ impl RunningPlay {
     /// Returns when the next timer of the play is due. Progress is due only if the session `can_send`.
     pub(super) fn next_tick(&self, can_send: bool) -> Option<Instant> {
         if self.end_hooks.is_some() {
-            return None;
+            return self.cpu_budget.as_ref().map(CpuBudget::next_check);
         }
         if self.stop_reason.is_some() {
             return self.kill_at;

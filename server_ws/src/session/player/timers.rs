@@ -5,7 +5,9 @@ use std::time::Duration;
 use protocol::{RpcError, error::LossReason};
 use tokio::time::Instant;
 
-use super::{Player, PlayerEvent, WorkerState, query_grant::QueryGrant, running_play::StopReason};
+use super::{
+    Player, PlayerEvent, WorkerState, cpu_budget::CpuBudget, query_grant::QueryGrant, running_play::StopReason,
+};
 use crate::{
     quota::{MemoryAction, kernel},
     session::ticket::Ticket,
@@ -66,9 +68,27 @@ impl Player {
         expired
     }
 
+    /// Returns the CPU budget of a play that starts now; `None` if the worker already has the lowest priority.
+    pub(super) fn new_cpu_budget(&self) -> Option<CpuBudget> {
+        let WorkerState::Ready(worker, _) = &self.worker else { return None };
+        (!worker.has_low_priority()).then(|| CpuBudget::new(Instant::now()))
+    }
+
+    fn check_cpu_budget(&mut self, now: Instant) {
+        if let Some(play) = &mut self.play
+            && let Some(budget) = play.cpu_budget.as_mut().filter(|budget| budget.next_check() <= now)
+            && let WorkerState::Ready(worker, _) = &mut self.worker
+            && budget.is_spent(now, worker.pid().and_then(kernel::cpu_time))
+        {
+            play.cpu_budget = None;
+            worker.lower_priority();
+        }
+    }
+
     /// Handles the timers of the running play and of queries that are due.
     pub(crate) fn tick(&mut self, now: Instant) -> Option<PlayerEvent> {
         self.check_query_budget(now);
+        self.check_cpu_budget(now);
         let play = self.play.as_mut()?;
         if play.end_hooks.is_some() {
             return None;
@@ -85,13 +105,6 @@ impl Player {
         }
         if play.deadline.is_some_and(|deadline| deadline <= now) {
             return self.stop(StopReason::Time);
-        }
-        if let Some(budget) = play.cpu_budget.as_mut().filter(|budget| budget.next_check() <= now)
-            && let WorkerState::Ready(worker, _) = &mut self.worker
-            && budget.is_spent(now, worker.pid().and_then(kernel::cpu_time))
-        {
-            play.cpu_budget = None;
-            worker.lower_priority();
         }
         if play.next_progress <= now {
             play.next_progress = now + PROGRESS_INTERVAL;

@@ -4,7 +4,6 @@
 use std::{convert::Infallible, io, process::Stdio, sync::Arc, time::Duration};
 
 use tokio::{
-    net::UnixStream,
     process::{Child, Command},
     sync::oneshot,
     time::{Instant, sleep_until, timeout},
@@ -14,14 +13,14 @@ use super::registry::{ForkRequest, Registry};
 use crate::{
     message::{BUILD, FromForkServer, Hello, ProcessCommand, Role, WorkerSetup},
     parent::{
+        frame_channel::{FrameChannel, Transport},
         loss::Loss,
         message_bounds::MessageBounds,
-        pipe::Pipe,
         process::{Process, ProcessOwner, spawn},
         program::Program,
-        sockets::socket_pairs,
         worker_handle::Worker,
     },
+    system::channels::{WorkerChannels, channels},
 };
 
 /// Time without an answer after which a ready fork server counts as hung.
@@ -48,12 +47,11 @@ pub(super) struct ForkServerHandle {
 impl ForkServerHandle {
     pub(super) async fn start(program: Program, setup: WorkerSetup) -> io::Result<Self> {
         let (socket, child_socket) = std::os::unix::net::UnixStream::pair()?;
-        socket.set_nonblocking(true)?;
-        let mut pipe = Pipe::new(UnixStream::from_std(socket)?, MAX_FRAME);
+        let mut channel = FrameChannel::new(Transport::socket(socket)?, MAX_FRAME);
         let mut command = Command::new(program.path()?);
         let child_socket = std::os::fd::OwnedFd::from(child_socket);
         command.arg0(Role::ForkServer.process_name()).arg(Role::ForkServer.flag());
-        command.stdin(Stdio::from(child_socket)).stdout(Stdio::null());
+        command.stdin(Stdio::from(child_socket)).stdout(Stdio::null()).stderr(Stdio::null());
         let child = spawn(command).await?;
         let (in_use, unused) = oneshot::channel();
         let registry = Arc::new(Registry::default());
@@ -63,21 +61,21 @@ impl ForkServerHandle {
             pid: child.id(),
             _in_use: in_use,
         };
-        pipe.send(&Hello { build: BUILD, setup });
-        tokio::spawn(own_process(child, pipe, CloseOnDrop(registry), unused));
+        channel.send(&Hello { build: BUILD, setup });
+        tokio::spawn(own_process(child, channel, CloseOnDrop(registry), unused));
         Ok(Self { shared: shared.into() })
     }
 
     pub(super) async fn worker(&self, group: u64) -> io::Result<Worker> {
-        let (server_sockets, child_socket) = socket_pairs()?;
-        let ForkRequest { number, forked, ended } = self.shared.registry.request(group, child_socket);
+        let (server_channels, worker_channels) = channels()?;
+        let ForkRequest { number, forked, ended } = self.shared.registry.request(group, worker_channels);
         // Created before the wait: if this future is dropped, the owner's drop cancels the request.
         let owner = ForkServerOwner { shared: self.shared.clone(), number };
         let pid = match forked.await {
             Ok(forked) => forked?,
             Err(_) => return Err(self.ended_error()),
         };
-        Worker::new(server_sockets, Process::new(Some(pid), owner, ended), self.shared.bounds)
+        Worker::new(server_channels, Process::new(Some(pid), owner, ended), self.shared.bounds)
     }
 
     fn ended_error(&self) -> io::Error {
@@ -123,11 +121,11 @@ impl Drop for CloseOnDrop {
 }
 
 /// Owns the process until it has ended.
-async fn own_process(mut child: Child, mut pipe: Pipe, registry: CloseOnDrop, unused: oneshot::Receiver<Infallible>) {
+async fn own_process(mut child: Child, mut channel: FrameChannel, registry: CloseOnDrop, unused: oneshot::Receiver<Infallible>) {
     let (registry, pid) = (&registry.0, child.id());
     let end = tokio::select! {
         _ = unused => kill(&mut child).await,
-        Err(error) = exchange_messages(&mut pipe, registry) => {
+        Err(error) = exchange_messages(&mut channel, registry) => {
             let hangs = error.kind() == io::ErrorKind::TimedOut;
             let end = if hangs { kill(&mut child).await } else { wait_or_kill(&mut child).await };
             tracing::error!(pid, %error, ?end, "fork server lost");
@@ -157,19 +155,21 @@ async fn kill(child: &mut Child) -> Loss {
 
 /// Sends requests and receives answers until the fork server is lost. It receives even while it cannot send, so that
 /// the two processes cannot deadlock.
-async fn exchange_messages(pipe: &mut Pipe, registry: &Registry) -> io::Result<Infallible> {
+async fn exchange_messages(channel: &mut FrameChannel, registry: &Registry) -> io::Result<Infallible> {
     let mut due_since = None;
     loop {
-        while let Some(message) = pipe.receive::<FromForkServer>()? {
+        while let Some(message) = channel.receive::<FromForkServer>()? {
             registry.handle(message)?;
             due_since = None;
         }
-        while pipe.is_sent()
-            && let Some((message, sockets)) = registry.next()
+        while channel.is_sent()
+            && let Some((message, channels)) = registry.next()
         {
-            match sockets {
-                Some(sockets) => pipe.send_with(&message, vec![sockets.work.into(), sockets.control.into()]),
-                None => pipe.send(&message),
+            match channels {
+                Some(WorkerChannels { work: (plays, results), control }) => {
+                    channel.send_with(&message, vec![plays.into(), results.into(), control.into()]);
+                }
+                None => channel.send(&message),
             }
         }
         let due = registry.is_answer_due().then(|| *due_since.get_or_insert_with(Instant::now) + ANSWER_TIMEOUT);
@@ -177,7 +177,7 @@ async fn exchange_messages(pipe: &mut Pipe, registry: &Registry) -> io::Result<I
             due_since = None;
         }
         tokio::select! {
-            moved = pipe.drive() => if !moved? {
+            moved = channel.drive() => if !moved? {
                 return Err(io::ErrorKind::UnexpectedEof.into());
             },
             () = registry.changed() => {}

@@ -14,7 +14,8 @@ use tokio::sync::{Notify, oneshot};
 use super::fork_queue::ForkQueue;
 use crate::{
     message::{FromForkServer, ProcessCommand, ToForkServer},
-    parent::{loss::Loss, sockets::Sockets},
+    parent::loss::Loss,
+    system::channels::WorkerChannels,
 };
 
 /// Maximum number of unanswered fork requests: the fair order does not apply to requests that are already sent, and the
@@ -40,7 +41,7 @@ struct RegistryState {
     last_number: u64,
     workers: HashMap<u64, RegisteredWorker>,
     /// Fork requests that are not sent yet.
-    forks: ForkQueue<Sockets>,
+    forks: ForkQueue<WorkerChannels>,
     commands: VecDeque<(u64, ProcessCommand)>,
     /// Number of sent fork requests without an answer.
     unanswered_forks: usize,
@@ -72,8 +73,8 @@ impl Registry {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Requests a worker with these sockets. The requests of different groups are sent in turn.
-    pub(super) fn request(&self, group: u64, sockets: Sockets) -> ForkRequest {
+    /// Requests a worker with these channels. The requests of different groups are sent in turn.
+    pub(super) fn request(&self, group: u64, channels: WorkerChannels) -> ForkRequest {
         let ((on_forked, forked), (on_ended, ended)) = (oneshot::channel(), oneshot::channel());
         let mut state = self.lock();
         state.last_number += 1;
@@ -82,7 +83,7 @@ impl Registry {
         if state.end.is_none() {
             let (on_forked, on_ended) = (Some(on_forked), Some(on_ended));
             state.workers.insert(number, RegisteredWorker { on_forked, on_ended, is_ending: false, group });
-            state.forks.push(group, number, sockets);
+            state.forks.push(group, number, channels);
         }
         drop(state);
         self.changed.notify_one();
@@ -108,7 +109,7 @@ impl Registry {
     }
 
     /// Removes the next message to send, with its descriptors.
-    pub(super) fn next(&self) -> Option<(ToForkServer, Option<Sockets>)> {
+    pub(super) fn next(&self) -> Option<(ToForkServer, Option<WorkerChannels>)> {
         let mut state = self.lock();
         if !state.is_ready {
             return None;
@@ -119,9 +120,9 @@ impl Registry {
         if state.unanswered_forks >= MAX_UNANSWERED {
             return None;
         }
-        let (number, sockets) = state.forks.pop()?;
+        let (number, channels) = state.forks.pop()?;
         state.unanswered_forks += 1;
-        Some((ToForkServer::Fork { number }, Some(sockets)))
+        Some((ToForkServer::Fork { number }, Some(channels)))
     }
 
     pub(super) async fn changed(&self) {

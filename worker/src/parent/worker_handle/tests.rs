@@ -17,16 +17,16 @@ fn print(text: &str) -> FromWorker {
 
 #[tokio::test]
 async fn arrived_prints_are_taken_up_to_next_event() {
-    let (server_sockets, mut worker_sockets) = socket_pairs().expect("sockets");
+    let (server_channels, mut worker_channels) = channels().expect("channels");
     let (_ended, ended) = tokio::sync::oneshot::channel();
     let bounds = MessageBounds::new(&WorkerSetup::default());
-    let mut worker = Worker::new(server_sockets, Process::new(None, NoOwner, ended), bounds).expect("a worker");
+    let mut worker = Worker::new(server_channels, Process::new(None, NoOwner, ended), bounds).expect("a worker");
     worker.play(&Play { number: 1, script: "", bind: None, caller: None });
     assert_eq!(worker.arrived_print(), None, "before anything has arrived");
     let done = FromWorker::Done { play: 1, outcome: EvalOutcome::Stopped };
     let messages = [FromWorker::Sealed(Vec::new()), print("a"), print("b"), print("c"), done, print("late")];
     let bytes = messages.iter().fold(Vec::new(), |bytes, message| frame::encode(message, bytes));
-    worker_sockets.work.write_all(&bytes).expect("write");
+    worker_channels.work.1.write_all(&bytes).expect("write");
     assert!(matches!(worker.event().await, WorkerEvent::Print(print) if print.text == "a"));
     let rest: Vec<String> = std::iter::from_fn(|| worker.arrived_print()).map(|print| print.text).collect();
     assert_eq!(rest, ["b", "c"]);

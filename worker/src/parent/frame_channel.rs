@@ -1,19 +1,24 @@
-//! The server's end of a socket to a process: bounded frames, non-blocking.
+//! The server's end of a channel to a process: bounded frames, non-blocking.
 
-use std::io;
-#[cfg(target_os = "linux")]
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+mod transport;
+
+use std::{
+    future::poll_fn,
+    io,
+    task::{Context, Poll, ready},
+};
 
 #[cfg(target_os = "linux")]
-use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
-use tokio::net::UnixStream;
+use std::os::fd::OwnedFd;
+
+pub(crate) use transport::Transport;
 
 use crate::message::frame::{self, HEADER};
 
-/// A socket with its buffers for both directions.
+/// A channel with its buffers for both directions.
 #[derive(Debug)]
-pub(crate) struct Pipe {
-    socket: UnixStream,
+pub(crate) struct FrameChannel {
+    transport: Transport,
     /// Framed messages that the kernel has not accepted yet.
     pending: Vec<u8>,
     sent: usize,
@@ -25,13 +30,16 @@ pub(crate) struct Pipe {
     max_frame: usize,
 }
 
-/// Maximum number of bytes read at a time.
+/// Number of bytes for which a read has room, while messages are short.
 const CHUNK: usize = 16 << 10;
 
-impl Pipe {
-    pub(crate) fn new(socket: UnixStream, max_frame: usize) -> Self {
+/// The capacity of a pipe, and so the maximum number of bytes that one read returns.
+const PIPE_CAPACITY: usize = 64 << 10;
+
+impl FrameChannel {
+    pub(crate) fn new(transport: Transport, max_frame: usize) -> Self {
         Self {
-            socket,
+            transport,
             pending: Vec::new(),
             sent: 0,
             #[cfg(target_os = "linux")]
@@ -42,11 +50,21 @@ impl Pipe {
         }
     }
 
+    /// Queues a message, for [`flush`](Self::flush) and [`poll_drive`](Self::poll_drive).
+    pub(crate) fn queue(&mut self, message: &impl serde::Serialize) {
+        self.pending = frame::encode(message, std::mem::take(&mut self.pending));
+    }
+
+    /// Sends as many queued messages as the kernel accepts immediately.
+    pub(crate) fn flush(&mut self) {
+        // An error occurs again in `poll_drive`, which reports it.
+        let _later = self.write();
+    }
+
     /// Queues a message, and sends as much as the kernel accepts immediately.
     pub(crate) fn send(&mut self, message: &impl serde::Serialize) {
-        self.pending = frame::encode(message, std::mem::take(&mut self.pending));
-        // An error occurs again in `drive`, which reports it.
-        let _later = self.write();
+        self.queue(message);
+        self.flush();
     }
 
     /// Like [`send`](Self::send), with descriptors. All previous messages must have been sent.
@@ -61,24 +79,13 @@ impl Pipe {
         self.pending.is_empty()
     }
 
-    #[cfg(target_os = "linux")]
     fn write_some(&self) -> io::Result<usize> {
         let bytes = &self.pending[self.sent..];
-        if self.rights.is_empty() {
-            return self.socket.try_write(bytes);
+        #[cfg(target_os = "linux")]
+        if !self.rights.is_empty() {
+            return self.transport.try_write_with(bytes, &self.rights);
         }
-        let rights: Vec<BorrowedFd<'_>> = self.rights.iter().map(AsFd::as_fd).collect();
-        let mut space = vec![std::mem::MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(rights.len()))];
-        self.socket.try_io(tokio::io::Interest::WRITABLE, || {
-            let mut control = SendAncillaryBuffer::new(&mut space);
-            control.push(SendAncillaryMessage::ScmRights(&rights));
-            Ok(sendmsg(&self.socket, &[io::IoSlice::new(bytes)], &mut control, SendFlags::NOSIGNAL)?)
-        })
-    }
-
-    #[cfg(not(target_os = "linux"))]
-    fn write_some(&self) -> io::Result<usize> {
-        self.socket.try_write(&self.pending[self.sent..])
+        self.transport.try_write(bytes)
     }
 
     fn write(&mut self) -> io::Result<()> {
@@ -90,6 +97,8 @@ impl Pipe {
                     self.rights.clear();
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
+                // The process has ended. What it sent before can still be read, and then the end of the stream.
+                Err(error) if error.kind() == io::ErrorKind::BrokenPipe => break,
                 Err(error) => return Err(error),
             }
         }
@@ -100,44 +109,50 @@ impl Pipe {
         Ok(())
     }
 
-    /// Shuts the socket down for both sides.
-    pub(crate) fn close(&self) {
-        // Fails if the other side has already shut it down.
-        let _closed = rustix::net::shutdown(&self.socket, rustix::net::Shutdown::Both);
+    /// Closes the channel for both sides.
+    pub(crate) fn close(&mut self) {
+        self.transport = Transport::Closed;
     }
 
-    /// Waits until the socket is ready, then sends or receives. Returns false at the end of the stream. Cancel safe.
+    /// Waits until all queued messages are sent, or something has arrived. Returns false at the end of the stream.
+    /// Cancel safe.
+    #[cfg(target_os = "linux")]
     pub(crate) async fn drive(&mut self) -> io::Result<bool> {
-        if self.pending.is_empty() {
-            self.socket.readable().await?;
-        } else {
-            tokio::select! {
-                ready = self.socket.writable() => {
-                    ready?;
-                    self.write()?;
-                    return Ok(true);
-                }
-                ready = self.socket.readable() => ready?,
-            }
-        }
-        self.read()
+        poll_fn(|cx| self.poll_drive(cx)).await
     }
 
-    fn read(&mut self) -> io::Result<bool> {
+    /// Sends queued messages and receives, as far as the kernel allows. It is ready once all messages are sent or
+    /// something has arrived, and returns false at the end of the stream.
+    pub(crate) fn poll_drive(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<bool>> {
+        if !self.is_sent()
+            && let Poll::Ready(sent) = self.poll_send(cx)
+        {
+            return Poll::Ready(sent.map(|()| true));
+        }
         self.arrived.drain(..self.taken);
         self.taken = 0;
-        let length = self.arrived.len();
-        if length == 0 {
+        if self.arrived.is_empty() {
             self.arrived.shrink_to(CHUNK);
         }
-        self.arrived.resize(length + CHUNK, 0);
-        let read = self.socket.try_read(&mut self.arrived[length..]);
-        self.arrived.truncate(length + read.as_ref().copied().unwrap_or(0));
-        match read {
-            Ok(bytes) => Ok(bytes > 0),
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(true),
-            Err(error) => Err(error),
+        self.arrived.reserve(self.missing_bytes().clamp(CHUNK, PIPE_CAPACITY));
+        let read = ready!(self.transport.poll_read(cx, &mut self.arrived))?;
+        Poll::Ready(Ok(read > 0))
+    }
+
+    fn poll_send(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        loop {
+            self.write()?;
+            if self.is_sent() {
+                return Poll::Ready(Ok(()));
+            }
+            ready!(self.transport.poll_write_ready(cx))?;
         }
+    }
+
+    /// Returns how many bytes the next message still needs, if its header has arrived.
+    fn missing_bytes(&self) -> usize {
+        let Some((header, payload)) = self.arrived.split_first_chunk::<HEADER>() else { return 0 };
+        frame::length(*header).saturating_sub(payload.len())
     }
 
     /// Returns the next message, if it has arrived completely.

@@ -1,0 +1,91 @@
+//! The work pipes on the worker's side.
+
+use std::{
+    cell::{OnceCell, RefCell},
+    collections::VecDeque,
+    io::{self, BufReader, PipeReader, PipeWriter},
+    rc::Rc,
+};
+
+use crate::message::{FromWorker, HostCall, HostReturn, Print, ToWorker, frame};
+
+/// Size of the read buffer, in bytes: the server sends at most as much ahead.
+const READ_BUFFER: usize = 32 << 10;
+
+/// The work pipes of the evaluating thread, with one read buffer for all readers so that no data is lost between them.
+#[derive(Debug)]
+pub(crate) struct WorkPipes {
+    from: RefCell<BufReader<PipeReader>>,
+    to: PipeWriter,
+    /// The messages that arrived while a play waited for the result of a host call: plays that were sent ahead.
+    early: RefCell<VecDeque<Vec<u8>>>,
+}
+
+impl WorkPipes {
+    pub(crate) fn new((from, to): (PipeReader, PipeWriter)) -> Self {
+        Self { from: RefCell::new(BufReader::with_capacity(READ_BUFFER, from)), to, early: RefCell::default() }
+    }
+
+    /// Reads the next frame. Returns false at the end of the stream.
+    pub(super) fn read(&self, frame: &mut Vec<u8>) -> io::Result<bool> {
+        if let Some(early) = self.early.borrow_mut().pop_front() {
+            *frame = early;
+            return Ok(true);
+        }
+        self.read_pipe(frame)
+    }
+
+    fn read_pipe(&self, frame: &mut Vec<u8>) -> io::Result<bool> {
+        frame::read_frame(&mut *self.from.borrow_mut(), frame)
+    }
+
+    pub(crate) fn send(&self, message: &FromWorker, buffer: &mut Vec<u8>) -> io::Result<()> {
+        frame::write_frame(&self.to, message, buffer)
+    }
+
+    /// Calls a host function and waits for its result, which arrives behind the plays that were sent ahead.
+    fn call_host(&self, call: HostCall) -> HostReturn {
+        let (number, mut frame) = (call.number, Vec::new());
+        if self.send(&FromWorker::HostCall(call), &mut frame).is_err() {
+            // The server has ended; the control thread will exit the process.
+            return HostReturn::Aborted;
+        }
+        while let Ok(true) = self.read_pipe(&mut frame) {
+            match frame::decode_borrowed(&frame) {
+                Ok(ToWorker::Return { call, returned }) if call == number => return returned,
+                Ok(ToWorker::Play(_) | ToWorker::Query(_)) => {
+                    self.early.borrow_mut().push_back(std::mem::take(&mut frame));
+                }
+                _ => break,
+            }
+        }
+        HostReturn::Aborted
+    }
+}
+
+/// An environment's connection to the server, opened later: a fork server prepares an environment before the pipes
+/// exist.
+#[derive(Debug, Default)]
+pub(crate) struct ServerConnection(Rc<OnceCell<Rc<WorkPipes>>>);
+
+impl ServerConnection {
+    pub(crate) fn open(&self, pipes: Rc<WorkPipes>) {
+        self.0.set(pipes).expect("a connection is opened once");
+    }
+
+    pub(super) fn printer(&self) -> impl Fn(Print) + 'static {
+        let pipes = self.0.clone();
+        let buffer = RefCell::new(Vec::new());
+        move |print| {
+            if let Some(pipes) = pipes.get() {
+                // If the server has ended, the control thread will exit the process.
+                let _closed = pipes.send(&FromWorker::Print(print), &mut buffer.borrow_mut());
+            }
+        }
+    }
+
+    pub(super) fn caller(&self) -> impl Fn(HostCall) -> HostReturn + 'static {
+        let pipes = self.0.clone();
+        move |call| pipes.get().map_or(HostReturn::Aborted, |pipes| pipes.call_host(call))
+    }
+}
