@@ -161,6 +161,12 @@ impl Circle {
         let _open = sessions.wait_for(|sessions| *sessions == 0).await;
     }
 
+    /// Enters a phase, and tells all sessions.
+    pub(crate) fn enter_phase(&self, phase: CirclePhase) {
+        self.phase.send_replace(phase);
+        self.admission.connections.wake_sessions();
+    }
+
     pub(crate) fn is_draining(&self) -> bool {
         *self.phase.borrow() != CirclePhase::Open
     }

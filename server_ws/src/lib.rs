@@ -113,10 +113,10 @@ pub async fn run(
     }
 
     tracing::info!(circle = circle.name, "draining");
-    circle.phase.send_replace(CirclePhase::Draining);
+    circle.enter_phase(CirclePhase::Draining);
     let drained = async {
         if tokio::time::timeout(circle.grace, circle.wait_for_sessions()).await.is_err() {
-            circle.phase.send_replace(CirclePhase::Ending);
+            circle.enter_phase(CirclePhase::Ending);
             if tokio::time::timeout(CLOSE_TIMEOUT, circle.wait_for_sessions()).await.is_err() {
                 tracing::warn!("connections are still open after the close timeout");
             }

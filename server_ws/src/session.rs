@@ -4,14 +4,17 @@
 //! **enqueues** the play, the player **starts** it (it waits for a worker and a grant), **runs** it in the worker,
 //! **stops** it if necessary, and **finishes** it with one result, and the session **replies**.
 //!
-//! Outgoing frames wait in the outbox. While the outbox is not empty, the session accepts neither a message of the
-//! client nor a print of the worker. So a client that does not read blocks only its own plays and costs a bounded
+//! A session handles what has arrived in turns. The frames of a turn wait in the outbox, and are sent together at its
+//! end. Until the connection has taken them, the session accepts neither a message of the client nor a print of the
+//! worker. So a client that does not read blocks only its own plays and costs a bounded
 //! amount of memory, while the session continues to enforce its deadlines.
 
 mod batches;
+mod deadline_timer;
 mod events;
 pub(crate) mod inbound;
 pub(crate) mod outbound;
+mod outbox;
 mod pending_queries;
 mod player;
 mod queue;
@@ -20,8 +23,9 @@ mod request_rate;
 mod serve;
 pub(crate) mod span;
 mod ticket;
+mod turn;
 
-use std::{collections::VecDeque, net::IpAddr, sync::Arc};
+use std::{net::IpAddr, sync::Arc};
 
 use keys::Authority;
 use protocol::{Id, RpcError, methods::Access};
@@ -35,7 +39,8 @@ use crate::{
     quota::{Caller, Slot},
 };
 use batches::Batches;
-use outbound::{OutboundFrame, OutboundSender};
+use outbound::OutboundSender;
+use outbox::Outbox;
 use player::{Player, StopReason};
 pub(crate) use queue::Job;
 use queue::JobQueue;
@@ -52,7 +57,7 @@ pub(crate) struct Session {
     queue: JobQueue,
     pub(crate) player: Player,
     outbound: OutboundSender,
-    outbox: VecDeque<OutboundFrame>,
+    outbox: Outbox,
     /// The close code and reason, once the session closes the connection. Frames in the outbox are sent before.
     closing: Option<(u16, &'static str)>,
     /// When a message last arrived, or a frame was last sent. The heartbeat counts from here.
@@ -87,7 +92,7 @@ impl Session {
             queue: JobQueue::new(&limits.values),
             player: Player::new(circle.clone(), limits.clone(), number, address),
             outbound,
-            outbox: VecDeque::new(),
+            outbox: Outbox::default(),
             closing: None,
             last_activity: Instant::now(),
             is_ping_pending: false,
@@ -116,9 +121,7 @@ impl Session {
     fn held_bytes(&self) -> usize {
         let queued = usize::try_from(self.queue.bytes()).unwrap_or(usize::MAX);
         let player = usize::try_from(self.player.held_bytes()).unwrap_or(usize::MAX);
-        queued
-            .saturating_add(player)
-            .saturating_add(self.batches.held() + self.outbox.iter().map(OutboundFrame::wire_bytes).sum::<usize>())
+        queued.saturating_add(player).saturating_add(self.batches.held() + self.outbox.bytes())
     }
 
     /// Whether a play with this id is still unanswered.
@@ -144,6 +147,8 @@ impl Session {
         if self.circle.is_draining() {
             return self.reply_error(&ticket, &RpcError::ShuttingDown);
         }
+        // The plays that arrived before the query also start before it.
+        self.start_next();
         if let Err(error) = self.player.ensure_worker(self.auth.identity()) {
             return self.reply_error(&ticket, &error);
         }

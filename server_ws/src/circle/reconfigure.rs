@@ -70,6 +70,7 @@ impl Circle {
         self.host.tasks.apply(limits);
         self.rate_limit.apply(limits);
         self.settings.send_replace(Arc::new(settings));
+        self.admission.connections.wake_sessions();
         tracing::info!("reconfigured");
         Ok(())
     }

@@ -119,6 +119,11 @@ impl Connections {
         self.lock().set_bounds(ConnectionBounds::new(limits, self.needs_key));
     }
 
+    /// Wakes all sessions, because something that concerns each of them has changed.
+    pub(crate) fn wake_sessions(&self) {
+        self.lock().wake_sessions();
+    }
+
     pub(crate) fn totals(&self) -> ConnectionTotals {
         self.lock().totals()
     }

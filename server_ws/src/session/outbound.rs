@@ -19,9 +19,7 @@ const STRANGER_FACTOR: usize = 4;
 /// A frame for the connection to send.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum OutboundFrame {
-    /// One text message.
-    Text(String),
-    /// Several text messages, sent together.
+    /// Text messages, sent together.
     Texts(Vec<String>),
     /// A ping, which the client answers with a heartbeat.
     Ping,
@@ -33,7 +31,6 @@ impl OutboundFrame {
     /// Returns the size on the wire in bytes.
     pub(super) fn wire_bytes(&self) -> usize {
         match self {
-            Self::Text(text) => frame_bytes(text.len()),
             Self::Texts(texts) => texts.iter().map(|text| frame_bytes(text.len())).sum(),
             Self::Ping => frame_bytes(0),
             Self::Close(_, reason) => frame_bytes(2 + reason.len()),
@@ -42,7 +39,7 @@ impl OutboundFrame {
 }
 
 /// Returns the bytes of a payload with its header (RFC 6455 §5.2).
-fn frame_bytes(payload: usize) -> usize {
+pub(super) fn frame_bytes(payload: usize) -> usize {
     let header = match payload {
         0..=125 => 2,
         126..=0xffff => 4,
@@ -81,22 +78,35 @@ impl OutboundSender {
         self.frames.closed().await;
     }
 
+    /// Sends a frame if there is room for it; otherwise returns it.
+    pub(crate) fn try_send(&self, frame: OutboundFrame) -> Result<Option<OutboundFrame>, ConnectionClosed> {
+        let permits = self.permits(&frame)?;
+        let Ok(permit) = self.room.clone().try_acquire_many_owned(permits) else { return Ok(Some(frame)) };
+        self.slot.hold_outbound(frame.wire_bytes());
+        self.frames.try_send(QueuedFrame { frame, _room: permit }).map_err(|_| ConnectionClosed)?;
+        Ok(None)
+    }
+
     /// Waits until there is room for a frame, and reserves that room for [`send`](Room::send). Cancel safe.
     pub(crate) async fn room_for(&self, frame: &OutboundFrame) -> Result<Room, ConnectionClosed> {
-        let cost = match frame {
-            OutboundFrame::Text(text) => text.len() + FRAME_COST,
-            OutboundFrame::Texts(texts) => texts.iter().map(|text| text.len() + FRAME_COST).sum(),
-            OutboundFrame::Ping | OutboundFrame::Close(..) => FRAME_COST,
-        };
-        let factor = if self.slot.is_stranger() { STRANGER_FACTOR } else { 1 };
-        // A frame larger than the whole room takes all of it.
-        let permits = u32::try_from((cost * factor).min(MAX_QUEUED_BYTES)).map_err(|_| ConnectionClosed)?;
+        let permits = self.permits(frame)?;
         let permit = tokio::select! {
             permit = self.room.clone().acquire_many_owned(permits) => permit.map_err(|_| ConnectionClosed)?,
             () = self.frames.closed() => return Err(ConnectionClosed),
         };
         let slot_permit = self.frames.clone().try_reserve_owned().map_err(|_| ConnectionClosed)?;
         Ok(Room { slot_permit, permit, slot: self.slot.clone() })
+    }
+
+    /// Returns the permits that a frame takes.
+    fn permits(&self, frame: &OutboundFrame) -> Result<u32, ConnectionClosed> {
+        let cost = match frame {
+            OutboundFrame::Texts(texts) => texts.iter().map(|text| text.len() + FRAME_COST).sum(),
+            OutboundFrame::Ping | OutboundFrame::Close(..) => FRAME_COST,
+        };
+        let factor = if self.slot.is_stranger() { STRANGER_FACTOR } else { 1 };
+        // A frame larger than the whole room takes all of it.
+        u32::try_from((cost * factor).min(MAX_QUEUED_BYTES)).map_err(|_| ConnectionClosed)
     }
 }
 
@@ -140,7 +150,7 @@ mod tests {
     #[tokio::test]
     async fn outbound_room_of_stranger_is_smaller() {
         let (sender, _receiver) = super::channel(slot());
-        let large = || OutboundFrame::Text("x".repeat(40 << 10));
+        let large = || OutboundFrame::Texts(vec!["x".repeat(40 << 10)]);
         sender.room_for(&large()).await.expect("room").send(large());
         assert!(sender.room_for(&large()).now_or_never().is_none());
         sender
@@ -154,7 +164,7 @@ mod tests {
     #[tokio::test]
     async fn outbound_frames_are_bounded_by_bytes() {
         let (sender, mut receiver) = channel();
-        let large = || OutboundFrame::Text("x".repeat(100 << 10));
+        let large = || OutboundFrame::Texts(vec!["x".repeat(100 << 10)]);
         for _ in 0..2 {
             sender.room_for(&large()).await.expect("room").send(large());
         }
@@ -173,10 +183,14 @@ mod tests {
             sent += 1;
         }
         assert_eq!(sent, MAX_QUEUED_BYTES / FRAME_COST);
+        let without_room = sender.try_send(OutboundFrame::Ping).expect("open");
+        assert_eq!(without_room, Some(OutboundFrame::Ping));
         while receiver.try_recv().is_ok() {}
-        let huge = OutboundFrame::Text("x".repeat(4 * MAX_QUEUED_BYTES));
-        sender.room_for(&huge).now_or_never().expect("room").expect("open").send(huge);
+        let huge = OutboundFrame::Texts(vec!["x".repeat(4 * MAX_QUEUED_BYTES)]);
+        assert_eq!(sender.try_send(huge).expect("open"), None);
+        assert!(receiver.try_recv().is_ok());
         drop(receiver);
+        assert!(sender.try_send(OutboundFrame::Ping).is_err());
         assert!(sender.room_for(&OutboundFrame::Ping).await.is_err());
     }
 }

@@ -15,7 +15,6 @@ use worker::QueryAnswer;
 use super::{
     Session,
     batches::{Fit, Weight},
-    outbound::OutboundFrame,
     ticket::Ticket,
 };
 use crate::{
@@ -57,7 +56,7 @@ impl Session {
 
     /// Replies to a query with the worker's answer.
     pub(super) fn reply_query(&mut self, ticket: &Ticket, answer: QueryAnswer) {
-        if !self.outbox.is_empty() {
+        if self.outbox.is_blocked() {
             // The player accepts answers while the client does not read only when it stops a play. The replies to them
             // must stay small.
             let max = self.limits.values.queued_kib;
@@ -123,7 +122,7 @@ impl Session {
     }
 
     pub(crate) fn send(&mut self, text: String) {
-        self.outbox.push_back(OutboundFrame::Text(text));
+        self.outbox.push_text(text);
     }
 
     /// Closes the connection once the outbox is empty (RFC 6455 §7.4).

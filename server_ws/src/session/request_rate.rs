@@ -4,13 +4,13 @@
 use std::time::Duration;
 
 use protocol::RpcError;
-use tokio::{
-    sync::mpsc,
-    time::{Instant, sleep_until},
-};
+use tokio::time::{Instant, sleep_until};
 
-use super::{Session, inbound::Inbound};
-use crate::quota::Caller;
+use super::{
+    Session,
+    inbound::{Message, Messages},
+};
+use crate::quota::{Caller, Slot};
 
 /// The number of a stranger's requests on each connection that do not count: enough to identify, describe and
 /// authenticate. So a stranger who uses up the limit of an address does not lock out others at that address.
@@ -29,12 +29,13 @@ pub(crate) struct RequestRate {
 
 impl RequestRate {
     /// Waits for the next message of the client, after any pause. Cancel safe.
-    pub(super) async fn next(&mut self, inbound: &mut mpsc::Receiver<Inbound>) -> Option<Inbound> {
+    pub(super) async fn next(&mut self, slot: &Slot, messages: &mut Messages) -> Option<Message> {
+        slot.ready_for_request().await;
         if let Some(until) = self.paused_until {
             sleep_until(until).await;
             self.paused_until = None;
         }
-        inbound.recv().await
+        messages.next().await
     }
 }
 

@@ -1,24 +1,26 @@
 //! The loop of a session: incoming messages, events of the player, timers, and changes of the circle.
 
-use std::time::Duration;
+use std::{future::poll_fn, pin::pin, task::Poll, time::Duration};
 
+use futures_util::poll;
 use protocol::{
     RpcError,
     error::LossReason,
     methods::{ResetResult, SessionReset},
 };
 use tokio::{
-    sync::{OwnedSemaphorePermit, mpsc},
-    task::yield_now,
-    time::{Instant, sleep_until, timeout},
+    sync::mpsc,
+    time::{Instant, timeout},
 };
 
 use super::{
     Session,
-    inbound::Inbound,
-    outbound::OutboundFrame,
+    deadline_timer::DeadlineTimer,
+    inbound::{Inbound, Message, Messages},
+    outbound::{ConnectionClosed, OutboundFrame},
     player::{PlayerEvent, StopReason},
     queue::{Job, QueuedJob},
+    turn::{MAX_TURN_BYTES, MAX_TURN_TIME, Turn},
 };
 use crate::circle::CirclePhase;
 
@@ -28,30 +30,41 @@ const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(30);
 /// How long a client may take to answer a close frame.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// The number of bytes of replies from which a session sends them before it takes further outcomes.
-const MAX_REPLY_BYTES: usize = 16 << 10;
-
 impl Session {
     /// Serves until the client is gone, the connection is closed or the circle ends. Then everything left is dropped:
     /// the worker is killed, and the plays finish as disconnected.
     ///
     /// `receive` admits the requests of one text message. It is an argument because methods are a layer above sessions.
-    pub(crate) async fn serve(mut self, mut inbound: mpsc::Receiver<Inbound>, receive: fn(&mut Self, &str)) {
+    pub(crate) async fn serve(mut self, inbound: mpsc::Receiver<Inbound>, receive: fn(&mut Self, &str)) {
         tracing::debug!(address = %self.address, "connected");
-        let mut phase = self.circle.phase.subscribe();
-        let mut settings = self.circle.settings.subscribe();
+        let (mut phase, mut settings) = (self.circle.phase.subscribe(), self.circle.settings.subscribe());
+        let mut current_phase = *phase.borrow();
         let slot = self.slot.clone();
+        let (mut messages, mut timer) = (Messages::new(inbound), DeadlineTimer::new());
         // `None` is too far in the future to occur.
         let login_deadline = Instant::now().checked_add(Duration::from_secs(self.limits.values.login_s));
-        let mut permit = None;
-        while self.closing.is_none() {
-            self.start_next();
-            if permit.is_some() {
-                // Other sessions of this thread run before this one continues. A play that has just arrived has already
-                // been sent to its worker.
-                yield_now().await;
-                permit = None;
+        let mut turn = Turn::default();
+        loop {
+            // This comes before any new job starts.
+            if settings.has_changed().is_ok_and(|has_changed| has_changed) {
+                settings.mark_unchanged();
+                self.check_membership();
             }
+            if phase.has_changed().is_ok_and(|has_changed| has_changed) {
+                current_phase = *phase.borrow_and_update();
+            }
+            self.enter_phase(current_phase);
+            if self.closing.is_some() {
+                break;
+            }
+            if self.send_and_start().is_err() {
+                return;
+            }
+            if current_phase != CirclePhase::Open && self.player.is_idle() && self.outbox.is_empty() {
+                self.close(1001, "the circle is shutting down");
+                break;
+            }
+            turn.end(messages.has_arrived()).await;
             slot.set_session_bytes(self.held_bytes());
             let can_send = self.outbox.is_empty();
             let idle = self.idle_deadline().filter(|_| can_send);
@@ -59,101 +72,158 @@ impl Session {
             let start = self.delayed_start().filter(|_| can_send);
             let tick = player.into_iter().chain([self.player.queries.next_deadline(), idle, start]);
             let tick = tick.flatten().min();
-            let heartbeat = self.last_activity + HEARTBEAT_INTERVAL;
+            let heartbeat = Some(self.last_activity + HEARTBEAT_INTERVAL).filter(|_| can_send);
+            // This also applies while a stranger does not read.
+            let login = login_deadline.filter(|_| slot.is_stranger());
+            let deadline = [tick, heartbeat, login].into_iter().flatten().min();
             tokio::select! {
-                room = async { self.outbound.room_for(&self.outbox[0]).await }, if !can_send => {
+                room = self.outbox.room(&self.outbound), if !can_send => {
                     let Ok(room) = room else { return };
                     if let Some(frame) = self.outbox.pop_front() {
                         room.send(frame);
                     }
                     self.last_activity = Instant::now();
                 }
-                arrived = async { slot.ready_for_request().await; self.request_rate.next(&mut inbound).await }, if can_send => {
-                    let Some(message) = arrived else { return };
-                    self.last_activity = Instant::now();
-                    self.is_ping_pending = false;
-                    match message {
-                        Inbound::Text(text) => {
-                            permit = Some(self.acquire_permit().await);
-                            receive(&mut self, &text);
-                        }
-                        Inbound::Heartbeat => {}
-                        Inbound::Violation { code, reason } => self.close(code, reason),
-                    }
+                message = self.request_rate.next(&slot, &mut messages), if can_send => {
+                    let Some(message) = message else { return };
+                    self.take(message, &mut turn, receive).await;
                 }
                 event = self.player.next_event(), if can_send || self.player.is_finishing() => {
-                    if let Some(PlayerEvent::Printed(_)) = &event {
-                        permit = Some(self.acquire_permit().await);
-                        self.handle(event);
-                    } else {
-                        self.handle(event);
-                        self.handle_arrived_outcomes();
-                    }
+                    self.take_event(event, &mut turn).await;
                 }
-                () = sleep_until(tick.unwrap_or(heartbeat)), if tick.is_some() => {
+                () = timer.wait_until(deadline.unwrap_or_else(Instant::now)), if deadline.is_some() => {
                     let now = Instant::now();
-                    let stopped = self.player.tick(now);
-                    self.handle(stopped);
-                    for (ticket, error) in self.player.expire_queries(now) {
-                        self.reply_error(&ticket, &error);
+                    if tick.is_some_and(|tick| tick <= now) {
+                        self.tick(now, idle);
                     }
-                    let evicted = self.player.sample_memory(now);
-                    self.handle(evicted);
-                    if idle.is_some_and(|idle| idle <= now) {
-                        self.release_idle_worker();
-                    }
-                }
-                () = sleep_until(heartbeat), if can_send => {
-                    if self.is_ping_pending {
-                        tracing::info!("heartbeat timeout");
+                    if heartbeat.is_some_and(|heartbeat| heartbeat <= now) && !self.ping(now) {
                         return;
                     }
-                    self.is_ping_pending = true;
-                    self.last_activity = Instant::now();
-                    self.outbox.push_back(OutboundFrame::Ping);
+                    if login.is_some_and(|login| login <= now) {
+                        self.circle.metrics.count_login_timeout();
+                        self.close(1008, "the connection did not authenticate in time");
+                    }
                 }
-                // This also applies while a stranger does not read.
-                () = sleep_until(login_deadline.unwrap_or(heartbeat)), if login_deadline.is_some() && slot.is_stranger() => {
-                    self.circle.metrics.count_login_timeout();
-                    self.close(1008, "the connection did not authenticate in time");
-                }
-                () = slot.closed() => return,
                 // A stranger's messages are not read while its last response waits, so the receiver does not see the
                 // end.
                 () = self.outbound.closed(), if slot.is_stranger() => return,
-                // The phase is checked below after every event.
-                Ok(()) = phase.changed() => {}
-                Ok(()) = settings.changed() => settings.mark_changed(),
+                // The phase and the settings are checked above.
+                is_closed = poll_fn(|cx| {
+                    let is_closed = slot.poll_session_closed(cx);
+                    // The channels are open, because the circle outlives its sessions.
+                    let has_changed = phase.has_changed().unwrap_or_default() || settings.has_changed().unwrap_or_default();
+                    if is_closed || has_changed { Poll::Ready(is_closed) } else { Poll::Pending }
+                }) => {
+                    if is_closed {
+                        return;
+                    }
+                }
             }
-            // This comes before any new job starts.
-            if settings.has_changed().is_ok_and(|has_changed| has_changed) {
-                settings.mark_unchanged();
-                self.check_membership();
+            if can_send {
+                self.take_arrived(&mut messages, &mut turn, receive).await;
             }
-            let phase = *phase.borrow_and_update();
-            self.enter_phase(phase);
-            if phase != CirclePhase::Open && self.player.is_idle() && self.outbox.is_empty() {
-                self.close(1001, "the circle is shutting down");
-            }
+            messages.release();
         }
         // The client determines how long closing takes, so the permit is released before.
-        drop(permit);
-        self.close_connection(inbound).await;
+        drop(turn);
+        self.close_connection(messages).await;
     }
 
-    async fn close_connection(mut self, mut inbound: mpsc::Receiver<Inbound>) {
+    /// Sends what the connection has room for, and starts the next job.
+    fn send_and_start(&mut self) -> Result<(), ConnectionClosed> {
+        loop {
+            if !self.outbox.is_empty() {
+                self.outbox.send(&self.outbound)?;
+                self.last_activity = Instant::now();
+            }
+            self.start_next();
+            if self.outbox.is_empty() || self.outbox.is_blocked() {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Processes a message of the client.
+    async fn take(&mut self, message: Message, turn: &mut Turn, receive: fn(&mut Self, &str)) {
+        self.is_ping_pending = false;
+        match message {
+            Message::Text(text) => {
+                self.begin(turn).await;
+                receive(self, &text);
+            }
+            Message::Heartbeat => {}
+            Message::Violation { code, reason } => self.close(code, reason),
+        }
+        self.last_activity = Instant::now();
+    }
+
+    /// Handles an event of the player.
+    async fn take_event(&mut self, event: Option<PlayerEvent>, turn: &mut Turn) {
+        if let Some(PlayerEvent::Printed(_)) = &event {
+            self.begin(turn).await;
+        }
+        self.handle(event);
+    }
+
+    /// Handles what else has arrived, until the turn is over, so that all of it is sent together.
+    async fn take_arrived(&mut self, messages: &mut Messages, turn: &mut Turn, receive: fn(&mut Self, &str)) {
+        let began = Instant::now();
+        while self.closing.is_none() && self.outbox.bytes() < MAX_TURN_BYTES && began.elapsed() < MAX_TURN_TIME {
+            // A stranger's messages are processed one at a time.
+            let message = if self.slot.is_stranger() { None } else { messages.arrived() };
+            if let Some(message) = message {
+                self.take(message, turn, receive).await;
+                continue;
+            }
+            let outcome = self.player.arrived_outcome();
+            if outcome.is_some() {
+                self.handle(outcome);
+                continue;
+            }
+            let Poll::Ready(event) = poll!(pin!(self.player.next_event())) else { return };
+            self.take_event(event, turn).await;
+        }
+    }
+
+    /// Handles the timers that are due. The worker of an idle session is released at `idle`.
+    fn tick(&mut self, now: Instant, idle: Option<Instant>) {
+        let stopped = self.player.tick(now);
+        self.handle(stopped);
+        for (ticket, error) in self.player.expire_queries(now) {
+            self.reply_error(&ticket, &error);
+        }
+        let evicted = self.player.sample_memory(now);
+        self.handle(evicted);
+        if idle.is_some_and(|idle| idle <= now) {
+            self.release_idle_worker();
+        }
+    }
+
+    /// Pings a silent client. Returns false if the client has not answered the last ping.
+    fn ping(&mut self, now: Instant) -> bool {
+        if self.is_ping_pending {
+            tracing::info!("heartbeat timeout");
+            return false;
+        }
+        self.is_ping_pending = true;
+        self.last_activity = now;
+        self.outbox.push_back(OutboundFrame::Ping);
+        true
+    }
+
+    async fn close_connection(mut self, mut messages: Messages) {
         self.player.abandon();
         self.fail_queries(&RpcError::EnvironmentLost { reason: LossReason::Killed });
         if let Some((code, reason)) = self.closing {
             self.outbox.push_back(OutboundFrame::Close(code, reason));
         }
         let flush = async {
-            for frame in self.outbox {
+            while let Some(frame) = self.outbox.pop_front() {
                 let Ok(room) = self.outbound.room_for(&frame).await else { return };
                 room.send(frame);
             }
             // The client closes in turn. Closing the socket before that could discard the last messages.
-            while inbound.recv().await.is_some() {}
+            messages.discard_all().await;
         };
         if timeout(CLOSE_TIMEOUT, flush).await.is_err() {
             tracing::debug!("client did not answer the close frame");
@@ -165,7 +235,7 @@ impl Session {
     }
 
     /// Starts the next queued job, once the replies before it have been sent.
-    fn start_next(&mut self) {
+    pub(super) fn start_next(&mut self) {
         while self.outbox.is_empty() && self.is_start_possible() {
             // A query is answered from the environment in which it was sent, not from the one after a reset.
             if self.queue.is_reset_next() && self.player.queries.has_waiting() {
@@ -201,23 +271,16 @@ impl Session {
             || self.queue.next_play().is_some_and(|(params, caller)| self.player.accepts_ahead(params, caller))
     }
 
-    /// Handles the outcomes that arrived together with one that was handled, so that their replies go out together.
-    fn handle_arrived_outcomes(&mut self) {
-        while self.outbox.iter().map(OutboundFrame::wire_bytes).sum::<usize>() < MAX_REPLY_BYTES
-            && let Some(event) = self.player.arrived_outcome()
-        {
-            self.handle(Some(event));
+    /// Begins the turn, if that has not happened, with a permit of the caller's semaphore.
+    async fn begin(&mut self, turn: &mut Turn) {
+        if turn.has_begun() {
+            return;
         }
-    }
-
-    /// Waits for a permit of the caller's semaphore.
-    async fn acquire_permit(&mut self) -> Option<OwnedSemaphorePermit> {
         let caller = self.caller();
         if self.caller_semaphore.0 != caller {
             self.caller_semaphore = (caller, self.circle.caller_semaphores.get(caller));
         }
-        // The semaphore is never closed.
-        self.caller_semaphore.1.clone().acquire_owned().await.ok()
+        turn.begin(&self.caller_semaphore.1).await;
     }
 
     /// Returns when the next play starts, if the start of its worker is delayed.

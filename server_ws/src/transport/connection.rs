@@ -88,8 +88,7 @@ impl CircleWs {
 impl StreamHandler<QueuedFrame> for CircleWs {
     fn handle(&mut self, queued: QueuedFrame, context: &mut Self::Context) {
         match queued.frame {
-            OutboundFrame::Text(_) | OutboundFrame::Texts(_) | OutboundFrame::Ping if self.is_closing => {}
-            OutboundFrame::Text(text) => context.text(text),
+            OutboundFrame::Texts(_) | OutboundFrame::Ping if self.is_closing => {}
             OutboundFrame::Texts(texts) => texts.into_iter().for_each(|text| context.text(text)),
             OutboundFrame::Ping => context.ping(b""),
             OutboundFrame::Close(code, reason) => {

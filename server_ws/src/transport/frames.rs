@@ -3,6 +3,7 @@
 //! reading.
 
 use std::{
+    collections::VecDeque,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
@@ -19,11 +20,15 @@ use tokio_util::{codec::Decoder, sync::PollSender};
 
 use crate::{
     quota::{HeldBytes, MAX_STRANGER_MESSAGE, Slot},
-    session::inbound::{Inbound, InboundText},
+    session::inbound::{Inbound, InboundTexts},
 };
 
 /// The maximum number of fragments of one message.
 const MAX_FRAGMENTS: usize = 4096;
+
+/// The bounds of the texts that the session gets as one item. A longer text is an item of its own.
+const MAX_ITEM_BYTES: usize = 16 << 10;
+const MAX_ITEM_TEXTS: usize = 64;
 
 /// The maximum payload of a control frame in bytes (RFC 6455 §5.5).
 const MAX_CONTROL: u64 = 125;
@@ -48,6 +53,8 @@ pub(crate) struct Frames {
     taken: usize,
     released: usize,
     session: PollSender<Inbound>,
+    /// The step after the last item.
+    next_step: Option<DecodeStep>,
     reading: ReadState,
     /// Whether `bytes` is the remainder of a frame's buffer, and so keeps the whole buffer alive.
     is_remainder: bool,
@@ -68,6 +75,7 @@ enum ReadState {
 
 enum DecodeStep {
     Nothing,
+    Text(ByteString),
     Session(Inbound),
     Actor(ControlFrame),
 }
@@ -86,6 +94,7 @@ impl Frames {
             taken: 0,
             released: 0,
             session: PollSender::new(session),
+            next_step: None,
             reading: ReadState::Messages,
             is_remainder: false,
         }
@@ -153,11 +162,7 @@ impl Frames {
 
     fn message(&mut self, bytes: Bytes) -> DecodeStep {
         match ByteString::try_from(bytes) {
-            Ok(text) => {
-                self.released += text.len();
-                let held = HeldBytes::new(self.slot.clone(), text.len());
-                DecodeStep::Session(Inbound::Text(InboundText::new(text, held)))
-            }
+            Ok(text) => DecodeStep::Text(text),
             Err(_) => self.violation(1007, "the message is not UTF-8"),
         }
     }
@@ -208,6 +213,39 @@ impl Frames {
         }
     }
 
+    /// Decodes the next item: texts that have arrived together, or anything else. A stranger's texts are items of their
+    /// own, because they are read one at a time.
+    fn next_item(&mut self) -> Option<DecodeStep> {
+        if let Some(step) = self.next_step.take() {
+            return Some(step);
+        }
+        let (mut texts, mut bytes) = (VecDeque::new(), 0);
+        loop {
+            match self.decode() {
+                Some(DecodeStep::Text(text)) => {
+                    bytes += text.len();
+                    texts.push_back(text);
+                }
+                step if texts.is_empty() => return step,
+                Some(DecodeStep::Nothing) => {}
+                step => {
+                    self.next_step = step;
+                    break;
+                }
+            }
+            let next = self.frame_lengths().map_or(0, |(_, payload)| payload);
+            if self.slot.is_stranger()
+                || texts.len() >= MAX_ITEM_TEXTS
+                || bytes as u64 + next.max(self.text.len() as u64) > MAX_ITEM_BYTES as u64
+            {
+                break;
+            }
+        }
+        self.released += bytes;
+        let held = HeldBytes::new(self.slot.clone(), bytes);
+        Some(DecodeStep::Session(Inbound::Texts(InboundTexts::new(texts, held))))
+    }
+
     /// Reports a violation after which the next frame cannot be found.
     fn fail_framing(&mut self, code: u16, reason: &'static str) -> Option<DecodeStep> {
         let step = (self.reading == ReadState::Messages).then(|| self.violation(code, reason));
@@ -223,15 +261,16 @@ impl Stream for Frames {
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<ControlFrame>> {
         let this = &mut *self;
         loop {
-            if this.reading != ReadState::Failed {
+            if this.reading != ReadState::Failed || this.next_step.is_some() {
                 // Reserve first, so that the decoded message can be sent at once.
                 if ready!(this.session.poll_reserve(cx)).is_err() {
                     return Poll::Ready(None);
                 }
-                let step = this.decode();
+                let step = this.next_item();
                 this.release();
                 match step {
-                    Some(DecodeStep::Nothing) => continue,
+                    // `next_item` has put texts into an item.
+                    Some(DecodeStep::Nothing | DecodeStep::Text(_)) => continue,
                     Some(DecodeStep::Actor(control)) => {
                         // The reservation is there, and any control frame counts as a heartbeat.
                         if this.session.send_item(Inbound::Heartbeat).is_err() {

@@ -6,22 +6,19 @@ use std::{
 };
 
 use futures_util::task::AtomicWaker;
-use tokio::sync::Notify;
 
 #[derive(Debug, Default)]
 pub(super) struct CloseSignal {
     is_set: AtomicBool,
     socket: AtomicWaker,
-    session: Notify,
-    drained: Notify,
+    session: AtomicWaker,
 }
 
 impl CloseSignal {
     pub(super) fn set(&self) {
         self.is_set.store(true, Ordering::Release);
         self.socket.wake();
-        // At most one session waits, and a session that checks later finds the permit.
-        self.session.notify_one();
+        self.session.wake();
     }
 
     pub(super) fn is_set(&self) -> bool {
@@ -34,23 +31,19 @@ impl CloseSignal {
         self.is_set()
     }
 
+    /// Like [`poll`](Self::poll), for the session's task.
+    pub(super) fn poll_session(&self, cx: &Context<'_>) -> bool {
+        self.session.register(cx.waker());
+        self.is_set()
+    }
+
     /// Wakes the socket's task for another reason.
     pub(super) fn wake_socket(&self) {
         self.socket.wake();
     }
 
-    /// Wakes the session, if it waits for its client to read.
+    /// Wakes the session's task for another reason.
     pub(super) fn wake_session(&self) {
-        self.drained.notify_one();
-    }
-
-    /// Waits for [`wake_session`](Self::wake_session). Only the session may call this.
-    pub(super) async fn wait_for_client(&self) {
-        self.drained.notified().await;
-    }
-
-    /// Waits until the signal is set. Only the session may call this.
-    pub(super) async fn wait(&self) {
-        self.session.notified().await;
+        self.session.wake();
     }
 }

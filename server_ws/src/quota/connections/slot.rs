@@ -3,6 +3,7 @@
 //! Only the thread that serves the connection uses the counters of a slot, so they need no memory ordering.
 
 use std::{
+    future::poll_fn,
     net::IpAddr,
     sync::{
         Arc,
@@ -11,7 +12,7 @@ use std::{
             Ordering::{Acquire, Relaxed, Release},
         },
     },
-    task::Context,
+    task::{Context, Poll},
 };
 
 use super::{super::caller::Caller, CloseSignal, ConnectionRefusal, Connections};
@@ -124,9 +125,10 @@ impl Slot {
         self.close.poll(cx)
     }
 
-    /// Waits until the connection is to be closed. Only its session may call this.
-    pub(crate) async fn closed(&self) {
-        self.close.wait().await;
+    /// Like [`poll_closed`](Self::poll_closed), for the session's task, which is also woken by
+    /// [`Connections::wake_sessions`].
+    pub(crate) fn poll_session_closed(&self, cx: &Context<'_>) -> bool {
+        self.close.poll_session(cx)
     }
 
     /// Returns how many bytes of a WebSocket may be read now: from a stranger one message, until it is processed.
@@ -176,9 +178,14 @@ impl Slot {
     /// Waits until the circle may accept another request: at once, unless a stranger has not read the last response.
     /// Only the session may call this.
     pub(crate) async fn ready_for_request(&self) {
-        while !self.accepts_request() {
-            self.close.wait_for_client().await;
-        }
+        poll_fn(|cx| {
+            if self.accepts_request() {
+                return Poll::Ready(());
+            }
+            self.close.poll_session(cx);
+            if self.accepts_request() { Poll::Ready(()) } else { Poll::Pending }
+        })
+        .await;
     }
 
     /// Sets how many bytes the session itself holds.

@@ -96,6 +96,10 @@ impl SocketTable {
         self.bounds = bounds;
     }
 
+    pub(super) fn wake_sessions(&self) {
+        self.sockets.values().for_each(|socket| socket.close.wake_session());
+    }
+
     pub(super) fn totals(&self) -> ConnectionTotals {
         ConnectionTotals {
             bytes: self.bytes,
