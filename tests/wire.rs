@@ -3,6 +3,7 @@
 mod auth;
 mod endings;
 mod inspection;
+mod pipelining;
 mod pressure;
 mod query_turns;
 mod races;

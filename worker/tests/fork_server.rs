@@ -14,7 +14,9 @@ use rustix::{
     event::{PollFd, PollFlags, poll},
     process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open},
 };
-use worker::{EvalOutcome, ForkServer, Layer, Loss, Play, Program, Worker, WorkerEvent, WorkerSetup, rhai::Engine};
+use worker::{
+    EvalOutcome, ForkServer, Layer, Loss, Play, Program, Query, Worker, WorkerEvent, WorkerSetup, rhai::Engine,
+};
 
 #[global_allocator]
 static ALLOCATOR: worker::Allocator = worker::Allocator;
@@ -29,9 +31,11 @@ const WITH_SIGNALS: &str = "with-signals";
 #[expect(unsafe_code, reason = "the test probes descriptor numbers that it does not own")]
 fn descriptors() -> i64 {
     let is_open = |number: i32| {
-        // SAFETY: the number may not be open, which is what the read of no bytes detects.
+        // SAFETY: the number may not be open, which is what the transfer of no bytes detects.
         let fd = unsafe { std::os::fd::BorrowedFd::borrow_raw(number) };
-        rustix::io::read(fd, &mut [0_u8; 0]) != Err(rustix::io::Errno::BADF)
+        // Each end of a pipe allows only one of the two.
+        let closed = Err(rustix::io::Errno::BADF);
+        rustix::io::read(fd, &mut [0_u8; 0]) != closed || rustix::io::write(fd, &[]) != closed
     };
     (3..4096).filter(|number| is_open(*number)).count().try_into().expect("few")
 }
@@ -46,7 +50,7 @@ fn main() -> ExitCode {
     worker::run_if_worker_with(natives);
     if cfg!(not(target_os = "linux")) {
         skipped::report("worker::fork_server", "this system has no fork servers");
-        println!("test result: ok. 0 passed; 0 failed; 9 ignored; fork servers and their workers");
+        println!("test result: ok. 0 passed; 0 failed; 12 ignored; fork servers and their workers");
         return ExitCode::SUCCESS;
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
@@ -63,6 +67,9 @@ fn main() -> ExitCode {
     }
     runtime.block_on(async {
         workers_are_isolated().await;
+        plays_sent_together_run_in_order().await;
+        stopped_play_that_has_not_begun_is_withdrawn().await;
+        held_worker_pauses_between_plays().await;
         failed_worker_affects_no_other().await;
         fork_server_end_kills_its_workers().await;
         init_script_that_kills_fork_server_is_an_error().await;
@@ -78,7 +85,7 @@ fn main() -> ExitCode {
     } else {
         runtime.block_on(worker_memory_is_not_readable());
     }
-    println!("test result: ok. 9 passed; 0 failed; fork servers and their workers");
+    println!("test result: ok. 12 passed; 0 failed; fork servers and their workers");
     ExitCode::SUCCESS
 }
 
@@ -111,9 +118,85 @@ async fn workers_are_isolated() {
     let mut second = fork_server.start_worker().await.expect("a worker");
     assert_eq!(play(&mut second, 1, "list.len() + common()").await, "2");
     for worker in [&mut first, &mut second] {
-        assert_eq!(play(worker, 2, "descriptors()").await, "2");
+        assert_eq!(play(worker, 2, "descriptors()").await, "3");
     }
     assert_eq!(play(&mut first, 3, "list.len()").await, "2");
+}
+
+fn send_plays(worker: &mut Worker, scripts: &[&str]) {
+    for (number, script) in (1..).zip(scripts) {
+        worker.play(&Play { number, script, bind: None, caller: None });
+    }
+}
+
+/// Waits for the next outcome of a play or the next decision about one, as text.
+async fn next_outcome(worker: &mut Worker) -> String {
+    loop {
+        match worker.event().await {
+            WorkerEvent::Done { play, outcome: EvalOutcome::Value(value) } => {
+                return format!("{play}: {}", value.output);
+            }
+            WorkerEvent::Done { play, outcome } => return format!("{play}: {outcome:?}"),
+            WorkerEvent::Withdrawn { play } => return format!("{play}: withdrawn"),
+            WorkerEvent::Held => return "held".into(),
+            WorkerEvent::Lost(loss) => return format!("{loss:?}"),
+            _ => {}
+        }
+    }
+}
+
+async fn wait_for_print(worker: &mut Worker) {
+    while !matches!(worker.event().await, WorkerEvent::Print(_)) {}
+}
+
+async fn plays_sent_together_run_in_order() {
+    let fork_server = start_fork_server("").await;
+    let mut worker = fork_server.start_worker().await.expect("a worker");
+    send_plays(&mut worker, &["let n = 1; n", "n += 1; n", "throw 3", "n += 1; n"]);
+    for expected in ["1: 1", "2: 2"] {
+        assert_eq!(next_outcome(&mut worker).await, expected);
+    }
+    assert!(next_outcome(&mut worker).await.starts_with("3: Failed"));
+    assert_eq!(next_outcome(&mut worker).await, "4: 3");
+}
+
+async fn stopped_play_that_has_not_begun_is_withdrawn() {
+    let fork_server = start_fork_server("").await;
+    let mut worker = fork_server.start_worker().await.expect("a worker");
+    send_plays(&mut worker, &["let ran = [1]; print(1); loop {}", "ran += 2", "ran += 3", "ran += 4; ran.len()"]);
+    wait_for_print(&mut worker).await;
+    // The stop of a later play must not hide that of an earlier one.
+    worker.stop(3);
+    worker.stop(2);
+    assert_eq!(next_outcome(&mut worker).await, "3: withdrawn");
+    assert_eq!(next_outcome(&mut worker).await, "2: withdrawn");
+    worker.stop(1);
+    assert_eq!(next_outcome(&mut worker).await, "1: Stopped");
+    assert_eq!(next_outcome(&mut worker).await, "4: 2");
+}
+
+async fn held_worker_pauses_between_plays() {
+    let fork_server = start_fork_server("").await;
+    let mut worker = fork_server.start_worker().await.expect("a worker");
+    send_plays(&mut worker, &["print(1); loop {}", "let n = 2; n", "n + 1"]);
+    wait_for_print(&mut worker).await;
+    worker.hold();
+    worker.stop(1);
+    assert_eq!(next_outcome(&mut worker).await, "1: Stopped");
+    assert_eq!(next_outcome(&mut worker).await, "held");
+    // A query is answered, and a held play can be withdrawn.
+    worker.send_query(1, Query::Scope);
+    while !matches!(worker.event().await, WorkerEvent::Answer { number: 1, .. }) {}
+    worker.stop(3);
+    assert_eq!(next_outcome(&mut worker).await, "3: withdrawn");
+    worker.resume();
+    assert_eq!(next_outcome(&mut worker).await, "2: 2");
+    assert_eq!(play(&mut worker, 4, "n").await, "2");
+    // A hold ends with the last play that was sent before it.
+    worker.play(&Play { number: 5, script: "5", bind: None, caller: None });
+    worker.hold();
+    assert_eq!(next_outcome(&mut worker).await, "5: 5");
+    assert_eq!(play(&mut worker, 6, "6").await, "6");
 }
 
 async fn failed_worker_affects_no_other() {

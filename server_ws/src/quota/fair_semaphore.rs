@@ -257,6 +257,22 @@ mod tests {
     }
 
     #[test]
+    fn contention_affects_only_grants_that_a_waiter_could_use() {
+        let semaphore = FairSemaphore::new(3, 2);
+        let contention = semaphore.contention();
+        let held: Vec<Grant> = (0..2).map(|_| semaphore.acquire(caller(1)).expect("free")).collect();
+        let other = semaphore.acquire(caller(2)).expect("free");
+        let own = semaphore.acquire(caller(1)).expect_err("at its bound");
+        assert!(contention.affects(&held[0]) && !contention.affects(&other), "only the caller itself waits");
+        drop(own);
+        let third = semaphore.acquire(caller(3)).expect_err("all are held");
+        assert!(contention.affects(&held[0]) && contention.affects(&other));
+        drop(third);
+        drop(held);
+        assert!(!contention.affects(&other));
+    }
+
+    #[test]
     fn semaphore_bounds_grants_per_caller() {
         let semaphore = FairSemaphore::new(4, 2);
         let held: Vec<Grant> = (0..2).map(|_| semaphore.acquire(caller(1)).expect("free")).collect();

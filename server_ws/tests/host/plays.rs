@@ -19,6 +19,8 @@ use super::{Test, eventually, receive, serve};
 pub(crate) const TESTS: &[Test] = &[
     ("writes_of_successful_play_are_committed", writes_of_successful_play_are_committed),
     ("writes_of_failed_play_are_discarded", writes_of_failed_play_are_discarded),
+    ("host_call_of_play_sent_ahead_waits_for_end_hooks", host_call_of_play_sent_ahead_waits_for_end_hooks),
+    ("play_sent_ahead_waits_for_host_call", play_sent_ahead_waits_for_host_call),
     ("end_hook_can_fail_play", end_hook_can_fail_play),
     ("end_hook_is_awaited_until_deadline", end_hook_is_awaited_until_deadline),
     ("panicking_end_hook_fails_play", panicking_end_hook_fails_play),
@@ -37,12 +39,15 @@ type PendingWrites = Mutex<Option<BTreeMap<String, i64>>>;
 struct TestStore {
     committed: CommittedWrites,
     ends: mpsc::Receiver<PlayEnd>,
+    /// The names of all `set` calls.
+    calls: mpsc::Receiver<String>,
     /// Releases the slow commits.
     gate: Arc<Semaphore>,
 }
 
 fn test_store() -> (TestStore, host::Module<PendingWrites>) {
     let (committed, (say, ends)) = (CommittedWrites::default(), mpsc::channel());
+    let (note_call, calls) = mpsc::channel();
     let gate = Arc::new(Semaphore::new(0));
     let (end_store, opened) = (committed.clone(), gate.clone());
     let end = move |pending: Arc<PendingWrites>, play_end: PlayEnd| {
@@ -69,10 +74,14 @@ fn test_store() -> (TestStore, host::Module<PendingWrites>) {
             "set",
             ["name", "value"],
             "Sets it.",
-            |call: host::Call<PendingWrites>, (name, value): (String, i64)| async move {
-                match call.state().lock().expect("not poisoned").as_mut() {
-                    Some(pending) => Ok(pending.insert(name, value)),
-                    None => Err("the play has ended".into()),
+            move |call: host::Call<PendingWrites>, (name, value): (String, i64)| {
+                // A test that does not listen has dropped its receiver.
+                let _result = note_call.send(name.clone());
+                async move {
+                    match call.state().lock().expect("not poisoned").as_mut() {
+                        Some(pending) => Ok(pending.insert(name, value)),
+                        None => Err("the play has ended".into()),
+                    }
                 }
             },
         )
@@ -85,7 +94,7 @@ fn test_store() -> (TestStore, host::Module<PendingWrites>) {
                 Ok(())
             },
         );
-    (TestStore { committed, ends, gate }, module)
+    (TestStore { committed, ends, calls, gate }, module)
 }
 
 impl TestStore {
@@ -107,6 +116,49 @@ fn writes_of_successful_play_are_committed(workers: &Workers) {
     assert_eq!(ledger.ends.try_recv(), Ok(PlayEnd::Succeeded));
     assert_eq!(wire.value("1"), 1);
     assert!(ledger.ends.try_recv().is_err());
+}
+
+fn host_call_of_play_sent_ahead_waits_for_end_hooks(workers: &Workers) {
+    let (ledger, module) = test_store();
+    let circle = serve(workers, Circle::builder("test").host_module(module));
+    let mut wire = circle.connect();
+    wire.value("0");
+    let slow = wire.request("play", json!(["ledger::set(\"slow\", 1)"]));
+    let next = wire.request("play", json!(["ledger::set(\"next\", 2)"]));
+    let last = wire.request("play", json!(["40 + 2"]));
+    assert_eq!(receive(&ledger.ends), PlayEnd::Succeeded);
+    // The session serves requests meanwhile, and cancels a play that waits.
+    for _ in 0..20 {
+        assert!(wire.call("complete", json!(["ledg", 4])).get("result").is_some());
+    }
+    assert_eq!(wire.call("cancel", json!([last]))["result"]["cancelled"], true);
+    assert_eq!(wire.answer(&last)["error"]["code"], -32005);
+    assert_eq!(ledger.calls.try_iter().collect::<Vec<_>>(), ["slow"]);
+    assert!(ledger.committed().is_empty());
+    ledger.gate.add_permits(1);
+    assert!(wire.answer(&slow).get("result").is_some());
+    assert!(wire.answer(&next).get("result").is_some());
+    assert_eq!(ledger.committed(), [("next".into(), 2), ("slow".into(), 1)]);
+}
+
+/// The plays that were sent ahead arrive in the worker before the result of the call.
+fn play_sent_ahead_waits_for_host_call(workers: &Workers) {
+    let (_ledger, module) = test_store();
+    let circle = serve(workers, Circle::builder("test").host_module(module));
+    let mut wire = circle.connect();
+    wire.value("let n = 0;");
+    let calls: Vec<_> = (1..=40)
+        .map(|n| wire.request("play", json!([format!("ledger::set(\"a\", {n}); ledger::set(\"a\", 0) + n")])))
+        .collect();
+    for (id, n) in calls.iter().zip(1..) {
+        assert_eq!(wire.answer(id)["result"]["value"], n);
+    }
+    let waiting = wire.request("play", json!(["print(\"waits\"); ledger::wait()"]));
+    let next = wire.request("play", json!(["n + 42"]));
+    wire.expect_print("waits");
+    assert_eq!(wire.call("cancel", json!([waiting]))["result"]["cancelled"], true);
+    assert_eq!(wire.answer(&waiting)["error"]["code"], -32005);
+    assert_eq!(wire.answer(&next)["result"]["value"], 42);
 }
 
 fn writes_of_failed_play_are_discarded(workers: &Workers) {

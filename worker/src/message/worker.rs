@@ -54,18 +54,27 @@ pub(crate) enum FromWorker {
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum FromControl {
     /// The answer to [`ToControl::Stop`] and [`ToControl::Hold`]: the last play that has begun, 0 if none has.
-    Begun { play: u64 },
+    Begun {
+        play: u64,
+    },
     Progress(ProgressReport),
-    Answer { number: u64, answer: QueryAnswer },
+    Answer {
+        number: u64,
+        answer: QueryAnswer,
+    },
 }
 
 /// A message on the control socket, to the worker.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum ToControl {
     /// Stop a play, or do not run it if it has not begun.
-    Stop { play: u64 },
+    Stop {
+        play: u64,
+    },
     /// Begin none of the sent plays up to this one, until [`Resume`](Self::Resume).
-    Hold { until: u64 },
+    Hold {
+        until: u64,
+    },
     Resume,
     /// Request a [`ProgressReport`].
     Progress,

@@ -277,23 +277,32 @@ impl Worker {
         self.wait_for_loss().await
     }
 
-    /// Like [`event`](Self::event), but only for the events that do not wait for plays: progress, answers to queries
-    /// during a play, withdrawn plays. It does not notice the end of the worker.
+    /// Like [`event`](Self::event), but leaves the messages about plays unread: it returns progress, answers to queries
+    /// during a play, withdrawn plays, and the end of the worker.
     pub async fn control_event(&mut self) -> WorkerEvent {
-        poll_fn(|cx| {
-            while !self.is_broken {
-                match self.next_control() {
-                    Ok(Some(event)) => return Poll::Ready(event),
-                    Ok(None) => {}
-                    Err(error) => self.fail(&error),
-                }
-                if !self.poll_control(cx) {
-                    break;
+        if !self.is_broken
+            && let Some(event) = poll_fn(|cx| self.poll_control_event(cx)).await
+        {
+            return event;
+        }
+        self.wait_for_loss().await
+    }
+
+    fn poll_control_event(&mut self, cx: &mut Context<'_>) -> Poll<Option<WorkerEvent>> {
+        loop {
+            match self.next_control() {
+                Ok(Some(event)) => return Poll::Ready(Some(event)),
+                Ok(None) if self.is_control_closed => return Poll::Ready(None),
+                Ok(None) => {}
+                Err(error) => {
+                    self.fail(&error);
+                    return Poll::Ready(None);
                 }
             }
-            Poll::Pending
-        })
-        .await
+            if !self.poll_control(cx) {
+                return Poll::Pending;
+            }
+        }
     }
 
     /// Returns the next print if it is the next event and has already arrived, without waiting. After one print, a
@@ -414,7 +423,9 @@ impl Worker {
             FromWorker::Sealed(layers) if self.layers.is_none() => self.layers = Some(layers),
             // A worker sends nothing else before it is sealed.
             _ if self.layers.is_none() => return violation("message before the worker is sealed"),
-            FromWorker::Print(print) if self.plays.is_running(print.play) => return Ok(Some(WorkerEvent::Print(print))),
+            FromWorker::Print(print) if self.plays.is_running(print.play) => {
+                return Ok(Some(WorkerEvent::Print(print)));
+            }
             FromWorker::HostCall(call) if self.plays.is_running(call.play) => {
                 if !self.host.admit(&call) {
                     return violation("malformed host call");

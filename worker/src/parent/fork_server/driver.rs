@@ -121,7 +121,12 @@ impl Drop for CloseOnDrop {
 }
 
 /// Owns the process until it has ended.
-async fn own_process(mut child: Child, mut channel: FrameChannel, registry: CloseOnDrop, unused: oneshot::Receiver<Infallible>) {
+async fn own_process(
+    mut child: Child,
+    mut channel: FrameChannel,
+    registry: CloseOnDrop,
+    unused: oneshot::Receiver<Infallible>,
+) {
     let (registry, pid) = (&registry.0, child.id());
     let end = tokio::select! {
         _ = unused => kill(&mut child).await,

@@ -25,7 +25,10 @@ use tokio::{
 #[derive(Debug)]
 pub(crate) enum Transport {
     Socket(UnixStream),
-    Pipes { to: pipe::Sender, from: pipe::Receiver },
+    Pipes {
+        to: pipe::Sender,
+        from: pipe::Receiver,
+    },
     /// The server has closed it.
     Closed,
 }
