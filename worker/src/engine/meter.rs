@@ -15,6 +15,8 @@ pub(crate) struct Meter {
     play: Cell<u64>,
     operations: Cell<u64>,
     max_operations: u64,
+    /// Number of operations after which the play ends; 0 after a breach.
+    last_operation: Cell<u64>,
     output_left: Cell<u64>,
     max_output: u64,
     breach: Cell<Option<(LimitKind, u64)>>,
@@ -45,6 +47,7 @@ impl Meter {
             play: Cell::new(0),
             operations: Cell::new(0),
             max_operations: limits.operations.unwrap_or(u64::MAX),
+            last_operation: Cell::new(0),
             output_left: Cell::new(limits.output_bytes),
             max_output: limits.output_bytes,
             breach: Cell::new(None),
@@ -64,6 +67,7 @@ impl Meter {
     /// Begins a play. Returns false if the server has stopped the play already. Waits while the server holds the play.
     pub(crate) fn begin(&self, play: u64) -> bool {
         self.operations.set(0);
+        self.last_operation.set(self.max_operations);
         self.output_left.set(self.max_output);
         self.breach.set(None);
         let max = usize::try_from(self.max_memory).unwrap_or(usize::MAX);
@@ -90,16 +94,26 @@ impl Meter {
     ///
     /// The engine's own counter does not suffice: callbacks of native functions (`map`, `sort`, …) use a copy of it.
     pub(crate) fn count(&self) -> bool {
-        let operations = self.operations.get() + 1;
+        // Three comparisons suffice on the fast path; 2^64 operations would take centuries.
+        let operations = self.operations.get().wrapping_add(1);
         self.operations.set(operations);
         self.monitor.set_operations(operations);
+        if operations > self.last_operation.get() || allocator::live_bytes() > self.max_live.get() {
+            self.record_end(operations);
+            return false;
+        }
+        !self.is_stopped()
+    }
+
+    /// Records which limit an operation has exceeded, unless the play has ended already.
+    #[cold]
+    fn record_end(&self, operations: u64) {
         if operations > self.max_operations {
             self.record_breach(LimitKind::Operations, self.max_operations);
         }
         if allocator::live_bytes() > self.max_live.get() {
             self.record_breach(LimitKind::Memory, self.max_memory);
         }
-        self.breach.get().is_none() && !self.is_stopped()
     }
 
     /// Counts a print. Returns false if the text must not be printed.
@@ -121,6 +135,7 @@ impl Meter {
         // The first exceeded limit is reported.
         if self.breach.get().is_none() {
             self.breach.set(Some((kind, max)));
+            self.last_operation.set(0);
         }
     }
 
