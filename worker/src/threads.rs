@@ -90,7 +90,8 @@ fn start(setup: WorkerSetup) -> io::Result<(ServerChannels, Process)> {
 fn evaluate(work: (PipeReader, PipeWriter), setup: WorkerSetup, shared: &SharedState) -> io::Result<()> {
     // No layer is active.
     let pipes = Rc::new(WorkPipes::new(work));
-    pipes.send(&FromWorker::Sealed(Vec::new()), &mut Vec::new())?;
+    pipes.write(&FromWorker::Sealed(Vec::new()))?;
+    pipes.flush()?;
     let sources = ModuleSources::read(setup.modules.as_deref());
     let server = ServerConnection::default();
     let mut environment = shared.environment(setup, sources, &server);

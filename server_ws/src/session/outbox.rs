@@ -99,10 +99,7 @@ mod tests {
         let frames = std::iter::from_fn(|| outbox.pop_front()).collect::<Vec<_>>();
         let joined = |sizes: &[usize]| OutboundFrame::Texts(sizes.iter().map(|bytes| text(*bytes)).collect());
         let alone = |bytes| joined(&[bytes]);
-        assert_eq!(
-            frames,
-            [joined(&[1, 2]), alone(MAX_TOGETHER), OutboundFrame::Ping, joined(&[4, 5, 6])]
-        );
+        assert_eq!(frames, [joined(&[1, 2]), alone(MAX_TOGETHER), OutboundFrame::Ping, joined(&[4, 5, 6])]);
         assert_eq!(outbox.bytes(), 0);
     }
 }

@@ -34,7 +34,7 @@ impl SharedState {
         sources: ModuleSources,
         server: &ServerConnection,
     ) -> Environment {
-        let meter = Meter::new(self.monitor.clone(), &setup.limits);
+        let meter = Meter::new(self.monitor.clone(), &setup.limits, server.flusher());
         Environment::new(setup, sources, meter, self.inventory.clone(), server.printer(), server.caller())
     }
 }
@@ -75,13 +75,21 @@ pub(crate) fn enter_sandbox(
         return Err(io::Error::other("the process cannot be sealed, but its setup requires it"));
     }
     gate.wait();
-    pipes.send(&FromWorker::Sealed(layers), &mut Vec::new())
+    pipes.write(&FromWorker::Sealed(layers))?;
+    pipes.flush()
 }
+
+/// Maximum size of a message that is handled before the output of earlier ones is written, in bytes.
+const MAX_SHORT: usize = 1 << 10;
 
 /// Reads plays and queries from the work pipe and answers them, until it closes.
 pub(crate) fn serve_work(pipes: &WorkPipes, environment: &mut Environment) -> io::Result<()> {
-    let (mut frame, mut answer) = (Vec::new(), Vec::new());
+    let mut frame = Vec::new();
     while pipes.read(&mut frame)? {
+        if frame.len() > MAX_SHORT {
+            // Parsing it could take a while.
+            pipes.flush()?;
+        }
         let message = match frame::decode_borrowed(&frame)? {
             ToWorker::Play(play) => FromWorker::Done { play: play.number, outcome: environment.play(&play) },
             ToWorker::Query(NumberedQuery { number, query }) => {
@@ -90,7 +98,7 @@ pub(crate) fn serve_work(pipes: &WorkPipes, environment: &mut Environment) -> io
             // No play waits for this result.
             ToWorker::Return { .. } => continue,
         };
-        pipes.send(&message, &mut answer)?;
+        pipes.write(&message)?;
     }
     Ok(())
 }

@@ -3,7 +3,7 @@
 use std::{
     cell::{OnceCell, RefCell},
     collections::VecDeque,
-    io::{self, BufReader, PipeReader, PipeWriter},
+    io::{self, BufReader, PipeReader, PipeWriter, Write},
     rc::Rc,
 };
 
@@ -12,21 +12,27 @@ use crate::message::{FromWorker, HostCall, HostReturn, Print, ToWorker, frame};
 /// Size of the read buffer, in bytes: the server sends at most as much ahead.
 const READ_BUFFER: usize = 32 << 10;
 
+/// Maximum number of bytes of output that the worker collects before it writes them.
+const MAX_COLLECTED: usize = 4 << 10;
+
 /// The work pipes of the evaluating thread, with one read buffer for all readers so that no data is lost between them.
 #[derive(Debug)]
 pub(crate) struct WorkPipes {
     from: RefCell<BufReader<PipeReader>>,
     to: PipeWriter,
+    /// The messages that are not written yet.
+    output: RefCell<Vec<u8>>,
     /// The messages that arrived while a play waited for the result of a host call: plays that were sent ahead.
     early: RefCell<VecDeque<Vec<u8>>>,
 }
 
 impl WorkPipes {
     pub(crate) fn new((from, to): (PipeReader, PipeWriter)) -> Self {
-        Self { from: RefCell::new(BufReader::with_capacity(READ_BUFFER, from)), to, early: RefCell::default() }
+        let from = RefCell::new(BufReader::with_capacity(READ_BUFFER, from));
+        Self { from, to, output: RefCell::default(), early: RefCell::default() }
     }
 
-    /// Reads the next frame. Returns false at the end of the stream.
+    /// Reads the next frame. Returns false at the end of the stream. Before it waits, it writes the collected output.
     pub(super) fn read(&self, frame: &mut Vec<u8>) -> io::Result<bool> {
         if let Some(early) = self.early.borrow_mut().pop_front() {
             *frame = early;
@@ -36,17 +42,38 @@ impl WorkPipes {
     }
 
     fn read_pipe(&self, frame: &mut Vec<u8>) -> io::Result<bool> {
-        frame::read_frame(&mut *self.from.borrow_mut(), frame)
+        let mut from = self.from.borrow_mut();
+        if !frame::is_complete(from.buffer()) {
+            self.flush()?;
+        }
+        frame::read_frame(&mut *from, frame)
     }
 
-    pub(crate) fn send(&self, message: &FromWorker, buffer: &mut Vec<u8>) -> io::Result<()> {
-        frame::write_frame(&self.to, message, buffer)
+    /// Adds a message to the output, which is written with the next [`flush`](Self::flush), or at once if it is large.
+    pub(crate) fn write(&self, message: &FromWorker) -> io::Result<()> {
+        let mut output = self.output.borrow_mut();
+        *output = frame::encode(message, std::mem::take(&mut *output));
+        if output.len() < MAX_COLLECTED {
+            return Ok(());
+        }
+        drop(output);
+        self.flush()
+    }
+
+    /// Writes the collected output.
+    pub(crate) fn flush(&self) -> io::Result<()> {
+        let mut output = self.output.borrow_mut();
+        (&self.to).write_all(&output)?;
+        output.clear();
+        output.shrink_to(MAX_COLLECTED);
+        Ok(())
     }
 
     /// Calls a host function and waits for its result, which arrives behind the plays that were sent ahead.
     fn call_host(&self, call: HostCall) -> HostReturn {
         let (number, mut frame) = (call.number, Vec::new());
-        if self.send(&FromWorker::HostCall(call), &mut frame).is_err() {
+        // Reading flushes it.
+        if self.write(&FromWorker::HostCall(call)).is_err() {
             // The server has ended; the control thread will exit the process.
             return HostReturn::Aborted;
         }
@@ -75,11 +102,20 @@ impl ServerConnection {
 
     pub(super) fn printer(&self) -> impl Fn(Print) + 'static {
         let pipes = self.0.clone();
-        let buffer = RefCell::new(Vec::new());
         move |print| {
             if let Some(pipes) = pipes.get() {
                 // If the server has ended, the control thread will exit the process.
-                let _closed = pipes.send(&FromWorker::Print(print), &mut buffer.borrow_mut());
+                let _closed = pipes.write(&FromWorker::Print(print));
+            }
+        }
+    }
+
+    pub(super) fn flusher(&self) -> impl Fn() + 'static {
+        let pipes = self.0.clone();
+        move || {
+            if let Some(pipes) = pipes.get() {
+                // As above.
+                let _closed = pipes.flush();
             }
         }
     }

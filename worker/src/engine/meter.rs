@@ -8,6 +8,18 @@ use crate::{
     system::allocator,
 };
 
+/// The function that writes the output that the worker has collected.
+struct Flush(Box<dyn Fn()>);
+
+impl std::fmt::Debug for Flush {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Flush")
+    }
+}
+
+/// Maximum number of operations for which output waits for further output, so that both are written together.
+const FLUSH_INTERVAL: u64 = 64;
+
 /// The meter of the evaluating thread.
 #[derive(Debug)]
 pub(crate) struct Meter {
@@ -15,7 +27,7 @@ pub(crate) struct Meter {
     play: Cell<u64>,
     operations: Cell<u64>,
     max_operations: u64,
-    /// Number of operations after which the play ends; 0 after a breach.
+    /// Number of operations after which the play ends or output is flushed; 0 after a breach.
     last_operation: Cell<u64>,
     output_left: Cell<u64>,
     max_output: u64,
@@ -26,6 +38,9 @@ pub(crate) struct Meter {
     /// Number of live bytes before the first play.
     base: Cell<usize>,
     host_calls: Cell<u64>,
+    flush: Flush,
+    /// Number of operations at the last flush during the play.
+    last_flush: Cell<Option<u64>>,
 }
 
 /// Number of bytes that a play may allocate even if the session has reached its memory limit.
@@ -41,7 +56,7 @@ pub(crate) const INIT_PLAY: u64 = u64::MAX;
 const PRINT_COST: u64 = 256;
 
 impl Meter {
-    pub(crate) fn new(monitor: Arc<PlayMonitor>, limits: &WorkerLimits) -> Self {
+    pub(crate) fn new(monitor: Arc<PlayMonitor>, limits: &WorkerLimits, flush: impl Fn() + 'static) -> Self {
         Self {
             monitor,
             play: Cell::new(0),
@@ -55,6 +70,8 @@ impl Meter {
             max_memory: limits.memory_bytes,
             base: Cell::new(allocator::live_bytes()),
             host_calls: Cell::new(0),
+            flush: Flush(Box::new(flush)),
+            last_flush: Cell::new(None),
         }
     }
 
@@ -67,7 +84,9 @@ impl Meter {
     /// Begins a play. Returns false if the server has stopped the play already. Waits while the server holds the play.
     pub(crate) fn begin(&self, play: u64) -> bool {
         self.operations.set(0);
-        self.last_operation.set(self.max_operations);
+        // The outcome of the play before may still wait.
+        self.last_flush.set(None);
+        self.last_operation.set(self.max_operations.min(FLUSH_INTERVAL));
         self.output_left.set(self.max_output);
         self.breach.set(None);
         let max = usize::try_from(self.max_memory).unwrap_or(usize::MAX);
@@ -77,7 +96,7 @@ impl Meter {
             allocator::live_bytes().saturating_add(SPARE_BYTES).min(full.saturating_add(MAX_SPARES * SPARE_BYTES));
         self.max_live.set(full.max(spare));
         self.play.set(play);
-        self.monitor.begin(play)
+        self.monitor.begin(play, &self.flush.0)
     }
 
     /// Whether half of the memory is in use, so that caches should be cleared.
@@ -99,20 +118,41 @@ impl Meter {
         self.operations.set(operations);
         self.monitor.set_operations(operations);
         if operations > self.last_operation.get() || allocator::live_bytes() > self.max_live.get() {
-            self.record_end(operations);
-            return false;
+            return self.check(operations);
         }
         !self.is_stopped()
     }
 
-    /// Records which limit an operation has exceeded, unless the play has ended already.
+    /// Flushes the output if that is due, and records which limit an operation has exceeded, unless the play has ended
+    /// already. Returns false if the play must end.
     #[cold]
-    fn record_end(&self, operations: u64) {
+    fn check(&self, operations: u64) -> bool {
+        if self.breach.get().is_none() && operations <= self.max_operations && operations > self.last_operation.get() {
+            self.flush(operations);
+        }
         if operations > self.max_operations {
             self.record_breach(LimitKind::Operations, self.max_operations);
         }
         if allocator::live_bytes() > self.max_live.get() {
             self.record_breach(LimitKind::Memory, self.max_memory);
+        }
+        self.breach.get().is_none() && !self.is_stopped()
+    }
+
+    fn flush(&self, operations: u64) {
+        (self.flush.0)();
+        self.last_flush.set(Some(operations));
+        self.last_operation.set(self.max_operations);
+    }
+
+    /// Flushes a print at once if the last flush was a while ago. Otherwise it waits for the next prints.
+    pub(crate) fn flush_print(&self) {
+        let operations = self.operations.get();
+        match self.last_flush.get() {
+            Some(last) if operations - last < FLUSH_INTERVAL => {
+                self.last_operation.set(self.max_operations.min(last + FLUSH_INTERVAL));
+            }
+            _ => self.flush(operations),
         }
     }
 

@@ -39,11 +39,16 @@ impl PlayMonitor {
         self.order.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Begins a play, once it is not held. Returns false if it was stopped before.
-    pub(crate) fn begin(&self, play: u64) -> bool {
+    /// Begins a play, once it is not held. Returns false if it was stopped before. Before a wait it flushes the output.
+    pub(crate) fn begin(&self, play: u64, flush: &dyn Fn()) -> bool {
         self.set_progress(None);
         self.operations.store(0, Relaxed);
         let mut order = self.order();
+        if play <= order.held_until {
+            drop(order);
+            flush();
+            order = self.order();
+        }
         while play <= order.held_until && !order.is_every_play_stopped {
             order = self.resumed.wait(order).unwrap_or_else(PoisonError::into_inner);
         }
@@ -122,31 +127,31 @@ mod tests {
     #[test]
     fn stops_of_several_plays_are_all_kept() {
         let monitor = PlayMonitor::default();
-        assert!(monitor.begin(1));
+        assert!(monitor.begin(1, &|| {}));
         // The later play first: the stop of the earlier one must not replace it.
         assert_eq!((monitor.stop(5), monitor.stop(3)), (1, 1));
         assert!(!monitor.is_stopped());
-        assert_eq!([2, 3, 4, 5, 6].map(|play| monitor.begin(play)), [true, false, true, false, true]);
+        assert_eq!([2, 3, 4, 5, 6].map(|play| monitor.begin(play, &|| {})), [true, false, true, false, true]);
         monitor.stop(4);
         assert!(!monitor.is_stopped(), "an earlier play");
         monitor.stop(6);
-        assert!(monitor.is_stopped() && monitor.begin(7));
+        assert!(monitor.is_stopped() && monitor.begin(7, &|| {}));
         assert!(monitor.order().stopped.is_empty());
     }
 
     #[test]
     fn held_play_begins_after_resume() {
         let monitor = PlayMonitor::default();
-        monitor.begin(1);
+        monitor.begin(1, &|| {});
         assert_eq!(monitor.hold(3), 1);
         std::thread::scope(|scope| {
-            let begun = scope.spawn(|| monitor.begin(2));
+            let begun = scope.spawn(|| monitor.begin(2, &|| {}));
             assert_eq!(monitor.stop(2), 1, "it has not begun");
             monitor.resume();
             assert!(!begun.join().expect("no panic"));
         });
         assert_eq!(monitor.hold(3), 2);
-        assert!(monitor.begin(4), "a play that was sent after the hold");
+        assert!(monitor.begin(4, &|| {}), "a play that was sent after the hold");
     }
 
     #[test]
@@ -154,10 +159,10 @@ mod tests {
         let monitor = PlayMonitor::default();
         monitor.hold(1);
         std::thread::scope(|scope| {
-            let begun = scope.spawn(|| monitor.begin(1));
+            let begun = scope.spawn(|| monitor.begin(1, &|| {}));
             monitor.stop_for_good();
             assert!(!begun.join().expect("no panic"));
         });
-        assert!(!monitor.begin(2));
+        assert!(!monitor.begin(2, &|| {}));
     }
 }

@@ -21,7 +21,7 @@ struct QuerySession {
 impl QuerySession {
     fn with(setup: WorkerSetup) -> Self {
         let inventory = SharedInventory::default();
-        let meter = Meter::new(Arc::default(), &setup.limits);
+        let meter = Meter::new(Arc::default(), &setup.limits, || {});
         let sources = ModuleSources::read(setup.modules.as_deref());
         let environment = Environment::new(setup, sources, meter, inventory.clone(), |_| {}, |_| HostReturn::Aborted);
         Self { environment, inventory, plays: 0 }

@@ -32,6 +32,11 @@ pub(crate) fn decode_borrowed<'a, T: serde::Deserialize<'a>>(payload: &'a [u8]) 
     postcard::from_bytes(payload).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
 }
 
+/// Whether the bytes begin with a complete frame.
+pub(crate) fn is_complete(bytes: &[u8]) -> bool {
+    bytes.split_first_chunk::<HEADER>().is_some_and(|(header, rest)| rest.len() >= length(*header))
+}
+
 /// Reads the payload of one frame into `buffer`. Returns false if the stream ends between frames.
 pub(crate) fn read_frame(mut from: impl Read, buffer: &mut Vec<u8>) -> io::Result<bool> {
     let mut header = [0; HEADER];
@@ -77,6 +82,7 @@ mod tests {
         assert!(read_frame(&mut from, &mut buffer).expect("a frame"));
         assert!(matches!(decode(&buffer), Ok(ToControl::Progress)));
         assert!(!read_frame(&mut from, &mut buffer).expect("the end"));
+        assert!(is_complete(&frames) && !is_complete(&frames[..HEADER]) && !is_complete(&[]));
     }
 
     proptest::proptest! {

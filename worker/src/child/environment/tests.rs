@@ -26,7 +26,7 @@ impl PlaySession {
     fn with_host(setup: WorkerSetup, host: impl Fn(&HostCall) -> HostReturn + 'static) -> Self {
         let (prints, monitor) = (Rc::new(RefCell::new(Vec::new())), Arc::new(PlayMonitor::default()));
         let calls = Rc::new(RefCell::new(Vec::new()));
-        let meter = Meter::new(monitor.clone(), &setup.limits);
+        let meter = Meter::new(monitor.clone(), &setup.limits, || {});
         let sources = ModuleSources::read(setup.modules.as_deref());
         let (sink, called) = (prints.clone(), calls.clone());
         let call_host = move |call: HostCall| {
