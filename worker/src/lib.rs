@@ -51,7 +51,7 @@
 //! the program                  parent/    owns workers, validates their messages, evaluates nothing
 //! ├─ a fresh worker            child/     evaluates scripts, sealed
 //! └─ a fork server             child/     prepares a worker, then forks, kills and reaps
-//!    ├─ a forked worker        child/     evaluates scripts, sealed; its sockets connect directly to the program
+//!    ├─ a forked worker        child/     evaluates scripts, sealed; its channels connect directly to the program
 //!    └─ …
 //! ```
 //!

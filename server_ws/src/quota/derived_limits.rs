@@ -27,12 +27,12 @@ const BYTES_PER_CONNECTION: u64 = 64 << 10;
 /// One caller may hold one in this many of the circle's workers, running plays, host calls and bytes.
 const PER_CALLER: u64 = 4;
 
-/// Descriptors that a worker process takes: two sockets, and one for the worker's ends of both, which the server closes
-/// after a moment.
+/// Descriptors that a worker process takes: two pipes and a socket. The worker's ends of them are open only for a moment,
+/// which the spare descriptors cover.
 pub(crate) const PROCESS_DESCRIPTORS: u64 = 3;
 
-/// Descriptors that a worker on threads takes: two sockets and their other ends.
-pub(crate) const THREADS_DESCRIPTORS: u64 = 4;
+/// Descriptors that a worker on threads takes: two pipes, a socket and their other ends.
+pub(crate) const THREADS_DESCRIPTORS: u64 = 6;
 
 /// Returns the number of further sockets, for clients that have not requested an upgrade yet.
 pub(super) fn spare_sockets(connections: u64) -> u64 {

@@ -1,4 +1,4 @@
-//! The sandbox of a worker: it confines even a compromised worker to its sockets and its memory.
+//! The sandbox of a worker: it confines even a compromised worker to its pipes, its control socket and its memory.
 //!
 //! A worker is sealed when both of its threads run and all files have been read, before it evaluates a script.
 

@@ -3,7 +3,7 @@
 //!
 //! ```text
 //! the program ── fork server: a new process, single-threaded, receives no data of clients
-//!                  ├─ worker: forked, sealed; its sockets connect directly to the program
+//!                  ├─ worker: forked, sealed; its channels connect directly to the program
 //!                  └─ worker …
 //! ```
 
