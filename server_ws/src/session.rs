@@ -147,8 +147,6 @@ impl Session {
         if self.circle.is_draining() {
             return self.reply_error(&ticket, &RpcError::ShuttingDown);
         }
-        // The plays that arrived before the query also start before it.
-        self.start_next();
         if let Err(error) = self.player.ensure_worker(self.auth.identity()) {
             return self.reply_error(&ticket, &error);
         }

@@ -1,6 +1,7 @@
 //! `play`, `cancel`, `reset` and `describe`.
 
 use serde_json::{Value, json};
+use tokio_tungstenite::tungstenite::Message;
 
 use crate::support::process::ServeProcess;
 
@@ -210,6 +211,19 @@ fn full_queue_is_busy() {
         (&wire.answer(&first)["result"]["value"], &wire.answer(&small)["result"]["value"]),
         (&json!(900), &json!(2))
     );
+}
+
+/// The circle sees all of these requests at once, and only those count as queued that wait for an earlier play.
+#[test]
+fn plays_that_arrive_together_fill_the_queue_behind_the_first() {
+    let server = ServeProcess::start(&["--limit", "queued_plays=1"]);
+    let mut wire = server.connect();
+    for id in 1..=2 {
+        let call = json!({ "jsonrpc": "2.0", "id": id, "method": "play", "params": [format!("{id}")] });
+        wire.socket.write(Message::text(call.to_string())).expect("it takes text");
+    }
+    wire.socket.flush().expect("sent");
+    assert_eq!([wire.next(), wire.next()].map(|answer| answer["result"]["value"].clone()), [1, 2]);
 }
 
 #[test]

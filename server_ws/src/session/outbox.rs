@@ -26,7 +26,7 @@ impl Outbox {
         self.bytes
     }
 
-    /// Whether the connection had no room for the frames when the session last tried to send them.
+    /// Whether the connection has no room for the first frame, as far as the session knows.
     pub(super) fn is_blocked(&self) -> bool {
         self.is_blocked
     }
@@ -51,6 +51,7 @@ impl Outbox {
     pub(super) fn pop_front(&mut self) -> Option<OutboundFrame> {
         let frame = self.frames.pop_front()?;
         self.bytes -= frame.wire_bytes();
+        self.is_blocked = false;
         Some(frame)
     }
 
@@ -64,7 +65,6 @@ impl Outbox {
 
     /// Sends the frames for which the connection has room.
     pub(super) fn send(&mut self, outbound: &OutboundSender) -> Result<(), ConnectionClosed> {
-        self.is_blocked = false;
         while let Some(frame) = self.pop_front() {
             if let Some(frame) = outbound.try_send(frame)? {
                 self.bytes += frame.wire_bytes();

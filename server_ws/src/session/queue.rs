@@ -85,6 +85,10 @@ impl JobQueue {
         self.bytes
     }
 
+    pub(super) fn has_jobs(&self) -> bool {
+        !self.jobs.is_empty()
+    }
+
     pub(super) fn is_reset_next(&self) -> bool {
         self.jobs.front().is_some_and(|queued| matches!(queued.job, Job::Reset))
     }

@@ -169,6 +169,14 @@ impl Session {
     async fn take_arrived(&mut self, messages: &mut Messages, turn: &mut Turn, receive: fn(&mut Self, &str)) {
         let began = Instant::now();
         while self.closing.is_none() && self.outbox.bytes() < MAX_TURN_BYTES && began.elapsed() < MAX_TURN_TIME {
+            // A job that need not wait starts before anything else happens: it counts neither as queued nor, if the
+            // worker is lost, as another loss.
+            if self.player.is_idle()
+                && self.queue.has_jobs()
+                && (self.send_and_start().is_err() || self.outbox.is_blocked())
+            {
+                return;
+            }
             // A stranger's messages are processed one at a time.
             let message = if self.slot.is_stranger() { None } else { messages.arrived() };
             if let Some(message) = message {
@@ -235,7 +243,7 @@ impl Session {
     }
 
     /// Starts the next queued job, once the replies before it have been sent.
-    pub(super) fn start_next(&mut self) {
+    fn start_next(&mut self) {
         while self.outbox.is_empty() && self.is_start_possible() {
             // A query is answered from the environment in which it was sent, not from the one after a reset.
             if self.queue.is_reset_next() && self.player.queries.has_waiting() {
