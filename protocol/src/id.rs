@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de, ser::Error as _};
 use serde_json::value::RawValue;
 
 /// The id of a request: a string, a number or null, of at most [`Id::MAX_BYTES`] bytes as written.
@@ -10,7 +10,7 @@ use serde_json::value::RawValue;
 /// The circle echoes an id byte for byte. Two numbers are the same id if they are written the same (`1` and `1.0` are
 /// two ids); two strings are the same id if they have the same value (`"a"` and `"\u0061"` are one id).
 #[derive(Clone)]
-pub struct Id(Arc<RawValue>);
+pub struct Id(Arc<str>);
 
 impl Id {
     /// The maximum length of an id in bytes as written, including quotes.
@@ -18,7 +18,7 @@ impl Id {
 
     /// Returns the id as it was written, which is valid JSON.
     pub fn as_written(&self) -> &str {
-        self.0.get()
+        &self.0
     }
 
     /// Reads an id from JSON.
@@ -33,15 +33,14 @@ impl Id {
             return Err("the id is longer than 128 bytes");
         }
         match text.as_bytes().first() {
-            Some(b'"' | b'-' | b'0'..=b'9' | b'n') => Ok(Self(Arc::from(raw.to_owned()))),
+            Some(b'"' | b'-' | b'0'..=b'9' | b'n') => Ok(Self(text.into())),
             _ => Err("the id is neither a string, a number nor null"),
         }
     }
 
     /// Makes a numeric id.
     pub fn number(number: u64) -> Self {
-        let raw = RawValue::from_string(number.to_string()).expect("digits are JSON");
-        Self(Arc::from(raw))
+        Self(number.to_string().into())
     }
 
     /// Returns the number, if the id is a number written in plain digits.
@@ -75,14 +74,24 @@ impl std::fmt::Debug for Id {
 
 impl Serialize for Id {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        self.0.serialize(serializer)
+        let written = self.as_written();
+        // Most ids are written as the serializer writes their values, and need no second look.
+        if let Some(text) = written.strip_prefix('"').and_then(|text| text.strip_suffix('"'))
+            && !text.contains('\\')
+        {
+            return serializer.serialize_str(text);
+        }
+        match self.as_number().filter(|_| written == "0" || !written.starts_with(['0', '+'])) {
+            Some(number) => serializer.serialize_u64(number),
+            None => serde_json::from_str::<&RawValue>(written).map_err(S::Error::custom)?.serialize(serializer),
+        }
     }
 }
 
 impl<'de> Deserialize<'de> for Id {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let raw = Box::<RawValue>::deserialize(deserializer)?;
-        Self::from_raw(&raw).map_err(D::Error::custom)
+        Self::from_raw(&raw).map_err(<D::Error as de::Error>::custom)
     }
 }
 
@@ -120,7 +129,19 @@ mod tests {
 
     #[test]
     fn id_is_echoed_verbatim() {
-        for text in ["0", "1e3", "1.50", "-7", "null", r#""\u0061\/""#, "123456789012345678901234567890"] {
+        let texts = [
+            "0",
+            "18446744073709551615",
+            "1e3",
+            "1.50",
+            "-7",
+            "null",
+            "\"\"",
+            "\"ä\u{7f}\u{2028}/<\"",
+            r#""\u0061\/""#,
+            "123456789012345678901234567890",
+        ];
+        for text in texts {
             assert_eq!(serde_json::to_string(&id(text)).expect("serialises"), text);
         }
     }

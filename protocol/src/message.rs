@@ -62,6 +62,12 @@ fn deserialize_some<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option
 /// The text is not JSON (−32700), or it is a batch that is empty or has more than `max_batch` members (−32600). The id
 /// of the error response is null.
 pub fn parse(text: &str, max_batch: usize) -> Result<IncomingMessage<'_>, RpcError> {
+    // Most messages are one request, and are read once.
+    if text.trim_ascii_start().starts_with('{')
+        && let Ok(call) = serde_json::from_str::<RawCall>(text)
+    {
+        return Ok(IncomingMessage::Single(check_call(&call)));
+    }
     let raw: &RawValue = serde_json::from_str(text).map_err(|_| RpcError::Parse)?;
     if !raw.get().starts_with('[') {
         return Ok(IncomingMessage::Single(parse_call(raw)));
@@ -78,13 +84,28 @@ pub fn parse(text: &str, max_batch: usize) -> Result<IncomingMessage<'_>, RpcErr
 }
 
 fn parse_call(raw: &RawValue) -> Result<RpcCall<'_>, RejectedCall> {
-    let reject = |id: Option<Id>, reason: &str| RejectedCall { id, error: RpcError::invalid_request(reason) };
     if !raw.get().starts_with('{') {
         return Err(reject(None, "a request must be an object"));
     }
     let Ok(call) = serde_json::from_str::<RawCall>(raw.get()) else {
         return Err(reject(None, "a member of the request is repeated"));
     };
+    check_call(&call)
+}
+
+fn reject(id: Option<Id>, reason: &str) -> RejectedCall {
+    RejectedCall { id, error: RpcError::invalid_request(reason) }
+}
+
+/// Reads a string. Only a string with escapes is copied.
+fn read_string(raw: &RawValue) -> Option<Cow<'_, str>> {
+    match raw.get().strip_prefix('"')?.strip_suffix('"')? {
+        text if text.contains('\\') => serde_json::from_str(raw.get()).ok().map(Cow::Owned),
+        text => Some(Cow::Borrowed(text)),
+    }
+}
+
+fn check_call<'a>(call: &RawCall<'a>) -> Result<RpcCall<'a>, RejectedCall> {
     let id = match call.id.map(|raw| Id::from_raw(raw).map_err(|reason| (raw, reason))) {
         None => None,
         Some(Ok(id)) => Some(id),
@@ -93,10 +114,10 @@ fn parse_call(raw: &RawValue) -> Result<RpcCall<'_>, RejectedCall> {
             return Err(RejectedCall { id: None, error });
         }
     };
-    if call.jsonrpc.is_none_or(|raw| serde_json::from_str::<Cow<str>>(raw.get()).ok().as_deref() != Some(VERSION)) {
+    if call.jsonrpc.and_then(read_string).as_deref() != Some(VERSION) {
         return Err(reject(id, "`jsonrpc` is not \"2.0\""));
     }
-    let Some(method) = call.method.and_then(|raw| serde_json::from_str::<Cow<str>>(raw.get()).ok()) else {
+    let Some(method) = call.method.and_then(read_string) else {
         return Err(reject(id, "`method` is not a string"));
     };
     if call.params.is_some_and(|raw| !raw.get().starts_with(['[', '{'])) {
@@ -221,7 +242,7 @@ mod tests {
 
     #[test]
     fn parse_reports_text_that_is_not_json() {
-        for text in ["", "{", "[1,", "nul", "{\"a\":1} x", "\u{feff}{}"] {
+        for text in ["", "{", "[1,", "nul", "{\"a\":1} x", " {\"a\":1}}", "{\"id\":1", "\u{feff}{}"] {
             assert!(matches!(parse(text, 8), Err(RpcError::Parse)), "{text:?}");
         }
     }
