@@ -155,17 +155,23 @@ impl Observer {
 
 /// The contribution of one session to the metrics. Dropping it means that the connection is gone, and with it the plays
 /// that have not finished.
+///
+/// The counts of plays are reported together, because all threads share the counters of the circle.
 #[derive(Debug)]
 pub(crate) struct SessionCounts {
     metrics: Arc<Metrics>,
     is_authenticated: bool,
     open_plays: u64,
+    /// The last reported number of open plays.
+    reported_open: u64,
+    /// The finished plays that are not reported yet. They have the same outcome.
+    finished: Option<(PlayOutcome, u64)>,
 }
 
 impl SessionCounts {
     pub(crate) fn new(metrics: Arc<Metrics>) -> Self {
         metrics.connections.fetch_add(1, Relaxed);
-        Self { metrics, is_authenticated: false, open_plays: 0 }
+        Self { metrics, is_authenticated: false, open_plays: 0, reported_open: 0, finished: None }
     }
 
     /// Counts the session as authenticated.
@@ -178,7 +184,6 @@ impl SessionCounts {
     /// Counts an admitted play, which will finish with some outcome.
     pub(crate) fn admit_play(&mut self) {
         self.open_plays += 1;
-        self.metrics.open_plays.fetch_add(1, Relaxed);
     }
 
     /// Counts a play that was rejected on arrival, and so finishes at once.
@@ -189,9 +194,31 @@ impl SessionCounts {
 
     pub(crate) fn finish_play(&mut self, outcome: PlayOutcome) {
         self.open_plays -= 1;
-        self.metrics.open_plays.fetch_sub(1, Relaxed);
-        self.metrics.finished_plays.fetch_add(1, Relaxed);
-        self.metrics.series.plays.count(outcome);
+        match &mut self.finished {
+            Some((same, plays)) if *same == outcome => *plays += 1,
+            _ => {
+                self.report_finished();
+                self.finished = Some((outcome, 1));
+            }
+        }
+    }
+
+    /// Reports the counts of plays. This comes before the replies that a client could compare them with.
+    pub(crate) fn report(&mut self) {
+        self.report_finished();
+        let (open, reported) = (self.open_plays, std::mem::replace(&mut self.reported_open, self.open_plays));
+        if open > reported {
+            self.metrics.open_plays.fetch_add(open - reported, Relaxed);
+        } else if open < reported {
+            self.metrics.open_plays.fetch_sub(reported - open, Relaxed);
+        }
+    }
+
+    fn report_finished(&mut self) {
+        if let Some((outcome, plays)) = self.finished.take() {
+            self.metrics.finished_plays.fetch_add(plays, Relaxed);
+            self.metrics.series.plays.add(outcome, plays);
+        }
     }
 
     /// Counts a request that the rate limit of its caller rejected.
@@ -213,6 +240,7 @@ impl Drop for SessionCounts {
         while self.open_plays > 0 {
             self.finish_play(PlayOutcome::Disconnected);
         }
+        self.report();
         self.metrics.connections.fetch_sub(1, Relaxed);
         if self.is_authenticated {
             self.metrics.authenticated.fetch_sub(1, Relaxed);

@@ -34,7 +34,11 @@ impl<L: MetricLabel> Counters<L> {
     }
 
     pub(super) fn count(&self, label: L) {
-        self.counters[label.index()].increment(1);
+        self.add(label, 1);
+    }
+
+    pub(super) fn add(&self, label: L, count: u64) {
+        self.counters[label.index()].increment(count);
     }
 
     /// Sets a count that is kept elsewhere.

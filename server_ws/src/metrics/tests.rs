@@ -65,6 +65,9 @@ fn play_is_counted_once_whatever_its_outcome() {
     one.finish_play(PlayOutcome::of(Ok(())));
     one.finish_play(PlayOutcome::of(Err(&RpcError::LimitExceeded { limit: PlayLimit::Time, max: 1 })));
     other.reject_play(&RpcError::Unauthenticated);
+    assert_eq!(metrics.snapshot().plays, 1, "plays with the same outcome are reported together");
+    one.report();
+    other.report();
     let snapshot = metrics.snapshot();
     assert_eq!((snapshot.connections, snapshot.plays, snapshot.queued_plays), (2, 3, 8));
     let seen = samples(&metrics.prometheus());

@@ -57,14 +57,23 @@ impl RateLimit {
         self.per_minute.store(per_minute(limits), Ordering::Relaxed);
     }
 
+    /// Whether callers have no limit.
+    pub(crate) fn is_unlimited(&self, is_stranger: bool) -> bool {
+        self.limit(is_stranger) == u64::MAX
+    }
+
+    fn limit(&self, is_stranger: bool) -> u64 {
+        let limit = self.per_minute.load(Ordering::Relaxed);
+        if is_stranger { limit.min(STRANGERS_PER_MINUTE) } else { limit }
+    }
+
     /// Takes a token from the caller's bucket.
     ///
     /// # Errors
     ///
     /// The bucket is empty.
     pub(crate) fn take(&self, caller: Caller, is_stranger: bool, now: Instant) -> Result<(), RpcError> {
-        let limit = self.per_minute.load(Ordering::Relaxed);
-        let limit = if is_stranger { limit.min(STRANGERS_PER_MINUTE) } else { limit };
+        let limit = self.limit(is_stranger);
         if limit == u64::MAX {
             return Ok(());
         }

@@ -76,6 +76,7 @@ impl Session {
             // This also applies while a stranger does not read.
             let login = login_deadline.filter(|_| slot.is_stranger());
             let deadline = [tick, heartbeat, login].into_iter().flatten().min();
+            let mut is_message = false;
             tokio::select! {
                 room = self.outbox.room(&self.outbound), if !can_send => {
                     let Ok(room) = room else { return };
@@ -86,6 +87,7 @@ impl Session {
                 }
                 message = self.request_rate.next(&slot, &mut messages), if can_send => {
                     let Some(message) = message else { return };
+                    is_message = true;
                     self.take(message, &mut turn, receive).await;
                 }
                 event = self.player.next_event(), if can_send || self.player.is_finishing() => {
@@ -119,8 +121,12 @@ impl Session {
                     }
                 }
             }
+            let now = Instant::now();
+            if is_message {
+                self.last_activity = now;
+            }
             if can_send {
-                self.take_arrived(&mut messages, &mut turn, receive).await;
+                self.take_arrived(now, &mut messages, &mut turn, receive).await;
             }
             messages.release();
         }
@@ -131,6 +137,7 @@ impl Session {
 
     /// Sends what the connection has room for, and starts the next job.
     fn send_and_start(&mut self) -> Result<(), ConnectionClosed> {
+        self.counts.report();
         loop {
             if !self.outbox.is_empty() {
                 self.outbox.send(&self.outbound)?;
@@ -154,7 +161,6 @@ impl Session {
             Message::Heartbeat => {}
             Message::Violation { code, reason } => self.close(code, reason),
         }
-        self.last_activity = Instant::now();
     }
 
     /// Handles an event of the player.
@@ -166,8 +172,13 @@ impl Session {
     }
 
     /// Handles what else has arrived, until the turn is over, so that all of it is sent together.
-    async fn take_arrived(&mut self, messages: &mut Messages, turn: &mut Turn, receive: fn(&mut Self, &str)) {
-        let began = Instant::now();
+    async fn take_arrived(
+        &mut self,
+        began: Instant,
+        messages: &mut Messages,
+        turn: &mut Turn,
+        receive: fn(&mut Self, &str),
+    ) {
         while self.closing.is_none() && self.outbox.bytes() < MAX_TURN_BYTES && began.elapsed() < MAX_TURN_TIME {
             // A job that need not wait starts before anything else happens: it counts neither as queued nor, if the
             // worker is lost, as another loss.
