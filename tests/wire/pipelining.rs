@@ -15,6 +15,13 @@ fn pipeline<const N: usize>(wire: &mut WireClient, scripts: [&str; N]) -> [Value
     ids
 }
 
+/// Lets the session of a client notice that another caller waits: it does so at the latest in the turn after a request.
+fn notice_contention(wire: &mut WireClient) {
+    for _ in 0..2 {
+        wire.call("describe", json!([]));
+    }
+}
+
 fn code(answer: &Value) -> &Value {
     &answer["error"]["code"]
 }
@@ -52,8 +59,8 @@ fn cancel_of_third_of_five_plays_affects_no_other() {
     wire.expect_print("begun");
     // Later plays first: the circle has to keep each of the cancellations.
     assert_eq!(wire.call("cancel", json!([ids[2]]))["result"]["cancelled"], true);
-    assert_eq!(wire.call("cancel", json!([ids[2]]))["result"]["cancelled"], false, "it has been answered");
     assert_eq!(*code(&wire.answer(&ids[2])), -32005, "before the first play has ended");
+    assert_eq!(wire.call("cancel", json!([ids[2]]))["result"]["cancelled"], false, "it has been answered");
     assert_eq!(wire.call("cancel", json!([ids[0]]))["result"]["cancelled"], true);
     assert_eq!(*code(&wire.answer(&ids[0])), -32005);
     assert_eq!(wire.answer(&ids[4])["result"]["value"], json!([2, 4, 5]));
@@ -147,8 +154,9 @@ fn caller_that_pipelines_does_not_starve_others() {
     let endless = pipeline(&mut greedy, [ENDLESS; 8]);
     greedy.expect_print("begun");
     let waiting = modest.request("play", json!(["42"]));
-    // The circle has received the waiting play before the running one ends.
+    // The circle has received the waiting play, and the greedy session knows of it, before the running play ends.
     modest.call("describe", json!([]));
+    notice_contention(&mut greedy);
     assert_eq!(greedy.call("cancel", json!([endless[0]]))["result"]["cancelled"], true);
     // The second play is as endless as the first.
     assert_eq!(modest.answer(&waiting)["result"]["value"], 42);
@@ -193,6 +201,7 @@ fn held_plays_can_be_cancelled() {
     pipelining.expect_print("begun");
     let running = other.request("play", json!([ENDLESS]));
     other.call("describe", json!([]));
+    notice_contention(&mut pipelining);
     pipelining.call("cancel", json!([ids[0]]));
     other.expect_print("begun");
     // The other caller has the place, and the remaining plays wait.

@@ -193,9 +193,11 @@ async fn held_worker_pauses_between_plays() {
     assert_eq!(next_outcome(&mut worker).await, "2: 2");
     assert_eq!(play(&mut worker, 4, "n").await, "2");
     // A hold ends with the last play that was sent before it.
-    worker.play(&Play { number: 5, script: "5", bind: None, caller: None });
+    worker.play(&Play { number: 5, script: "print(5); loop {}", bind: None, caller: None });
+    wait_for_print(&mut worker).await;
     worker.hold();
-    assert_eq!(next_outcome(&mut worker).await, "5: 5");
+    worker.stop(5);
+    assert_eq!(next_outcome(&mut worker).await, "5: Stopped");
     assert_eq!(play(&mut worker, 6, "6").await, "6");
 }
 

@@ -137,7 +137,10 @@ impl Player {
 
     /// Whether the plays that were sent ahead wait until the end hooks of the running play have run.
     pub(super) fn is_blocked_by_end_hooks(&self) -> bool {
-        !self.ahead.is_empty() && self.play.as_ref().is_some_and(|play| play.end_hooks.is_some())
+        !self.ahead.is_empty()
+            // Otherwise they are lost, and the worker is a new one.
+            && self.unreported_loss.is_none()
+            && self.play.as_ref().is_some_and(|play| play.end_hooks.is_some())
     }
 
     /// Whether the running play shares its grant with plays that were sent ahead, and the worker does not hold them yet.
