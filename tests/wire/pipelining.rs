@@ -147,7 +147,7 @@ fn reset_between_pipelined_plays_separates_their_environments() {
 fn caller_that_pipelines_does_not_starve_others() {
     let server = ServeProcess::start(&["--limit", "running_plays=1", "--limit", "running_per_caller=1"]);
     let (mut greedy, mut modest) = (server.connect(), server.connect());
-    for (wire, _) in [(&mut greedy, ()), (&mut modest, ())] {
+    for wire in [&mut greedy, &mut modest] {
         assert!(wire.authenticate(&KeyPair::generate().expect("randomness")).get("result").is_some());
         wire.value("0");
     }

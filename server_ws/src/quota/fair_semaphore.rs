@@ -100,7 +100,7 @@ impl Contention {
     pub(crate) async fn begins(&mut self) {
         if self.0.wait_for(|is_contended| *is_contended).await.is_err() {
             // The semaphore is gone, and nobody can wait for it.
-            std::future::pending().await
+            std::future::pending::<()>().await;
         }
     }
 }

@@ -237,10 +237,10 @@ impl Worker {
     pub fn send_query(&mut self, number: u64, query: Query) {
         self.pending_queries.insert(number, ExpectedAnswer::new(&query));
         let query = NumberedQuery { number, query };
-        if !self.plays.is_empty() {
-            self.control.send(&ToControl::Query(query));
-        } else {
+        if self.plays.is_empty() {
             self.work.send(&ToWorker::Query(query));
+        } else {
+            self.control.send(&ToControl::Query(query));
         }
     }
 
