@@ -76,7 +76,7 @@ impl Session {
             // This also applies while a stranger does not read.
             let login = login_deadline.filter(|_| slot.is_stranger());
             let deadline = [tick, heartbeat, login].into_iter().flatten().min();
-            let mut is_message = false;
+            let (mut is_message, mut is_print) = (false, false);
             tokio::select! {
                 room = self.outbox.room(&self.outbound), if !can_send => {
                     let Ok(room) = room else { return };
@@ -91,7 +91,7 @@ impl Session {
                     self.take(message, &mut turn, receive).await;
                 }
                 event = self.player.next_event(), if can_send || self.player.is_finishing() => {
-                    self.take_event(event, &mut turn).await;
+                    is_print = self.take_event(event, &mut turn).await;
                 }
                 () = timer.wait_until(deadline.unwrap_or_else(Instant::now)), if deadline.is_some() => {
                     let now = Instant::now();
@@ -125,7 +125,7 @@ impl Session {
             if is_message {
                 self.last_activity = now;
             }
-            if can_send {
+            if can_send && !is_print {
                 self.take_arrived(now, &mut messages, &mut turn, receive).await;
             }
             messages.release();
@@ -163,12 +163,15 @@ impl Session {
         }
     }
 
-    /// Handles an event of the player.
-    async fn take_event(&mut self, event: Option<PlayerEvent>, turn: &mut Turn) {
-        if let Some(PlayerEvent::Printed(_)) = &event {
+    /// Handles an event of the player. Returns whether it was prints, which end the turn: most of their cost is sending
+    /// them.
+    async fn take_event(&mut self, event: Option<PlayerEvent>, turn: &mut Turn) -> bool {
+        let is_print = matches!(event, Some(PlayerEvent::Printed(_)));
+        if is_print {
             self.begin(turn).await;
         }
         self.handle(event);
+        is_print
     }
 
     /// Handles what else has arrived, until the turn is over, so that all of it is sent together.
@@ -200,7 +203,9 @@ impl Session {
                 continue;
             }
             let Poll::Ready(event) = poll!(pin!(self.player.next_event())) else { return };
-            self.take_event(event, turn).await;
+            if self.take_event(event, turn).await {
+                return;
+            }
         }
     }
 

@@ -39,8 +39,9 @@ impl Turn {
     /// begins another one at once.
     pub(super) async fn end(&mut self, has_more: bool) {
         let Some((permit, began)) = self.0.take() else { return };
-        if has_more || began.elapsed() >= MAX_TURN_TIME {
-            // The thread also looks which other clients have sent something.
+        let is_contended = permit.semaphore().available_permits() == 0;
+        if has_more || is_contended || began.elapsed() >= MAX_TURN_TIME {
+            // The thread also looks which other clients have sent something, and they come first.
             yield_now().await;
         } else {
             // That costs a system call. Without it, the sessions run whose messages the thread has already seen.
