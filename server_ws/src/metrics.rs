@@ -11,7 +11,7 @@ use std::{
         Arc, OnceLock,
         atomic::{AtomicU64, Ordering::Relaxed},
     },
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use protocol::{RpcError, error::LossReason};
@@ -85,8 +85,8 @@ impl Metrics {
         self.series.host_calls.count(outcome);
     }
 
-    fn record_play_time(&self, since: Instant) {
-        self.series.play_seconds.record(since.elapsed());
+    fn record_play_time(&self, elapsed: Duration) {
+        self.series.play_seconds.record(elapsed);
         if self.recorded.fetch_add(1, Relaxed) % RECORDS_PER_UPKEEP == RECORDS_PER_UPKEEP - 1 {
             self.series.run_upkeep();
         }
@@ -248,7 +248,7 @@ impl Drop for SessionCounts {
     }
 }
 
-/// A timer of a play, which records the time from its grant until the timer is dropped.
+/// A timer of a play, which records the time from its grant until it is stopped or dropped.
 #[derive(Debug)]
 pub(crate) struct PlayTimer {
     metrics: Arc<Metrics>,
@@ -265,6 +265,13 @@ impl PlayTimer {
         self.since = Some(now);
     }
 
+    /// Stops the timer, and records the time.
+    pub(crate) fn stop(&mut self, now: Instant) {
+        if let Some(since) = self.since.take() {
+            self.metrics.record_play_time(now.saturating_duration_since(since));
+        }
+    }
+
     /// Resets the timer of a play that has not begun and has lost its grant.
     pub(crate) fn reset(&mut self) {
         self.since = None;
@@ -273,8 +280,8 @@ impl PlayTimer {
 
 impl Drop for PlayTimer {
     fn drop(&mut self) {
-        if let Some(since) = self.since {
-            self.metrics.record_play_time(since);
+        if self.since.is_some() {
+            self.stop(Instant::now());
         }
     }
 }

@@ -88,7 +88,7 @@ fn play_with_a_grant_is_timed() {
     let metrics = metrics();
     drop(PlayTimer::new(metrics.clone()));
     let mut timer = PlayTimer::new(metrics.clone());
-    let long_ago = Instant::now().checked_sub(std::time::Duration::from_millis(700));
+    let long_ago = Instant::now().checked_sub(Duration::from_millis(700));
     timer.start(long_ago.expect("the machine has run for so long"));
     drop(timer);
     let seen = samples(&metrics.prometheus());
@@ -106,7 +106,7 @@ fn recorded_times_do_not_accumulate_without_requests() {
     let before = metrics.snapshot().server_bytes;
     let now = Instant::now();
     for _ in 0..10_000_000 {
-        metrics.record_play_time(now);
+        metrics.record_play_time(now.elapsed());
     }
     // Another test of this process may have allocated its 64 MiB meanwhile.
     let grown = metrics.snapshot().server_bytes.saturating_sub(before);

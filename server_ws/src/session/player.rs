@@ -196,7 +196,7 @@ impl Player {
         let timer = PlayTimer::new(self.circle.metrics.clone());
         let mut play = RunningPlay::new(self.plays, ticket, params.script.len() as u64, caller, max_ms, timer);
         play.unsent = Some(params);
-        play.take_grant(grant);
+        play.take_grant(grant, Instant::now());
         self.play = Some(play);
         if let WorkerState::Ready(worker, _) = &mut self.worker {
             // If it is still held, all plays before this one were withdrawn.
@@ -313,7 +313,7 @@ impl Player {
             PlayerInput::Play(PlayInput::EndHooks(result)) => self.finish_after_end_hooks(result),
             PlayerInput::Play(PlayInput::Granted(grant)) => {
                 if let (Some(play), Some(grant)) = (&mut self.play, grant) {
-                    play.take_grant(Ok(grant));
+                    play.take_grant(Ok(grant), Instant::now());
                 }
                 self.resume_worker();
                 self.send_pending();

@@ -51,7 +51,8 @@ pub(crate) fn start(
     let response = response.map_body(|_, body| Chunks::new(body).boxed());
     let number = circle.next_session_number();
     let session = Session::new(circle.clone(), limits, number, authority, address, slot.clone(), outbound);
-    tokio::spawn(SpannedSession::new(session.serve(inbound, rpc::receive), slot, number));
+    // In a box, because the future of an async method has room for several copies of what it takes.
+    tokio::spawn(SpannedSession::new(Box::new(session).serve(inbound, rpc::receive), slot, number));
     Ok(response)
 }
 

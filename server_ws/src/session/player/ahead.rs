@@ -70,20 +70,20 @@ impl Player {
     }
 
     /// Makes the next play that was sent ahead the running one. Its time starts now.
-    pub(super) fn start_next_ahead(&mut self, grant: Option<Grant>) {
+    pub(super) fn start_next_ahead(&mut self, grant: Option<Grant>, now: Instant) {
         if self.play.is_some() || self.unreported_loss.is_some() {
             return;
         }
         let Some(mut next) = self.ahead.pop_front() else { return };
         let is_held = grant.is_none();
         // A play that was withdrawn while the worker was held had no grant.
-        next.take_grant(grant.map_or_else(|| self.acquire_grant(next.caller), Ok));
+        next.take_grant(grant.map_or_else(|| self.acquire_grant(next.caller), Ok), now);
         if is_held && next.grant.is_some() {
             self.resume_worker();
         }
-        next.cpu_budget = self.new_cpu_budget();
+        next.cpu_budget = self.new_cpu_budget(now);
         if next.stop_reason.is_some() {
-            next.kill_at = Some(Instant::now() + STOP_GRACE_PERIOD);
+            next.kill_at = Some(now + STOP_GRACE_PERIOD);
         }
         let is_contended = next.grant.as_ref().is_some_and(|grant| self.contention.affects(grant));
         self.play = Some(next);
@@ -123,11 +123,11 @@ impl Player {
         if let Some(at) = self.ahead.iter().position(|play| play.number == number) {
             let play = self.ahead.remove(at)?;
             let error = self.stop_error(play.stop_reason?, play.max_ms);
-            return Some(self.finished(play.ticket, play.caller, Err(error)));
+            return Some(self.finished(play.ticket, play.caller, Err(error), Instant::now()));
         }
         let play = self.play.take_if(|play| play.number == number)?;
         let error = self.stop_error(play.stop_reason?, play.max_ms);
-        Some(self.finish_event(play, Err(error)))
+        Some(self.finish_event(play, Err(error), Instant::now()))
     }
 
     /// Drops the plays that were sent ahead, because they are lost with their worker. Returns their tickets.
@@ -164,7 +164,7 @@ impl Player {
         let Some(mut play) = self.play.take() else { return };
         // The grant goes to the caller who waits, and this play waits behind.
         play.release_grant();
-        play.take_grant(self.acquire_grant(play.caller));
+        play.take_grant(self.acquire_grant(play.caller), Instant::now());
         if play.grant.is_some() {
             self.resume_worker();
         }

@@ -26,9 +26,10 @@ use crate::{
 impl Player {
     /// Finishes the running play with the outcome from its worker.
     pub(super) fn finish(&mut self, outcome: EvalOutcome) -> Option<PlayerEvent> {
-        self.last_used = Instant::now();
+        let now = Instant::now();
+        self.last_used = now;
         let play = self.play.take()?;
-        let elapsed = play.started.elapsed();
+        let elapsed = now.saturating_duration_since(play.started);
         let result = match (play.stop_reason, outcome) {
             // The play was stopped before its outcome came.
             (Some(reason), _) => Err(self.stop_error(reason, play.max_ms)),
@@ -48,7 +49,7 @@ impl Player {
             },
             (None, outcome) => Err(conversion::play_error(outcome)),
         };
-        self.run_end_hooks(play, result)
+        self.run_end_hooks(play, result, now)
     }
 
     /// Handles the loss of the worker.
@@ -72,7 +73,7 @@ impl Player {
     pub(super) fn lose_environment(&mut self, reason: LossReason) -> Option<PlayerEvent> {
         self.drop_lost_worker(reason);
         match self.play.take() {
-            Some(play) => self.run_end_hooks(play, Err(RpcError::EnvironmentLost { reason })),
+            Some(play) => self.run_end_hooks(play, Err(RpcError::EnvironmentLost { reason }), Instant::now()),
             None => Some(PlayerEvent::EnvironmentLost(self.take_ahead_tickets(), reason)),
         }
     }
@@ -88,13 +89,18 @@ impl Player {
     }
 
     /// Starts the end hooks of the modules that the play called. The client gets the result after them.
-    fn run_end_hooks(&mut self, mut play: RunningPlay, result: Result<PlayResult, RpcError>) -> Option<PlayerEvent> {
+    fn run_end_hooks(
+        &mut self,
+        mut play: RunningPlay,
+        result: Result<PlayResult, RpcError>,
+        now: Instant,
+    ) -> Option<PlayerEvent> {
         let end = play_end(&result);
         if !play.host_calls.as_mut().is_some_and(|host_calls| host_calls.start_end_hooks(end)) {
-            return Some(self.finish_event(play, result));
+            return Some(self.finish_event(play, result, now));
         }
-        play.cpu_budget = self.new_cpu_budget().filter(|_| !self.ahead.is_empty());
-        let deadline = if end.is_success() { play.deadline } else { Some(Instant::now() + STOP_GRACE_PERIOD) };
+        play.cpu_budget = self.new_cpu_budget(now).filter(|_| !self.ahead.is_empty());
+        let deadline = if end.is_success() { play.deadline } else { Some(now + STOP_GRACE_PERIOD) };
         play.end_hooks = Some(EndHooks { result, deadline });
         self.play = Some(play);
         None
@@ -104,30 +110,39 @@ impl Player {
     pub(super) fn finish_after_end_hooks(&mut self, hooks: Option<Result<(), EndHookError>>) -> Option<PlayerEvent> {
         let mut play = self.play.take()?;
         let EndHooks { result, .. } = play.end_hooks.take()?;
-        self.last_used = Instant::now();
+        let now = Instant::now();
+        self.last_used = now;
         if hooks.is_none() {
             tracing::warn!("end hook timeout");
         }
         let result = match (result, hooks) {
-            (Ok(result), Some(Ok(()))) => Ok(PlayResult { elapsed_us: micros(play.started.elapsed()), ..result }),
+            (Ok(result), Some(Ok(()))) => {
+                Ok(PlayResult { elapsed_us: micros(now.saturating_duration_since(play.started)), ..result })
+            }
             (Ok(_), Some(Err(error))) => Err(end_hook_error(error)),
             // It is unknown whether the hooks keep the effects of the play.
             (Ok(_), None) => Err(self.stop_error(StopReason::Time, play.max_ms)),
             (Err(error), _) => Err(error),
         };
-        Some(self.finish_event(play, result))
+        Some(self.finish_event(play, result, now))
     }
 
     /// Returns the event of a play that has its result, and starts the next one that was sent ahead. A lost environment
     /// affects more than the play.
-    pub(super) fn finish_event(&mut self, play: RunningPlay, result: Result<PlayResult, RpcError>) -> PlayerEvent {
+    pub(super) fn finish_event(
+        &mut self,
+        mut play: RunningPlay,
+        result: Result<PlayResult, RpcError>,
+        now: Instant,
+    ) -> PlayerEvent {
+        play.stop_clock(now);
         if let Err(RpcError::EnvironmentLost { reason }) = &result {
             let mut tickets = vec![play.ticket];
             tickets.append(&mut self.take_ahead_tickets());
             return PlayerEvent::EnvironmentLost(tickets, *reason);
         }
-        self.start_next_ahead(play.grant);
-        self.finished(play.ticket, play.caller, result)
+        self.start_next_ahead(play.grant, now);
+        self.finished(play.ticket, play.caller, result, now)
     }
 
     /// Returns the event of a play that has its result.
@@ -136,9 +151,10 @@ impl Player {
         ticket: Ticket,
         caller: Option<PublicKey>,
         result: Result<PlayResult, RpcError>,
+        now: Instant,
     ) -> PlayerEvent {
         let caller = caller.map_or(self.anonymous_caller, Caller::Key);
-        if let Some(suppressed) = self.circle.logged_plays.admit(caller, std::time::Instant::now()) {
+        if let Some(suppressed) = self.circle.logged_plays.admit(caller, now.into_std()) {
             // The field is present only if lines were suppressed.
             let suppressed = (suppressed > 0).then_some(suppressed);
             match &result {

@@ -4,7 +4,7 @@ use super::{Player, WorkerState};
 
 /// The maximum number of bytes of prints that a session sends at once. It limits how long an endless print loop delays
 /// others.
-const MAX_PRINTED_BYTES: usize = 4 << 10;
+const MAX_PRINTED_BYTES: usize = 1 << 10;
 
 /// The bytes that each print counts in addition to its text. Most of the cost of a short print is its frame.
 const PRINT_COST: usize = 64;

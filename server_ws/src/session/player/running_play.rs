@@ -120,11 +120,11 @@ impl RunningPlay {
     }
 
     /// Gives the play its grant, which starts its clock, or lets it wait for one.
-    pub(super) fn take_grant(&mut self, grant: Result<Grant, Waiter>) {
+    pub(super) fn take_grant(&mut self, grant: Result<Grant, Waiter>, now: Instant) {
         match grant {
             Ok(grant) => {
                 (self.grant, self.waiter) = (Some(grant), None);
-                self.start_clock();
+                self.start_clock(now);
             }
             Err(waiter) => self.waiter = Some(waiter),
         }
@@ -138,11 +138,16 @@ impl RunningPlay {
     }
 
     /// Starts the clock of the play. The wait for a grant does not count.
-    fn start_clock(&mut self) {
-        self.started = Instant::now();
+    fn start_clock(&mut self, now: Instant) {
+        self.started = now;
         self.timer.start(self.started.into_std());
         self.deadline = self.started.checked_add(Duration::from_millis(self.max_ms));
         self.next_progress = self.started + FIRST_PROGRESS_DELAY;
+    }
+
+    /// Stops the clock of a play that has finished.
+    pub(super) fn stop_clock(&mut self, now: Instant) {
+        self.timer.stop(now.into_std());
     }
 
     /// Returns when the next timer of the play is due. Progress is due only if the session `can_send`.

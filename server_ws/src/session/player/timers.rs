@@ -69,9 +69,9 @@ impl Player {
     }
 
     /// Returns the CPU budget of a play that starts now; `None` if the worker already has the lowest priority.
-    pub(super) fn new_cpu_budget(&self) -> Option<CpuBudget> {
+    pub(super) fn new_cpu_budget(&self, now: Instant) -> Option<CpuBudget> {
         let WorkerState::Ready(worker, _) = &self.worker else { return None };
-        (!worker.has_low_priority()).then(|| CpuBudget::new(Instant::now()))
+        (!worker.has_low_priority()).then(|| CpuBudget::new(now))
     }
 
     fn check_cpu_budget(&mut self, now: Instant) {
