@@ -89,7 +89,7 @@ fn register_prints(engine: &mut Engine, meter: &Rc<Meter>, print: impl Fn(Print)
     engine.on_print(move |text| {
         if counter.count_print(text.len()) {
             print(Print { play: counter.play(), stream: Stream::Print, text: text.into(), position: None });
-            counter.flush_print();
+            counter.flush();
         }
     });
     let counter = meter.clone();
@@ -97,7 +97,7 @@ fn register_prints(engine: &mut Engine, meter: &Rc<Meter>, print: impl Fn(Print)
         if counter.count_print(text.len()) {
             let position = to_position(position);
             debug(Print { play: counter.play(), stream: Stream::Debug, text: text.into(), position });
-            counter.flush_print();
+            counter.flush();
         }
     });
 }

@@ -17,8 +17,8 @@ impl std::fmt::Debug for Flush {
     }
 }
 
-/// Maximum number of operations for which output waits for further output, so that both are written together.
-const FLUSH_INTERVAL: u64 = 64;
+/// Number of operations of a play for which the outcome of the play before waits, so that both can be written together.
+const FLUSH_DELAY: u64 = 64;
 
 /// The meter of the evaluating thread.
 #[derive(Debug)]
@@ -39,8 +39,6 @@ pub(crate) struct Meter {
     base: Cell<usize>,
     host_calls: Cell<u64>,
     flush: Flush,
-    /// Number of operations at the last flush during the play.
-    last_flush: Cell<Option<u64>>,
 }
 
 /// Number of bytes that a play may allocate even if the session has reached its memory limit.
@@ -71,7 +69,6 @@ impl Meter {
             base: Cell::new(allocator::live_bytes()),
             host_calls: Cell::new(0),
             flush: Flush(Box::new(flush)),
-            last_flush: Cell::new(None),
         }
     }
 
@@ -85,8 +82,7 @@ impl Meter {
     pub(crate) fn begin(&self, play: u64) -> bool {
         self.operations.set(0);
         // The outcome of the play before may still wait.
-        self.last_flush.set(None);
-        self.last_operation.set(self.max_operations.min(FLUSH_INTERVAL));
+        self.last_operation.set(self.max_operations.min(FLUSH_DELAY));
         self.output_left.set(self.max_output);
         self.breach.set(None);
         let max = usize::try_from(self.max_memory).unwrap_or(usize::MAX);
@@ -128,7 +124,7 @@ impl Meter {
     #[cold]
     fn check(&self, operations: u64) -> bool {
         if self.breach.get().is_none() && operations <= self.max_operations && operations > self.last_operation.get() {
-            self.flush(operations);
+            self.flush();
         }
         if operations > self.max_operations {
             self.record_breach(LimitKind::Operations, self.max_operations);
@@ -139,21 +135,10 @@ impl Meter {
         self.breach.get().is_none() && !self.is_stopped()
     }
 
-    fn flush(&self, operations: u64) {
+    /// Writes the output that the worker has collected.
+    pub(crate) fn flush(&self) {
         (self.flush.0)();
-        self.last_flush.set(Some(operations));
-        self.last_operation.set(self.max_operations);
-    }
-
-    /// Flushes a print at once if the last flush was a while ago. Otherwise it waits for the next prints.
-    pub(crate) fn flush_print(&self) {
-        let operations = self.operations.get();
-        match self.last_flush.get() {
-            Some(last) if operations - last < FLUSH_INTERVAL => {
-                self.last_operation.set(self.max_operations.min(last + FLUSH_INTERVAL));
-            }
-            _ => self.flush(operations),
-        }
+        self.last_operation.set(if self.breach.get().is_none() { self.max_operations } else { 0 });
     }
 
     /// Counts a print. Returns false if the text must not be printed.
