@@ -109,6 +109,23 @@ fn play_time_begins_when_the_play_before_ends() {
     assert_eq!(wire.answer(&second)["result"]["value"], 42);
 }
 
+/// A worker collects the outcomes of short plays, but not for long.
+#[test]
+fn outcome_does_not_wait_for_the_next_play() {
+    let server = ServeProcess::open();
+    let mut wire = server.connect();
+    wire.value("0");
+    let long = format!("/* {} */ loop {{}}", "x".repeat(4000));
+    for endless in ["loop {}", &long] {
+        let ids = pipeline(&mut wire, [ENDLESS, "42", endless]);
+        wire.expect_print("begun");
+        wire.call("cancel", json!([ids[0]]));
+        assert_eq!(wire.answer(&ids[1])["result"]["value"], 42);
+        wire.call("cancel", json!([ids[2]]));
+        assert_eq!(*code(&wire.answer(&ids[2])), -32005);
+    }
+}
+
 #[test]
 fn authenticate_between_pipelined_plays_applies_to_later_ones() {
     let server = ServeProcess::open();
