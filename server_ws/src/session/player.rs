@@ -4,6 +4,7 @@ mod ahead;
 mod cpu_budget;
 mod finish;
 mod host_calls;
+mod inputs;
 mod prints;
 mod query_grant;
 mod running_play;
@@ -20,21 +21,18 @@ use protocol::{
     methods::{PlayParams, PlayResult},
 };
 use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
-use worker::{HostCall, QueryAnswer, Worker, WorkerEvent};
+use worker::{QueryAnswer, Worker};
 
 use super::{pending_queries::PendingQueries, ticket::Ticket};
 use crate::{
     circle::{Circle, SessionLimits},
-    host,
     metrics::PlayTimer,
     quota::{Caller, Contention, Grant, Waiter, WorkerPermit},
 };
 use cpu_budget::CpuBudget;
-use host_calls::{CallRejection, CallReturn, HostCalls};
 use query_grant::QueryGrant;
+use running_play::RunningPlay;
 pub(crate) use running_play::StopReason;
-use running_play::{PlayInput, RunningPlay};
 use start_pacing::StartPacing;
 
 /// How long a play may take to stop before its worker is killed.
@@ -73,17 +71,6 @@ enum WorkerState {
     None,
     Starting(WorkerStart, WorkerPermit),
     Ready(Box<Worker>, WorkerPermit),
-}
-
-/// An input that changes the state of the player.
-enum PlayerInput {
-    Play(PlayInput),
-    /// The grant for the session's queries; `None` if the circle is gone.
-    QueryGrant(Option<Grant>),
-    WorkerStarted(io::Result<Box<Worker>>),
-    Worker(WorkerEvent),
-    /// Another caller waits for a grant to run.
-    Contention,
 }
 
 /// An event of the player, for its session.
@@ -281,113 +268,6 @@ impl Player {
         let is_idle = matches!(self.worker, WorkerState::Ready(..)) && self.is_idle() && !self.queries.has_waiting();
         self.last_used.checked_add(Duration::from_secs(limit.filter(|_| is_idle)?))
     }
-
-    /// Waits until the state of the player changes, and returns the event for the session, if any. It never
-    /// returns while there is no worker, no play and no unreported loss. Cancel safe.
-    pub(crate) async fn next_event(&mut self) -> Option<PlayerEvent> {
-        if self.play.is_none()
-            && let Some(reason) = self.unreported_loss.take()
-        {
-            return Some(PlayerEvent::EnvironmentLost(self.take_ahead_tickets(), reason));
-        }
-        let is_blocked = self.is_blocked_by_end_hooks();
-        let may_hold = self.may_hold();
-        let input = tokio::select! {
-            input = next_play_input(self.play.as_mut()) => PlayerInput::Play(input),
-            input = next_worker_input(&mut self.worker, is_blocked) => input,
-            grant = self.query_grant.wait() => PlayerInput::QueryGrant(grant),
-            () = self.contention.begins(), if may_hold => PlayerInput::Contention,
-        };
-        match input {
-            PlayerInput::WorkerStarted(started) => self.take_worker(started),
-            PlayerInput::Worker(event) => self.handle_worker_event(event),
-            PlayerInput::QueryGrant(grant) => {
-                self.take_query_grant(grant);
-                None
-            }
-            PlayerInput::Contention => {
-                self.hold_worker();
-                None
-            }
-            PlayerInput::Play(PlayInput::HostCall(returned)) => self.return_to_script(returned),
-            PlayerInput::Play(PlayInput::EndHooks(result)) => self.finish_after_end_hooks(result),
-            PlayerInput::Play(PlayInput::Granted(grant)) => {
-                if let (Some(play), Some(grant)) = (&mut self.play, grant) {
-                    play.take_grant(Ok(grant), Instant::now());
-                }
-                self.resume_worker();
-                self.send_pending();
-                None
-            }
-        }
-    }
-
-    /// Returns the event of the running play's outcome if it has already arrived, without waiting.
-    pub(super) fn arrived_outcome(&mut self) -> Option<PlayerEvent> {
-        if self.play.as_ref()?.end_hooks.is_some() {
-            return None;
-        }
-        let WorkerState::Ready(worker, _) = &mut self.worker else { return None };
-        let outcome = worker.arrived_outcome()?;
-        self.finish(outcome)
-    }
-
-    fn handle_worker_event(&mut self, event: WorkerEvent) -> Option<PlayerEvent> {
-        match event {
-            WorkerEvent::Print(_) | WorkerEvent::Progress(_) if self.is_finishing() => None,
-            WorkerEvent::Print(print) => Some(PlayerEvent::Printed(self.arrived_prints(print))),
-            WorkerEvent::HostCall(call) => self.start_host_call(call),
-            WorkerEvent::Progress(report) => match &self.play {
-                Some(play) if play.number == report.play => Some(PlayerEvent::Progress(report)),
-                _ => None,
-            },
-            WorkerEvent::Answer { number, answer } => {
-                let ticket = self.queries.finish(number);
-                self.note_answer();
-                ticket.map(|ticket| PlayerEvent::QueryAnswered(ticket, answer))
-            }
-            WorkerEvent::Done { outcome, .. } => self.finish(outcome),
-            WorkerEvent::Withdrawn { play } => self.finish_withdrawn(play),
-            WorkerEvent::Held => {
-                self.release_grant();
-                None
-            }
-            WorkerEvent::Lost(loss) => self.lose_worker(loss),
-        }
-    }
-
-    fn start_host_call(&mut self, call: HostCall) -> Option<PlayerEvent> {
-        let play = self.play.as_mut()?;
-        let host_calls = play.host_calls.get_or_insert_with(|| {
-            let host_play = host::PlayContext {
-                caller: play.caller,
-                session: self.session,
-                circle: self.circle.name.as_str().into(),
-                deadline: play.deadline.map(Instant::into_std),
-                cancelled: CancellationToken::new(),
-            };
-            let caller = play.caller.map_or(self.anonymous_caller, Caller::Key);
-            HostCalls::new(self.circle.clone(), self.limits.clone(), caller, host_play)
-        });
-        match host_calls.start(call) {
-            Ok(()) => None,
-            Err(CallRejection::TooManyCalls) => self.stop(StopReason::HostCalls),
-            Err(CallRejection::TooManyDetached) => self.stop(StopReason::DetachedCalls),
-        }
-    }
-
-    fn return_to_script(&mut self, returned: CallReturn) -> Option<PlayerEvent> {
-        let WorkerState::Ready(worker, _) = &mut self.worker else { return None };
-        match returned {
-            CallReturn::Script(returned) => worker.return_host_call(returned),
-            CallReturn::TooLarge => return self.stop(StopReason::HostBytes),
-            CallReturn::Malformed => {
-                tracing::error!(pid = worker.pid(), "malformed host call from worker; killing it");
-                worker.kill_as_crashed();
-            }
-        }
-        None
-    }
 }
 
 /// Queues a play for its worker.
@@ -399,22 +279,4 @@ fn send(worker: &mut Worker, number: u64, params: &PlayParams, caller: Option<Pu
         bind: params.bind.as_deref(),
         caller: caller.as_deref(),
     });
-}
-
-async fn next_play_input(play: Option<&mut RunningPlay>) -> PlayInput {
-    match play {
-        Some(play) => play.next_input().await,
-        None => std::future::pending().await,
-    }
-}
-
-/// Waits for the next input from the worker. While end hooks run, the plays behind theirs wait, so their messages stay
-/// in the pipe.
-async fn next_worker_input(worker: &mut WorkerState, is_blocked: bool) -> PlayerInput {
-    match worker {
-        WorkerState::Ready(worker, _) if is_blocked => PlayerInput::Worker(worker.control_event().await),
-        WorkerState::None => std::future::pending().await,
-        WorkerState::Starting(start, _) => PlayerInput::WorkerStarted(start.await.map(Box::new)),
-        WorkerState::Ready(worker, _) => PlayerInput::Worker(worker.event().await),
-    }
 }

@@ -1,7 +1,7 @@
 use std::io::Write;
 
 use super::*;
-use crate::message::{ProcessCommand, Stream, frame};
+use crate::message::{FromControl, FromWorker, ProcessCommand, Stream, frame};
 use crate::parent::ProcessOwner;
 use crate::system::channels::WorkerChannels;
 
