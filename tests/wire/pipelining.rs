@@ -207,6 +207,31 @@ fn session_that_pipelines_does_not_starve_its_callers_other_sessions() {
     assert!(cancelled > 0, "the other session had its turn before the last of the plays");
 }
 
+/// Its outcomes stay unread, so the circle does not know which of its plays have ended.
+#[test]
+fn client_that_does_not_read_gives_its_place_back() {
+    let limits = ["running_plays=1", "running_per_caller=1", "output_kib=4096", "string_kib=4096"];
+    let server = ServeProcess::start(&limits.map(|limit| ["--limit", limit]).concat());
+    let (mut greedy, mut modest) = (server.connect(), server.connect());
+    for wire in [&mut greedy, &mut modest] {
+        assert!(wire.authenticate(&KeyPair::generate().expect("randomness")).get("result").is_some());
+    }
+    greedy.value("let s = \"x\"; s.pad(500000, \"x\"); 0");
+    modest.value("0");
+    let large: Vec<Value> = (0..12).map(|_| greedy.request("play", json!(["s"]))).collect();
+    let small: Vec<Value> = (0..30).map(|_| greedy.request("play", json!(["1"]))).collect();
+    for _ in 0..3 {
+        assert_eq!(modest.value("42"), 42);
+    }
+    // The kernel drops a connection that stalls for long, so this one did not keep the place until then.
+    for id in &large {
+        assert!(greedy.answer(id).get("result").is_some());
+    }
+    for id in &small {
+        assert_eq!(greedy.answer(id)["result"]["value"], 1);
+    }
+}
+
 #[test]
 fn held_plays_can_be_cancelled() {
     let server = ServeProcess::start(&["--limit", "running_plays=1", "--limit", "running_per_caller=1"]);

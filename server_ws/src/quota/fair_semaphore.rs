@@ -65,6 +65,10 @@ struct CallerGrants {
 
 impl CallerGrants {
     fn push_waiter(&mut self, waiter: oneshot::Sender<Grant>) {
+        // A client that sends and cancels plays leaves no more than one waiter.
+        while self.waiters.back().is_some_and(oneshot::Sender::is_closed) {
+            self.waiters.pop_back();
+        }
         self.waiters.push_back(waiter);
         self.waiting.store(self.waiters.len(), Relaxed);
     }
@@ -154,8 +158,9 @@ impl FairSemaphore {
             return Ok(Grant { semaphore: Some(self.clone()), caller, waiting });
         }
         let (sender, waiter) = oneshot::channel();
+        let is_waiting = !own.waiters.is_empty();
         own.push_waiter(sender);
-        if own.waiters.len() == 1 {
+        if !is_waiting {
             grants.waiting_callers.push_back(caller);
         }
         self.update_contention(&mut grants);
@@ -270,6 +275,21 @@ mod tests {
         drop(third);
         drop(held);
         assert!(!contention.affects(&other));
+    }
+
+    #[test]
+    fn dropped_waiters_do_not_accumulate() {
+        let semaphore = FairSemaphore::new(1, 1);
+        let held = semaphore.acquire(caller(1)).expect("free");
+        for _ in 0..100 {
+            drop(semaphore.acquire(caller(2)).expect_err("taken"));
+        }
+        let mut waiter = semaphore.acquire(caller(2)).expect_err("taken");
+        let grants = semaphore.lock();
+        assert_eq!((grants.callers[&caller(2)].waiters.len(), grants.waiting_callers.len()), (1, 1));
+        drop(grants);
+        drop(held);
+        assert!(waiter.try_recv().is_ok());
     }
 
     #[test]

@@ -67,6 +67,10 @@ impl Session {
             turn.end(messages.has_arrived()).await;
             slot.set_session_bytes(self.held_bytes());
             let can_send = self.outbox.is_empty();
+            let takes_events = can_send || self.player.is_finishing();
+            if !takes_events {
+                self.player.pause_ahead();
+            }
             let idle = self.idle_deadline().filter(|_| can_send);
             let player = [self.player.next_tick(can_send), self.player.next_memory_sample()];
             let start = self.delayed_start().filter(|_| can_send);
@@ -90,7 +94,7 @@ impl Session {
                     is_message = true;
                     self.take(message, &mut turn, receive).await;
                 }
-                event = self.player.next_event(), if can_send || self.player.is_finishing() => {
+                event = self.player.next_event_if(takes_events), if takes_events || self.player.may_give_way() => {
                     is_print = self.take_event(event, &mut turn).await;
                 }
                 () = timer.wait_until(deadline.unwrap_or_else(Instant::now)), if deadline.is_some() => {

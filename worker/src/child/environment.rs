@@ -1,6 +1,10 @@
 //! The environment of one session: variables, functions and imports that persist across plays.
 
-use std::{collections::HashSet, rc::Rc};
+use std::{
+    collections::HashSet,
+    rc::Rc,
+    time::{Duration, Instant},
+};
 
 use rhai::{AST, Caches, Dynamic, Engine, GlobalRuntimeState, Module, Scope, Shared};
 
@@ -12,6 +16,9 @@ use crate::{
         WorkerSetup,
     },
 };
+
+/// Maximum duration of a short play.
+const SHORT_PLAY: Duration = Duration::from_micros(100);
 
 /// An environment, which evaluates one play at a time on the thread that created it.
 pub(crate) struct Environment {
@@ -91,9 +98,16 @@ impl Environment {
             self.meter.end();
             return EvalOutcome::Stopped;
         }
+        let began = Instant::now();
         let outcome = self.run_play(play);
         self.meter.end();
+        self.cache.note_play(play.script, self.meter.is_short() && began.elapsed() < SHORT_PLAY);
         outcome
+    }
+
+    /// Whether the last play of this script was short, so that this one probably is, too.
+    pub(crate) fn was_short(&self, script: &str) -> bool {
+        self.cache.was_short(script)
     }
 
     fn run_play(&mut self, play: &Play<'_>) -> EvalOutcome {

@@ -79,19 +79,18 @@ pub(crate) fn enter_sandbox(
     pipes.flush()
 }
 
-/// Maximum size of a message that is handled before the output of earlier ones is written, in bytes.
-const MAX_SHORT: usize = 1 << 10;
-
 /// Reads plays and queries from the work pipe and answers them, until it closes.
 pub(crate) fn serve_work(pipes: &WorkPipes, environment: &mut Environment) -> io::Result<()> {
     let mut frame = Vec::new();
     while pipes.read(&mut frame)? {
-        if frame.len() > MAX_SHORT {
-            // Parsing it could take a while.
-            pipes.flush()?;
-        }
         let message = match frame::decode_borrowed(&frame)? {
-            ToWorker::Play(play) => FromWorker::Done { play: play.number, outcome: environment.play(&play) },
+            ToWorker::Play(play) => {
+                if !environment.was_short(play.script) {
+                    // The outcomes of earlier plays do not wait for a play that could take a while.
+                    pipes.flush()?;
+                }
+                FromWorker::Done { play: play.number, outcome: environment.play(&play) }
+            }
             ToWorker::Query(NumberedQuery { number, query }) => {
                 FromWorker::Answer { number, answer: environment.answer_query(&query) }
             }

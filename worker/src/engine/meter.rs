@@ -135,6 +135,11 @@ impl Meter {
         self.breach.get().is_none() && !self.is_stopped()
     }
 
+    /// Whether the play had few operations.
+    pub(crate) fn is_short(&self) -> bool {
+        self.operations.get() <= FLUSH_DELAY
+    }
+
     /// Writes the output that the worker has collected.
     pub(crate) fn flush(&self) {
         (self.flush.0)();

@@ -42,6 +42,8 @@ struct CachedScript {
     script: Box<str>,
     /// Shared, because copying an AST copies all of its parts.
     ast: Rc<AST>,
+    /// Whether the last play of the script was short.
+    was_short: bool,
 }
 
 impl ScriptCache {
@@ -69,7 +71,7 @@ impl ScriptCache {
         }
         let ast = Rc::new(compile(engine, script)?);
         if self.seen.contains(&hash) {
-            self.keep(CachedScript { hash, script: script.into(), ast: ast.clone() });
+            self.keep(CachedScript { hash, script: script.into(), ast: ast.clone(), was_short: false });
         } else {
             self.seen.push_back(hash);
             if self.seen.len() > MAX_SEEN {
@@ -77,6 +79,18 @@ impl ScriptCache {
             }
         }
         Ok(ast)
+    }
+
+    /// Whether the script is cached and its last play was short.
+    pub(crate) fn was_short(&self, script: &str) -> bool {
+        self.cached.iter().rev().any(|cached| cached.was_short && &*cached.script == script)
+    }
+
+    /// Records whether the play of the script that was compiled last was short.
+    pub(crate) fn note_play(&mut self, script: &str, was_short: bool) {
+        if let Some(cached) = self.cached.back_mut().filter(|cached| &*cached.script == script) {
+            cached.was_short = was_short;
+        }
     }
 
     fn keep(&mut self, cached: CachedScript) {
@@ -140,6 +154,19 @@ mod tests {
         let huge = format!("1 // {}", "x".repeat(MAX_BYTES));
         assert_eq!(play(&mut cache, &huge), [true, true]);
         assert!(is_parsed(&mut cache, &engine, &huge));
+    }
+
+    #[test]
+    fn short_plays_are_remembered_until_a_long_one() {
+        let (engine, mut cache) = cache();
+        for expected in [false, false, true, true] {
+            assert_eq!(cache.was_short("1"), expected);
+            cache.compile(&engine, "1").expect("it parses");
+            cache.note_play("1", true);
+            cache.note_play("2", true);
+        }
+        cache.note_play("1", false);
+        assert!(!cache.was_short("1") && !cache.was_short("2"));
     }
 
     #[test]

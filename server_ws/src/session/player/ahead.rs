@@ -159,9 +159,27 @@ impl Player {
         }
     }
 
+    /// Holds the worker while the client does not read, because the outcomes of its plays stay unread. If others wait for
+    /// a grant, they get that of this session: of the plays that were sent, at most the one that had begun still runs.
+    pub(in crate::session) fn pause_ahead(&mut self) {
+        self.hold_worker();
+        if self.may_give_way()
+            && let Some(play) = &mut self.play
+            && play.grant.as_ref().is_some_and(|grant| self.contention.affects(grant))
+        {
+            play.grant = None;
+        }
+    }
+
+    /// Whether the worker is held while the running play has a grant.
+    pub(in crate::session) fn may_give_way(&self) -> bool {
+        matches!(&self.worker, WorkerState::Ready(worker, _) if worker.is_holding())
+            && self.play.as_ref().is_some_and(|play| play.grant.is_some())
+    }
+
     /// Gives the grant back while the worker is held, and waits for another one.
     pub(super) fn release_grant(&mut self) {
-        let Some(mut play) = self.play.take() else { return };
+        let Some(mut play) = self.play.take_if(|play| play.waiter.is_none()) else { return };
         // The grant goes to the caller who waits, and this play waits behind.
         play.release_grant();
         play.take_grant(self.acquire_grant(play.caller), Instant::now());

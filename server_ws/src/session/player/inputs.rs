@@ -28,6 +28,16 @@ enum PlayerInput {
 }
 
 impl Player {
+    /// Like [`next_event`](Self::next_event), or while the session takes no events, waits until the player has to
+    /// [give way](Self::pause_ahead).
+    pub(in crate::session) async fn next_event_if(&mut self, takes_events: bool) -> Option<PlayerEvent> {
+        if takes_events {
+            return self.next_event().await;
+        }
+        self.contention.begins().await;
+        None
+    }
+
     /// Waits until the state of the player changes, and returns the event for the session, if any. It never
     /// returns while there is no worker, no play and no unreported loss. Cancel safe.
     pub(crate) async fn next_event(&mut self) -> Option<PlayerEvent> {

@@ -77,7 +77,9 @@ impl Worker {
 
     /// Returns the outcome of the running play if it is the next event and has already arrived, without waiting.
     pub fn arrived_outcome(&mut self) -> Option<EvalOutcome> {
-        let running = self.plays.running().filter(|_| !self.is_broken && self.layers.is_some())?;
+        // While the answer to a hold is pending, `event` reads that first.
+        let is_ready = !self.is_broken && self.layers.is_some() && !self.plays.awaits_hold();
+        let running = self.plays.running().filter(|_| is_ready)?;
         let is_outcome = |message: &FromWorker| matches!(message, FromWorker::Done { play, .. } if *play == running);
         // `event` reports invalid messages.
         let message = self.work.receive_if(is_outcome).ok()??;
