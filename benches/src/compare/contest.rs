@@ -75,7 +75,7 @@ pub(crate) fn compare(
     for (index, peer) in contenders.iter().enumerate().skip(1) {
         let beside = match &peer.measure {
             Ok(_) => {
-                let ratio = median(figures(0).zip(figures(index)).map(|(ours, theirs)| ours / theirs));
+                let ratio = median(figures(0).zip(figures(index)).map(|(ours, peer)| ours / peer));
                 Beside::Figure { figure: median(figures(index)), ratio }
             }
             Err(why) => Beside::Missing(why.clone()),

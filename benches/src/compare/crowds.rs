@@ -59,7 +59,7 @@ fn idle_connections(options: &Options, servers: &Servers, report: &mut Report) -
             continue;
         }
         let figure = match servers.start(kind)?.map(|server| memory_of_idle(&server, count.min(IDLE_OF_PEER))) {
-            Some(Ok((theirs, _))) => Beside::Figure { figure: theirs, ratio: kib / theirs },
+            Some(Ok((peer, _))) => Beside::Figure { figure: peer, ratio: kib / peer },
             Some(Err(error)) => {
                 eprintln!("{name}: {error}");
                 Beside::Missing("failed".into())

@@ -16,7 +16,7 @@ use crate::{
 /// One play at a time on one connection.
 const SHAPE: Shape = Shape { connections: 1, depth: 1 };
 
-/// A script, with its peers. The scripts are blocks, so that a session keeps no variables of theirs.
+/// A script, with its peers. The scripts are blocks, so that their variables do not stay in the session.
 struct Scenario {
     name: &'static str,
     script: &'static str,

@@ -170,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn responses_are_told_from_notifications_and_checked() {
+    fn responses_are_distinguished_from_notifications_and_checked() {
         let protocol = JsonRpc::play("40 + 2", r#""value":42"#, 20);
         let slot = |text| response_slot(&protocol, text);
         assert_eq!(slot(r#"{"jsonrpc":"2.0","id":7,"result":{"value":42}}"#).expect("valid"), Some(7));

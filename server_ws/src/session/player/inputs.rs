@@ -153,8 +153,8 @@ async fn next_play_input(play: Option<&mut RunningPlay>) -> PlayInput {
     }
 }
 
-/// Waits for the next input from the worker. While end hooks run, the plays behind theirs wait, so their messages stay
-/// in the pipe.
+/// Waits for the next input from the worker. While the end hooks of a play run, the plays behind it wait, so their
+/// messages stay in the pipe.
 async fn next_worker_input(worker: &mut WorkerState, is_blocked: bool) -> PlayerInput {
     match worker {
         WorkerState::Ready(worker, _) if is_blocked => PlayerInput::Worker(worker.control_event().await),

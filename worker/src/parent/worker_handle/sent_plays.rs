@@ -112,7 +112,7 @@ impl SentPlays {
         Some(last.number)
     }
 
-    /// Ends the hold. Returns whether the worker must be told.
+    /// Ends the hold. Returns whether there was one, so that the worker must resume.
     pub(super) fn resume(&mut self) -> bool {
         std::mem::replace(&mut self.hold, Hold::None) != Hold::None
     }
