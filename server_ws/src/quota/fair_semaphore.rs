@@ -50,8 +50,8 @@ impl Grants {
     /// Whether a caller waits because others hold the grants. Waiters of a caller at its own bound wait only for that
     /// caller.
     fn has_blocked_caller(&self) -> bool {
-        let waiting = self.waiting_callers.iter().filter_map(|caller| self.callers.get(caller));
-        waiting.into_iter().any(|own| own.held < self.max_per_caller && own.waiters.iter().any(|one| !one.is_closed()))
+        let mut waiting = self.waiting_callers.iter().filter_map(|caller| self.callers.get(caller));
+        waiting.any(|own| own.held < self.max_per_caller && own.waiters.iter().any(|one| !one.is_closed()))
     }
 }
 

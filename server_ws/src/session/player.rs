@@ -177,26 +177,33 @@ impl Player {
         if let Err(error) = self.ensure_worker(caller) {
             return Err((ticket, error));
         }
-        self.plays += 1;
-        let grant = self.acquire_grant(caller);
-        let max_ms = params.timeout_ms.unwrap_or(u64::MAX).min(self.limits.values.play_ms);
-        let timer = PlayTimer::new(self.circle.metrics.clone());
-        let mut play = RunningPlay::new(self.plays, ticket, params.script.len() as u64, caller, max_ms, timer);
+        let mut play = self.new_play(ticket, &params, caller);
         play.unsent = Some(params);
-        play.take_grant(grant, Instant::now());
+        play.take_grant(self.acquire_grant(caller), Instant::now());
         self.play = Some(play);
-        if let WorkerState::Ready(worker, _) = &mut self.worker {
-            // If it is still held, all plays before this one were withdrawn.
-            worker.resume();
-        }
+        // If the worker is still held, all plays before this one were withdrawn.
+        self.resume_worker();
         self.send_pending();
         Ok(())
+    }
+
+    /// Makes the next play, without a grant.
+    fn new_play(&mut self, ticket: Ticket, params: &PlayParams, caller: Option<PublicKey>) -> RunningPlay {
+        self.plays += 1;
+        let max_ms = params.timeout_ms.unwrap_or(u64::MAX).min(self.limits.values.play_ms);
+        let timer = PlayTimer::new(self.circle.metrics.clone());
+        RunningPlay::new(self.plays, ticket, params.script.len() as u64, caller, max_ms, timer)
+    }
+
+    /// Returns the caller with this key, or the session's anonymous caller.
+    fn caller(&self, key: Option<PublicKey>) -> Caller {
+        key.map_or(self.anonymous_caller, Caller::Key)
     }
 
     /// Returns a grant to run for a caller, or a waiter for one. It counts for the caller of the play; the worker may
     /// count for an earlier caller of the session.
     fn acquire_grant(&self, caller: Option<PublicKey>) -> Result<Grant, Waiter> {
-        self.circle.running_plays.acquire(caller.map_or(self.anonymous_caller, Caller::Key))
+        self.circle.running_plays.acquire(self.caller(caller))
     }
 
     /// Sends pending input to the worker. Queries go first, so that they see the variables from before the play.

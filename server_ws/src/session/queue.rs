@@ -102,7 +102,7 @@ impl JobQueue {
     }
 
     pub(super) fn is_play_next(&self) -> bool {
-        self.jobs.front().is_some_and(|queued| matches!(queued.job, Job::Play { .. }))
+        self.next_play().is_some()
     }
 
     pub(super) fn has_play(&self, id: &Id) -> bool {

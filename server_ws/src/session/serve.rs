@@ -294,7 +294,7 @@ impl Session {
     }
 
     /// Whether the next job may start, or be sent to the worker ahead of its start.
-    fn is_start_possible(&mut self) -> bool {
+    fn is_start_possible(&self) -> bool {
         self.player.is_idle()
             || self.queue.next_play().is_some_and(|(params, caller)| self.player.accepts_ahead(params, caller))
     }

@@ -8,9 +8,8 @@ use keys::PublicKey;
 use protocol::{Id, methods::PlayParams};
 use tokio::time::Instant;
 
-use super::{Player, PlayerEvent, STOP_GRACE_PERIOD, StopReason, WorkerState, running_play::RunningPlay, send};
+use super::{Player, PlayerEvent, STOP_GRACE_PERIOD, StopReason, WorkerState, send};
 use crate::{
-    metrics::PlayTimer,
     quota::Grant,
     session::{queue::PlayerLoad, ticket::Ticket},
 };
@@ -52,12 +51,9 @@ impl Player {
 
     /// Queues a play for the worker, behind the running one.
     pub(super) fn send_ahead(&mut self, ticket: Ticket, params: &PlayParams, caller: Option<PublicKey>) {
-        self.plays += 1;
-        let max_ms = params.timeout_ms.unwrap_or(u64::MAX).min(self.limits.values.play_ms);
-        let timer = PlayTimer::new(self.circle.metrics.clone());
-        let play = RunningPlay::new(self.plays, ticket, params.script.len() as u64, caller, max_ms, timer);
+        let play = self.new_play(ticket, params, caller);
         if let WorkerState::Ready(worker, _) = &mut self.worker {
-            send(worker, self.plays, params, caller);
+            send(worker, play.number, params, caller);
         }
         self.ahead.push_back(play);
     }

@@ -19,7 +19,6 @@ use super::{
 use crate::{
     conversion,
     host::{EndHookError, MAX_DETACHED_CALLS, PlayEnd},
-    quota::Caller,
     session::ticket::Ticket,
 };
 
@@ -153,7 +152,7 @@ impl Player {
         result: Result<PlayResult, RpcError>,
         now: Instant,
     ) -> PlayerEvent {
-        let caller = caller.map_or(self.anonymous_caller, Caller::Key);
+        let caller = self.caller(caller);
         if let Some(suppressed) = self.circle.logged_plays.admit(caller, now.into_std()) {
             // The field is present only if lines were suppressed.
             let suppressed = (suppressed > 0).then_some(suppressed);

@@ -8,7 +8,6 @@ use tokio::time::{Instant, sleep_until};
 use worker::Worker;
 
 use super::{Player, PlayerEvent, WorkerState};
-use crate::quota::Caller;
 
 impl Player {
     /// Returns when the next worker may start; `None` while there is one. A query may already have requested the
@@ -20,7 +19,7 @@ impl Player {
     /// Reserves the start of a worker for the caller, unless there is a worker.
     pub(crate) fn reserve_start(&mut self, caller: Option<PublicKey>) {
         if matches!(self.worker, WorkerState::None) {
-            let caller = caller.map_or(self.anonymous_caller, Caller::Key);
+            let caller = self.caller(caller);
             self.pacing.reserve(&self.circle.losses, caller, Instant::now());
         }
     }
@@ -33,7 +32,7 @@ impl Player {
     pub(crate) fn ensure_worker(&mut self, caller: Option<PublicKey>) -> Result<(), RpcError> {
         self.last_used = Instant::now();
         self.reserve_start(caller);
-        let caller = caller.map_or(self.anonymous_caller, Caller::Key);
+        let caller = self.caller(caller);
         self.worker_caller = caller;
         if matches!(self.worker, WorkerState::None) {
             let permit = self.circle.admission.admit_worker(caller)?;
@@ -95,7 +94,7 @@ mod tests {
     use std::{net::Ipv4Addr, sync::Arc};
 
     use super::*;
-    use crate::{Circle, Workers};
+    use crate::{Circle, Workers, quota::Caller};
 
     /// Otherwise the time of a play after the query would start before it could have a worker.
     #[test]

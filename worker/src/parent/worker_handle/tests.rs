@@ -67,7 +67,7 @@ async fn answer_to_no_stop_is_a_violation() {
 }
 
 #[tokio::test]
-async fn what_a_worker_sent_before_its_end_is_read_although_writing_fails() {
+async fn messages_before_end_of_worker_are_read_after_failed_write() {
     let (mut worker, mut channels, end) = fake_worker();
     worker.play(&Play { number: 1, script: "", bind: None, caller: None });
     worker.flush();
