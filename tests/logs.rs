@@ -21,6 +21,7 @@ use crate::support::{
     background::BackgroundCircles,
     eventually,
     process::{ReapedChild, ServeProcess, wait_for_end},
+    pty::Terminal,
     skip,
     wire::WireClient,
 };
@@ -260,8 +261,42 @@ fn json_log_has_only_json_lines_and_is_shown_as_text() {
     }
     let shown = here.run_ok(&["logs"]);
     assert!(shown.contains("Z  INFO listening on ws://") && shown.contains("Z  WARN killed by signal 9"), "{shown}");
-    let raw = here.run_ok(&["logs", "--json"]);
-    assert_eq!(raw, fs::read_to_string(path).expect("it is there"));
+    let with_circle = lines.iter().cloned().map(|mut line| {
+        line["circle"] = "a".into();
+        line
+    });
+    let printed = here.run_ok(&["logs", "--json", "a"]);
+    let printed = printed.lines().map(|line| serde_json::from_str::<Value>(line).expect("an object"));
+    assert_eq!(printed.collect::<Vec<_>>(), with_circle.collect::<Vec<_>>());
+}
+
+#[test]
+fn logs_of_any_format_are_shown_as_json_and_on_a_terminal_with_short_times() {
+    let here = BackgroundCircles::start(
+        r#"{ "circles": [{ "name": "a", "port": 0, "audit": "hashes" }, { "name": "b", "port": 0, "log": "json" }] }"#,
+    );
+    here.run_ok(&["up"]);
+    here.connect("a").value("1");
+    here.run_ok(&["down"]);
+    let lines: Vec<Value> =
+        here.run_ok(&["logs", "--json"]).lines().map(|line| serde_json::from_str(line).expect("an object")).collect();
+    for name in ["a", "b"] {
+        let own: Vec<&Value> = lines.iter().filter(|line| line["circle"] == name).collect();
+        assert!(own.len() > 2, "{lines:?}");
+        for line in own {
+            assert!(["timestamp", "level", "message"].iter().all(|field| line[field].is_string()), "{line}");
+        }
+    }
+    let mut terminal = Terminal::run(&here.home, &["logs", "a"]);
+    let shown = terminal.wait_for("listening on");
+    let (date, line) = shown.split_once(" (UTC)").expect("a date");
+    assert!(date.len() == 10 && date.starts_with("20"), "{shown}");
+    let line = line.lines().last().expect("a line");
+    assert!(line.ends_with("  INFO ") && line.trim_start().find(' ') == Some(8), "{shown}");
+    let mut terminal = Terminal::run(&here.home, &["logs", "--audit", "a"]);
+    let titles = terminal.wait_for("CALLER");
+    assert!(titles.contains("TIME") && titles.contains("OUTCOME"), "{titles}");
+    terminal.wait_for("  ok  ");
 }
 
 #[test]

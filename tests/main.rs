@@ -8,6 +8,7 @@ mod completions;
 mod doctor;
 mod hostile;
 mod identity;
+mod init;
 mod keys;
 mod known;
 mod launch;

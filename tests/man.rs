@@ -1,6 +1,6 @@
 //! `circles man`.
 
-use crate::support::Home;
+use crate::support::{Home, pty::Terminal};
 
 #[test]
 fn man_page_has_the_common_sections() {
@@ -38,4 +38,18 @@ fn man_shows_the_page_of_a_command() {
         let ran = home.run(&["man", verb]);
         assert!(ran.code == Some(2) && ran.stderr.contains(fix), "{ran:?}");
     }
+}
+
+#[test]
+fn man_on_a_terminal_is_text() {
+    let home = Home::new();
+    let mut command = home.command();
+    command.env("PAGER", "cat");
+    let mut terminal = Terminal::run_command(&home, &command, &["man", "play"]);
+    let page = terminal.wait_for("circles man for exit codes");
+    assert!(page.contains("Usage: circles play") && !page.contains(".SH") && !page.contains("\\f"), "{page}");
+    assert_eq!(terminal.end(), Some(0));
+    let mut terminal = Terminal::run_command(&home, &command, &["man"]);
+    let page = terminal.wait_for("$XDG_RUNTIME_DIR/circles/");
+    assert!(page.contains("Exit status:") && page.contains("CIRCLES_CIRCLE"), "{page}");
 }

@@ -58,6 +58,36 @@ impl BackgroundCircles {
 }
 
 #[test]
+fn unwatched_file_is_applied_by_reload_alone() {
+    let text =
+        |circles: &[&str], is_watched: bool| of(circles).replacen('{', &format!("{{ \"watch\": {is_watched},"), 1);
+    let here = BackgroundCircles::start(&text(&[A], false));
+    here.run_ok(&["up"]);
+    assert_eq!(here.run_ok(&["diff"]), "nothing to change\n");
+    here.configure(&text(&[A, B], false));
+    here.wait_until_logged("circles reload applies it", 0);
+    assert_eq!((here.names(), here.run_ok(&["diff"])), (vec!["a".into()], "a  no change\nb  starts\n".into()));
+    here.run_ok(&["reload"]);
+    assert_eq!(here.names(), ["a", "b"]);
+    assert_eq!(here.run_ok(&["reload"]), "nothing to change\n");
+    // A file that says that it is watched applies as it is saved.
+    here.configure(&text(&[A, B, C], true));
+    here.until("c is ready", |statuses| statuses["circles"][2]["state"] == "ready");
+}
+
+#[test]
+fn no_watch_holds_for_a_supervisor_that_the_command_starts() {
+    let here = BackgroundCircles::start(&of(&[A]));
+    here.run_ok(&["up", "--no-watch"]);
+    here.configure(&of(&[A, B]));
+    here.wait_until_logged("circles reload applies it", 0);
+    assert_eq!(here.names(), ["a"]);
+    let ran = here.run(&["up", "--no-watch"]);
+    assert!(ran.code == Some(2) && ran.stderr.contains("is running already"), "{ran:?}");
+    assert_eq!(here.names(), ["a"]);
+}
+
+#[test]
 fn reload_starts_new_drains_removed_and_keeps_unchanged_circles() {
     let here = BackgroundCircles::start(&of(&[A, B]));
     here.run_ok(&["up"]);
@@ -156,7 +186,7 @@ fn diff_shows_what_reload_does_and_changes_nothing() {
     assert!(output.stdout == "a  starts\nb  starts\n" && output.stderr.contains("no supervisor runs"), "{output:?}");
     assert_eq!(here.run(&["reload"]).code, Some(3));
     here.run_ok(&["up"]);
-    assert_eq!(here.run_ok(&["diff"]), "a  no change\nb  no change\n");
+    assert_eq!(here.run_ok(&["diff"]), "nothing to change\n");
     // The watcher may apply a change before `reload` does; then the test tries another one.
     let is_done_when_asked_for = (0..20).any(|number| {
         here.configure(&of(&[A, B]));

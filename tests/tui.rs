@@ -55,7 +55,7 @@ impl TuiScreen {
             keystore: Some(Keystore::at(home.keys_directory())),
             history: Some(home.path().join("history")),
             work_factor: WorkFactor::Log2(1),
-            supervisors: SupervisorSetup { program: BINARY.into(), directories },
+            supervisors: SupervisorSetup { program: BINARY.into(), directories, is_watching: true },
             authority: None,
             known_circles: Some(KnownCircles::at(home.path().join("data/circles"))),
             accepts_ephemeral: false,

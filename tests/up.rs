@@ -72,6 +72,16 @@ fn supervisor_has_no_terminal_and_no_passphrase() {
 }
 
 #[test]
+fn status_of_named_circles_fails_unless_they_are_ready() {
+    let here = BackgroundCircles::start(r#"{ "circles": [{ "name": "a", "port": 0 }, { "name": "b", "port": 0 }] }"#);
+    here.run_ok(&["up", "a"]);
+    here.run_ok(&["status"]);
+    here.run_ok(&["status", "a"]);
+    let ran = here.run(&["status", "a", "b"]);
+    assert!(ran.code == Some(3) && ran.stdout.contains("down") && ran.stderr.is_empty(), "{ran:?}");
+}
+
+#[test]
 fn names_select_circles() {
     let here = BackgroundCircles::start(TWO);
     here.run_ok(&["up", "a"]);

@@ -3,6 +3,7 @@
 #![expect(clippy::doc_markdown, reason = "help texts are shown as they are, without Markdown")]
 
 mod circles;
+mod groups;
 mod identity;
 mod keys;
 mod known;
@@ -14,7 +15,8 @@ use std::{
 
 use ::keys::{Authority, keystore::KeyName};
 pub(crate) use circles::{
-    DiffArgs, DownArgs, LaunchArgs, LogsArgs, ReloadArgs, ServeArgs, StatusArgs, SuperviseArgs, UpArgs,
+    AdmitArgs, DiffArgs, DownArgs, InitArgs, LaunchArgs, LogsArgs, ReloadArgs, ServeArgs, StatusArgs, SuperviseArgs,
+    UpArgs,
 };
 use clap::{
     Args, Parser, Subcommand, ValueHint,
@@ -31,11 +33,15 @@ use crate::shell_completion::{self, Shell};
 
 /// Play Rhai scripts in circles: live, isolated environments, guarded by keys.
 #[derive(Debug, Parser)]
-#[command(name = "circles", version)]
+#[command(name = "circles", version, help_template = HELP_TEMPLATE, after_help = groups::list_verbs())]
 pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) verb: Option<Verb>,
 }
+
+/// The help of the program: its commands come last, in groups.
+const HELP_TEMPLATE: &str = "{about-with-newline}\n{usage-heading} {usage}{after-help}\n\nOptions:\n{options}\n\n\
+                             circles COMMAND --help and circles man COMMAND describe a command.";
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Verb {
@@ -43,7 +49,7 @@ pub(crate) enum Verb {
     Tui(TuiArgs),
     /// Open a REPL on a circle, or on a scratch circle (temporary, in this process)
     Repl(ReplArgs),
-    /// Play one script: print its output and its value, and exit with a code for the outcome
+    /// Play one script: print its output and its value, and exit with a code for the outcome (exit(3) is a value)
     Play(PlayArgs),
     /// Make a key pair, protect it with a passphrase, and print the public key
     Keygen(KeygenArgs),
@@ -53,6 +59,10 @@ pub(crate) enum Verb {
     /// List the circles whose identities your clients remember, or forget one
     #[command(subcommand)]
     Known(KnownVerb),
+    /// Write a circles.json that works: a circle for anyone on this machine, and one for members
+    Init(InitArgs),
+    /// Add a key to the members of a circle in circles.json
+    Admit(AdmitArgs),
     /// Validate circles.json and its init scripts without starting anything
     Check(CheckArgs),
     /// Check keys, configuration, circles and this machine: what is wrong, and how to fix it (changes nothing)

@@ -1,11 +1,13 @@
 //! Commands, one file each.
 
+pub(crate) mod admit;
 pub(crate) mod check;
 pub(crate) mod completions;
 pub(crate) mod diff;
 pub(crate) mod doctor;
 pub(crate) mod down;
 pub(crate) mod identity;
+pub(crate) mod init;
 pub(crate) mod keygen;
 pub(crate) mod keys;
 pub(crate) mod known;

@@ -99,6 +99,8 @@ fn run() -> ExitCode {
         Some(Verb::Keygen(args)) => commands::keygen::run(&args),
         Some(Verb::Keys(verb)) => commands::keys::run(&verb),
         Some(Verb::Known(verb)) => commands::known::run(&verb),
+        Some(Verb::Init(args)) => commands::init::run(&args),
+        Some(Verb::Admit(args)) => commands::admit::run(&args),
         Some(Verb::Check(args)) => commands::check::run(&args),
         Some(Verb::Doctor(args)) => commands::doctor::run(&args),
         Some(Verb::Launch(args)) => commands::launch::run(&args),

@@ -1,8 +1,10 @@
-//! Formats the lines of a circle's log and audit for people.
+//! Formats the lines of a circle's log and audit: for people, for a terminal, and as JSON.
 
 use std::{borrow::Cow, fmt::Write};
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
+
+use crate::text::{Style, StyledLine};
 
 /// The number of shown digits of a hash.
 const HASH_DIGITS: usize = 12;
@@ -25,6 +27,81 @@ pub fn format_log(line: &str) -> Cow<'_, str> {
     Cow::Owned(text)
 }
 
+/// The levels of log lines, as they are written.
+const LEVELS: [&str; 5] = ["ERROR", "WARN", "INFO", "DEBUG", "TRACE"];
+
+/// Returns the date of a line of a log or an audit, such as `2026-11-24` (UTC); `None` for a line without a time.
+pub fn date(line: &str) -> Option<String> {
+    match parse_object(line) {
+        Some(fields) => clock(fields.get("timestamp")?.as_str()?).map(|(date, _)| date.to_owned()),
+        None => text_parts(line).and_then(|(timestamp, ..)| clock(timestamp)).map(|(date, _)| date.to_owned()),
+    }
+}
+
+/// Formats a line of a log for a terminal: the time of the day without the date, and the level in its colour.
+pub fn styled_log(line: &str) -> StyledLine {
+    let text = format_log(line);
+    let Some((timestamp, level, message)) = text_parts(&text) else { return StyledLine::of(Style::Plain, &text) };
+    let time = clock(timestamp).map_or(timestamp, |(_, time)| time);
+    let style = match level {
+        "ERROR" => Style::Error,
+        "WARN" => Style::Warning,
+        "INFO" => Style::Success,
+        _ => Style::Dim,
+    };
+    StyledLine::of(Style::Dim, time)
+        .with(Style::Plain, " ")
+        .with(style, &format!("{level:>5}"))
+        .with(Style::Plain, &format!(" {message}"))
+}
+
+/// Formats a line of a log or an audit as a JSON object with the name of its circle. A line of text gets the members
+/// that a JSON log has: `timestamp`, `level` and `message`; a line without a time has `message` alone.
+pub fn json_line<'a>(circle: &str, line: &'a str) -> Cow<'a, str> {
+    let circle = Value::from(circle);
+    match parse_object(line) {
+        Some(fields) if fields.contains_key("circle") => Cow::Borrowed(line),
+        Some(fields) if fields.is_empty() => format!("{{\"circle\":{circle}}}").into(),
+        Some(_) => format!("{{\"circle\":{circle},{}", &line[1..]).into(),
+        None => match text_parts(line) {
+            Some((timestamp, level, message)) => {
+                json!({ "circle": circle, "timestamp": timestamp, "level": level, "message": message })
+            }
+            None => json!({ "circle": circle, "message": line }),
+        }
+        .to_string()
+        .into(),
+    }
+}
+
+/// Splits a line of text into its time, its level and the rest.
+fn text_parts(line: &str) -> Option<(&str, &str, &str)> {
+    let (timestamp, rest) = line.split_once(' ')?;
+    clock(timestamp)?;
+    let (level, message) = rest.trim_start().split_once(' ')?;
+    LEVELS.contains(&level).then_some((timestamp, level, message))
+}
+
+/// Splits a time in RFC 3339 into its date and its time of the day in whole seconds.
+fn clock(timestamp: &str) -> Option<(&str, &str)> {
+    let (date, time) = timestamp.split_once('T')?;
+    let time = time.get(..8)?;
+    let has_form = |text: &str, form: &str| {
+        text.len() == form.len()
+            && text.bytes().zip(form.bytes()).all(
+                |(byte, form)| {
+                    if form == b'0' { byte.is_ascii_digit() } else { byte == form }
+                },
+            )
+    };
+    (has_form(date, "0000-00-00") && has_form(time, "00:00:00")).then_some((date, time))
+}
+
+/// Returns the titles of the columns of [`format_audit`].
+pub fn audit_titles() -> String {
+    format!("{:<27}  SESSION  {:<16}  {:>12}  {:<HASH_DIGITS$}  CALLER", "TIME (UTC)", "OUTCOME", "ELAPSED", "SCRIPT")
+}
+
 /// Formats a line of an audit in columns.
 pub fn format_audit(line: &str) -> Cow<'_, str> {
     let Some(fields) = parse_object(line) else { return Cow::Borrowed(line) };
@@ -34,7 +111,7 @@ pub fn format_audit(line: &str) -> Cow<'_, str> {
     }
     if fields.contains_key("plays") {
         return Cow::Owned(format!(
-            "{}  {:>6}  {:<16}  {} plays since {}  {}",
+            "{}  {:>7}  {:<16}  {} plays since {}  {}",
             field("timestamp"),
             "",
             field("outcome"),
@@ -45,7 +122,7 @@ pub fn format_audit(line: &str) -> Cow<'_, str> {
     }
     let hash: String = field("script_sha256").chars().take(HASH_DIGITS).collect();
     let mut text = format!(
-        "{}  {:>6}  {:<16}  {:>9} µs  {hash}  {}",
+        "{}  {:>7}  {:<16}  {:>9} µs  {hash}  {}",
         field("timestamp"),
         format!("#{}", field("session")),
         field("outcome"),
@@ -88,12 +165,46 @@ mod tests {
     }
 
     #[test]
+    fn terminal_shows_the_time_of_the_day_and_the_level_in_its_colour() {
+        let line = "2026-11-24T12:00:01.123456Z  WARN session{number=1}: killed";
+        let shown = styled_log(line);
+        assert_eq!(shown.to_string(), "12:00:01  WARN session{number=1}: killed");
+        assert!(shown.spans().iter().any(|span| span.style == Style::Warning && span.text == " WARN"), "{shown:?}");
+        let object = r#"{"timestamp":"2026-11-24T12:00:01Z","level":"ERROR","message":"failed"}"#;
+        assert_eq!(styled_log(object).to_string(), "12:00:01 ERROR failed");
+        for line in ["", "and more", "2026-11-24T12:00 WARN x", "2026-11-24T12:00:01Z LOUD x", "T", "äöT12"] {
+            assert_eq!(styled_log(line), StyledLine::of(Style::Plain, line), "{line}");
+        }
+        assert_eq!([date(line), date(object)], [Some("2026-11-24".into()), Some("2026-11-24".into())]);
+        assert_eq!([date("and more"), date("{ half"), date(r#"{"timestamp":1}"#)], [None, None, None]);
+    }
+
+    #[test]
+    fn any_line_becomes_a_json_object_with_its_circle() {
+        let cases = [
+            (
+                "2026-11-24T12:00:01Z  INFO a \"word\"",
+                r#"{"circle":"a","timestamp":"2026-11-24T12:00:01Z","level":"INFO","message":"a \"word\""}"#,
+            ),
+            (r#"{"timestamp":"T","level":"WARN"}"#, r#"{"circle":"a","timestamp":"T","level":"WARN"}"#),
+            (r#"{"timestamp":"T","circle":"a"}"#, r#"{"timestamp":"T","circle":"a"}"#),
+            ("{}", r#"{"circle":"a"}"#),
+            ("{ half", r#"{"circle":"a","message":"{ half"}"#),
+            ("and more", r#"{"circle":"a","message":"and more"}"#),
+        ];
+        for (line, object) in cases {
+            let parsed = |text: &str| serde_json::from_str::<Value>(text).expect("JSON");
+            assert_eq!(parsed(&json_line("a", line)), parsed(object), "{line}");
+        }
+    }
+
+    #[test]
     fn audit_line_is_shown_in_columns() {
         let play = r#"{"timestamp":"T","session":3,"caller":"02ff","outcome":"ok","elapsed_us":12,"script_sha256":"0123456789abcdef","script":"1\n2"}"#;
-        assert_eq!(format_audit(play), "T      #3  ok                       12 µs  0123456789ab  02ff  1\u{240a}2");
+        assert_eq!(format_audit(play), "T       #3  ok                       12 µs  0123456789ab  02ff  1\u{240a}2");
         assert_eq!(format_audit(r#"{"timestamp":"T","lost":7}"#), "T  (7 lines lost)");
         let counted = r#"{"timestamp":"T","circle":"a","caller":"02ff","outcome":"ok","plays":7,"since":"S"}"#;
-        assert_eq!(format_audit(counted), "T          ok                7 plays since S  02ff");
+        assert_eq!(format_audit(counted), "T           ok                7 plays since S  02ff");
         assert_eq!(format_audit("torn"), "torn");
     }
 }

@@ -46,12 +46,14 @@ pub struct SupervisorSetup {
     pub program: PathBuf,
     /// The directories for the supervisors' files.
     pub directories: Directories,
+    /// Whether a supervisor that this starts applies changes of circles.json as soon as they are saved.
+    pub is_watching: bool,
 }
 
 impl SupervisorSetup {
     /// Returns the setup of the user who runs this program.
     pub fn for_user() -> Result<Self, CliError> {
-        Ok(Self { program: current_program()?, directories: directories::create_directories()? })
+        Ok(Self { program: current_program()?, directories: directories::create_directories()?, is_watching: true })
     }
 
     /// Returns the files of the supervisor of a circles.json.
@@ -196,6 +198,7 @@ pub fn prepare_start(
     names: &[String],
     ends_with_circles: bool,
     hangup: HangupAction,
+    is_watching: bool,
 ) -> Result<SupervisorOptions, CliError> {
     // One pending reload covers all later signals.
     let (reload, reloads) = mpsc::channel(1);
@@ -212,6 +215,7 @@ pub fn prepare_start(
         names: (!names.is_empty()).then(|| names.to_vec()),
         program: current_program()?,
         ends_with_circles,
+        is_watching,
         reloads,
         manager: launcher::SdNotifier::default(),
     })

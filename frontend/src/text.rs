@@ -45,6 +45,8 @@ pub enum Style {
     Strong,
     /// The completed part of something in progress.
     Success,
+    /// Something that needs attention and is no error.
+    Warning,
     /// An error.
     Error,
     /// A token of a script.

@@ -1,5 +1,6 @@
 //! Parses `circles.json` into circles that can be started.
 
+mod editor;
 mod locator;
 
 use std::{
@@ -14,6 +15,7 @@ use protocol::{Limits, methods::Access};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+pub use editor::{ConfigEditError, MemberChange, add_member};
 pub use locator::ConfigLocator;
 
 use crate::{
@@ -94,6 +96,19 @@ pub fn load(path: &Path) -> Result<Vec<CircleConfig>, ConfigError> {
     parse(&read(path)?, path)
 }
 
+/// A `circles.json` as a supervisor reads it.
+#[derive(Debug)]
+pub(crate) struct Config {
+    pub(crate) circles: Vec<CircleConfig>,
+    /// Whether a supervisor applies changes as soon as the file is saved.
+    pub(crate) is_watched: bool,
+}
+
+/// Reads and parses a `circles.json` for a supervisor.
+pub(crate) fn load_config(path: &Path) -> Result<Config, ConfigError> {
+    parse_config(&read(path)?, path)
+}
+
 fn read(path: &Path) -> Result<String, ConfigError> {
     use std::io::Read;
 
@@ -119,11 +134,16 @@ type FieldSpans<'a> = BTreeMap<Cow<'a, str>, &'a RawValue>;
 ///
 /// The text is not valid; the error has the line and column.
 pub fn parse(text: &str, path: &Path) -> Result<Vec<CircleConfig>, ConfigError> {
+    parse_config(text, path).map(|config| config.circles)
+}
+
+fn parse_config(text: &str, path: &Path) -> Result<Config, ConfigError> {
     #[derive(Deserialize)]
     #[serde(deny_unknown_fields)]
     struct RawConfig<'a> {
         #[serde(rename = "$schema")]
         _schema: Option<String>,
+        watch: Option<bool>,
         #[serde(borrow)]
         defaults: Option<&'a RawValue>,
         #[serde(borrow)]
@@ -156,7 +176,7 @@ pub fn parse(text: &str, path: &Path) -> Result<Vec<CircleConfig>, ConfigError> 
         }
         circles.push(circle);
     }
-    Ok(circles)
+    Ok(Config { circles, is_watched: top.watch.unwrap_or(true) })
 }
 
 #[derive(Default)]

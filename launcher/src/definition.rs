@@ -10,7 +10,10 @@ use std::{
 
 use sha2::{Digest as _, Sha256};
 
-use crate::{CircleConfig, ConfigError, load};
+use crate::{
+    CircleConfig, ConfigError,
+    config::{Config, load_config},
+};
 
 /// Bytes of a file that are hashed; of a longer one also its length.
 const MAX_FILE_BYTES: u64 = 16 << 20;
@@ -50,11 +53,14 @@ pub(crate) struct CircleDefinitions {
     pub(crate) files: BTreeSet<PathBuf>,
     /// Directories in which any change may change a circle.
     pub(crate) folders: BTreeSet<PathBuf>,
+    /// Whether the supervisor applies changes as soon as they are saved.
+    pub(crate) is_watched: bool,
 }
 
 /// Reads circles.json and the files that it names. Blocks.
 pub(crate) fn read_definitions(path: &Path) -> Result<CircleDefinitions, ConfigError> {
-    Ok(read_contents(load(path)?))
+    let Config { circles, is_watched } = load_config(path)?;
+    Ok(CircleDefinitions { is_watched, ..read_contents(circles) })
 }
 
 /// Reads the files that circles name. Blocks.
@@ -76,7 +82,7 @@ pub(crate) fn read_contents(circles: Vec<CircleConfig>) -> CircleDefinitions {
             CircleDefinition { circle, contents }
         })
         .collect();
-    CircleDefinitions { circles: all, files, folders }
+    CircleDefinitions { circles: all, files, folders, is_watched: true }
 }
 
 /// Hashes a file; an unreadable file has a digest, too.

@@ -15,6 +15,9 @@ pub(crate) struct ConfigFile {
     /// Location of the schema, for editors.
     #[serde(rename = "$schema")]
     pub(crate) schema: Option<String>,
+    /// Whether a supervisor applies changes as soon as this file, or a file that it names, is saved; default true. If
+    /// false, `circles reload` applies them.
+    pub(crate) watch: Option<bool>,
     /// Fields that apply to every circle without its own value.
     pub(crate) defaults: Option<CircleFields>,
     /// The circles.

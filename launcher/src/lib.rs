@@ -30,7 +30,10 @@ pub mod supervisor_files;
 pub use circle_event::{CircleEvent, CircleEventKind, SupervisorHandle};
 pub use circle_runner::SUPERVISED_FLAG;
 pub use circle_state::CircleState;
-pub use config::{CircleConfig, ConfigLocator, connect_address, load, parse, parse_host, parse_origin, parse_proxy};
+pub use config::{
+    CircleConfig, ConfigEditError, ConfigLocator, MemberChange, add_member, connect_address, load, parse, parse_host,
+    parse_origin, parse_proxy,
+};
 pub use config_error::ConfigError;
 pub use control::{CircleStatus, Statuses};
 pub use diff::{CircleChange, CircleField, ReloadAction};

@@ -22,7 +22,8 @@ use tokio::{
 };
 
 use crate::{
-    CircleConfig, CircleEvent, CircleEventKind, CircleState, CircleStatus, LogFormat, SdNotifier, SupervisorHandle,
+    CircleChange, CircleConfig, CircleEvent, CircleEventKind, CircleState, CircleStatus, LogFormat, SdNotifier,
+    SupervisorHandle,
     circle_event::MAX_QUEUED_EVENTS,
     circle_state::StateChange,
     config_reader::ConfigReader,
@@ -55,6 +56,8 @@ pub struct SupervisorOptions {
     pub program: PathBuf,
     /// Whether the supervisor ends with its last circle, as in the foreground, or waits for more commands.
     pub ends_with_circles: bool,
+    /// Whether changes of circles.json apply as soon as they are saved, unless the file says otherwise.
+    pub is_watching: bool,
     /// Each message requests a reload, for example because of a signal.
     pub reloads: mpsc::Receiver<()>,
     /// The service manager.
@@ -105,6 +108,7 @@ pub fn start(
         is_released: false,
         new_circle_policy: if options.names.is_some() { NewCirclePolicy::Ignore } else { NewCirclePolicy::Start },
         refused: None,
+        noticed: Vec::new(),
     };
     supervisor.update_definitions(read_contents(options.circles).circles);
     for entry in &mut supervisor.circles {
@@ -115,7 +119,13 @@ pub fn start(
     }
     supervisor.publish();
     let reader = ConfigReader::new(files.config().to_owned());
-    let reloading = reload::spawn_reloads(reader.clone(), commands.clone(), options.reloads, event_sender.clone());
+    let reloading = reload::spawn_reloads(
+        reader.clone(),
+        commands.clone(),
+        options.reloads,
+        event_sender.clone(),
+        options.is_watching,
+    );
     let (to_server, listeners) = mpsc::channel(1);
     let recovery = SocketRecovery::start(files.clone(), lock, to_server, commands.clone(), event_sender);
     let server = ControlServer::start(listener, listeners, reader, commands, snapshots);
@@ -154,6 +164,8 @@ struct Supervisor {
     new_circle_policy: NewCirclePolicy,
     /// Why circles.json was not applied last time.
     refused: Option<String>,
+    /// The changes of circles.json that the operator has yet to apply, as they were last logged.
+    noticed: Vec<CircleChange>,
 }
 
 impl Supervisor {

@@ -6,7 +6,7 @@ use console::{
 };
 use frontend::{error::CliError, text::StyledLine, visible::visible};
 use rustyline::history::{History, SearchDirection};
-use terminal::{modes::Interrupts, output};
+use terminal::{modes::Interrupts, output, pager};
 
 use super::{
     NextStep, Repl, SCREEN_MARGIN, Sessions, external_programs, input_renderer::paint_lines, keymap, unless_interrupted,
@@ -84,8 +84,8 @@ impl Repl {
         if !is_long {
             return Ok(output::to_stdout(&text)?);
         }
-        let _terminal = self.notes.hold();
-        external_programs::page(&self.quiet, &text)
+        let (_notes, _terminal) = (self.notes.hold(), self.quiet.pause());
+        pager::page(&text)
     }
 }
 

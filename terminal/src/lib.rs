@@ -5,6 +5,7 @@ pub mod editor;
 pub mod logging;
 pub mod modes;
 pub mod output;
+pub mod pager;
 pub mod passphrase;
 pub mod printer;
 pub mod programs;

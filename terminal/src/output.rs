@@ -62,6 +62,7 @@ impl Paint {
             Style::Dim | Style::Syntax(SyntaxKind::Comment) => "2",
             Style::Strong => "1",
             Style::Success => "32",
+            Style::Warning => "33",
             Style::Error => "1;31",
             Style::Series(number) => SERIES_COLOURS[usize::from(number) % SERIES_COLOURS.len()],
             Style::Syntax(SyntaxKind::Keyword) => "35",

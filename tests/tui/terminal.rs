@@ -158,6 +158,17 @@ fn ctrl_z_suspends_and_restores_the_screen() {
 }
 
 #[test]
+fn tui_on_a_dumb_terminal_says_what_to_do() {
+    let home = Home::new();
+    let mut command = home.command();
+    command.env("TERM", "dumb");
+    let mut terminal = Terminal::run_command(&home, &command, &["tui"]);
+    let before = terminal.wait_for("use circles repl");
+    assert!(!before.contains('\u{1b}'), "{before:?}");
+    assert_eq!(terminal.end(), Some(2));
+}
+
+#[test]
 fn tui_without_a_terminal_says_what_to_do() {
     let ran = Home::new().run(&["tui"]);
     assert_eq!(ran.code, Some(2));

@@ -18,9 +18,9 @@ fn status_accepts_names() {
         if is_up {
             here.run_ok(&["up", "a"]);
         }
-        let table = here.run_ok(&["status", "b"]);
+        let table = here.run(&["status", "b"]).stdout;
         assert!(table.lines().count() == 2 && table.contains("\nb     down"), "{table}");
-        assert_eq!(here.run_ok(&["status", "b", "a"]).lines().count(), 3);
+        assert_eq!(here.run(&["status", "b", "a"]).stdout.lines().count(), 3);
         for args in [&["status", "aa"][..], &["status", "--watch", "aa"], &["status", "--json", "aa"]] {
             let ran = here.run(args);
             assert!(ran.code == Some(2) && ran.stdout.is_empty(), "{ran:?}");

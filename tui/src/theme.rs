@@ -38,6 +38,7 @@ impl Theme {
             Style::Dim | Style::Syntax(SyntaxKind::Comment) => plain.dim(),
             Style::Strong => plain.bold(),
             Style::Success => self.success(),
+            Style::Warning => self.warning(),
             Style::Error => self.fg(Color::Red).bold(),
             Style::Series(number) => self.fg(SERIES_COLOURS[usize::from(number) % SERIES_COLOURS.len()]),
             Style::Syntax(SyntaxKind::Keyword) => self.fg(Color::Magenta),

@@ -6,17 +6,42 @@ use std::{
 };
 
 use ::keys::{Authority, PublicKey};
-use clap::Args;
+use clap::{Args, ValueHint};
 use server_ws::Access;
 
 use super::ConfigArgs;
 use crate::shell_completion;
 
 #[derive(Debug, Args)]
+pub(crate) struct InitArgs {
+    /// Write this file [default: circles.json in this directory]
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub config: Option<PathBuf>,
+    /// Also write circles.schema.json beside it, with which editors complete and validate the file
+    #[arg(long)]
+    pub schema: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct AdmitArgs {
+    /// The circle in circles.json
+    #[arg(value_name = "CIRCLE", add = shell_completion::circles())]
+    pub circle: String,
+    /// A public key (66 hex digits), or the name of a key of yours [default: your default key]
+    #[arg(value_name = "KEY", add = shell_completion::keys())]
+    pub key: Option<String>,
+    #[command(flatten)]
+    pub config: ConfigArgs,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct LaunchArgs {
     /// Circles to act on [default: all]
     #[arg(value_name = "NAME", add = shell_completion::circles())]
     pub names: Vec<String>,
+    /// Apply changes in circles.json only at circles reload, not as soon as the file is saved
+    #[arg(long)]
+    pub no_watch: bool,
     #[command(flatten)]
     pub config: ConfigArgs,
 }
@@ -45,6 +70,9 @@ pub(crate) struct UpArgs {
     /// Show what would be done, and do nothing
     #[arg(long)]
     pub dry_run: bool,
+    /// Apply changes in circles.json only at circles reload, not as soon as the file is saved
+    #[arg(long)]
+    pub no_watch: bool,
     #[command(flatten)]
     pub config: ConfigArgs,
 }
@@ -111,7 +139,7 @@ pub(crate) struct LogsArgs {
     /// Show the audit instead of the log: who played, when, and the outcome
     #[arg(long)]
     pub audit: bool,
-    /// Print the lines unchanged, as the files have them
+    /// Print one JSON object per line: {"circle", "timestamp", "level", "message", …}, or the audit's fields
     #[arg(long)]
     pub json: bool,
     #[command(flatten)]

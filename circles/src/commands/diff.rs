@@ -34,6 +34,9 @@ pub(crate) fn run(args: &DiffArgs) -> Result<(), CliError> {
     if args.json {
         return Ok(to_stdout(&changes_json(&changes))?);
     }
+    if changes.iter().all(|change| change.action == ReloadAction::Nothing) {
+        return Ok(to_stdout("nothing to change\n")?);
+    }
     let width = changes.iter().map(|change| change.name.len()).max().unwrap_or_default();
     for change in &changes {
         let what = match change.action {

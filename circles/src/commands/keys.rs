@@ -102,7 +102,7 @@ fn remove(store: &Keystore, name: &KeyName, is_confirmed: bool) -> Result<(), Cl
     Ok(())
 }
 
-fn require_default(store: &Keystore) -> Result<KeyName, CliError> {
+pub(crate) fn require_default(store: &Keystore) -> Result<KeyName, CliError> {
     store.default_key()?.ok_or(CliError::NoDefaultKey)
 }
 

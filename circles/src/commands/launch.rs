@@ -25,7 +25,7 @@ pub(crate) fn run(args: &LaunchArgs) -> Result<(), CliError> {
     let (supervisor_lock, start_lock) = supervisor::acquire_locks(&runtime, &files)?;
     let hangup = supervisor::HangupAction::for_foreground();
     let done = runtime.block_on(async {
-        let mut options = supervisor::prepare_start(&files, &args.names, true, hangup)?;
+        let mut options = supervisor::prepare_start(&files, &args.names, true, hangup, !args.no_watch)?;
         options.manager = SdNotifier::from_environment();
         let width = options.circles.iter().map(|circle| circle.name.len()).max().unwrap_or_default();
         let shutdown = shutdown_at(&hangup.end_signals())?;

@@ -1,7 +1,13 @@
 //! `circles man [COMMAND | --dir DIR]`: the manual page of the program or of a command, or all pages. They come from the same
-//! definitions as `--help`; the page of the program adds exit codes, environment variables and files.
+//! definitions as `--help`; the page of the program adds exit codes, environment variables and files. A terminal gets the
+//! page as text, in the user's pager; a pipe gets it in the format of man (roff).
 
-use std::{fs, io, path::Path};
+use std::{
+    fmt::Write,
+    fs,
+    io::{self, IsTerminal, stdout},
+    path::Path,
+};
 
 use clap::{Command, CommandFactory};
 use clap_mangen::{
@@ -11,7 +17,10 @@ use clap_mangen::{
 
 use crate::cli::{Cli, ManArgs};
 use frontend::{error::CliError, suggest, visible::visible};
-use terminal::output::{to_stderr, to_stdout};
+use terminal::{
+    output::{Paint, stdout_size, to_stderr, to_stdout},
+    pager,
+};
 
 const EXIT_CODES: &[(&str, &str)] = &[
     ("0", "done; also where nobody reads the output any more"),
@@ -60,6 +69,9 @@ pub(crate) fn run(args: &ManArgs) -> Result<(), CliError> {
     program.build();
     let Some(directory) = &args.dir else {
         let command = find(&program, &args.verb)?;
+        if stdout().is_terminal() {
+            return pager::page(&text_page(command, args.verb.is_empty()));
+        }
         let page =
             page(command, args.verb.is_empty()).map_err(|error| CliError::io("cannot write the manual", &error, ""))?;
         return Ok(to_stdout(&page)?);
@@ -127,6 +139,50 @@ fn page(command: &Command, is_program: bool) -> io::Result<String> {
     }
     more.to_writer(&mut page)?;
     Ok(String::from_utf8_lossy(&page).into_owned())
+}
+
+/// The columns between the margin and the meaning of an entry, below its name.
+const INDENT: usize = 10;
+
+/// Formats a page for a terminal.
+fn text_page(command: &Command, is_program: bool) -> String {
+    let (paint, width) = (Paint::for_stdout(), stdout_size().map_or(80, |(columns, _)| columns.clamp(40, 100)));
+    let help = command.clone().term_width(width).render_long_help();
+    let mut text = if paint.is_on() { help.ansi().to_string() } else { help.to_string() };
+    text.push('\n');
+    if is_program {
+        let sections = [("Exit status", EXIT_CODES), ("Environment", ENVIRONMENT), ("Files", FILES)];
+        for (title, entries) in sections {
+            writeln!(text, "{}", paint.with_code("1;4", &format!("{title}:"))).expect("a string takes it");
+            for (name, meaning) in entries {
+                writeln!(text, "  {}", paint.strong(name)).expect("a string takes it");
+                for line in wrapped(meaning, width - INDENT) {
+                    writeln!(text, "{}{line}", " ".repeat(INDENT)).expect("a string takes it");
+                }
+            }
+            text.push('\n');
+        }
+    } else {
+        writeln!(text, "{} for exit codes, environment and files", paint.strong("circles man"))
+            .expect("a string takes it");
+    }
+    text
+}
+
+/// Breaks a text between words into lines of at most `width` bytes, if no word is longer.
+fn wrapped(text: &str, width: usize) -> Vec<String> {
+    let mut lines = vec![String::new()];
+    for word in text.split(' ') {
+        match lines.last_mut() {
+            Some(line) if line.is_empty() => line.push_str(word),
+            Some(line) if line.len() + 1 + word.len() <= width => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            _ => lines.push(word.to_owned()),
+        }
+    }
+    lines
 }
 
 fn section(roff: &mut Roff, title: &str, entries: &[(&str, &str)]) {

@@ -48,6 +48,9 @@ pub(crate) fn run(args: &ReloadArgs) -> Result<(), CliError> {
 }
 
 fn print(changes: &[CircleChange], statuses: &Statuses) -> Result<(), CliError> {
+    if changes.iter().all(|change| change.action == ReloadAction::Nothing) {
+        return Ok(to_stdout("nothing to change\n")?);
+    }
     let width = changes.iter().map(|change| change.name.len()).max().unwrap_or_default();
     for change in changes {
         let status = statuses.circles.iter().find(|status| status.name == change.name);

@@ -9,7 +9,7 @@ pub(crate) use table::is_full_sandbox;
 use std::io::{IsTerminal, stdout};
 
 use launcher::{
-    Statuses,
+    CircleState, Statuses,
     control::{ControlClient, ControlError, Status},
     supervisor_files::SupervisorFiles,
 };
@@ -25,13 +25,19 @@ use frontend::{
 };
 use terminal::output::{self, Paint, to_stdout};
 
+/// The exit code if a named circle is not ready.
+const NOT_READY: u8 = 3;
+
 pub(crate) fn run(args: &StatusArgs) -> Result<(), CliError> {
     let mut source = StatusSource::of(args)?;
     if args.watch {
         return watch::run(source, args.json);
     }
     let statuses = terminal::runtime::client_runtime()?.block_on(source.fetch())?;
-    Ok(to_stdout(&format_statuses(&statuses, args.json))?)
+    to_stdout(&format_statuses(&statuses, args.json))?;
+    let is_ready = statuses.circles.iter().all(|circle| circle.state == CircleState::Ready);
+    // Who names circles asks whether they are up.
+    if args.names.is_empty() || is_ready { Ok(()) } else { Err(CliError::AlreadyReported { exit_code: NOT_READY }) }
 }
 
 /// Formats statuses as text for stdout, or as JSON.

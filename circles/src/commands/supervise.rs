@@ -19,7 +19,7 @@ use terminal::{modes::ignore_file_size_signal, output::to_stdout};
 pub(crate) fn run(args: &SuperviseArgs) -> Result<(), CliError> {
     // Fails only for the leader of a process group. This process was just started in the group of `circles up`.
     let _already_leader = rustix::process::setsid();
-    let LaunchArgs { config, names } = &args.launch;
+    let LaunchArgs { config, names, no_watch } = &args.launch;
     let files = SupervisorFiles::create(&config::path(config.path())?, &args.run_directory, &args.state_directory)?;
     config::circles(config.path(), names)?;
     let runtime = terminal::runtime::runtime()?;
@@ -27,7 +27,7 @@ pub(crate) fn run(args: &SuperviseArgs) -> Result<(), CliError> {
     // The parent process has checked that any other supervisor is shutting down.
     let lock = files.lock_supervisor()?;
     let done = runtime.block_on(async {
-        let options = supervisor::prepare_start(&files, names, false, supervisor::HangupAction::Reload)?;
+        let options = supervisor::prepare_start(&files, names, false, supervisor::HangupAction::Reload, !no_watch)?;
         let supervision = launcher::supervisor::start(
             files,
             lock,

@@ -29,10 +29,18 @@ pub(crate) fn run(args: &UpArgs, command: StartCommand) -> Result<(), CliError> 
     }
     let names: Vec<String> =
         config::circles(args.config.path(), &args.names)?.into_iter().map(|circle| circle.name).collect();
-    let supervisors = SupervisorSetup::for_user()?;
+    let supervisors = SupervisorSetup { is_watching: !args.no_watch, ..SupervisorSetup::for_user()? };
     let files = supervisors.files(args.config.path())?;
+    let runtime = terminal::runtime::client_runtime()?;
+    if args.no_watch && runtime.block_on(supervisor::connect_unless_ending(&files))?.is_some() {
+        return Err(CliError::usage(
+            "--no-watch has no effect",
+            "the supervisor is running already",
+            "stop it first: circles down; or write \"watch\": false into circles.json",
+        ));
+    }
     let started = supervisor::start_circles(&supervisors, &files, &args.names, command, args.timeout);
-    let statuses = terminal::runtime::client_runtime()?.block_on(started)?;
+    let statuses = runtime.block_on(started)?;
     report(&files, &names, &statuses, args.timeout)
 }
 

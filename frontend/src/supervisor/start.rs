@@ -19,6 +19,9 @@ use crate::error::CliError;
 /// The timeout for a supervisor that shuts down. It kills its circles long before.
 const END_TIMEOUT: Duration = Duration::from_mins(1);
 
+/// The flag of `circles launch`, `up` and `supervise` with which changes of circles.json wait for `circles reload`.
+const NO_WATCH_FLAG: &str = "--no-watch";
+
 /// The variables that a supervisor inherits: the log level. Its directories are arguments.
 const INHERITED_VARIABLES: [&str; 1] = ["CIRCLES_LOG"];
 
@@ -135,8 +138,11 @@ pub fn wait_for_end(runtime: &Runtime, files: &SupervisorFiles) -> Result<(), Cl
 fn spawn(supervisors: &SupervisorSetup, files: &SupervisorFiles, names: &[String]) -> Result<Child, CliError> {
     let Directories { run, state } = &supervisors.directories;
     let mut command = Command::new(&supervisors.program);
+    command.arg("supervise");
+    if !supervisors.is_watching {
+        command.arg(NO_WATCH_FLAG);
+    }
     command
-        .arg("supervise")
         .arg("--config")
         .arg(files.config())
         .arg("--run-directory")

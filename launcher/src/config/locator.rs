@@ -1,6 +1,9 @@
 //! Locates a field in `circles.json`, for problems that show only on this machine.
 
-use std::path::{Path, PathBuf};
+use std::{
+    ops::Range,
+    path::{Path, PathBuf},
+};
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -11,8 +14,8 @@ use crate::config_error::{ConfigError, ConfigSource};
 /// The text of a `circles.json` that was parsed before.
 #[derive(Debug)]
 pub struct ConfigLocator {
-    text: String,
-    path: PathBuf,
+    pub(super) text: String,
+    pub(super) path: PathBuf,
 }
 
 impl ConfigLocator {
@@ -34,23 +37,38 @@ impl ConfigLocator {
 
     /// Returns the text of the field; `None` if the file has changed meanwhile.
     fn span(&self, circle: &str, field: &str) -> Option<&str> {
-        #[derive(Deserialize)]
-        struct RawSpans<'a> {
-            #[serde(borrow)]
-            defaults: Option<FieldSpans<'a>>,
-            #[serde(borrow)]
-            circles: Vec<&'a RawValue>,
-        }
         let top: RawSpans = serde_json::from_str(&self.text).ok()?;
-        for raw in top.circles {
+        let (raw, spans) = top.circle(circle)?;
+        let own = spans.get(field).or_else(|| top.defaults.as_ref()?.get(field));
+        Some(own.map_or(raw.get(), |value| value.get()))
+    }
+
+    /// Returns where the value of a circle's own field is in the text; `None` if it is not set there.
+    pub(super) fn own_field(&self, circle: &str, field: &str) -> Option<Range<usize>> {
+        let top: RawSpans = serde_json::from_str(&self.text).ok()?;
+        let value = top.circle(circle)?.1.get(field)?.get();
+        let start = (value.as_ptr() as usize).checked_sub(self.text.as_ptr() as usize)?;
+        Some(start..start + value.len())
+    }
+}
+
+/// The raw text of circles and defaults.
+#[derive(Deserialize)]
+struct RawSpans<'a> {
+    #[serde(borrow)]
+    defaults: Option<FieldSpans<'a>>,
+    #[serde(borrow)]
+    circles: Vec<&'a RawValue>,
+}
+
+impl<'a> RawSpans<'a> {
+    /// Returns the text of a circle, and its fields.
+    fn circle(&self, name: &str) -> Option<(&'a RawValue, FieldSpans<'a>)> {
+        self.circles.iter().find_map(|raw| {
             let spans: FieldSpans = serde_json::from_str(raw.get()).ok()?;
-            let name: String = serde_json::from_str(spans.get("name")?.get()).ok()?;
-            if name == circle {
-                let own = spans.get(field).or_else(|| top.defaults.as_ref()?.get(field));
-                return Some(own.map_or(raw.get(), |value| value.get()));
-            }
-        }
-        None
+            let found: String = serde_json::from_str(spans.get("name")?.get()).ok()?;
+            (found == name).then_some((*raw, spans))
+        })
     }
 }
 

@@ -36,4 +36,6 @@ pub(crate) enum ReloadTrigger {
     Requested,
     /// The file may have changed.
     FileChanged,
+    /// The file may have changed, and the operator applies changes.
+    UnwatchedFileChanged,
 }

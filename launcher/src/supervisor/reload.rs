@@ -112,6 +112,10 @@ impl Supervisor {
         if self.is_ending {
             return Err(RpcError::ShuttingDown);
         }
+        if trigger == ReloadTrigger::UnwatchedFileChanged {
+            self.notice(circles);
+            return Ok(Vec::new());
+        }
         let circles = match circles {
             Ok(circles) => circles,
             Err(error) => {
@@ -145,6 +149,20 @@ impl Supervisor {
             None => {}
         }
         Ok(changes)
+    }
+
+    /// Logs that circles.json has changes that the operator has yet to apply.
+    fn notice(&mut self, circles: Result<Vec<CircleDefinition>, ConfigError>) {
+        // `circles diff` and `circles reload` report an error.
+        let Ok(circles) = circles else { return };
+        let is_pending = |change: &CircleChange| !matches!(change.action, ReloadAction::Nothing | ReloadAction::Later);
+        let changes: Vec<CircleChange> = self.diff(&circles).into_iter().filter(is_pending).collect();
+        if !changes.is_empty() && changes != self.noticed {
+            self.emit(CircleEventKind::Info(
+                "circles.json has changed: circles diff shows what, circles reload applies it".into(),
+            ));
+        }
+        self.noticed = changes;
     }
 
     fn apply(&mut self, change: &CircleChange) {
@@ -198,15 +216,17 @@ fn summarize(changes: &[CircleChange]) -> Option<String> {
     Some(done.collect::<Vec<_>>().join("; ")).filter(|done| !done.is_empty())
 }
 
-/// Reloads at each request and each change of a file, until the returned tasks are dropped.
+/// Reloads at each request and, if the files are watched, at each change of a file, until the returned tasks are dropped.
 pub(super) fn spawn_reloads(
     reader: ConfigReader,
     commands: mpsc::Sender<SupervisorCommand>,
     mut requests: mpsc::Receiver<()>,
     events: mpsc::Sender<CircleEvent>,
+    is_watching: bool,
 ) -> JoinSet<()> {
     let mut tasks = JoinSet::new();
     let (config, watch_reader, watch_commands) = (reader.path().to_owned(), reader.clone(), commands.clone());
+    let mut is_watched = is_watching;
     tasks.spawn(watch(
         config,
         async move || {
@@ -215,7 +235,12 @@ pub(super) fn spawn_reloads(
                 Ok(definitions) => (Ok(definitions.circles.clone()), Some(definitions)),
                 Err(error) => (Err(error), None),
             };
-            let command = SupervisorCommand::Reload { circles, trigger: ReloadTrigger::FileChanged, answer: None };
+            // A file with an error does not say whether it is watched.
+            if let Some(definitions) = &definitions {
+                is_watched = is_watching && definitions.is_watched;
+            }
+            let trigger = if is_watched { ReloadTrigger::FileChanged } else { ReloadTrigger::UnwatchedFileChanged };
+            let command = SupervisorCommand::Reload { circles, trigger, answer: None };
             // A supervisor that has ended applies nothing.
             let _ended = watch_commands.send(command).await;
             definitions

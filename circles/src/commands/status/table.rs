@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use launcher::{CircleStatus, Statuses};
+use launcher::{CircleState, CircleStatus, Statuses};
 use unicode_width::UnicodeWidthStr;
 
 use frontend::text::{Style, StyledLine};
@@ -16,7 +16,7 @@ type Column = (&'static str, fn(&CircleStatus) -> String);
 
 const COLUMNS: [Column; 11] = [
     ("NAME", |circle| circle.name.clone()),
-    ("STATE", |circle| circle.state.to_string()),
+    (STATE, |circle| circle.state.to_string()),
     ("URL", |circle| circle.url.clone()),
     ("ACCESS", |circle| circle.access.to_string()),
     ("PID", |circle| or_dash(circle.pid)),
@@ -27,6 +27,9 @@ const COLUMNS: [Column; 11] = [
     ("PLAYS", |circle| or_dash(circle.plays)),
     (SANDBOX, sandbox),
 ];
+
+/// Column of states, in colours.
+const STATE: &str = "STATE";
 
 /// Column that is shown only if the sandbox of a circle is incomplete.
 const SANDBOX: &str = "SANDBOX";
@@ -51,13 +54,25 @@ pub(super) fn lines(statuses: &Statuses, width: usize) -> Vec<StyledLine> {
         }
         columns.retain(|column| column[0] != title);
     }
-    let row = |index: usize| {
-        let cells: Vec<String> = columns.iter().map(|column| padded(&column[index], widest(column))).collect();
-        cells.join(COLUMN_GAP).trim_end().to_owned()
+    let row = |index: usize, style_of: &dyn Fn(&str) -> Style| {
+        let mut line = StyledLine::default();
+        for (number, column) in columns.iter().enumerate() {
+            let is_last = number + 1 == columns.len();
+            let cell =
+                if is_last { column[index].clone() } else { padded(&column[index], widest(column)) + COLUMN_GAP };
+            line.push(style_of(&column[0]), &cell);
+        }
+        line
     };
-    let mut lines = vec![StyledLine::of(Style::Dim, &row(0))];
+    let mut lines = vec![row(0, &|_| Style::Dim)];
     for (index, circle) in circles.iter().enumerate() {
-        lines.push(StyledLine::of(Style::Plain, &row(index + 1)));
+        let state_style = match circle.state {
+            CircleState::Ready => Style::Success,
+            CircleState::Failed => Style::Error,
+            CircleState::Starting | CircleState::Draining | CircleState::BackingOff => Style::Warning,
+            _ => Style::Dim,
+        };
+        lines.push(row(index + 1, &|title| if title == STATE { state_style } else { Style::Plain }));
         lines.extend(circle.why.as_ref().map(|why| StyledLine::of(Style::Plain, &format!("  {why}"))));
         let refused = |refused| StyledLine::of(Style::Plain, &format!("  change not applied: {refused}"));
         lines.extend(circle.refused.as_ref().map(refused));
@@ -109,7 +124,6 @@ fn size(bytes: u64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use launcher::CircleState;
     use server_ws::Access;
 
     use super::*;
