@@ -49,7 +49,7 @@ pub(crate) enum Verb {
     Tui(TuiArgs),
     /// Open a REPL on a circle, or on a scratch circle (temporary, in this process)
     Repl(ReplArgs),
-    /// Play one script: print its output and its value, and exit with a code for the outcome (exit(3) is a value)
+    /// Play one script: print its output and its value, and exit with a code for the outcome
     Play(PlayArgs),
     /// Make a key pair, protect it with a passphrase, and print the public key
     Keygen(KeygenArgs),
@@ -165,7 +165,11 @@ pub(crate) struct ReplArgs {
 }
 
 #[derive(Debug, Args)]
-#[command(override_usage = "circles play [OPTIONS] (-e SCRIPT | FILE | -) [ARG]... [-- -ARG...]")]
+#[command(
+    override_usage = "circles play [OPTIONS] (-e SCRIPT | FILE | -) [ARG]... [-- -ARG...]",
+    after_help = "The exit code tells how the play ended (circles man lists the codes). A script cannot choose it: exit(3) ends \
+                  the script with the value 3, and the exit code is 0."
+)]
 pub(crate) struct PlayArgs {
     /// The circle: a name in circles.json, a port, host:port or a ws:// URL; separate several with commas, or repeat the
     /// option [default: $CIRCLES_CIRCLE, then a scratch circle]

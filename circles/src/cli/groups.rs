@@ -27,7 +27,7 @@ pub(super) fn list_verbs() -> String {
             writeln!(text, "  {name:width$}  {}", about.unwrap_or_default()).expect("a string takes it");
         }
     }
-    text.trim_end().to_owned()
+    text.trim().to_owned()
 }
 
 #[cfg(test)]

@@ -147,8 +147,15 @@ const INDENT: usize = 10;
 /// Formats a page for a terminal.
 fn text_page(command: &Command, is_program: bool) -> String {
     let (paint, width) = (Paint::for_stdout(), stdout_size().map_or(80, |(columns, _)| columns.clamp(40, 100)));
-    let help = command.clone().term_width(width).render_long_help();
-    let mut text = if paint.is_on() { help.ansi().to_string() } else { help.to_string() };
+    let help = command.clone().render_long_help();
+    let help = if paint.is_on() { help.ansi().to_string() } else { help.to_string() };
+    let mut text = String::new();
+    for line in help.lines() {
+        let indent = " ".repeat(line.len() - line.trim_start().len());
+        for part in wrapped(line.trim_start(), width.saturating_sub(indent.len())) {
+            writeln!(text, "{indent}{part}").expect("a string takes it");
+        }
+    }
     text.push('\n');
     if is_program {
         let sections = [("Exit status", EXIT_CODES), ("Environment", ENVIRONMENT), ("Files", FILES)];
