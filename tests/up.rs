@@ -77,6 +77,8 @@ fn status_of_named_circles_fails_unless_they_are_ready() {
     here.run_ok(&["up", "a"]);
     here.run_ok(&["status"]);
     here.run_ok(&["status", "a"]);
+    let ran = here.run(&["down", "aa"]);
+    assert!(ran.code == Some(2) && ran.stderr.contains("did you mean 'a'?"), "{ran:?}");
     let ran = here.run(&["status", "a", "b"]);
     assert!(ran.code == Some(3) && ran.stdout.contains("down") && ran.stderr.is_empty(), "{ran:?}");
 }

@@ -23,7 +23,7 @@ pub fn path(named: Option<&Path>) -> Result<PathBuf, CliError> {
         CliError::usage(
             format!("there is no {FILE}"),
             "neither here nor in the user's configuration directory",
-            "write one (docs/operating.md shows how), name it with --config FILE, or give a port (9001), host:port or a ws:// URL",
+            "write one: circles init; name it: --config FILE; or, where a command takes a circle, give a port (9001), host:port or a ws:// URL",
         )
     })
 }

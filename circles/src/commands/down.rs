@@ -11,7 +11,7 @@ use rustix::{
     process::{Pid, Signal, kill_process},
 };
 
-use crate::cli::DownArgs;
+use crate::{cli::DownArgs, commands::status::no_such_circle};
 use frontend::{
     config,
     error::{CliError, os_error_text},
@@ -28,12 +28,16 @@ pub(crate) fn run(args: &DownArgs) -> Result<(), CliError> {
     let names = (!args.names.is_empty()).then(|| args.names.clone());
     let is_all = names.is_none();
     let ended = runtime.block_on(async {
-        let Some((mut client, _)) = supervisor::connect_with_status(&files).await? else { return Ok(None) };
+        let Some((mut client, known)) = supervisor::connect_with_status(&files).await? else { return Ok(None) };
+        let unknown = args.names.iter().find(|name| !known.circles.iter().any(|circle| circle.name == **name));
+        if let Some(unknown) = unknown {
+            return Ok(Some(Err(no_such_circle(unknown, &known))));
+        }
         let statuses = client.call::<Down>(&CircleNames { names }, STOP_TIMEOUT).await?;
         if is_all {
             client.wait_until_closed().await;
         }
-        Ok(Some(statuses.circles))
+        Ok(Some(Ok(statuses.circles)))
     });
     let ended = match ended {
         // The supervisor was shutting down.
@@ -58,7 +62,7 @@ pub(crate) fn run(args: &DownArgs) -> Result<(), CliError> {
         unsupervised::wait_for_end(&files, &circles)?;
         strays.extend(unsupervised::stray_process_notes(&circles));
     }
-    let names = ended.unwrap_or_default();
+    let names = ended.unwrap_or(Ok(Vec::new()))?;
     if names.is_empty() {
         to_stdout("nothing is up\n")?;
     }

@@ -11,7 +11,7 @@ use crate::{
     cli::ReloadArgs,
     commands::{
         diff::{changes_json, format_fields},
-        up::print_last_log_lines,
+        up::failure,
     },
 };
 use frontend::{error::CliError, supervisor, visible::visible};
@@ -78,8 +78,7 @@ fn check_result(files: &SupervisorFiles, changes: &[CircleChange], statuses: &St
         let Some(status) = statuses.circles.iter().find(|status| status.name == change.name) else { continue };
         match change.action {
             ReloadAction::Start | ReloadAction::Restart if status.state != CircleState::Ready => {
-                print_last_log_lines(files, status);
-                failed.push(format!("'{}' ({})", change.name, status.why.as_deref().unwrap_or("it was stopped")));
+                failed.push(failure(files, status));
             }
             ReloadAction::Change | ReloadAction::Nothing => {
                 if let Some(refused) = &status.refused {

@@ -40,6 +40,15 @@ pub(crate) fn run(args: &StatusArgs) -> Result<(), CliError> {
     if args.names.is_empty() || is_ready { Ok(()) } else { Err(CliError::AlreadyReported { exit_code: NOT_READY }) }
 }
 
+/// Returns the error for a name that is none of the circles.
+pub(super) fn no_such_circle(unknown: &str, statuses: &Statuses) -> CliError {
+    let fix = match suggest::nearest(unknown, statuses.circles.iter().map(|circle| circle.name.as_str())) {
+        Some(near) => format!("did you mean '{near}'?"),
+        None => "list the circles: circles status".into(),
+    };
+    CliError::usage(format!("there is no circle '{}'", visible(unknown)), "", fix)
+}
+
 /// Formats statuses as text for stdout, or as JSON.
 fn format_statuses(statuses: &Statuses, is_json: bool) -> String {
     if is_json {
@@ -83,11 +92,7 @@ impl<'a> StatusSource<'a> {
         let names = &self.args.names;
         let known: Vec<&str> = statuses.circles.iter().map(|circle| circle.name.as_str()).collect();
         if let Some(unknown) = names.iter().find(|name| !known.contains(&name.as_str())) {
-            let fix = match suggest::nearest(unknown, known.iter().copied()) {
-                Some(near) => format!("did you mean '{near}'?"),
-                None => "list the circles: circles status".into(),
-            };
-            return Err(CliError::usage(format!("there is no circle '{}'", visible(unknown)), "", fix));
+            return Err(no_such_circle(unknown, &statuses));
         }
         statuses.circles.retain(|circle| names.is_empty() || names.contains(&circle.name));
         Ok(statuses)

@@ -60,8 +60,7 @@ fn report(
                 late.push(circle.name.as_str());
             }
             _ => {
-                print_last_log_lines(files, circle);
-                failed.push(format!("'{}' ({})", circle.name, circle.why.as_deref().unwrap_or("it was stopped")));
+                failed.push(failure(files, circle));
             }
         }
     }
@@ -78,10 +77,29 @@ fn report(
     Ok(())
 }
 
-pub(crate) fn print_last_log_lines(files: &SupervisorFiles, circle: &CircleStatus) {
+/// Prints the end of the log of a circle that did not start. Returns its name for the error message, with the reason
+/// unless a printed line has it.
+pub(crate) fn failure(files: &SupervisorFiles, circle: &CircleStatus) -> String {
+    let is_explained = print_last_log_lines(files, circle);
+    match circle.why.as_deref() {
+        Some(_) if is_explained => format!("'{}'", circle.name),
+        why => format!("'{}' ({})", circle.name, why.unwrap_or("it was stopped")),
+    }
+}
+
+/// Prints the end of a circle's log, without the supervisor's lines that repeat why it ended. Returns whether one of
+/// the printed lines is an error.
+fn print_last_log_lines(files: &SupervisorFiles, circle: &CircleStatus) -> bool {
     // If the log cannot be read, the error message is still printed.
     let filter = LogFilter { last: Some(LAST_LINES), since: None };
-    let Ok((lines, _)) = LogReader::last_lines(&files.log(&circle.name), RotationPolicy::LOG, filter) else { return };
+    let Ok((mut lines, _)) = LogReader::last_lines(&files.log(&circle.name), RotationPolicy::LOG, filter) else {
+        return false;
+    };
+    let is_error = |text: &str| log_line::format_log(text).split_whitespace().nth(1) == Some("ERROR");
+    let has_error = lines.iter().any(|line| is_error(&line.text));
+    if let Some(why) = circle.why.as_deref().filter(|_| has_error) {
+        lines.retain(|line| is_error(&line.text) || !line.text.contains(why));
+    }
     let paint = Paint::for_stderr();
     for line in lines {
         to_stderr(&format!(
@@ -90,4 +108,5 @@ pub(crate) fn print_last_log_lines(files: &SupervisorFiles, circle: &CircleStatu
             visible(&log_line::format_log(&line.text))
         ));
     }
+    has_error
 }

@@ -141,7 +141,7 @@ fn url(circle: &CircleConfig, supervisor_info: &SupervisorInfo) -> Option<String
 
 fn missing_config(error: &CliError) -> Finding {
     let parts = error.parts();
-    let fix = "write one to run circles in the background: docs/operating.md shows how";
+    let fix = "write one to run circles in the background: circles init";
     Section::Config.warning(parts.what, parts.why, fix)
 }
 
@@ -301,7 +301,9 @@ fn circle_findings(
         ),
         (_, _, CircleProbe::None(_)) => {
             let why = status.map(why).unwrap_or_default();
-            Section::Circles.warning(format!("{name} is down"), why, up)
+            // A circle that nobody has started is no problem.
+            let level = if why.is_empty() { Severity::Ok } else { Severity::Warning };
+            Section::Circles.finding(level, format!("{name} is down"), why, up)
         }
     }];
     if let Some(refused) = status.and_then(|status| status.refused.as_ref()) {
