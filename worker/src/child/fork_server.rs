@@ -14,6 +14,7 @@ use rustix::process::{Resource, Rlimit};
 use super::{
     fork_loop::ForkLoop,
     forked_worker::PreparedWorker,
+    sandbox::SyscallFilter,
     serve::{SealOptions, SharedState},
     startup::{STACK, detach_stdio, limit_resources, read_hello, take_standard},
     work_pipes::ServerConnection,
@@ -28,6 +29,7 @@ use crate::{
 pub(crate) fn run() -> io::Result<()> {
     extend_stack()?;
     let is_memory_counted = allocator::start_counting();
+    allocator::use_one_arena();
     os::close_inherited();
     let server = UnixStream::from(take_standard(io::stdin().as_fd())?);
     detach_stdio()?;
@@ -48,7 +50,8 @@ pub(crate) fn run() -> io::Result<()> {
     // Limits the init script too; workers inherit the limits.
     limit_resources(setup.limits.memory_bytes)?;
     let (shared, connection) = (SharedState::default(), ServerConnection::default());
-    let seal = SealOptions { must_hold: setup.must_be_sealed, is_memory_counted, has_left_network };
+    let filter = SyscallFilter::compile();
+    let seal = SealOptions { must_hold: setup.must_be_sealed, is_memory_counted, has_left_network, filter };
     // The init script may run for ever without reading a socket; the process must still exit with its server.
     let exits_with_server = os::ExitWithPeer::of(&server)?;
     let environment = shared.environment(setup, sources, &connection);

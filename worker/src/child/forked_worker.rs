@@ -32,7 +32,7 @@ impl PreparedWorker {
         os::close_all_but([plays.as_fd(), results.as_fd(), control.as_fd()]);
         rustix::thread::set_name(c"circles-worker")?;
         let pipes = Rc::new(WorkPipes::new((plays, results)));
-        enter_sandbox(&pipes, control, &self.shared, self.seal)?;
+        enter_sandbox(&pipes, control, &self.shared, &self.seal)?;
         self.server.open(pipes.clone());
         self.environment.reset_memory_baseline();
         serve_work(&pipes, &mut self.environment)

@@ -3,6 +3,7 @@
 use std::{io, os::fd::AsFd, rc::Rc, thread};
 
 use super::{
+    sandbox::SyscallFilter,
     serve::{SealOptions, SharedState, enter_sandbox, serve_work},
     startup::{STACK, detach_stdio, limit_resources, read_hello, take_standard},
     work_pipes::{ServerConnection, WorkPipes},
@@ -36,7 +37,12 @@ pub(crate) fn run() -> io::Result<()> {
             &pipes,
             control,
             &shared,
-            SealOptions { must_hold: setup.must_be_sealed, is_memory_counted, has_left_network: false },
+            &SealOptions {
+                must_hold: setup.must_be_sealed,
+                is_memory_counted,
+                has_left_network: false,
+                filter: SyscallFilter::compile(),
+            },
         )?;
         let server = ServerConnection::default();
         let mut environment = shared.environment(setup, sources, &server);

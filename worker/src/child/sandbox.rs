@@ -5,13 +5,24 @@
 use super::serve::SealOptions;
 use crate::message::Layer;
 
+/// The filter of system calls, compiled once for all workers of a fork server.
+#[derive(Debug)]
+pub(crate) struct SyscallFilter(system::Filter);
+
+impl SyscallFilter {
+    /// Compiles the filter. On a system without filters, it has no effect.
+    pub(crate) fn compile() -> Self {
+        Self(system::compile())
+    }
+}
+
 /// Seals the process, and returns the active layers.
-pub(crate) fn seal(options: SealOptions) -> Vec<Layer> {
+pub(crate) fn seal(options: &SealOptions) -> Vec<Layer> {
     let mut layers = Vec::new();
     if options.is_memory_counted {
         layers.push(Layer::Memory);
     }
-    if system::seal() {
+    if system::apply(&options.filter.0) {
         layers.push(Layer::Syscalls);
     }
     if options.has_left_network {
@@ -72,11 +83,19 @@ mod system {
     /// The index of the protection argument of those system calls.
     const PROTECTION: u8 = 2;
 
-    pub(super) fn seal() -> bool {
-        filter().and_then(|program| apply_filter_all_threads(&program)).is_ok()
+    /// The compiled filter; `None` if this system does not support it.
+    pub(super) type Filter = Option<BpfProgram>;
+
+    pub(super) fn compile() -> Filter {
+        program().ok()
     }
 
-    fn filter() -> Result<BpfProgram, Error> {
+    /// Applies the filter to all threads. Returns false if it does not apply.
+    pub(super) fn apply(filter: &Filter) -> bool {
+        filter.as_deref().is_some_and(|program| apply_filter_all_threads(program).is_ok())
+    }
+
+    fn program() -> Result<BpfProgram, Error> {
         let mut rules: BTreeMap<i64, Vec<SeccompRule>> = ALLOWED.iter().map(|call| (*call, Vec::new())).collect();
         for call in WITHOUT_EXEC {
             let exec = u64::from(libc::PROT_EXEC.cast_unsigned());
@@ -92,8 +111,13 @@ mod system {
 
 #[cfg(not(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64", target_arch = "riscv64"))))]
 mod system {
-    /// Does nothing: this system has no seccomp.
-    pub(super) fn seal() -> bool {
+    /// There is none: this system has no seccomp.
+    pub(super) type Filter = ();
+
+    pub(super) fn compile() -> Filter {}
+
+    /// Does nothing.
+    pub(super) fn apply(_filter: &Filter) -> bool {
         false
     }
 }

@@ -10,7 +10,7 @@ use std::{
 
 use super::{
     environment::Environment,
-    sandbox,
+    sandbox::{self, SyscallFilter},
     work_pipes::{ServerConnection, WorkPipes},
 };
 use crate::{
@@ -40,7 +40,7 @@ impl SharedState {
 }
 
 /// The options of a worker's sandbox.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 pub(crate) struct SealOptions {
     /// Whether a process that cannot be sealed exits instead.
     pub(crate) must_hold: bool,
@@ -48,6 +48,7 @@ pub(crate) struct SealOptions {
     pub(crate) is_memory_counted: bool,
     /// Whether the process has an empty network namespace.
     pub(crate) has_left_network: bool,
+    pub(crate) filter: SyscallFilter,
 }
 
 /// Starts the thread of the control socket, seals the process, and reports the active layers to the server.
@@ -55,7 +56,7 @@ pub(crate) fn enter_sandbox(
     pipes: &WorkPipes,
     control: UnixStream,
     shared: &SharedState,
-    seal: SealOptions,
+    seal: &SealOptions,
 ) -> io::Result<()> {
     sandbox::make_private();
     let gate = Arc::new(Barrier::new(2));

@@ -71,9 +71,22 @@ const ARENAS: libc::c_int = 2;
 /// glibc.
 pub fn limit_arenas() {
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
+    set_arenas(ARENAS);
+}
+
+/// Makes the threads of a worker share one arena of glibc: only one of them uses much memory, and a second arena takes
+/// as much time to create as a tenth of a fork. Call it before the process has other threads.
+#[cfg(target_os = "linux")]
+pub(crate) fn use_one_arena() {
+    #[cfg(target_env = "gnu")]
+    set_arenas(1);
+}
+
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+fn set_arenas(arenas: libc::c_int) {
     // SAFETY: mallopt sets a parameter of the allocator under the allocator's own lock.
     unsafe {
-        libc::mallopt(libc::M_ARENA_MAX, ARENAS);
+        libc::mallopt(libc::M_ARENA_MAX, arenas);
     }
 }
 
