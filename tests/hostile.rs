@@ -5,7 +5,10 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
-use crate::support::{process::ServeProcess, wire::WireClient};
+use crate::support::{
+    process::{MAX_SPARES, ServeProcess},
+    wire::WireClient,
+};
 
 /// Memory that a server may keep after hundreds of sessions: the allocator's.
 const MAX_GROWTH_KIB: u64 = 64 << 10;
@@ -39,6 +42,7 @@ fn hostile_scripts_have_expected_outcomes_and_disturb_no_neighbour() {
     let server = ServeProcess::start(&arguments);
     let mut neighbour = server.connect();
     neighbour.value("let mine = 7;");
+    server.wait_for_spares(MAX_SPARES);
     let before = server.descriptors();
     let mut wrong = Vec::new();
     let resident = server.resident_kib();

@@ -23,6 +23,7 @@ mod reload;
 mod repl;
 mod serve;
 mod service;
+mod spares;
 mod strangers;
 mod tui;
 mod up;

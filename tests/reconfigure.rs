@@ -10,7 +10,11 @@ use std::{
 use rustix::process::{Pid, test_kill_process};
 use serde_json::{Value, json};
 
-use crate::support::{Home, WAIT_TIMEOUT, process::wait_for_end, wire::WireClient};
+use crate::support::{
+    Home, WAIT_TIMEOUT,
+    process::{wait_for_end, wait_for_spares},
+    wire::WireClient,
+};
 
 /// A circle, with the supervisor's end of the IPC.
 struct SupervisedCircle {
@@ -278,6 +282,27 @@ fn unused_fork_servers_are_ended() {
     drop(wire);
     wait_for_end(*first);
     assert!(test_kill_process(pid).is_ok());
+}
+
+#[test]
+fn spare_workers_of_old_settings_end_and_are_not_used() {
+    let limit = |workers| ["--limit", workers, "--limit", "sessions_per_caller=3"];
+    let mut circle = SupervisedCircle::start(&limit("workers=5"));
+    circle.write("init.rhai", "fn answer() { 7 }");
+    let pid = Pid::from_child(&circle.child);
+    let mut first = circle.connect();
+    assert_eq!(first.value("40 + 2"), 42);
+    let old = wait_for_spares(pid, 4);
+    circle.configure(&[&limit("workers=5")[..], &["--init", "init.rhai"]].concat());
+    let mut wire = circle.connect();
+    assert_eq!(wire.value("answer()"), 7);
+    old.into_iter().for_each(wait_for_end);
+    // A change that the setup of workers does not contain keeps the fork server, and the number of spare workers follows.
+    let new = wait_for_spares(pid, 3);
+    circle.configure(&[&limit("workers=3")[..], &["--init", "init.rhai"]].concat());
+    let left = wait_for_spares(pid, 1);
+    assert!(new.contains(&left[0]));
+    assert_eq!(first.value("40 + 2"), 42);
 }
 
 /// Python script that holds a lease on a file: opening the file blocks, as on a hanging file system.

@@ -2,13 +2,15 @@
 //!
 //! Three modules are above this one: `builder` makes a circle, `startup_check` runs one of its workers before it
 //! serves, and `reconfigure` changes the settings of a running circle. Three modules are below: `identity` holds the
-//! circle's own key, `settings` the settings that can change, and `worker_pool` the processes that scripts run in.
+//! circle's own key, `settings` the settings that can change, `worker_pool` the processes that scripts run in, and
+//! `spare_workers` those of them that wait for a session.
 
 pub(crate) mod build_error;
 pub(crate) mod builder;
 mod identity;
 pub(crate) mod reconfigure;
 mod settings;
+pub(crate) mod spare_workers;
 pub(crate) mod startup_check;
 mod worker_pool;
 
@@ -36,6 +38,8 @@ use crate::{
 };
 use identity::CircleIdentity;
 pub(crate) use settings::{SessionLimits, Settings};
+pub(crate) use spare_workers::WorkerStartGuard;
+pub(crate) use worker_pool::StartedWorker;
 
 /// Whether a circle serves on a system that cannot isolate its scripts.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

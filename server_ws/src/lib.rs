@@ -105,6 +105,7 @@ pub async fn run(
     // Dropping this future also stops the task.
     let mut upkeep = JoinSet::new();
     upkeep.spawn(freed_memory::return_periodically(circle.clone()));
+    upkeep.spawn(circle::spare_workers::keep(circle.clone()));
     let handle = server.handle();
     tokio::pin!(server);
     tokio::select! {

@@ -43,6 +43,13 @@ fn only_child(pid: Pid) -> Pid {
     child
 }
 
+/// The worker of the only session, and spare workers.
+fn workers_of(fork_server: Pid) -> Vec<Pid> {
+    let workers = children(fork_server);
+    assert!(!workers.is_empty());
+    workers
+}
+
 #[test]
 fn process_1_reaps_orphans_and_forwards_signals() {
     let home = configured(r#"{ "circles": [{ "name": "a", "port": 0 }] }"#);
@@ -56,17 +63,17 @@ fn process_1_reaps_orphans_and_forwards_signals() {
     assert!(!String::from_utf8_lossy(&environment).contains("PASSPHRASE"));
     let circle = only_child(program);
     let fork_server = only_child(circle);
-    let worker = only_child(fork_server);
-    // Process 1 reaps the circle's fork server and worker.
+    let workers = workers_of(fork_server);
+    // Process 1 reaps the circle's fork server and workers.
     kill_process(circle, Signal::KILL).expect("it is there");
-    [circle, fork_server, worker].into_iter().for_each(wait_until_reaped);
+    [circle, fork_server].into_iter().chain(workers).for_each(wait_until_reaped);
 
     let mut wire = WireClient::connect(&launched.authority());
     assert_eq!(wire.value("40 + 2"), 42);
     let fork_server = only_child(only_child(program));
-    let worker = only_child(fork_server);
+    let workers = workers_of(fork_server);
     kill_process(fork_server, Signal::KILL).expect("it is there");
-    [fork_server, worker].into_iter().for_each(wait_until_reaped);
+    [fork_server].into_iter().chain(workers).for_each(wait_until_reaped);
     // The circle's own children are not reaped by process 1: the circle continues, with another fork server.
     eventually(|| {
         let answer = wire.play("40 + 2");

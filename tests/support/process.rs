@@ -13,6 +13,9 @@ use rustix::{
 
 use super::{BINARY, Home, WAIT_TIMEOUT, eventually, skip, wire::WireClient};
 
+/// Number of spare workers that a circle keeps (`server_ws/src/circle/spare_workers.rs`).
+pub(crate) const MAX_SPARES: usize = 4;
+
 /// A process of `circles serve` on a free port. Dropping it kills the process.
 pub(crate) struct ServeProcess {
     child: Child,
@@ -124,9 +127,23 @@ impl ServeProcess {
         });
     }
 
-    /// Processes of the workers.
+    /// Processes of the workers that sessions use.
     pub(crate) fn workers(&self) -> Vec<Pid> {
-        self.fork_servers().into_iter().flat_map(children).collect()
+        self.forked("circles-worker")
+    }
+
+    /// Processes of the spare workers, which no session uses yet.
+    pub(crate) fn spares(&self) -> Vec<Pid> {
+        self.forked("circles-spare")
+    }
+
+    fn forked(&self, name: &str) -> Vec<Pid> {
+        forked_from(self.pid(), name)
+    }
+
+    /// Waits until this number of spare workers waits, and returns their processes.
+    pub(crate) fn wait_for_spares(&self, count: usize) -> Vec<Pid> {
+        wait_for_spares(self.pid(), count)
     }
 }
 
@@ -181,6 +198,21 @@ pub(crate) fn children(parent: Pid) -> Vec<Pid> {
             fields.next() != Some("Z") && fields.next() == Some(&parent.to_string())
         })
         .collect()
+}
+
+/// Processes with this name that the fork servers of a circle have forked.
+fn forked_from(circle: Pid, name: &str) -> Vec<Pid> {
+    let is_named =
+        |pid: &Pid| std::fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|comm| comm.trim() == name);
+    children(circle).into_iter().flat_map(children).filter(is_named).collect()
+}
+
+/// Waits until this number of spare workers of a circle waits, and returns their processes.
+pub(crate) fn wait_for_spares(circle: Pid, count: usize) -> Vec<Pid> {
+    eventually(|| {
+        let spares = forked_from(circle, "circles-spare");
+        if spares.len() == count { Ok(spares) } else { Err(format!("{} spare workers, not {count}", spares.len())) }
+    })
 }
 
 /// Parent of a process; `None` if the process has ended.

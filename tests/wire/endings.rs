@@ -6,7 +6,7 @@ use tokio_tungstenite::tungstenite::{Error, Message};
 
 use super::races::{Dice, RaceOutcome, outcome, script};
 use crate::support::{
-    process::{ServeProcess, wait_for_end},
+    process::{MAX_SPARES, ServeProcess, wait_for_end},
     wire::WireClient,
 };
 
@@ -27,6 +27,7 @@ fn disconnect_at_any_stage_leaves_nothing() {
     let server = ServeProcess::open();
     let (mut dice, mut other) = (Dice::new(), server.connect());
     other.value("let mine = 7;");
+    server.wait_for_spares(MAX_SPARES);
     let before = server.descriptors();
     for round in 0..140 {
         let mut wire = server.connect();

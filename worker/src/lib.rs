@@ -78,7 +78,7 @@ pub use message::{
     Position, Print, ProgressReport, Query, QueryAnswer, ScopeListing, ScriptError, ScriptProgress, Stream,
     VariableEntry, WorkerLimits, WorkerSetup,
 };
-pub use parent::{ForkServer, HostNameError, Loss, Program, Worker, WorkerEvent};
+pub use parent::{ForkServer, HostNameError, Loss, Program, SpareWorker, Worker, WorkerEvent};
 pub use rhai;
 pub use system::{
     allocator::{Allocator, limit_arenas, return_freed_memory},

@@ -10,6 +10,7 @@ mod loss;
 mod message_bounds;
 mod process;
 mod program;
+mod spare_worker;
 mod worker_handle;
 
 pub use fork_server::ForkServer;
@@ -18,4 +19,5 @@ pub use loss::Loss;
 pub(crate) use message_bounds::MessageBounds;
 pub(crate) use process::{Process, ProcessOwner};
 pub use program::Program;
+pub use spare_worker::SpareWorker;
 pub use worker_handle::{Worker, WorkerEvent};

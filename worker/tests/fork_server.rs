@@ -15,7 +15,8 @@ use rustix::{
     process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open},
 };
 use worker::{
-    EvalOutcome, ForkServer, Layer, Loss, Play, Program, Query, Worker, WorkerEvent, WorkerSetup, rhai::Engine,
+    EvalOutcome, ForkServer, Layer, Loss, Play, Program, Query, SpareWorker, Worker, WorkerEvent, WorkerSetup,
+    rhai::Engine,
 };
 
 #[global_allocator]
@@ -50,7 +51,7 @@ fn main() -> ExitCode {
     worker::run_if_worker_with(natives);
     if cfg!(not(target_os = "linux")) {
         skipped::report("worker::fork_server", "this system has no fork servers");
-        println!("test result: ok. 0 passed; 0 failed; 12 ignored; fork servers and their workers");
+        println!("test result: ok. 0 passed; 0 failed; 14 ignored; fork servers and their workers");
         return ExitCode::SUCCESS;
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
@@ -75,6 +76,8 @@ fn main() -> ExitCode {
         init_script_that_kills_fork_server_is_an_error().await;
         dropped_fork_server_ends_with_last_worker().await;
         dropped_request_leaves_nothing().await;
+        spare_worker_waits_and_is_then_like_any_other().await;
+        ended_spare_worker_is_not_alive().await;
         workers_start_without_network_and_privileges().await;
     });
     run_with_signals();
@@ -85,7 +88,7 @@ fn main() -> ExitCode {
     } else {
         runtime.block_on(worker_memory_is_not_readable());
     }
-    println!("test result: ok. 12 passed; 0 failed; fork servers and their workers");
+    println!("test result: ok. 14 passed; 0 failed; fork servers and their workers");
     ExitCode::SUCCESS
 }
 
@@ -284,6 +287,56 @@ async fn worker_memory_is_not_readable() {
     drop(std::fs::File::open(format!("/proc/{}/mem", fork_server.pid().expect("one"))).expect("its user's"));
     let error = std::fs::File::open(format!("/proc/{}/mem", worker_pid(&worker))).expect_err("it is not dumpable");
     assert_eq!(error.kind(), io::ErrorKind::PermissionDenied);
+}
+
+/// Returns the name of a process in process lists.
+fn process_name(pid: Pid) -> String {
+    std::fs::read_to_string(format!("/proc/{pid}/comm")).expect("it runs").trim().to_owned()
+}
+
+fn spare_pid(spare: &SpareWorker) -> Pid {
+    Pid::from_raw(spare.pid().expect("it has one").try_into().expect("small")).expect("not 0")
+}
+
+async fn spare_worker_waits_and_is_then_like_any_other() {
+    let fork_server = start_fork_server("let list = [1];").await;
+    let (mut spare, mut unused) =
+        (fork_server.start_spare_worker().await.expect("one"), fork_server.start_spare_worker().await.expect("one"));
+    let pid = spare_pid(&spare);
+    assert!(spare.is_alive() && unused.is_alive());
+    assert_eq!(process_name(pid), "circles-spare");
+    // It is sealed before anyone uses it: 2 is a filter of system calls.
+    assert_eq!(status(pid, "Seccomp"), 2);
+    let mut worker = spare.into_worker().expect("it is alive");
+    assert_eq!(play(&mut worker, 1, "list += 2; list.len()").await, "2");
+    assert_eq!((worker_pid(&worker), process_name(pid)), (pid, "circles-worker".into()));
+    // It has closed the file through which it changed its name.
+    assert_eq!(play(&mut worker, 2, "descriptors()").await, "3");
+    assert!(unused.is_alive());
+    let mut other = unused.into_worker().expect("it is alive");
+    assert_eq!(play(&mut other, 1, "list.len()").await, "1");
+}
+
+async fn ended_spare_worker_is_not_alive() {
+    let fork_server = start_fork_server("").await;
+    let mut spares = Vec::new();
+    for _ in 0..3 {
+        spares.push(fork_server.start_spare_worker().await.expect("one"));
+    }
+    let mut killed = spares.remove(0);
+    let process = pidfd_open(spare_pid(&killed), PidfdFlags::empty()).expect("it runs");
+    kill_process(spare_pid(&killed), Signal::KILL).expect("it runs");
+    poll(&mut [PollFd::new(&process, PollFlags::IN)], None).expect("it ends");
+    // Nobody has told the server yet.
+    assert!(!killed.is_alive() && spares.iter_mut().all(SpareWorker::is_alive));
+    // A dropped spare worker ends.
+    let dropped = pidfd_open(spare_pid(&spares[0]), PidfdFlags::empty()).expect("it runs");
+    drop(spares.remove(0));
+    let ends = tokio::task::spawn_blocking(move || poll(&mut [PollFd::new(&dropped, PollFlags::IN)], None));
+    ends.await.expect("no panic").expect("it ends");
+    // The last one keeps its fork server.
+    drop(fork_server);
+    assert!(spares[0].is_alive());
 }
 
 /// Reads a mask from `/proc/PID/status`.

@@ -1,12 +1,13 @@
 //! The worker pool of a circle. Workers are forked from one fork server, which the pool restarts after a loss, or they
 //! are threads.
 
-use std::{io, time::Duration};
+use std::{convert::Infallible, io, sync::Arc, time::Duration};
 
 use tokio::{sync::Mutex, time::timeout};
 use worker::{ForkServer, Program, Worker, WorkerSetup};
 
-use crate::quota;
+use super::spare_workers::{SpareWorkers, WaitingWorker, WorkerStartGuard};
+use crate::quota::{self, kernel};
 
 /// How long a process may take to start, not counting the script that it runs.
 pub(super) const START_TIMEOUT: Duration = Duration::from_secs(10);
@@ -37,6 +38,19 @@ pub(crate) struct WorkerPool {
     /// How long a worker may take to start. A new fork server runs the init script first.
     timeout: Duration,
     fork_server: Mutex<Option<ForkServer>>,
+    spares: Arc<SpareWorkers>,
+}
+
+/// A worker that has started for a session.
+#[derive(Debug)]
+pub(crate) struct StartedWorker {
+    pub(crate) worker: Box<Worker>,
+    /// Whether it was a spare worker, for log lines.
+    pub(crate) was_spare: bool,
+    /// The memory of the worker in bytes before its first play, if known.
+    pub(crate) memory_base: Option<u64>,
+    /// Held until the first outcome.
+    pub(crate) start: WorkerStartGuard,
 }
 
 /// The current factory of workers.
@@ -62,7 +76,13 @@ impl WorkerFactory<'_> {
 impl WorkerPool {
     /// Makes a pool whose init script may take `script_time`.
     pub(super) fn new(kind: WorkerKind, setup: WorkerSetup, script_time: Duration) -> Self {
-        Self { kind, setup, timeout: START_TIMEOUT.saturating_add(script_time), fork_server: Mutex::default() }
+        Self {
+            kind,
+            setup,
+            timeout: START_TIMEOUT.saturating_add(script_time),
+            fork_server: Mutex::default(),
+            spares: Arc::default(),
+        }
     }
 
     /// Whether each worker is a process.
@@ -84,10 +104,25 @@ impl WorkerPool {
     /// Discards the fork server, so that the next worker comes from a new one.
     pub(super) async fn discard_fork_server(&self) {
         *self.fork_server.lock().await = None;
+        self.discard_spares();
     }
 
-    /// Starts a worker for a group of sessions. If many sessions request workers, groups take turns.
-    pub(crate) async fn start_worker(&self, group: u64) -> io::Result<Worker> {
+    /// Starts a worker for a group of sessions: a spare worker, or a fork. If many sessions request forks, groups take
+    /// turns.
+    pub(crate) async fn start_worker(&self, group: u64) -> io::Result<StartedWorker> {
+        let start = self.spares.begin_start();
+        if let Some(WaitingWorker { worker, memory_base }) = self.spares.take(group)
+            && let Ok(worker) = worker.into_worker()
+        {
+            return Ok(StartedWorker { worker: worker.into(), was_spare: true, memory_base, start });
+        }
+        let worker = self.fork_worker(group).await?;
+        // No play has run yet.
+        let memory_base = worker.pid().and_then(kernel::process_bytes);
+        Ok(StartedWorker { worker: worker.into(), was_spare: false, memory_base, start })
+    }
+
+    async fn fork_worker(&self, group: u64) -> io::Result<Worker> {
         let started = async {
             let factory = self.factory().await?;
             match factory.start_worker(group).await {
@@ -101,5 +136,30 @@ impl WorkerPool {
         }
         self.discard_fork_server().await;
         Err(io::Error::new(io::ErrorKind::TimedOut, "the fork server did not become ready in time"))
+    }
+
+    /// Keeps as many spare workers as `target` returns, from the first start of a session's worker on. Never returns.
+    pub(super) async fn keep_spares(&self, target: impl Fn() -> usize) -> Infallible {
+        if !self.has_processes() {
+            return std::future::pending().await;
+        }
+        loop {
+            self.spares.wait_until_needed(&target).await;
+            self.spares.add(self.start_spare().await);
+        }
+    }
+
+    /// Starts a spare worker. It needs a fork server that runs: only a session that needs a worker starts one.
+    async fn start_spare(&self) -> io::Result<WaitingWorker> {
+        let fork_server = self.fork_server.lock().await.clone().filter(|fork_server| !fork_server.has_ended());
+        let fork_server = fork_server.ok_or(io::ErrorKind::NotConnected)?;
+        let worker = timeout(self.timeout, fork_server.start_spare_worker()).await??;
+        let memory_base = worker.pid().and_then(kernel::process_bytes);
+        Ok(WaitingWorker { worker, memory_base })
+    }
+
+    /// Ends the spare workers.
+    pub(super) fn discard_spares(&self) {
+        self.spares.discard();
     }
 }

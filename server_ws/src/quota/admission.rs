@@ -31,7 +31,13 @@ pub(crate) struct WorkerPermit {
 }
 
 impl WorkerPermit {
-    /// Samples the memory of the worker. The first sample is the base for later ones.
+    /// Records the memory of the fresh worker in bytes, if known. It is the base for later samples, and never a reason to
+    /// evict the worker.
+    pub(crate) fn set_memory_base(&mut self, base: Option<u64>) {
+        let _first_action = base.map(|bytes| self.memory.sample(bytes));
+    }
+
+    /// Samples the memory of the worker.
     pub(crate) fn sample_memory(&mut self, pid: Option<u32>) -> MemoryAction {
         match pid.and_then(kernel::process_bytes) {
             Some(bytes) => self.memory.sample(bytes),
@@ -95,6 +101,11 @@ impl Admission {
 
     pub(crate) fn memory(&self) -> MemoryQuota {
         self.memory.clone()
+    }
+
+    /// Returns how many more workers the circle admits.
+    pub(crate) fn free_workers(&self) -> usize {
+        usize::try_from(self.workers.free()).unwrap_or(usize::MAX)
     }
 
     /// Admits a worker of a caller, within the quotas of the circle and the caller.

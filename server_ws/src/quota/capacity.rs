@@ -20,6 +20,11 @@ impl Capacity {
         self.max.load(Ordering::Relaxed)
     }
 
+    /// Returns how many more permits there are.
+    pub(super) fn free(&self) -> u64 {
+        self.max().saturating_sub(self.taken.load(Ordering::Relaxed))
+    }
+
     /// Sets the bound for later permits. Permits beyond a lower bound stay valid until they are dropped.
     pub(super) fn set_max(&self, max: u64) {
         self.max.store(max, Ordering::Relaxed);

@@ -25,7 +25,7 @@ use worker::{QueryAnswer, Worker};
 
 use super::{pending_queries::PendingQueries, ticket::Ticket};
 use crate::{
-    circle::{Circle, SessionLimits},
+    circle::{Circle, SessionLimits, StartedWorker, WorkerStartGuard},
     metrics::PlayTimer,
     quota::{Caller, Contention, Grant, Waiter, WorkerPermit},
 };
@@ -47,6 +47,8 @@ pub(crate) struct Player {
     /// The caller of plays while the session is not authenticated.
     anonymous_caller: Caller,
     worker: WorkerState,
+    /// The start of the worker, until the first outcome.
+    worker_start: Option<WorkerStartGuard>,
     play: Option<RunningPlay>,
     /// The plays that were sent to the worker behind the running one, in order.
     ahead: VecDeque<RunningPlay>,
@@ -65,7 +67,7 @@ pub(crate) struct Player {
     worker_caller: Caller,
 }
 
-type WorkerStart = Pin<Box<dyn Future<Output = io::Result<Worker>> + Send>>;
+type WorkerStart = Pin<Box<dyn Future<Output = io::Result<StartedWorker>> + Send>>;
 
 enum WorkerState {
     None,
@@ -101,6 +103,7 @@ impl Player {
             session,
             anonymous_caller: Caller::anonymous(address),
             worker: WorkerState::None,
+            worker_start: None,
             play: None,
             ahead: VecDeque::new(),
             contention,
@@ -260,6 +263,7 @@ impl Player {
 
     fn drop_worker(&mut self) {
         self.worker = WorkerState::None;
+        self.worker_start = None;
         self.query_grant = QueryGrant::None;
     }
 

@@ -116,7 +116,7 @@ impl ForkLoop {
         {
             rest = behind;
             match frame::decode(payload)? {
-                ToForkServer::Fork { number } => self.fork(number, prepared)?,
+                ToForkServer::Fork { number, is_spare } => self.fork(number, is_spare, prepared)?,
                 ToForkServer::Command { number, command } => self.run_command(number, command),
             }
         }
@@ -124,7 +124,7 @@ impl ForkLoop {
         Ok(())
     }
 
-    fn fork(&mut self, number: u64, prepared: &mut PreparedWorker) -> io::Result<()> {
+    fn fork(&mut self, number: u64, is_spare: bool, prepared: &mut PreparedWorker) -> io::Result<()> {
         let mut next = || self.rights.pop_front();
         let (Some(plays), Some(results), Some(control)) = (next(), next(), next()) else {
             return Err(io::Error::other("fork request without channels"));
@@ -134,7 +134,7 @@ impl ForkLoop {
         let forked = match os::fork() {
             Ok(ForkSide::Child) => {
                 // The child must never return into the fork server's code.
-                let ended = catch_unwind(AssertUnwindSafe(|| prepared.run(channels, fork_server)));
+                let ended = catch_unwind(AssertUnwindSafe(|| prepared.run(channels, fork_server, is_spare)));
                 os::exit_now(i32::from(!matches!(ended, Ok(Ok(())))));
             }
             Ok(ForkSide::Parent(pid)) => self.watch(number, pid),

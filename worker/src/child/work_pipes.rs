@@ -3,7 +3,7 @@
 use std::{
     cell::{OnceCell, RefCell},
     collections::VecDeque,
-    io::{self, BufReader, PipeReader, PipeWriter, Write},
+    io::{self, BufRead, BufReader, PipeReader, PipeWriter, Write},
     rc::Rc,
 };
 
@@ -39,6 +39,19 @@ impl WorkPipes {
             return Ok(true);
         }
         self.read_pipe(frame)
+    }
+
+    /// Waits until something arrives, or the server closes the pipe.
+    #[cfg(target_os = "linux")]
+    pub(super) fn wait_for_input(&self) -> io::Result<()> {
+        self.flush()?;
+        let mut from = self.from.borrow_mut();
+        while let Err(error) = from.fill_buf() {
+            if error.kind() != io::ErrorKind::Interrupted {
+                return Err(error);
+            }
+        }
+        Ok(())
     }
 
     fn read_pipe(&self, frame: &mut Vec<u8>) -> io::Result<bool> {

@@ -12,6 +12,8 @@ pub(crate) enum ToForkServer {
     Fork {
         /// Identifies the worker within its fork server: increasing, from 1.
         number: u64,
+        /// Whether the worker is a spare: it waits for a session, and says so in its process name.
+        is_spare: bool,
     },
     /// Execute a command on a worker, unless it has ended.
     Command { number: u64, command: ProcessCommand },

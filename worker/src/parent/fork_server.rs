@@ -22,7 +22,7 @@ use std::io;
 use self::driver as system;
 #[cfg(not(target_os = "linux"))]
 use self::fallback as system;
-use super::{program::Program, worker_handle::Worker};
+use super::{program::Program, spare_worker::SpareWorker, worker_handle::Worker};
 use crate::message::WorkerSetup;
 
 /// A handle to a process that forks workers with the same setup.
@@ -85,6 +85,16 @@ impl ForkServer {
     /// Returns the errors of [`start_worker`](Self::start_worker).
     pub async fn start_worker_for_group(&self, group: u64) -> io::Result<Worker> {
         self.system.worker(group).await
+    }
+
+    /// Starts a spare worker, and waits until it is sealed.
+    ///
+    /// # Errors
+    ///
+    /// Returns the errors of [`start_worker`](Self::start_worker), and one of kind
+    /// [`Unsupported`](io::ErrorKind::Unsupported) on systems without fork servers.
+    pub async fn start_spare_worker(&self) -> io::Result<SpareWorker> {
+        self.system.spare().await
     }
 
     /// Whether the process has ended or is about to end.

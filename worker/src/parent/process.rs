@@ -27,6 +27,11 @@ pub(crate) trait ProcessOwner: Debug + Send + Sync {
     fn has_process(&self) -> bool {
         true
     }
+
+    /// Whether the process that owns the worker has ended, and the worker with it.
+    fn has_ended(&self) -> bool {
+        false
+    }
 }
 
 /// A process, or the threads in its place. Dropping it ends the process.
@@ -55,6 +60,11 @@ impl Process {
         if !std::mem::replace(&mut self.is_low_priority, true) {
             self.owner.execute(ProcessCommand::LowerPriority);
         }
+    }
+
+    /// Whether the process is known to have ended, or ends with its owner.
+    pub(super) fn has_ended(&mut self) -> bool {
+        self.owner.has_ended() || !matches!(self.ended.try_recv(), Err(oneshot::error::TryRecvError::Empty))
     }
 
     /// Whether there is a process whose end can be awaited.

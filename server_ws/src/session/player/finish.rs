@@ -27,6 +27,7 @@ impl Player {
     pub(super) fn finish(&mut self, outcome: EvalOutcome) -> Option<PlayerEvent> {
         let now = Instant::now();
         self.last_used = now;
+        self.worker_start = None;
         let play = self.play.take()?;
         let elapsed = now.saturating_duration_since(play.started);
         let result = match (play.stop_reason, outcome) {

@@ -4,7 +4,7 @@ use std::io;
 
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-use worker::{HostCall, Worker, WorkerEvent};
+use worker::{HostCall, WorkerEvent};
 
 use super::{
     Player, PlayerEvent, WorkerState,
@@ -12,6 +12,7 @@ use super::{
     running_play::{PlayInput, RunningPlay, StopReason},
 };
 use crate::{
+    circle::StartedWorker,
     host,
     quota::{Caller, Grant},
 };
@@ -21,7 +22,7 @@ enum PlayerInput {
     Play(PlayInput),
     /// The grant for the session's queries; `None` if the circle is gone.
     QueryGrant(Option<Grant>),
-    WorkerStarted(io::Result<Box<Worker>>),
+    WorkerStarted(io::Result<StartedWorker>),
     Worker(WorkerEvent),
     /// Another caller waits for a grant to run.
     Contention,
@@ -98,6 +99,7 @@ impl Player {
                 _ => None,
             },
             WorkerEvent::Answer { number, answer } => {
+                self.worker_start = None;
                 let ticket = self.queries.finish(number);
                 self.note_answer();
                 ticket.map(|ticket| PlayerEvent::QueryAnswered(ticket, answer))
@@ -159,7 +161,7 @@ async fn next_worker_input(worker: &mut WorkerState, is_blocked: bool) -> Player
     match worker {
         WorkerState::Ready(worker, _) if is_blocked => PlayerInput::Worker(worker.control_event().await),
         WorkerState::None => std::future::pending().await,
-        WorkerState::Starting(start, _) => PlayerInput::WorkerStarted(start.await.map(Box::new)),
+        WorkerState::Starting(start, _) => PlayerInput::WorkerStarted(start.await),
         WorkerState::Ready(worker, _) => PlayerInput::Worker(worker.event().await),
     }
 }

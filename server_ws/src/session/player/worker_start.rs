@@ -5,9 +5,9 @@ use std::io;
 use keys::PublicKey;
 use protocol::{RpcError, error::BusyLimit};
 use tokio::time::{Instant, sleep_until};
-use worker::Worker;
 
 use super::{Player, PlayerEvent, WorkerState};
+use crate::circle::StartedWorker;
 
 impl Player {
     /// Returns when the next worker may start; `None` while there is one. A query may already have requested the
@@ -53,16 +53,16 @@ impl Player {
     }
 
     /// Takes a started worker into use.
-    pub(super) fn take_worker(&mut self, started: io::Result<Box<Worker>>) -> Option<PlayerEvent> {
+    pub(super) fn take_worker(&mut self, started: io::Result<StartedWorker>) -> Option<PlayerEvent> {
         let WorkerState::Starting(_, mut permit) = std::mem::replace(&mut self.worker, WorkerState::None) else {
             return None;
         };
         match started {
-            Ok(worker) => {
-                tracing::debug!(pid = worker.pid(), "worker started");
+            Ok(StartedWorker { worker, was_spare, memory_base, start }) => {
+                tracing::debug!(pid = worker.pid(), was_spare, "worker started");
                 self.pacing.note_start(Instant::now());
-                // The first sample is the base for later ones, and never a reason to evict the worker.
-                let _first_action = permit.sample_memory(worker.pid());
+                permit.set_memory_base(memory_base);
+                self.worker_start = Some(start);
                 self.worker = WorkerState::Ready(worker, permit);
                 self.send_pending();
                 None

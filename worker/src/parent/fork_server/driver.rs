@@ -18,13 +18,17 @@ use crate::{
         message_bounds::MessageBounds,
         process::{Process, ProcessOwner, spawn},
         program::Program,
+        spare_worker::SpareWorker,
         worker_handle::Worker,
     },
-    system::channels::{WorkerChannels, channels},
+    system::channels::{ServerChannels, WorkerChannels, channels},
 };
 
 /// Time without an answer after which a ready fork server counts as hung.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The group of the requests for spare workers.
+const SPARE_GROUP: u64 = 0;
 
 /// Maximum size of a message of a fork server, in bytes.
 const MAX_FRAME: usize = 64;
@@ -67,15 +71,27 @@ impl ForkServerHandle {
     }
 
     pub(super) async fn worker(&self, group: u64) -> io::Result<Worker> {
+        let (channels, process) = self.fork(group, false).await?;
+        Worker::new(channels, process, self.shared.bounds)
+    }
+
+    pub(super) async fn spare(&self) -> io::Result<SpareWorker> {
+        let (channels, process) = self.fork(SPARE_GROUP, true).await?;
+        let spare = SpareWorker::new(channels, process, self.shared.bounds);
+        spare.wait_until_sealed().await?;
+        Ok(spare)
+    }
+
+    async fn fork(&self, group: u64, is_spare: bool) -> io::Result<(ServerChannels, Process)> {
         let (server_channels, worker_channels) = channels()?;
-        let ForkRequest { number, forked, ended } = self.shared.registry.request(group, worker_channels);
+        let ForkRequest { number, forked, ended } = self.shared.registry.request(group, worker_channels, is_spare);
         // Created before the wait: if this future is dropped, the owner's drop cancels the request.
         let owner = ForkServerOwner { shared: self.shared.clone(), number };
         let pid = match forked.await {
             Ok(forked) => forked?,
             Err(_) => return Err(self.ended_error()),
         };
-        Worker::new(server_channels, Process::new(Some(pid), owner, ended), self.shared.bounds)
+        Ok((server_channels, Process::new(Some(pid), owner, ended)))
     }
 
     fn ended_error(&self) -> io::Error {
@@ -102,6 +118,10 @@ struct ForkServerOwner {
 impl ProcessOwner for ForkServerOwner {
     fn execute(&self, command: ProcessCommand) {
         self.shared.registry.send_command(self.number, command);
+    }
+
+    fn has_ended(&self) -> bool {
+        self.shared.registry.end().is_some()
     }
 }
 

@@ -41,7 +41,7 @@ struct RegistryState {
     last_number: u64,
     workers: HashMap<u64, RegisteredWorker>,
     /// Fork requests that are not sent yet.
-    forks: ForkQueue<WorkerChannels>,
+    forks: ForkQueue<PendingFork>,
     commands: VecDeque<(u64, ProcessCommand)>,
     /// Number of sent fork requests without an answer.
     unanswered_forks: usize,
@@ -54,6 +54,13 @@ pub(super) struct Registry {
     state: Mutex<RegistryState>,
     /// Signals that there is a message to send.
     changed: Notify,
+}
+
+/// A fork request that is not sent yet.
+#[derive(Debug)]
+struct PendingFork {
+    channels: WorkerChannels,
+    is_spare: bool,
 }
 
 /// A requested worker.
@@ -74,7 +81,7 @@ impl Registry {
     }
 
     /// Requests a worker with these channels. The requests of different groups are sent in turn.
-    pub(super) fn request(&self, group: u64, channels: WorkerChannels) -> ForkRequest {
+    pub(super) fn request(&self, group: u64, channels: WorkerChannels, is_spare: bool) -> ForkRequest {
         let ((on_forked, forked), (on_ended, ended)) = (oneshot::channel(), oneshot::channel());
         let mut state = self.lock();
         state.last_number += 1;
@@ -83,7 +90,7 @@ impl Registry {
         if state.end.is_none() {
             let (on_forked, on_ended) = (Some(on_forked), Some(on_ended));
             state.workers.insert(number, RegisteredWorker { on_forked, on_ended, is_ending: false, group });
-            state.forks.push(group, number, channels);
+            state.forks.push(group, number, PendingFork { channels, is_spare });
         }
         drop(state);
         self.changed.notify_one();
@@ -120,9 +127,9 @@ impl Registry {
         if state.unanswered_forks >= MAX_UNANSWERED {
             return None;
         }
-        let (number, channels) = state.forks.pop()?;
+        let (number, PendingFork { channels, is_spare }) = state.forks.pop()?;
         state.unanswered_forks += 1;
-        Some((ToForkServer::Fork { number }, Some(channels)))
+        Some((ToForkServer::Fork { number, is_spare }, Some(channels)))
     }
 
     pub(super) async fn changed(&self) {
