@@ -11,3 +11,4 @@ mod rate;
 mod rpc;
 mod session;
 mod transport;
+mod upgrade;

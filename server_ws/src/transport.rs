@@ -4,11 +4,14 @@
 mod chunks;
 mod client_address;
 mod connection;
-mod counted_socket;
+mod counted_stream;
 mod frames;
 mod handshake;
 mod head;
 mod http;
 pub(crate) mod loopback;
 mod refusal;
+mod request_socket;
 pub(crate) mod server;
+mod unsent;
+mod upgrade;

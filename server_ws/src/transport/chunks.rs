@@ -1,5 +1,5 @@
-//! The body of a connection in chunks. actix copies each piece of a body to its buffer before it writes, so one large
-//! frame would be in memory twice, and the buffer would keep its size.
+//! A response body in chunks. actix copies each piece of a body to its buffer before it writes, so one large piece would
+//! be in memory twice.
 
 use std::{
     pin::Pin,
@@ -17,13 +17,11 @@ pub(super) struct Chunks {
     body: BoxBody,
     /// The rest of the last piece of the body.
     rest: Bytes,
-    /// The size of the buffer that holds the rest.
-    buffer: usize,
 }
 
 impl Chunks {
     pub(super) fn new(body: BoxBody) -> Self {
-        Self { body, rest: Bytes::new(), buffer: 0 }
+        Self { body, rest: Bytes::new() }
     }
 }
 
@@ -37,14 +35,9 @@ impl MessageBody for Chunks {
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Self::Error>>> {
         if self.rest.is_empty() {
             match ready!(Pin::new(&mut self.body).poll_next(cx)) {
-                Some(Ok(bytes)) => (self.buffer, self.rest) = (bytes.len(), bytes),
+                Some(Ok(bytes)) => self.rest = bytes,
                 end => return Poll::Ready(end),
             }
-        }
-        if self.buffer > CHUNK && self.rest.len() <= self.buffer / 2 {
-            // Otherwise the whole buffer would stay in memory until a stalled client has read the last of it.
-            self.rest = Bytes::copy_from_slice(&self.rest);
-            self.buffer = self.rest.len();
         }
         let length = self.rest.len().min(CHUNK);
         Poll::Ready(Some(Ok(self.rest.split_to(length))))
@@ -56,15 +49,6 @@ mod tests {
     use std::future::poll_fn;
 
     use super::*;
-
-    #[tokio::test]
-    async fn rest_of_a_body_keeps_at_most_twice_its_bytes() {
-        let mut chunks = Chunks::new(BoxBody::new(vec![1; 64 * CHUNK]));
-        while let Some(chunk) = poll_fn(|cx| Pin::new(&mut chunks).poll_next(cx)).await {
-            let left = chunks.rest.len() + chunk.expect("a chunk").len();
-            assert!(chunks.buffer <= (2 * left).max(CHUNK), "{} bytes for {left}", chunks.buffer);
-        }
-    }
 
     #[tokio::test]
     async fn chunks_are_bounded_and_complete() {

@@ -1,22 +1,26 @@
-//! The `CircleWs` actor of a connection. It holds no timers and no plays, because it does not run while its client does
-//! not read: an HTTP/1 connection polls its response body only while there is room to write.
+//! The connection of a WebSocket: its `CircleWs` actor, and the task that runs the actor and writes its frames. The actor
+//! holds no timers and no plays, because it does not run while its client does not read.
 
-use std::{net::IpAddr, sync::Arc};
+use std::{net::IpAddr, pin::pin, sync::Arc};
 
 use actix::{Actor, ActorContext, AsyncContext, StreamHandler};
-use actix_web::{Error, HttpRequest, HttpResponse, body::MessageBody, web::Payload};
-use actix_web_actors::ws::{CloseCode, CloseReason, Message, ProtocolError, WebsocketContext, WsResponseBuilder};
-use futures_util::stream;
+use actix_web::Error;
+use actix_web_actors::ws::{CloseCode, CloseReason, Message, ProtocolError, WebsocketContext};
+use bytes::Bytes;
+use futures_util::{Stream, StreamExt, stream};
 use keys::Authority;
-use tokio::sync::mpsc;
+use tokio::{
+    io::{AsyncRead, AsyncWrite, AsyncWriteExt},
+    sync::mpsc,
+};
 
 use super::{
-    chunks::Chunks,
+    counted_stream::CountedStream,
     frames::{ControlFrame, Frames},
+    unsent::UnsentBytes,
 };
 use crate::{
     circle::Circle,
-    quota::Slot,
     rpc,
     session::{
         Session,
@@ -28,42 +32,58 @@ use crate::{
 /// The maximum number of messages that wait for a busy session.
 const MAX_QUEUED_MESSAGES: usize = 4;
 
-/// Upgrades a request and starts the session of the connection.
-pub(crate) fn start(
-    circle: &Arc<Circle>,
-    slot: Arc<Slot>,
-    address: IpAddr,
-    authority: Authority,
-    request: &HttpRequest,
-    payload: Payload,
-) -> Result<HttpResponse, Error> {
+/// Starts the connection of a client at `address` that dialled `authority`, and its session. The stream is a WebSocket
+/// whose handshake is done.
+pub(super) fn start<S>(circle: &Arc<Circle>, address: IpAddr, authority: Authority, stream: CountedStream<S>)
+where
+    S: AsyncRead + AsyncWrite + Unpin + 'static,
+{
+    let slot = stream.slot().clone();
+    let (reader, writer) = tokio::io::split(stream);
     let (to_session, inbound) = mpsc::channel(MAX_QUEUED_MESSAGES);
     let (outbound, from_session) = outbound::channel(slot.clone());
     let limits = circle.settings().limits.clone();
     let max_message = usize::try_from(limits.values.message_kib.saturating_mul(1024)).unwrap_or(usize::MAX);
     let actor = CircleWs {
-        frames: Some(Frames::new(payload, to_session, max_message, slot.clone())),
+        frames: Some(Frames::new(reader, to_session, max_message, slot.clone())),
         from_session: Some(from_session),
         is_closing: false,
     };
-    // `Frames` reads the payload, because the stream of the builder would read ahead without a bound.
-    let response = WsResponseBuilder::new(actor, request, stream::pending()).start()?;
-    let response = response.map_body(|_, body| Chunks::new(body).boxed());
+    // `Frames` reads the socket, because the context would read ahead without a bound.
+    actix_web::rt::spawn(run(WebsocketContext::create(actor, stream::pending()), writer));
     let number = circle.next_session_number();
     let session = Session::new(circle.clone(), limits, number, authority, address, slot.clone(), outbound);
     // In a box, because the future of an async method has room for several copies of what it takes.
     tokio::spawn(SpannedSession::new(Box::new(session).serve(inbound, rpc::receive), slot, number));
-    Ok(response)
 }
 
-struct CircleWs {
-    frames: Option<Frames>,
+/// Runs the actor and writes its frames, until one of them ends. The actor runs only when the socket has accepted the
+/// frames before.
+async fn run(frames: impl Stream<Item = Result<Bytes, Error>>, mut socket: impl AsyncWrite + Unpin) {
+    let mut frames = pin!(frames);
+    while let Some(Ok(bytes)) = frames.next().await {
+        let mut unsent = UnsentBytes::new(bytes);
+        while !unsent.is_empty() {
+            match socket.write(unsent.as_slice()).await {
+                Ok(written) if written > 0 => unsent.advance(written),
+                // The client is gone, or its slot is closed.
+                _ => return,
+            }
+        }
+    }
+    if let Err(error) = socket.shutdown().await {
+        tracing::debug!(%error, "cannot shut down the socket of a connection");
+    }
+}
+
+struct CircleWs<R> {
+    frames: Option<Frames<R>>,
     from_session: Option<mpsc::Receiver<QueuedFrame>>,
     /// Whether a close frame has been sent; nothing may follow it.
     is_closing: bool,
 }
 
-impl Actor for CircleWs {
+impl<R: AsyncRead + Unpin + 'static> Actor for CircleWs<R> {
     type Context = WebsocketContext<Self>;
 
     fn started(&mut self, context: &mut Self::Context) {
@@ -76,7 +96,7 @@ impl Actor for CircleWs {
     }
 }
 
-impl CircleWs {
+impl<R: AsyncRead + Unpin + 'static> CircleWs<R> {
     fn close(&mut self, reason: Option<CloseReason>, context: &mut WebsocketContext<Self>) {
         if !self.is_closing {
             self.is_closing = true;
@@ -86,7 +106,7 @@ impl CircleWs {
 }
 
 /// The frames from the session. The end of this stream ends the connection.
-impl StreamHandler<QueuedFrame> for CircleWs {
+impl<R: AsyncRead + Unpin + 'static> StreamHandler<QueuedFrame> for CircleWs<R> {
     fn handle(&mut self, queued: QueuedFrame, context: &mut Self::Context) {
         match queued.frame {
             OutboundFrame::Texts(_) | OutboundFrame::Ping if self.is_closing => {}
@@ -101,7 +121,7 @@ impl StreamHandler<QueuedFrame> for CircleWs {
 }
 
 /// The control frames from the client. The end of this stream ends the connection.
-impl StreamHandler<ControlFrame> for CircleWs {
+impl<R: AsyncRead + Unpin + 'static> StreamHandler<ControlFrame> for CircleWs<R> {
     fn handle(&mut self, control: ControlFrame, context: &mut Self::Context) {
         match control {
             ControlFrame::Ping(payload) if !self.is_closing => context.pong(&payload),
@@ -114,7 +134,7 @@ impl StreamHandler<ControlFrame> for CircleWs {
     }
 }
 
-/// The builder requires this stream, which never yields.
-impl StreamHandler<Result<Message, ProtocolError>> for CircleWs {
+/// The context requires this stream, which never yields.
+impl<R: AsyncRead + Unpin + 'static> StreamHandler<Result<Message, ProtocolError>> for CircleWs<R> {
     fn handle(&mut self, _: Result<Message, ProtocolError>, _: &mut Self::Context) {}
 }

@@ -3,21 +3,26 @@
 //! reading.
 
 use std::{
+    cell::RefCell,
     collections::VecDeque,
+    io,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
 };
 
 use actix_http::ws::{Codec, Item};
-use actix_web::web::Payload;
 use actix_web_actors::ws::{CloseReason, Frame, ProtocolError};
 use bytes::{Bytes, BytesMut};
 use bytestring::ByteString;
 use futures_util::Stream;
-use tokio::sync::mpsc;
+use tokio::{
+    io::{AsyncRead, ReadBuf},
+    sync::mpsc,
+};
 use tokio_util::{codec::Decoder, sync::PollSender};
 
+use super::counted_stream::MAX_READ_IN_A_ROW;
 use crate::{
     quota::{HeldBytes, MAX_STRANGER_MESSAGE, Slot},
     session::inbound::{Inbound, InboundTexts},
@@ -33,6 +38,12 @@ const MAX_ITEM_TEXTS: usize = 64;
 /// The maximum payload of a control frame in bytes (RFC 6455 §5.5).
 const MAX_CONTROL: u64 = 125;
 
+thread_local! {
+    /// The buffer into which the connections of a thread read, so that an idle connection needs none and nothing has to
+    /// be filled with zeros.
+    static READ_BUFFER: RefCell<Vec<u8>> = RefCell::new(vec![0; MAX_READ_IN_A_ROW]);
+}
+
 /// A control frame, which the actor answers.
 #[derive(Debug)]
 pub(crate) enum ControlFrame {
@@ -40,8 +51,8 @@ pub(crate) enum ControlFrame {
     Close(Option<CloseReason>),
 }
 
-pub(crate) struct Frames {
-    payload: Payload,
+pub(crate) struct Frames<R> {
+    socket: R,
     codec: Codec,
     bytes: BytesMut,
     /// The fragments of a text message so far.
@@ -49,7 +60,7 @@ pub(crate) struct Frames {
     fragments: usize,
     max_message: usize,
     slot: Arc<Slot>,
-    /// The bytes read from the payload, and of those the bytes released or passed on.
+    /// The bytes read from the socket, and of those the bytes released or passed on.
     taken: usize,
     released: usize,
     session: PollSender<Inbound>,
@@ -80,11 +91,11 @@ enum DecodeStep {
     Actor(ControlFrame),
 }
 
-impl Frames {
+impl<R: AsyncRead + Unpin> Frames<R> {
     /// Makes the decoder of a connection. The slot counts the bytes that have arrived and are not a message yet.
-    pub(crate) fn new(payload: Payload, session: mpsc::Sender<Inbound>, max_message: usize, slot: Arc<Slot>) -> Self {
+    pub(crate) fn new(socket: R, session: mpsc::Sender<Inbound>, max_message: usize, slot: Arc<Slot>) -> Self {
         Self {
-            payload,
+            socket,
             codec: Codec::new().max_size(max_message),
             bytes: BytesMut::new(),
             text: BytesMut::new(),
@@ -126,6 +137,22 @@ impl Frames {
             self.is_remainder = false;
             self.bytes = BytesMut::from(&self.bytes[..]);
         }
+    }
+
+    /// Reads what has arrived. Returns the number of bytes, which is 0 at the end.
+    fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        READ_BUFFER.with_borrow_mut(|buffer| {
+            let mut buffer = ReadBuf::new(buffer);
+            ready!(Pin::new(&mut self.socket).poll_read(cx, &mut buffer))?;
+            let read = buffer.filled();
+            self.taken += read.len();
+            if self.reading == ReadState::Failed {
+                self.release();
+            } else {
+                self.bytes.extend_from_slice(read);
+            }
+            Poll::Ready(Ok(read.len()))
+        })
     }
 
     fn accept(&mut self, frame: Frame) -> DecodeStep {
@@ -255,7 +282,7 @@ impl Frames {
     }
 }
 
-impl Stream for Frames {
+impl<R: AsyncRead + Unpin> Stream for Frames<R> {
     type Item = ControlFrame;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<ControlFrame>> {
@@ -288,16 +315,9 @@ impl Stream for Frames {
                 }
             }
             this.move_remainder();
-            match ready!(Pin::new(&mut this.payload).poll_next(cx)) {
-                Some(Ok(chunk)) => {
-                    this.taken += chunk.len();
-                    if this.reading == ReadState::Failed {
-                        this.release();
-                    } else {
-                        this.bytes.extend_from_slice(&chunk);
-                    }
-                }
-                Some(Err(_)) | None => return Poll::Ready(None),
+            match ready!(this.poll_read(cx)) {
+                Ok(read) if read > 0 => {}
+                _ => return Poll::Ready(None),
             }
         }
     }

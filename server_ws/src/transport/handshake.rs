@@ -1,15 +1,23 @@
-//! The checks of the WebSocket opening handshake (RFC 6455 §4.2.1) that the library omits.
+//! The WebSocket opening handshake (RFC 6455 §4.2), with the checks that the library omits.
 
 use actix_web::{
-    HttpRequest,
-    http::header::{self, HeaderMap},
+    HttpRequest, HttpResponse,
+    http::{
+        Version,
+        header::{self, HeaderMap},
+    },
 };
 use actix_web_actors::ws;
 
-/// Checks a WebSocket request, before it takes a connection. The error is a reason for a person.
-pub(super) fn check(request: &HttpRequest) -> Result<(), String> {
-    ws::handshake(request).map_err(|error| error.to_string())?;
-    check_headers(request.headers())
+/// Checks a WebSocket request, before it takes a connection. Returns the response that accepts it. The error is a reason
+/// for a person.
+pub(super) fn check(request: &HttpRequest) -> Result<HttpResponse, String> {
+    let mut response = ws::handshake(request).map_err(|error| error.to_string())?;
+    if request.version() < Version::HTTP_11 {
+        return Err("the version of HTTP must be 1.1".into());
+    }
+    check_headers(request.headers())?;
+    Ok(response.finish())
 }
 
 fn check_headers(headers: &HeaderMap) -> Result<(), String> {

@@ -8,10 +8,12 @@ use std::{
     time::Duration,
 };
 
+use actix_http::Request;
+use actix_service::{IntoServiceFactory, ServiceFactory, map_config};
 use actix_web::{
-    Error, HttpRequest, HttpResponse,
+    App, Error, HttpMessage, HttpRequest, HttpResponse,
     body::{BoxBody, MessageBody},
-    dev::{Extensions, ServiceRequest, ServiceResponse},
+    dev::{AppConfig, Extensions, ServiceRequest, ServiceResponse},
     error::ErrorInternalServerError,
     http::{
         StatusCode,
@@ -23,7 +25,11 @@ use actix_web::{
 use keys::Authority;
 
 use super::{
-    chunks::Chunks, client_address::client_address, connection, counted_socket::CountedSocket, handshake, refusal,
+    chunks::Chunks,
+    client_address::client_address,
+    handshake, refusal,
+    request_socket::RequestSocket,
+    upgrade::{AcceptedUpgrade, Upgradable},
 };
 use crate::{
     circle::Circle,
@@ -49,7 +55,7 @@ struct LocalAddress(SocketAddr);
 
 /// Stores the socket's address and slot, and makes the kernel drop the connection if it stalls, because the actor
 /// cannot.
-pub(super) fn on_connect(socket: &CountedSocket, data: &mut Extensions) {
+pub(super) fn on_connect(socket: &RequestSocket, data: &mut Extensions) {
     data.insert(socket.slot().clone());
     if let Ok(address) = socket.stream().local_addr() {
         data.insert(LocalAddress(address));
@@ -67,9 +73,25 @@ fn drop_stalled(socket: impl AsFd, after: Duration) -> rustix::io::Result<()> {
     rustix::net::sockopt::set_tcp_user_timeout(socket, u32::try_from(after.as_millis()).unwrap_or(u32::MAX))
 }
 
+/// Makes the HTTP service of a circle.
+pub(super) fn service(
+    circle: Arc<Circle>,
+) -> impl ServiceFactory<
+    Request,
+    Config = (),
+    Response = ServiceResponse<impl MessageBody + 'static>,
+    Error = Error,
+    InitError = (),
+    Service: 'static,
+    Future: 'static,
+> {
+    let app = App::new().wrap(protective_headers()).app_data(web::Data::from(circle)).configure(routes);
+    map_config(app.into_factory(), |()| AppConfig::default())
+}
+
 /// The headers of every response that protect browsers: the declared type of a body is authoritative, and no page of
 /// another origin may embed or frame it.
-pub(super) fn protective_headers() -> DefaultHeaders {
+fn protective_headers() -> DefaultHeaders {
     DefaultHeaders::new()
         .add((header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
         .add((header::X_FRAME_OPTIONS, "DENY"))
@@ -77,7 +99,7 @@ pub(super) fn protective_headers() -> DefaultHeaders {
         .add(("Cross-Origin-Resource-Policy", "same-origin"))
 }
 
-pub(super) fn routes(config: &mut web::ServiceConfig) {
+fn routes(config: &mut web::ServiceConfig) {
     config.route("/healthz", web::get().to(health)).route("/healthz", web::head().to(health)).service(
         web::scope("")
             .wrap(from_fn(check_host))
@@ -107,7 +129,6 @@ async fn metrics(circle: web::Data<Circle>) -> HttpResponse {
 
 async fn root(
     request: HttpRequest,
-    payload: web::Payload,
     circle: web::Data<Circle>,
     authority: web::ReqData<Authority>,
 ) -> Result<HttpResponse, Error> {
@@ -146,16 +167,27 @@ async fn root(
         circle.metrics.count_rejection(ConnectionRejectReason::Draining);
         return Ok(text(StatusCode::SERVICE_UNAVAILABLE, "the circle is shutting down\n".into()));
     }
-    if let Err(reason) = handshake::check(&request) {
-        circle.metrics.count_rejection(ConnectionRejectReason::Handshake);
-        return Ok(text(StatusCode::BAD_REQUEST, format!("invalid WebSocket request (RFC 6455): {reason}\n")));
-    }
+    let accepting = handshake::check(&request).and_then(|response| {
+        // actix hands over only sockets with this header, and it also reads a body before.
+        let is_upgradable = request.extensions().contains::<Upgradable>();
+        is_upgradable.then_some(response).ok_or_else(|| "the Upgrade header must be 'websocket'".into())
+    });
+    let mut response = match accepting {
+        Ok(response) => response,
+        Err(reason) => {
+            circle.metrics.count_rejection(ConnectionRejectReason::Handshake);
+            return Ok(text(StatusCode::BAD_REQUEST, format!("invalid WebSocket request (RFC 6455): {reason}\n")));
+        }
+    };
     // An accepted socket has an address; clients without one would count as one caller.
     let peer = request.peer_addr().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.ip());
     let address = client_address(peer, request.headers(), &circle.settings.borrow().trusted_proxies);
     let slot = request.conn_data::<Arc<Slot>>().cloned().ok_or_else(|| ErrorInternalServerError("no slot"))?;
     match slot.upgrade(address) {
-        Ok(()) => connection::start(circle, slot, address, authority, &request, payload),
+        Ok(()) => {
+            response.extensions_mut().insert(AcceptedUpgrade { address, authority });
+            Ok(response)
+        }
         Err(refusal) => Ok(refuse(circle, address, refusal)),
     }
 }
@@ -188,8 +220,6 @@ async fn check_host(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<impl MessageBody>, Error> {
-    use actix_web::HttpMessage;
-
     let host = request.headers().get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
     // A host in the request line takes precedence (RFC 9112 §3.2.2).
     let host = request.uri().authority().map_or(host, |authority| authority.as_str());
@@ -250,7 +280,7 @@ mod tests {
         let _client = std::net::TcpStream::connect(listener.local_addr().expect("bound")).expect("it listens");
         let (accepted, _) = listener.accept().await.expect("a client");
         let slot = Connections::new(&Limits::default(), true).accept(None).expect("room");
-        let socket = CountedSocket::new(accepted, slot);
+        let socket = RequestSocket::new(accepted, slot);
         let mut data = Extensions::new();
         on_connect(&socket, &mut data);
         assert!(data.contains::<LocalAddress>() && data.contains::<Arc<Slot>>());

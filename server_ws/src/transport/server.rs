@@ -2,16 +2,12 @@
 
 use std::{io, net::TcpListener, sync::Arc, time::Duration};
 
-use actix_http::{HttpService, KeepAlive, Protocol, error::DispatchError};
-use actix_service::{IntoServiceFactory, ServiceFactoryExt, fn_service, map_config};
-use actix_web::{
-    App, Error,
-    dev::{AppConfig, Server},
-    rt::net::TcpStream,
-    web,
-};
+use actix_codec::Framed;
+use actix_http::{HttpService, KeepAlive, Protocol, Request, error::DispatchError, h1::Codec};
+use actix_service::{Service, ServiceFactoryExt, apply_fn_factory, fn_service};
+use actix_web::{dev::Server, rt::net::TcpStream};
 
-use super::{chunks::CHUNK, counted_socket::CountedSocket, http, refusal};
+use super::{chunks::CHUNK, http, refusal, request_socket::RequestSocket, upgrade};
 use crate::circle::Circle;
 
 /// The maximum number of threads that serve connections.
@@ -24,12 +20,14 @@ const MAX_SOCKETS: usize = 1 << 30;
 pub(crate) fn start(circle: &Arc<Circle>, listeners: Vec<TcpListener>) -> io::Result<Server> {
     let circle = circle.clone();
     let service = move || {
-        let app = App::new()
-            .wrap(http::protective_headers())
-            .app_data(web::Data::from(circle.clone()))
-            .configure(http::routes)
-            .into_factory()
-            .map_err(|error: Error| error.error_response());
+        let upgraded = circle.clone();
+        let upgrades = apply_fn_factory(
+            http::service(circle.clone()),
+            move |(request, framed): (Request, Framed<RequestSocket, Codec>), http| {
+                upgrade::mark(&request);
+                upgrade::finish(upgraded.clone(), http.call(request), framed)
+            },
+        );
         let http = HttpService::build()
             .client_request_timeout(http::HANDSHAKE_TIMEOUT)
             // A socket serves one request.
@@ -38,7 +36,8 @@ pub(crate) fn start(circle: &Arc<Circle>, listeners: Vec<TcpListener>) -> io::Re
             .client_disconnect_timeout(Duration::ZERO)
             .h1_write_buffer_size(CHUNK)
             .on_connect_ext(http::on_connect)
-            .finish(map_config(app, |()| AppConfig::default()));
+            .upgrade(upgrades)
+            .finish(http::service(circle.clone()));
         let circle = circle.clone();
         fn_service(move |stream| std::future::ready(accept(&circle, stream))).and_then(http)
     };
@@ -54,7 +53,7 @@ pub(crate) fn start(circle: &Arc<Circle>, listeners: Vec<TcpListener>) -> io::Re
 fn accept(
     circle: &Circle,
     stream: TcpStream,
-) -> Result<(CountedSocket, Protocol, Option<std::net::SocketAddr>), DispatchError> {
+) -> Result<(RequestSocket, Protocol, Option<std::net::SocketAddr>), DispatchError> {
     let address = stream.peer_addr()?;
     // Many clients share the address of a proxy.
     let is_proxy = circle.settings.borrow().trusted_proxies.contains(&address.ip().to_canonical());
@@ -64,5 +63,5 @@ fn accept(
     })?;
     tracing::debug!(socket = slot.number(), %address, "connection accepted");
     stream.set_nodelay(true)?;
-    Ok((CountedSocket::new(stream, slot), Protocol::Http1, Some(address)))
+    Ok((RequestSocket::new(stream, slot), Protocol::Http1, Some(address)))
 }

@@ -94,11 +94,6 @@ impl Slot {
         self.close.wake_socket();
     }
 
-    /// Whether the socket is a WebSocket.
-    pub(crate) fn is_upgraded(&self) -> bool {
-        self.stage.load(Acquire) != REQUEST
-    }
-
     /// Whether the connection has to authenticate.
     pub(crate) fn is_stranger(&self) -> bool {
         self.stage.load(Acquire) == STRANGER
