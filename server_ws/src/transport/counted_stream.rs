@@ -113,3 +113,65 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for CountedStream<S> {
         Pin::new(&mut this.stream).poll_shutdown(cx)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::{IpAddr, Ipv4Addr};
+
+    use futures_util::poll;
+    use protocol::Limits;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
+
+    use super::*;
+    use crate::quota::{Caller, Connections};
+
+    const ADDRESS: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1));
+
+    /// Returns the stream of a stranger who has sent more than the circle reads from one, and the stranger's end.
+    async fn stranger() -> (CountedStream<DuplexStream>, DuplexStream) {
+        let (mut client, stream) = tokio::io::duplex(1 << 20);
+        client.write_all(&vec![0; 256 << 10]).await.expect("room");
+        let slot = Connections::new(&Limits::default(), true).accept(Some(ADDRESS)).expect("room");
+        slot.upgrade(ADDRESS).expect("room");
+        (CountedStream::new(stream, slot, None), client)
+    }
+
+    /// Reads until the stream is pending twice in a row. Returns the bytes read in each row.
+    async fn read_rows(stream: &mut CountedStream<DuplexStream>) -> Vec<usize> {
+        let (mut rows, mut row, mut buffer) = (Vec::new(), 0, [0; 3000]);
+        loop {
+            match poll!(std::pin::pin!(stream.read(&mut buffer))) {
+                Poll::Ready(read) => row += read.expect("bytes"),
+                Poll::Pending if row == 0 => return rows,
+                Poll::Pending => rows.push(std::mem::take(&mut row)),
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn stranger_is_read_up_to_the_allowance_and_on_after_the_admission() {
+        let (mut stream, _client) = stranger().await;
+        let slot = stream.slot().clone();
+        let allowance = slot.allowance();
+        assert_eq!(read_rows(&mut stream).await.iter().sum::<usize>(), allowance);
+        slot.release_inbound(1000);
+        assert_eq!(read_rows(&mut stream).await, [1000]);
+        slot.admit(Caller::anonymous(ADDRESS));
+        assert_eq!(read_rows(&mut stream).await.iter().sum::<usize>(), (256 << 10) - allowance - 1000);
+    }
+
+    #[tokio::test]
+    async fn reader_pauses_for_other_connections() {
+        let (mut stream, _client) = stranger().await;
+        stream.slot().admit(Caller::anonymous(ADDRESS));
+        let rows = read_rows(&mut stream).await;
+        assert!(rows.iter().all(|row| *row < MAX_READ_IN_A_ROW + 3000) && rows.len() > 10, "{rows:?}");
+    }
+
+    #[tokio::test]
+    async fn closed_slot_ends_reads_and_writes() {
+        let (mut stream, _client) = stranger().await;
+        stream.slot().close();
+        assert!(stream.read(&mut [0]).await.is_err() && stream.write(b"x").await.is_err());
+    }
+}
