@@ -47,21 +47,29 @@ impl LogLimit {
         // No code panics while it holds the lock.
         let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
         let mut caller = Some(caller);
-        if !entries.contains_key(&caller) && entries.len() >= MAX_CALLERS {
+        if let Some(entry) = entries.get_mut(&caller) {
+            return entry.admit(now, self.burst);
+        }
+        if entries.len() >= MAX_CALLERS {
             entries.retain(|_, entry| now < entry.theoretical_arrival);
             if entries.len() >= MAX_CALLERS {
                 caller = None;
             }
         }
         let new = || CallerLimit { theoretical_arrival: now, interval: FIRST_INTERVAL, suppressed: 0 };
-        let entry = entries.entry(caller).or_insert_with(new);
-        if entry.theoretical_arrival > now + self.burst {
-            entry.suppressed += 1;
+        entries.entry(caller).or_insert_with(new).admit(now, self.burst)
+    }
+}
+
+impl CallerLimit {
+    fn admit(&mut self, now: Instant, burst: Duration) -> Option<u64> {
+        if self.theoretical_arrival > now + burst {
+            self.suppressed += 1;
             return None;
         }
-        let suppressed = std::mem::take(&mut entry.suppressed);
-        entry.interval = if suppressed > 0 { (entry.interval * 2).min(LONGEST_INTERVAL) } else { FIRST_INTERVAL };
-        entry.theoretical_arrival = entry.theoretical_arrival.max(now) + entry.interval;
+        let suppressed = std::mem::take(&mut self.suppressed);
+        self.interval = if suppressed > 0 { (self.interval * 2).min(LONGEST_INTERVAL) } else { FIRST_INTERVAL };
+        self.theoretical_arrival = self.theoretical_arrival.max(now) + self.interval;
         Some(suppressed)
     }
 }
