@@ -47,13 +47,13 @@ pub(super) enum Message {
 /// The messages of the client that the session has not processed.
 #[derive(Debug)]
 pub(super) struct Messages {
-    inbound: mpsc::Receiver<Inbound>,
+    inbound: mpsc::Receiver<Box<Inbound>>,
     /// The texts of the last item. They are dropped once the last of them has been processed.
     texts: Option<InboundTexts>,
 }
 
 impl Messages {
-    pub(super) fn new(inbound: mpsc::Receiver<Inbound>) -> Self {
+    pub(super) fn new(inbound: mpsc::Receiver<Box<Inbound>>) -> Self {
         Self { inbound, texts: None }
     }
 
@@ -63,7 +63,7 @@ impl Messages {
             return Some(Message::Text(text));
         }
         let item = self.inbound.recv().await?;
-        self.open(item)
+        self.open(*item)
     }
 
     /// Returns the next message if it has arrived.
@@ -72,7 +72,7 @@ impl Messages {
             return Some(Message::Text(text));
         }
         let item = self.inbound.try_recv().ok()?;
-        self.open(item)
+        self.open(*item)
     }
 
     /// Whether a message has arrived.

@@ -57,7 +57,7 @@ pub(crate) struct QueuedFrame {
 
 #[derive(Debug)]
 pub(crate) struct OutboundSender {
-    frames: mpsc::Sender<QueuedFrame>,
+    frames: mpsc::Sender<Box<QueuedFrame>>,
     room: Arc<Semaphore>,
     slot: Arc<Slot>,
 }
@@ -66,8 +66,9 @@ pub(crate) struct OutboundSender {
 #[derive(Debug)]
 pub(crate) struct ConnectionClosed;
 
-/// Makes the channel of a connection. Its slot counts the bytes that the socket has not accepted.
-pub(crate) fn channel(slot: Arc<Slot>) -> (OutboundSender, mpsc::Receiver<QueuedFrame>) {
+/// Makes the channel of a connection. Its frames are in boxes, because the channel has room for 32 items even while it is
+/// empty. Its slot counts the bytes that the socket has not accepted.
+pub(crate) fn channel(slot: Arc<Slot>) -> (OutboundSender, mpsc::Receiver<Box<QueuedFrame>>) {
     let (frames, receiver) = mpsc::channel(MAX_QUEUED_BYTES / FRAME_COST);
     (OutboundSender { frames, room: Arc::new(Semaphore::new(MAX_QUEUED_BYTES)), slot }, receiver)
 }
@@ -83,7 +84,7 @@ impl OutboundSender {
         let permits = self.permits(&frame)?;
         let Ok(permit) = self.room.clone().try_acquire_many_owned(permits) else { return Ok(Some(frame)) };
         self.slot.hold_outbound(frame.wire_bytes());
-        self.frames.try_send(QueuedFrame { frame, _room: permit }).map_err(|_| ConnectionClosed)?;
+        self.frames.try_send(Box::new(QueuedFrame { frame, _room: permit })).map_err(|_| ConnectionClosed)?;
         Ok(None)
     }
 
@@ -113,7 +114,7 @@ impl OutboundSender {
 /// Room for one frame.
 #[derive(Debug)]
 pub(crate) struct Room {
-    slot_permit: mpsc::OwnedPermit<QueuedFrame>,
+    slot_permit: mpsc::OwnedPermit<Box<QueuedFrame>>,
     permit: OwnedSemaphorePermit,
     slot: Arc<Slot>,
 }
@@ -121,7 +122,7 @@ pub(crate) struct Room {
 impl Room {
     pub(crate) fn send(self, frame: OutboundFrame) {
         self.slot.hold_outbound(frame.wire_bytes());
-        self.slot_permit.send(QueuedFrame { frame, _room: self.permit });
+        self.slot_permit.send(Box::new(QueuedFrame { frame, _room: self.permit }));
     }
 }
 
@@ -141,7 +142,7 @@ mod tests {
         slot
     }
 
-    fn channel() -> (OutboundSender, mpsc::Receiver<QueuedFrame>) {
+    fn channel() -> (OutboundSender, mpsc::Receiver<Box<QueuedFrame>>) {
         let slot = slot();
         slot.admit(Caller::anonymous([10, 0, 0, 1].into()));
         super::channel(slot)

@@ -35,7 +35,11 @@ impl Session {
     /// the worker is killed, and the plays finish as disconnected.
     ///
     /// `receive` admits the requests of one text message. It is an argument because methods are a layer above sessions.
-    pub(crate) async fn serve(mut self: Box<Self>, inbound: mpsc::Receiver<Inbound>, receive: fn(&mut Self, &str)) {
+    pub(crate) async fn serve(
+        mut self: Box<Self>,
+        inbound: mpsc::Receiver<Box<Inbound>>,
+        receive: fn(&mut Self, &str),
+    ) {
         tracing::debug!(address = %self.address, "connected");
         let (mut phase, mut settings) = (self.circle.phase.subscribe(), self.circle.settings.subscribe());
         let mut current_phase = *phase.borrow();

@@ -78,7 +78,7 @@ async fn run(frames: impl Stream<Item = Result<Bytes, Error>>, mut socket: impl 
 
 struct CircleWs<R> {
     frames: Option<Frames<R>>,
-    from_session: Option<mpsc::Receiver<QueuedFrame>>,
+    from_session: Option<mpsc::Receiver<Box<QueuedFrame>>>,
     /// Whether a close frame has been sent; nothing may follow it.
     is_closing: bool,
 }
@@ -106,8 +106,8 @@ impl<R: AsyncRead + Unpin + 'static> CircleWs<R> {
 }
 
 /// The frames from the session. The end of this stream ends the connection.
-impl<R: AsyncRead + Unpin + 'static> StreamHandler<QueuedFrame> for CircleWs<R> {
-    fn handle(&mut self, queued: QueuedFrame, context: &mut Self::Context) {
+impl<R: AsyncRead + Unpin + 'static> StreamHandler<Box<QueuedFrame>> for CircleWs<R> {
+    fn handle(&mut self, queued: Box<QueuedFrame>, context: &mut Self::Context) {
         match queued.frame {
             OutboundFrame::Texts(_) | OutboundFrame::Ping if self.is_closing => {}
             OutboundFrame::Texts(texts) => texts.into_iter().for_each(|text| context.text(text)),
@@ -137,4 +137,39 @@ impl<R: AsyncRead + Unpin + 'static> StreamHandler<ControlFrame> for CircleWs<R>
 /// The context requires this stream, which never yields.
 impl<R: AsyncRead + Unpin + 'static> StreamHandler<Result<Message, ProtocolError>> for CircleWs<R> {
     fn handle(&mut self, _: Result<Message, ProtocolError>, _: &mut Self::Context) {}
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use futures_util::poll;
+    use tokio::io::AsyncReadExt;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn frame_is_taken_once_the_socket_has_accepted_the_one_before() {
+        let (mut client, socket) = tokio::io::duplex(1 << 10);
+        let taken = Cell::new(0);
+        let frames = stream::repeat_with(|| {
+            taken.set(taken.get() + 1);
+            Ok(Bytes::from_static(&[0; 4 << 10]))
+        });
+        let mut run = pin!(run(frames.take(3), socket));
+        assert!(poll!(run.as_mut()).is_pending());
+        client.read_exact(&mut [0; 1 << 10]).await.expect("a part of the first frame");
+        assert!(poll!(run.as_mut()).is_pending());
+        assert_eq!(taken.get(), 1);
+        let mut rest = Vec::new();
+        let (read, ()) = tokio::join!(client.read_to_end(&mut rest), run);
+        assert_eq!((read.expect("an orderly end"), taken.get()), (11 << 10, 3));
+    }
+
+    #[tokio::test]
+    async fn frames_end_with_the_socket() {
+        let (client, socket) = tokio::io::duplex(1 << 10);
+        drop(client);
+        run(stream::repeat_with(|| Ok(Bytes::from_static(b"x"))), socket).await;
+    }
 }

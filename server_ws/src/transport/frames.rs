@@ -63,7 +63,8 @@ pub(crate) struct Frames<R> {
     /// The bytes read from the socket, and of those the bytes released or passed on.
     taken: usize,
     released: usize,
-    session: PollSender<Inbound>,
+    /// The items are in boxes, because the channel has room for 32 of them even while it is empty.
+    session: PollSender<Box<Inbound>>,
     /// The step after the last item.
     next_step: Option<DecodeStep>,
     reading: ReadState,
@@ -93,7 +94,7 @@ enum DecodeStep {
 
 impl<R: AsyncRead + Unpin> Frames<R> {
     /// Makes the decoder of a connection. The slot counts the bytes that have arrived and are not a message yet.
-    pub(crate) fn new(socket: R, session: mpsc::Sender<Inbound>, max_message: usize, slot: Arc<Slot>) -> Self {
+    pub(crate) fn new(socket: R, session: mpsc::Sender<Box<Inbound>>, max_message: usize, slot: Arc<Slot>) -> Self {
         Self {
             socket,
             codec: Codec::new().max_size(max_message),
@@ -300,13 +301,13 @@ impl<R: AsyncRead + Unpin> Stream for Frames<R> {
                     Some(DecodeStep::Nothing | DecodeStep::Text(_)) => continue,
                     Some(DecodeStep::Actor(control)) => {
                         // The reservation is there, and any control frame counts as a heartbeat.
-                        if this.session.send_item(Inbound::Heartbeat).is_err() {
+                        if this.session.send_item(Box::new(Inbound::Heartbeat)).is_err() {
                             return Poll::Ready(None);
                         }
                         return Poll::Ready(Some(control));
                     }
                     Some(DecodeStep::Session(inbound)) => {
-                        if this.session.send_item(inbound).is_err() {
+                        if this.session.send_item(Box::new(inbound)).is_err() {
                             return Poll::Ready(None);
                         }
                         continue;
