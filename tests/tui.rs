@@ -8,6 +8,7 @@ mod keys;
 mod play;
 mod screens;
 mod terminal;
+mod tour;
 
 use std::path::PathBuf;
 

@@ -41,7 +41,7 @@ fn kept_circles_survive_quit_and_are_found_again() {
     // Esc answers the question with no.
     screen.press(&["Esc"]);
     screen.wait_until("the question is gone", |shown| !shown.contains("You started"));
-    screen.press(&["q", "Enter"]);
+    screen.press(&["q", "Right", "Enter"]);
     let (here, code) = screen.quit_result();
     assert_eq!(code, 0);
     assert_eq!((here.state("lab"), here.connect("lab").value("40 + 2")), ("ready".into(), 42.into()));
@@ -60,7 +60,7 @@ fn kept_circles_survive_quit_and_are_found_again() {
     screen.wait_for("● lab");
     screen.press(&["Down"]);
     screen.wait_for(&format!("4 Logs lab · pid {pid}"));
-    screen.press(&["x", "y"]);
+    screen.press(&["x", "Right", "Enter"]);
     screen.wait_for("○ lab");
     wait_for_end(pid);
 }
@@ -74,7 +74,7 @@ fn stopped_circle_leaves_no_process() {
     let processes = [here.supervisor("lab"), here.pid("lab"), here.pid("team")];
     screen.press(&["q"]);
     screen.wait_for("You started lab and team.");
-    screen.press(&["s"]);
+    screen.press(&["Right", "Right", "Enter"]);
     let (here, code) = screen.quit_result();
     assert_eq!(code, 0);
     processes.into_iter().for_each(wait_for_end);
@@ -87,7 +87,7 @@ fn quit_after_stop_leaves_no_supervisor() {
     screen.press(&["Down", "s"]);
     screen.wait_for("● lab");
     let supervisor = screen.background().supervisor("lab");
-    screen.press(&["x", "y"]);
+    screen.press(&["x", "Right", "Enter"]);
     screen.wait_for("○ lab");
     screen.press(&["q"]);
     let (_here, code) = screen.quit_result();
@@ -108,8 +108,8 @@ fn quit_does_not_stop_circles_of_others() {
     let lab = screen.background().pid("lab");
     screen.press(&["Esc", "q"]);
     let shown = screen.wait_for("You started lab.");
-    assert!(shown.contains("Running plays are cancelled."), "{shown}");
-    screen.press(&["s"]);
+    assert!(shown.contains("lab: a running play"), "{shown}");
+    screen.press(&["Right", "Right", "Enter"]);
     // A running play has a few seconds.
     screen.wait_for("draining lab…");
     let (here, code) = screen.quit_result();
@@ -127,14 +127,14 @@ fn quit_can_skip_waiting_for_the_drain() {
     screen.wait_for_row("begun");
     let here = screen.background();
     let processes = [here.supervisor("lab"), here.pid("lab")];
-    screen.press(&["Esc", "q", "s"]);
+    screen.press(&["Esc", "q", "Right", "Right", "Enter"]);
     screen.wait_for("draining lab…");
     // Esc returns to the screen while the circle drains.
     screen.press(&["Esc"]);
     screen.wait_until("the wait is over", |shown| !shown.contains("draining lab…"));
     screen.wait_for("◑ lab");
     // The play may still be running.
-    screen.press(&["q", "y"]);
+    screen.press(&["q", "Right", "Enter"]);
     let (_here, code) = screen.quit_result();
     assert_eq!(code, 0);
     processes.into_iter().for_each(wait_for_end);

@@ -53,7 +53,9 @@ fn passphrase_is_prompted_once_and_a_wrong_one_reported() {
     let public = keypair.public_key().to_hex();
     screen.wait_for(&public[..40]);
     // The key stays unlocked while the app runs.
-    screen.press(&["Esc", "1", "d"]);
+    screen.press(&["Esc", "d"]);
+    screen.wait_for("You lose variables from 1 input.");
+    screen.press(&["Right", "Enter"]);
     screen.wait_for("(not connected)");
     screen.press(&["Enter"]);
     screen.wait_for("reconnected to");
@@ -86,8 +88,8 @@ fn passphrase_unlocks_the_key_for_all_waiting_sessions() {
     screen.write(&format!("{}\n", servers[0].authority()));
     screen.wait_for("passphrase of alice");
     screen.press(&["Esc"]);
-    screen.wait_for("Press a to sign in");
-    screen.press(&["1", "o"]);
+    screen.wait_for("Press Enter to sign in");
+    screen.press(&["Esc", "o"]);
     screen.wait_for("Connect to");
     screen.write(&format!("{}\n", servers[1].authority()));
     screen.wait_for("passphrase of alice");
@@ -112,7 +114,7 @@ fn form_input_survives_other_events() {
     // The circle takes some time until it is up and asks for the key.
     screen.press(&["Down", "Enter", "Esc", "n"]);
     screen.write("bob\nsecr");
-    let shown = screen.wait_until("the wish for a key", |shown| shown.contains("Press a to sign in"));
+    let shown = screen.wait_until("the wish for a key", |shown| shown.contains("Press Enter to sign in"));
     assert!(shown.contains("New key") && shown.contains("••••"), "{shown}");
     screen.write("et\nsecret\n");
     screen.wait_for("created key bob");

@@ -212,7 +212,7 @@ fn output_is_copied_to_the_clipboard() {
     screen.play_alone();
     screen.write("\"line\" + 1\n");
     screen.wait_for_row("line1");
-    screen.press(&["Esc", "y"]);
+    screen.press(&["C-o"]);
     screen.wait_for("copied the last output");
     assert_eq!(screen.app.clipboard(), "line1");
 }
@@ -252,7 +252,9 @@ fn disconnect_ends_the_running_play() {
     screen.write("print(\"begun\"); loop {}\n");
     screen.wait_for_row("begun");
     let [worker] = server.workers()[..] else { panic!("one worker") };
-    screen.press(&["Esc", "1", "d"]);
+    screen.press(&["Esc", "d"]);
+    screen.wait_for("You lose a running play.");
+    screen.press(&["Right", "Enter"]);
     screen.wait_for("disconnected; variables are gone");
     wait_for_end(worker);
 }

@@ -34,10 +34,10 @@ fn session_from_start_to_quit_works_on_a_terminal() {
     terminal.keys("40 + 2\r");
     terminal.wait_for_screen("┃42");
     terminal.keys("\x1b");
-    terminal.wait_for_screen("scroll");
+    terminal.wait_for_screen("n new key");
     terminal.keys("q");
     terminal.wait_for_screen("You started team.");
-    terminal.keys("\r");
+    terminal.keys("\x1b[C\r");
     terminal.wait_for(LEAVES);
     terminal.wait_for("team is still running in the background");
     terminal.wait_for("circles status");
@@ -51,7 +51,7 @@ fn ephemeral_identity_off_this_machine_is_accepted_on_the_screen() {
     let (home, server) = (Home::new(), ServeProcess::start(&["--hosts", "circle.example"]));
     let mut terminal = Terminal::run(&home, &["tui", &server.url, "--authority", "circle.example"]);
     terminal.wait_for_screen("an impostor would look the same");
-    terminal.keys("y");
+    terminal.keys("\x1b[C\r");
     terminal.wait_for_screen("connected to circle");
     terminal.keys("6 * 7\r");
     terminal.wait_for_screen("┃42");

@@ -11,8 +11,6 @@ pub(crate) enum Action {
     Focus(Pane),
     /// Show another circle in the panes.
     Show(CircleId),
-    /// Leave the editor.
-    StopTyping,
     /// Quit, and ask what to do with the circles that were started here.
     Quit,
     /// Quit, and keep the circles that were started here running.
@@ -32,7 +30,11 @@ pub(crate) enum Action {
     Connect(CircleId),
     /// Connect although the circle's identity is ephemeral.
     ConnectToEphemeral(CircleId),
+    /// Disconnect, after a question if something would be lost.
+    AskDisconnect(CircleId),
     Disconnect(CircleId),
+    /// Remove a circle that is known by its address from the list.
+    Remove(CircleId),
     Authenticate(CircleId),
     Start(CircleId),
     StartAll,

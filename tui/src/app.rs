@@ -10,11 +10,14 @@ mod control;
 mod input;
 mod input_hold;
 mod keys;
+mod losses;
 mod palette_items;
 mod panes;
 mod quit;
 mod requests;
 mod sessions;
+#[cfg(test)]
+mod tests;
 
 use ::keys::{KeyPair, keystore::KeyName};
 use console::session::{QueueFull, SessionHandle};
@@ -26,6 +29,7 @@ use super::{
     circles::{CircleSource, CirclesPane},
     event::{AppEvent, Message},
     keys::KeysPane,
+    layout::Pane,
     logs::LogsPane,
     repl::{ReplPane, SessionView},
     session_status::SessionStatus,
@@ -169,7 +173,7 @@ impl App {
         if let Some(popup) = &mut self.window.popup {
             return popup.paste(text);
         }
-        if !self.is_typing() {
+        if self.window.focus != Pane::Repl {
             return self.show_toast("press 3 to type, then paste again");
         }
         if self.selected_session().is_some_and(|session| !session.editor.paste(text)) {
@@ -186,7 +190,7 @@ impl App {
             KeyCode::F(1) => Some(Action::Help),
             KeyCode::Char('p') if is_control => Some(Action::Palette),
             KeyCode::Char('c') if is_control => Some(Action::Cancel),
-            _ if self.is_typing() => self.circles.selected().and_then(|shown| self.repl.on_editor_key(key, shown)),
+            KeyCode::F(2) => Some(Action::Zoom),
             _ => self.on_pane_key(key),
         };
         if let Some(action) = action {
@@ -204,13 +208,9 @@ impl App {
         Some(action)
     }
 
-    /// Returns whether letters go into the editor.
-    fn is_typing(&self) -> bool {
-        self.window.focus == super::layout::Pane::Repl && self.repl.is_typing(self.circles.selected())
-    }
-
+    /// Returns the session on the selected circle, and opens one if necessary.
     fn selected_session(&mut self) -> Option<&mut SessionView> {
-        self.repl.get_mut(self.circles.selected()?)
+        self.session(self.circles.selected()?)
     }
 
     /// Shows a circle in the panes.

@@ -21,7 +21,7 @@ pub(crate) const HINTS: &[Hint] = &[
     ("x", "stop it"),
     ("r", "restart it"),
     ("a", "sign in even though the circle doesn't require it"),
-    ("d", "disconnect"),
+    ("d", "disconnect; removes the address of a circle that is not connected"),
     ("o", "connect to another circle: a name, a port, host:port or a ws:// URL"),
     ("y", "copy its URL"),
     ("↑ ↓", "select; the REPL and the logs show the selected circle"),
@@ -69,11 +69,30 @@ pub(crate) enum ReportScope {
 
 impl CirclesPane {
     pub(crate) fn get(&self, id: CircleId) -> Option<&CircleItem> {
-        self.entries.get(id.0)
+        self.entries.get(id.0).filter(|entry| !entry.is_removed)
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = (CircleId, &CircleItem)> {
-        self.entries.iter().enumerate().map(|(index, entry)| (CircleId(index), entry))
+        let all = self.entries.iter().enumerate().map(|(index, entry)| (CircleId(index), entry));
+        all.filter(|(_, entry)| !entry.is_removed)
+    }
+
+    /// Removes a circle from the list, and selects its neighbour.
+    pub(crate) fn remove(&mut self, id: CircleId) {
+        let row = self.row();
+        if let Some(entry) = self.entries.get_mut(id.0) {
+            entry.is_removed = true;
+        }
+        if self.selected == id.0 {
+            let count = self.iter().count();
+            let next = self.iter().nth(row.min(count.saturating_sub(1))).map(|(id, _)| id.0);
+            self.selected = next.unwrap_or_default();
+        }
+    }
+
+    /// Returns the row of the selected circle.
+    fn row(&self) -> usize {
+        self.iter().position(|(id, _)| id.0 == self.selected).unwrap_or(0)
     }
 
     /// Returns whether an uptime is shown in seconds, or has just turned into minutes.
@@ -86,7 +105,7 @@ impl CirclesPane {
     }
 
     pub(crate) fn selected(&self) -> Option<CircleId> {
-        (self.selected < self.entries.len()).then_some(CircleId(self.selected))
+        self.get(CircleId(self.selected)).map(|_| CircleId(self.selected))
     }
 
     pub(crate) fn select(&mut self, id: CircleId) {
@@ -102,6 +121,7 @@ impl CirclesPane {
     pub(crate) fn add_address(&mut self, url: String) -> CircleId {
         let matches = |entry: &CircleItem| target::is_same_url(entry.url(), &url);
         if let Some(index) = self.entries.iter().position(matches) {
+            self.entries[index].is_removed = false;
             return CircleId(index);
         }
         let name = url.trim_start_matches("ws://").trim_end_matches('/').to_owned();
@@ -131,6 +151,7 @@ impl CirclesPane {
             let new = || CircleItem::new(circle.name.clone(), circle.url(), CircleSource::Config);
             let id = self.find_by_name(&circle.name).unwrap_or_else(|| self.add(new()));
             let entry = &mut self.entries[id.0];
+            entry.is_removed = false;
             (entry.source, entry.url) = (CircleSource::Config, circle.url());
             // Port 0 is a different port each time, so it cannot be probed.
             let address = Some(launcher::connect_address(circle.address)).filter(|address| address.port() != 0);
@@ -168,6 +189,7 @@ impl CirclesPane {
             let new = || CircleItem::new(status.name.clone(), status.url.clone(), CircleSource::Config);
             let id = self.find_by_name(&status.name).unwrap_or_else(|| self.add(new()));
             let entry = &mut self.entries[id.0];
+            entry.is_removed = false;
             // A circle that is up is in circles.json, or was when it was started.
             entry.source = CircleSource::Config;
             entry.take(Some(status), now);
@@ -216,8 +238,8 @@ impl CirclesPane {
     }
 
     pub(crate) fn key(&mut self, key: KeyEvent) -> Option<Action> {
-        if let Some(selected) = list::move_selection(key.code, self.selected, self.entries.len()) {
-            return Some(Action::Show(CircleId(selected)));
+        if let Some(row) = list::move_selection(key.code, self.row(), self.iter().count()) {
+            return self.iter().nth(row).map(|(id, _)| Action::Show(id));
         }
         match key.code {
             KeyCode::Char('o') => Some(Action::AskAddress),
@@ -231,7 +253,7 @@ impl CirclesPane {
                     KeyCode::Char('x') => Some(Action::AskStop(id)),
                     KeyCode::Char('r') => Some(Action::AskRestart(id)),
                     KeyCode::Char('a') => Some(Action::Authenticate(id)),
-                    KeyCode::Char('d') => Some(Action::Disconnect(id)),
+                    KeyCode::Char('d') => Some(Action::AskDisconnect(id)),
                     KeyCode::Char('y') => Some(Action::Copy(self.get(id)?.url().to_owned(), "the URL")),
                     _ => None,
                 }

@@ -151,6 +151,8 @@ fn parse_key(key: &str) -> KeyEvent {
         ("Tab", ..) => KeyCode::Tab,
         ("BackTab", ..) => KeyCode::BackTab,
         ("Backspace", ..) => KeyCode::Backspace,
+        ("Left", ..) => KeyCode::Left,
+        ("Right", ..) => KeyCode::Right,
         ("Up", ..) => KeyCode::Up,
         ("Down", ..) => KeyCode::Down,
         ("Home", ..) => KeyCode::Home,
@@ -158,6 +160,7 @@ fn parse_key(key: &str) -> KeyEvent {
         ("PageUp", ..) => KeyCode::PageUp,
         ("PageDown", ..) => KeyCode::PageDown,
         ("F1", ..) => KeyCode::F(1),
+        ("F2", ..) => KeyCode::F(2),
         (_, Some(character), None) => KeyCode::Char(character),
         _ => panic!("{key:?} is not a key"),
     };

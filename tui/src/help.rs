@@ -7,14 +7,16 @@ use frontend::text::{Style, StyledLine};
 pub(crate) type Hint = (&'static str, &'static str);
 
 const GLOBAL_HINTS: &[Hint] = &[
+    ("F1 ?", "this help"),
+    ("F2 f", "zoom the pane to the whole screen, and back"),
+    ("Ctrl-P", "palette: find an action, circle, key or input by its letters"),
+    ("Ctrl-C", "cancel the running play; your variables are kept"),
+    ("Esc", "close what is open, then go to Circles"),
     ("1-4", "circles, keys, REPL, logs"),
     ("Tab", "next pane (Shift-Tab: previous pane)"),
-    ("f", "zoom the pane to the whole screen, and back"),
-    ("Ctrl-P", "palette: find an action, circle, key or input by its letters"),
-    ("? F1", "this help"),
+    ("q", "quit; asks first if something would be lost"),
     ("Ctrl-L", "redraw the screen"),
     ("Ctrl-Z", "suspend"),
-    ("q", "quit; asks whether to keep the circles that you started"),
 ];
 
 const MARKS: &[Hint] = &[
@@ -51,7 +53,7 @@ pub(crate) fn topic_lines(topic: &str, typing: &[Hint]) -> Vec<StyledLine> {
 pub(crate) fn help_lines(title: &'static str, hints: &[Hint]) -> Vec<(String, String)> {
     let mut lines = vec![(title, "")];
     lines.extend(hints);
-    lines.push(("Everywhere (in the editor: only F1 and Ctrl keys)", ""));
+    lines.push(("Everywhere (in the REPL pane letters, digits and Tab are for the input)", ""));
     lines.extend(GLOBAL_HINTS);
     lines.push(("Marks", ""));
     lines.extend(MARKS);

@@ -39,32 +39,21 @@ pub(crate) use transcript::Transcript;
 /// Run time of a play before the status line appears.
 const STATUS_LINE_DELAY: Duration = Duration::from_millis(300);
 
-/// Key hints of the pane, outside of the editor.
-pub(crate) const HINTS: &[Hint] = &[
-    ("Enter i", "type an input"),
-    ("↑ ↓ PgUp PgDn", "scroll (Home: to the oldest line)"),
-    ("End", "follow new output"),
-    ("y", "copy the last output"),
-    ("s x r a d", "the same as in Circles, for this circle"),
-    ("Ctrl-C", "cancel the running play; your variables are kept"),
-];
-
-/// Key hints for the footer.
-pub(crate) const SHORT_HINTS: &[Hint] =
-    &[("Enter", "type"), ("?", "help"), ("q", "quit"), ("↑↓", "scroll"), ("y", "copy"), ("f", "zoom"), ("1-4", "pane")];
-
 /// Key hints for the footer while the circle takes no input yet.
-pub(crate) const UNREADY_HINTS: &[Hint] = &[
-    ("Enter", "connect"),
-    ("?", "help"),
-    ("q", "quit"),
-    ("a", "sign in"),
-    ("r", "restart"),
-    ("y", "copy"),
-    ("1-4", "pane"),
+pub(crate) const UNREADY_HINTS: &[Hint] =
+    &[("Enter", "connect"), ("Esc", "circles"), ("F1", "help"), ("Ctrl-P", "palette"), ("PgUp", "scroll")];
+
+/// Key hints for the footer while the circle needs a key.
+pub(crate) const SIGN_IN_HINTS: &[Hint] = &[
+    ("Enter", "sign in"),
+    ("Ctrl-O", "copy"),
+    ("Esc", "circles"),
+    ("F1", "help"),
+    ("Ctrl-P", "palette"),
+    ("PgUp", "scroll"),
 ];
 
-pub(crate) use editor::{HINTS as TYPING_HINTS, SHORT_HINTS as SHORT_TYPING_HINTS};
+pub(crate) use editor::{HINTS, SHORT_HINTS};
 
 /// The sessions, and what the editor needs.
 pub(crate) struct ReplPane {
@@ -74,8 +63,6 @@ pub(crate) struct ReplPane {
     history_writer: HistoryWriter,
     /// The scratch circle, and the key of its owner.
     scratch: Option<(CircleId, Arc<KeyPair>)>,
-    /// Whether the editor takes letters while the pane has the focus.
-    pub is_typing: bool,
 }
 
 impl ReplPane {
@@ -86,7 +73,6 @@ impl ReplPane {
             validator: Validator::new(),
             history_writer,
             scratch: None,
-            is_typing: false,
         }
     }
 
@@ -115,9 +101,9 @@ impl ReplPane {
         self.sessions.values()
     }
 
-    /// Returns whether letters go into the editor of a circle while the pane has the focus.
-    pub(crate) fn is_typing(&self, shown: Option<CircleId>) -> bool {
-        self.is_typing && shown.and_then(|shown| self.get(shown)).is_some_and(SessionView::takes_input)
+    /// Drops the session on a circle, which ends it.
+    pub(crate) fn remove(&mut self, id: CircleId) {
+        self.sessions.remove(&id);
     }
 
     /// Returns whether an input continues on another line.
@@ -135,43 +121,31 @@ impl ReplPane {
         }
     }
 
-    /// Handles a key press in the editor.
-    pub(crate) fn on_editor_key(&mut self, key: KeyEvent, shown: CircleId) -> Option<Action> {
+    /// Handles a key press. Printable keys always go into the editor.
+    pub(crate) fn key(&mut self, key: KeyEvent, shown: CircleId) -> Option<Action> {
         let session = self.sessions.get_mut(&shown)?;
+        let (transcript, is_control) = (&mut session.transcript, key.modifiers.contains(KeyModifiers::CONTROL));
         match key.code {
-            KeyCode::PageUp => session.transcript.page(-1),
-            KeyCode::PageDown => session.transcript.page(1),
-            KeyCode::Char('d') if key.modifiers.contains(KeyModifiers::CONTROL) && session.editor.is_empty() => {
-                return Some(Action::StopTyping);
+            KeyCode::PageUp => transcript.page(-1),
+            KeyCode::PageDown => transcript.page(1),
+            KeyCode::Up if is_control => transcript.scroll(-1),
+            KeyCode::Down if is_control => transcript.scroll(1),
+            KeyCode::Home if is_control => transcript.scroll_to_begin(),
+            KeyCode::End if is_control => transcript.follow(),
+            KeyCode::Char('o') if is_control => {
+                let (text, what) = transcript.last();
+                return Some(Action::Copy(text.to_owned(), what));
+            }
+            KeyCode::Char('d') if is_control && session.editor.is_empty() => {
+                return Some(Action::Focus(Pane::Circles));
             }
             _ => return session.editor.key(key),
         }
         None
     }
 
-    /// Handles a key press outside of the editor; returns the key if the pane does not use it.
-    pub(crate) fn key(&mut self, key: KeyEvent, shown: CircleId) -> Result<Option<Action>, KeyEvent> {
-        match (key.code, self.sessions.get_mut(&shown)) {
-            (KeyCode::Enter | KeyCode::Char('i'), Some(session)) if session.state.is_ready() => {
-                return Ok(Some(Action::Focus(Pane::Repl)));
-            }
-            (KeyCode::Enter, _) => return Ok(Some(Action::Connect(shown))),
-            (KeyCode::Char('a'), _) => return Ok(Some(Action::Authenticate(shown))),
-            (KeyCode::Up | KeyCode::Char('k'), Some(session)) => session.transcript.scroll(-1),
-            (KeyCode::Down | KeyCode::Char('j'), Some(session)) => session.transcript.scroll(1),
-            (KeyCode::PageUp, Some(session)) => session.transcript.page(-1),
-            (KeyCode::PageDown, Some(session)) => session.transcript.page(1),
-            (KeyCode::Home | KeyCode::Char('g'), Some(session)) => session.transcript.scroll_to_begin(),
-            (KeyCode::End | KeyCode::Char('G'), Some(session)) => session.transcript.follow(),
-            (KeyCode::Char('y'), Some(session)) => {
-                return Ok(Some(Action::Copy(session.transcript.last().to_owned(), "the last output")));
-            }
-            _ => return Err(key),
-        }
-        Ok(None)
-    }
-
-    /// Draws the session on a circle. `is_editing` says whether letters go into the editor.
+    /// Draws the session on a circle. `is_editing` says whether letters go into the editor. `welcome` is shown until
+    /// there is a transcript.
     pub(crate) fn draw(
         &mut self,
         frame: &mut Frame<'_>,
@@ -179,6 +153,7 @@ impl ReplPane {
         look: DrawContext,
         shown: CircleId,
         is_editing: bool,
+        welcome: Vec<ShownLine<'static>>,
     ) {
         let Some(session) = self.sessions.get_mut(&shown) else { return };
         let waiting = session.state.waiting;
@@ -195,23 +170,23 @@ impl ReplPane {
             Constraint::Length(rows),
         ])
         .areas(area);
-        let rows = session.transcript.rows(look.theme, transcript.width, transcript.height);
+        let mut rows = session.transcript.rows(look.theme, transcript.width, transcript.height);
+        if session.transcript.is_empty() && !session.is_open() {
+            rows = welcome;
+        }
         session.publish_room();
         frame.render_widget(Paragraph::new(rows), transcript);
         if let Some(status) = status {
             frame.render_widget(Paragraph::new(status), running);
         }
-        let mark = match (session.transcript.is_following(), is_editing) {
-            (true, _) => "",
-            (false, true) => " ↓ more below: PgDn ",
-            (false, false) => " ↓ more below: End ",
-        };
+        let mark = if session.transcript.is_following() { "" } else { " ↓ more below: PgDn " };
         let line = "─".repeat(usize::from(rule.width).saturating_sub(mark.chars().count()));
         frame.render_widget(Paragraph::new(format!("{line}{mark}")).dim(), rule);
-        if session.takes_input() {
-            session.editor.draw(frame, typed, look.theme, &self.lexer, is_editing);
-        } else {
-            frame.render_widget(Paragraph::new(hint(session)).dim(), typed);
+        session.editor.draw(frame, typed, look.theme, &self.lexer, is_editing);
+        if let Some(hint) = hint(session).filter(|_| session.editor.is_empty()) {
+            let [_, area] =
+                Layout::horizontal([Constraint::Length(editor::PROMPT_COLUMNS), Constraint::Fill(1)]).areas(typed);
+            frame.render_widget(Paragraph::new(hint).dim(), area);
         }
     }
 }
@@ -231,13 +206,17 @@ fn status(look: DrawContext, running: &PlaySnapshot, waiting: usize, width: u16)
     Some(look.theme.line(&status.line(width.into())))
 }
 
-fn hint(session: &SessionView) -> String {
-    match session.access() {
-        Some(Access::Open) => "Press a to sign in with your key.".into(),
-        Some(Access::Authenticated) => "Anyone with a key may play. Press a to sign in with yours.".into(),
-        Some(Access::Members) => "Members only. Press a to sign in with your key.".into(),
-        None => "Press Enter to connect.".into(),
+/// Returns what Enter does while the circle takes no input yet.
+fn hint(session: &SessionView) -> Option<&'static str> {
+    if session.takes_input() {
+        return None;
     }
+    Some(match session.access() {
+        Some(Access::Open) => "Press Enter to sign in with your key.",
+        Some(Access::Authenticated) => "Anyone with a key may play. Press Enter to sign in with yours.",
+        Some(Access::Members) => "Members only. Press Enter to sign in with your key.",
+        None => "Press Enter to connect.",
+    })
 }
 
 /// Describes who may play on a circle.

@@ -1,5 +1,7 @@
 //! Background tasks that post their outcome: network, disk, passphrases, processes.
 
+#[cfg(test)]
+mod fake;
 mod keys;
 mod logs;
 mod probe;
@@ -15,6 +17,8 @@ use super::{
     circle_id::CircleId,
     event::{AppEvent, Message},
 };
+#[cfg(test)]
+pub(crate) use fake::FakeOutside;
 pub(crate) use logs::{LogFollower, MAX_LINES};
 pub(crate) use probe::ProbeGuard;
 pub(crate) use supervisor::SupervisorRef;
@@ -24,11 +28,33 @@ pub(crate) use supervisor::SupervisorRef;
 pub(crate) struct Tasks {
     runtime: Handle,
     queue: mpsc::Sender<Message>,
+    /// Replaces everything outside of the app.
+    #[cfg(test)]
+    outside: Option<std::sync::Arc<FakeOutside>>,
 }
 
 impl Tasks {
     pub(crate) fn new(runtime: Handle, queue: mpsc::Sender<Message>) -> Self {
-        Self { runtime, queue }
+        Self {
+            runtime,
+            queue,
+            #[cfg(test)]
+            outside: None,
+        }
+    }
+
+    /// Creates tasks that reach a fake instead of the disk, the network and other processes.
+    #[cfg(test)]
+    pub(crate) fn faked(runtime: Handle, queue: mpsc::Sender<Message>, outside: std::sync::Arc<FakeOutside>) -> Self {
+        Self { outside: Some(outside), ..Self::new(runtime, queue) }
+    }
+
+    /// Records a request to the supervisor for tests.
+    #[cfg(test)]
+    fn record(&self, request: String) {
+        if let Some(outside) = &self.outside {
+            outside.record(request);
+        }
     }
 
     /// Posts an event. Waits for room in the queue: a fast sender is slowed down, and nothing is dropped.
@@ -38,6 +64,10 @@ impl Tasks {
     }
 
     fn spawn(&self, future: impl Future<Output = ()> + Send + 'static) {
+        #[cfg(test)]
+        if self.outside.is_some() {
+            return;
+        }
         self.runtime.spawn(future);
     }
 

@@ -11,12 +11,13 @@ use super::{
 };
 use frontend::visible::visible;
 
-/// Returns the suggestions for the selected circle.
+/// Returns the suggestions for the selected circle. `is_typing` says whether letters are text.
 pub(crate) fn lines(
     theme: Theme,
     circles: &CirclesPane,
     chosen: Option<&CircleItem>,
     has_keys: bool,
+    is_typing: bool,
 ) -> Vec<Line<'static>> {
     let offer = |key: &str, what: String| {
         Line::from(vec![Span::raw("  "), Span::styled(format!("{key:7}"), theme.key()), Span::raw(what)])
@@ -39,16 +40,12 @@ pub(crate) fn lines(
         };
         lines.push(offer("Enter", what));
     }
-    let startable: Vec<&str> =
-        circles.iter().filter(|(_, entry)| entry.can_be_started()).map(|(_, entry)| entry.name.as_str()).collect();
-    if !startable.is_empty() {
-        lines.push(offer("S", format!("start all: {}", startable.join(", "))));
+    if is_typing {
+        lines.push(offer("Esc", "go to Circles, where letters are commands".to_owned()));
+        lines.push(offer("F1", "help, everywhere".to_owned()));
+    } else {
+        lines.extend(commands(offer, circles, has_keys));
     }
-    let key = if has_keys { "make another key" } else { "make a key to sign in with" };
-    lines.push(offer("n", key.to_owned()));
-    lines.push(offer("o", "connect to a circle by its address".to_owned()));
-    lines.push(offer("↑ ↓", "select another circle".to_owned()));
-    lines.push(offer("?", "help, everywhere".to_owned()));
     if let Some((entry, why)) = chosen.and_then(|entry| Some((entry, entry.refused()?))) {
         lines.push(Line::default());
         lines.push(Line::from(Span::styled(
@@ -65,5 +62,25 @@ pub(crate) fn lines(
         lines.push(Line::from(Span::styled(format!("  {} failed: {why}{again}", entry.name), theme.error())));
         lines.push(Line::from("  see its log below (4, then f for the whole screen)"));
     }
+    lines
+}
+
+/// Returns the offers of the circles pane.
+fn commands(
+    offer: impl Fn(&str, String) -> Line<'static>,
+    circles: &CirclesPane,
+    has_keys: bool,
+) -> Vec<Line<'static>> {
+    let mut lines = Vec::new();
+    let startable: Vec<&str> =
+        circles.iter().filter(|(_, entry)| entry.can_be_started()).map(|(_, entry)| entry.name.as_str()).collect();
+    if !startable.is_empty() {
+        lines.push(offer("S", format!("start all: {}", startable.join(", "))));
+    }
+    let key = if has_keys { "make another key" } else { "make a key to sign in with" };
+    lines.push(offer("n", key.to_owned()));
+    lines.push(offer("o", "connect to a circle by its address".to_owned()));
+    lines.push(offer("↑ ↓", "select another circle".to_owned()));
+    lines.push(offer("?", "help, everywhere".to_owned()));
     lines
 }

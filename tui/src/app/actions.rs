@@ -5,7 +5,7 @@ use crate::circle_id::CircleId;
 use crate::{
     action::Action,
     layout::Pane,
-    popup::{NewKeyForm, Palette, Popup},
+    popup::{NewKeyForm, Palette, Popup, TextPopup},
     tasks::SupervisorRef,
     window::Effect,
 };
@@ -21,13 +21,12 @@ impl App {
         match action {
             Action::Focus(pane) => self.focus(pane),
             Action::Show(id) => self.show(id),
-            Action::StopTyping => self.repl.is_typing = false,
             Action::Quit => self.quit(),
             Action::QuitAndKeep => self.quit_and_keep(),
             Action::QuitAndStop => self.quit_and_stop(),
             Action::QuitNow => self.quit_now(),
             Action::Help => {
-                self.window.popup = Some(Popup::Help { title: "Help".into(), lines: self.help(), scroll: 0 });
+                self.window.popup = Some(Popup::Text(TextPopup::new("Help", self.help())));
             }
             Action::Palette => self.window.popup = Some(Popup::Palette(Palette::new(self.palette_items()))),
             Action::Zoom => self.window.is_zoomed = !self.window.is_zoomed,
@@ -36,13 +35,15 @@ impl App {
             Action::ConnectTo(text) => self.open(&text, None),
             Action::Connect(id) => self.connect(id),
             Action::ConnectToEphemeral(id) => self.connect_to_ephemeral(id),
+            Action::AskDisconnect(id) => self.ask_disconnect(id),
             Action::Disconnect(id) => self.disconnect(id),
+            Action::Remove(id) => self.remove(id),
             Action::Authenticate(id) => self.authenticate(id),
             Action::Start(id) => self.start(id),
             Action::StartAll => self.start_all(),
-            Action::AskStop(id) => self.confirm(id, "Stop", Action::Stop(id)),
+            Action::AskStop(id) => self.confirm_end(id, "Stop", Action::Stop(id)),
             Action::Stop(id) => self.stop(id),
-            Action::AskRestart(id) => self.confirm(id, "Restart", Action::Restart(id)),
+            Action::AskRestart(id) => self.confirm_end(id, "Restart", Action::Restart(id)),
             Action::Restart(id) => self.restart(id),
             Action::AskNewKey => self.ask_new_key(None, None),
             Action::MakeKey(name, passphrase) => {
@@ -85,7 +86,10 @@ impl App {
 
     pub(super) fn focus(&mut self, pane: Pane) {
         self.window.focus = pane;
-        self.repl.is_typing = pane == Pane::Repl;
+        // Letters go into its editor from now on.
+        if let Some(id) = self.circles.selected().filter(|_| pane == Pane::Repl) {
+            self.session(id);
+        }
     }
 
     fn copy(&mut self, text: &str, what: &str) {

@@ -10,7 +10,6 @@ use launcher::{CircleConfig, CircleStatus, Statuses};
 
 use super::App;
 use crate::{
-    action::Action,
     circle_id::CircleId,
     circles::{CircleAvailability, CircleItem, CircleSource, ReportScope, StatusChange},
     event::SupervisorReport,
@@ -113,30 +112,6 @@ impl App {
     pub(super) fn restart(&mut self, id: CircleId) {
         self.control.starts.restart.insert(id);
         self.tasks.read_config(self.setup.config.clone());
-    }
-
-    /// Asks for confirmation before other users lose their sessions.
-    pub(super) fn confirm(&mut self, id: CircleId, what: &str, yes: Action) {
-        let Some(entry) = self.circles.get(id) else { return };
-        if !entry.can_be_stopped() {
-            let why = match (entry.source, entry.state()) {
-                (CircleSource::Scratch, _) => "runs inside this screen; it can't be stopped or restarted",
-                (CircleSource::Config, CircleAvailability::Unsupervised) => {
-                    "was started elsewhere, not by the supervisor of this circles.json"
-                }
-                (CircleSource::Config, CircleAvailability::Stopping) => "is already stopping",
-                (CircleSource::Config, _) if matches!(yes, Action::Restart(_)) => return self.start(id),
-                (CircleSource::Config, _) => "is not up",
-                (CircleSource::Address, _) => "is not in circles.json",
-            };
-            let text = format!("{} {why}", entry.name);
-            return self.show_toast(text);
-        }
-        let question = format!(
-            "{what} {}? Running plays there are cancelled, and the variables of all sessions are lost.",
-            entry.name
-        );
-        self.window.popup = Some(Popup::Confirm { question, yes });
     }
 
     pub(super) fn on_config_read(&mut self, read: ConfigRead) {

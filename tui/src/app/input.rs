@@ -3,7 +3,7 @@
 use console::{
     commands::{self, ArgumentKind},
     completion::{self, CompletionItem, CompletionList, CompletionSource},
-    session::{ConnectionStatus, SessionHandle},
+    session::{CallerIdentity, ConnectionStatus, SessionHandle},
 };
 use frontend::error::CliError;
 
@@ -28,7 +28,11 @@ impl App {
         let input = session.editor.text();
         let (is_blank, is_incomplete) = (input.trim().is_empty(), self.repl.is_incomplete(&input));
         let is_off = session.state.connection != ConnectionStatus::Connected && (!session.is_awaited || can_be_started);
-        let connects = is_off && (is_blank || commands::needs_circle(&input));
+        // On a circle that needs a key, Enter signs in.
+        let is_anonymous = session.state.connection == ConnectionStatus::Connected
+            && session.state.identity == CallerIdentity::Anonymous
+            && !session.state.is_ready();
+        let connects = (is_off || is_anonymous) && (is_blank || commands::needs_circle(&input));
         let Some(session) = self.repl.get_mut(id) else { return };
         if is_blank {
             if session.editor.drafts() > 0 {
@@ -57,7 +61,7 @@ impl App {
 
     /// Ctrl-C: cancels what the session does, or else clears the input.
     pub(super) fn cancel(&mut self) {
-        let is_typing = self.is_typing();
+        let is_typing = self.window.focus == Pane::Repl;
         let Some(id) = self.circles.selected() else { return self.show_toast("q quits") };
         let Some(session) = self.repl.get_mut(id) else { return self.show_toast("q quits") };
         if session.can_be_cancelled() {
@@ -69,7 +73,7 @@ impl App {
         if is_typing && !session.editor.is_empty() {
             return session.editor.next_draft();
         }
-        self.show_toast(if is_typing { "Esc leaves the editor, then q quits" } else { "q quits" });
+        self.show_toast(if is_typing { "to quit: Esc, then q" } else { "q quits" });
         // A play may have started that is not known here yet.
         self.send_to_session(id, SessionHandle::cancel);
     }

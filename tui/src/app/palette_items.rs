@@ -1,7 +1,7 @@
 //! Items of the palette: every action, circle, key and past input.
 
 use super::App;
-use crate::{action::Action, layout::Pane, popup::PaletteItem};
+use crate::{action::Action, circles::CircleSource, layout::Pane, popup::PaletteItem, repl::SessionView};
 
 /// Largest number of past inputs.
 const MAX_PAST_INPUTS: usize = 200;
@@ -20,9 +20,11 @@ impl App {
                 choices.push(choice(format!("stop {name}"), Action::AskStop(id)));
                 choices.push(choice(format!("restart {name}"), Action::AskRestart(id)));
             }
-            if self.repl.get(id).is_some() {
+            if self.repl.get(id).is_some_and(SessionView::is_open) {
                 choices.push(choice(format!("sign in to {name}"), Action::Authenticate(id)));
-                choices.push(choice(format!("disconnect from {name}"), Action::Disconnect(id)));
+                choices.push(choice(format!("disconnect from {name}"), Action::AskDisconnect(id)));
+            } else if entry.source == CircleSource::Address {
+                choices.push(choice(format!("remove {name} from the list"), Action::AskDisconnect(id)));
             }
         }
         choices.push(choice("start all circles in circles.json".into(), Action::StartAll));

@@ -1,9 +1,10 @@
 //! The view behind each pane: its keys, its hints, its drawing. A new pane is a view, a line in [`layout`], and one in
 //! each of the three functions here.
 
+use console::session::ConnectionStatus;
 use ratatui::{
     Frame,
-    crossterm::event::{KeyCode, KeyEvent},
+    crossterm::event::{KeyCode, KeyEvent, KeyModifiers},
     layout::{Alignment, Rect},
     widgets::{Paragraph, Wrap},
 };
@@ -29,8 +30,14 @@ pub(super) struct KeyContext {
 }
 
 impl App {
-    /// Handles a key press outside of the editor: first the global keys, then those of the pane.
+    /// Handles a key press. In the REPL pane letters are text, in the others they are commands.
     pub(super) fn on_pane_key(&mut self, key: KeyEvent) -> Option<Action> {
+        if self.window.focus == Pane::Repl {
+            return self.on_repl_key(key);
+        }
+        if key.modifiers.intersects(KeyModifiers::CONTROL | KeyModifiers::ALT) {
+            return None;
+        }
         match key.code {
             KeyCode::Char(digit @ '1'..='4') => {
                 let index = digit.to_digit(10).unwrap_or(1) as usize - 1;
@@ -38,6 +45,7 @@ impl App {
             }
             KeyCode::Tab => return Some(Action::Focus(self.window.focus.step(1))),
             KeyCode::BackTab => return Some(Action::Focus(self.window.focus.step(-1))),
+            KeyCode::Esc => return Some(Action::Focus(Pane::Circles)),
             KeyCode::Char('?') => return Some(Action::Help),
             KeyCode::Char('f') => return Some(Action::Zoom),
             KeyCode::Char('q') => return Some(Action::Quit),
@@ -46,28 +54,35 @@ impl App {
         match self.window.focus {
             Pane::Circles => self.circles.key(key),
             Pane::Keys => self.keys.key(key),
-            // The keys of the circles pane also work in the REPL pane of the circle.
-            Pane::Repl => match self.repl.key(key, self.circles.selected()?) {
-                Err(key) if matches!(key.code, KeyCode::Char(_)) => self.circles.key(key),
-                action => action.ok().flatten(),
-            },
             Pane::Logs => self.logs.key(key, self.circles.selected()),
+            Pane::Repl => None,
+        }
+    }
+
+    fn on_repl_key(&mut self, key: KeyEvent) -> Option<Action> {
+        match self.circles.selected() {
+            // What is typed before the session is open is kept, too.
+            Some(id) if self.session(id).is_some() => self.repl.key(key, id),
+            _ => (key.code == KeyCode::Esc).then_some(Action::Focus(Pane::Circles)),
         }
     }
 
     fn key_context(&self) -> KeyContext {
-        let session = self.circles.selected().and_then(|shown| self.repl.get(shown));
         let (title, long, short) = match self.window.focus {
             Pane::Circles => ("Circles", circles::HINTS, circles::SHORT_HINTS),
             Pane::Keys => ("Keys", keys::HINTS, keys::SHORT_HINTS),
-            Pane::Repl if self.is_typing() => ("Typing", repl::TYPING_HINTS, repl::SHORT_TYPING_HINTS),
-            Pane::Repl if !session.is_some_and(|session| session.state.is_ready()) => {
-                ("Selected circle", circles::HINTS, repl::UNREADY_HINTS)
-            }
-            Pane::Repl => ("REPL", repl::HINTS, repl::SHORT_HINTS),
+            Pane::Repl => ("REPL", repl::HINTS, self.repl_hints()),
             Pane::Logs => ("Logs", logs::HINTS, logs::SHORT_HINTS),
         };
         KeyContext { title, long, short }
+    }
+
+    fn repl_hints(&self) -> &'static [Hint] {
+        match self.circles.selected().and_then(|shown| self.repl.get(shown)) {
+            Some(session) if session.takes_input() || !session.editor.is_empty() => repl::SHORT_HINTS,
+            Some(session) if session.state.connection == ConnectionStatus::Connected => repl::SIGN_IN_HINTS,
+            _ => repl::UNREADY_HINTS,
+        }
     }
 
     /// Returns the help for the present context.
@@ -105,20 +120,20 @@ impl App {
     }
 
     fn draw_repl(&mut self, frame: &mut Frame<'_>, area: Rect, focus: (Pane, bool)) {
-        let (look, is_editing) = (self.window.look(), self.is_typing() && self.window.popup.is_none());
+        let (look, is_editing) = (self.window.look(), focus.1 && self.window.popup.is_none());
         let shown = self.circles.selected();
+        let entry = shown.and_then(|shown| self.circles.get(shown));
+        let welcome = welcome::lines(look.theme, &self.circles, entry, !self.keys.is_empty(), focus.1);
         if let Some(shown) = shown
             && let Some(session) = self.repl.get(shown)
         {
             let elapsed = session.state.last_elapsed.map_or(String::new(), format_duration);
             let title = format!("REPL {}", session.title());
             let area = chrome::pane(frame, area, look.theme, focus, &title, &elapsed);
-            return self.repl.draw(frame, area, look, shown, is_editing);
+            return self.repl.draw(frame, area, look, shown, is_editing, welcome);
         }
         let area = chrome::pane(frame, area, look.theme, focus, "REPL", "");
-        let entry = shown.and_then(|shown| self.circles.get(shown));
-        let lines = welcome::lines(look.theme, &self.circles, entry, !self.keys.is_empty());
-        frame.render_widget(Paragraph::new(lines), area);
+        frame.render_widget(Paragraph::new(welcome), area);
     }
 
     /// Draws the screen.

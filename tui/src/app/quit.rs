@@ -6,7 +6,7 @@ use super::{App, QuitState};
 use crate::{
     action::Action,
     circles::CircleItem,
-    popup::{Popup, QuitPrompt},
+    popup::{Choice, Popup},
     tasks::SupervisorRef,
 };
 
@@ -16,14 +16,27 @@ const MAX_NAMES: usize = 4;
 impl App {
     pub(super) fn quit(&mut self) {
         let started = self.started_names();
-        let running = self.repl.sessions().filter(|session| session.state.running.is_some()).count();
-        self.window.popup = match (started.is_empty(), running) {
-            (true, 0) => return self.quit_now(),
-            (true, _) => {
-                Some(Popup::Confirm { question: "A play is running. Cancel it and quit?".into(), yes: Action::QuitNow })
+        let losses = self.all_losses();
+        let lost = |mut lines: Vec<String>| {
+            if !losses.is_empty() {
+                lines.push("You lose:".into());
+                lines.extend(losses.iter().map(|line| format!("  {line}")));
             }
-            (false, _) => Some(Popup::QuitPrompt(QuitPrompt::new(&join_names(&started), started.len(), running > 0))),
+            lines
         };
+        let choice = match started.len() {
+            0 if losses.is_empty() => return self.quit_now(),
+            0 => Choice::confirm("Quit?".into(), lost(Vec::new()), "Quit", Action::QuitNow),
+            count => {
+                let pronoun = if count == 1 { "it" } else { "them" };
+                let names = join_names(&started);
+                let lines = lost(vec![format!("You started {names}. Keep {pronoun} running after quitting?")]);
+                let keep = (format!("Quit, keep {pronoun} running"), Action::QuitAndKeep);
+                let stop = (format!("Quit, stop {pronoun}"), Action::QuitAndStop);
+                Choice::new("Quit?".into(), lines, "Stay", vec![keep, stop])
+            }
+        };
+        self.window.popup = Some(Popup::Choice(choice));
     }
 
     /// Quits when nothing that was started here is up. If the supervisor was started for it and has nothing else up, it
@@ -49,7 +62,9 @@ impl App {
     pub(super) fn quit_and_stop(&mut self) {
         let started = self.started_names();
         self.quit_state = QuitState::Quitting;
-        self.window.popup = Some(Popup::Quitting(join_names(&started)));
+        let lines = vec![format!("draining {}…", join_names(&started))];
+        let at_once = ("Quit without waiting".to_owned(), Action::QuitNow);
+        self.window.popup = Some(Popup::Quitting(Choice::new("Quit".into(), lines, "Stay here", vec![at_once])));
         self.tasks.release(SupervisorRef::new(&self.setup), started);
     }
 

@@ -15,7 +15,7 @@ use crate::{
     circles::CircleSource,
     help,
     popup::{PassphraseForm, Popup},
-    repl::{TYPING_HINTS, access_text},
+    repl::{self, access_text},
     window::Effect,
 };
 
@@ -23,7 +23,7 @@ impl App {
     pub(super) fn on_request(&mut self, id: CircleId, request: SessionRequest) {
         let Some(session) = self.repl.get_mut(id) else { return };
         match request {
-            SessionRequest::Help(topic) => session.transcript.extend(help::topic_lines(&topic, TYPING_HINTS)),
+            SessionRequest::Help(topic) => session.transcript.extend(help::topic_lines(&topic, repl::HINTS)),
             SessionRequest::Quit => self.run_action(Action::Quit),
             SessionRequest::Use(circle) => self.open(&circle, Some(id)),
             SessionRequest::Edit(text) => self.window.push_effect(Effect::Edit(id, text)),
@@ -69,7 +69,7 @@ impl App {
                 if let Some(session) = self.repl.get_mut(id).filter(|_| is_awaited) {
                     let again = match session.state.authenticated() {
                         Some(_) => format!(":key {name}"),
-                        None => "a".to_owned(),
+                        None => "Enter".to_owned(),
                     };
                     let text = format!("{name} stays locked: {again} asks for the passphrase again");
                     session.note(&text);
@@ -82,7 +82,7 @@ impl App {
 
     /// Returns whether no form or question is open.
     fn has_room_for_question(&self) -> bool {
-        matches!(self.window.popup, None | Some(Popup::Help { .. } | Popup::Palette(_)))
+        matches!(self.window.popup, None | Some(Popup::Text(_) | Popup::Palette(_)))
     }
 
     /// Authenticates a session with another key.
@@ -101,7 +101,7 @@ impl App {
         let near = suggest::did_you_mean(name.as_str(), self.keys.iter().map(|entry| entry.name.as_str()));
         if let Some(session) = self.repl.get_mut(id) {
             session.show_error_text(&format!("there is no key `{name}`{near}"));
-            session.note("  make one: 2, then n");
+            session.note("  make one: Esc, then n");
         }
     }
 

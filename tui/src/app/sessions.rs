@@ -14,7 +14,7 @@ use crate::{
     circle_id::CircleId,
     circles::CircleSource,
     event::SessionUpdate,
-    popup::Popup,
+    popup::{Choice, Popup},
     repl::{access_text, plain_text},
 };
 
@@ -95,16 +95,16 @@ impl App {
         let is_shown = self.circles.selected() == Some(id) && session.editor.is_empty();
         match IdentityError::refused_ephemeral(error).filter(|_| is_shown && self.window.popup.is_none()) {
             Some(identity) => {
-                let question = format!(
-                    "The identity {identity} of {} is ephemeral, so an impostor would look the same. Connect anyway?",
-                    entry.name
-                );
-                self.window.popup = Some(Popup::Confirm { question, yes: Action::ConnectToEphemeral(id) });
+                let title = format!("Connect to {}?", entry.name);
+                let lines = vec![format!("Its identity {identity} is ephemeral, so an impostor would look the same.")];
+                let choice = Choice::confirm(title, lines, "Connect anyway", Action::ConnectToEphemeral(id));
+                self.window.popup = Some(Popup::Choice(choice));
             }
             // Another try would not help.
             None if error.is_final() => session.note(&error.parts().fix),
             None => session.note(match entry.source {
-                CircleSource::Config => "s starts it, Enter tries again",
+                CircleSource::Config if entry.can_be_started() => "Enter starts it, and connects",
+                CircleSource::Config => "Enter tries again",
                 CircleSource::Scratch | CircleSource::Address => {
                     "Enter tries again; check that the circle is running, and its port"
                 }
@@ -179,8 +179,10 @@ impl App {
                 session.show_error_text(&error.message());
                 session.note(&format!("your public key: {key}"));
                 let file = self.control.config_file().map_or("circles.json".into(), |file| file.display().to_string());
-                session.note(&format!("add it to \"members\" in {file} (y copies it), save the file, then press a"));
-                session.transcript.set_last(key);
+                session.note(&format!(
+                    "add it to \"members\" in {file} (Ctrl-O copies it), save the file, then press Enter"
+                ));
+                session.transcript.set_last(key, "your public key");
             }
         }
     }

@@ -33,6 +33,8 @@ pub(crate) struct CircleItem {
     pub(super) probe_guard: Option<ProbeGuard>,
     /// Whether the supervisor has been asked to start it and has not answered.
     pub is_requested: bool,
+    /// Whether the user has removed it from the list.
+    pub(super) is_removed: bool,
 }
 
 /// How the app knows a circle.
@@ -93,6 +95,7 @@ impl CircleItem {
             probe_result: None,
             probe_guard: None,
             is_requested: false,
+            is_removed: false,
         }
     }
 
@@ -186,6 +189,11 @@ impl CircleItem {
 
     pub(super) fn restarts(&self) -> u32 {
         self.status.as_ref().map_or(0, |status| status.restarts)
+    }
+
+    /// Returns the number of its connections, as far as the supervisor knows.
+    pub(crate) fn connections(&self) -> Option<u64> {
+        self.status.as_ref().and_then(|status| status.connections)
     }
 
     /// Returns details of the process for people.

@@ -23,7 +23,7 @@ impl CirclesPane {
         session_status: impl Fn(CircleId) -> SessionStatus,
     ) {
         let width = usize::from(area.width);
-        let first = self.selected.saturating_sub(usize::from(area.height).saturating_sub(1));
+        let first = self.row().saturating_sub(usize::from(area.height).saturating_sub(1));
         let rows: Vec<Line<'_>> = self
             .iter()
             .skip(first)

@@ -8,7 +8,10 @@ use ratatui::{
     widgets::Paragraph,
 };
 
-use super::{Field, cursor, draw_window, labelled};
+use super::{
+    Field,
+    frame::{cursor, draw_window, labelled},
+};
 use crate::{action::Action, theme::Theme};
 
 /// Rows of matches.

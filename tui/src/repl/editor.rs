@@ -21,11 +21,11 @@ use console::{
     highlight, history,
 };
 
-use crate::{action::Action, help::Hint, theme::Theme, wrap};
+use crate::{action::Action, help::Hint, layout::Pane, theme::Theme, wrap};
 use menu::{Menu, MenuOutcome};
 
 /// Columns of the prompt.
-const PROMPT_COLUMNS: u16 = 2;
+pub(super) const PROMPT_COLUMNS: u16 = 2;
 
 /// Largest input in bytes.
 const MAX_BYTES: usize = 256 << 10;
@@ -50,8 +50,11 @@ pub(crate) const HINTS: &[Hint] = &[
     ("Tab", "complete"),
     ("↑ ↓", "earlier inputs"),
     ("Ctrl-C", "cancel the running play (keeps your variables); otherwise clear the input"),
-    ("PgUp PgDn", "scroll the transcript"),
-    ("Esc", "leave the editor: then letters are commands, and 1-4 select a pane"),
+    ("Ctrl-O", "copy the last output"),
+    ("PgUp PgDn", "scroll the transcript (Ctrl-↑ Ctrl-↓: by a line)"),
+    ("Ctrl-Home Ctrl-End", "scroll to the oldest line, follow new output"),
+    ("Esc", "close the completions; otherwise go to Circles, where letters are commands"),
+    ("Shift-Tab", "go to Keys"),
     ("Ctrl-X Ctrl-E", "continue in $EDITOR"),
     (":help", "the commands of the REPL"),
 ];
@@ -59,11 +62,12 @@ pub(crate) const HINTS: &[Hint] = &[
 /// Key hints for the footer.
 pub(crate) const SHORT_HINTS: &[Hint] = &[
     ("Enter", "run"),
-    ("Esc", "leave"),
+    ("Esc", "circles"),
     ("F1", "help"),
     ("Tab", "complete"),
     ("↑", "history"),
     ("Ctrl-C", "cancel"),
+    ("Ctrl-O", "copy"),
     ("Alt-Enter", "newline"),
 ];
 
@@ -195,7 +199,8 @@ impl Editor {
                 self.area.insert_str("  ");
             }
             KeyCode::Tab => return Some(Action::Complete),
-            KeyCode::Esc => return Some(Action::StopTyping),
+            KeyCode::Esc => return Some(Action::Focus(Pane::Circles)),
+            KeyCode::BackTab => return Some(Action::Focus(Pane::Repl.step(-1))),
             KeyCode::Up if self.area.cursor().0 == 0 => self.browse(-1),
             KeyCode::Down if self.area.cursor().0 + 1 == self.area.lines().len() => self.browse(1),
             // Like in every shell; the library binds the key to something else.

@@ -16,6 +16,9 @@ use protocol::methods::{Access, Output, Stream};
 use super::{connector::Connector, editor::Editor, transcript::Transcript};
 use crate::circle_id::CircleId;
 
+/// What a copy of the transcript has.
+const LAST_OUTPUT: &str = "the last output";
+
 /// A session, and what the pane shows of it.
 #[derive(Debug)]
 pub(crate) struct SessionView {
@@ -84,6 +87,16 @@ impl SessionView {
         self.state.is_ready() || is_connecting || self.state.identity == CallerIdentity::Authenticating
     }
 
+    /// Returns whether there is a connection, or an attempt at one.
+    pub(crate) fn is_open(&self) -> bool {
+        self.state.connection != ConnectionStatus::Disconnected
+    }
+
+    /// Returns whether something was played here, or is typed.
+    pub(crate) fn has_inputs(&self) -> bool {
+        self.state.last_elapsed.is_some() || !self.editor.is_empty() || self.editor.drafts() > 0
+    }
+
     /// Returns whether there is something to cancel.
     pub(crate) fn can_be_cancelled(&self) -> bool {
         self.state.is_busy() || self.state.waiting > 0
@@ -118,8 +131,10 @@ impl SessionView {
     /// Adds lines of the session to the transcript.
     pub(crate) fn show(&mut self, shown: DisplayLines) {
         match (shown.kind, &shown.result) {
-            (_, Some(result)) => self.transcript.set_last(result.output.clone()),
-            (DisplayKind::Value | DisplayKind::Error, None) => self.transcript.set_last(plain_text(&shown.lines)),
+            (_, Some(result)) => self.transcript.set_last(result.output.clone(), LAST_OUTPUT),
+            (DisplayKind::Value | DisplayKind::Error, None) => {
+                self.transcript.set_last(plain_text(&shown.lines), LAST_OUTPUT);
+            }
             _ => {}
         }
         self.transcript.extend(shown.lines);

@@ -23,8 +23,8 @@ pub(crate) struct Transcript {
     bytes: usize,
     /// Rows below the visible ones; 0 follows new lines.
     back: usize,
-    /// Text for a copy.
-    last: String,
+    /// Text for a copy, and what it is.
+    last: (String, &'static str),
     /// Size when it was last drawn; 0 before.
     width: u16,
     height: u16,
@@ -50,12 +50,17 @@ impl Transcript {
     }
 
     /// Sets the text for a copy.
-    pub(crate) fn set_last(&mut self, text: String) {
-        self.last = text;
+    pub(crate) fn set_last(&mut self, text: String, what: &'static str) {
+        self.last = (text, what);
     }
 
-    pub(crate) fn last(&self) -> &str {
-        &self.last
+    /// Returns the text for a copy, and what it is.
+    pub(crate) fn last(&self) -> (&str, &'static str) {
+        (&self.last.0, self.last.1)
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.lines.is_empty()
     }
 
     /// Returns the width of a row.

@@ -15,8 +15,13 @@ use crate::{
 impl Tasks {
     /// Opens a session, and posts its events in order, with the changes of its state between them.
     pub(crate) fn open_session(&self, id: CircleId, opening: SessionOptions) -> SessionHandle {
+        #[cfg(test)]
+        let opening = match &self.outside {
+            Some(outside) => SessionOptions { remote: outside.remote(), ..opening },
+            None => opening,
+        };
         let (session, events) = SessionHandle::open(&self.runtime, opening);
-        self.spawn(forward(self.clone(), id, session.watch(), events));
+        self.runtime.spawn(forward(self.clone(), id, session.watch(), events));
         session
     }
 

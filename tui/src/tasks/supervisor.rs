@@ -106,6 +106,8 @@ impl Tasks {
         ids: Vec<CircleId>,
         names: Vec<String>,
     ) {
+        #[cfg(test)]
+        self.record(format!("start {command:?} {names:?}"));
         let tasks = self.clone();
         self.spawn(async move {
             let started = async {
@@ -119,6 +121,8 @@ impl Tasks {
 
     /// Stops circles.
     pub(crate) fn stop(&self, supervisor: SupervisorRef, names: Vec<String>) {
+        #[cfg(test)]
+        self.record(format!("stop {names:?}"));
         let tasks = self.clone();
         self.spawn(async move {
             let stopped = stop_circles::<Down>(&supervisor, &names).await;
@@ -128,6 +132,8 @@ impl Tasks {
 
     /// Stops circles, and the supervisor if nothing else is up.
     pub(crate) fn release(&self, supervisor: SupervisorRef, names: Vec<String>) {
+        #[cfg(test)]
+        self.record(format!("release {names:?}"));
         let tasks = self.clone();
         self.spawn(async move {
             let released = stop_circles::<Release>(&supervisor, &names).await;
