@@ -1,4 +1,5 @@
 //! Tests of the app on a screen in memory, with faked circles: nothing is lost by a slip.
 
+mod random;
 mod rig;
 mod safety;
