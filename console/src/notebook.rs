@@ -99,11 +99,16 @@ impl Notebook {
     /// Adds a print of the running play.
     pub fn add_print(&mut self, text: &str) {
         let last = &mut self.last;
-        if last.prints.len() + text.len() < MAX_PRINTS {
-            last.prints.push_str(text);
-            last.prints.push('\n');
-        } else {
+        last.prints.push_str(text);
+        last.prints.push('\n');
+        if last.prints.len() > MAX_PRINTS {
             last.is_cut = true;
+            // Half of it, so that not every print moves all of the text.
+            let end = last.prints.ceil_char_boundary(last.prints.len() - MAX_PRINTS / 2);
+            let line = last.prints[end..].find('\n').map_or(end, |at| end + at + 1);
+            // A single long line keeps its end.
+            let end = if line == last.prints.len() { end } else { line };
+            last.prints.drain(..end);
         }
     }
 
@@ -188,15 +193,13 @@ impl Notebook {
 
     /// Returns the output and the value of the last play. `format` formats the value.
     pub fn last(&self, format: impl FnOnce(&PlayResult) -> Vec<StyledLine>) -> Vec<StyledLine> {
-        let mut lines = match self.last.prints.strip_suffix('\n') {
-            Some(prints) => text::lines(Style::Plain, prints),
-            None => Vec::new(),
-        };
+        let mut lines = Vec::new();
         if self.last.is_cut {
-            lines.push(StyledLine::of(
-                Style::Dim,
-                &format!("… more than {} MiB: the rest was not kept", MAX_PRINTS >> 20),
-            ));
+            let why = format!("… more than {} MiB: the beginning was not kept", MAX_PRINTS >> 20);
+            lines.push(StyledLine::of(Style::Dim, &why));
+        }
+        if let Some(prints) = self.last.prints.strip_suffix('\n') {
+            lines.extend(text::lines(Style::Plain, prints));
         }
         if let Some(value) = self.value().filter(|_| self.last.has_value) {
             lines.extend(format(value));
@@ -290,11 +293,15 @@ mod tests {
         assert_eq!(format(&notebook), ["one", "1"]);
         assert_eq!(notebook.timing_line().to_string(), "1.50 ms in the circle, 7 operations, 12 ms round trip");
         notebook.begin_play("1");
-        for _ in 0..5 {
-            notebook.add_print(&"x".repeat(1 << 20));
+        for number in 0..5 {
+            notebook.add_print(&number.to_string().repeat(1 << 20));
         }
-        let format = format(&notebook);
-        assert_eq!((format.len(), format[3].as_str()), (4, "… more than 4 MiB: the rest was not kept"));
+        let kept = format(&notebook);
+        assert_eq!((kept.len(), kept[0].as_str()), (2, "… more than 4 MiB: the beginning was not kept"));
+        assert!(kept[1] == "4".repeat(1 << 20));
+        notebook.add_print(&"é".repeat(5 << 20));
+        let kept = format(&notebook);
+        assert_eq!((kept.len(), kept[1].len()), (2, MAX_PRINTS / 2 - 1));
         // `:plot` still has the value of the play before.
         assert_eq!(notebook.value().map(|value| value.output.as_str()), Some("1"));
     }

@@ -69,7 +69,7 @@ fn circle_that_dies_during_a_play_is_restarted_and_reconnected() {
     let circle = screen.background().pid("lab");
     screen.write("kept text");
     kill_process(circle, Signal::KILL).expect("it is there");
-    screen.wait_for("connection to lab lost");
+    screen.wait_for("the connection to");
     screen.wait_for("reconnected to");
     // Nothing is replayed automatically, and no typed text is lost.
     screen.wait_for("> kept text");
@@ -180,4 +180,21 @@ fn passphrase_prompt_does_not_interrupt_other_work() {
     screen.write(" a line");
     let shown = screen.wait_for_row("> half of a line");
     assert!(!shown.contains("passphrase"), "{shown}");
+}
+
+#[test]
+fn change_of_the_config_is_noticed_without_a_supervisor() {
+    let config = |name: &str, port: u16| format!(r#"{{ "circles": [{{ "name": "{name}", "port": {port} }}] }}"#);
+    let (before, after) = (free_port(), free_port());
+    let mut screen = TuiScreen::start(&config("lab", before), (120, 40));
+    screen.wait_for(&format!("○ lab {before} down"));
+    std::fs::write(screen.config(), config("lab", after)).expect("written");
+    screen.wait_for(&format!("○ lab {after} down"));
+    std::fs::write(screen.config(), "{ \"circles\": [").expect("written");
+    screen.wait_for("circles.json has an error; still using the previous version");
+    screen.wait_for("circles.json ✗");
+    std::fs::write(screen.config(), config("team", after)).expect("written");
+    screen.wait_for(&format!("team {after} down"));
+    let shown = screen.wait_until("no error", |shown| !shown.contains('✗'));
+    assert!(shown.contains("lab"), "a circle that is not in the file any more stays as an address:\n{shown}");
 }

@@ -242,10 +242,13 @@ fn time_plot_and_last_show_the_last_play() {
     let folded = screen.wait_for("hidden; :last shows all of it");
     assert!(folded.contains("line 199") && !folded.contains("line 150"), "{folded}");
     screen.write(":last\n");
-    screen.wait_until("all of it", |shown| shown.contains("line 150") && !shown.contains("hidden"));
+    screen.wait_until("all of it", |shown| shown.contains("Last output") && shown.contains("printed 0"));
+    screen.press(&["End"]);
+    screen.wait_for("\"line 199\"");
     screen.press(&["PageUp"]);
-    screen.wait_for("line 0");
-    screen.wait_for_row("printed 199");
+    screen.wait_for("line 150");
+    screen.press(&["Esc"]);
+    screen.wait_until("the transcript", |shown| !shown.contains("Last output"));
 }
 
 #[test]
@@ -304,6 +307,7 @@ fn help_shows_tui_specific_notes() {
     screen.write(":help\n");
     screen.wait_for(":each A,B SCRIPT");
     screen.wait_for("Ctrl-X Ctrl-E");
+    screen.press(&["Esc"]);
     screen.write(":help :key\n");
     screen.wait_for("In the TUI: a circle has one session.");
     screen.write(":help pl");

@@ -26,10 +26,13 @@ fn new_key_form_creates_a_key_and_shows_its_errors() {
     screen.wait_for("copied the public key");
     assert_eq!(screen.app.clipboard(), public.to_hex());
     screen.press(&["n"]);
-    screen.write("alice\nx\nx\n");
-    screen.wait_for("alice");
-    let shown = screen.wait_for("already");
-    assert!(shown.contains("New key"), "what was typed is kept:\n{shown}");
+    // A name is refused before the passphrase is typed.
+    screen.write("alice\n");
+    screen.wait_for("there is a key 'alice' already");
+    screen.press(&["C-u"]);
+    screen.write("a b\n");
+    let shown = screen.wait_until("a refusal", |shown| shown.contains("New key") && !shown.contains("already"));
+    assert!(shown.contains("name        a b"), "what was typed is kept:\n{shown}");
 }
 
 #[test]

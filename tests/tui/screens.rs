@@ -48,12 +48,12 @@ fn without_time(line: &str) -> String {
     let Some(begin) = begin.filter(|begin| characters[*begin..end].iter().any(char::is_ascii_digit)) else {
         return line.to_owned();
     };
-    if !characters[begin..end].iter().all(|character| matches!(character, '0'..='9' | '.' | 'm' | 'µ')) {
+    if !characters[begin..end].iter().all(|character| matches!(character, '0'..='9' | '.' | ' ' | 'm' | 'µ')) {
         return line.to_owned();
     }
     let before: String = characters[..begin].iter().collect();
     let after: String = characters[end + 1..].iter().collect();
-    format!("{before}{:━>width$}{after}", "1ms", width = end + 1 - begin)
+    format!("{before}{:━>width$}{after}", "1 ms", width = end + 1 - begin)
 }
 
 fn snap(name: &str, (width, height): (u16, u16), screen: &str, ports: &[u16]) {
@@ -72,7 +72,7 @@ fn start(size: (u16, u16), home: Home) -> (TuiScreen, [u16; 2]) {
         ports[0], ports[1]
     );
     let mut screen = TuiScreen::start_in(home, &config, size);
-    screen.wait_until("both circles", |shown| shown.matches("down").count() >= 3);
+    screen.wait_until("both circles", |shown| shown.matches("down").count() >= 3 && shown.contains("○ 2 down"));
     (screen, ports)
 }
 
@@ -117,7 +117,7 @@ fn session_screen() {
         let shown = screen.wait_until("the input, and the log of the last play", |shown| {
             shown.contains("| 1,")
                 && shown.contains("✓")
-                && shown.contains("code=-32000")
+                && shown.contains("script error")
                 && shown.contains("1 connection")
         });
         snap("session", size, &shown, &ports);

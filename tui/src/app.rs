@@ -11,6 +11,7 @@ mod input;
 mod input_hold;
 mod keys;
 mod losses;
+mod messages;
 mod palette_items;
 mod panes;
 mod quit;
@@ -91,6 +92,7 @@ impl App {
             setup,
             tasks,
         };
+        app.tasks.watch_config(app.setup.config.clone());
         app.tasks.read_config(app.setup.config.clone());
         app.tasks.watch_supervisor(SupervisorRef::new(&app.setup));
         if let Some(store) = &app.setup.keystore {
@@ -136,6 +138,7 @@ impl App {
             AppEvent::Error(text) => self.report_error(text),
             AppEvent::Resolved(previous, resolved) => self.on_resolved(previous, resolved),
             AppEvent::ConfigRead(read) => self.on_config_read(read),
+            AppEvent::ConfigChanged(read) => self.on_config_changed(read),
             AppEvent::KeysListed(listed) => self.on_keys_listed(listed),
             AppEvent::KeyMade(made) => self.on_key_made(made),
             AppEvent::KeyUnlocked(name, unlocked) => self.on_key_unlocked(&name, unlocked),
@@ -174,7 +177,7 @@ impl App {
             return popup.paste(text);
         }
         if self.window.focus != Pane::Repl {
-            return self.show_toast("press 3 to type, then paste again");
+            return self.show_hint("press 3 to type, then paste again");
         }
         if self.selected_session().is_some_and(|session| !session.editor.paste(text)) {
             self.report_error("the paste was cut: an input can be at most 256 KiB");
@@ -232,18 +235,5 @@ impl App {
         if self.repl.get(id).is_some_and(|session| input(&session.session).is_err()) {
             self.report_error(SESSION_BUSY);
         }
-    }
-
-    fn show_toast(&mut self, text: impl Into<String>) {
-        self.window.show_toast(text, false);
-    }
-
-    /// Reports an error: in a toast, and in the log of the selected circle, where it stays.
-    pub(crate) fn report_error(&mut self, text: impl Into<String>) {
-        let text = text.into();
-        if let Some(shown) = self.circles.selected() {
-            self.logs.push(shown, &format!("circles tui: {text}"));
-        }
-        self.window.show_toast(text, true);
     }
 }

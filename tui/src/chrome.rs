@@ -1,60 +1,49 @@
-//! Frame of the screen: header, footer, borders, toasts.
-
-use std::time::{Duration, Instant};
+//! Frame of the screen: header, footer, borders.
 
 use ratatui::{
     Frame,
     layout::Rect,
-    style::Stylize,
+    style::{Style, Stylize},
     symbols::merge::MergeStrategy,
     text::{Line, Span},
     widgets::{Block, BorderType, Tabs},
 };
 
 use super::{
-    circles::CirclesPane,
+    circles::{CircleSource, CirclesPane},
     help::Hint,
     keys::{KeysPane, short},
     layout::Pane,
     theme::Theme,
 };
 
-/// How long a toast is shown.
-const TOAST_DURATION: Duration = Duration::from_secs(6);
-
-/// Short message that disappears on its own.
-#[derive(Debug)]
-pub(crate) struct Toast {
-    pub text: String,
-    pub is_error: bool,
-    since: Instant,
-}
-
-impl Toast {
-    pub(crate) fn new(text: String, is_error: bool, now: Instant) -> Self {
-        Self { text, is_error, since: now }
+/// Draws the header. `are_circles_known` says whether circles.json has been read, so that the counts are true.
+pub(crate) fn header(
+    frame: &mut Frame<'_>,
+    area: Rect,
+    theme: Theme,
+    (circles, are_circles_known): (&CirclesPane, bool),
+    keys: &KeysPane,
+) {
+    let mut spans = vec![Span::raw(" circles").bold()];
+    match keys.used() {
+        Some(key) => spans.push(Span::raw(format!("  {} {}", key.name, short(&key.public_key.to_hex())))),
+        None if keys.is_loaded() => spans.push(Span::raw("  no key yet")),
+        None => {}
     }
-
-    pub(crate) fn is_over(&self, now: Instant) -> bool {
-        now.saturating_duration_since(self.since) > TOAST_DURATION
+    if are_circles_known {
+        // The scratch circle is always there.
+        let others = || circles.iter().filter(|(_, entry)| entry.source != CircleSource::Scratch);
+        let up = others().filter(|(_, entry)| entry.is_up()).count();
+        let down = others().filter(|(_, entry)| entry.is_down()).count();
+        spans.extend([
+            Span::styled("  ●", theme.success()),
+            Span::raw(format!(" {up} up ")),
+            Span::raw("○").dim(),
+            Span::raw(format!(" {down} down")),
+        ]);
     }
-}
-
-pub(crate) fn header(frame: &mut Frame<'_>, area: Rect, theme: Theme, circles: &CirclesPane, keys: &KeysPane) {
-    let key_label = match keys.used() {
-        Some(key) => format!("{} {}", key.name, short(&key.public_key.to_hex())),
-        None => "no key yet".into(),
-    };
-    let up = circles.iter().filter(|(_, entry)| entry.is_up()).count();
-    let others = circles.iter().filter(|(_, entry)| entry.is_down()).count();
-    let left = Line::from(vec![
-        Span::raw(" circles").bold(),
-        Span::raw(format!("  {key_label}  ")),
-        Span::styled("●", theme.success()),
-        Span::raw(format!(" {up} up ")),
-        Span::raw("○").dim(),
-        Span::raw(format!(" {others} down")),
-    ]);
+    let left = Line::from(spans);
     let right = Line::from("Ctrl-P palette  ? help ").dim().right_aligned();
     if left.width() + right.width() < usize::from(area.width) {
         frame.render_widget(right, area);
@@ -76,36 +65,40 @@ pub(crate) fn footer(frame: &mut Frame<'_>, area: Rect, theme: Theme, hints: &[H
     frame.render_widget(Line::from(spans), area);
 }
 
-pub(crate) fn message(frame: &mut Frame<'_>, area: Rect, theme: Theme, toast: Option<&Toast>) {
-    let Some(toast) = toast else { return };
-    let line = if toast.is_error {
-        Line::from(vec![Span::styled(" ✗ ", theme.error()), Span::styled(toast.text.clone(), theme.error())])
-    } else {
-        Line::from(vec![Span::styled(" ✓ ", theme.success()), Span::raw(toast.text.clone())])
-    };
-    frame.render_widget(line, area);
-}
-
 /// Draws the frame of a pane, and returns the area inside.
-pub(crate) fn pane(
-    frame: &mut Frame<'_>,
-    area: Rect,
-    theme: Theme,
-    (pane, has_focus): (Pane, bool),
-    title: &str,
-    note: &str,
-) -> Rect {
+pub(crate) fn pane(frame: &mut Frame<'_>, area: Rect, theme: Theme, has_focus: bool) -> Rect {
     let border = if has_focus { BorderType::Thick } else { BorderType::Plain };
-    let title = Line::from(format!("{} {title}", pane.number()));
-    let block = Block::bordered()
-        .border_type(border)
-        .border_style(theme.border(has_focus))
-        .merge_borders(MergeStrategy::Fuzzy)
-        .title(if has_focus { title.bold() } else { title })
-        .title(Line::from(note.to_owned()).right_aligned());
+    let block =
+        Block::bordered().border_type(border).border_style(theme.border(has_focus)).merge_borders(MergeStrategy::Fuzzy);
     let inner = block.inner(area);
     frame.render_widget(block, area);
     inner
+}
+
+/// Title of a pane, and a note at the end of the same border.
+#[derive(Debug)]
+pub(crate) struct PaneTitle {
+    pub title: String,
+    pub note: String,
+}
+
+/// Draws the title of a pane. The borders of all panes come first: neighbours share one, which would cover the title.
+pub(crate) fn title(frame: &mut Frame<'_>, area: Rect, theme: Theme, pane: Pane, has_focus: bool, title: &PaneTitle) {
+    let inside = Rect { x: area.x + 1, width: area.width.saturating_sub(2), height: area.height.min(1), ..area };
+    let style = theme.title(has_focus);
+    let shown = Line::from(Span::styled(format!("{} {}", pane.number(), title.title), style));
+    let width = u16::try_from(shown.width()).unwrap_or(u16::MAX).min(inside.width);
+    let note = Line::from(Span::styled(title.note.clone(), style));
+    let note_width = u16::try_from(note.width()).unwrap_or(u16::MAX);
+    let mut draw = |line: Line<'_>, area: Rect| {
+        // Without the style of the border.
+        frame.buffer_mut().set_style(area, Style::reset());
+        frame.render_widget(line, area);
+    };
+    draw(shown, Rect { width, ..inside });
+    if note_width > 0 && width + note_width < inside.width {
+        draw(note, Rect { x: inside.right() - note_width, width: note_width, ..inside });
+    }
 }
 
 /// Draws the panes as tabs, where there is room for only one pane.

@@ -42,6 +42,8 @@ pub(crate) enum AppEvent {
     Quit(u8),
     /// circles.json was read; `None` if there is no such file.
     ConfigRead(Result<Option<(PathBuf, Vec<CircleConfig>)>, CliError>),
+    /// circles.json has changed, and was read.
+    ConfigChanged(Result<Option<(PathBuf, Vec<CircleConfig>)>, CliError>),
     /// The keystore was read.
     KeysListed(Result<KeyListing, CliError>),
     /// A key was created, and is unlocked.

@@ -25,7 +25,7 @@ const MARKS: &[Hint] = &[
     ("◐ ◑", "starting, stopping"),
     ("✗", "failed, restarting, or its port is taken"),
     ("↻2", "restarted twice"),
-    ("◌", "connected, not signed in"),
+    ("◌", "connected without a key"),
     ("⚿", "signed in with your key (in Keys: unlocked)"),
     ("▶", "a play is running"),
 ];
@@ -37,7 +37,7 @@ const TUI_NOTES: &[Hint] = &[
         "In the TUI: connects to the circles that are up first. It reports each circle that it skips, and what to do.",
     ),
     ("key", "In the TUI: a circle has one session. To use another key, it reconnects, and its variables are gone."),
-    ("last", "In the TUI: look in the transcript; PgUp scrolls."),
+    ("last", "In the TUI: PgDn and PgUp scroll, Esc closes."),
     ("use", "In the TUI: selects the circle in Circles, and connects to it."),
 ];
 
@@ -50,12 +50,12 @@ pub(crate) fn topic_lines(topic: &str, typing: &[Hint]) -> Vec<StyledLine> {
 }
 
 /// Returns the help for a context, with everything that works everywhere.
-pub(crate) fn help_lines(title: &'static str, hints: &[Hint]) -> Vec<(String, String)> {
+pub(crate) fn help_hints(title: &'static str, hints: &[Hint]) -> Vec<Hint> {
     let mut lines = vec![(title, "")];
     lines.extend(hints);
     lines.push(("Everywhere (in the REPL pane letters, digits and Tab are for the input)", ""));
     lines.extend(GLOBAL_HINTS);
     lines.push(("Marks", ""));
     lines.extend(MARKS);
-    lines.into_iter().map(|(keys, does)| (keys.to_owned(), does.to_owned())).collect()
+    lines
 }

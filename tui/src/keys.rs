@@ -79,6 +79,11 @@ impl KeysPane {
         self.current.clone().filter(|_| self.is_named)
     }
 
+    /// Returns whether the keystore has been read.
+    pub(crate) fn is_loaded(&self) -> bool {
+        self.is_loaded
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.entries.is_empty()
     }
@@ -136,6 +141,7 @@ impl KeysPane {
     /// Adds a new key, selects it and uses it.
     pub(crate) fn add(&mut self, entry: KeyEntry) {
         self.current = Some(entry.name.clone());
+        self.is_loaded = true;
         let at = self.entries.partition_point(|other| other.name < entry.name);
         self.entries.insert(at, entry);
         self.selected = at;

@@ -20,6 +20,7 @@ mod session_status;
 mod setup;
 mod tasks;
 mod theme;
+mod toast;
 mod welcome;
 mod window;
 mod wrap;

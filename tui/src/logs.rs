@@ -12,6 +12,7 @@ use ratatui::{
 };
 
 use frontend::visible::visible;
+use protocol::error::ERROR_CODES;
 
 use super::{
     action::Action,
@@ -24,6 +25,12 @@ use super::{
 
 /// Filters of the log, with the levels that they show.
 const LEVELS: [(&str, &[&str]); 3] = [("all", &[]), ("warnings", &["WARN", "ERROR"]), ("errors", &["ERROR"])];
+
+/// The end of a failed play in a log, before its error code.
+const FAILED_PLAY: &str = "play finished code=";
+
+/// Error code of a script's own error.
+const SCRIPT_ERROR: i64 = -32000;
 
 #[derive(Debug, Default)]
 pub(crate) struct LogsPane {
@@ -57,7 +64,7 @@ impl LogsPane {
 
     pub(crate) fn push(&mut self, circle: CircleId, line: &str) {
         let lines = self.lines.entry(circle).or_default();
-        lines.extend(visible(line).lines().map(shorten_timestamp));
+        lines.extend(visible(line).lines().map(|line| name_error(&shorten_timestamp(line))));
         while lines.len() > MAX_LINES {
             lines.pop_front();
         }
@@ -90,7 +97,7 @@ impl LogsPane {
     }
 
     pub(crate) fn draw(&mut self, frame: &mut Frame<'_>, area: Rect, theme: Theme, circle: Option<CircleId>) {
-        let (_, levels) = LEVELS[self.level];
+        let (name, levels) = LEVELS[self.level];
         let lines = circle.and_then(|circle| self.lines.get(&circle));
         let (height, mut rows) = (usize::from(area.height), VecDeque::new());
         let is_shown = |line: &&String| levels.is_empty() || level(line).is_some_and(|level| levels.contains(&level));
@@ -108,7 +115,9 @@ impl LogsPane {
             }
         }
         if rows.is_empty() {
-            let hint = "no log lines yet";
+            let is_filtered = lines.is_some_and(|lines| !lines.is_empty());
+            let hint =
+                if is_filtered { format!("no {name}; l shows all lines") } else { "no log lines yet".to_owned() };
             return frame.render_widget(Paragraph::new(hint.dim()), area);
         }
         self.scroll_back = self.scroll_back.min(rows.len().saturating_sub(height));
@@ -133,9 +142,40 @@ fn shorten_timestamp(line: &str) -> String {
     }
 }
 
+/// Replaces the error code of a play by its name: `play finished code=-32000` becomes `play failed: script error`.
+fn name_error(line: &str) -> String {
+    let Some((before, after)) = line.split_once(FAILED_PLAY) else { return line.to_owned() };
+    let end = after.find(' ').unwrap_or(after.len());
+    let code: Option<i64> = after[..end].parse().ok();
+    let name = match code {
+        Some(SCRIPT_ERROR) => "script error".to_owned(),
+        _ => match ERROR_CODES.iter().find(|(other, ..)| Some(*other) == code) {
+            Some((_, name, _)) => name.to_lowercase(),
+            None => return line.to_owned(),
+        },
+    };
+    format!("{before}play failed: {name}{}", &after[end..])
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn failed_play_is_logged_with_the_name_of_its_error() {
+        for (line, shown) in [
+            (
+                "12:01 INFO session{n=1}: play finished code=-32000",
+                "12:01 INFO session{n=1}: play failed: script error",
+            ),
+            ("play finished code=-32004 suppressed=3", "play failed: limit exceeded suppressed=3"),
+            ("play finished code=1", "play finished code=1"),
+            ("play finished code=é", "play finished code=é"),
+            ("play finished elapsed_us=12", "play finished elapsed_us=12"),
+        ] {
+            assert_eq!(name_error(line), shown);
+        }
+    }
 
     #[test]
     fn line_is_shown_with_the_time_of_day() {

@@ -10,6 +10,7 @@ mod text;
 use ratatui::{
     Frame,
     crossterm::event::{KeyCode, KeyEvent, KeyModifiers},
+    text::Line,
 };
 
 use super::{action::Action, theme::Theme};
@@ -36,7 +37,7 @@ pub(crate) enum Popup {
 impl Popup {
     /// A popup with a text to read.
     pub(crate) fn text(title: &str, lines: &[String]) -> Self {
-        Self::Text(TextPopup::new(title, lines.iter().map(|line| (line.clone(), String::new())).collect()))
+        Self::Text(TextPopup::new(title, lines.iter().map(|line| Line::from(line.clone())).collect()))
     }
 
     pub(crate) fn address() -> Self {

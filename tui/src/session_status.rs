@@ -18,8 +18,9 @@ impl SessionStatus {
             (ConnectionStatus::Disconnected, _) => Self::None,
             (ConnectionStatus::Connecting, _) | (_, CallerIdentity::Authenticating) => Self::Connecting,
             _ if state.running.is_some() => Self::Running,
-            (ConnectionStatus::Connected, CallerIdentity::Anonymous) => Self::Connected,
-            (ConnectionStatus::Connected, CallerIdentity::Key(_) | CallerIdentity::Owner) => Self::Authenticated,
+            // The owner of a scratch circle has no key in the keystore.
+            (ConnectionStatus::Connected, CallerIdentity::Anonymous | CallerIdentity::Owner) => Self::Connected,
+            (ConnectionStatus::Connected, CallerIdentity::Key(_)) => Self::Authenticated,
         }
     }
 

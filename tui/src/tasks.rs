@@ -1,5 +1,6 @@
 //! Background tasks that post their outcome: network, disk, passphrases, processes.
 
+mod config;
 #[cfg(test)]
 mod fake;
 mod keys;
@@ -10,7 +11,7 @@ mod supervisor;
 
 use std::path::PathBuf;
 
-use frontend::{config, target};
+use frontend::target;
 use tokio::{runtime::Handle, sync::mpsc};
 
 use super::{
@@ -84,10 +85,6 @@ impl Tasks {
                 tasks.post(event(done)).await;
             }
         });
-    }
-
-    pub(crate) fn read_config(&self, named: Option<PathBuf>) {
-        self.spawn_blocking(move || config::find(named), AppEvent::ConfigRead);
     }
 
     /// Looks up a circle by name, port, host:port or URL.

@@ -70,6 +70,11 @@ impl Theme {
         if has_focus { self.fg(Color::Cyan).bold() } else { Shown::new().dim() }
     }
 
+    /// Style of the title of a pane.
+    pub(crate) fn title(self, has_focus: bool) -> Shown {
+        if has_focus { self.border(true) } else { Shown::new() }
+    }
+
     /// Style of the selected row: reversed, whatever the colours.
     #[expect(clippy::unused_self, reason = "styles are methods of the theme")]
     pub(crate) fn selected(self) -> Shown {

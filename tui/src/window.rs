@@ -5,11 +5,11 @@ use std::time::{Duration, Instant};
 use console::progress;
 
 use super::{
-    chrome::Toast,
     circle_id::CircleId,
     layout::Pane,
     popup::Popup,
     theme::{DrawContext, Theme},
+    toast::{Toast, ToastKind, ToastTopic},
 };
 
 /// An effect that only the event loop can carry out, because it has the terminal.
@@ -30,6 +30,8 @@ pub(crate) struct Window {
     theme: Theme,
     pub focus: Pane,
     pub is_zoomed: bool,
+    /// Whether the REPL pane was on the screen when it was last drawn.
+    pub is_repl_visible: bool,
     pub popup: Option<Popup>,
     toast: Option<Toast>,
     effects: Vec<Effect>,
@@ -47,6 +49,7 @@ impl Window {
             theme,
             focus: Pane::Circles,
             is_zoomed: false,
+            is_repl_visible: true,
             popup,
             toast,
             effects,
@@ -87,8 +90,13 @@ impl Window {
     }
 
     /// Shows a toast.
-    pub(crate) fn show_toast(&mut self, text: impl Into<String>, is_error: bool) {
-        self.toast = Some(Toast::new(text.into(), is_error, self.now));
+    pub(crate) fn show_toast(&mut self, text: impl Into<String>, kind: ToastKind, topic: Option<ToastTopic>) {
+        self.toast = Some(Toast::new(text.into(), kind, topic, self.now));
+    }
+
+    /// Removes the toast if it is about something that has ended.
+    pub(crate) fn dismiss_toast(&mut self, topic: ToastTopic) {
+        self.toast.take_if(|toast| toast.is_about(topic));
     }
 
     /// Returns whether the popup is a form.

@@ -5,7 +5,7 @@ use crate::circle_id::CircleId;
 use crate::{
     action::Action,
     layout::Pane,
-    popup::{NewKeyForm, Palette, Popup, TextPopup},
+    popup::{NewKeyForm, Palette, Popup},
     tasks::SupervisorRef,
     window::Effect,
 };
@@ -26,7 +26,7 @@ impl App {
             Action::QuitAndStop => self.quit_and_stop(),
             Action::QuitNow => self.quit_now(),
             Action::Help => {
-                self.window.popup = Some(Popup::Text(TextPopup::new("Help", self.help())));
+                self.window.popup = Some(Popup::Text(self.help()));
             }
             Action::Palette => self.window.popup = Some(Popup::Palette(Palette::new(self.palette_items()))),
             Action::Zoom => self.window.is_zoomed = !self.window.is_zoomed,
@@ -57,13 +57,13 @@ impl App {
                 }
             }
             Action::UseKey(name) => {
-                self.show_toast(format!("now using key {name}"));
+                self.show_done(format!("now using key {name}"));
                 self.keys.use_key(name);
             }
             Action::DefaultKey(name) => {
                 if let Some(store) = &self.setup.keystore {
                     self.tasks.set_default_key(store.clone(), name.clone());
-                    self.show_toast(format!("{name} is now the default key"));
+                    self.show_done(format!("{name} is now the default key"));
                 }
             }
             Action::ReadKeys => {
@@ -94,17 +94,18 @@ impl App {
 
     fn copy(&mut self, text: &str, what: &str) {
         if text.is_empty() {
-            return self.show_toast(format!("{what} is empty"));
+            return self.show_hint(format!("{what} is empty"));
         }
         let is_cut = text.len() > MAX_COPY_BYTES;
-        self.show_toast(if is_cut { format!("copied the first 64 KiB of {what}") } else { format!("copied {what}") });
+        self.show_done(if is_cut { format!("copied the first 64 KiB of {what}") } else { format!("copied {what}") });
         self.window.push_effect(Effect::Copy(text[..text.floor_char_boundary(MAX_COPY_BYTES)].to_owned()));
     }
 
     fn stop(&mut self, id: CircleId) {
         let Some(entry) = self.circles.get(id) else { return };
         let name = entry.name.clone();
-        self.show_toast(format!("draining {name}…"));
+        self.control.stopping.insert(id);
+        self.show_progress(id, format!("draining {name}…"));
         self.tasks.stop(SupervisorRef::new(&self.setup), vec![name]);
     }
 
@@ -113,9 +114,10 @@ impl App {
             return self.report_error("no home directory to store a key in: set HOME");
         }
         if self.window.has_form() {
-            return self.show_toast("finish or close the open window first (Esc closes it)");
+            return self.show_hint("finish or close the open window first (Esc closes it)");
         }
         let suggested = if self.keys.is_empty() { FIRST_KEY } else { "" };
-        self.window.popup = Some(Popup::NewKey(NewKeyForm::new(suggested, circle, why)));
+        let taken = self.keys.iter().map(|entry| entry.name.clone()).collect();
+        self.window.popup = Some(Popup::NewKey(NewKeyForm::new(suggested, taken, circle, why)));
     }
 }

@@ -18,6 +18,7 @@ use crate::{
     layout::Pane,
     popup::Popup,
     repl::{Connector, SessionView, Transcript},
+    toast::ToastTopic,
 };
 
 impl App {
@@ -93,6 +94,7 @@ impl App {
 
     /// Connects to a circle, and starts it first if necessary.
     pub(super) fn connect(&mut self, id: CircleId) {
+        self.window.dismiss_toast(ToastTopic::Circle(id));
         let Some(entry) = self.circles.get(id) else { return };
         let (name, can_be_started) = (entry.name.clone(), entry.can_be_started());
         let (is_starting, is_kept) = (entry.state() == CircleAvailability::Starting, entry.is_supervised());
@@ -105,16 +107,19 @@ impl App {
             return self.focus(Pane::Repl);
         }
         session.is_awaited = true;
-        if can_be_started {
-            session.note(&format!("starting {name}…"));
-        } else if is_starting {
-            session.note(&format!("waiting until {name} is ready…"));
+        // A session that has lost its connection has said that it reconnects.
+        let is_told = session.is_lost && is_kept;
+        match (can_be_started, is_starting) {
+            _ if is_told => {}
+            (true, _) => session.note(&format!("starting {name}…")),
+            (false, true) => session.note(&format!("waiting until {name} is ready…")),
+            (false, false) => {}
         }
         // Inputs from now on wait for the connection.
         if self.circles.selected() == Some(id) {
             self.focus(Pane::Repl);
         }
-        if can_be_started || is_starting {
+        if can_be_started || is_starting || is_told {
             self.send_to_session(id, SessionHandle::wait_for_start);
         } else {
             self.send_to_session(id, |session| session.connect(is_kept));
@@ -185,7 +190,7 @@ impl App {
 
     /// Authenticates with the key to use, after unlocking or creating it if necessary.
     pub(super) fn authenticate(&mut self, id: CircleId) {
-        let Some(session) = self.repl.get_mut(id) else { return self.show_toast("connect first: Enter") };
+        let Some(session) = self.repl.get_mut(id) else { return self.show_hint("connect first: Enter") };
         let text = match (session.state.connection, &session.state.identity) {
             (ConnectionStatus::Disconnected, _) => return self.connect(id),
             (_, CallerIdentity::Owner) => "already signed in as the owner of this circle".to_owned(),
@@ -197,7 +202,7 @@ impl App {
                 return self.send_to_session(id, SessionHandle::authenticate);
             }
         };
-        self.show_toast(text);
+        self.show_hint(text);
     }
 
     /// Returns a circle that is in the list.

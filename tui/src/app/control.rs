@@ -14,7 +14,9 @@ use crate::{
     circles::{CircleAvailability, CircleItem, CircleSource, ReportScope, StatusChange},
     event::SupervisorReport,
     popup::Popup,
+    repl::SessionView,
     tasks::SupervisorRef,
+    toast::ToastTopic,
 };
 
 /// Columns for an error of circles.json.
@@ -45,11 +47,19 @@ enum SupervisorHealth {
 #[derive(Debug, Default)]
 pub(super) struct CircleControl {
     health: SupervisorHealth,
-    /// Why circles.json in its present state is not applied.
+    /// Whether a supervisor runs.
+    is_supervised: bool,
+    /// Why the supervisor does not apply circles.json in its present state.
     refused: Option<String>,
+    /// Why circles.json in its present state cannot be used, while no supervisor runs.
+    file_error: Option<String>,
     starts: PendingStarts,
     /// Circles that were started here and have not ended.
     pub started: BTreeSet<CircleId>,
+    /// Circles that the user has stopped and that drain.
+    pub stopping: BTreeSet<CircleId>,
+    /// Circles that the user restarts.
+    restarting: BTreeSet<CircleId>,
     /// Whether any circle was started here.
     pub has_started: bool,
     /// Whether circles.json has been read.
@@ -77,13 +87,25 @@ impl CircleControl {
         self.health == SupervisorHealth::Known
     }
 
+    /// Returns whether the user of this screen has a circle stopped or restarted.
+    pub(super) fn is_wanted_end(&self, id: CircleId) -> bool {
+        self.stopping.contains(&id) || self.restarting.contains(&id)
+    }
+
     /// Returns the mark of the supervisor in the title of the circles pane.
     pub(super) fn mark(&self) -> &'static str {
-        match (self.health, &self.refused) {
-            (SupervisorHealth::Silent, _) => "no answer",
-            (_, Some(_)) => "circles.json ✗",
-            _ => "",
+        if self.health == SupervisorHealth::Silent {
+            "no answer"
+        } else if self.refused.is_some() || self.file_error.is_some() {
+            "circles.json ✗"
+        } else {
+            ""
         }
+    }
+
+    /// Returns whether it is known which circles there are, and which of them are up.
+    pub(super) fn are_circles_known(&self) -> bool {
+        self.is_config_read && self.health != SupervisorHealth::Unknown
     }
 }
 
@@ -98,7 +120,7 @@ impl App {
                 _ => "is already up, or starting",
             };
             let text = format!("{} {why}", entry.name);
-            return self.show_toast(text);
+            return self.show_hint(text);
         }
         self.control.starts.up.insert(id);
         self.tasks.read_config(self.setup.config.clone());
@@ -110,6 +132,9 @@ impl App {
     }
 
     pub(super) fn restart(&mut self, id: CircleId) {
+        let Some(entry) = self.circles.get(id) else { return };
+        let text = format!("restarting {}…", entry.name);
+        self.show_progress(id, text);
         self.control.starts.restart.insert(id);
         self.tasks.read_config(self.setup.config.clone());
     }
@@ -117,11 +142,7 @@ impl App {
     pub(super) fn on_config_read(&mut self, read: ConfigRead) {
         match read {
             Ok(found) => {
-                if let Some((file, circles)) = found {
-                    self.circles.configure(&circles, &self.tasks);
-                    self.control.config_file = Some(file);
-                    self.follow_selected_log();
-                }
+                self.apply_config(found);
                 self.start_pending();
             }
             Err(error) => self.on_config_error(&error),
@@ -130,10 +151,33 @@ impl App {
         self.open_first();
     }
 
+    /// Applies a change of circles.json. While a supervisor runs, it reports what is wrong with the file.
+    pub(super) fn on_config_changed(&mut self, read: ConfigRead) {
+        match read {
+            Ok(found) => self.apply_config(found),
+            Err(error) if !self.control.is_supervised => {
+                let why = error.message();
+                let text = format!("circles.json has an error; still using the previous version: {why}");
+                self.report(text, Some(ToastTopic::Config));
+                self.control.file_error = Some(why);
+            }
+            Err(_) => {}
+        }
+    }
+
+    fn apply_config(&mut self, found: Option<(PathBuf, Vec<CircleConfig>)>) {
+        self.window.dismiss_toast(ToastTopic::Config);
+        self.control.file_error = None;
+        if let Some((file, circles)) = found {
+            self.circles.configure(&circles, &self.tasks);
+            self.control.config_file = Some(file);
+            self.follow_selected_log();
+        }
+    }
+
     /// Opens the initial circle once it is known whether it is up already.
     fn open_first(&mut self) {
-        if self.control.is_config_read
-            && self.control.health != SupervisorHealth::Unknown
+        if self.control.are_circles_known()
             && let Some(first) = self.control.initial_target.take()
         {
             self.open(&first, None);
@@ -146,11 +190,12 @@ impl App {
             let startable = self.circles.iter().filter(|(_, entry)| entry.can_be_started());
             up.extend(startable.map(|(id, _)| id));
             if up.is_empty() {
-                self.show_toast("all circles are already up");
+                self.show_hint("all circles are already up");
             }
         }
         up.retain(|id| self.circles.get(*id).is_some_and(|entry| entry.can_be_started() || is_removed(entry)));
         self.start_circles(StartCommand::Up, up);
+        self.control.restarting.extend(&restart);
         self.start_circles(StartCommand::Restart, restart);
     }
 
@@ -165,6 +210,7 @@ impl App {
             }
             names.push(entry.name.clone());
             starting.push(id);
+            self.control.stopping.remove(&id);
             if entry.is_stopped() {
                 self.control.started.insert(id);
                 self.control.has_started = true;
@@ -207,6 +253,7 @@ impl App {
             Err(error) => {
                 self.clear_requested(ids);
                 for id in ids {
+                    self.control.restarting.remove(id);
                     if let Some(session) = self.repl.get_mut(*id) {
                         session.show_error(&error);
                     }
@@ -225,6 +272,7 @@ impl App {
 
     pub(super) fn on_stopped(&mut self, stopped: Result<(), CliError>) {
         if let Err(error) = stopped {
+            self.control.stopping.clear();
             self.report_error(error.advice());
         }
     }
@@ -233,12 +281,17 @@ impl App {
         match report {
             SupervisorReport::Silent(error) => {
                 if self.control.health != SupervisorHealth::Silent {
-                    self.report_error(error.advice());
+                    self.report(error.advice(), Some(ToastTopic::Supervisor));
                 }
                 self.control.health = SupervisorHealth::Silent;
             }
-            SupervisorReport::Absent => self.apply_supervisor_report(Vec::new(), None),
+            SupervisorReport::Absent => {
+                self.control.is_supervised = false;
+                self.apply_supervisor_report(Vec::new(), None);
+            }
             SupervisorReport::Present(Statuses { circles, refused, .. }) => {
+                self.control.is_supervised = true;
+                self.control.file_error = None;
                 self.apply_supervisor_report(circles, refused);
             }
         }
@@ -247,14 +300,17 @@ impl App {
 
     fn apply_supervisor_report(&mut self, statuses: Vec<CircleStatus>, refused: Option<String>) {
         if self.control.health == SupervisorHealth::Silent {
-            self.show_toast("the supervisor answers again");
+            self.window.dismiss_toast(ToastTopic::Supervisor);
+            self.show_done("the supervisor answers again");
         }
         self.control.health = SupervisorHealth::Known;
         self.apply_statuses(statuses, ReportScope::All);
         self.forget_ended();
         if self.control.refused != refused {
+            self.window.dismiss_toast(ToastTopic::Config);
             if let Some(why) = &refused {
-                self.report_error(format!("circles.json has an error; still using the previous version: {why}"));
+                let text = format!("circles.json has an error; still using the previous version: {why}");
+                self.report(text, Some(ToastTopic::Config));
             }
             self.control.refused = refused;
         }
@@ -270,13 +326,33 @@ impl App {
         self.follow_selected_log();
         for (id, change) in changes {
             match change {
-                StatusChange::CameUp => self.retry_connection(id),
+                StatusChange::CameUp => {
+                    self.control.stopping.remove(&id);
+                    self.control.restarting.remove(&id);
+                    self.window.dismiss_toast(ToastTopic::Circle(id));
+                    self.retry_connection(id);
+                }
                 StatusChange::Failed => self.on_circle_failed(id),
                 StatusChange::Refused => self.on_change_refused(id),
                 StatusChange::Restarted => {
                     self.on_circle_restarted(id);
                     self.retry_connection(id);
                 }
+            }
+        }
+        self.report_stopped();
+    }
+
+    /// Reports the circles that have stopped because the user wanted it.
+    fn report_stopped(&mut self) {
+        let is_stopped = |id: &CircleId| self.circles.get(*id).is_none_or(|entry| !entry.is_supervised());
+        let stopped: Vec<CircleId> = self.control.stopping.iter().copied().filter(is_stopped).collect();
+        for id in stopped {
+            self.control.stopping.remove(&id);
+            self.window.dismiss_toast(ToastTopic::Circle(id));
+            if let Some(entry) = self.circles.get(id) {
+                let text = format!("stopped {}", entry.name);
+                self.show_done(text);
             }
         }
     }
@@ -288,26 +364,32 @@ impl App {
             entry.name,
             entry.refused().unwrap_or("no reason given")
         );
-        self.report_error(text);
+        self.report(text, Some(ToastTopic::Circle(id)));
     }
 
     fn on_circle_restarted(&mut self, id: CircleId) {
         let Some(entry) = self.circles.get(id) else { return };
         let text = format!("{} ended and was restarted; see its log (4)", entry.name);
-        self.report_error(text);
+        self.report(text, Some(ToastTopic::Circle(id)));
     }
 
     fn on_circle_failed(&mut self, id: CircleId) {
         let Some(entry) = self.circles.get(id) else { return };
-        let again = if entry.state() == CircleAvailability::BackingOff { "; restarting" } else { "" };
+        let is_restarting = entry.state() == CircleAvailability::BackingOff;
+        let again = if is_restarting { "; restarting" } else { "" };
         let why = entry.failure_reason().unwrap_or("exited");
         let text = format!("{} is down: {why}{again}; see its log (4)", entry.name);
-        if let Some(session) =
-            self.repl.get_mut(id).filter(|session| session.is_awaited || session.state.is_reconnect_enabled)
-        {
-            session.note(&text);
+        // A session that has lost its connection has said so, and says when it is back.
+        let is_waiting = |session: &SessionView| {
+            session.is_awaited && !session.is_lost || !is_restarting && session.state.is_reconnect_enabled
+        };
+        match self.repl.get_mut(id) {
+            Some(session) if is_waiting(session) => {
+                session.note(&text);
+                self.report_in_transcript(id, &text);
+            }
+            _ => self.report(text, Some(ToastTopic::Circle(id))),
         }
-        self.report_error(text);
     }
 }
 

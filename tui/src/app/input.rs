@@ -41,7 +41,7 @@ impl App {
         } else if is_incomplete {
             return session.editor.newline();
         } else if commands::needs_circle(&input) && is_full(session) {
-            return self.show_toast("too many inputs are waiting: Ctrl-C returns them to the editor");
+            return self.show_hint("too many inputs are waiting: Ctrl-C returns them to the editor");
         } else {
             session.editor.take();
         }
@@ -62,8 +62,8 @@ impl App {
     /// Ctrl-C: cancels what the session does, or else clears the input.
     pub(super) fn cancel(&mut self) {
         let is_typing = self.window.focus == Pane::Repl;
-        let Some(id) = self.circles.selected() else { return self.show_toast("q quits") };
-        let Some(session) = self.repl.get_mut(id) else { return self.show_toast("q quits") };
+        let Some(id) = self.circles.selected() else { return self.show_hint("q quits") };
+        let Some(session) = self.repl.get_mut(id) else { return self.show_hint("q quits") };
         if session.can_be_cancelled() {
             if session.state.connection != ConnectionStatus::Connected {
                 (session.is_awaited, session.previous) = (false, None);
@@ -73,7 +73,7 @@ impl App {
         if is_typing && !session.editor.is_empty() {
             return session.editor.next_draft();
         }
-        self.show_toast(if is_typing { "to quit: Esc, then q" } else { "q quits" });
+        self.show_hint(if is_typing { "to quit: Esc, then q" } else { "q quits" });
         // A play may have started that is not known here yet.
         self.send_to_session(id, SessionHandle::cancel);
     }
@@ -151,7 +151,7 @@ impl App {
     pub(super) fn show_completions(&mut self, id: CircleId, completion: CompletionList) {
         let Some(session) = self.repl.get_mut(id) else { return };
         if !session.editor.complete(completion) {
-            self.show_toast("no completions");
+            self.show_hint("no completions");
         }
     }
 }

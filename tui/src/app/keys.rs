@@ -36,7 +36,7 @@ impl App {
                 let circle = form.map(|form| form.circle);
                 self.keys.unlock(entry.name.clone(), keypair);
                 self.keys.add(entry.clone());
-                self.show_toast(format!("created key {}; y in Keys (2) copies its public key", entry.name));
+                self.show_done(format!("created key {}; y in Keys (2) copies its public key", entry.name));
                 if let Some(circle) = circle {
                     self.window.popup = None;
                     if let Some(id) = circle {

@@ -63,7 +63,7 @@ impl App {
                 (CircleSource::Address, _) => "is not in circles.json",
             };
             let text = format!("{} {why}", entry.name);
-            return self.show_toast(text);
+            return self.show_hint(text);
         }
         let mut lines = vec![connection_losses(entry)];
         let title = format!("{verb} {}?", entry.name);
@@ -89,7 +89,7 @@ impl App {
                 self.ask(Choice::confirm(title, lines, "Disconnect", Action::Disconnect(id)));
             }
             None if is_connected => self.disconnect(id),
-            None => self.show_toast(format!("{name} is not connected")),
+            None => self.show_hint(format!("{name} is not connected")),
         }
     }
 
@@ -112,7 +112,7 @@ impl App {
         self.repl.remove(id);
         self.circles.remove(id);
         self.follow_selected_log();
-        self.show_toast(format!("removed {name} from the list; o adds it again"));
+        self.show_done(format!("removed {name} from the list; o adds it again"));
     }
 }
 

@@ -1,6 +1,8 @@
 //! The view behind each pane: its keys, its hints, its drawing. A new pane is a view, a line in [`layout`], and one in
 //! each of the three functions here.
 
+use std::time::Duration;
+
 use console::session::ConnectionStatus;
 use ratatui::{
     Frame,
@@ -12,12 +14,14 @@ use ratatui::{
 use super::App;
 use crate::{
     action::Action,
-    chrome,
+    chrome::{self, PaneTitle},
     circles::{self, CircleItem},
     help::{self, Hint},
     keys,
     layout::{self, Pane, ScreenLayout},
-    logs, repl,
+    logs,
+    popup::TextPopup,
+    repl,
     session_status::SessionStatus,
     welcome,
 };
@@ -86,54 +90,61 @@ impl App {
     }
 
     /// Returns the help for the present context.
-    pub(super) fn help(&self) -> Vec<(String, String)> {
+    pub(super) fn help(&self) -> TextPopup {
         let context = self.key_context();
-        help::help_lines(context.title, context.long)
+        let hints = help::help_hints(context.title, context.long);
+        TextPopup::hints("Help", &hints, self.window.look().theme)
     }
 
-    fn draw_pane(&mut self, frame: &mut Frame<'_>, pane: Pane, area: Rect) {
-        let (look, focus) = (self.window.look(), (pane, self.window.focus == pane));
+    /// Returns the title of a pane, and the note beside it.
+    fn title(&self, pane: Pane) -> PaneTitle {
         let shown = self.circles.selected();
         let entry = shown.and_then(|shown| self.circles.get(shown));
-        match pane {
-            Pane::Circles => {
-                let area = chrome::pane(frame, area, look.theme, focus, "Circles", self.control.mark());
-                let session_status =
-                    |id| self.repl.get(id).map_or(SessionStatus::None, |session| SessionStatus::of(&session.state));
-                self.circles.draw(frame, area, look.theme, look.now, session_status);
-            }
-            Pane::Keys => {
-                let area = chrome::pane(frame, area, look.theme, focus, "Keys", "");
-                self.keys.draw(frame, area, look.theme);
-            }
+        let session = shown.and_then(|shown| self.repl.get(shown));
+        let (title, note) = match pane {
+            Pane::Circles => ("Circles".to_owned(), self.control.mark().to_owned()),
+            Pane::Keys => ("Keys".to_owned(), String::new()),
             Pane::Logs => {
                 let (name, details) =
                     entry.map_or(("", String::new()), |entry| (entry.name.as_str(), CircleItem::details(entry)));
                 let title =
                     if details.is_empty() { format!("Logs {name}") } else { format!("Logs {name} · {details}") };
-                let mode = self.logs.mode();
-                let area = chrome::pane(frame, area, look.theme, focus, &title, &mode);
-                self.logs.draw(frame, area, look.theme, shown);
+                (title, self.logs.mode())
             }
-            Pane::Repl => self.draw_repl(frame, area, focus),
+            Pane::Repl => {
+                let title = session.map_or("REPL".to_owned(), |session| format!("REPL {}", session.title()));
+                let elapsed = session.and_then(|session| session.state.last_elapsed);
+                (title, elapsed.map_or(String::new(), format_duration))
+            }
+        };
+        PaneTitle { title, note }
+    }
+
+    fn draw_pane(&mut self, frame: &mut Frame<'_>, pane: Pane, area: Rect) {
+        let (look, has_focus) = (self.window.look(), self.window.focus == pane);
+        let shown = self.circles.selected();
+        let area = chrome::pane(frame, area, look.theme, has_focus);
+        match pane {
+            Pane::Circles => {
+                let session_status =
+                    |id| self.repl.get(id).map_or(SessionStatus::None, |session| SessionStatus::of(&session.state));
+                self.circles.draw(frame, area, look.theme, look.now, session_status);
+            }
+            Pane::Keys => self.keys.draw(frame, area, look.theme),
+            Pane::Logs => self.logs.draw(frame, area, look.theme, shown),
+            Pane::Repl => self.draw_repl(frame, area, has_focus),
         }
     }
 
-    fn draw_repl(&mut self, frame: &mut Frame<'_>, area: Rect, focus: (Pane, bool)) {
-        let (look, is_editing) = (self.window.look(), focus.1 && self.window.popup.is_none());
+    fn draw_repl(&mut self, frame: &mut Frame<'_>, area: Rect, has_focus: bool) {
+        let (look, is_editing) = (self.window.look(), has_focus && self.window.popup.is_none());
         let shown = self.circles.selected();
         let entry = shown.and_then(|shown| self.circles.get(shown));
-        let welcome = welcome::lines(look.theme, &self.circles, entry, !self.keys.is_empty(), focus.1);
-        if let Some(shown) = shown
-            && let Some(session) = self.repl.get(shown)
-        {
-            let elapsed = session.state.last_elapsed.map_or(String::new(), format_duration);
-            let title = format!("REPL {}", session.title());
-            let area = chrome::pane(frame, area, look.theme, focus, &title, &elapsed);
-            return self.repl.draw(frame, area, look, shown, is_editing, welcome);
+        let welcome = welcome::lines(look.theme, &self.circles, entry, !self.keys.is_empty(), has_focus);
+        match shown.filter(|shown| self.repl.get(*shown).is_some()) {
+            Some(shown) => self.repl.draw(frame, area, look, shown, is_editing, welcome),
+            None => frame.render_widget(Paragraph::new(welcome), area),
         }
-        let area = chrome::pane(frame, area, look.theme, focus, "REPL", "");
-        frame.render_widget(Paragraph::new(welcome), area);
     }
 
     /// Draws the screen.
@@ -151,14 +162,21 @@ impl App {
         if panes.len() == 1 {
             chrome::tabs(frame, header, look.theme, focus);
         } else {
-            chrome::header(frame, header, look.theme, &self.circles, &self.keys);
+            let circles = (&self.circles, self.control.are_circles_known());
+            chrome::header(frame, header, look.theme, circles, &self.keys);
         }
+        self.window.is_repl_visible = panes.iter().any(|(pane, _)| *pane == Pane::Repl);
         // The pane with the focus comes last, so that its border covers the others.
         panes.sort_by_key(|(pane, _)| *pane == focus);
-        for (pane, area) in panes {
-            self.draw_pane(frame, pane, area);
+        for (pane, area) in &panes {
+            self.draw_pane(frame, *pane, *area);
         }
-        chrome::message(frame, message, look.theme, self.window.toast());
+        for (pane, area) in panes {
+            chrome::title(frame, area, look.theme, pane, pane == focus, &self.title(pane));
+        }
+        if let Some(toast) = self.window.toast() {
+            toast.draw(frame, message, look.theme);
+        }
         match &mut self.window.popup {
             Some(popup) => popup.draw(frame, look.theme, look.spinner),
             None => chrome::footer(frame, footer, look.theme, self.key_context().short),
@@ -167,10 +185,23 @@ impl App {
 }
 
 /// Formats a duration in the unit that suits it.
-fn format_duration(time: std::time::Duration) -> String {
+fn format_duration(time: Duration) -> String {
     match time.as_micros() {
-        micros @ 0..1000 => format!("{micros}µs"),
-        micros @ 1000..10_000_000 => format!("{}ms", micros / 1000),
-        _ => format!("{:.1}s", time.as_secs_f64()),
+        micros @ 0..1000 => format!("{micros} µs"),
+        micros @ 1000..1_000_000 => format!("{} ms", micros / 1000),
+        _ => format!("{:.1} s", time.as_secs_f64()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn duration_has_the_unit_that_suits_it() {
+        let cases = [(7, "7 µs"), (999, "999 µs"), (1000, "1 ms"), (999_999, "999 ms"), (8_989_000, "9.0 s")];
+        for (micros, text) in cases {
+            assert_eq!(format_duration(Duration::from_micros(micros)), text);
+        }
     }
 }

@@ -23,7 +23,14 @@ impl App {
     pub(super) fn on_request(&mut self, id: CircleId, request: SessionRequest) {
         let Some(session) = self.repl.get_mut(id) else { return };
         match request {
-            SessionRequest::Help(topic) => session.transcript.extend(help::topic_lines(&topic, repl::HINTS)),
+            SessionRequest::Help(topic) => {
+                let lines = help::topic_lines(&topic, repl::HINTS);
+                // All of it is longer than most screens.
+                if topic.is_empty() && self.circles.selected() == Some(id) && self.window.popup.is_none() {
+                    return self.open_pager("Help", &lines);
+                }
+                session.transcript.extend(lines);
+            }
             SessionRequest::Quit => self.run_action(Action::Quit),
             SessionRequest::Use(circle) => self.open(&circle, Some(id)),
             SessionRequest::Edit(text) => self.window.push_effect(Effect::Edit(id, text)),
@@ -73,7 +80,7 @@ impl App {
                     };
                     let text = format!("{name} stays locked: {again} asks for the passphrase again");
                     session.note(&text);
-                    self.show_toast(text);
+                    self.show_hint(text);
                 }
                 self.send_to_session(id, |session| session.keep_locked(name));
             }

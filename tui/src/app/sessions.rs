@@ -5,17 +5,18 @@ use console::{
     commands::ReplCommand,
     session::{self, DisplayKind, DisplayLines},
 };
-use frontend::{error::CliError, known_circles::check::IdentityError};
+use frontend::{error::CliError, known_circles::check::IdentityError, text::StyledLine};
 use keys::keystore::KeyName;
 
 use super::App;
 use crate::{
     action::Action,
     circle_id::CircleId,
-    circles::CircleSource,
+    circles::{CircleAvailability, CircleItem, CircleSource},
     event::SessionUpdate,
-    popup::{Choice, Popup},
+    popup::{Choice, Popup, TextPopup},
     repl::{access_text, plain_text},
+    toast::ToastTopic,
 };
 
 impl App {
@@ -46,7 +47,7 @@ impl App {
             session::SessionEvent::NotAdmitted(name, error) => {
                 session.is_awaited = false;
                 self.on_not_admitted(id, name.as_ref(), &error);
-                self.report_error(error.message());
+                self.report_in_transcript(id, &error.message());
             }
             session::SessionEvent::ConnectionLost => self.on_connection_lost(id),
             session::SessionEvent::InputStarted(input) => self.on_input_started(id, &input),
@@ -62,7 +63,8 @@ impl App {
         self.circles.mark_connected(id);
         let is_scratch = self.repl.owner(id).is_some();
         let Some(session) = self.repl.get_mut(id) else { return };
-        session.previous = None;
+        (session.previous, session.is_lost) = (None, false);
+        self.window.dismiss_toast(ToastTopic::Circle(id));
         if let Some(circle) = session.state.circle.clone().filter(|_| is_first) {
             let access = if is_scratch { "only for you" } else { access_text(circle.access) };
             let about = circle.description.as_ref().map_or(String::new(), |text| format!(" · {text}"));
@@ -74,6 +76,7 @@ impl App {
     fn on_ready(&mut self, id: CircleId) {
         let (Some(session), Some(entry)) = (self.repl.get_mut(id), self.circles.get(id)) else { return };
         session.is_awaited = false;
+        self.window.dismiss_toast(ToastTopic::Circle(id));
         let target = entry.target(self.setup.config.as_deref());
         let history = session.state.history_file(self.setup.history.as_deref(), &target);
         if session.history.as_ref() == Some(&history) {
@@ -113,16 +116,25 @@ impl App {
         if !session.state.is_reconnect_enabled {
             self.return_to_previous(id, error);
         }
-        self.report_error(error.message());
+        self.report_in_transcript(self.circles.selected().unwrap_or(id), &error.message());
+    }
+
+    /// Returns whether a circle stops because somebody wants it.
+    fn is_ending(&self, id: CircleId) -> bool {
+        let is_stopping = |entry: &CircleItem| entry.state() == CircleAvailability::Stopping;
+        self.control.is_wanted_end(id) || self.circles.get(id).is_some_and(is_stopping)
     }
 
     /// Handles a lost connection; the session reconnects.
     fn on_connection_lost(&mut self, id: CircleId) {
         self.circles.mark_disconnected(id);
-        let Some(entry) = self.circles.get(id) else { return };
+        let (Some(entry), Some(session)) = (self.circles.get(id), self.repl.get_mut(id)) else { return };
+        session.is_lost = true;
         let (text, can_reconnect) = (format!("connection to {} lost", entry.name), entry.can_reconnect());
-        // The transcript says why.
-        self.window.show_toast(text, true);
+        // The session or its play says why.
+        if !self.is_ending(id) {
+            self.report_in_transcript(id, &text);
+        }
         if can_reconnect {
             self.retry_connection(id);
         } else {
@@ -134,6 +146,9 @@ impl App {
     fn on_input_started(&mut self, id: CircleId, input: &str) {
         self.repl.show_input(id, input);
         let command = input.trim().strip_prefix(':').map(ReplCommand::parse);
+        if let Some(session) = self.repl.get_mut(id) {
+            session.opens_pager = matches!(command, Some(Ok(ReplCommand::Last)));
+        }
         if let Some(Ok(ReplCommand::Key(name))) = command
             && self.repl.owner(id).is_none()
         {
@@ -148,13 +163,31 @@ impl App {
     }
 
     fn on_display(&mut self, id: CircleId, shown: DisplayLines) {
+        let is_selected = self.circles.selected() == Some(id);
+        if let Some(session) = self.repl.get_mut(id)
+            && std::mem::take(&mut session.opens_pager)
+            && shown.kind == DisplayKind::Listing
+            && is_selected
+            && self.window.popup.is_none()
+        {
+            return self.open_pager("Last output", &shown.lines);
+        }
         let warning = (shown.kind == DisplayKind::Warning).then(|| plain_text(&shown.lines));
         if let Some(session) = self.repl.get_mut(id) {
             session.show(shown);
         }
-        if let Some(warning) = warning {
-            self.report_error(warning);
+        if let Some(warning) = warning
+            && !self.is_ending(id)
+        {
+            self.report_in_transcript(id, &warning);
         }
+    }
+
+    /// Shows lines that may need more than the transcript has room for.
+    pub(super) fn open_pager(&mut self, title: &str, lines: &[StyledLine]) {
+        let theme = self.window.look().theme;
+        let lines = lines.iter().map(|line| theme.line(line)).collect();
+        self.window.popup = Some(Popup::Text(TextPopup::new(title, lines)));
     }
 
     /// Returns inputs to the editor. If a command named a circle that cannot be reached, its user is on the previous

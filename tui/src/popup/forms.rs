@@ -1,6 +1,6 @@
 //! Forms: a new key, a passphrase, an address.
 
-use keys::keystore::KeyName;
+use keys::keystore::{KeyName, KeyNameError};
 use ratatui::{
     Frame,
     crossterm::event::{KeyCode, KeyEvent},
@@ -26,6 +26,8 @@ pub(crate) struct NewKeyForm {
     passphrase: Field,
     repeat: Field,
     at: usize,
+    /// Names of keys that there are.
+    taken: Vec<KeyName>,
     pub error: Option<String>,
     pub is_busy: bool,
     /// Circle that needs the key.
@@ -51,12 +53,19 @@ pub(crate) struct AddressForm {
 }
 
 impl NewKeyForm {
-    pub(crate) fn new(suggested: &'static str, circle: Option<CircleId>, why: Option<String>) -> Self {
+    /// Creates the form. `taken` are the names of keys that there are.
+    pub(crate) fn new(
+        suggested: &'static str,
+        taken: Vec<KeyName>,
+        circle: Option<CircleId>,
+        why: Option<String>,
+    ) -> Self {
         Self {
             name: Field::with_default(suggested),
             passphrase: Field::hidden(),
             repeat: Field::hidden(),
             at: 0,
+            taken,
             error: None,
             is_busy: false,
             circle,
@@ -68,10 +77,26 @@ impl NewKeyForm {
         [&mut self.name, &mut self.passphrase, &mut self.repeat]
     }
 
+    /// Returns the name, or why it cannot be the name of a new key.
+    fn checked_name(&self) -> Result<KeyName, String> {
+        let name: KeyName = self.name.text().parse().map_err(|error: KeyNameError| error.to_string())?;
+        if self.taken.contains(&name) {
+            return Err(format!("there is a key '{name}' already: choose another name"));
+        }
+        Ok(name)
+    }
+
+    /// Moves to another field. An invalid name is refused before anything else is typed.
+    fn move_to(&mut self, at: usize) {
+        self.error = if self.at == 0 { self.checked_name().err() } else { None };
+        if self.error.is_none() {
+            self.at = at;
+        }
+    }
+
     fn submit(&mut self) -> Option<Action> {
-        let name: Result<KeyName, _> = self.name.text().parse();
-        let (at, error) = match name {
-            Err(error) => (0, error.to_string()),
+        let (at, error) = match self.checked_name() {
+            Err(error) => (0, error),
             Ok(_) if self.passphrase.text().is_empty() => (1, "an empty passphrase protects nothing".into()),
             Ok(_) if self.passphrase.text() != self.repeat.text() => (2, "the two passphrases differ".into()),
             Ok(name) => {
@@ -93,8 +118,8 @@ impl NewKeyForm {
             // While the form is busy, the key presses are ignored and the texts are kept.
             _ if self.is_busy => {}
             KeyCode::Enter if at == 2 => return self.submit(),
-            KeyCode::Enter | KeyCode::Tab | KeyCode::Down => self.at = (at + 1) % 3,
-            KeyCode::BackTab | KeyCode::Up => self.at = (at + 2) % 3,
+            KeyCode::Enter | KeyCode::Tab | KeyCode::Down => self.move_to((at + 1) % 3),
+            KeyCode::BackTab | KeyCode::Up => self.move_to((at + 2) % 3),
             _ => self.fields()[at].key(key),
         }
         None

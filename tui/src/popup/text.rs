@@ -3,6 +3,7 @@
 use ratatui::{
     Frame,
     crossterm::event::{KeyCode, KeyEvent},
+    style::Stylize,
     text::{Line, Span},
     widgets::Paragraph,
 };
@@ -10,11 +11,13 @@ use ratatui::{
 use super::frame::{draw_window, wrap_lines};
 use crate::{action::Action, theme::Theme};
 
-/// The text, in two columns where the second one is not empty.
+/// The text.
 #[derive(Debug)]
 pub(crate) struct TextPopup {
     title: String,
-    lines: Vec<(String, String)>,
+    lines: Vec<Line<'static>>,
+    /// The lines as wrapped for a width of the screen.
+    wrapped: Option<(u16, Vec<Line<'static>>)>,
     /// First visible row.
     scroll: usize,
     /// Rows that were visible when it was last drawn.
@@ -22,8 +25,21 @@ pub(crate) struct TextPopup {
 }
 
 impl TextPopup {
-    pub(crate) fn new(title: &str, lines: Vec<(String, String)>) -> Self {
-        Self { title: title.to_owned(), lines, scroll: 0, height: 1 }
+    pub(crate) fn new(title: &str, lines: Vec<Line<'static>>) -> Self {
+        Self { title: title.to_owned(), lines, wrapped: None, scroll: 0, height: 1 }
+    }
+
+    /// A text in two columns, where the second one is not empty: keys, and what they do.
+    pub(crate) fn hints(title: &str, hints: &[(&str, &str)], theme: Theme) -> Self {
+        let explained = hints.iter().filter(|(_, does)| !does.is_empty());
+        let width = explained.map(|(keys, _)| keys.chars().count()).max().unwrap_or(0);
+        let line = |(keys, does): &(&str, &str)| match *does {
+            "" => Line::from((*keys).to_owned()).bold(),
+            does => {
+                Line::from(vec![Span::styled(format!("{keys:>width$}"), theme.key()), Span::raw(format!("  {does}"))])
+            }
+        };
+        Self::new(title, hints.iter().map(line).collect())
     }
 
     pub(super) fn key(&mut self, key: KeyEvent) -> Option<Action> {
@@ -42,27 +58,18 @@ impl TextPopup {
     }
 
     pub(super) fn draw(&mut self, frame: &mut Frame<'_>, theme: Theme) {
-        let explained = self.lines.iter().filter(|(_, does)| !does.is_empty());
-        let width = explained.map(|(keys, _)| keys.chars().count()).max().unwrap_or(0);
-        let lines: Vec<Line<'_>> = self
-            .lines
-            .iter()
-            .map(|(keys, does)| match does.as_str() {
-                "" => Line::from(keys.clone()),
-                does => Line::from(vec![
-                    Span::styled(format!("{keys:>width$}"), theme.key()),
-                    Span::raw(format!("  {does}")),
-                ]),
-            })
-            .flat_map(|line| wrap_lines(frame, line))
-            .collect();
+        let width = frame.area().width;
+        let wrapped = self.wrapped.take().filter(|(wrapped_for, _)| *wrapped_for == width);
+        let (_, lines) = wrapped
+            .unwrap_or_else(|| (width, self.lines.iter().flat_map(|line| wrap_lines(frame, line.clone())).collect()));
         let is_long = lines.len() + 2 > usize::from(frame.area().height);
         let hint = if is_long { "↓ ↑ PgDn PgUp scroll · Esc closes" } else { "Esc closes" };
         let area = draw_window(frame, theme, &self.title, &lines, hint);
         self.height = usize::from(area.height);
         self.scroll = self.scroll.min(lines.len().saturating_sub(self.height));
-        let shown: Vec<Line<'_>> = lines.into_iter().skip(self.scroll).take(self.height).collect();
+        let shown: Vec<Line<'_>> = lines.iter().skip(self.scroll).take(self.height).cloned().collect();
         frame.render_widget(Paragraph::new(shown), area);
+        self.wrapped = Some((width, lines));
     }
 }
 
@@ -74,7 +81,7 @@ mod tests {
 
     #[test]
     fn text_scrolls_by_pages_and_only_its_own_keys_close_it() {
-        let lines = (0..30).map(|number| (format!("line {number}."), String::new())).collect();
+        let lines = (0..30).map(|number| Line::from(format!("line {number}."))).collect();
         let mut text = TextPopup::new("Help", lines);
         let mut terminal = Terminal::new(TestBackend::new(60, 12)).expect("a screen");
         let mut shown_after = |text: &mut TextPopup, code| {

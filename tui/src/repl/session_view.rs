@@ -34,6 +34,10 @@ pub(crate) struct SessionView {
     pub history: Option<HistoryFile>,
     /// Whether the user waits for the connection, and expects a question for a key.
     pub is_awaited: bool,
+    /// Whether the next listing is the whole output of the last play, which needs room.
+    pub opens_pager: bool,
+    /// Whether the connection was lost, and is not back.
+    pub is_lost: bool,
     /// The circle that was shown when a command named this one; it is shown again if this one cannot be reached.
     pub previous: Option<CircleId>,
     connector: Arc<Connector>,
@@ -44,8 +48,20 @@ pub(crate) struct SessionView {
 impl SessionView {
     pub(crate) fn new(name: String, session: SessionHandle, connector: Arc<Connector>, room: Size) -> Self {
         let (state, transcript, editor) = (session.state(), Transcript::default(), Editor::new());
-        let (history, is_awaited, previous) = (None, false, None);
-        Self { name, session, state, transcript, editor, history, is_awaited, previous, connector, room }
+        Self {
+            name,
+            session,
+            state,
+            transcript,
+            editor,
+            history: None,
+            is_awaited: false,
+            opens_pager: false,
+            is_lost: false,
+            previous: None,
+            connector,
+            room,
+        }
     }
 
     /// Reads the session's present state.

@@ -59,6 +59,12 @@ impl Transcript {
         (&self.last.0, self.last.1)
     }
 
+    /// Returns all lines.
+    #[cfg(test)]
+    pub(crate) fn texts(&self) -> Vec<String> {
+        self.lines.iter().map(ToString::to_string).collect()
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.lines.is_empty()
     }

@@ -24,6 +24,7 @@ use tokio::sync::Notify;
 pub(crate) struct FakeOutside {
     requests: Mutex<Vec<String>>,
     circles: Mutex<Vec<Arc<FakeCircle>>>,
+    refuses: Arc<AtomicBool>,
 }
 
 /// A connection to an open circle, which answers everything at once. A script with `loop` runs until it is cancelled.
@@ -31,6 +32,7 @@ pub(crate) struct FakeOutside {
 pub(crate) struct FakeCircle {
     is_connected: AtomicBool,
     lost: Notify,
+    refuses: Arc<AtomicBool>,
 }
 
 impl FakeOutside {
@@ -46,9 +48,14 @@ impl FakeOutside {
 
     /// Returns a new connection.
     pub(super) fn remote(&self) -> Arc<FakeCircle> {
-        let circle = Arc::new(FakeCircle::default());
+        let circle = Arc::new(FakeCircle { refuses: self.refuses.clone(), ..FakeCircle::default() });
         self.circles.lock().unwrap_or_else(PoisonError::into_inner).push(circle.clone());
         circle
+    }
+
+    /// Sets whether connections are refused from now on.
+    pub(crate) fn refuse_connections(&self, refuses: bool) {
+        self.refuses.store(refuses, Ordering::SeqCst);
     }
 
     /// Loses all connections.
@@ -85,6 +92,11 @@ fn lost() -> ClientError {
 
 impl Remote for FakeCircle {
     fn connect(self: Arc<Self>) -> RemoteFuture<Description> {
+        if self.refuses.load(Ordering::SeqCst) {
+            let reason = "connection refused".to_owned();
+            let error = ClientError::Unreachable { url: "ws://127.0.0.1:9003/".to_owned(), reason };
+            return Box::pin(std::future::ready(Err(error)));
+        }
         self.is_connected.store(true, Ordering::SeqCst);
         Box::pin(std::future::ready(Ok(description())))
     }

@@ -11,7 +11,9 @@ use launcher::{CircleStatus, Statuses};
 use ratatui::{
     Terminal,
     backend::TestBackend,
+    buffer::Cell,
     crossterm::event::{Event, KeyCode, KeyEvent, KeyModifiers},
+    style::Style,
 };
 use tokio::{runtime::Handle, sync::mpsc};
 
@@ -50,6 +52,14 @@ pub(super) struct Rig {
 impl Rig {
     /// Starts the app with `scratch`, and `lab` and `team`, which are up.
     pub(super) async fn start() -> Self {
+        let mut rig = Self::unread().await;
+        rig.post(AppEvent::ConfigRead(Ok(None)));
+        rig.report(&[status("lab", "ready", Some(7)), status("team", "ready", Some(8))]).await;
+        rig
+    }
+
+    /// Starts the app, which has not read anything yet.
+    pub(super) async fn unread() -> Self {
         let nowhere = Path::new("/nonexistent");
         let setup = Setup {
             config: Some(nowhere.join("circles.json")),
@@ -59,6 +69,7 @@ impl Rig {
             supervisors: SupervisorSetup {
                 program: nowhere.join("circles"),
                 directories: Directories { run: nowhere.join("run"), state: nowhere.join("state") },
+                is_watching: true,
             },
             authority: None,
             known_circles: None,
@@ -72,7 +83,7 @@ impl Rig {
         app.add_scratch("scratch", "ws://127.0.0.1:1/".into(), KeyPair::generate().expect("a key"));
         let terminal = Terminal::new(TestBackend::new(80, 24)).expect("a screen");
         let mut rig = Self { app, outside, messages, terminal };
-        rig.report(&[status("lab", "ready", Some(7)), status("team", "ready", Some(8))]).await;
+        rig.settle().await;
         rig
     }
 
@@ -98,6 +109,12 @@ impl Rig {
             self.post(event);
         }
         self.terminal.draw(|frame| self.app.draw(frame)).expect("drawn");
+    }
+
+    /// Lets the pauses between two attempts to connect pass.
+    pub(super) async fn pass_time(&mut self) {
+        tokio::time::sleep(Duration::from_mins(1)).await;
+        self.settle().await;
     }
 
     pub(super) async fn event(&mut self, event: Event) {
@@ -140,7 +157,17 @@ impl Rig {
     pub(super) fn screen(&self) -> String {
         let buffer = self.terminal.backend().buffer();
         let rows = buffer.content().chunks(usize::from(buffer.area.width.max(1)));
-        rows.map(|row| row.iter().map(ratatui::buffer::Cell::symbol).collect::<String>() + "\n").collect()
+        rows.map(|row| row.iter().map(Cell::symbol).collect::<String>() + "\n").collect()
+    }
+
+    /// Returns the style of each cell of a text on the screen.
+    #[track_caller]
+    pub(super) fn styles_of(&self, text: &str) -> Vec<Style> {
+        let buffer = self.terminal.backend().buffer();
+        let cells = buffer.content().windows(text.chars().count());
+        let is_text = |cells: &&[Cell]| cells.iter().map(Cell::symbol).collect::<String>() == text;
+        let Some(found) = cells.into_iter().find(is_text) else { panic!("{text:?} is not shown:\n{}", self.screen()) };
+        found.iter().map(Cell::style).collect()
     }
 
     #[track_caller]

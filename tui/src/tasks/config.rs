@@ -1,0 +1,60 @@
+//! Tasks that read circles.json.
+
+use std::{
+    path::{Path, PathBuf},
+    time::{Duration, SystemTime},
+};
+
+use frontend::config;
+
+use super::Tasks;
+use crate::event::AppEvent;
+
+/// Interval of looking for changes of circles.json.
+const POLL_INTERVAL: Duration = Duration::from_secs(1);
+
+/// What tells one state of circles.json from another without reading it.
+#[derive(Debug, PartialEq, Eq)]
+struct FileState {
+    path: PathBuf,
+    modified: Option<SystemTime>,
+    bytes: Option<u64>,
+}
+
+impl FileState {
+    /// Returns the state of circles.json; `None` without one.
+    fn of(named: Option<&Path>) -> Option<Self> {
+        let path = config::path(named).ok()?;
+        let metadata = std::fs::metadata(&path).ok();
+        let modified = metadata.as_ref().and_then(|metadata| metadata.modified().ok());
+        Some(Self { path, modified, bytes: metadata.map(|metadata| metadata.len()) })
+    }
+}
+
+impl Tasks {
+    pub(crate) fn read_config(&self, named: Option<PathBuf>) {
+        self.spawn_blocking(move || config::find(named), AppEvent::ConfigRead);
+    }
+
+    /// Posts circles.json whenever it changes.
+    pub(crate) fn watch_config(&self, named: Option<PathBuf>) {
+        let tasks = self.clone();
+        self.spawn(async move {
+            let mut known = None;
+            while !tasks.queue.is_closed() {
+                let named = named.clone();
+                let look = move || {
+                    let state = FileState::of(named.as_deref());
+                    let is_changed = known.as_ref().is_some_and(|known| *known != state);
+                    (state, is_changed.then(|| config::find(named)))
+                };
+                let Ok((state, read)) = tokio::task::spawn_blocking(look).await else { return };
+                known = Some(state);
+                if let Some(read) = read {
+                    tasks.post(AppEvent::ConfigChanged(read)).await;
+                }
+                tokio::time::sleep(POLL_INTERVAL).await;
+            }
+        });
+    }
+}
