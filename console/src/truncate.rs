@@ -49,6 +49,11 @@ pub fn truncate_lines(lines: Vec<StyledLine>, size: Size) -> Vec<StyledLine> {
     shown
 }
 
+/// Returns a line that fits into `width` columns, and ends in `…` if it is not the whole line.
+pub fn fit_line(line: StyledLine, width: usize) -> StyledLine {
+    if line.width() <= width { line } else { line.truncated(width.saturating_sub(1)).with(Style::Dim, "…") }
+}
+
 fn truncate_line(line: &StyledLine, width: usize) -> StyledLine {
     if line.width() <= width {
         return line.clone();
@@ -139,6 +144,13 @@ mod tests {
         }
         let all = [numbers(20), vec![wide]].concat();
         assert_eq!(truncate_lines(all.clone(), Size { width: usize::MAX, height: usize::MAX }), all);
+    }
+
+    #[test]
+    fn fitted_line_ends_in_an_ellipsis() {
+        let line = || StyledLine::of(Style::Plain, "let ").with(Style::Strong, "日本");
+        let fitted = |width| fit_line(line(), width).to_string();
+        assert_eq!([0, 1, 7, 8].map(fitted), ["…", "…", "let 日…", "let 日本"]);
     }
 
     #[test]

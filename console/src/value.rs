@@ -2,6 +2,7 @@
 
 mod node;
 mod pretty;
+pub(crate) mod quote;
 mod table;
 
 use client_ws::PlayResult;
@@ -10,8 +11,8 @@ use frontend::text::{Style, StyledLine, SyntaxKind, lines};
 pub use node::{Key, Node, Shape};
 pub use pretty::shorten;
 
-/// Formats the value of a play; no lines for `()`. Lays out arrays and maps in `width` columns; keeps scalars and
-/// strings unchanged.
+/// Formats the value of a play; no lines for `()`. Lays out arrays and maps in `width` columns, and quotes strings and
+/// characters; keeps other scalars unchanged.
 pub fn format_value(result: &PlayResult, width: usize) -> Vec<StyledLine> {
     if result.output.is_empty() && result.r#type != "string" {
         return Vec::new();
@@ -24,8 +25,9 @@ pub fn format_value(result: &PlayResult, width: usize) -> Vec<StyledLine> {
         },
         "i64" | "f64" => lines(Style::Syntax(SyntaxKind::Number), &result.output),
         "bool" => lines(Style::Syntax(SyntaxKind::Keyword), &result.output),
-        // Without quotes: the colour distinguishes it from a number.
-        "string" => lines(Style::Syntax(SyntaxKind::String), &result.output),
+        "string" => quote::lines_of(&result.output),
+        "char" => lines(Style::Syntax(SyntaxKind::String), &quote::of_type("char", &result.output)),
+        "Fn" => lines(Style::Plain, quote::function(&result.output)),
         _ => lines(Style::Plain, &result.output),
     }
 }
@@ -110,11 +112,19 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn scalars_and_strings_are_shown_as_they_are() {
+    fn scalars_are_unchanged_and_strings_are_quoted() {
         let cases = [
             (result("()", "", "null"), ""),
-            (result("string", "", "\"\""), "\n"),
-            (result("string", "two\nlines\u{1b}[2J", "\"two\\nlines\\u001b[2J\""), "two\nlines␛[2J\n"),
+            (result("string", "", "\"\""), "\"\"\n"),
+            (result("string", "42", "\"42\""), "\"42\"\n"),
+            (result("string", "a \"b\"\t\u{1b}", "\"\""), "\"a \\\"b\\\"\\t\\u{1b}\"\n"),
+            (result("string", "two\nlines\u{1b}[2J", "\"two\\nlines\\u001b[2J\""), "`two\nlines␛[2J`\n"),
+            (result("string", "two\n`lines`", "\"\""), "\"two\\n`lines`\"\n"),
+            (result("string", "two\n${lines}", "\"\""), "\"two\\n${lines}\"\n"),
+            (result("string", "\ntwo", "\"\""), "\"\\ntwo\"\n"),
+            (result("char", "'", "\"'\""), "'\\''\n"),
+            (result("Fn", "Fn(anon$0af1395247d74ada)", "\"\""), "<function>\n"),
+            (result("Fn", "Fn(sq)", "\"\""), "Fn(sq)\n"),
             (result("i64", "42", "42"), "42\n"),
             (result("f64", "NaN", "null"), "NaN\n"),
             (result("blob", "[0909]", "\"CQk=\""), "[0909]\n"),
@@ -127,7 +137,7 @@ pub(crate) mod tests {
 
     #[test]
     fn string_and_number_have_different_colours() {
-        assert_eq!(styled(&result("string", "42", "\"42\""), 80), "Syntax(String):42");
+        assert_eq!(styled(&result("string", "42", "\"42\""), 80), "Syntax(String):\"42\"");
         assert_eq!(styled(&result("i64", "42", "42"), 80), "Syntax(Number):42");
         assert_eq!(styled(&result("bool", "true", "true"), 80), "Syntax(Keyword):true");
     }
@@ -135,7 +145,7 @@ pub(crate) mod tests {
     #[test]
     fn small_value_is_on_one_coloured_line() {
         let result = result("array", r#"[1, c, "s", true, #{"k": NaN}]"#, r#"[1,"c","s",true,{"k":null}]"#);
-        insta::assert_snapshot!(styled(&result, 80), @r#"Plain:[ Syntax(Number):1 Plain:, c,  Syntax(String):"s" Plain:,  Syntax(Keyword):true Plain:, #{"k":  Syntax(Number):NaN Plain:}]"#);
+        insta::assert_snapshot!(styled(&result, 80), @r#"Plain:[ Syntax(Number):1 Plain:,  Syntax(String):'c' Plain:,  Syntax(String):"s" Plain:,  Syntax(Keyword):true Plain:, #{"k":  Syntax(Number):NaN Plain:}]"#);
     }
 
     #[test]

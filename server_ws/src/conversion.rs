@@ -77,6 +77,7 @@ pub(crate) fn scope_result(listing: worker::ScopeListing) -> ScopeResult {
         name: variable.name,
         r#type: variable.type_name,
         output: variable.output,
+        length: variable.length,
         constant: variable.is_constant,
     });
     let functions =

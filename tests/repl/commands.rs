@@ -202,7 +202,7 @@ fn fan_out_shows_answers_side_by_side() {
     terminal.wait_for("42\r\n");
     terminal.wait_for("lab> ");
     terminal.keys("ans + \"!\"\r");
-    terminal.wait_for("lab42!\r\n");
+    terminal.wait_for("\"lab42!\"\r\n");
 }
 
 #[test]

@@ -200,7 +200,7 @@ fn fan_out_shows_answers_side_by_side() {
     screen.write(&format!(":use {two}\n"));
     screen.wait_for("connected to lab");
     screen.write("ans + \"!\"\n:last\n");
-    screen.wait_for_row("lab42!");
+    screen.wait_for_row("\"lab42!\"");
 }
 
 #[test]

@@ -6,7 +6,11 @@ use client_ws::{Candidate, CandidateKind, CircleWsClient, ClientError, FunctionD
 use rhai::Engine;
 
 use super::ReplCommand;
-use crate::{highlight, truncate::group_digits, value::shorten};
+use crate::{
+    highlight,
+    truncate::group_digits,
+    value::{quote, shorten},
+};
 use frontend::text::{Style, StyledLine, SyntaxKind, display_width};
 
 /// The maximum number of lines in an answer.
@@ -88,12 +92,12 @@ fn variables(scope: &ScopeResult) -> Vec<StyledLine> {
     let row = |(variable, name): (&client_ws::Variable, &String)| {
         let padding = " ".repeat(width.saturating_sub(display_width(name)));
         let note = if variable.constant { "const " } else { "" };
-        let mut line =
-            StyledLine::of(Style::Plain, name).with(Style::Dim, &format!("{padding}  {note}{}", variable.r#type));
+        let (r#type, size) = (&variable.r#type, size_text(variable));
+        let mut line = StyledLine::of(Style::Plain, name).with(Style::Dim, &format!("{padding}  {note}{type}{size}"));
         if let Some(output) = &variable.output {
             line.push(Style::Dim, " = ");
-            let output = &output[..output.floor_char_boundary(MAX_OUTPUT)];
-            for piece in highlight::lines(&lexer, output).iter().flat_map(StyledLine::spans) {
+            let output = quote::of_type(&variable.r#type, &output[..output.floor_char_boundary(MAX_OUTPUT)]);
+            for piece in highlight::lines(&lexer, &output).iter().flat_map(StyledLine::spans) {
                 line.push(piece.style, &piece.text);
             }
         }
@@ -102,6 +106,19 @@ fn variables(scope: &ScopeResult) -> Vec<StyledLine> {
     let mut lines: Vec<StyledLine> = scope.variables.iter().zip(&names).map(row).collect();
     lines.extend(omitted_line(scope.variables.len() - lines.len()));
     lines
+}
+
+/// The size of a variable's value, as it follows the type.
+fn size_text(variable: &client_ws::Variable) -> String {
+    let Some(length) = variable.length else { return String::new() };
+    let unit = match (variable.r#type.as_str(), length) {
+        ("string", 1) => " character",
+        ("string", _) => " characters",
+        ("blob", 1) => " byte",
+        ("blob", _) => " bytes",
+        _ => "",
+    };
+    format!(" of {}{unit}", group_digits(usize::try_from(length).unwrap_or(usize::MAX)))
 }
 
 fn functions(scope: &ScopeResult, others: &[Candidate], part: &str) -> Vec<StyledLine> {
@@ -178,6 +195,30 @@ mod tests {
         let lines = shown(&variables(&scope(&[variable("a"), variable("日本"), variable("x\u{1b}[2J\n")], &[])));
         assert_eq!(lines, ["a       i64 = 1", "日本    i64 = 1", "x␛[2J   i64 = 1"]);
         assert_eq!(shown(&variables(&scope(&[], &[]))), ["no variables yet"]);
+    }
+
+    #[test]
+    fn variables_have_their_size_and_strings_are_quoted() {
+        let variable = |name: &str, of: &str, length: Option<u64>, output: Option<&str>| json!({ "name": name, "type": of, "constant": name == "k", "length": length, "output": output });
+        let all = [
+            variable("a", "array", Some(12_000), None),
+            variable("m", "map", Some(1), Some(r#"#{"f": Fn(anon$0a)}"#)),
+            variable("s", "string", Some(5), Some("hello")),
+            variable("k", "string", Some(1), Some("4")),
+            variable("c", "char", None, Some("'")),
+            variable("b", "blob", Some(1), Some("[09]")),
+            variable("f", "Fn", None, Some("Fn(anon$0a)")),
+        ];
+        let expected = [
+            "a  array of 12,000",
+            r#"m  map of 1 = #{"f": <function>}"#,
+            r#"s  string of 5 characters = "hello""#,
+            r#"k  const string of 1 character = "4""#,
+            r"c  char = '\''",
+            "b  blob of 1 byte = [09]",
+            "f  Fn = <function>",
+        ];
+        assert_eq!(shown(&variables(&scope(&all, &[]))), expected);
     }
 
     /// Padding every name to the longest one must not exhaust the memory.

@@ -17,7 +17,7 @@ use super::{
     messages,
     pending::{CommandOutcome, PendingCommand, Purpose},
 };
-use crate::{commands::ReplCommand, message_size_error, value};
+use crate::{commands::ReplCommand, message_size_error, truncate, value};
 
 impl Core {
     pub(super) fn run_command(&mut self, command: &str) {
@@ -136,9 +136,15 @@ impl Core {
     fn on_query_answer(&mut self, answer: Result<Vec<StyledLine>, ClientError>) {
         let Some(PendingCommand::Query { command, .. }) = self.work.pending.take() else { return };
         let error = match answer {
-            Ok(lines) => {
-                if command == ReplCommand::Reset {
-                    self.notebook.reset();
+            Ok(mut lines) => {
+                match command {
+                    ReplCommand::Reset => self.notebook.reset(),
+                    // One row for each variable; its name alone shows all of its value.
+                    ReplCommand::Vars => {
+                        let width = self.room.width;
+                        lines = lines.into_iter().map(|line| truncate::fit_line(line, width)).collect();
+                    }
+                    _ => {}
                 }
                 self.show(DisplayLines::new(DisplayKind::Listing, lines));
                 None

@@ -8,6 +8,7 @@ use std::borrow::Cow;
 use client_ws::PlayResult;
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 
+use super::quote;
 use frontend::text::display_width;
 
 /// The maximum number of nodes in a value, which bounds the memory. Larger values are not displayed in full anyway.
@@ -16,8 +17,8 @@ const MAX_NODES: usize = 500_000;
 /// A value or a part of a value.
 #[derive(Debug)]
 pub struct Node<'a> {
-    /// The text that Rhai writes for the value.
-    pub text: &'a str,
+    /// The text that shows the value: Rhai's own for most values, and for a value with parts what the circle sent.
+    pub text: Cow<'a, str>,
     /// The width of the text, in columns.
     pub width: usize,
     /// The kind of the value, and its parts.
@@ -35,7 +36,9 @@ pub enum Shape<'a> {
     Unit,
     /// A string, without its quotes.
     String(Cow<'a, str>),
-    /// A value of another type that JSON represents as a string: a character, a blob, a range, a function.
+    /// A character.
+    Char,
+    /// A value of another type that JSON represents as a string: a blob, a range, a function.
     Other,
     /// An array.
     Array(Vec<Node<'a>>),
@@ -133,7 +136,12 @@ struct NodeSeed<'r, 'a>(&'r mut TextReader<'a>);
 
 impl<'a> NodeSeed<'_, 'a> {
     fn leaf(text: &'a str, shape: Shape<'a>) -> Node<'a> {
-        Node { text, width: display_width(text), shape }
+        Self::rewritten(text.into(), shape)
+    }
+
+    /// Returns a leaf with a text that may not be Rhai's.
+    fn rewritten(text: Cow<'a, str>, shape: Shape<'a>) -> Node<'a> {
+        Node { width: display_width(&text), text, shape }
     }
 
     fn number<E: Error>(self, number: f64) -> Result<Node<'a>, E> {
@@ -149,12 +157,19 @@ impl<'a> NodeSeed<'_, 'a> {
     fn string<E: Error>(self, string: Cow<'a, str>) -> Result<Node<'a>, E> {
         match self.0.quoted(&string) {
             Some(text) => Ok(Self::leaf(text, Shape::String(string))),
-            None => Ok(Self::leaf(self.0.bare(&string)?, Shape::Other)),
+            None => {
+                let text = self.0.bare(&string)?;
+                // Rhai writes a character without quotes. No other bare text has only one character.
+                if let (Some(character), None) = (text.chars().next(), text.chars().nth(1)) {
+                    return Ok(Self::rewritten(quote::character(character).into(), Shape::Char));
+                }
+                Ok(Self::leaf(quote::function(text), Shape::Other))
+            }
         }
     }
 
     fn container(self, begin: &'a str, width: usize, shape: Shape<'a>) -> Node<'a> {
-        Node { text: &begin[..begin.len() - self.0.rest.len()], width, shape }
+        Node { text: begin[..begin.len() - self.0.rest.len()].into(), width, shape }
     }
 }
 
@@ -296,8 +311,6 @@ mod tests {
         let cases = [
             ("[1,2.5,null,null,null,true]", "[1, 2.5, (), NaN, -inf, true]"),
             (r#"{"a":{"b c":"x\n"},"":[]}"#, r#"#{"a": #{"b c": "x\n"}, "": []}"#),
-            // Characters that look like syntax.
-            (r#"[",","]","\"","[","a"," ",""]"#, r#"[,, ], ", [, "a",  , ]"#),
             // A blob, a range, a function.
             (r#"["CQkJCQkJCQkJ","AAA=","","1..4","Fn(f)"]"#, "[[0909090909090909 09], [0000], [], 1..4, Fn(f)]"),
             (r#"["\u202e","\"日本\""]"#, r#"["\u{202e}", "\"日本\""]"#),
@@ -305,8 +318,21 @@ mod tests {
         ];
         for (json, text) in cases {
             let node = Node::read(json, text).unwrap_or_else(|| panic!("{text}"));
-            assert_eq!((node.text, node.width), (text, display_width(text)));
+            assert_eq!((&*node.text, node.width), (text, display_width(text)));
         }
+    }
+
+    #[test]
+    fn character_and_closure_are_shown_as_what_they_are() {
+        let shown = |json, text| match Node::read(json, text).unwrap_or_else(|| panic!("{text}")).shape {
+            Shape::Array(items) => items.iter().map(|item| item.text.to_string()).collect::<Vec<_>>(),
+            _ => panic!("{text} is no array"),
+        };
+        // Characters that look like syntax.
+        let characters = shown(r#"[",","]","\"","[","a"," ","","\n","'"]"#, "[,, ], \", [, \"a\",  , , \n, ']");
+        assert_eq!(characters, ["','", "']'", r#"'"'"#, "'['", "\"a\"", "' '", "", r"'\n'", r"'\''"]);
+        let functions = shown(r#"["Fn(anon$0af1)","Fn(f)"]"#, "[Fn(anon$0af1), Fn(f)]");
+        assert_eq!(functions, ["<function>", "Fn(f)"]);
     }
 
     #[test]

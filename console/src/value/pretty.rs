@@ -50,7 +50,7 @@ fn push_flat(line: &mut StyledLine, node: &Node<'_>) {
             }
             line.push(Style::Plain, "}");
         }
-        _ => line.push(style(node), node.text),
+        _ => line.push(style(node), &node.text),
     }
 }
 
@@ -59,7 +59,7 @@ pub(super) fn style(node: &Node<'_>) -> Style {
     match node.shape {
         Shape::Number(_) => Style::Syntax(SyntaxKind::Number),
         Shape::Bool => Style::Syntax(SyntaxKind::Keyword),
-        Shape::String(_) => Style::Syntax(SyntaxKind::String),
+        Shape::String(_) | Shape::Char => Style::Syntax(SyntaxKind::String),
         _ => Style::Plain,
     }
 }
@@ -140,7 +140,7 @@ impl PrettyPrinter {
                 self.line.push(Style::Plain, " ");
                 used += 1;
             }
-            self.line.push(style(item), item.text);
+            self.line.push(style(item), &item.text);
             self.line.push(Style::Plain, comma);
             used += width;
         }

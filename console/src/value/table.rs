@@ -4,7 +4,7 @@ use comfy_table::{Cell, CellAlignment, ContentArrangement, ContentLineStyle, Lin
 
 use super::{
     node::{Node, Shape},
-    pretty::shorten,
+    pretty::{self, shorten},
 };
 use crate::{LAST_VALUE, truncate::group_digits};
 use frontend::{
@@ -108,11 +108,11 @@ fn has_room(heads: &[String], texts: &[Vec<String>], width: usize) -> bool {
 
 /// Returns the text of a cell on one line, strings without quotes.
 fn cell_text(cell: &Node<'_>) -> String {
-    let text = match &cell.shape {
-        Shape::String(text) => text.as_ref(),
-        _ => cell.text,
-    };
-    to_one_line(text, MAX_CELL)
+    match &cell.shape {
+        Shape::String(text) => to_one_line(text, MAX_CELL),
+        _ if cell.has_parts() => to_one_line(&pretty::flat(cell).to_string(), MAX_CELL),
+        _ => to_one_line(&cell.text, MAX_CELL),
+    }
 }
 
 /// Converts a text to one line of at most `width` columns, with visible newlines.

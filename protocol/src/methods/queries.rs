@@ -57,6 +57,10 @@ results! {
         /// The value as text; missing while a play runs, and for a value of more than 1 KiB.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         output: Option<String>,
+        /// The number of characters of a string, items of an array, properties of a map, or bytes of a blob; missing for
+        /// other types, and while a play runs.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        length: Option<u64>,
         /// Whether this is a constant.
         constant: bool,
     }

@@ -1,6 +1,6 @@
 //! The listing of variables and script functions.
 
-use rhai::{Dynamic, ImmutableString};
+use rhai::{Array, Blob, Dynamic, ImmutableString, Map};
 
 use super::{budget::Budget, inventory::Inventory, values::Values};
 use crate::{
@@ -21,6 +21,7 @@ pub(super) fn list(inventory: &Inventory, values: Option<Values<'_>>) -> Option<
             name: variable.name.clone(),
             type_name: variable.type_name.clone(),
             output: None,
+            length: None,
             is_constant: variable.is_constant,
         });
     }
@@ -39,7 +40,11 @@ pub(super) fn list(inventory: &Inventory, values: Option<Values<'_>>) -> Option<
 fn show(variables: &mut [VariableEntry], Values { engine, scope }: Values<'_>, budget: &mut Budget) {
     let renderer = Renderer { engine, max_bytes: MAX_OUTPUT };
     for ((name, _, value), entry) in scope.iter_raw().zip(variables.iter_mut().rev()) {
-        if budget.left == 0 || entry.name != name || is_long_text(value) {
+        if entry.name != name {
+            continue;
+        }
+        entry.length = length(value).map(|length| length as u64);
+        if budget.left == 0 || is_long_text(value) {
             continue;
         }
         if let Ok(output) = renderer.text(value)
@@ -47,6 +52,19 @@ fn show(variables: &mut [VariableEntry], Values { engine, scope }: Values<'_>, b
         {
             entry.output = Some(output);
         }
+    }
+}
+
+/// The number of parts of a value that has parts.
+fn length(value: &Dynamic) -> Option<usize> {
+    if let Some(text) = value.read_lock::<ImmutableString>() {
+        Some(text.chars().count())
+    } else if let Some(items) = value.read_lock::<Array>() {
+        Some(items.len())
+    } else if let Some(map) = value.read_lock::<Map>() {
+        Some(map.len())
+    } else {
+        value.read_lock::<Blob>().map(|blob| blob.len())
     }
 }
 

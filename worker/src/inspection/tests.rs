@@ -171,21 +171,46 @@ fn scope_lists_variables_once_with_small_values() {
         .variables
         .iter()
         .map(|variable| {
-            let VariableEntry { name, type_name, output, is_constant } = variable;
-            (name.as_str(), type_name.as_str(), output.as_deref(), *is_constant)
+            let VariableEntry { name, type_name, output, length, is_constant } = variable;
+            (name.as_str(), type_name.as_str(), output.as_deref(), *length, *is_constant)
         })
         .collect();
     assert_eq!(shown.len(), 3);
-    for entry in [("x", "array", Some("[2]"), false), ("C", "string", Some("c"), true), ("big", "string", None, false)]
-    {
+    for entry in [
+        ("x", "array", Some("[2]"), Some(1), false),
+        ("C", "string", Some("c"), Some(1), true),
+        ("big", "string", None, Some(2000), false),
+    ] {
         assert!(shown.contains(&entry), "{entry:?} {shown:?}");
     }
     assert_eq!(listing.functions, [FunctionEntry { name: "f".into(), params: vec!["a".into(), "b".into()] }]);
     let QueryAnswer::Scope(without_values) = session.answer_without_values(&Query::Scope) else { panic!() };
     assert!(
         without_values.variables.len() == 3
-            && without_values.variables.iter().all(|variable| variable.output.is_none())
+            && without_values.variables.iter().all(|variable| variable.output.is_none() && variable.length.is_none())
     );
+}
+
+#[test]
+fn scope_counts_the_parts_of_values() {
+    let mut session = QuerySession::new();
+    session.play(
+        r#"let text = "日本"; let items = [1, [2, 3]]; let map = #{a: 1, b: 2}; let bytes = blob(5); let n = 12;"#,
+    );
+    // A closure shares the variable that it captures.
+    session.play("let kept = [1, 2, 3]; let f = || kept;");
+    let lengths: Vec<_> =
+        session.listing().variables.into_iter().map(|variable| (variable.name, variable.length)).collect();
+    let expected = [
+        ("text", Some(2)),
+        ("items", Some(2)),
+        ("map", Some(2)),
+        ("bytes", Some(5)),
+        ("n", None),
+        ("kept", Some(3)),
+        ("f", None),
+    ];
+    assert_eq!(lengths, expected.map(|(name, length)| (name.to_owned(), length)));
 }
 
 #[test]

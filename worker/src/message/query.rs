@@ -127,6 +127,9 @@ pub struct VariableEntry {
     pub type_name: String,
     /// The value as text; `None` while a play runs, or if the value is too large.
     pub output: Option<String>,
+    /// The number of characters of a string, items of an array, properties of a map, or bytes of a blob; `None` for other
+    /// types, and while a play runs.
+    pub length: Option<u64>,
     /// Whether the entry is a constant.
     pub is_constant: bool,
 }

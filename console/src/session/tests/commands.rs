@@ -174,6 +174,16 @@ async fn query_commands_show_the_circles_answers() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn variables_are_cut_at_the_width_of_the_screen() {
+    let mut console = Console::ready().await;
+    console.submit(":vars");
+    let (_, reply) = console.circle.query().await;
+    reply.send(Ok([line("x = 1"), line(&"y".repeat(101))].concat())).expect("the session waits for it");
+    let cut = format!("listing x = 1\n{}…", "y".repeat(99));
+    console.expect_events(&["began :vars", &cut, "done"]).await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn reset_clears_the_notebook() {
     let mut console = Console::with_inputs(&["let x = 1"]).await;
     console.submit(":reset");

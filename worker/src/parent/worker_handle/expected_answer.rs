@@ -55,7 +55,8 @@ mod tests {
             is_answer(scope, &QueryAnswer::Scope(ScopeListing::default())) && is_answer(scope, &QueryAnswer::TooLarge)
         );
         // Many small entries would fit into a frame, but each costs the server more than the worker.
-        let entry = VariableEntry { name: String::new(), type_name: String::new(), output: None, is_constant: false };
+        let (name, type_name) = (String::new(), String::new());
+        let entry = VariableEntry { name, type_name, output: None, length: None, is_constant: false };
         assert!(!is_answer(
             scope,
             &QueryAnswer::Scope(ScopeListing { variables: vec![entry; 4000], functions: Vec::new() })
