@@ -36,6 +36,11 @@ pub enum ReplCommand {
         /// Whether to overwrite an existing file (`:save!`).
         overwrite: bool,
     },
+    /// List the inputs of a lost session, or play them again.
+    Replay {
+        /// Whether to play them (`:replay!`).
+        is_confirmed: bool,
+    },
     /// Edit the next input in an editor.
     Edit,
     /// Time the last play, or this script.
@@ -158,6 +163,14 @@ pub const COMMANDS: &[CommandSpec] = &[
         "Saves the successful inputs of the session in their order, without commands and without inputs that failed or were cancelled. A redefined function is saved once, and ans is bound where it is used. :save! overwrites an existing file.",
     ),
     spec(
+        "replay",
+        "",
+        ArgumentKind::None,
+        "list the inputs of a lost session, to run them again",
+        ":replay",
+        "Lists the successful inputs of the session that was lost or reset. :replay! then runs them in this session, one after the other, and stops at the first that fails. What they did outside of the session, they do again.",
+    ),
+    spec(
         "edit",
         "",
         ArgumentKind::None,
@@ -224,6 +237,7 @@ impl ReplCommand {
             "h" | "?" => "help",
             "q" | "exit" => "quit",
             "save!" => "save",
+            "replay!" => "replay",
             name => name,
         };
         let Some(command) = COMMANDS.iter().find(|command| command.name == name) else {
@@ -247,6 +261,7 @@ impl ReplCommand {
             "doc" => Self::Doc(argument.trim_end_matches("()").to_owned()),
             "load" => Self::Load(expand_home(argument)),
             "save" => Self::Save { file: expand_home(argument), overwrite: typed.ends_with('!') },
+            "replay" => Self::Replay { is_confirmed: typed.ends_with('!') },
             "edit" => Self::Edit,
             "time" => Self::Time(argument.to_owned()),
             "plot" => Self::Plot(argument.to_owned()),
@@ -286,7 +301,12 @@ pub fn needs_circle(input: &str) -> bool {
                 | ReplCommand::FanOut { .. },
             ),
         ) => false,
-        Some(Ok(ReplCommand::History(_) | ReplCommand::Last | ReplCommand::Save { .. })) => false,
+        Some(Ok(
+            ReplCommand::History(_)
+            | ReplCommand::Last
+            | ReplCommand::Save { .. }
+            | ReplCommand::Replay { is_confirmed: false },
+        )) => false,
         Some(Ok(ReplCommand::Time(script) | ReplCommand::Plot(script))) => !script.is_empty(),
         Some(Ok(_)) | None => true,
     }
@@ -393,10 +413,31 @@ mod tests {
 
     #[test]
     fn local_commands_need_no_circle() {
-        let local =
-            [":help", ":hlep", ":quit", ":use lab", ":edit", ":history a", ":last", ":save x", ":time", ":plot"];
-        let with_circle =
-            ["1 + 1", ":time 1", ":plot [1]", ":load x", ":vars", ":functions", ":reset", ":who", ":key alice"];
+        let local = [
+            ":help",
+            ":hlep",
+            ":quit",
+            ":use lab",
+            ":edit",
+            ":history a",
+            ":last",
+            ":save x",
+            ":time",
+            ":plot",
+            ":replay",
+        ];
+        let with_circle = [
+            "1 + 1",
+            ":time 1",
+            ":plot [1]",
+            ":load x",
+            ":vars",
+            ":functions",
+            ":reset",
+            ":who",
+            ":key alice",
+            ":replay!",
+        ];
         assert!(local.iter().all(|input| !needs_circle(input)) && !needs_circle(":each a 1"));
         assert!(with_circle.iter().all(|input| needs_circle(input)));
     }

@@ -1,20 +1,17 @@
 //! The notebook of a session: its inputs, for saving as a script, and the output and result of the last play.
 
+mod recorded;
 mod save;
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{collections::VecDeque, path::Path, sync::Arc, time::Duration};
 
 use client_ws::{ClientError, PlayResult, RpcError};
 
 use crate::history;
 use frontend::text::{self, Style, StyledLine};
 use frontend::visible::visible;
-
-/// The maximum number of inputs in a notebook.
-const MAX_INPUTS: usize = 10_000;
-
-/// The maximum size of all inputs, in bytes.
-const MAX_BYTES: usize = 8 << 20;
+pub(crate) use recorded::NotebookInput;
+use recorded::RecordedInputs;
 
 /// The maximum number of kept lines of an error.
 const MAX_ERROR: usize = 1000;
@@ -25,27 +22,21 @@ const MAX_PRINTS: usize = 4 << 20;
 /// The inputs and the last play of a session.
 #[derive(Debug, Default)]
 pub struct Notebook {
-    inputs: Vec<NotebookInput>,
-    bytes: usize,
-    /// The number of inputs beyond the maximum.
-    dropped: usize,
-    /// The number of failed plays, which may have changed something before they failed.
-    failed: usize,
-    /// Whether the inputs are those of the previous environment, until the first play in the current one.
-    is_from_lost_session: bool,
+    /// The inputs in the current environment.
+    current: RecordedInputs,
+    /// The inputs in lost environments that were not played again, oldest first.
+    lost: RecordedInputs,
+    /// How many of the current inputs come before the lost ones: those that a stopped replay has played.
+    before_lost: usize,
+    /// Whether the user gave up the lost inputs with `:reset`.
+    is_reset: bool,
+    /// Whether the user has seen the lost inputs.
+    is_listed: bool,
     last: LastPlay,
     /// The last script, successful or not.
     last_script: String,
     /// The last value other than `()`.
     value: Option<Arc<PlayResult>>,
-}
-
-/// An input that was played successfully.
-#[derive(Debug)]
-struct NotebookInput {
-    script: String,
-    /// Whether the play bound `ans` to its value.
-    has_value: bool,
 }
 
 /// The output and the result of the last play.
@@ -115,15 +106,7 @@ impl Notebook {
     /// Records a successful play.
     pub fn record_success(&mut self, script: &str, result: Arc<PlayResult>, round_trip: Duration) {
         let has_value = result.r#type != "()";
-        if std::mem::take(&mut self.is_from_lost_session) {
-            self.clear();
-        }
-        if self.inputs.len() < MAX_INPUTS && self.bytes + script.len() <= MAX_BYTES {
-            self.bytes += script.len();
-            self.inputs.push(NotebookInput { script: script.to_owned(), has_value });
-        } else {
-            self.dropped += 1;
-        }
+        self.current.push(NotebookInput { script: script.to_owned(), has_value });
         self.last.timing = Some(PlayTiming {
             elapsed: Duration::from_micros(result.elapsed_us),
             operations: result.operations,
@@ -137,33 +120,71 @@ impl Notebook {
 
     /// Records a failed play with its error message. `is_lost` says whether the environment was lost.
     pub fn record_failure(&mut self, lines: &[StyledLine], is_lost: bool) {
-        self.failed += 1;
+        self.current.failed += 1;
         if is_lost {
             self.mark_lost();
         }
         self.last.error = lines.iter().take(MAX_ERROR).cloned().collect();
     }
 
-    /// Records that the environment is lost. The inputs can still be saved until the next successful play.
+    /// Records that the environment is lost. Its inputs can still be played again, and until the next successful play
+    /// they can be saved.
     pub fn mark_lost(&mut self) {
-        self.is_from_lost_session = true;
+        let mut current = std::mem::take(&mut self.current);
+        let before = std::mem::take(&mut self.before_lost);
+        if current.is_empty() {
+            self.lost.failed += current.failed;
+            return;
+        }
+        if std::mem::take(&mut self.is_reset) {
+            self.lost = RecordedInputs::default();
+        }
+        current.insert(before, std::mem::take(&mut self.lost));
+        self.lost = current;
+        self.is_listed = false;
     }
 
     /// Records that the user has reset the environment.
     pub fn reset(&mut self) {
-        self.clear();
+        let current = std::mem::take(&mut self.current);
+        if !current.is_empty() {
+            self.lost = current;
+            (self.is_reset, self.is_listed) = (true, false);
+        }
+        self.before_lost = 0;
         self.value = None;
-        self.is_from_lost_session = false;
-    }
-
-    fn clear(&mut self) {
-        self.inputs.clear();
-        (self.bytes, self.dropped, self.failed) = (0, 0, 0);
     }
 
     /// The number of inputs in the current environment.
     pub fn inputs(&self) -> usize {
-        if self.is_from_lost_session { 0 } else { self.inputs.len() }
+        self.current.len()
+    }
+
+    /// Lists the inputs of the lost session for the user; `None` if there are none.
+    pub fn list_lost(&mut self) -> Option<Vec<StyledLine>> {
+        if self.lost.is_empty() {
+            return None;
+        }
+        self.is_listed = true;
+        Some(self.lost.lines())
+    }
+
+    /// Takes the inputs of the lost session to play them again; `None` if there are none, or if they were not listed.
+    pub(crate) fn take_lost(&mut self) -> Option<VecDeque<NotebookInput>> {
+        if self.lost.is_empty() || !self.is_listed {
+            return None;
+        }
+        (self.is_reset, self.is_listed) = (false, false);
+        Some(std::mem::take(&mut self.lost).into_inputs())
+    }
+
+    /// Returns the inputs that a replay has left.
+    pub(crate) fn return_lost(&mut self, rest: VecDeque<NotebookInput>) {
+        if self.lost.is_empty() {
+            self.before_lost = self.current.len();
+        }
+        rest.into_iter().for_each(|input| self.lost.push(input));
+        self.is_listed = false;
     }
 
     /// The last script, successful or not; empty before the first play.
@@ -178,15 +199,20 @@ impl Notebook {
 
     /// Returns the successful inputs as a script.
     pub fn save(&self, circle: &str) -> SavedScript {
-        let mut saved = save::build_script(&self.inputs, circle);
-        if self.is_from_lost_session && saved.inputs > 0 {
-            saved.notes.push("from the lost session".to_owned());
+        let is_lost = self.current.is_empty();
+        let recorded = if is_lost { &self.lost } else { &self.current };
+        let mut saved = save::build_script(recorded.inputs(), circle);
+        if is_lost && saved.inputs > 0 {
+            saved.notes.push(if self.is_reset { "from before the :reset" } else { "from the lost session" }.to_owned());
         }
-        if self.failed > 0 {
-            saved.notes.push(format!("left out {} that failed", self.failed));
+        if recorded.failed > 0 {
+            saved.notes.push(format!("left out {} that failed", recorded.failed));
         }
-        if self.dropped > 0 {
-            saved.notes.push(format!("left out the last {}: the notebook is full", self.dropped));
+        if recorded.dropped > 0 {
+            saved.notes.push(format!("left out the last {}: the notebook is full", recorded.dropped));
+        }
+        if !is_lost && !self.lost.is_empty() && !self.is_reset {
+            saved.notes.push(format!("left out {} of the lost session; :replay lists them", self.lost.len()));
         }
         saved
     }
@@ -277,7 +303,74 @@ mod tests {
         assert!(saved.script.contains("let x = 1;") && saved.notes.len() == 1, "{saved:?}");
         notebook.record_success("2", result("i64", "2"), Duration::ZERO);
         let saved = notebook.save("here");
-        assert!(!saved.script.contains("let x") && saved.script.contains("2;") && saved.notes.is_empty(), "{saved:?}");
+        assert!(!saved.script.contains("let x") && saved.script.contains("2;"), "{saved:?}");
+        assert_eq!(saved.notes, ["left out 1 of the lost session; :replay lists them"]);
+    }
+
+    fn notebook_of(inputs: &[&str]) -> Notebook {
+        let mut notebook = Notebook::default();
+        play(&mut notebook, inputs);
+        notebook
+    }
+
+    fn play(notebook: &mut Notebook, inputs: &[&str]) {
+        inputs.iter().for_each(|input| notebook.record_success(input, result("()", "null"), Duration::ZERO));
+    }
+
+    fn take(notebook: &mut Notebook) -> Vec<String> {
+        assert!(notebook.list_lost().is_some());
+        notebook.take_lost().expect("they are listed").into_iter().map(|input| input.script).collect()
+    }
+
+    #[test]
+    fn lost_inputs_are_taken_only_after_they_were_listed() {
+        let mut notebook = notebook_of(&["a"]);
+        assert!(notebook.list_lost().is_none());
+        notebook.mark_lost();
+        assert!(notebook.take_lost().is_none());
+        let lines: Vec<_> = notebook.list_lost().expect("one").iter().map(ToString::to_string).collect();
+        assert_eq!(lines, ["    1  a"]);
+        // Another loss without new inputs changes nothing, and one with new inputs lists them first.
+        notebook.mark_lost();
+        play(&mut notebook, &["b"]);
+        notebook.mark_lost();
+        assert!(notebook.take_lost().is_none());
+        assert_eq!(take(&mut notebook), ["a", "b"]);
+        assert!(notebook.list_lost().is_none());
+    }
+
+    #[test]
+    fn lost_inputs_keep_their_order_in_a_stopped_replay() {
+        let mut notebook = notebook_of(&["a", "b", "c"]);
+        notebook.mark_lost();
+        play(&mut notebook, &["new"]);
+        notebook.list_lost();
+        let mut rest = notebook.take_lost().expect("they are listed");
+        let first = rest.pop_front().expect("three").script;
+        play(&mut notebook, &[&first]);
+        // The loss is noticed before or after the replay stops.
+        notebook.return_lost(rest);
+        play(&mut notebook, &["newer"]);
+        notebook.mark_lost();
+        assert_eq!(take(&mut notebook), ["new", "a", "b", "c", "newer"]);
+        play(&mut notebook, &["a"]);
+        notebook.mark_lost();
+        notebook.return_lost([NotebookInput { script: "b".to_owned(), has_value: false }].into());
+        assert_eq!(take(&mut notebook), ["a", "b"]);
+    }
+
+    #[test]
+    fn reset_replaces_the_lost_inputs() {
+        let mut notebook = notebook_of(&["a"]);
+        notebook.mark_lost();
+        play(&mut notebook, &["b"]);
+        notebook.reset();
+        assert_eq!(notebook.save("here").notes, ["from before the :reset"]);
+        play(&mut notebook, &["c"]);
+        assert_eq!(notebook.save("here").notes, [""; 0]);
+        // A loss does not bring back what was reset.
+        notebook.mark_lost();
+        assert_eq!(take(&mut notebook), ["c"]);
     }
 
     #[test]

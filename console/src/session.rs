@@ -23,6 +23,7 @@ mod options;
 mod pending;
 mod play;
 mod remote;
+mod replay;
 mod run_command;
 mod task;
 #[cfg(test)]

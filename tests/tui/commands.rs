@@ -105,7 +105,7 @@ fn reconnect_authenticates_again() {
     screen.press(&["Enter"]);
     screen.wait_for("as alice with a new session");
     // The inputs can still be saved.
-    screen.wait_for(":save FILE keeps them as a script");
+    screen.wait_for(":replay runs them again");
     screen.wait_for("⚿ alice");
     screen.write(&format!(":save {}/lost.rhai\n", screen.home().path().display()));
     screen.wait_for("from the lost session");

@@ -31,7 +31,7 @@ A limit (time, memory, output, …) stops the play; the session is kept.",
         "lost",
         "After a lost connection, the session reconnects and authenticates automatically.
 The new session has no variables, and a message says so. Inputs are never played twice automatically.
-:save FILE saves your earlier inputs as a script, and :load FILE plays it again.",
+:replay lists your earlier inputs, and :replay! runs them again. :save FILE saves them as a script for :load FILE.",
     ),
     (
         "values",

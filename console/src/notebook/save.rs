@@ -4,7 +4,7 @@ use std::{collections::HashSet, ops::Range};
 
 use rhai::{Engine, OptimizationLevel, Token};
 
-use super::{NotebookInput, SavedScript};
+use super::{SavedScript, recorded::NotebookInput};
 use crate::{LAST_VALUE, highlight::lex};
 
 /// The first line of a saved script. `--` passes all arguments to the script.

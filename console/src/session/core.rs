@@ -16,6 +16,7 @@ use super::{
     options::{OtherCirclePolicy, SessionOptions},
     pending::{ConnectFuture, PendingCommand, ReplacingCircle, RetryState, RunningInput, RunningPart},
     remote::{Remote, RemoteFuture},
+    replay::Replay,
 };
 use crate::notebook::Notebook;
 
@@ -97,6 +98,8 @@ pub(super) struct Login {
 pub(super) struct Workload {
     pub(super) waiting: VecDeque<String>,
     pub(super) running: Option<RunningInput>,
+    /// The replay that the running input is a part of.
+    pub(super) replay: Option<Replay>,
     pub(super) part: Option<RunningPart>,
     pub(super) pending: Option<PendingCommand>,
     /// The files that are being written.

@@ -176,9 +176,12 @@ impl Core {
                 let result = Arc::new(result);
                 let round_trip = Instant::now().into_std().saturating_duration_since(running.started);
                 self.record_success(&running.script, result.clone(), round_trip);
+                if running.purpose == Purpose::Replay {
+                    return self.continue_replay();
+                }
                 let lines = match running.purpose {
                     Purpose::Plot => self.chart(&result),
-                    Purpose::Value | Purpose::Time => value_lines(&result, self.room),
+                    Purpose::Value | Purpose::Time | Purpose::Replay => value_lines(&result, self.room),
                 };
                 self.show(DisplayLines { lines, kind: DisplayKind::Value, result: Some(result) });
                 if running.purpose == Purpose::Time {
@@ -189,9 +192,15 @@ impl Core {
             Err(ClientError::Rpc(RpcError::Cancelled)) if running.cancelled.is_some() => {
                 self.notebook.record_failure(&[], false);
                 self.remark(messages::CANCELLED);
+                self.stop_replay(false);
                 self.finish_on_connection(None);
             }
-            Err(error) => self.record_failure(&running.script, error),
+            Err(error) => {
+                let is_own_fault =
+                    matches!(&error, ClientError::Rpc(RpcError::Script(_) | RpcError::LimitExceeded { .. }));
+                self.record_failure(&running.script, error);
+                self.stop_replay(is_own_fault);
+            }
         }
         self.finish_input();
         self.start_waiting_inputs();
@@ -215,6 +224,7 @@ impl Core {
         self.notebook.record_failure(&shown.lines, is_lost);
         self.show(shown);
         if is_lost && held > 0 {
+            self.remark(&messages::lost_inputs(held));
             self.return_unplayed_inputs();
         }
         self.finish_on_connection(is_connection.as_ref());
@@ -297,6 +307,7 @@ impl Core {
             PlayKind::Single(_) => {
                 self.notebook.record_failure(&[], false);
                 self.remark(messages::GIVEN_UP);
+                self.stop_replay(false);
             }
             PlayKind::FanOut(fan_out) => self.show_fan_out(fan_out),
         }
@@ -310,6 +321,7 @@ impl Core {
             // A fan-out would go on on the other circles.
             running.cancel();
             self.notebook.record_failure(&[], false);
+            self.stop_replay(false);
             self.finish_input();
         }
         if self.work.pending.take_if(|pending| !matches!(pending, PendingCommand::Key { .. })).is_some() {

@@ -24,9 +24,41 @@ pub(super) const SCRATCH_KEY_HINT: &str = "  to use your key, switch to another 
 pub(super) fn lost_variables(inputs: usize) -> String {
     match inputs {
         0 => String::new(),
-        1 => "; variables from 1 input are gone (:save FILE keeps it as a script)".to_owned(),
-        inputs => format!("; variables from {inputs} inputs are gone (:save FILE keeps them as a script)"),
+        1 => "; variables from 1 input are gone (:replay runs it again, :save FILE keeps it as a script)".to_owned(),
+        inputs => format!(
+            "; variables from {inputs} inputs are gone (:replay runs them again, :save FILE keeps them as a script)"
+        ),
     }
+}
+
+/// What to do after a play that lost the environment.
+pub(super) fn lost_inputs(inputs: usize) -> String {
+    lost_variables(inputs).trim_start_matches("; ").to_owned()
+}
+
+pub(super) const REPLAY_HINT: &str =
+    ":replay! runs these inputs in this session, one after the other, and stops at the first that fails";
+pub(super) const NOTHING_TO_REPLAY: &str = "there is nothing to replay: no session with inputs was lost or reset";
+
+/// All inputs of a lost session were played again.
+pub(super) fn replayed(inputs: usize) -> String {
+    let plural = if inputs == 1 { "" } else { "s" };
+    format!("replayed {inputs} input{plural}")
+}
+
+/// A replay stopped at an input, with `left` inputs that can still be played.
+pub(super) fn replay_stopped(number: usize, total: usize, left: usize, has_failed: bool) -> String {
+    let what = if has_failed { "input" } else { "the replay stopped at input" };
+    let failed = if has_failed { " failed" } else { "" };
+    let rest = match (left, has_failed) {
+        (0, _) => String::new(),
+        (1, true) => "; the input after it did not run: fix it by hand, then :replay lists the rest".to_owned(),
+        (left, true) => {
+            format!("; the {left} inputs after it did not run: fix it by hand, then :replay lists the rest")
+        }
+        (_, false) => "; :replay lists the rest".to_owned(),
+    };
+    format!("{what} {number} of {total}{failed}{rest}")
 }
 
 /// The circle lost the environment.
@@ -80,7 +112,8 @@ pub(super) fn connecting_as(name: &KeyName) -> String {
     format!("a session cannot change its key: reconnecting as {name}")
 }
 
-pub(super) const VARIABLES_GONE: &str = "variables are gone; :save FILE keeps your inputs as a script";
+pub(super) const VARIABLES_GONE: &str =
+    "variables are gone; :replay runs your inputs again, :save FILE keeps them as a script";
 
 /// Why a circle does not take part in a fan-out, and what to do.
 pub(super) fn refusal(why: FanOutRefusal, label: &str) -> String {

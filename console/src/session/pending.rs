@@ -75,6 +75,8 @@ pub(super) enum Purpose {
     Time,
     /// The value as a chart.
     Plot,
+    /// Nothing but prints and errors: an input of a replay.
+    Replay,
 }
 
 /// An update of the running play.

@@ -37,6 +37,8 @@ impl Core {
                 self.work.pending = Some(PendingCommand::Load(Box::pin(read)));
             }
             ReplCommand::Save { file, overwrite } => self.save(file, overwrite),
+            ReplCommand::Replay { is_confirmed: false } => self.list_replay(),
+            ReplCommand::Replay { is_confirmed: true } => self.start_replay(),
             ReplCommand::Time(script) if script.is_empty() && self.work.running.is_some() => {
                 self.finish_with_remark(messages::STILL_RUNS);
             }

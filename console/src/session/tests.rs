@@ -11,6 +11,7 @@ mod losses;
 mod plays;
 mod pressure;
 mod random;
+mod replay;
 mod switch;
 
 use std::{sync::Arc, time::Duration};

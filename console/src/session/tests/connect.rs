@@ -71,7 +71,9 @@ async fn reconnect_backs_off_and_says_what_was_lost() {
         longest = (longest * 2).min(Duration::from_secs(10));
     }
     console.circle.accept().await;
-    let gone = format!("{RECONNECTED}; variables from 2 inputs are gone (:save FILE keeps them as a script)");
+    let gone = format!(
+        "{RECONNECTED}; variables from 2 inputs are gone (:replay runs them again, :save FILE keeps them as a script)"
+    );
     console.expect_events(&["connected again", &gone, "ready"]).await;
     // Reported only once.
     console.circle.lose();

@@ -244,7 +244,7 @@ async fn reconnect_authenticates_with_the_same_key_and_reports_it() {
     console.expect_no_event().await;
     reply.send(Ok(())).expect("the session waits for it");
     let again = "note reconnected to the circle at ws://team:9001 as alice with a new session; \
-                 variables from 1 input are gone (:save FILE keeps it as a script)";
+                 variables from 1 input are gone (:replay runs it again, :save FILE keeps it as a script)";
     console.expect_events(&[again, "ready"]).await;
     console.expect_no_event().await;
 }

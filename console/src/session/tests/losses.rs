@@ -14,7 +14,7 @@ const SWITCHED: &str = "note connected to circle 'lab' with a new session";
 const OTHER: &str = "another circle answers there: 'lab' instead of 'team'";
 
 fn gone(inputs: &str) -> String {
-    format!("; variables from {inputs} are gone (:save FILE keeps ")
+    format!("; variables from {inputs} are gone (:replay runs ")
 }
 
 #[tokio::test(start_paused = true)]
@@ -55,7 +55,8 @@ async fn play_that_loses_the_environment_returns_waiting_inputs() {
     console.submit("k + 1");
     playing.fail(RpcError::EnvironmentLost { reason: LossReason::Memory }).await;
     assert!(console.event_text().await.starts_with("error error: stopped: "));
-    console.expect_events(&[NOT_PLAYED, r#"given back ["k + 1"]"#, "done"]).await;
+    let hint = "remark variables from 1 input are gone (:replay runs it again, :save FILE keeps it as a script)";
+    console.expect_events(&[hint, NOT_PLAYED, r#"given back ["k + 1"]"#, "done"]).await;
     console.expect_no_event().await;
     assert!(console.state().is_ready() && console.state().inputs == 0);
 }

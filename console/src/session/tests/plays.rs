@@ -157,7 +157,9 @@ async fn play_reports_the_lost_connection_as_its_error() {
         assert!(event.starts_with("error ") && event.contains("check before you retry them"), "{event}");
         console.expect_events(&[r#"given back ["balance()"]"#, "lost", "done"]).await;
         console.circle.accept().await;
-        let gone = format!("{RECONNECTED}; variables from 1 input are gone (:save FILE keeps it as a script)");
+        let gone = format!(
+            "{RECONNECTED}; variables from 1 input are gone (:replay runs it again, :save FILE keeps it as a script)"
+        );
         console.expect_events(&["connected again", &gone, "ready"]).await;
         // The session does not play it again.
         console.expect_no_event().await;
@@ -174,7 +176,9 @@ async fn loss_after_a_finished_play_is_reported() {
     playing.answer(1).await;
     console.expect_events(&["value 1", "lost", LOST, "done"]).await;
     console.circle.accept().await;
-    let gone = format!("{RECONNECTED}; variables from 1 input are gone (:save FILE keeps it as a script)");
+    let gone = format!(
+        "{RECONNECTED}; variables from 1 input are gone (:replay runs it again, :save FILE keeps it as a script)"
+    );
     console.expect_events(&["connected again", &gone, "ready"]).await;
     console.expect_no_event().await;
 }

@@ -8,7 +8,7 @@ use crate::session::{CallerIdentity, ConnectionStatus};
 
 const AS_BOB: [&str; 2] = [
     "note a session cannot change its key: reconnecting as bob",
-    "note variables are gone; :save FILE keeps your inputs as a script",
+    "note variables are gone; :replay runs your inputs again, :save FILE keeps them as a script",
 ];
 
 #[tokio::test(start_paused = true)]
@@ -111,7 +111,9 @@ async fn key_command_ends_once_where_the_outcome_is_unknown() {
     assert!(console.event_text().await.starts_with("not admitted alice: "));
     console.expect_events(&["done"]).await;
     console.circle.accept().await;
-    let gone = format!("{RECONNECTED}; variables from 1 input are gone (:save FILE keeps it as a script)");
+    let gone = format!(
+        "{RECONNECTED}; variables from 1 input are gone (:replay runs it again, :save FILE keeps it as a script)"
+    );
     console.expect_events(&["connected again", &gone, "ready"]).await;
     // A key that failed to authenticate is not used later.
     console.expect_no_event().await;
@@ -173,7 +175,9 @@ async fn key_command_ends_once_where_it_is_cancelled_while_it_authenticates() {
     console.expect_events(&["remark not connected", "done"]).await;
     assert!(reply.is_closed() && console.circle.disconnections() == 1);
     console.circle.accept().await;
-    let gone = format!("{RECONNECTED}; variables from 1 input are gone (:save FILE keeps it as a script)");
+    let gone = format!(
+        "{RECONNECTED}; variables from 1 input are gone (:replay runs it again, :save FILE keeps it as a script)"
+    );
     console.expect_events(&["connected again", &gone, "ready"]).await;
     console.expect_no_event().await;
 }
