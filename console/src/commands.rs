@@ -41,10 +41,26 @@ pub enum ReplCommand {
         /// Whether to play them (`:replay!`).
         is_confirmed: bool,
     },
+    /// Show the value of an earlier input, or list the values that are kept.
+    Out(Option<usize>),
+    /// Copy the last value to the clipboard.
+    Copy {
+        /// Whether to copy it as JSON.
+        is_json: bool,
+    },
+    /// Show the last value as JSON, or write it to a file.
+    Json {
+        /// The file to write; `~/` is resolved already.
+        file: Option<PathBuf>,
+        /// Whether to overwrite an existing file (`:json!`).
+        overwrite: bool,
+    },
     /// Edit the next input in an editor.
     Edit,
     /// Time the last play, or this script.
     Time(String),
+    /// Time a script over many runs.
+    TimeIt(String),
     /// Plot the last value, or the value of this script.
     Plot(String),
     /// Play on several circles.
@@ -62,6 +78,10 @@ pub enum ReplCommand {
     Last,
     /// Show the circle and the caller's identity.
     Who,
+    /// Run a command in the user's shell, or open a shell if the command is empty.
+    Shell(String),
+    /// Change the directory of files and shell commands, or show it.
+    Directory(Option<PathBuf>),
     /// Leave the console.
     Quit,
 }
@@ -171,6 +191,30 @@ pub const COMMANDS: &[CommandSpec] = &[
         "Lists the successful inputs of the session that was lost or reset. :replay! then runs them in this session, one after the other, and stops at the first that fails. What they did outside of the session, they do again.",
     ),
     spec(
+        "out",
+        "[N]",
+        ArgumentKind::Text,
+        "list the last values, or show the value of input N again",
+        ":out 3",
+        "Keeps the last 32 values, and at most 8 MiB of them. The list shows the number of each input, counted from the start of this session.",
+    ),
+    spec(
+        "copy",
+        "[json]",
+        ArgumentKind::Text,
+        "copy the last value to the clipboard, as text or as JSON",
+        ":copy json",
+        "The terminal copies it (OSC 52), also over ssh, if it can. Terminals take at most 64 KiB.",
+    ),
+    spec(
+        "json",
+        "[FILE]",
+        ArgumentKind::File,
+        "show the last value as JSON, or write it to FILE",
+        ":json stock.json",
+        ":json! FILE overwrites an existing file.",
+    ),
+    spec(
         "edit",
         "",
         ArgumentKind::None,
@@ -185,6 +229,14 @@ pub const COMMANDS: &[CommandSpec] = &[
         "time the last play, or SCRIPT",
         ":time sq(12)",
         "Shows the time in the circle, the number of operations and the round-trip time.",
+    ),
+    spec(
+        "timeit",
+        "SCRIPT",
+        ArgumentKind::Script,
+        "time SCRIPT over many runs",
+        ":timeit sq(12)",
+        "Runs SCRIPT for about a second, at most 1000 times, and shows the median and the range. Ctrl-C stops it. Shows the prints of the first run. The effects of every run are kept, but :save and :replay leave them out.",
     ),
     spec(
         "plot",
@@ -226,6 +278,22 @@ pub const COMMANDS: &[CommandSpec] = &[
         ":reset",
         "Removes variables, functions and imports. The connection and the key stay.",
     ),
+    spec(
+        "sh",
+        "[COMMAND]",
+        ArgumentKind::Text,
+        "run a command in your shell, or open a shell",
+        ":sh ls -l",
+        "Runs on this machine, as you, in the directory that :cd shows. The circle sees nothing of it. Passphrase variables are removed from its environment.",
+    ),
+    spec(
+        "cd",
+        "[DIRECTORY]",
+        ArgumentKind::File,
+        "change the directory of :load, :save, :json and :sh, or show it",
+        ":cd ~/scripts",
+        "Nothing else changes: circles.json and its paths stay where they are.",
+    ),
     spec("quit", "", ArgumentKind::None, "leave", ":quit", ""),
 ];
 
@@ -238,6 +306,7 @@ impl ReplCommand {
             "q" | "exit" => "quit",
             "save!" => "save",
             "replay!" => "replay",
+            "json!" => "json",
             name => name,
         };
         let Some(command) = COMMANDS.iter().find(|command| command.name == name) else {
@@ -262,8 +331,21 @@ impl ReplCommand {
             "load" => Self::Load(expand_home(argument)),
             "save" => Self::Save { file: expand_home(argument), overwrite: typed.ends_with('!') },
             "replay" => Self::Replay { is_confirmed: typed.ends_with('!') },
+            "out" if argument.is_empty() => Self::Out(None),
+            "out" => match argument.parse() {
+                Ok(number) => Self::Out(Some(number)),
+                Err(_) => return Err(":out needs the number of an input, for example :out 3".to_owned()),
+            },
+            "copy" => match argument {
+                "" => Self::Copy { is_json: false },
+                "json" => Self::Copy { is_json: true },
+                _ => return Err(":copy copies the last value as text, and :copy json as JSON".to_owned()),
+            },
+            "json" if argument.is_empty() && typed.ends_with('!') => return Err(":json! needs FILE".to_owned()),
+            "json" => Self::Json { file: optional_path(argument), overwrite: typed.ends_with('!') },
             "edit" => Self::Edit,
             "time" => Self::Time(argument.to_owned()),
+            "timeit" => Self::TimeIt(argument.to_owned()),
             "plot" => Self::Plot(argument.to_owned()),
             "each" => match split(argument) {
                 (_, "") => return Err(usage_error()),
@@ -275,6 +357,8 @@ impl ReplCommand {
             "history" => Self::History(argument.to_owned()),
             "last" => Self::Last,
             "who" => Self::Who,
+            "sh" => Self::Shell(argument.to_owned()),
+            "cd" => Self::Directory(optional_path(argument)),
             _ => Self::Quit,
         })
     }
@@ -305,6 +389,11 @@ pub fn needs_circle(input: &str) -> bool {
             ReplCommand::History(_)
             | ReplCommand::Last
             | ReplCommand::Save { .. }
+            | ReplCommand::Out(_)
+            | ReplCommand::Copy { .. }
+            | ReplCommand::Json { .. }
+            | ReplCommand::Shell(_)
+            | ReplCommand::Directory(_)
             | ReplCommand::Replay { is_confirmed: false },
         )) => false,
         Some(Ok(ReplCommand::Time(script) | ReplCommand::Plot(script))) => !script.is_empty(),
@@ -346,9 +435,26 @@ pub fn split_list(text: &str) -> Vec<String> {
     listed
 }
 
-/// Converts a typed path, and expands `~/` to the home directory.
+/// Whether a command uses the directory that `:cd` changes.
+pub fn uses_directory(input: &str) -> bool {
+    matches!(
+        input.trim().strip_prefix(':').map(ReplCommand::parse),
+        Some(Ok(ReplCommand::Load(_)
+            | ReplCommand::Save { .. }
+            | ReplCommand::Json { .. }
+            | ReplCommand::Shell(_)
+            | ReplCommand::Directory(_)))
+    )
+}
+
+fn optional_path(argument: &str) -> Option<PathBuf> {
+    (!argument.is_empty()).then(|| expand_home(argument))
+}
+
+/// Converts a typed path, and expands `~` to the home directory.
 pub fn expand_home(typed: &str) -> PathBuf {
-    match (typed.strip_prefix("~/"), BaseDirs::new()) {
+    let below = if typed == "~" { Some("") } else { typed.strip_prefix("~/") };
+    match (below, BaseDirs::new()) {
         (Some(below), Some(dirs)) => dirs.home_dir().join(below),
         _ => Path::new(typed).to_owned(),
     }
@@ -376,6 +482,11 @@ mod tests {
             ("each team, lab 1", ":each needs A,B SCRIPT, for example :each team,9001 40 + 2"),
             ("each team", ":each needs A,B SCRIPT, for example :each team,9001 40 + 2"),
             ("key a/b", "a/b is not a valid key name: "),
+            ("out last", ":out needs the number of an input, for example :out 3"),
+            ("out -1", ":out needs the number of an input, for example :out 3"),
+            ("copy xml", ":copy copies the last value as text, and :copy json as JSON"),
+            ("json!", ":json! needs FILE"),
+            ("timeit", ":timeit needs SCRIPT, for example :timeit sq(12)"),
         ];
         for (typed, expected) in cases {
             let hint = ReplCommand::parse(typed).expect_err(typed);
@@ -425,6 +536,11 @@ mod tests {
             ":time",
             ":plot",
             ":replay",
+            ":out 3",
+            ":copy",
+            ":json",
+            ":sh ls",
+            ":cd",
         ];
         let with_circle = [
             "1 + 1",
@@ -437,6 +553,7 @@ mod tests {
             ":who",
             ":key alice",
             ":replay!",
+            ":timeit 1",
         ];
         assert!(local.iter().all(|input| !needs_circle(input)) && !needs_circle(":each a 1"));
         assert!(with_circle.iter().all(|input| needs_circle(input)));

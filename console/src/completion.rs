@@ -2,7 +2,12 @@
 
 use client_ws::CompleteResult;
 
-use crate::commands::{self, ArgumentKind, COMMANDS, CommandSpec};
+use std::path::PathBuf;
+
+use crate::{
+    commands::{self, ArgumentKind, COMMANDS, CommandSpec},
+    directory::WorkingDirectory,
+};
 
 /// The maximum length of a candidate, in bytes.
 const MAX_TEXT: usize = 256;
@@ -112,10 +117,11 @@ fn commands() -> Vec<CompletionItem> {
 }
 
 /// Returns the files that begin with a prefix. Blocks while it reads the directory.
-pub fn file_candidates(prefix: &str) -> Vec<CompletionItem> {
+pub fn file_candidates(prefix: &str, working_directory: &WorkingDirectory) -> Vec<CompletionItem> {
     let (directory, name) = prefix.rsplit_once('/').map_or(("", prefix), |(directory, name)| (directory, name));
-    let listed = if prefix.contains('/') { commands::expand_home(&format!("{directory}/")) } else { ".".into() };
-    let Ok(entries) = std::fs::read_dir(listed) else { return Vec::new() };
+    let listed =
+        if prefix.contains('/') { commands::expand_home(&format!("{directory}/")) } else { PathBuf::from(".") };
+    let Ok(entries) = std::fs::read_dir(working_directory.resolve(&listed)) else { return Vec::new() };
     let mut files: Vec<CompletionItem> = entries
         .take(MAX_LISTED)
         .filter_map(|entry| {
@@ -255,13 +261,16 @@ mod tests {
         }
         std::fs::create_dir(directory.path().join("reports")).expect("made");
         let path = directory.path().display().to_string();
-        let offered: Vec<String> = file_candidates(&format!("{path}/rep"))
+        let here = WorkingDirectory::default();
+        let offered: Vec<String> = file_candidates(&format!("{path}/rep"), &here)
             .into_iter()
             .map(|file| file.text[path.len()..].to_owned())
             .collect();
         assert_eq!(offered, ["/report.rhai", "/reports/"]);
-        assert_eq!(file_candidates(&format!("{path}/")).len(), 3);
-        assert!(file_candidates(&format!("{path}/none/x")).is_empty());
+        assert_eq!(file_candidates(&format!("{path}/"), &here).len(), 3);
+        assert!(file_candidates(&format!("{path}/none/x"), &here).is_empty());
+        here.change(directory.path()).expect("it is a directory");
+        assert_eq!(file_candidates("rest", &here)[0].text, "rest.txt");
     }
 
     #[test]

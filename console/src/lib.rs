@@ -6,6 +6,7 @@ pub mod columns;
 pub mod commands;
 pub mod completer;
 pub mod completion;
+pub mod directory;
 pub mod highlight;
 pub mod history;
 pub mod notebook;
@@ -18,6 +19,9 @@ pub mod value;
 
 /// The variable that holds the last value (`_` is not a valid name in Rhai).
 pub const LAST_VALUE: &str = "ans";
+
+/// The maximum size of a text for the clipboard, in bytes. Terminals drop longer ones.
+pub const MAX_COPY_BYTES: usize = 64 << 10;
 
 /// The size of a message without its script, in bytes.
 const ENVELOPE_BYTES: u64 = 256;

@@ -2,6 +2,7 @@
 
 mod recorded;
 mod save;
+mod values;
 
 use std::{collections::VecDeque, path::Path, sync::Arc, time::Duration};
 
@@ -12,6 +13,7 @@ use frontend::text::{self, Style, StyledLine};
 use frontend::visible::visible;
 pub(crate) use recorded::NotebookInput;
 use recorded::RecordedInputs;
+use values::ValueHistory;
 
 /// The maximum number of kept lines of an error.
 const MAX_ERROR: usize = 1000;
@@ -37,6 +39,8 @@ pub struct Notebook {
     last_script: String,
     /// The last value other than `()`.
     value: Option<Arc<PlayResult>>,
+    /// The last values other than `()`.
+    values: ValueHistory,
 }
 
 /// The output and the result of the last play.
@@ -85,6 +89,7 @@ impl Notebook {
     pub fn begin_play(&mut self, script: &str) {
         script.clone_into(&mut self.last_script);
         self.last = LastPlay::default();
+        self.values.begin_input();
     }
 
     /// Adds a print of the running play.
@@ -114,8 +119,14 @@ impl Notebook {
         });
         self.last.has_value = has_value;
         if has_value {
+            self.values.push(result.clone());
             self.value = Some(result);
         }
+    }
+
+    /// Records that a script was timed. Its runs are no input that could be saved.
+    pub fn record_timing(&mut self) {
+        self.current.timed += 1;
     }
 
     /// Records a failed play with its error message. `is_lost` says whether the environment was lost.
@@ -183,7 +194,9 @@ impl Notebook {
         if self.lost.is_empty() {
             self.before_lost = self.current.len();
         }
-        rest.into_iter().for_each(|input| self.lost.push(input));
+        for input in rest {
+            self.lost.push(input);
+        }
         self.is_listed = false;
     }
 
@@ -197,6 +210,16 @@ impl Notebook {
         self.value.as_deref()
     }
 
+    /// Returns the value of an input, if it is one of the last values.
+    pub fn value_of(&self, number: usize) -> Option<&Arc<PlayResult>> {
+        self.values.get(number)
+    }
+
+    /// Lists the last values with the numbers of their inputs.
+    pub fn value_lines(&self) -> Vec<StyledLine> {
+        self.values.lines()
+    }
+
     /// Returns the successful inputs as a script.
     pub fn save(&self, circle: &str) -> SavedScript {
         let is_lost = self.current.is_empty();
@@ -207,6 +230,9 @@ impl Notebook {
         }
         if recorded.failed > 0 {
             saved.notes.push(format!("left out {} that failed", recorded.failed));
+        }
+        if recorded.timed > 0 {
+            saved.notes.push(format!("left out {} that :timeit ran", recorded.timed));
         }
         if recorded.dropped > 0 {
             saved.notes.push(format!("left out the last {}: the notebook is full", recorded.dropped));
@@ -274,7 +300,7 @@ impl PlayTiming {
 }
 
 /// Formats a duration with three digits and a unit.
-fn rounded(time: Duration) -> String {
+pub(crate) fn rounded(time: Duration) -> String {
     let micros = time.as_secs_f64() * 1e6;
     match micros {
         0.0..1e3 => format!("{micros:.0} µs"),
@@ -314,7 +340,9 @@ mod tests {
     }
 
     fn play(notebook: &mut Notebook, inputs: &[&str]) {
-        inputs.iter().for_each(|input| notebook.record_success(input, result("()", "null"), Duration::ZERO));
+        for input in inputs {
+            notebook.record_success(input, result("()", "null"), Duration::ZERO);
+        }
     }
 
     fn take(notebook: &mut Notebook) -> Vec<String> {

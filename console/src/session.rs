@@ -28,10 +28,12 @@ mod run_command;
 mod task;
 #[cfg(test)]
 mod tests;
+mod timing;
+mod value_commands;
 
 pub use event::{
     CallerIdentity, ConnectionStatus, DisplayKind, DisplayLines, FanOutEvent, FanOutOutcome, FanOutRefusal,
-    PlaySnapshot, SessionEvent, SessionRequest, SessionState,
+    PlaySnapshot, SessionEvent, SessionRequest, SessionState, ShellCommand,
 };
 pub use fan_out::FanOut;
 pub use handle::{Events, FanOutTarget, QueueFull, SessionHandle};

@@ -1,5 +1,6 @@
 //! Formats values as lines, coloured by type.
 
+mod json;
 mod node;
 mod pretty;
 pub(crate) mod quote;
@@ -8,6 +9,7 @@ mod table;
 use client_ws::PlayResult;
 
 use frontend::text::{Style, StyledLine, SyntaxKind, lines};
+pub use json::pretty_json;
 pub use node::{Key, Node, Shape};
 pub use pretty::shorten;
 

@@ -63,26 +63,45 @@ pub fn read_error(file: &str, error: &std::io::Error) -> CliError {
 
 /// Writes a script to a file atomically.
 pub fn write(file: &Path, script: &str, overwrite: bool) -> Result<(), CliError> {
+    // Executable.
+    write_private(file, script, overwrite, 0o700, ":save")
+}
+
+/// Writes a text to a file atomically. `command` is the command of the console that does.
+pub fn write_data(file: &Path, text: &str, overwrite: bool, command: &str) -> Result<(), CliError> {
+    write_private(file, text, overwrite, 0o600, command)
+}
+
+/// Formats a number of bytes.
+pub fn size_text(bytes: usize) -> String {
+    if bytes < 1024 { format!("{bytes} bytes") } else { format!("{} KiB", bytes.div_ceil(1024)) }
+}
+
+/// Writes a file that only the user can read: it may contain what the history does not keep.
+fn write_private(file: &Path, text: &str, overwrite: bool, mode: u32, command: &str) -> Result<(), CliError> {
     let name = visible(&file.display().to_string()).into_owned();
     let cannot = |error: &std::io::Error| {
-        CliError::usage(format!("cannot write {name}"), os_error_text(error), "choose another file: :save FILE")
+        CliError::usage(
+            format!("cannot write {name}"),
+            os_error_text(error),
+            format!("choose another file: {command} FILE"),
+        )
     };
     let directory = match file.parent() {
         Some(directory) if !directory.as_os_str().is_empty() => directory.to_owned(),
         _ => PathBuf::from("."),
     };
-    // Executable, and private to the user: the script may contain inputs that the history does not keep.
     let mut builder = tempfile::Builder::new();
-    builder.prefix(".circles-").permissions(Permissions::from_mode(0o700));
+    builder.prefix(".circles-").permissions(Permissions::from_mode(mode));
     let mut new = builder.tempfile_in(directory).map_err(|error| cannot(&error))?;
-    new.write_all(script.as_bytes()).map_err(|error| cannot(&error))?;
+    new.write_all(text.as_bytes()).map_err(|error| cannot(&error))?;
     let persisted = if overwrite { new.persist(file) } else { new.persist_noclobber(file) };
     match persisted {
         Ok(_) => Ok(()),
         Err(refused) if refused.error.kind() == std::io::ErrorKind::AlreadyExists => Err(CliError::usage(
             format!("{name} already exists"),
             "it was not changed",
-            format!("to overwrite it: :save! {name}"),
+            format!("to overwrite it: {command}! {name}"),
         )),
         Err(refused) => Err(cannot(&refused.error)),
     }

@@ -1,12 +1,19 @@
 //! Requests that sessions pass on to the REPL: help, other circles and keys, the editor, the history, the pager.
 
+use std::io::IsTerminal;
+
 use console::{
     commands, history,
-    session::{FanOutTarget, SessionHandle, SessionRequest},
+    session::{FanOutTarget, SessionHandle, SessionRequest, ShellCommand},
 };
 use frontend::{error::CliError, text::StyledLine, visible::visible};
 use rustyline::history::{History, SearchDirection};
-use terminal::{modes::Interrupts, output, pager};
+use terminal::{
+    clipboard,
+    modes::{self, Interrupts},
+    output::{self, Paint},
+    pager,
+};
 
 use super::{
     NextStep, Repl, SCREEN_MARGIN, Sessions, external_programs, input_renderer::paint_lines, keymap, unless_interrupted,
@@ -32,6 +39,8 @@ impl Repl {
                 self.switch_to(opened.unwrap_or(Err(CliError::Interrupted)));
             }
             SessionRequest::Edit(text) => self.edit(&text),
+            SessionRequest::Copy { text, message } => copy(&text, &message),
+            SessionRequest::Shell(command) => self.run_shell(&command),
             SessionRequest::History(part) => self.page(&self.history_lines(&part))?,
             // Handled while the input runs.
             SessionRequest::Unlock(_) | SessionRequest::NoKey(_) | SessionRequest::FanOut(_) => {}
@@ -65,6 +74,16 @@ impl Repl {
         }
     }
 
+    /// Hands the terminal to a command in the user's shell.
+    fn run_shell(&mut self, command: &ShellCommand) {
+        let _terminal = self.notes.hold();
+        match external_programs::run_shell(&self.quiet, command) {
+            Ok(None) => {}
+            Ok(Some(ended)) => output::to_stderr(&format!("{}\n", Paint::for_stderr().dim(&ended))),
+            Err(error) => output::report(&error),
+        }
+    }
+
     /// Returns the inputs that contain a text, newest last.
     fn history_lines(&self, part: &str) -> Vec<StyledLine> {
         let history = self.editor.history();
@@ -86,6 +105,21 @@ impl Repl {
         }
         let (_notes, _terminal) = (self.notes.hold(), self.quiet.pause());
         pager::page(&text)
+    }
+}
+
+/// Copies a text to the clipboard of the terminal.
+fn copy(text: &str, message: &str) {
+    if modes::is_dumb() || !std::io::stdout().is_terminal() {
+        return output::report(&CliError::usage(
+            "cannot copy the value",
+            "this terminal has no clipboard",
+            "write it to a file: :json FILE",
+        ));
+    }
+    match clipboard::copy(text) {
+        Ok(()) => output::to_stderr(&format!("{}\n", Paint::for_stderr().dim(message))),
+        Err(error) => output::report(&CliError::io("cannot copy the value", &error, "write it to a file: :json FILE")),
     }
 }
 

@@ -91,10 +91,11 @@ impl Repl {
         notes.capture_logs()?;
         let session = sessions.current().session.clone();
         let config = options.config.clone();
+        let directory = sessions.directory();
         let candidates = move |kind: ArgumentKind, prefix: &str| match kind {
             ArgumentKind::Circle => sessions::circle_candidates(config.as_deref()),
             ArgumentKind::Key => sessions::key_candidates(),
-            ArgumentKind::File => completion::file_candidates(prefix),
+            ArgumentKind::File => completion::file_candidates(prefix, &directory),
             _ => Vec::<CompletionItem>::new(),
         };
         let completer = Completer::new(runtime.handle().clone(), session.clone(), candidates);

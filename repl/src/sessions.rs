@@ -4,6 +4,7 @@ use std::{path::Path, sync::Arc};
 
 use console::{
     completion::CompletionItem,
+    directory::WorkingDirectory,
     history::{self, HistoryFile},
     session::{Keyring, Readiness, SessionHandle, SessionOptions, connect_until_ready, continue_with_key},
 };
@@ -50,6 +51,7 @@ pub(super) struct Sessions {
     open: Vec<OpenSession>,
     current: usize,
     keyring: Arc<Keyring>,
+    directory: Arc<WorkingDirectory>,
     options: Options,
 }
 
@@ -79,7 +81,8 @@ impl Sessions {
         options: &Options,
     ) -> Result<Self, CliError> {
         let keyring = Arc::new(Keyring::default());
-        let mut sessions = Self { runtime, notes, open: Vec::new(), current: 0, keyring, options: options.clone() };
+        let (open, directory) = (Vec::new(), Arc::default());
+        let mut sessions = Self { runtime, notes, open, current: 0, keyring, directory, options: options.clone() };
         if let Some(named) = target::argument_or_env(circle) {
             let target = target::find(&named, options.config.as_deref()).await?;
             sessions.open_at(target, &options.connect).await?;
@@ -88,6 +91,11 @@ impl Sessions {
             sessions.open_scratch().await?;
         }
         Ok(sessions)
+    }
+
+    /// Returns the directory of the user's files.
+    pub(super) fn directory(&self) -> Arc<WorkingDirectory> {
+        self.directory.clone()
     }
 
     pub(super) fn current(&self) -> &OpenSession {
@@ -193,6 +201,7 @@ impl Sessions {
                 "quit, and reopen the circles that you need",
             ));
         }
+        let session_options = SessionOptions { directory: self.directory(), ..session_options };
         let (session, events) = SessionHandle::open(&self.runtime, session_options);
         let feed = Feed::start(&self.runtime, session.clone(), events, self.notes.clone());
         let open = OpenSession { session, feed, authority };

@@ -1,6 +1,7 @@
-//! Code shared by terminal programs: output and colours, passphrases, Ctrl-C, status lines, the user's editor and
-//! pager.
+//! Code shared by terminal programs: output and colours, passphrases, Ctrl-C, status lines, the clipboard, the
+//! user's editor, pager and shell.
 
+pub mod clipboard;
 pub mod editor;
 pub mod logging;
 pub mod modes;
@@ -11,4 +12,5 @@ pub mod printer;
 pub mod programs;
 pub mod runtime;
 pub mod secrets;
+pub mod shell;
 pub mod status_line;

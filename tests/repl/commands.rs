@@ -293,3 +293,43 @@ fn help_shows_an_overview_and_each_topic() {
     terminal.keys(":doc to_low\t()\r");
     terminal.wait_for("to_lower(");
 }
+
+#[test]
+fn shell_command_runs_in_the_directory_without_passphrases() {
+    let home = Home::new();
+    std::fs::create_dir(home.path().join("below")).expect("made");
+    let mut command = home.command();
+    command.env("SHELL", "/bin/sh").env("CIRCLES_PASSPHRASE", "secret");
+    let mut terminal = Terminal::run_command(&home, &command, &["repl"]);
+    terminal.wait_for("scratch> ");
+    terminal.keys(":cd ~/below\r");
+    terminal.wait_for("/below\r\n");
+    terminal.wait_for("scratch> ");
+    terminal
+        .keys(":sh echo be'gun'; read word; echo \"<$word-${CIRCLES_PASSPHRASE-none}>\"; basename \"$PWD\"; exit 3\r");
+    // The command has the terminal.
+    terminal.wait_for("begun\r\n");
+    terminal.keys("typed\r");
+    terminal.wait_for("<typed-none>\r\n");
+    terminal.wait_for("below\r\n");
+    terminal.wait_for("exit code 3");
+    terminal.wait_for("scratch> ");
+    terminal.keys("[1, 2]\r");
+    terminal.wait_for("[1, 2]\r\n");
+    terminal.wait_for("scratch> ");
+    terminal.keys(":json all.json\r");
+    terminal.wait_for("wrote the last value to ");
+    terminal.wait_for("scratch> ");
+    assert!(home.path().join("below/all.json").exists());
+    // The terminal gets the value in base64.
+    terminal.keys(":copy\r");
+    terminal.wait_for("\u{1b}]52;c;WzEsIDJd\u{7}");
+    terminal.wait_for("copied the last value");
+    terminal.wait_for("scratch> ");
+    terminal.keys(":timeit 1 + 1\r");
+    terminal.wait_for("in the circle  ");
+    terminal.wait_for("median and range of ");
+    terminal.wait_for("scratch> ");
+    terminal.keys(":out 1\r");
+    terminal.wait_for("[1, 2]\r\n");
+}

@@ -126,6 +126,32 @@ fn editor_gets_the_terminal_and_its_text_is_inserted() {
 }
 
 #[test]
+fn shell_command_gets_the_terminal_until_enter() {
+    let home = Home::new();
+    let mut command = home.command();
+    command.env("SHELL", "/bin/sh").env("CIRCLES_PASSPHRASE", "secret");
+    let mut terminal = Terminal::run_command(&home, &command, &["tui"]);
+    terminal.wait_for_screen("play now");
+    terminal.keys("\r");
+    terminal.wait_for_screen("connected to scratch");
+    terminal.keys(":sh echo be'gun'; read word; echo \"<$word-${CIRCLES_PASSPHRASE-none}>\"; exit 3\r");
+    terminal.wait_for(LEAVES);
+    terminal.wait_for("begun\r\n");
+    // The command has the terminal.
+    terminal.keys("typed\r");
+    terminal.wait_for("<typed-none>\r\n");
+    terminal.wait_for("[Enter returns to circles]");
+    terminal.keys("\r");
+    terminal.wait_for(ENTERS);
+    terminal.wait_for_screen("the command ended with exit code 3");
+    terminal.keys("6 * 7\r");
+    terminal.wait_for_screen("┃42");
+    terminal.keys(":copy\r");
+    terminal.wait_for("\u{1b}]52;c;NDI=\u{7}");
+    terminal.wait_for_screen("copied the last value");
+}
+
+#[test]
 fn missing_editor_is_reported_on_the_screen() {
     let home = Home::new();
     let mut command = home.command();

@@ -8,6 +8,7 @@ use tokio::{
     time::{Instant, MissedTickBehavior, interval},
 };
 
+use console::session::ShellCommand;
 use frontend::error::CliError;
 
 use super::{
@@ -31,6 +32,12 @@ pub(crate) trait TerminalHost<B: Backend> {
     fn copy(&mut self, text: &str);
     /// Hands the terminal to an editor; `None` if the edited text must not be used.
     fn edit(&mut self, terminal: &mut Terminal<B>, text: &str) -> io::Result<Result<Option<String>, CliError>>;
+    /// Hands the terminal to a command in the user's shell; returns how it ended, if not well.
+    fn run_shell(
+        &mut self,
+        terminal: &mut Terminal<B>,
+        command: &ShellCommand,
+    ) -> io::Result<Result<Option<String>, CliError>>;
     /// Hands the terminal to the shell until the process is continued.
     fn suspend(&mut self, terminal: &mut Terminal<B>) -> io::Result<()>;
     /// Draws the next frame in full.
@@ -76,6 +83,10 @@ pub(crate) async fn run<B: Backend<Error: Send + Sync + 'static>>(
                         Effect::Edit(id, text) => {
                             let edited = host.edit(terminal, &text)?;
                             app.on_edited(id, &text, edited);
+                        }
+                        Effect::Shell(id, command) => {
+                            let ended = host.run_shell(terminal, &command)?;
+                            app.on_shell_ended(id, ended);
                         }
                         Effect::Suspend => host.suspend(terminal)?,
                         Effect::Redraw => host.redraw(terminal)?,

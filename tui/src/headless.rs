@@ -13,6 +13,7 @@ use tokio::{
     sync::{mpsc, oneshot, watch},
 };
 
+use console::session::ShellCommand;
 use frontend::{error::CliError, scratch};
 
 use super::{
@@ -179,6 +180,15 @@ impl TerminalHost<TestBackend> for InMemoryTerminal {
 
     /// There is no terminal for an editor.
     fn edit(&mut self, _: &mut Terminal<TestBackend>, _: &str) -> io::Result<Result<Option<String>, CliError>> {
+        Ok(Ok(None))
+    }
+
+    /// There is no terminal for a command.
+    fn run_shell(
+        &mut self,
+        _: &mut Terminal<TestBackend>,
+        _: &ShellCommand,
+    ) -> io::Result<Result<Option<String>, CliError>> {
         Ok(Ok(None))
     }
 

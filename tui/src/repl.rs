@@ -12,6 +12,7 @@ use std::{
 };
 
 use console::{
+    directory::WorkingDirectory,
     highlight,
     history::{self, HistoryWriter},
     progress::PlayStatus,
@@ -60,6 +61,8 @@ pub(crate) struct ReplPane {
     sessions: HashMap<CircleId, SessionView>,
     lexer: Engine,
     validator: Validator,
+    /// The directory of the user's files.
+    directory: Arc<WorkingDirectory>,
     history_writer: HistoryWriter,
     /// The scratch circle, and the key of its owner.
     scratch: Option<(CircleId, Arc<KeyPair>)>,
@@ -71,9 +74,15 @@ impl ReplPane {
             sessions: HashMap::new(),
             lexer: Engine::new_raw(),
             validator: Validator::new(),
+            directory: Arc::default(),
             history_writer,
             scratch: None,
         }
+    }
+
+    /// Returns the directory of the user's files.
+    pub(crate) fn directory(&self) -> Arc<WorkingDirectory> {
+        self.directory.clone()
     }
 
     pub(crate) fn set_scratch(&mut self, id: CircleId, owner: KeyPair) {

@@ -7,7 +7,7 @@ use std::{
     sync::atomic::{AtomicBool, Ordering},
 };
 
-use base64::{Engine, engine::general_purpose::STANDARD};
+use console::session::ShellCommand;
 use ratatui::{
     Terminal,
     backend::CrosstermBackend,
@@ -24,7 +24,7 @@ use tokio::sync::mpsc;
 
 use super::{event::Message, event_loop::TerminalHost};
 use frontend::error::CliError;
-use terminal::{editor, passphrase, programs::EDITOR};
+use terminal::{clipboard, editor, passphrase, programs::EDITOR, shell};
 
 type RealBackend = CrosstermBackend<Stdout>;
 
@@ -112,6 +112,14 @@ fn is_editor_missing() -> bool {
     passphrase::remove_variables(&mut look).status().is_ok_and(|status| !status.success())
 }
 
+/// Waits until the user has read the output of a command. The terminal hands over whole lines meanwhile.
+fn wait_for_enter() {
+    let asked = write!(stdout(), "\n[Enter returns to circles]").and_then(|()| stdout().flush());
+    let mut line = [0; 256];
+    // Returns at the end of a line, at the end of the input, and at a signal.
+    while asked.is_ok() && rustix::io::read(io::stdin(), &mut line).is_ok_and(|length| length == line.len()) {}
+}
+
 /// Exit status of a shell that does not find a program.
 fn not_found_status() -> ExitStatus {
     ExitStatus::from_raw(127 << 8)
@@ -124,9 +132,8 @@ pub(crate) struct RealTerminal {
 
 impl TerminalHost<RealBackend> for RealTerminal {
     fn copy(&mut self, text: &str) {
-        // OSC 52: the terminal copies the text to its clipboard, also over ssh. A terminal without this feature ignores
-        // it.
-        let _unseen = write!(stdout(), "\x1b]52;c;{}\x07", STANDARD.encode(text)).and_then(|()| stdout().flush());
+        // The loop that reads the terminal notices a terminal that is gone.
+        let _unseen = clipboard::copy(text);
     }
 
     fn edit(
@@ -142,6 +149,24 @@ impl TerminalHost<RealBackend> for RealTerminal {
         enter()?;
         self.redraw(terminal)?;
         Ok(edited)
+    }
+
+    fn run_shell(
+        &mut self,
+        terminal: &mut Terminal<RealBackend>,
+        command: &ShellCommand,
+    ) -> io::Result<Result<Option<String>, CliError>> {
+        give_back();
+        IS_LENT.store(true, Ordering::SeqCst);
+        let ended = shell::run(command, Command::status);
+        // A user who leaves an interactive shell has seen its output.
+        if !command.command.is_empty() && ended.is_ok() {
+            wait_for_enter();
+        }
+        IS_LENT.store(false, Ordering::SeqCst);
+        enter()?;
+        self.redraw(terminal)?;
+        Ok(ended)
     }
 
     fn suspend(&mut self, terminal: &mut Terminal<RealBackend>) -> io::Result<()> {

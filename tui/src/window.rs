@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use console::progress;
+use console::{progress, session::ShellCommand};
 
 use super::{
     circle_id::CircleId,
@@ -19,6 +19,8 @@ pub(crate) enum Effect {
     Copy(String),
     /// Hand the terminal to an editor; the edited text goes into the editor pane of the circle.
     Edit(CircleId, String),
+    /// Hand the terminal to a command in the user's shell, for the session on a circle.
+    Shell(CircleId, ShellCommand),
     /// Hand the terminal to the shell until the process is continued.
     Suspend,
     /// Draw the whole screen again.

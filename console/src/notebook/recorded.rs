@@ -34,6 +34,8 @@ pub(super) struct RecordedInputs {
     pub(super) dropped: usize,
     /// The number of failed plays, which may have changed something before they failed.
     pub(super) failed: usize,
+    /// The number of scripts that `:timeit` ran.
+    pub(super) timed: usize,
 }
 
 impl RecordedInputs {
@@ -51,8 +53,11 @@ impl RecordedInputs {
         let after = self.inputs.split_off(before.min(self.inputs.len()));
         self.bytes -= after.iter().map(|input| input.script.len()).sum::<usize>();
         self.failed += other.failed;
+        self.timed += other.timed;
         self.dropped += other.dropped;
-        other.inputs.into_iter().chain(after).for_each(|input| self.push(input));
+        for input in other.inputs.into_iter().chain(after) {
+            self.push(input);
+        }
     }
 
     pub(super) fn inputs(&self) -> &[NotebookInput] {
@@ -96,7 +101,9 @@ mod tests {
 
     fn recorded(inputs: &[&str]) -> RecordedInputs {
         let mut recorded = RecordedInputs::default();
-        inputs.iter().for_each(|input| recorded.push(NotebookInput { script: (*input).to_owned(), has_value: false }));
+        for input in inputs {
+            recorded.push(NotebookInput { script: (*input).to_owned(), has_value: false });
+        }
         recorded
     }
 
@@ -117,7 +124,7 @@ mod tests {
             shown(&recorded(&["fn f() {\n  1\n}", "f()"])),
             ["    1  fn f() {", "         1", "       }", "    2  f()"]
         );
-        let many = shown(&recorded(&["a"; 2_500]));
+        let many = shown(&recorded(&vec!["a"; 2_500]));
         assert_eq!((many.len(), many[MAX_LINES].as_str()), (MAX_LINES + 1, "… and 1,500 more inputs"));
     }
 }

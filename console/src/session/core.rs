@@ -17,14 +17,16 @@ use super::{
     pending::{ConnectFuture, PendingCommand, ReplacingCircle, RetryState, RunningInput, RunningPart},
     remote::{Remote, RemoteFuture},
     replay::Replay,
+    timing::Timing,
 };
-use crate::notebook::Notebook;
+use crate::{directory::WorkingDirectory, notebook::Notebook};
 
 /// The state of a session.
 pub(super) struct Core {
     pub(super) target: CircleTarget,
     pub(super) remote: Arc<dyn Remote>,
     pub(super) keys: Arc<dyn KeySource>,
+    pub(super) directory: Arc<WorkingDirectory>,
     pub(super) room: Size,
     pub(super) connection: ConnectionState,
     pub(super) reconnection: Reconnection,
@@ -100,6 +102,8 @@ pub(super) struct Workload {
     pub(super) running: Option<RunningInput>,
     /// The replay that the running input is a part of.
     pub(super) replay: Option<Replay>,
+    /// The runs of the script that `:timeit` times.
+    pub(super) timing: Option<Timing>,
     pub(super) part: Option<RunningPart>,
     pub(super) pending: Option<PendingCommand>,
     /// The files that are being written.
@@ -121,11 +125,13 @@ impl Core {
         report: mpsc::Sender<SessionEvent>,
         publish: watch::Sender<SessionState>,
     ) -> Self {
-        let SessionOptions { target, remote, keys, key, owner, room, identity_notes, other_circle } = options;
+        let SessionOptions { target, remote, keys, key, owner, room, identity_notes, other_circle, directory } =
+            options;
         Self {
             target,
             remote,
             keys,
+            directory,
             room,
             connection: ConnectionState { identity_notes, ..ConnectionState::default() },
             reconnection: Reconnection { policy: other_circle, ..Reconnection::default() },

@@ -1,7 +1,7 @@
 //! The events and the state snapshot of a session.
 
 use std::{
-    path::Path,
+    path::{Path, PathBuf},
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -94,8 +94,26 @@ pub enum SessionRequest {
     History(String),
     /// Find these circles, then call [`fan_out`](super::SessionHandle::fan_out) with them.
     FanOut(Vec<String>),
+    /// Copy a text to the clipboard. The message is for the user.
+    Copy {
+        /// The text, of at most [`MAX_COPY_BYTES`](crate::MAX_COPY_BYTES).
+        text: String,
+        /// What was copied.
+        message: String,
+    },
+    /// Hand the terminal to a command in the user's shell.
+    Shell(ShellCommand),
     /// Quit the console.
     Quit,
+}
+
+/// A command for the user's shell.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ShellCommand {
+    /// The command; a shell for the user if it is empty.
+    pub command: String,
+    /// The directory to run it in.
+    pub directory: PathBuf,
 }
 
 /// The connection status of a session.

@@ -15,6 +15,7 @@ use super::{
     messages,
     pending::{PendingCommand, PlayKind, Purpose, RunningFanOut, RunningInput, RunningPart, RunningUpdate},
     play::{PlayUpdate, Script},
+    timing::Timing,
 };
 use crate::{
     LAST_VALUE,
@@ -40,7 +41,11 @@ impl Core {
             self.remark(messages::QUEUE_FULL);
             return self.report(SessionEvent::InputsReturned(vec![input]));
         }
+        let needs_circle = commands::needs_circle(&input);
         self.work.waiting.push_back(input);
+        if !needs_circle {
+            return;
+        }
         let is_stuck = self.login.identity == CallerIdentity::Anonymous
             && self.login.requested.is_none()
             && !self.state().is_ready()
@@ -64,7 +69,9 @@ impl Core {
         match input.trim().strip_prefix(':').map(ReplCommand::parse) {
             // Other circles play the script, independently of this session's play.
             Some(Ok(ReplCommand::FanOut { .. })) => is_at_work,
-            _ if !commands::needs_circle(input) => false,
+            _ if !commands::needs_circle(input) => {
+                matches!(self.work.pending, Some(PendingCommand::Directory(_))) && commands::uses_directory(input)
+            }
             // The command may make the session ready for the inputs behind it.
             Some(Ok(ReplCommand::Key(_))) => is_at_work || self.login.identity == CallerIdentity::Authenticating,
             Some(Ok(ReplCommand::Who | ReplCommand::Doc(_))) => self.work.pending.is_some() || !is_ready,
@@ -98,7 +105,7 @@ impl Core {
     pub(super) fn start_waiting_inputs(&mut self) {
         while let Some(next) = self.work.waiting.pop_front() {
             // After a lost connection, the session returns the queued inputs.
-            if self.must_wait(&next) || !self.remote.is_connected() {
+            if self.must_wait(&next) || commands::needs_circle(&next) && !self.remote.is_connected() {
                 return self.work.waiting.push_front(next);
             }
             // The user may have typed it before the message limit was known.
@@ -124,7 +131,7 @@ impl Core {
         self.start(PlayKind::FanOut(fan_out), script, Purpose::Value);
     }
 
-    fn start(&mut self, work: PlayKind, script: String, purpose: Purpose) {
+    pub(super) fn start(&mut self, work: PlayKind, script: String, purpose: Purpose) {
         let started = Instant::now().into_std();
         self.work.running =
             Some(RunningInput { play: work, script, purpose, started, progress: None, cancelled: None });
@@ -157,6 +164,10 @@ impl Core {
     fn on_play_event(&mut self, event: PlayEvent) {
         match event {
             PlayEvent::Output(output) => {
+                // A script that is timed prints the same at every run.
+                if self.work.timing.as_ref().is_some_and(Timing::has_run) {
+                    return;
+                }
                 self.notebook.add_print(&output.text);
                 self.report(SessionEvent::Output(output, None));
             }
@@ -175,13 +186,18 @@ impl Core {
             Ok(result) => {
                 let result = Arc::new(result);
                 let round_trip = Instant::now().into_std().saturating_duration_since(running.started);
+                if running.purpose == Purpose::TimeIt {
+                    return self.continue_timing(running, &result, round_trip);
+                }
                 self.record_success(&running.script, result.clone(), round_trip);
                 if running.purpose == Purpose::Replay {
                     return self.continue_replay();
                 }
                 let lines = match running.purpose {
                     Purpose::Plot => self.chart(&result),
-                    Purpose::Value | Purpose::Time | Purpose::Replay => value_lines(&result, self.room),
+                    Purpose::Value | Purpose::Time | Purpose::Replay | Purpose::TimeIt => {
+                        value_lines(&result, self.room)
+                    }
                 };
                 self.show(DisplayLines { lines, kind: DisplayKind::Value, result: Some(result) });
                 if running.purpose == Purpose::Time {
@@ -191,6 +207,7 @@ impl Core {
             }
             Err(ClientError::Rpc(RpcError::Cancelled)) if running.cancelled.is_some() => {
                 self.notebook.record_failure(&[], false);
+                self.show_timing();
                 self.remark(messages::CANCELLED);
                 self.stop_replay(false);
                 self.finish_on_connection(None);
@@ -199,6 +216,7 @@ impl Core {
                 let is_own_fault =
                     matches!(&error, ClientError::Rpc(RpcError::Script(_) | RpcError::LimitExceeded { .. }));
                 self.record_failure(&running.script, error);
+                self.work.timing = None;
                 self.stop_replay(is_own_fault);
             }
         }
@@ -259,6 +277,7 @@ impl Core {
             Some(PendingCommand::Load(_) | PendingCommand::FanOut { .. }) => {
                 self.abandon_pending(messages::NOT_STARTED);
             }
+            Some(PendingCommand::Directory(_)) => self.abandon_pending(messages::STOPPED_WAITING),
             Some(PendingCommand::Query { command, .. }) => {
                 // The circle resets the environment all the same.
                 if *command == ReplCommand::Reset {
@@ -306,6 +325,7 @@ impl Core {
         match running.play {
             PlayKind::Single(_) => {
                 self.notebook.record_failure(&[], false);
+                self.show_timing();
                 self.remark(messages::GIVEN_UP);
                 self.stop_replay(false);
             }
@@ -321,6 +341,7 @@ impl Core {
             // A fan-out would go on on the other circles.
             running.cancel();
             self.notebook.record_failure(&[], false);
+            self.work.timing = None;
             self.stop_replay(false);
             self.finish_input();
         }

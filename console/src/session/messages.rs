@@ -14,6 +14,8 @@ pub(super) const DISCONNECTED: &str = "disconnected; variables are gone";
 pub(super) const NOT_PLAYED: &str = "your input was not played; Enter plays it in the new session";
 pub(super) const STILL_RUNS: &str = "the play is still running";
 pub(super) const NO_VALUE: &str = "no value yet; play something, or try :plot [1, 4, 9]";
+pub(super) const NO_VALUES: &str = "no value yet";
+pub(super) const STILL_PENDING: &str = "wait for the command before";
 pub(super) const NOTHING_TO_SAVE: &str = "nothing to save yet";
 pub(super) const NOT_SAVED: &str = "without running and queued inputs";
 pub(super) const QUEUE_FULL: &str = "too many inputs are waiting: Ctrl-C returns them to the editor";
@@ -34,6 +36,21 @@ pub(super) fn lost_variables(inputs: usize) -> String {
 /// What to do after a play that lost the environment.
 pub(super) fn lost_inputs(inputs: usize) -> String {
     lost_variables(inputs).trim_start_matches("; ").to_owned()
+}
+
+/// The value of an input is not there, or no more.
+pub(super) fn no_value_of(number: usize) -> String {
+    format!("there is no value of input {number}; :out lists the last values")
+}
+
+/// Only a part of the value was copied.
+pub(super) fn copied_part(size: &str, limit_kib: usize) -> String {
+    format!("copied the first {limit_kib} KiB of {size}: terminals take no more; :json FILE writes all of it")
+}
+
+/// The value cannot be copied as JSON.
+pub(super) fn too_large_to_copy(size: &str, limit_kib: usize) -> String {
+    format!("not copied: the value is {size} of JSON, and terminals take {limit_kib} KiB; :json FILE writes it")
 }
 
 pub(super) const REPLAY_HINT: &str =

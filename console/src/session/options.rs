@@ -24,6 +24,7 @@ use super::{
     keys::KeySource,
     remote::Remote,
 };
+use crate::directory::WorkingDirectory;
 
 /// The options of a session.
 pub struct SessionOptions {
@@ -44,6 +45,8 @@ pub struct SessionOptions {
     pub identity_notes: IdentityNotes,
     /// The policy for another circle at the same address.
     pub other_circle: OtherCirclePolicy,
+    /// The directory of the user's files.
+    pub directory: Arc<WorkingDirectory>,
 }
 
 /// What a session does if another circle answers at its address. It never authenticates or plays there unasked.
@@ -101,6 +104,7 @@ impl SessionOptions {
             room,
             identity_notes,
             other_circle: OtherCirclePolicy::default(),
+            directory: Arc::default(),
         })
     }
 

@@ -2,6 +2,7 @@
 
 use std::{
     collections::VecDeque,
+    path::PathBuf,
     sync::Arc,
     time::{Duration, Instant as StdInstant},
 };
@@ -77,6 +78,8 @@ pub(super) enum Purpose {
     Plot,
     /// Nothing but prints and errors: an input of a replay.
     Replay,
+    /// The prints and errors of the first run, and at the end the times of all.
+    TimeIt,
 }
 
 /// An update of the running play.
@@ -136,6 +139,8 @@ pub(super) enum PendingCommand {
     Key { before: Option<KeyName> },
     /// A file to play, which is being read.
     Load(BlockingResult<String>),
+    /// A change of the directory.
+    Directory(BlockingResult<PathBuf>),
     /// A fan-out that waits for its targets.
     FanOut { script: String },
 }
@@ -144,6 +149,7 @@ pub(super) enum PendingCommand {
 pub(super) enum CommandOutcome {
     Answered(Result<Vec<StyledLine>, ClientError>),
     Loaded(Result<String, CliError>),
+    DirectoryChanged(Result<PathBuf, CliError>),
 }
 
 impl PendingCommand {
@@ -151,13 +157,19 @@ impl PendingCommand {
     pub(super) async fn next(pending: &mut Option<Self>) -> CommandOutcome {
         match pending {
             Some(Self::Query { answer, .. }) => CommandOutcome::Answered(answer.await),
-            Some(Self::Load(read)) => match read.await {
-                Ok(read) => CommandOutcome::Loaded(read),
-                // The panic hook has reported a panic; or the runtime is shutting down, and this task with it.
-                Err(_) => std::future::pending().await,
-            },
+            Some(Self::Load(read)) => CommandOutcome::Loaded(finished(read).await),
+            Some(Self::Directory(changed)) => CommandOutcome::DirectoryChanged(finished(changed).await),
             Some(Self::Key { .. } | Self::FanOut { .. }) | None => std::future::pending().await,
         }
+    }
+}
+
+/// Waits for a blocking task. Cancel safe.
+async fn finished<T>(task: &mut BlockingResult<T>) -> Result<T, CliError> {
+    match task.await {
+        Ok(result) => result,
+        // The panic hook has reported a panic; or the runtime is shutting down, and this task with it.
+        Err(_) => std::future::pending().await,
     }
 }
 

@@ -1,6 +1,6 @@
 //! The REPL commands. Commands that need a screen or other circles become requests to the renderer.
 
-use std::path::PathBuf;
+use std::path::Path;
 
 use client_ws::ClientError;
 use frontend::{
@@ -33,10 +33,11 @@ impl Core {
             ReplCommand::Edit => self.forward(SessionRequest::Edit(self.notebook.last_script().to_owned())),
             ReplCommand::Key(name) => self.run_key_command(name),
             ReplCommand::Load(file) => {
+                let file = self.directory.resolve(&file);
                 let read = tokio::task::spawn_blocking(move || script::load(&file));
                 self.work.pending = Some(PendingCommand::Load(Box::pin(read)));
             }
-            ReplCommand::Save { file, overwrite } => self.save(file, overwrite),
+            ReplCommand::Save { file, overwrite } => self.save(&file, overwrite),
             ReplCommand::Replay { is_confirmed: false } => self.list_replay(),
             ReplCommand::Replay { is_confirmed: true } => self.start_replay(),
             ReplCommand::Time(script) if script.is_empty() && self.work.running.is_some() => {
@@ -47,6 +48,16 @@ impl Core {
                 self.finish_input();
             }
             ReplCommand::Time(script) => self.play(script, Purpose::Time),
+            ReplCommand::TimeIt(script) => self.start_timing(script),
+            ReplCommand::Out(number) => self.show_earlier_value(number),
+            ReplCommand::Copy { is_json } => self.copy_value(is_json),
+            ReplCommand::Json { file, overwrite } => self.show_json(file, overwrite),
+            ReplCommand::Shell(command) => self.run_shell(command),
+            // The play that waits for its circles, or for its file, does not wait for a directory.
+            ReplCommand::Directory(_) if self.work.pending.is_some() => {
+                self.finish_with_remark(messages::STILL_PENDING);
+            }
+            ReplCommand::Directory(to) => self.change_directory(to),
             ReplCommand::Plot(script) if script.is_empty() => self.plot_last(),
             ReplCommand::Plot(script) => self.play(script, Purpose::Plot),
             ReplCommand::FanOut { targets, script } => {
@@ -70,12 +81,12 @@ impl Core {
         }
     }
 
-    fn forward(&mut self, request: SessionRequest) {
+    pub(super) fn forward(&mut self, request: SessionRequest) {
         self.request(request);
         self.finish_input();
     }
 
-    fn finish_with_remark(&mut self, text: &str) {
+    pub(super) fn finish_with_remark(&mut self, text: &str) {
         self.show(DisplayLines::new(DisplayKind::Remark, text::lines(Style::Dim, text)));
         self.finish_input();
     }
@@ -115,7 +126,7 @@ impl Core {
         }
     }
 
-    fn save(&mut self, file: PathBuf, overwrite: bool) {
+    fn save(&mut self, file: &Path, overwrite: bool) {
         let mut saved = self.notebook.save(&self.target.to_string());
         if saved.inputs == 0 {
             return self.finish_with_remark(messages::NOTHING_TO_SAVE);
@@ -123,6 +134,7 @@ impl Core {
         if self.work.running.is_some() || self.work.pending.is_some() {
             saved.notes.push(messages::NOT_SAVED.to_owned());
         }
+        let file = self.directory.resolve(file);
         let written = move || script::write(&file, &saved.script, overwrite).map(|()| saved.summary(&file));
         self.work.saves.spawn_blocking(written);
     }
@@ -132,6 +144,7 @@ impl Core {
         match done {
             CommandOutcome::Answered(answer) => self.on_query_answer(answer),
             CommandOutcome::Loaded(read) => self.on_script_loaded(read),
+            CommandOutcome::DirectoryChanged(changed) => self.on_directory_changed(changed),
         }
     }
 

@@ -13,6 +13,8 @@ mod pressure;
 mod random;
 mod replay;
 mod switch;
+mod timing;
+mod values;
 
 use std::{sync::Arc, time::Duration};
 
@@ -125,6 +127,7 @@ impl Console {
             owner: is_scratch.then(|| keypair("owner").into()),
             room: Size { width: 100, height: 30 },
             identity_notes: IdentityNotes::default(),
+            directory: Arc::default(),
             other_circle: if refuses_other { OtherCirclePolicy::Refuse } else { OtherCirclePolicy::AcceptAfterNotice },
         };
         let (session, events) = SessionHandle::open(&Handle::current(), options);

@@ -155,17 +155,15 @@ impl<'a> NodeSeed<'_, 'a> {
     }
 
     fn string<E: Error>(self, string: Cow<'a, str>) -> Result<Node<'a>, E> {
-        match self.0.quoted(&string) {
-            Some(text) => Ok(Self::leaf(text, Shape::String(string))),
-            None => {
-                let text = self.0.bare(&string)?;
-                // Rhai writes a character without quotes. No other bare text has only one character.
-                if let (Some(character), None) = (text.chars().next(), text.chars().nth(1)) {
-                    return Ok(Self::rewritten(quote::character(character).into(), Shape::Char));
-                }
-                Ok(Self::leaf(quote::function(text), Shape::Other))
-            }
+        if let Some(text) = self.0.quoted(&string) {
+            return Ok(Self::leaf(text, Shape::String(string)));
         }
+        let text = self.0.bare(&string)?;
+        // Rhai writes a character without quotes. No other bare text has only one character.
+        if let (Some(character), None) = (text.chars().next(), text.chars().nth(1)) {
+            return Ok(Self::rewritten(quote::character(character).into(), Shape::Char));
+        }
+        Ok(Self::leaf(quote::function(text), Shape::Other))
     }
 
     fn container(self, begin: &'a str, width: usize, shape: Shape<'a>) -> Node<'a> {

@@ -30,22 +30,22 @@ pub(super) fn lines_of(text: &str) -> Vec<StyledLine> {
 }
 
 /// Quotes a string, as Rhai does inside of arrays and maps.
-pub fn string(text: &str) -> String {
+pub(crate) fn string(text: &str) -> String {
     format!("{text:?}")
 }
 
 /// Quotes a character.
-pub fn character(character: char) -> String {
+pub(crate) fn character(character: char) -> String {
     format!("{character:?}")
 }
 
 /// Returns the text of a function pointer; a closure has no name that means anything to a user.
-pub fn function(text: &str) -> &str {
+pub(crate) fn function(text: &str) -> &str {
     if text.starts_with(CLOSURE) && text.ends_with(')') { "<function>" } else { text }
 }
 
 /// Quotes the text of a variable's value, and hides the names of closures in it.
-pub fn of_type(r#type: &str, text: &str) -> String {
+pub(crate) fn of_type(r#type: &str, text: &str) -> String {
     let mut characters = text.chars();
     match (r#type, characters.next(), characters.next()) {
         ("string", ..) => string(text),

@@ -1,5 +1,7 @@
 //! Execution of actions.
 
+use console::MAX_COPY_BYTES;
+
 use super::{App, QuitState};
 use crate::circle_id::CircleId;
 use crate::{
@@ -9,9 +11,6 @@ use crate::{
     tasks::SupervisorRef,
     window::Effect,
 };
-
-/// Largest text in bytes for the clipboard: terminals drop longer ones.
-const MAX_COPY_BYTES: usize = 64 << 10;
 
 /// Suggested name of the first key.
 const FIRST_KEY: &str = "default";

@@ -133,6 +133,7 @@ impl App {
     pub(super) fn session(&mut self, id: CircleId) -> Option<&mut SessionView> {
         let entry = self.circles.get(id)?;
         let owner = self.repl.owner(id).cloned();
+        let directory = self.repl.directory();
         let target = || entry.target(self.setup.config.as_deref());
         let session = match self.repl.entry(id) {
             Slot::Occupied(open) => open.into_mut(),
@@ -154,8 +155,9 @@ impl App {
                 let (remote, keys) = (connector.clone(), self.keys.source());
                 // An address has one entry in the list, whatever circle answers there.
                 let other_circle = OtherCirclePolicy::AcceptAfterNotice;
+                let target = target();
                 let session_options =
-                    SessionOptions { target: target(), remote, keys, key, owner, room, identity_notes, other_circle };
+                    SessionOptions { target, remote, keys, key, owner, room, identity_notes, other_circle, directory };
                 let session = self.tasks.open_session(id, session_options);
                 none.insert(SessionView::new(entry.name.clone(), session, connector, room))
             }

@@ -122,6 +122,17 @@ impl App {
         }
     }
 
+    /// Shows how a command in the user's shell ended, if not well.
+    pub(crate) fn on_shell_ended(&mut self, id: CircleId, ended: Result<Option<String>, CliError>) {
+        self.hold.finish_edit(id);
+        let Some(session) = self.repl.get_mut(id) else { return };
+        match ended {
+            Ok(None) => {}
+            Ok(Some(how)) => session.note(&how),
+            Err(error) => session.show_error(&error),
+        }
+    }
+
     pub(super) fn complete(&mut self) {
         let Some(id) = self.circles.selected() else { return };
         let Some(session) = self.repl.get(id) else { return };
@@ -139,7 +150,9 @@ impl App {
             _ => Vec::new(),
         });
         match (source, file) {
-            (CompletionSource::Local(completion), Some(prefix)) => self.tasks.list_files(id, completion, prefix),
+            (CompletionSource::Local(completion), Some(prefix)) => {
+                self.tasks.list_files(id, completion, prefix, self.repl.directory());
+            }
             (CompletionSource::Local(completion), None) => self.show_completions(id, completion),
             (CompletionSource::Circle { script, cursor: at, offset }, _) => {
                 let answer = session.session.complete((input, cursor), (script, at, offset));

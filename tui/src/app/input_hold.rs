@@ -36,7 +36,7 @@ pub(super) struct InputHold {
 enum HoldReason {
     /// Pass on the request that its user typed.
     Request,
-    /// Request an editor, which then has to end.
+    /// Request an editor or a shell, which then has to end.
     Edit,
     /// Execute `:key`, or ask for the key.
     Key { input: String, has_started: bool },
@@ -68,7 +68,7 @@ impl InputHold {
         let can_ask = session.state.connection == session::ConnectionStatus::Connected || session.is_awaited;
         let awaited = match input.trim().strip_prefix(':').map(ReplCommand::parse) {
             Some(Ok(ReplCommand::Use(_) | ReplCommand::Quit)) => HoldReason::Request,
-            Some(Ok(ReplCommand::Edit)) => HoldReason::Edit,
+            Some(Ok(ReplCommand::Edit | ReplCommand::Shell(_))) => HoldReason::Edit,
             Some(Ok(ReplCommand::Key(_))) if can_ask && !session.state.is_busy() => {
                 HoldReason::Key { input: input.to_owned(), has_started: false }
             }
@@ -82,7 +82,7 @@ impl InputHold {
         self.awaited = Some((id, HoldReason::Unlock, now));
     }
 
-    /// Ends the wait for the editor.
+    /// Ends the wait for the editor or the shell.
     pub(super) fn finish_edit(&mut self, id: CircleId) {
         self.awaited.take_if(|(awaited, what, _)| *awaited == id && *what == HoldReason::Edit);
     }

@@ -34,6 +34,11 @@ impl App {
             SessionRequest::Quit => self.run_action(Action::Quit),
             SessionRequest::Use(circle) => self.open(&circle, Some(id)),
             SessionRequest::Edit(text) => self.window.push_effect(Effect::Edit(id, text)),
+            SessionRequest::Copy { text, message } => {
+                self.show_toast(message);
+                self.window.push_effect(Effect::Copy(text));
+            }
+            SessionRequest::Shell(command) => self.window.push_effect(Effect::Shell(id, command)),
             SessionRequest::History(part) => {
                 let inputs: Vec<&str> = session.editor.past_inputs().collect();
                 let numbered = (1..=inputs.len()).rev().zip(inputs);

@@ -1,7 +1,10 @@
 //! Tasks for sessions: events, completion, history.
 
+use std::sync::Arc;
+
 use console::{
     completion::{self, CompletionList},
+    directory::WorkingDirectory,
     history::{HistoryFile, HistoryWriter},
     session::{Events, SessionHandle, SessionOptions},
 };
@@ -43,8 +46,15 @@ impl Tasks {
     }
 
     /// Posts the files that complete a path.
-    pub(crate) fn list_files(&self, id: CircleId, completion: CompletionList, prefix: String) {
-        let listed = move || CompletionList { candidates: completion::file_candidates(&prefix), ..completion };
+    pub(crate) fn list_files(
+        &self,
+        id: CircleId,
+        completion: CompletionList,
+        prefix: String,
+        directory: Arc<WorkingDirectory>,
+    ) {
+        let listed =
+            move || CompletionList { candidates: completion::file_candidates(&prefix, &directory), ..completion };
         self.spawn_blocking(listed, move |completion| AppEvent::Session(id, SessionUpdate::Completed(completion)));
     }
 

@@ -43,8 +43,23 @@ enum RandomStep {
 }
 
 fn step() -> impl Strategy<Value = RandomStep> {
-    let commands =
-        [":vars", ":doc push", ":who", ":last", ":time", ":hlep", ":key alice", ":key bob", ":each a 1", ":load /"];
+    let commands = [
+        ":vars",
+        ":doc push",
+        ":who",
+        ":last",
+        ":time",
+        ":hlep",
+        ":key alice",
+        ":key bob",
+        ":each a 1",
+        ":load /",
+        ":replay",
+        ":out 1",
+        ":copy",
+        ":cd",
+        ":sh ls",
+    ];
     prop_oneof![
         6 => Just(RandomStep::Play),
         4 => proptest::sample::select(commands.to_vec()).prop_map(RandomStep::Command),
