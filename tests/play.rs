@@ -255,6 +255,22 @@ fn pipe_gets_prints_unchanged() {
 }
 
 #[test]
+fn array_of_maps_is_a_table_on_a_terminal_and_unchanged_in_a_pipe() {
+    let home = Home::new();
+    let script = "[#{ name: \"tea\", price: 2 }, #{ name: \"jam\" }]";
+    let mut terminal = Terminal::run(&home, &["play", "-e", script]);
+    terminal.wait_for(" name │ price\r\n");
+    terminal.wait_for(" tea  │     2\r\n");
+    terminal.wait_for(" jam  │\r\n");
+    assert_eq!(terminal.end(), Some(0));
+    let piped = home.run(&["play", "-e", script]);
+    assert_eq!(piped.stdout, "[#{\"name\": \"tea\", \"price\": 2}, #{\"name\": \"jam\"}]\n");
+    // Other values look the same.
+    let mut terminal = Terminal::run(&home, &["play", "-e", "\"text\""]);
+    assert!(terminal.wait_for("text\r\n").trim_start().starts_with("text"));
+}
+
+#[test]
 fn ctrl_c_cancels_the_play() {
     let server = ServeProcess::open();
     let mut child = Home::new()

@@ -34,6 +34,15 @@ pub fn format_value(result: &PlayResult, width: usize) -> Vec<StyledLine> {
     }
 }
 
+/// Lays out an array of maps as a table with all of its rows; `None` for any other value, and if the table has more than
+/// 1,000 rows or does not fit into `width` columns.
+pub fn table(result: &PlayResult, width: usize) -> Option<Vec<StyledLine>> {
+    if result.r#type != "array" {
+        return None;
+    }
+    table::complete_lines(&Node::of(result)?, width)
+}
+
 fn layout(node: &Node<'_>, width: usize) -> Vec<StyledLine> {
     if let Some(table) = table::lines(node, width) {
         return table;
@@ -190,8 +199,9 @@ pub(crate) mod tests {
         let wide: Vec<String> = (0..30).map(|key| format!("\"key{key}\": \"value {key}\"")).collect();
         let cases = [
             "[{}]".to_owned(),
-            r#"[{"a": 1}, {"b": 1}]"#.into(),
-            r#"[{"a": 1}, {"a": 1, "b": 2}]"#.into(),
+            r#"[{"a": 1}, {"b": 1}, {"c": 1}]"#.into(),
+            r#"[{"a": 1, "b": 2}, {}, {}, {"a": 1}]"#.into(),
+            format!("[{}]", (0..300).map(|key| format!("{{\"key{key}\": 1}}")).collect::<Vec<_>>().join(",")),
             r#"[{"a": 1}, 2]"#.into(),
             format!("[{{{}}}]", wide.join(",")),
             format!(r#"[{{"a": {:?}}}]"#, (0..50).collect::<Vec<_>>()),
@@ -199,6 +209,29 @@ pub(crate) mod tests {
         for json in cases {
             assert!(!shown(&of_json(&json), 80).contains('─'), "{json}");
         }
+    }
+
+    #[test]
+    fn missing_keys_are_blank_cells() {
+        let result = of_json(r#"[{"b": 1}, {"a": "x", "b": 22, "c": null}, {"a": "y", "c": 5}]"#);
+        insta::assert_snapshot!(shown(&result, 80), @r"
+         a │  b │  c
+        ───┼────┼────
+           │  1 │
+         x │ 22 │ ()
+         y │    │  5
+        ");
+    }
+
+    #[test]
+    fn complete_table_has_all_rows_or_is_none() {
+        let rows = |count: usize| {
+            of_json(&format!("[{}]", (0..count).map(|row| format!("{{\"n\":{row}}}")).collect::<Vec<_>>().join(",")))
+        };
+        let table = |result: &PlayResult, width| table(result, width).map(|lines| lines.len());
+        assert_eq!(table(&rows(1_000), 80), Some(1_002));
+        assert_eq!(table(&rows(1_001), 80), None);
+        assert_eq!([table(&rows(1), 1), table(&of_json("[1]"), 80), table(&of_json("{}"), 80)], [None; 3]);
     }
 
     #[test]

@@ -174,6 +174,12 @@ impl OutputLabel {
         prefix_lines(&self.stdout.dim(&format!("{} =", self.text)), &text)
     }
 
+    /// Formats the lines of a value, for stdout.
+    pub fn value_lines(&self, lines: &[StyledLine]) -> String {
+        let text: Vec<String> = lines.iter().map(|line| self.stdout.line(line)).collect();
+        prefix_lines(&self.stdout.dim(&format!("{} =", self.text)), &text.join("\n"))
+    }
+
     /// Formats debug output, for stderr.
     pub fn format_debug(&self, output: &Output) -> String {
         let text = debug(output);

@@ -44,12 +44,12 @@ mod tests {
     fn command_runs_in_its_directory() {
         let home = tempfile::tempdir().expect("a directory");
         let shell = |command: &str| ShellCommand { command: command.to_owned(), directory: home.path().to_owned() };
-        let run = |command: &str| super::run(&shell(command), Command::status).expect("it runs");
-        assert_eq!(run("echo x > here"), None);
+        let run_in_home = |command: &str| run(&shell(command), Command::status).expect("it runs");
+        assert_eq!(run_in_home("echo x > here"), None);
         assert!(home.path().join("here").exists());
-        assert_eq!(run("exit 3"), Some("the command ended with exit code 3".to_owned()));
-        assert_eq!(run("kill -9 $$"), Some("the command was ended by signal 9".to_owned()));
+        assert_eq!(run_in_home("exit 3"), Some("the command ended with exit code 3".to_owned()));
+        assert_eq!(run_in_home("kill -9 $$"), Some("the command was ended by signal 9".to_owned()));
         let gone = ShellCommand { command: String::new(), directory: home.path().join("gone") };
-        assert!(super::run(&gone, Command::status).expect_err("nothing is there").message().contains("cannot run"));
+        assert!(run(&gone, Command::status).expect_err("nothing is there").message().contains("cannot run"));
     }
 }

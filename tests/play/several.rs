@@ -42,6 +42,18 @@ fn script_is_played_on_several_circles_concurrently() {
 }
 
 #[test]
+fn values_are_in_the_order_of_the_circles() {
+    let (slow, fast) = (ServeProcess::start(&["--name", "slow"]), ServeProcess::start(&["--name", "fast"]));
+    // The first circle has much more to do, and its print still comes at once.
+    let script = "print(CIRCLE_NAME); if CIRCLE_NAME == \"slow\" { for i in 0..2000000 {} } CIRCLE_NAME";
+    let circles = format!("{},{},ws://127.0.0.1:2", slow.url, fast.url);
+    let ran = Home::new().run(&["play", "--circle", &circles, "-e", script]);
+    let values: Vec<_> = ran.stdout.lines().filter(|line| line.contains(" = ")).collect();
+    assert!(values.len() == 2 && values[0].ends_with("slow") && values[1].ends_with("fast"), "{ran:?}");
+    assert!(ran.code == Some(3) && ran.stderr.contains("ws://127.0.0.1:2"), "{ran:?}");
+}
+
+#[test]
 fn circle_named_twice_plays_once() {
     let (server, other) = (ServeProcess::start(&["--name", "team"]), ServeProcess::start(&["--name", "other"]));
     let home = Home::new();

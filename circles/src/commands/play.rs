@@ -1,6 +1,7 @@
 //! `circles play`: play one script on one or several circles, and exit with a code for the outcome.
 
 mod attempts;
+mod ordered;
 mod outcome;
 mod reporter;
 
@@ -20,7 +21,8 @@ use terminal::{
 };
 
 use attempts::ConnectAttempt;
-use outcome::{FinishedPlay, ScriptOutcome};
+use ordered::OrderedOutcomes;
+use outcome::FinishedPlay;
 use reporter::Reporter;
 
 /// Time for interrupted plays to end.
@@ -67,18 +69,17 @@ fn play(
         let names: Vec<String> = attempts.iter().map(|attempt| attempt.label.clone()).collect();
         let reporter = Reporter::start(&names, is_json);
         let mut interrupts = Interrupts::claim()?;
-        let (mut outcomes, mut indices, mut targets) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut outcomes, mut indices, mut targets) = (OrderedOutcomes::new(names.len()), Vec::new(), Vec::new());
         for (index, ConnectAttempt { label, session: opened }) in attempts.into_iter().enumerate() {
-            // Placeholder until the play has ended.
-            outcomes.push(Err(CliError::Interrupted));
             match opened {
                 Ok(opened) => {
                     targets.push(FanOutTarget { label, session: opened.drain_events() });
                     indices.push(index);
                 }
-                Err(error) => outcomes[index] = reporter.report_outcome(index, Err(error)).await?,
+                Err(error) => outcomes.finish(index, Err(error)),
             }
         }
+        report_in_order(&reporter, &mut outcomes).await?;
         let mut plays = FanOut::start(&targets, &script);
         let finished = tokio::select! {
             finished = listen(&mut plays, &targets, &indices, &reporter, &mut outcomes) => Some(finished),
@@ -89,15 +90,19 @@ fn play(
             // The message is the same whether or not the plays ended in time.
             let ended = async { while plays.next().await.is_some() {} };
             let _late = tokio::time::timeout(CANCEL_TIMEOUT, ended).await;
-            return outcome::report_interrupted(&names, &outcomes, is_json);
+            if outcomes.waiting().next().is_some() {
+                // A reader that reads nothing does not keep the program from ending.
+                let _unread = tokio::time::timeout(CANCEL_TIMEOUT, report_waiting(reporter, &outcomes)).await;
+            }
+            return outcome::report_interrupted(&names, &outcomes.into_outcomes(), is_json);
         };
         finished?;
         // All prints come before the value or the error, unless the user interrupts them.
         tokio::select! {
             written = reporter.finish() => written?,
-            () = interrupts.next() => return outcome::report_interrupted(&names, &outcomes, is_json),
+            () = interrupts.next() => return outcome::report_interrupted(&names, &outcomes.into_outcomes(), is_json),
         }
-        outcome::report_outcomes(&names, outcomes, is_json)
+        outcome::report_outcomes(&names, outcomes.into_outcomes(), is_json)
     })
 }
 
@@ -122,15 +127,31 @@ fn requested_circles(args: &PlayArgs) -> Vec<String> {
     }
 }
 
-/// Reports output and outcomes as they arrive, until all plays have ended.
+/// Reports the outcomes that are next in the order of the circles.
+async fn report_in_order(reporter: &Reporter, outcomes: &mut OrderedOutcomes) -> Result<(), CliError> {
+    while let Some((index, outcome)) = outcomes.next() {
+        reporter.report_outcome(index, outcome).await?;
+    }
+    Ok(())
+}
+
+/// Reports the outcomes that wait for an interrupted play, and waits until they are written.
+async fn report_waiting(reporter: Reporter, outcomes: &OrderedOutcomes) -> Result<(), CliError> {
+    for (index, outcome) in outcomes.waiting() {
+        reporter.report_outcome(index, outcome).await?;
+    }
+    Ok(reporter.finish().await?)
+}
+
+/// Reports output as it arrives and outcomes in the order of the circles, until all plays have ended.
 async fn listen(
     plays: &mut FanOut,
     targets: &[FanOutTarget],
     indices: &[usize],
     reporter: &Reporter,
-    outcomes: &mut [ScriptOutcome],
+    outcomes: &mut OrderedOutcomes,
 ) -> Result<(), CliError> {
-    let mut prints = vec![Vec::new(); outcomes.len()];
+    let mut prints = vec![Vec::new(); indices.iter().max().map_or(0, |last| last + 1)];
     while let Some((player, event)) = plays.next().await {
         let index = indices[player];
         let ended = match event {
@@ -153,7 +174,8 @@ async fn listen(
                 Err(CliError::Client { target, error })
             }
         };
-        outcomes[index] = reporter.report_outcome(index, ended).await?;
+        outcomes.finish(index, ended);
+        report_in_order(reporter, outcomes).await?;
     }
     Ok(())
 }

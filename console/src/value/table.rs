@@ -1,4 +1,6 @@
-//! Lays out an array of maps with the same keys as a table.
+//! Lays out an array of maps with mostly the same keys as a table.
+
+use std::collections::BTreeSet;
 
 use comfy_table::{Cell, CellAlignment, ContentArrangement, ContentLineStyle, LineStyle, Table, TableStyle};
 
@@ -14,6 +16,9 @@ use frontend::{
 
 /// The maximum number of rows.
 const MAX_ROWS: usize = 1_000;
+
+/// The maximum number of columns, which bounds the memory. No screen has room for so many.
+const MAX_COLUMNS: usize = 256;
 
 /// The maximum width of a nested value in a cell, in columns. Wider values are better pretty-printed.
 const MAX_NESTED: usize = 40;
@@ -31,19 +36,41 @@ const COLUMN_GAP: usize = 3;
 /// separators can be found again.
 const BORDER: char = '\u{1}';
 
-/// The cells of a row, in the order of the keys.
-type TableRow<'n, 'a> = Vec<&'n Node<'a>>;
+/// The cells of a row, in the order of the keys. A map without the key has no cell.
+type TableRow<'n, 'a> = Vec<Option<&'n Node<'a>>>;
 
-/// Lays out a value as a table; `None` if it is not an array of maps with the same keys, or does not fit into `width`.
+/// Lays out a value as a table, with a note if it has more rows; `None` if it is not an array of maps that have at least
+/// half of all keys, or does not fit into `width`.
 pub(super) fn lines(node: &Node<'_>, width: usize) -> Option<Vec<StyledLine>> {
-    let (keys, rows) = rows(node)?;
-    let shown = &rows[..rows.len().min(MAX_ROWS)];
-    let texts: Vec<Vec<String>> = shown.iter().map(|row| row.iter().map(|cell| cell_text(cell)).collect()).collect();
+    let mut lines = all_lines(node, width, MAX_ROWS)?;
+    let Shape::Array(items) = &node.shape else { return None };
+    if let Some(more) = items.len().checked_sub(MAX_ROWS).filter(|more| *more > 0) {
+        let more = group_digits(more);
+        let note =
+            format!("… {more} more rows: {LAST_VALUE}.extract({MAX_ROWS}..{}) returns the next ones", 2 * MAX_ROWS);
+        lines.push(StyledLine::of(Style::Dim, &note));
+    }
+    Some(lines)
+}
+
+/// Lays out a value as a table with all of its rows; `None` also if there are too many.
+pub(super) fn complete_lines(node: &Node<'_>, width: usize) -> Option<Vec<StyledLine>> {
+    let Shape::Array(items) = &node.shape else { return None };
+    if items.len() <= MAX_ROWS { all_lines(node, width, MAX_ROWS) } else { None }
+}
+
+fn all_lines(node: &Node<'_>, width: usize, max_rows: usize) -> Option<Vec<StyledLine>> {
+    let (keys, shown) = rows(node, max_rows)?;
+    let texts: Vec<Vec<String>> =
+        shown.iter().map(|row| row.iter().map(|cell| cell.map_or_else(String::new, cell_text)).collect()).collect();
     let heads: Vec<String> = keys.iter().map(|key| header(key)).collect();
     if !has_room(&heads, &texts, width) {
         return None;
     }
-    let is_number = |column: usize| shown.iter().all(|row| matches!(row[column].shape, Shape::Number(_) | Shape::Unit));
+    let is_number = |column: usize| {
+        let mut cells = shown.iter().filter_map(|row| row[column]);
+        cells.all(|cell| matches!(cell.shape, Shape::Number(_) | Shape::Unit))
+    };
     let is_number: Vec<bool> = (0..keys.len()).map(is_number).collect();
 
     let mut table = Table::new();
@@ -62,37 +89,37 @@ pub(super) fn lines(node: &Node<'_>, width: usize) -> Option<Vec<StyledLine>> {
     for (column, _) in table.column_iter_mut().zip(&is_number).filter(|(_, is_number)| **is_number) {
         column.set_cell_alignment(CellAlignment::Right);
     }
-    let mut lines: Vec<StyledLine> = style_lines(table.lines(), &is_number).collect();
-    if let Some(more) = rows.len().checked_sub(MAX_ROWS).filter(|more| *more > 0) {
-        let more = group_digits(more);
-        let note =
-            format!("… {more} more rows: {LAST_VALUE}.extract({MAX_ROWS}..{}) returns the next ones", 2 * MAX_ROWS);
-        lines.push(StyledLine::of(Style::Dim, &note));
-    }
-    Some(lines)
+    Some(style_lines(table.lines(), &is_number).collect())
 }
 
-fn rows<'n, 'a>(node: &'n Node<'a>) -> Option<(Vec<&'n str>, Vec<TableRow<'n, 'a>>)> {
+/// Returns all keys in the order in which Rhai writes them, and the first rows.
+fn rows<'n, 'a>(node: &'n Node<'a>, max_rows: usize) -> Option<(Vec<&'n str>, Vec<TableRow<'n, 'a>>)> {
     let Shape::Array(items) = &node.shape else { return None };
-    let map = |item: &'n Node<'a>| match &item.shape {
-        Shape::Map(map) => Some(map),
-        _ => None,
-    };
-    let keys: Vec<&str> = map(items.first()?)?.iter().map(|(key, _)| key.name.as_ref()).collect();
-    if keys.is_empty() {
-        return None;
-    }
-    let mut rows = Vec::with_capacity(items.len());
+    let (mut keys, mut cells) = (BTreeSet::new(), 0);
     for item in items {
-        let map = map(item)?;
-        // Rhai writes the keys of a map in order.
-        if !map.iter().map(|(key, _)| key.name.as_ref()).eq(keys.iter().copied()) {
-            return None;
-        }
+        let Shape::Map(map) = &item.shape else { return None };
         if map.iter().any(|(_, cell)| cell.has_parts() && cell.width > MAX_NESTED) {
             return None;
         }
-        rows.push(map.iter().map(|(_, cell)| cell).collect());
+        keys.extend(map.iter().map(|(key, _)| key.name.as_ref()));
+        cells += map.len();
+        if keys.len() > MAX_COLUMNS {
+            return None;
+        }
+    }
+    // A table with more blanks than values would be hard to read.
+    if keys.is_empty() || cells * 2 < keys.len() * items.len() {
+        return None;
+    }
+    let keys: Vec<&str> = keys.into_iter().collect();
+    let mut rows = Vec::new();
+    for item in items.iter().take(max_rows) {
+        let Shape::Map(map) = &item.shape else { return None };
+        let mut row = vec![None; keys.len()];
+        for (key, cell) in map {
+            row[keys.binary_search(&key.name.as_ref()).ok()?] = Some(cell);
+        }
+        rows.push(row);
     }
     Some((keys, rows))
 }

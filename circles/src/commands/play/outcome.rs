@@ -6,8 +6,12 @@ use client_ws::{ClientError, PlayResult, RpcError};
 use protocol::methods::Output;
 use serde_json::{Value, json};
 
-use frontend::error::CliError;
-use terminal::output::line_to_stdout;
+use console::value;
+use frontend::{error::CliError, text::StyledLine};
+use terminal::{
+    modes,
+    output::{Paint, line_to_stdout, stdout_size, to_stdout},
+};
 
 pub(super) type ScriptOutcome = Result<FinishedPlay, CliError>;
 
@@ -38,10 +42,20 @@ pub(super) fn report_outcomes(
     let played = outcome?;
     if is_json {
         line_to_stdout(&object(&played).to_string())?;
+    } else if let Some(table) = table(&played.result, 0) {
+        let paint = Paint::for_stdout();
+        to_stdout(&table.iter().map(|line| paint.line(line) + "\n").collect::<String>())?;
     } else if !played.result.output.is_empty() {
         line_to_stdout(&played.result.output)?;
     }
     Ok(())
+}
+
+/// Lays out an array of maps for a terminal, beside a label of `label` columns. `None` for any other value and for a
+/// pipe, which gets the value as it is.
+pub(super) fn table(result: &PlayResult, label: usize) -> Option<Vec<StyledLine>> {
+    let (columns, _) = stdout_size().filter(|_| !modes::is_dumb())?;
+    value::table(result, columns.checked_sub(label)?)
 }
 
 /// Reports that the user interrupted the plays.

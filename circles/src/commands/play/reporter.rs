@@ -3,7 +3,7 @@
 use protocol::methods::{Output, Stream};
 use unicode_width::UnicodeWidthStr;
 
-use super::outcome::ScriptOutcome;
+use super::outcome::{self, ScriptOutcome};
 use frontend::error::{CliError, OutputError};
 use terminal::{
     output::{self, OutputLabel},
@@ -39,23 +39,23 @@ impl Reporter {
     }
 
     /// Prints the outcome, if the play is one of several.
-    pub(super) async fn report_outcome(
-        &self,
-        circle: usize,
-        outcome: ScriptOutcome,
-    ) -> Result<ScriptOutcome, CliError> {
-        let Some(label) = self.labels.get(circle) else { return Ok(outcome) };
-        match &outcome {
+    pub(super) async fn report_outcome(&self, circle: usize, outcome: &ScriptOutcome) -> Result<(), CliError> {
+        let Some(label) = self.labels.get(circle) else { return Ok(()) };
+        match outcome {
             Err(error) => {
                 let lines = error.lines(output::stderr_columns().saturating_sub(label.width()));
                 self.printer.note(label.error(&lines)).await?;
             }
             Ok(played) if !self.is_json && !played.result.output.is_empty() => {
-                self.printer.text(label.value(&played.result.output)).await?;
+                let text = match outcome::table(&played.result, label.width()) {
+                    Some(table) => label.value_lines(&table),
+                    None => label.value(&played.result.output),
+                };
+                self.printer.text(text).await?;
             }
             Ok(_) => {}
         }
-        Ok(outcome)
+        Ok(())
     }
 
     /// Waits until all output is written.
