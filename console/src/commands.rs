@@ -260,7 +260,7 @@ pub const COMMANDS: &[CommandSpec] = &[
         ArgumentKind::None,
         "show all output and the value of the last play",
         ":last",
-        "Opens $PAGER if the output is longer than the screen.",
+        "If it is longer than the screen, circles repl opens $PAGER. circles tui shows it in a window.",
     ),
     spec(
         "history",

@@ -15,11 +15,11 @@ pub(crate) use recorded::NotebookInput;
 use recorded::RecordedInputs;
 use values::ValueHistory;
 
-/// The maximum number of kept lines of an error.
-const MAX_ERROR: usize = 1000;
-
 /// The maximum size of a play's kept prints, in bytes.
 const MAX_PRINTS: usize = 4 << 20;
+
+/// The maximum number of kept lines of an error.
+const MAX_ERROR: usize = 1000;
 
 /// The inputs and the last play of a session.
 #[derive(Debug, Default)]

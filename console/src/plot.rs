@@ -41,6 +41,12 @@ pub fn lines(result: &PlayResult, size: Size) -> Result<Vec<StyledLine>, String>
         width: size.width.clamp(MIN_SIZE.width, MAX_SIZE.width),
         height: size.height.clamp(MIN_SIZE.height, MAX_SIZE.height),
     };
+    if let [alone] = series.as_slice()
+        && let [(x, y)] = alone.points.as_slice()
+    {
+        let name = alone.name.as_ref().map_or(String::new(), |name| format!("{name}: "));
+        return Ok(vec![StyledLine::of(Style::Dim, &format!("{name}a single point, {y} at {x}"))]);
+    }
     let mut notes = Vec::new();
     if skipped > 0 {
         let noun =
@@ -88,10 +94,10 @@ fn chart(series: &[PlotSeries], size: Size) -> Vec<StyledLine> {
         let style = Shown::new().fg(Color::Indexed(number));
         Dataset::default().data(points).marker(marker).graph_type(graph_type).style(style)
     });
-    let axis = |range: &AxisRange| Axis::default().bounds([0.0, 1.0]).labels(range.labels()).style(Shown::new().dim());
+    let axis = |labels: Vec<String>| Axis::default().bounds([0.0, 1.0]).labels(labels).style(Shown::new().dim());
     let chart = Chart::new(datasets.collect())
-        .x_axis(axis(&across).labels_alignment(Alignment::Right))
-        .y_axis(axis(&up).labels_alignment(Alignment::Right))
+        .x_axis(axis(across.labels(false)).labels_alignment(Alignment::Right))
+        .y_axis(axis(up.labels(true)).labels_alignment(Alignment::Right))
         .legend_position(None);
     let cells = |number: usize| u16::try_from(number).unwrap_or(u16::MAX);
     let area = Rect::new(0, 0, cells(size.width), cells(size.height));

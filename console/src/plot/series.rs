@@ -216,15 +216,18 @@ impl AxisRange {
         if part.is_finite() { part.clamp(0.0, 1.0) } else { 0.5 }
     }
 
-    /// Returns the labels of both ends, or a label in the middle if the ends are equal.
-    pub(crate) fn labels(&self) -> Vec<String> {
-        let at = |digits: usize| (label(self.min, digits), label(self.max, digits));
+    /// Returns the labels of both ends, with one in the middle if wanted, or only one in the middle if the ends are equal.
+    pub(crate) fn labels(&self, has_middle: bool) -> Vec<String> {
         if self.fraction(self.min) >= self.fraction(self.max) {
-            return vec![String::new(), at(DIGITS[1]).0, String::new()];
+            return vec![String::new(), label(self.min, DIGITS[1]), String::new()];
         }
-        let distinct = DIGITS.into_iter().map(at).find(|(min, max)| min != max);
-        let (min, max) = distinct.unwrap_or_else(|| at(DIGITS[3]));
-        vec![min, max]
+        let is_distinct = |digits: &usize| label(self.min, *digits) != label(self.max, *digits);
+        let digits = DIGITS.into_iter().find(is_distinct).unwrap_or(DIGITS[3]);
+        let (min, max) = (label(self.min, digits), label(self.max, digits));
+        let middle = label(self.min / 2.0 + self.max / 2.0, digits);
+        // A longer label would take room from the chart. Close ends may leave no number between them.
+        let is_short = middle.len() <= min.len().max(max.len());
+        if has_middle && is_short && middle != min && middle != max { vec![min, middle, max] } else { vec![min, max] }
     }
 }
 
@@ -262,9 +265,14 @@ mod tests {
             (0.001, 0.002, ["0.001", "0.002"]),
         ];
         for (min, max, expected) in cases {
-            assert_eq!(AxisRange { min, max }.labels(), expected);
+            assert_eq!(AxisRange { min, max }.labels(false), expected);
         }
-        assert_eq!(AxisRange { min: 5.0, max: 5.0 }.labels(), ["", "5", ""]);
+        let labels = |min, max| AxisRange { min, max }.labels(true);
+        assert_eq!(labels(5.0, 5.0), ["", "5", ""]);
+        assert_eq!(labels(0.0, 10.0), ["0", "5", "10"]);
+        assert_eq!(labels(0.0, 9.0), ["0", "9"]);
+        assert_eq!(labels(f64::MIN, f64::MAX), ["-1.798e308", "0", "1.798e308"]);
+        assert_eq!(labels(1.0, 1.0 + f64::EPSILON).len(), 2);
     }
 
     #[test]
@@ -274,7 +282,7 @@ mod tests {
             for number in [min, max, 0.0, min / 3.0] {
                 assert!((0.0..=1.0).contains(&range.fraction(number)), "{min} {max} {number}");
             }
-            assert!(!range.labels().is_empty());
+            assert!(!range.labels(true).is_empty());
         }
     }
 

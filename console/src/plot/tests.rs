@@ -23,6 +23,14 @@ fn numbers_are_drawn_as_a_chart() {
 }
 
 #[test]
+fn single_point_is_a_sentence() {
+    assert_eq!(plotted(&json!([5])), "a single point, 5 at 0\n");
+    assert_eq!(plotted(&json!([[2.5, -1]])), "a single point, -1 at 2.5\n");
+    assert_eq!(plotted(&json!({ "a": [7] })), "a: a single point, 7 at 0\n");
+    assert!(plotted(&json!({ "a": [7], "b": [8] })).lines().count() > 5);
+}
+
+#[test]
 fn chart_accepts_any_size() {
     let result = result_of(&json!([3, 1, 4]));
     for width in [0, usize::MAX] {

@@ -159,6 +159,15 @@ impl Core {
                         let width = self.room.width;
                         lines = lines.into_iter().map(|line| truncate::fit_line(line, width)).collect();
                     }
+                    // The circle knows only the public key.
+                    ReplCommand::Who => lines.extend(
+                        match &self.login.identity {
+                            CallerIdentity::Key(name) => Some(format!("key      {name}")),
+                            CallerIdentity::Owner => Some("key      of this scratch circle".to_owned()),
+                            _ => None,
+                        }
+                        .map(|line| StyledLine::of(Style::Plain, &line)),
+                    ),
                     _ => {}
                 }
                 self.show(DisplayLines::new(DisplayKind::Listing, lines));

@@ -164,13 +164,16 @@ impl App {
 
     fn on_display(&mut self, id: CircleId, shown: DisplayLines) {
         let is_selected = self.circles.selected() == Some(id);
-        if let Some(session) = self.repl.get_mut(id)
-            && std::mem::take(&mut session.opens_pager)
-            && shown.kind == DisplayKind::Listing
-            && is_selected
-            && self.window.popup.is_none()
-        {
-            return self.open_pager("Last output", &shown.lines);
+        if let Some(session) = self.repl.get_mut(id) {
+            let is_last = std::mem::take(&mut session.opens_pager);
+            let is_long = shown.lines.len() > session.transcript.room().height;
+            let is_paged = shown.kind == DisplayKind::Listing && (is_last || is_long);
+            if is_paged && is_selected && self.window.popup.is_none() {
+                if let Some(result) = &shown.result {
+                    session.transcript.set_last(result.output.clone());
+                }
+                return self.open_pager(if is_last { "Last output" } else { "Output" }, &shown.lines);
+            }
         }
         let warning = (shown.kind == DisplayKind::Warning).then(|| plain_text(&shown.lines));
         if let Some(session) = self.repl.get_mut(id) {

@@ -174,6 +174,15 @@ async fn query_commands_show_the_circles_answers() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn who_names_the_key() {
+    let mut console = Console::alice().await;
+    console.submit(":who");
+    let (_, reply) = console.circle.query().await;
+    reply.send(Ok(line("you are  02ab"))).expect("the session waits for it");
+    console.expect_events(&["began :who", "listing you are  02ab\nkey      alice", "done"]).await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn variables_are_cut_at_the_width_of_the_screen() {
     let mut console = Console::ready().await;
     console.submit(":vars");
