@@ -6,6 +6,7 @@ pub mod circle_target;
 pub mod config;
 pub mod connect;
 pub mod error;
+pub mod key_transfer;
 pub mod known_circles;
 pub mod log_line;
 pub mod log_watch;

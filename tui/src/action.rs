@@ -3,7 +3,7 @@
 use keys::keystore::KeyName;
 use zeroize::Zeroizing;
 
-use super::{circle_id::CircleId, layout::Pane};
+use super::{circle_id::CircleId, keys::KeyChange, layout::Pane, popup::KeyJob};
 
 /// An action.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,6 +53,13 @@ pub(crate) enum Action {
     /// Cancel the running play of the session that is shown.
     Cancel,
     /// Complete the word at the cursor.
+    /// Open the dialog for a change of a key.
+    AskKeyChange(KeyJob),
+    /// Ask before the bare secret of a key is exported.
+    AskExportSecret(KeyName),
+    ChangeKey(KeyChange),
+    /// Lock a key, or ask for its passphrase.
+    ToggleLock(KeyName),
     Complete,
     /// Continue in the user's editor.
     Edit,

@@ -10,6 +10,7 @@ mod control;
 mod input;
 mod input_hold;
 mod keys;
+mod key_changes;
 mod losses;
 mod messages;
 mod palette_items;
@@ -147,6 +148,7 @@ impl App {
             AppEvent::SupervisorFound(files) => {
                 self.logs.set_follower(self.tasks.follow_logs(files));
                 self.follow_selected_log();
+            AppEvent::KeyChanged(changed) => self.on_key_changed(changed),
             }
             AppEvent::Supervisor(report) => self.on_supervisor_report(report),
             AppEvent::Started(ids, started) => self.on_started(&ids, started),

@@ -11,7 +11,7 @@ use keys::{
 use launcher::{CircleConfig, Statuses, supervisor_files::SupervisorFiles};
 use ratatui::crossterm::event::Event as TerminalEvent;
 
-use super::circle_id::CircleId;
+use super::{circle_id::CircleId, keys::KeyOutcome};
 
 /// Message to the app: an event from elsewhere.
 #[derive(Debug)]
@@ -56,6 +56,8 @@ pub(crate) enum AppEvent {
     Probed(CircleId, ProbeResult),
     /// A circle has logged these lines.
     Logged(CircleId, Vec<String>),
+    /// A change of the keystore has finished; with the keys that there are now.
+    KeyChanged(Result<(KeyOutcome, KeyListing), CliError>),
     /// The files of the supervisor of circles.json are known.
     SupervisorFound(SupervisorFiles),
     /// The supervisor has reported, or its state has changed.

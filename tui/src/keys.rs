@@ -1,5 +1,6 @@
 //! The keys in the keystore, which of them are unlocked, and the pane that shows them.
 
+mod change;
 mod key_source;
 
 use std::{
@@ -21,14 +22,21 @@ use ratatui::{
     widgets::Paragraph,
 };
 
-use super::{action::Action, circle_id::CircleId, help::Hint, list, theme::Theme};
+use super::{action::Action, circle_id::CircleId, help::Hint, list, popup::KeyJob, theme::Theme};
+pub(crate) use change::{KeyChange, KeyOutcome};
 pub(crate) use key_source::AppKeySource;
 
 /// Key hints of the pane.
 pub(crate) const HINTS: &[Hint] = &[
     ("n", "make a key"),
     ("Enter", "use this key (✓)"),
+    ("u", "unlock it, or lock it again"),
     ("D", "make it the default key"),
+    ("R", "rename it"),
+    ("p", "change its passphrase"),
+    ("i", "import a key from a file"),
+    ("e", "export it to a file, encrypted (E: the bare secret, after a question)"),
+    ("d", "delete it, once you have typed its name"),
     ("y", "copy its public key, to give it to an operator"),
     ("r", "read the keystore again"),
     ("↑ ↓", "select"),
@@ -41,7 +49,9 @@ pub(crate) const SHORT_HINTS: &[Hint] = &[
     ("q", "quit"),
     ("Enter", "use"),
     ("y", "copy public key"),
-    ("D", "default"),
+    ("u", "unlock"),
+    ("i", "import"),
+    ("e", "export"),
     ("1-4", "pane"),
 ];
 
@@ -138,6 +148,38 @@ impl KeysPane {
         self.source.unlock(name, keypair);
     }
 
+    /// Locks a key. Returns whether it was unlocked.
+    pub(crate) fn lock(&self, name: &KeyName) -> bool {
+        self.source.lock(name).is_some()
+    }
+
+    /// Selects a key in the list.
+    pub(crate) fn select(&mut self, name: &KeyName) {
+        if let Some(at) = self.entries.iter().position(|entry| entry.name == *name) {
+            self.selected = at;
+        }
+    }
+
+    /// Records that a key has another name. It stays unlocked, and the key to use.
+    pub(crate) fn renamed(&mut self, old: &KeyName, new: &KeyName) {
+        if let Some(keypair) = self.source.lock(old) {
+            self.source.unlock(new.clone(), keypair);
+        }
+        if self.current.as_ref() == Some(old) {
+            self.current = Some(new.clone());
+        }
+        self.select(new);
+        self.publish_choice();
+    }
+
+    /// Records that a key is gone. Returns whether there are other keys, but no default key.
+    pub(crate) fn removed(&mut self, name: &KeyName) -> bool {
+        self.source.lock(name);
+        self.current.take_if(|current| current == name);
+        self.publish_choice();
+        !self.entries.is_empty() && !self.entries.iter().any(|entry| entry.default)
+    }
+
     /// Adds a new key, selects it and uses it.
     pub(crate) fn add(&mut self, entry: KeyEntry) {
         self.current = Some(entry.name.clone());
@@ -160,10 +202,17 @@ impl KeysPane {
         match key.code {
             KeyCode::Char('n') => Some(Action::AskNewKey),
             KeyCode::Char('r') => Some(Action::ReadKeys),
+            KeyCode::Char('i') => Some(Action::AskKeyChange(KeyJob::Import)),
             code => {
                 let entry = self.entries.get(self.selected)?;
                 match code {
                     KeyCode::Enter => Some(Action::UseKey(entry.name.clone())),
+                    KeyCode::Char('u') => Some(Action::ToggleLock(entry.name.clone())),
+                    KeyCode::Char('R') => Some(Action::AskKeyChange(KeyJob::Rename(entry.name.clone()))),
+                    KeyCode::Char('p') => Some(Action::AskKeyChange(KeyJob::ChangePassphrase(entry.name.clone()))),
+                    KeyCode::Char('e') => Some(Action::AskKeyChange(KeyJob::Export(entry.name.clone()))),
+                    KeyCode::Char('E') => Some(Action::AskExportSecret(entry.name.clone())),
+                    KeyCode::Char('d') => Some(Action::AskKeyChange(KeyJob::Remove(entry.clone()))),
                     KeyCode::Char('D') => Some(Action::DefaultKey(entry.name.clone())),
                     KeyCode::Char('y') => Some(Action::Copy(entry.public_key.to_hex(), "the public key")),
                     _ => None,

@@ -4,6 +4,7 @@ mod choice;
 mod field;
 mod forms;
 mod frame;
+mod key_form;
 mod palette;
 mod text;
 
@@ -17,6 +18,7 @@ use super::{action::Action, theme::Theme};
 pub(crate) use choice::Choice;
 use field::Field;
 pub(crate) use forms::{AddressForm, NewKeyForm, PassphraseForm};
+pub(crate) use key_form::{KeyForm, KeyJob};
 pub(crate) use palette::{Palette, PaletteItem};
 pub(crate) use text::TextPopup;
 
@@ -31,6 +33,7 @@ pub(crate) enum Popup {
     NewKey(NewKeyForm),
     Passphrase(PassphraseForm),
     Address(AddressForm),
+    Key(KeyForm),
     Palette(Palette),
 }
 
@@ -46,7 +49,7 @@ impl Popup {
 
     /// Returns whether the user types into the popup, so that its text must not be lost.
     pub(crate) fn is_form(&self) -> bool {
-        matches!(self, Self::NewKey(_) | Self::Passphrase(_) | Self::Address(_))
+        matches!(self, Self::NewKey(_) | Self::Passphrase(_) | Self::Address(_) | Self::Key(_))
     }
 
     /// Returns whether the popup waits for an outcome.
@@ -55,6 +58,7 @@ impl Popup {
             Self::NewKey(form) => form.is_busy,
             Self::Passphrase(form) => form.is_busy,
             Self::Address(form) => form.is_busy,
+            Self::Key(form) => form.is_busy,
             Self::Quitting(_) => true,
             _ => false,
         }
@@ -72,6 +76,7 @@ impl Popup {
             Self::NewKey(form) => form.key(key),
             Self::Passphrase(form) => form.key(key),
             Self::Address(form) => form.key(key),
+            Self::Key(form) => form.key(key),
             Self::Palette(palette) => palette.key(key),
         }
     }
@@ -81,6 +86,7 @@ impl Popup {
             Self::NewKey(form) => form.paste(text),
             Self::Passphrase(form) if !form.is_busy => form.field.paste(text),
             Self::Address(form) if !form.is_busy => form.field.paste(text),
+            Self::Key(form) => form.paste(text),
             Self::Palette(palette) => palette.paste(text),
             _ => {}
         }
@@ -94,6 +100,7 @@ impl Popup {
             Self::NewKey(form) => form.draw(frame, theme, spinner),
             Self::Passphrase(form) => form.draw(frame, theme, spinner),
             Self::Address(form) => form.draw(frame, theme, spinner),
+            Self::Key(form) => form.draw(frame, theme, spinner),
             Self::Palette(palette) => palette.draw(frame, theme),
         }
     }

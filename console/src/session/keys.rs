@@ -41,6 +41,11 @@ impl Keyring {
         self.keys().insert(name, keypair);
     }
 
+    /// Removes a key, so that its next use needs the passphrase again. Returns the key if it was unlocked.
+    pub fn remove(&self, name: &KeyName) -> Option<Arc<KeyPair>> {
+        self.keys().remove(name)
+    }
+
     fn keys(&self) -> MutexGuard<'_, BTreeMap<KeyName, Arc<KeyPair>>> {
         // No code panics while it holds the lock.
         self.unlocked.lock().unwrap_or_else(PoisonError::into_inner)

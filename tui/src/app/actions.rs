@@ -73,6 +73,10 @@ impl App {
             Action::Submit => self.submit(),
             Action::Insert(text) => self.insert(&text),
             Action::Complete => self.complete(),
+            Action::AskKeyChange(job) => self.ask_key_change(job),
+            Action::AskExportSecret(name) => self.ask_export_secret(name),
+            Action::ChangeKey(change) => self.change_key(change),
+            Action::ToggleLock(name) => self.toggle_lock(name),
             Action::Edit => self.edit(),
             Action::Cancel => self.cancel(),
             Action::Close => match self.window.popup.take() {

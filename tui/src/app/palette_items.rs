@@ -1,7 +1,13 @@
 //! Items of the palette: every action, circle, key and past input.
 
 use super::App;
-use crate::{action::Action, circles::CircleSource, layout::Pane, popup::PaletteItem, repl::SessionView};
+use crate::{
+    action::Action,
+    circles::CircleSource,
+    layout::Pane,
+    popup::{KeyJob, PaletteItem},
+    repl::SessionView,
+};
 
 /// Largest number of past inputs.
 const MAX_PAST_INPUTS: usize = 200;
@@ -34,12 +40,19 @@ impl App {
             let name = &entry.name;
             choices.push(choice(format!("use key {name}"), Action::UseKey(name.clone())));
             let copy = Action::Copy(entry.public_key.to_hex(), "the public key");
+        choices.push(choice("import a key".into(), Action::AskKeyChange(KeyJob::Import)));
             choices.push(choice(format!("copy the public key of {name}"), copy));
             choices.push(choice(format!("make {name} the default key"), Action::DefaultKey(name.clone())));
         }
         for pane in Pane::ALL {
             choices.push(choice(format!("go to {}", pane.name()), Action::Focus(pane)));
         }
+            choices.push(choice(format!("unlock or lock {name}"), Action::ToggleLock(name.clone())));
+            choices.push(choice(format!("rename {name}"), Action::AskKeyChange(KeyJob::Rename(name.clone()))));
+            let passphrase = Action::AskKeyChange(KeyJob::ChangePassphrase(name.clone()));
+            choices.push(choice(format!("change the passphrase of {name}"), passphrase));
+            choices.push(choice(format!("export {name}"), Action::AskKeyChange(KeyJob::Export(name.clone()))));
+            choices.push(choice(format!("delete {name}"), Action::AskKeyChange(KeyJob::Remove(entry.clone()))));
         choices.push(choice("zoom".into(), Action::Zoom));
         choices.push(choice("help".into(), Action::Help));
         choices.push(choice("quit".into(), Action::Quit));

@@ -1,6 +1,7 @@
 //! Tests of the app on a screen in memory, with faked circles: nothing is lost by a slip.
 
 mod display;
+mod key_dialogs;
 mod random;
 mod rig;
 mod safety;

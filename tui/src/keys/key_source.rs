@@ -26,6 +26,11 @@ impl AppKeySource {
         self.unlocked.insert(name, keypair);
     }
 
+    /// Removes an unlocked key. Returns it if it was unlocked.
+    pub(crate) fn lock(&self, name: &KeyName) -> Option<Arc<KeyPair>> {
+        self.unlocked.remove(name)
+    }
+
     /// Sets the key to use where no key was named.
     pub(crate) fn prefer(&self, name: Option<KeyName>) {
         // No code that can panic runs under the lock.

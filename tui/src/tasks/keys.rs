@@ -10,7 +10,7 @@ use keys::{
 use zeroize::Zeroizing;
 
 use super::Tasks;
-use crate::event::AppEvent;
+use crate::{event::AppEvent, keys::KeyChange};
 
 impl Tasks {
     pub(crate) fn list_keys(&self, store: Keystore) {
@@ -38,6 +38,13 @@ impl Tasks {
             Ok((entry, Arc::new(keypair)))
         };
         self.spawn_blocking(made, AppEvent::KeyMade);
+    }
+
+    /// Carries out a change of the keystore.
+    pub(crate) fn change_key(&self, store: Keystore, change: KeyChange, work: WorkFactor) {
+        #[cfg(test)]
+        self.record(format!("keystore {change:?}"));
+        self.spawn_blocking(move || change.apply(&store, work), AppEvent::KeyChanged);
     }
 
     pub(crate) fn unlock(&self, store: Keystore, name: KeyName, passphrase: Zeroizing<String>) {

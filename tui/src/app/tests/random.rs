@@ -115,7 +115,7 @@ impl Counts {
             self.confirmed += 1;
             return;
         }
-        let is_start = |request: &String| request.starts_with("start Up");
+        let is_start = |request: &String| request.starts_with("start Up") || request.starts_with("keystore Import");
         assert!(requests.iter().all(is_start), "{described}: {requests:?}");
         let had_something = before.iter().any(|(_, inputs, _)| *inputs > 0);
         assert!(rig.app.ended().is_none() || !had_something, "{described}: it has quit");

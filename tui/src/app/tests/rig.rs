@@ -73,6 +73,7 @@ impl Rig {
             },
             authority: None,
             known_circles: None,
+                is_watching: false,
             accepts_ephemeral: false,
             passphrase: None,
             has_colours: true,

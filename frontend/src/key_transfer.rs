@@ -1,0 +1,146 @@
+//! Keys in files: reading one for an import, writing an exported one.
+
+use std::{
+    fs::{self, File},
+    io::{self, ErrorKind, Read, Write},
+    os::unix::fs::OpenOptionsExt,
+    path::Path,
+};
+
+use keys::{
+    KeyPair,
+    keystore::{KeyEntry, KeyName, Keystore, KeystoreError},
+};
+use zeroize::Zeroizing;
+
+use crate::{error::CliError, visible::visible};
+
+/// The maximum size of a key file, in bytes; real ones are far smaller.
+const MAX_BYTES: usize = 64 << 10;
+
+/// A key that was read for an import.
+pub enum ImportedKey {
+    /// The text of an exported key, encrypted with its passphrase.
+    Encrypted(Zeroizing<String>),
+    /// A secret key that needs a passphrase.
+    Secret(KeyPair),
+}
+
+/// Opens a key file. Refuses pipes and the like: without a writer, reading one would block forever.
+///
+/// # Errors
+///
+/// The file cannot be opened, or is not a regular file.
+pub fn open(file: &Path) -> io::Result<File> {
+    if fs::metadata(file)?.is_file() {
+        return File::open(file);
+    }
+    Err(io::Error::other("it is not a regular file"))
+}
+
+/// Reads the text of a key, of bounded size.
+///
+/// # Errors
+///
+/// It cannot be read, or is too large for a key.
+pub fn read(from: impl Read) -> io::Result<Zeroizing<String>> {
+    // Full capacity from the start: a buffer that grows leaves unwiped copies behind.
+    let mut text = Zeroizing::new(String::with_capacity(MAX_BYTES + 1));
+    if from.take(MAX_BYTES as u64 + 1).read_to_string(&mut text)? > MAX_BYTES {
+        return Err(io::Error::other(format!("it is larger than {MAX_BYTES} bytes, too large for a key")));
+    }
+    Ok(text)
+}
+
+/// Detects which format of `circles keys export` a text has. `source` is its origin, for error messages.
+///
+/// # Errors
+///
+/// It has neither.
+pub fn parse(text: &str, source: &str) -> Result<ImportedKey, CliError> {
+    let text = text.trim();
+    if text.starts_with('{') {
+        return Ok(ImportedKey::Encrypted(Zeroizing::new(text.to_owned())));
+    }
+    KeyPair::from_secret_hex(text.strip_prefix("0x").unwrap_or(text)).map(ImportedKey::Secret).map_err(|_| {
+        let why = "it contains neither an exported key nor a secret key of 64 hex digits";
+        import_error(source, why, "export the key first: circles keys export NAME")
+    })
+}
+
+/// Stores an exported key in the keystore.
+///
+/// # Errors
+///
+/// The text is damaged, the name is taken, or the keystore cannot be written.
+pub fn store_encrypted(store: &Keystore, name: &KeyName, text: &str, source: &str) -> Result<KeyEntry, CliError> {
+    store.import(name, text, Path::new(source)).map_err(|error| match error {
+        KeystoreError::Damaged { path, reason } if path == Path::new(source) => {
+            import_error(source, &reason, "check that it is the complete output of circles keys export")
+        }
+        other => other.into(),
+    })
+}
+
+/// Writes an exported key to a new file that only its user can read.
+///
+/// # Errors
+///
+/// The file exists or cannot be written. No incomplete file stays.
+pub fn write_new(file: &Path, text: &str) -> Result<(), CliError> {
+    let shown = visible(&file.display().to_string()).into_owned();
+    let failed = |error: &io::Error| match error.kind() {
+        ErrorKind::AlreadyExists => {
+            CliError::usage(format!("{shown} exists already"), "nothing was changed", "choose another file")
+        }
+        _ => CliError::io(format!("cannot write {shown}"), error, "choose another file"),
+    };
+    let mut created =
+        File::options().write(true).create_new(true).mode(0o600).open(file).map_err(|error| failed(&error))?;
+    let written = created.write_all(text.as_bytes()).and_then(|()| created.sync_all());
+    written.map_err(|error| {
+        // If it cannot be removed, the error still says that it is not complete.
+        let _stays = fs::remove_file(file);
+        failed(&error)
+    })
+}
+
+fn import_error(source: &str, why: &str, fix: &str) -> CliError {
+    CliError::usage(format!("cannot import {}", visible(source)), why, fix)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn import_recognises_both_formats() {
+        let secret = KeyPair::generate().expect("random bytes").secret_hex();
+        for text in [secret.to_string(), format!("0x{}\n", *secret)] {
+            assert!(matches!(parse(&text, "it"), Ok(ImportedKey::Secret(_))));
+        }
+        assert!(matches!(parse(" {}", "it"), Ok(ImportedKey::Encrypted(_))));
+        let error = parse("nonsense", "it\u{1b}").map(drop).expect_err("it is no key").message();
+        assert!(error.contains("neither an exported key") && !error.contains('\u{1b}'), "{error}");
+    }
+
+    #[test]
+    fn import_reads_only_small_regular_files() {
+        let directory = tempfile::tempdir().expect("a directory");
+        assert!(open(directory.path()).is_err());
+        assert!(read(io::repeat(b'a')).is_err());
+        assert_eq!(read(&b"abc"[..]).expect("it is small").as_str(), "abc");
+    }
+
+    #[test]
+    fn export_writes_a_private_file_and_replaces_none() {
+        use std::os::unix::fs::PermissionsExt;
+        let directory = tempfile::tempdir().expect("a directory");
+        let file = directory.path().join("key.json");
+        write_new(&file, "text").expect("it is new");
+        assert_eq!(fs::metadata(&file).expect("it is there").permissions().mode() & 0o777, 0o600);
+        let error = write_new(&file, "other").expect_err("it exists").advice();
+        assert!(error.contains("exists already"), "{error}");
+        assert_eq!(fs::read_to_string(&file).expect("text"), "text");
+    }
+}
