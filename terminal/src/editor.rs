@@ -2,6 +2,7 @@
 
 use std::{
     io::{self, Write},
+    path::Path,
     process::{Command, ExitStatus},
 };
 
@@ -20,8 +21,24 @@ pub fn edit(text: &str, run: impl FnOnce(&mut Command) -> io::Result<ExitStatus>
         tempfile::Builder::new().prefix("circles-").suffix(".rhai").tempfile().map_err(|error| failed(&error))?;
     let text = if text.is_empty() { String::new() } else { format!("{text}\n") };
     file.as_file().write_all(text.as_bytes()).map_err(|error| failed(&error))?;
+    if !open(file.path(), run)? {
+        return Ok(None);
+    }
+    // Opened by path, because editors may replace the file.
+    let text = std::fs::File::open(file.path()).and_then(|file| {
+        let mut text = String::new();
+        io::Read::read_to_string(&mut io::Read::take(file, MAX_TEXT), &mut text).map(|_| text)
+    });
+    let text = text.map_err(|error| {
+        CliError::usage("cannot read the edited text", os_error_text(&error), "save it as UTF-8, under the same name")
+    })?;
+    Ok(Some(text.trim_end().to_owned()))
+}
+
+/// Opens a file in the user's editor; false if the editor ended with an error. `run` runs a program that uses the
+/// terminal. Blocks until the editor ends.
+pub fn open(file: &Path, run: impl FnOnce(&mut Command) -> io::Result<ExitStatus>) -> Result<bool, CliError> {
     let editor = EDITOR.from_env().map(|(_, editor)| editor);
-    let path = file.path();
     // As in git: the variable may hold arguments, so a shell parses it.
     let script = match &editor {
         // The shell must outlive a Ctrl-C that is meant for the editor.
@@ -32,7 +49,7 @@ pub fn edit(text: &str, run: impl FnOnce(&mut Command) -> io::Result<ExitStatus>
         ),
     };
     let mut command = Command::new("sh");
-    command.arg("-c").arg(script).arg("editor").arg(path);
+    command.arg("-c").arg(script).arg("editor").arg(file);
     let status = run(passphrase::remove_variables(&mut command)).map_err(|error| start_error(&error))?;
     match status.code() {
         Some(127) => {
@@ -43,22 +60,7 @@ pub fn edit(text: &str, run: impl FnOnce(&mut Command) -> io::Result<ExitStatus>
                 "set $EDITOR to an installed editor",
             ))
         }
-        Some(0) => {
-            // Opened by path, because editors may replace the file.
-            let text = std::fs::File::open(path).and_then(|file| {
-                let mut text = String::new();
-                io::Read::read_to_string(&mut io::Read::take(file, MAX_TEXT), &mut text).map(|_| text)
-            });
-            let text = text.map_err(|error| {
-                CliError::usage(
-                    "cannot read the edited text",
-                    os_error_text(&error),
-                    "save it as UTF-8, under the same name",
-                )
-            })?;
-            Ok(Some(text.trim_end().to_owned()))
-        }
-        _ => Ok(None),
+        status => Ok(status == Some(0)),
     }
 }
 

@@ -47,6 +47,33 @@ fn session_from_start_to_quit_works_on_a_terminal() {
 }
 
 #[test]
+fn circles_json_is_made_and_edited_from_the_screen() {
+    let home = Home::new();
+    let file = home.path().join("circles.json");
+    assert!(!file.exists());
+    let mut command = home.command();
+    // An editor that adds a circle.
+    let port = free_port();
+    let script = format!(r#"sed -i 's/"circles": \[/"circles": [{{ "name": "third", "port": {port} }},/'"#);
+    command.env("EDITOR", script).env_remove("VISUAL");
+    let mut terminal = Terminal::run_command(&home, &command, &["tui"]);
+    terminal.wait_for_screen("make a circles.json");
+    terminal.keys("e");
+    terminal.wait_for_screen("Make a circles.json?");
+    terminal.keys("\x1b[C\r");
+    terminal.wait_for_screen("S starts its circles");
+    terminal.wait_for_screen("○ team");
+    terminal.keys("e");
+    terminal.wait_for_screen("○ third");
+    // A change that was made elsewhere is noticed.
+    let text = std::fs::read_to_string(&file).expect("text");
+    std::fs::write(&file, text.replace("third", "fourth")).expect("written");
+    terminal.wait_for_screen("○ fourth");
+    terminal.keys("q");
+    assert_eq!(terminal.end(), Some(0));
+}
+
+#[test]
 fn ephemeral_identity_off_this_machine_is_accepted_on_the_screen() {
     let (home, server) = (Home::new(), ServeProcess::start(&["--hosts", "circle.example"]));
     let mut terminal = Terminal::run(&home, &["tui", &server.url, "--authority", "circle.example"]);

@@ -38,6 +38,11 @@ pub(crate) enum Action {
     Authenticate(CircleId),
     Start(CircleId),
     StartAll,
+    /// Open circles.json in the user's editor, or offer to make one.
+    OpenConfig,
+    MakeConfig,
+    /// Add the key to use to the members of a circle in circles.json.
+    Admit(CircleId),
     AskStop(CircleId),
     Stop(CircleId),
     AskRestart(CircleId),
@@ -48,11 +53,6 @@ pub(crate) enum Action {
     UseKey(KeyName),
     DefaultKey(KeyName),
     ReadKeys,
-    /// Run the input in the editor.
-    Submit,
-    /// Cancel the running play of the session that is shown.
-    Cancel,
-    /// Complete the word at the cursor.
     /// Open the dialog for a change of a key.
     AskKeyChange(KeyJob),
     /// Ask before the bare secret of a key is exported.
@@ -60,6 +60,11 @@ pub(crate) enum Action {
     ChangeKey(KeyChange),
     /// Lock a key, or ask for its passphrase.
     ToggleLock(KeyName),
+    /// Run the input in the editor.
+    Submit,
+    /// Cancel the running play of the session that is shown.
+    Cancel,
+    /// Complete the word at the cursor.
     Complete,
     /// Continue in the user's editor.
     Edit,

@@ -5,12 +5,13 @@
 //! an [`Action`] for everything that is not its own business.
 
 mod actions;
+mod config;
 mod connect;
 mod control;
 mod input;
 mod input_hold;
-mod keys;
 mod key_changes;
+mod keys;
 mod losses;
 mod messages;
 mod palette_items;
@@ -140,15 +141,17 @@ impl App {
             AppEvent::Resolved(previous, resolved) => self.on_resolved(previous, resolved),
             AppEvent::ConfigRead(read) => self.on_config_read(read),
             AppEvent::ConfigChanged(read) => self.on_config_changed(read),
+            AppEvent::ConfigMade(made) => self.on_config_made(made),
+            AppEvent::Admitted(id, admitted) => self.on_admitted(id, admitted),
             AppEvent::KeysListed(listed) => self.on_keys_listed(listed),
             AppEvent::KeyMade(made) => self.on_key_made(made),
             AppEvent::KeyUnlocked(name, unlocked) => self.on_key_unlocked(&name, unlocked),
+            AppEvent::KeyChanged(changed) => self.on_key_changed(changed),
             AppEvent::Probed(id, listening) => self.on_probed(id, listening),
             AppEvent::Logged(id, lines) => lines.iter().for_each(|line| self.logs.push(id, line)),
             AppEvent::SupervisorFound(files) => {
                 self.logs.set_follower(self.tasks.follow_logs(files));
                 self.follow_selected_log();
-            AppEvent::KeyChanged(changed) => self.on_key_changed(changed),
             }
             AppEvent::Supervisor(report) => self.on_supervisor_report(report),
             AppEvent::Started(ids, started) => self.on_started(&ids, started),

@@ -23,6 +23,8 @@ pub(crate) const HINTS: &[Hint] = &[
     ("a", "sign in even though the circle doesn't require it"),
     ("d", "disconnect; removes the address of a circle that is not connected"),
     ("o", "connect to another circle: a name, a port, host:port or a ws:// URL"),
+    ("m", "make your key a member of it, in circles.json"),
+    ("e", "open circles.json in $EDITOR, or make one"),
     ("y", "copy its URL"),
     ("↑ ↓", "select; the REPL and the logs show the selected circle"),
 ];
@@ -35,6 +37,7 @@ pub(crate) const SHORT_HINTS: &[Hint] = &[
     ("s", "start"),
     ("x", "stop"),
     ("n", "new key"),
+    ("e", "edit"),
     ("o", "other"),
     ("1-4", "pane"),
 ];
@@ -245,6 +248,7 @@ impl CirclesPane {
             KeyCode::Char('o') => Some(Action::AskAddress),
             KeyCode::Char('S') => Some(Action::StartAll),
             KeyCode::Char('n') => Some(Action::AskNewKey),
+            KeyCode::Char('e') => Some(Action::OpenConfig),
             code => {
                 let id = self.selected()?;
                 match code {
@@ -252,6 +256,7 @@ impl CirclesPane {
                     KeyCode::Char('s') => Some(Action::Start(id)),
                     KeyCode::Char('x') => Some(Action::AskStop(id)),
                     KeyCode::Char('r') => Some(Action::AskRestart(id)),
+                    KeyCode::Char('m') => Some(Action::Admit(id)),
                     KeyCode::Char('a') => Some(Action::Authenticate(id)),
                     KeyCode::Char('d') => Some(Action::AskDisconnect(id)),
                     KeyCode::Char('y') => Some(Action::Copy(self.get(id)?.url().to_owned(), "the URL")),

@@ -3,7 +3,7 @@
 use std::{path::PathBuf, sync::Arc};
 
 use console::{completion::CompletionList, history::HistoryFile, session};
-use frontend::error::CliError;
+use frontend::{error::CliError, init::NewConfig};
 use keys::{
     KeyPair,
     keystore::{KeyEntry, KeyListing, KeyName},
@@ -44,20 +44,24 @@ pub(crate) enum AppEvent {
     ConfigRead(Result<Option<(PathBuf, Vec<CircleConfig>)>, CliError>),
     /// circles.json has changed, and was read.
     ConfigChanged(Result<Option<(PathBuf, Vec<CircleConfig>)>, CliError>),
+    /// A first circles.json was written.
+    ConfigMade(Result<NewConfig, CliError>),
+    /// A key was added to the members of a circle in circles.json.
+    Admitted(CircleId, Result<Admission, CliError>),
     /// The keystore was read.
     KeysListed(Result<KeyListing, CliError>),
     /// A key was created, and is unlocked.
     KeyMade(Result<(KeyEntry, Arc<KeyPair>), CliError>),
     /// An attempt to unlock a key has finished.
     KeyUnlocked(KeyName, Result<Arc<KeyPair>, CliError>),
+    /// A change of the keystore has finished; with the keys that there are now.
+    KeyChanged(Result<(KeyOutcome, KeyListing), CliError>),
     /// A circle was looked up by name; with the circle that was shown when a command named it.
     Resolved(Option<CircleId>, Result<String, CliError>),
     /// What listens at a circle's address has changed.
     Probed(CircleId, ProbeResult),
     /// A circle has logged these lines.
     Logged(CircleId, Vec<String>),
-    /// A change of the keystore has finished; with the keys that there are now.
-    KeyChanged(Result<(KeyOutcome, KeyListing), CliError>),
     /// The files of the supervisor of circles.json are known.
     SupervisorFound(SupervisorFiles),
     /// The supervisor has reported, or its state has changed.
@@ -71,6 +75,17 @@ pub(crate) enum AppEvent {
     Released(Result<(), CliError>),
     /// A session on a circle has an update.
     Session(CircleId, SessionUpdate),
+}
+
+/// Outcome of adding a key to the members of a circle.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Admission {
+    /// Name of the key.
+    pub key: String,
+    /// Whether the key was no member before.
+    pub is_new: bool,
+    /// Whether the running circle has the change.
+    pub is_in_effect: bool,
 }
 
 /// Result of a probe: what listens at an address.

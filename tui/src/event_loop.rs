@@ -1,6 +1,6 @@
 //! The event loop: handles messages, then draws a frame.
 
-use std::{io, time::Duration};
+use std::{io, path::Path, time::Duration};
 
 use ratatui::{Terminal, backend::Backend, buffer::Buffer};
 use tokio::{
@@ -38,6 +38,8 @@ pub(crate) trait TerminalHost<B: Backend> {
         terminal: &mut Terminal<B>,
         command: &ShellCommand,
     ) -> io::Result<Result<Option<String>, CliError>>;
+    /// Hands the terminal to an editor for a file; false if the editor ended with an error.
+    fn open(&mut self, terminal: &mut Terminal<B>, file: &Path) -> io::Result<Result<bool, CliError>>;
     /// Hands the terminal to the shell until the process is continued.
     fn suspend(&mut self, terminal: &mut Terminal<B>) -> io::Result<()>;
     /// Draws the next frame in full.
@@ -87,6 +89,10 @@ pub(crate) async fn run<B: Backend<Error: Send + Sync + 'static>>(
                         Effect::Shell(id, command) => {
                             let ended = host.run_shell(terminal, &command)?;
                             app.on_shell_ended(id, ended);
+                        }
+                        Effect::Open(file) => {
+                            let edited = host.open(terminal, &file)?;
+                            app.on_config_edited(edited);
                         }
                         Effect::Suspend => host.suspend(terminal)?,
                         Effect::Redraw => host.redraw(terminal)?,

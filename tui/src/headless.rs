@@ -1,6 +1,6 @@
 //! The app without a terminal: the same loop and queue with a screen in memory, for tests and screenshots.
 
-use std::io;
+use std::{io, path::Path};
 
 use ratatui::{
     Terminal,
@@ -190,6 +190,11 @@ impl TerminalHost<TestBackend> for InMemoryTerminal {
         _: &ShellCommand,
     ) -> io::Result<Result<Option<String>, CliError>> {
         Ok(Ok(None))
+    }
+
+    /// There is no terminal for an editor.
+    fn open(&mut self, _: &mut Terminal<TestBackend>, _: &Path) -> io::Result<Result<bool, CliError>> {
+        Ok(Ok(false))
     }
 
     fn suspend(&mut self, _: &mut Terminal<TestBackend>) -> io::Result<()> {

@@ -3,6 +3,7 @@
 use std::{
     io::{self, Stdout, Write, stdout},
     os::unix::process::ExitStatusExt,
+    path::Path,
     process::{Command, ExitStatus, Stdio},
     sync::atomic::{AtomicBool, Ordering},
 };
@@ -130,6 +131,23 @@ pub(crate) struct RealTerminal {
     handled: std::sync::mpsc::Sender<()>,
 }
 
+impl RealTerminal {
+    /// Lends the terminal to another program.
+    fn lend<T>(&mut self, terminal: &mut Terminal<RealBackend>, run: impl FnOnce() -> T) -> io::Result<T> {
+        give_back();
+        IS_LENT.store(true, Ordering::SeqCst);
+        let ended = run();
+        IS_LENT.store(false, Ordering::SeqCst);
+        enter()?;
+        self.redraw(terminal)?;
+        Ok(ended)
+    }
+}
+
+fn run_editor(command: &mut Command) -> io::Result<ExitStatus> {
+    if is_editor_missing() { Ok(not_found_status()) } else { command.status() }
+}
+
 impl TerminalHost<RealBackend> for RealTerminal {
     fn copy(&mut self, text: &str) {
         // The loop that reads the terminal notices a terminal that is gone.
@@ -141,14 +159,11 @@ impl TerminalHost<RealBackend> for RealTerminal {
         terminal: &mut Terminal<RealBackend>,
         text: &str,
     ) -> io::Result<Result<Option<String>, CliError>> {
-        give_back();
-        IS_LENT.store(true, Ordering::SeqCst);
-        let edited =
-            editor::edit(text, |command| if is_editor_missing() { Ok(not_found_status()) } else { command.status() });
-        IS_LENT.store(false, Ordering::SeqCst);
-        enter()?;
-        self.redraw(terminal)?;
-        Ok(edited)
+        self.lend(terminal, || editor::edit(text, run_editor))
+    }
+
+    fn open(&mut self, terminal: &mut Terminal<RealBackend>, file: &Path) -> io::Result<Result<bool, CliError>> {
+        self.lend(terminal, || editor::open(file, run_editor))
     }
 
     fn run_shell(

@@ -1,5 +1,6 @@
 //! Background tasks that post their outcome: network, disk, passphrases, processes.
 
+mod admit;
 mod config;
 #[cfg(test)]
 mod fake;

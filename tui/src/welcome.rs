@@ -16,6 +16,7 @@ pub(crate) fn lines(
     theme: Theme,
     circles: &CirclesPane,
     chosen: Option<&CircleItem>,
+    has_config: bool,
     has_keys: bool,
     is_typing: bool,
 ) -> Vec<Line<'static>> {
@@ -44,7 +45,7 @@ pub(crate) fn lines(
         lines.push(offer("Esc", "go to Circles, where letters are commands".to_owned()));
         lines.push(offer("F1", "help, everywhere".to_owned()));
     } else {
-        lines.extend(commands(offer, circles, has_keys));
+        lines.extend(commands(offer, circles, has_config, has_keys));
     }
     if let Some((entry, why)) = chosen.and_then(|entry| Some((entry, entry.refused()?))) {
         lines.push(Line::default());
@@ -69,6 +70,7 @@ pub(crate) fn lines(
 fn commands(
     offer: impl Fn(&str, String) -> Line<'static>,
     circles: &CirclesPane,
+    has_config: bool,
     has_keys: bool,
 ) -> Vec<Line<'static>> {
     let mut lines = Vec::new();
@@ -77,6 +79,8 @@ fn commands(
     if !startable.is_empty() {
         lines.push(offer("S", format!("start all: {}", startable.join(", "))));
     }
+    let config = if has_config { "edit circles.json" } else { "make a circles.json, with circles of your own" };
+    lines.push(offer("e", config.to_owned()));
     let key = if has_keys { "make another key" } else { "make a key to sign in with" };
     lines.push(offer("n", key.to_owned()));
     lines.push(offer("o", "connect to a circle by its address".to_owned()));

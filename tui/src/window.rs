@@ -1,6 +1,9 @@
 //! State of the screen besides the panes: focus, popup, toast, effects.
 
-use std::time::{Duration, Instant};
+use std::{
+    path::PathBuf,
+    time::{Duration, Instant},
+};
 
 use console::{progress, session::ShellCommand};
 
@@ -21,6 +24,8 @@ pub(crate) enum Effect {
     Edit(CircleId, String),
     /// Hand the terminal to a command in the user's shell, for the session on a circle.
     Shell(CircleId, ShellCommand),
+    /// Hand the terminal to an editor for circles.json.
+    Open(PathBuf),
     /// Hand the terminal to the shell until the process is continued.
     Suspend,
     /// Draw the whole screen again.

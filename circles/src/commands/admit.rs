@@ -4,10 +4,10 @@ use keys::{
     PublicKey,
     keystore::{KeyName, Keystore},
 };
-use launcher::{ConfigEditError, MemberChange};
+use launcher::MemberChange;
 
 use crate::{cli::AdmitArgs, commands::keys::require_default};
-use frontend::{config, error::CliError};
+use frontend::{config, error::CliError, members};
 use terminal::output::to_stderr;
 
 /// The hex digits of a secret key.
@@ -18,7 +18,7 @@ pub(crate) fn run(args: &AdmitArgs) -> Result<(), CliError> {
     // An unknown circle gets a suggestion.
     config::circle(args.config.path(), &args.circle)?;
     let (name, key) = find_key(args.key.as_deref())?;
-    match launcher::add_member(&path, &args.circle, &key).map_err(edit_error)? {
+    match members::add(&path, &args.circle, &key)? {
         MemberChange::Added => to_stderr(&format!(
             "{name} is a member of {} now; a running circle admits it as soon as it has the change\n",
             args.circle
@@ -52,22 +52,4 @@ fn find_key(named: Option<&str>) -> Result<(String, PublicKey), CliError> {
     };
     let entry = store.show(&name)?;
     Ok((entry.name.to_string(), entry.public_key))
-}
-
-fn edit_error(error: ConfigEditError) -> CliError {
-    let fix = match &error {
-        ConfigEditError::NotForMembers { .. } => "to restrict it, set \"access\": \"members\" in circles.json",
-        ConfigEditError::SharedMembers { .. } => "give the circle its own \"members\", or edit \"defaults\" yourself",
-        ConfigEditError::Changed { .. } => "try again",
-        _ => "edit the file yourself",
-    };
-    match error {
-        ConfigEditError::Config(error) => error.into(),
-        ConfigEditError::Write { path, source } => CliError::io(
-            format!("cannot write {}", path.display()),
-            &source,
-            "make the file and its directory writable",
-        ),
-        other => CliError::usage("nothing was changed", other.to_string(), fix),
-    }
 }

@@ -40,6 +40,9 @@ impl App {
             Action::Authenticate(id) => self.authenticate(id),
             Action::Start(id) => self.start(id),
             Action::StartAll => self.start_all(),
+            Action::OpenConfig => self.open_config(),
+            Action::MakeConfig => self.make_config(),
+            Action::Admit(id) => self.admit(id),
             Action::AskStop(id) => self.confirm_end(id, "Stop", Action::Stop(id)),
             Action::Stop(id) => self.stop(id),
             Action::AskRestart(id) => self.confirm_end(id, "Restart", Action::Restart(id)),
@@ -70,13 +73,13 @@ impl App {
                     self.tasks.list_keys(store.clone());
                 }
             }
-            Action::Submit => self.submit(),
-            Action::Insert(text) => self.insert(&text),
-            Action::Complete => self.complete(),
             Action::AskKeyChange(job) => self.ask_key_change(job),
             Action::AskExportSecret(name) => self.ask_export_secret(name),
             Action::ChangeKey(change) => self.change_key(change),
             Action::ToggleLock(name) => self.toggle_lock(name),
+            Action::Submit => self.submit(),
+            Action::Insert(text) => self.insert(&text),
+            Action::Complete => self.complete(),
             Action::Edit => self.edit(),
             Action::Cancel => self.cancel(),
             Action::Close => match self.window.popup.take() {

@@ -140,7 +140,8 @@ impl App {
         let (look, is_editing) = (self.window.look(), has_focus && self.window.popup.is_none());
         let shown = self.circles.selected();
         let entry = shown.and_then(|shown| self.circles.get(shown));
-        let welcome = welcome::lines(look.theme, &self.circles, entry, !self.keys.is_empty(), has_focus);
+        let has_config = self.control.config_file().is_some();
+        let welcome = welcome::lines(look.theme, &self.circles, entry, has_config, !self.keys.is_empty(), has_focus);
         match shown.filter(|shown| self.repl.get(*shown).is_some()) {
             Some(shown) => self.repl.draw(frame, area, look, shown, is_editing, welcome),
             None => frame.render_widget(Paragraph::new(welcome), area),

@@ -214,10 +214,13 @@ impl App {
             Some(key) => {
                 session.show_error_text(&error.message());
                 session.note(&format!("your public key: {key}"));
-                let file = self.control.config_file().map_or("circles.json".into(), |file| file.display().to_string());
-                session.note(&format!(
-                    "add it to \"members\" in {file} (Ctrl-O copies it), save the file, then press Enter"
-                ));
+                let is_mine = self.control.config_file().is_some()
+                    && self.circles.get(id).is_some_and(|entry| entry.source == CircleSource::Config);
+                session.note(if is_mine {
+                    "Esc, then m makes it a member in circles.json, and signs in"
+                } else {
+                    "give it to the circle's operator (Ctrl-O copies it); once it is a member, press Enter"
+                });
                 session.transcript.set_last(key, "your public key");
             }
         }

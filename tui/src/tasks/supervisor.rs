@@ -45,7 +45,7 @@ impl SupervisorRef {
         Self { supervisors: setup.supervisors.clone(), config: setup.config.clone() }
     }
 
-    async fn files(&self) -> Result<SupervisorFiles, CliError> {
+    pub(super) async fn files(&self) -> Result<SupervisorFiles, CliError> {
         let supervisor = self.clone();
         let files = move || supervisor.supervisors.files(supervisor.config.as_deref());
         match tokio::task::spawn_blocking(files).await {

@@ -24,6 +24,7 @@ use crate::{
     event_loop::QUEUE_CAPACITY,
     setup::Setup,
     tasks::{FakeOutside, Tasks},
+    window::Effect,
 };
 
 /// On a paused clock it passes once all tasks wait.
@@ -45,6 +46,8 @@ pub(super) fn status(name: &str, state: &str, pid: Option<u32>) -> CircleStatus 
 pub(super) struct Rig {
     pub(super) app: App,
     pub(super) outside: Arc<FakeOutside>,
+    /// What only the event loop can do, as the app has asked for it.
+    pub(super) effects: Vec<Effect>,
     messages: mpsc::Receiver<Message>,
     terminal: Terminal<TestBackend>,
 }
@@ -73,7 +76,6 @@ impl Rig {
             },
             authority: None,
             known_circles: None,
-                is_watching: false,
             accepts_ephemeral: false,
             passphrase: None,
             has_colours: true,
@@ -83,7 +85,7 @@ impl Rig {
         let mut app = App::new(setup, Tasks::faked(Handle::current(), queue, outside.clone()), None, None);
         app.add_scratch("scratch", "ws://127.0.0.1:1/".into(), KeyPair::generate().expect("a key"));
         let terminal = Terminal::new(TestBackend::new(80, 24)).expect("a screen");
-        let mut rig = Self { app, outside, messages, terminal };
+        let mut rig = Self { app, outside, effects: Vec::new(), messages, terminal };
         rig.settle().await;
         rig
     }
@@ -99,7 +101,8 @@ impl Rig {
     pub(super) fn post(&mut self, event: AppEvent) {
         self.app.update(Message(event));
         while self.app.replay() {}
-        self.app.take_effects();
+        let effects = self.app.take_effects();
+        self.effects.extend(effects);
     }
 
     /// Waits until all tasks wait, and draws the screen.
