@@ -22,6 +22,8 @@ pub(crate) enum Action {
     Help,
     Palette,
     Zoom,
+    /// Search in the transcript or in the log.
+    Search(Pane),
     /// Copy a text to the clipboard; the second text describes it.
     Copy(String, &'static str),
     AskAddress,

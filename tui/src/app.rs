@@ -18,6 +18,7 @@ mod palette_items;
 mod panes;
 mod quit;
 mod requests;
+mod searching;
 mod sessions;
 #[cfg(test)]
 mod tests;
@@ -181,6 +182,9 @@ impl App {
         if let Some(popup) = &mut self.window.popup {
             return popup.paste(text);
         }
+        if let Some(search) = &mut self.window.search {
+            return search.paste(text);
+        }
         if self.window.focus != Pane::Repl {
             return self.show_hint("press 3 to type, then paste again");
         }
@@ -195,6 +199,7 @@ impl App {
             KeyCode::Char('z') if is_control => return self.window.push_effect(Effect::Suspend),
             KeyCode::Char('l') if is_control => return self.window.push_effect(Effect::Redraw),
             _ if self.window.popup.is_some() => self.on_popup_key(key),
+            _ if self.window.search.is_some() && self.on_search_key(key) => return,
             KeyCode::F(1) => Some(Action::Help),
             KeyCode::Char('p') if is_control => Some(Action::Palette),
             KeyCode::Char('c') if is_control => Some(Action::Cancel),

@@ -16,6 +16,7 @@ mod logs;
 mod popup;
 mod repl;
 mod screen;
+mod search;
 mod session_status;
 mod setup;
 mod tasks;

@@ -18,6 +18,7 @@ use super::{
     action::Action,
     circle_id::CircleId,
     help::Hint,
+    search::{Highlight, Query, Searchable},
     tasks::{LogFollower, MAX_LINES},
     theme::Theme,
     wrap,
@@ -34,21 +35,57 @@ const SCRIPT_ERROR: i64 = -32000;
 
 #[derive(Debug, Default)]
 pub(crate) struct LogsPane {
-    lines: HashMap<CircleId, VecDeque<String>>,
+    logs: HashMap<CircleId, CircleLog>,
     /// Rows below the visible ones; 0 follows new lines.
     scroll_back: usize,
     level: usize,
+    /// Size when it was last drawn.
+    size: (u16, u16),
     /// Follower of the log files, once their location is known.
     follower: Option<LogFollower>,
 }
 
+/// The newest log lines of a circle.
+#[derive(Debug, Default)]
+struct CircleLog {
+    lines: VecDeque<String>,
+    /// Number of lines that were dropped; a line keeps its number.
+    dropped: usize,
+}
+
+impl CircleLog {
+    /// Returns the lines that a filter shows, with their numbers.
+    fn shown(&self, levels: &'static [&str]) -> impl DoubleEndedIterator<Item = (usize, &String)> {
+        let is_shown =
+            move |line: &String| levels.is_empty() || level(line).is_some_and(|level| levels.contains(&level));
+        let numbered = self.lines.iter().enumerate().map(|(index, line)| (self.dropped + index, line));
+        numbered.filter(move |(_, line)| is_shown(line))
+    }
+}
+
+/// The log of a circle as the pane shows it, for a search.
+struct ShownLog<'a>(&'a mut LogsPane, CircleId);
+
 /// Key hints of the pane.
-pub(crate) const HINTS: &[Hint] =
-    &[("↑ ↓ PgUp PgDn", "scroll"), ("End", "follow"), ("l", "all, warnings, errors"), ("y", "copy the log")];
+pub(crate) const HINTS: &[Hint] = &[
+    ("↑ ↓ PgUp PgDn", "scroll"),
+    ("End", "follow"),
+    ("/", "search"),
+    ("l", "all, warnings, errors"),
+    ("y", "copy the log"),
+];
 
 /// Key hints for the footer.
-pub(crate) const SHORT_HINTS: &[Hint] =
-    &[("↑↓", "scroll"), ("?", "help"), ("q", "quit"), ("l", "level"), ("y", "copy"), ("f", "zoom"), ("1-4", "pane")];
+pub(crate) const SHORT_HINTS: &[Hint] = &[
+    ("↑↓", "scroll"),
+    ("?", "help"),
+    ("q", "quit"),
+    ("/", "search"),
+    ("l", "level"),
+    ("y", "copy"),
+    ("f", "zoom"),
+    ("1-4", "pane"),
+];
 
 impl LogsPane {
     pub(crate) fn set_follower(&mut self, follower: LogFollower) {
@@ -63,10 +100,11 @@ impl LogsPane {
     }
 
     pub(crate) fn push(&mut self, circle: CircleId, line: &str) {
-        let lines = self.lines.entry(circle).or_default();
-        lines.extend(visible(line).lines().map(|line| name_error(&shorten_timestamp(line))));
-        while lines.len() > MAX_LINES {
-            lines.pop_front();
+        let log = self.logs.entry(circle).or_default();
+        log.lines.extend(visible(line).lines().map(|line| name_error(&shorten_timestamp(line))));
+        while log.lines.len() > MAX_LINES {
+            log.lines.pop_front();
+            log.dropped += 1;
         }
     }
 
@@ -82,7 +120,7 @@ impl LogsPane {
                 self.scroll_back = 0;
             }
             KeyCode::Char('y') => {
-                let lines: Vec<&str> = self.lines.get(&shown?)?.iter().map(String::as_str).collect();
+                let lines: Vec<&str> = self.logs.get(&shown?)?.lines.iter().map(String::as_str).collect();
                 return Some(Action::Copy(lines.join("\n"), "the log"));
             }
             _ => {}
@@ -96,18 +134,34 @@ impl LogsPane {
         if self.level == 0 { follow.into() } else { format!("{} · {follow}", LEVELS[self.level].0) }
     }
 
-    pub(crate) fn draw(&mut self, frame: &mut Frame<'_>, area: Rect, theme: Theme, circle: Option<CircleId>) {
+    /// Returns the log of a circle, for a search.
+    pub(crate) fn searched(&mut self, circle: CircleId) -> impl Searchable + '_ {
+        ShownLog(self, circle)
+    }
+
+    pub(crate) fn draw(
+        &mut self,
+        frame: &mut Frame<'_>,
+        area: Rect,
+        theme: Theme,
+        circle: Option<CircleId>,
+        found: Option<Highlight<'_>>,
+    ) {
+        self.size = (area.width, area.height);
         let (name, levels) = LEVELS[self.level];
-        let lines = circle.and_then(|circle| self.lines.get(&circle));
+        let log = circle.and_then(|circle| self.logs.get(&circle));
         let (height, mut rows) = (usize::from(area.height), VecDeque::new());
-        let is_shown = |line: &&String| levels.is_empty() || level(line).is_some_and(|level| levels.contains(&level));
-        for line in lines.into_iter().flatten().rev().filter(is_shown) {
+        for (number, line) in log.into_iter().flat_map(|log| log.shown(levels).rev()) {
             let style = match level(line) {
                 Some("ERROR") => theme.error(),
                 Some("WARN") => theme.warning(),
                 _ => Style::new(),
             };
-            for row in wrap::wrap_words(Line::from(line.clone()).style(style), area.width).into_iter().rev() {
+            let mut shown = Line::from(line.clone()).style(style);
+            if let Some(found) = found {
+                shown = found.apply(shown, number, theme);
+            }
+            for row in wrap::wrap_words(shown, area.width).into_iter().rev() {
                 rows.push_front(row.style(style));
             }
             if rows.len() >= height + self.scroll_back {
@@ -125,6 +179,40 @@ impl LogsPane {
         let start = end.saturating_sub(height);
         let shown: Vec<Line<'_>> = rows.into_iter().skip(start).take(end - start).collect();
         frame.render_widget(Paragraph::new(shown), area);
+    }
+}
+
+impl Searchable for ShownLog<'_> {
+    fn matching_lines(&self, query: &Query) -> Vec<usize> {
+        let Self(pane, circle) = self;
+        let lines = pane.logs.get(circle).into_iter().flat_map(|log| log.shown(LEVELS[pane.level].1));
+        lines.filter(|(_, line)| query.matches(line)).map(|(number, _)| number).collect()
+    }
+
+    /// The level is part of it: with another one other lines are shown.
+    fn revision(&self) -> usize {
+        let Self(pane, circle) = self;
+        let end = pane.logs.get(circle).map_or(0, |log| log.dropped + log.lines.len());
+        end.wrapping_mul(LEVELS.len()).wrapping_add(pane.level)
+    }
+
+    fn reveal(&mut self, line: usize) {
+        let Self(pane, circle) = self;
+        let (width, height) = pane.size;
+        let rows = |line: &String| wrap::wrap_words(Line::from(line.clone()), width).len();
+        let (mut below, mut own) = (0, 1);
+        let log = pane.logs.get(circle);
+        for (number, text) in log.into_iter().flat_map(|log| log.shown(LEVELS[pane.level].1).rev()) {
+            own = rows(text);
+            if number <= line {
+                break;
+            }
+            below += own;
+        }
+        let height = usize::from(height.max(1));
+        if below < pane.scroll_back || below + own > pane.scroll_back + height {
+            pane.scroll_back = (below + 1).saturating_sub(height / 2);
+        }
     }
 }
 
@@ -191,7 +279,7 @@ mod tests {
         for number in 0..MAX_LINES + 3 {
             logs.push(CircleId(0), &number.to_string());
         }
-        assert_eq!(logs.lines[&CircleId(0)].len(), MAX_LINES);
-        assert_eq!(logs.lines[&CircleId(0)].back().map(String::as_str), Some("2002"));
+        assert_eq!(logs.logs[&CircleId(0)].lines.len(), MAX_LINES);
+        assert_eq!(logs.logs[&CircleId(0)].lines.back().map(String::as_str), Some("2002"));
     }
 }

@@ -32,7 +32,7 @@ use ratatui::{
 };
 use rhai::Engine;
 
-use super::{action::Action, circle_id::CircleId, help::Hint, layout::Pane, theme::DrawContext};
+use super::{action::Action, circle_id::CircleId, help::Hint, layout::Pane, search::Search, theme::DrawContext};
 pub(crate) use connector::Connector;
 pub(crate) use session_view::{SessionView, plain_text};
 pub(crate) use transcript::Transcript;
@@ -145,6 +145,7 @@ impl ReplPane {
                 let (text, what) = transcript.last();
                 return Some(Action::Copy(text.to_owned(), what));
             }
+            KeyCode::F(3) => return Some(Action::Search(Pane::Repl)),
             KeyCode::Char('d') if is_control && session.editor.is_empty() => {
                 return Some(Action::Focus(Pane::Circles));
             }
@@ -163,6 +164,7 @@ impl ReplPane {
         shown: CircleId,
         is_editing: bool,
         welcome: Vec<ShownLine<'static>>,
+        mut search: Option<&mut Search>,
     ) {
         let Some(session) = self.sessions.get_mut(&shown) else { return };
         let waiting = session.state.waiting;
@@ -179,7 +181,11 @@ impl ReplPane {
             Constraint::Length(rows),
         ])
         .areas(area);
-        let mut rows = session.transcript.rows(look.theme, transcript.width, transcript.height);
+        if let Some(search) = search.as_deref_mut() {
+            search.update(shown, &mut session.transcript);
+        }
+        let found = search.as_deref().map(Search::highlight);
+        let mut rows = session.transcript.rows(look.theme, (transcript.width, transcript.height), found);
         if session.transcript.is_empty() && !session.is_open() {
             rows = welcome;
         }

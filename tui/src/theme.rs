@@ -81,6 +81,12 @@ impl Theme {
         Shown::new().add_modifier(Modifier::REVERSED)
     }
 
+    /// Style of text that a search has found.
+    pub(crate) fn found(self, is_current: bool) -> Shown {
+        let found = self.fg(Color::Yellow).underlined();
+        if is_current { found.bold().add_modifier(Modifier::REVERSED) } else { found }
+    }
+
     pub(crate) fn key(self) -> Shown {
         self.fg(Color::Cyan).bold()
     }

@@ -7,10 +7,13 @@ use std::{
 
 use console::{progress, session::ShellCommand};
 
+use ratatui::layout::Rect;
+
 use super::{
     circle_id::CircleId,
     layout::Pane,
     popup::Popup,
+    search::Search,
     theme::{DrawContext, Theme},
     toast::{Toast, ToastKind, ToastTopic},
 };
@@ -40,6 +43,10 @@ pub(crate) struct Window {
     /// Whether the REPL pane was on the screen when it was last drawn.
     pub is_repl_visible: bool,
     pub popup: Option<Popup>,
+    /// The panes that were last drawn, and their areas with borders.
+    pub panes: Vec<(Pane, Rect)>,
+    /// The search that is open.
+    pub search: Option<Search>,
     toast: Option<Toast>,
     effects: Vec<Effect>,
     /// Whether the screen may be outdated.
@@ -58,6 +65,8 @@ impl Window {
             is_zoomed: false,
             is_repl_visible: true,
             popup,
+            panes: Vec::new(),
+            search: None,
             toast,
             effects,
             is_stale: true,

@@ -29,6 +29,7 @@ impl App {
             }
             Action::Palette => self.window.popup = Some(Popup::Palette(Palette::new(self.palette_items()))),
             Action::Zoom => self.window.is_zoomed = !self.window.is_zoomed,
+            Action::Search(pane) => self.start_search(pane),
             Action::Copy(text, what) => self.copy(&text, what),
             Action::AskAddress => self.window.popup = Some(Popup::address()),
             Action::ConnectTo(text) => self.open(&text, None),

@@ -57,6 +57,8 @@ impl App {
         for pane in Pane::ALL {
             choices.push(choice(format!("go to {}", pane.name()), Action::Focus(pane)));
         }
+        choices.push(choice("search the transcript".into(), Action::Search(Pane::Repl)));
+        choices.push(choice("search the log".into(), Action::Search(Pane::Logs)));
         choices.push(choice("zoom".into(), Action::Zoom));
         choices.push(choice("help".into(), Action::Help));
         choices.push(choice("quit".into(), Action::Quit));

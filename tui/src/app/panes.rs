@@ -22,6 +22,7 @@ use crate::{
     logs,
     popup::TextPopup,
     repl,
+    search::Search,
     session_status::SessionStatus,
     welcome,
 };
@@ -52,6 +53,8 @@ impl App {
             KeyCode::Esc => return Some(Action::Focus(Pane::Circles)),
             KeyCode::Char('?') => return Some(Action::Help),
             KeyCode::Char('f') => return Some(Action::Zoom),
+            KeyCode::Char('/') if self.window.focus == Pane::Logs => return Some(Action::Search(Pane::Logs)),
+            KeyCode::Char('/') | KeyCode::F(3) => return Some(Action::Search(Pane::Repl)),
             KeyCode::Char('q') => return Some(Action::Quit),
             _ => {}
         }
@@ -122,7 +125,6 @@ impl App {
 
     fn draw_pane(&mut self, frame: &mut Frame<'_>, pane: Pane, area: Rect) {
         let (look, has_focus) = (self.window.look(), self.window.focus == pane);
-        let shown = self.circles.selected();
         let area = chrome::pane(frame, area, look.theme, has_focus);
         match pane {
             Pane::Circles => {
@@ -131,19 +133,31 @@ impl App {
                 self.circles.draw(frame, area, look.theme, look.now, session_status);
             }
             Pane::Keys => self.keys.draw(frame, area, look.theme),
-            Pane::Logs => self.logs.draw(frame, area, look.theme, shown),
+            Pane::Logs => self.draw_logs(frame, area),
             Pane::Repl => self.draw_repl(frame, area, has_focus),
         }
     }
 
+    fn draw_logs(&mut self, frame: &mut Frame<'_>, area: Rect) {
+        let (theme, shown) = (self.window.look().theme, self.circles.selected());
+        let mut search = self.window.search.as_mut().filter(|search| search.pane() == Pane::Logs);
+        if let (Some(search), Some(shown)) = (search.as_deref_mut(), shown) {
+            search.update(shown, &mut self.logs.searched(shown));
+        }
+        let found = search.as_deref().map(Search::highlight);
+        self.logs.draw(frame, area, theme, shown, found);
+    }
+
     fn draw_repl(&mut self, frame: &mut Frame<'_>, area: Rect, has_focus: bool) {
-        let (look, is_editing) = (self.window.look(), has_focus && self.window.popup.is_none());
+        let look = self.window.look();
+        let is_editing = has_focus && self.window.popup.is_none() && self.window.search.is_none();
         let shown = self.circles.selected();
         let entry = shown.and_then(|shown| self.circles.get(shown));
         let has_config = self.control.config_file().is_some();
         let welcome = welcome::lines(look.theme, &self.circles, entry, has_config, !self.keys.is_empty(), has_focus);
+        let search = self.window.search.as_mut().filter(|search| search.pane() == Pane::Repl);
         match shown.filter(|shown| self.repl.get(*shown).is_some()) {
-            Some(shown) => self.repl.draw(frame, area, look, shown, is_editing, welcome),
+            Some(shown) => self.repl.draw(frame, area, look, shown, is_editing, welcome, search),
             None => frame.render_widget(Paragraph::new(welcome), area),
         }
     }
@@ -167,6 +181,7 @@ impl App {
             chrome::header(frame, header, look.theme, circles, &self.keys);
         }
         self.window.is_repl_visible = panes.iter().any(|(pane, _)| *pane == Pane::Repl);
+        self.window.panes.clone_from(&panes);
         // The pane with the focus comes last, so that its border covers the others.
         panes.sort_by_key(|(pane, _)| *pane == focus);
         for (pane, area) in &panes {
@@ -178,9 +193,10 @@ impl App {
         if let Some(toast) = self.window.toast() {
             toast.draw(frame, message, look.theme);
         }
-        match &mut self.window.popup {
-            Some(popup) => popup.draw(frame, look.theme, look.spinner),
-            None => chrome::footer(frame, footer, look.theme, self.key_context().short),
+        match (&mut self.window.popup, &self.window.search) {
+            (Some(popup), _) => popup.draw(frame, look.theme, look.spinner),
+            (None, Some(search)) => search.draw(frame, footer, look.theme),
+            (None, None) => chrome::footer(frame, footer, look.theme, self.key_context().short),
         }
     }
 }

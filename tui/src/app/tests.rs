@@ -6,4 +6,5 @@ mod key_dialogs;
 mod random;
 mod rig;
 mod safety;
+mod searching;
 mod toasts;

@@ -52,6 +52,7 @@ pub(crate) const HINTS: &[Hint] = &[
     ("Ctrl-C", "cancel the running play (keeps your variables); otherwise clear the input"),
     ("Ctrl-O", "copy the last output"),
     ("PgUp PgDn", "scroll the transcript (Ctrl-↑ Ctrl-↓: by a line)"),
+    ("F3", "search the transcript (in the other panes: /)"),
     ("Ctrl-Home Ctrl-End", "scroll to the oldest line, follow new output"),
     ("Esc", "close the completions; otherwise go to Circles, where letters are commands"),
     ("Shift-Tab", "go to Keys"),

@@ -6,7 +6,11 @@ use ratatui::text::Line as ShownLine;
 
 use frontend::text::{Size, Style, StyledLine};
 
-use crate::{theme::Theme, wrap};
+use crate::{
+    search::{Highlight, Query, Searchable},
+    theme::Theme,
+    wrap,
+};
 
 /// Largest number of lines.
 const MAX_LINES: usize = 10_000;
@@ -21,6 +25,8 @@ const MAX_LINE_BYTES: usize = 16 << 10;
 pub(crate) struct Transcript {
     lines: VecDeque<StyledLine>,
     bytes: usize,
+    /// Number of lines that were dropped; a line keeps its number.
+    dropped: usize,
     /// Rows below the visible ones; 0 follows new lines.
     back: usize,
     /// Text for a copy, and what it is.
@@ -35,13 +41,14 @@ impl Transcript {
         let line = truncate_line(line);
         if self.back > 0 {
             // Keeps the visible rows in place.
-            self.back = self.back.saturating_add(wrap::wrap_words(Theme::new(false).line(&line), self.width).len());
+            self.back = self.back.saturating_add(self.height_of(&line));
         }
         self.bytes += size(&line);
         self.lines.push_back(line);
         while self.lines.len() > MAX_LINES || self.bytes > MAX_BYTES {
             let Some(oldest) = self.lines.pop_front() else { return };
             self.bytes -= size(&oldest);
+            self.dropped += 1;
         }
     }
 
@@ -103,13 +110,27 @@ impl Transcript {
         self.back == 0
     }
 
-    /// Returns the visible rows.
-    pub(crate) fn rows(&mut self, theme: Theme, width: u16, height: u16) -> Vec<ShownLine<'static>> {
+    /// Returns the number of rows of a line.
+    fn height_of(&self, line: &StyledLine) -> usize {
+        wrap::wrap_words(Theme::new(false).line(line), self.width).len()
+    }
+
+    /// Returns the visible rows, with what a search has found.
+    pub(crate) fn rows(
+        &mut self,
+        theme: Theme,
+        (width, height): (u16, u16),
+        found: Option<Highlight<'_>>,
+    ) -> Vec<ShownLine<'static>> {
         (self.width, self.height) = (width, height);
         let needed = usize::from(height) + self.back;
         let mut rows = VecDeque::new();
-        for line in self.lines.iter().rev() {
-            for row in wrap::wrap_words(theme.line(line), width).into_iter().rev() {
+        for (index, line) in self.lines.iter().enumerate().rev() {
+            let mut shown = theme.line(line);
+            if let Some(found) = found {
+                shown = found.apply(shown, self.dropped + index, theme);
+            }
+            for row in wrap::wrap_words(shown, width).into_iter().rev() {
                 rows.push_front(row);
             }
             if rows.len() >= needed {
@@ -121,6 +142,29 @@ impl Transcript {
         let end = rows.len() - self.back;
         let start = end.saturating_sub(usize::from(height));
         rows.into_iter().skip(start).take(end - start).collect()
+    }
+}
+
+impl Searchable for Transcript {
+    fn matching_lines(&self, query: &Query) -> Vec<usize> {
+        let lines = self.lines.iter().enumerate();
+        let matching = lines.filter(|(_, line)| query.matches(&line.to_string()));
+        matching.map(|(index, _)| self.dropped + index).collect()
+    }
+
+    fn revision(&self) -> usize {
+        self.dropped + self.lines.len()
+    }
+
+    fn reveal(&mut self, line: usize) {
+        let Some(index) = line.checked_sub(self.dropped).filter(|index| *index < self.lines.len()) else { return };
+        let below: usize = self.lines.iter().skip(index + 1).map(|line| self.height_of(line)).sum();
+        let end = below + self.height_of(&self.lines[index]);
+        let height = usize::from(self.height.max(1));
+        // A line that is visible stays where it is.
+        if below < self.back || end > self.back + height {
+            self.back = (below + 1).saturating_sub(height / 2);
+        }
     }
 }
 
@@ -147,7 +191,7 @@ mod tests {
     use super::*;
 
     fn shown(transcript: &mut Transcript, width: u16, height: u16) -> Vec<String> {
-        transcript.rows(Theme::new(false), width, height).iter().map(ToString::to_string).collect()
+        transcript.rows(Theme::new(false), (width, height), None).iter().map(ToString::to_string).collect()
     }
 
     #[test]
@@ -170,6 +214,31 @@ mod tests {
         assert_eq!(shown(&mut transcript, 5, 2), ["two ", "three"]);
         transcript.follow();
         assert_eq!(shown(&mut transcript, 80, 9), ["one", "two three", "four", "five six"]);
+    }
+
+    #[test]
+    fn transcript_reveals_a_line_and_keeps_its_number() {
+        let mut transcript = Transcript::default();
+        let push = |transcript: &mut Transcript, number: usize| {
+            transcript.push(StyledLine::of(Style::Plain, &format!("line {number}")));
+        };
+        (0..20).for_each(|number| push(&mut transcript, number));
+        assert_eq!(shown(&mut transcript, 20, 4), ["line 16", "line 17", "line 18", "line 19"]);
+        let found = transcript.matching_lines(&Query::new("LINE 3"));
+        assert_eq!(found, [3]);
+        transcript.reveal(18);
+        assert!(transcript.is_following());
+        transcript.reveal(3);
+        assert_eq!(shown(&mut transcript, 20, 4), ["line 1", "line 2", "line 3", "line 4"]);
+        transcript.reveal(2);
+        assert_eq!(shown(&mut transcript, 20, 4)[1], "line 2");
+        (20..MAX_LINES + 2).for_each(|number| push(&mut transcript, number));
+        assert_eq!(transcript.matching_lines(&Query::new("line 3")).first(), Some(&3));
+        assert_eq!(transcript.matching_lines(&Query::new("line 1")).first(), Some(&10));
+        transcript.reveal(1);
+        transcript.reveal(usize::MAX);
+        let row = transcript.rows(Theme::new(true), (20, 1), None);
+        assert_eq!(row.len(), 1);
     }
 
     #[test]

@@ -1,0 +1,79 @@
+//! Search in the transcript and in the log.
+
+use ratatui::crossterm::event::{
+    Event,
+    KeyCode::{Char, Down, Enter, Esc, F},
+};
+
+use super::rig::{LAB, Rig};
+use crate::{event::AppEvent, layout::Pane};
+
+async fn with_transcript() -> Rig {
+    let mut rig = Rig::start().await;
+    rig.keys(&[Down, Enter]).await;
+    for number in 0..30 {
+        rig.write(&format!("let a{number} = {number}\n")).await;
+    }
+    rig
+}
+
+#[tokio::test(start_paused = true)]
+async fn transcript_is_searched_while_typing_and_letters_type_again_afterwards() {
+    let mut rig = with_transcript().await;
+    rig.shows_not("let a7 =");
+    rig.key(F(3)).await;
+    rig.write("LET a7").await;
+    rig.shows_not("LET a7");
+    rig.write("\u{8}").await;
+    rig.keys(&[ratatui::crossterm::event::KeyCode::Backspace; 16]).await;
+    assert!(rig.app.window.search.is_none());
+    rig.key(F(3)).await;
+    rig.write("let a7").await;
+    rig.shows("1/1");
+    rig.shows("lab> let a7 = 7");
+    rig.keys(&[ratatui::crossterm::event::KeyCode::Backspace]).await;
+    rig.shows("30/30");
+    rig.write("1").await;
+    rig.shows("11/11");
+    rig.key(Enter).await;
+    rig.write("nn").await;
+    rig.shows("9/11");
+    rig.write("N").await;
+    rig.shows("10/11");
+    rig.event(Event::Paste("x".into())).await;
+    rig.shows("no match");
+    rig.key(Esc).await;
+    rig.shows_not("no match");
+    assert_eq!(rig.app.window.focus, Pane::Repl);
+    rig.write("nN/").await;
+    rig.shows("> nN/");
+}
+
+#[tokio::test(start_paused = true)]
+async fn log_is_searched_from_its_pane_and_the_transcript_from_the_others() {
+    let mut rig = with_transcript().await;
+    let lines = (0..50).map(|number| format!("INFO line {number}")).collect();
+    rig.post(AppEvent::Logged(LAB, lines));
+    rig.keys(&[Esc, Char('4'), Char('/')]).await;
+    rig.write("line 3").await;
+    rig.shows("11/11");
+    rig.shows("INFO line 39");
+    // New lines are found, and do not move the view.
+    rig.post(AppEvent::Logged(LAB, vec!["INFO line 3".into()]));
+    rig.settle().await;
+    rig.shows("11/12");
+    rig.shows("INFO line 39");
+    rig.keys(&[Enter, Char('N')]).await;
+    rig.shows("12/12");
+    rig.keys(&[Esc, Esc, Char('/')]).await;
+    rig.write("a12").await;
+    rig.shows("1/1");
+    rig.shows("lab> let a12 = 12");
+    rig.key(Esc).await;
+    assert_eq!(rig.app.window.focus, Pane::Circles);
+    // Where only one pane is shown, the search goes to its pane.
+    rig.event(Event::Resize(60, 20)).await;
+    rig.key(Char('/')).await;
+    rig.write("a13").await;
+    rig.shows("lab> let a13 = 13");
+}
