@@ -17,10 +17,14 @@ use rustyline::{
 use super::line_helper::LineHelper;
 use console::history;
 
+/// Time after Esc in which another byte belongs to the same key, in milliseconds. Terminals send the bytes of one key
+/// together, so a short time is enough even over a network.
+const VI_ESCAPE_TIMEOUT: u16 = 100;
+
 /// Keys in `:help`.
 pub(super) const KEYS: &[(&str, &str)] = &[
     ("Enter", "run a complete input, continue an incomplete one; two blank lines run it as it is"),
-    ("Alt-Enter", "insert a new line (also Ctrl-J)"),
+    ("Ctrl-J", "insert a new line (also Alt-Enter, except with vi keys)"),
     ("Tab", "complete variables, functions and map members; after a command, circles, keys and files"),
     ("Ctrl-C", "cancel the play and keep your variables; twice: stop waiting; at the prompt: clear the line"),
     ("Right, Ctrl-F", "accept the grey hint from the history"),
@@ -56,6 +60,10 @@ pub(super) fn config(mode: Option<EditMode>) -> Result<Config> {
         // The helper decides about colours; it also draws the mark of the prompt without them.
         .color_mode(ColorMode::Forced)
         .max_history_size(history::MAX_INPUTS)?;
+    let config = match mode {
+        rustyline::EditMode::Vi => config.keyseq_timeout(Some(VI_ESCAPE_TIMEOUT)),
+        _ => config,
+    };
     Ok(config.build())
 }
 
@@ -76,9 +84,8 @@ fn is_vi_mode(inputrc: &str) -> bool {
 }
 
 pub(super) fn bind(editor: &mut Editor<LineHelper, FileHistory>, pressed: &Arc<KeyState>) {
-    for key in [KeyEvent::alt('\r'), KeyEvent::ctrl('J')] {
-        editor.bind_sequence(key, Cmd::Newline);
-    }
+    editor.bind_sequence(KeyEvent::ctrl('J'), Cmd::Newline);
+    editor.bind_sequence(KeyEvent::alt('\r'), EventHandler::Conditional(Box::new(AltEnterHandler)));
     editor.bind_sequence(KeyEvent::ctrl('C'), EventHandler::Conditional(Box::new(ClearHandler(pressed.clone()))));
     editor.bind_sequence(KeyEvent::ctrl('F'), EventHandler::Conditional(Box::new(AcceptHintHandler)));
     let keys = vec![KeyEvent::ctrl('X'), KeyEvent::ctrl('E')];
@@ -112,6 +119,19 @@ impl ConditionalEventHandler for ClearHandler {
     fn handle(&self, _: &Event, _: RepeatCount, _: bool, context: &EventContext<'_>) -> Option<Cmd> {
         self.0.is_empty.store(context.line().is_empty(), Ordering::SeqCst);
         Some(Cmd::Interrupt)
+    }
+}
+
+/// Alt-Enter: inserts a line. Terminals send the same bytes for Esc and then Enter, which vi users type to play an
+/// input: with vi keys it is Enter.
+struct AltEnterHandler;
+
+impl ConditionalEventHandler for AltEnterHandler {
+    fn handle(&self, _: &Event, _: RepeatCount, _: bool, context: &EventContext<'_>) -> Option<Cmd> {
+        Some(match context.mode() {
+            rustyline::EditMode::Vi => Cmd::AcceptOrInsertLine { accept_in_the_middle: true },
+            _ => Cmd::Newline,
+        })
     }
 }
 

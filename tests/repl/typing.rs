@@ -128,6 +128,21 @@ fn vi_mode_edits_with_vi_keys() {
 }
 
 #[test]
+fn vi_escape_and_enter_play_however_fast_they_come() {
+    let home = Home::new();
+    let mut terminal = Terminal::run(&home, &["repl", "--edit-mode", "vi"]);
+    for sum in ["40 + 2", "40 + 3"] {
+        terminal.wait_for("scratch> ");
+        // Bytes in one write are the fastest that a terminal can send: those of Alt-Enter.
+        terminal.keys(&format!("{sum}\x1b\r"));
+        terminal.wait_for(&format!("{}\r\n", if sum == "40 + 2" { 42 } else { 43 }));
+    }
+    terminal.wait_for("scratch> ");
+    terminal.keys("fn double(x) {\x1b\rx * 2 }\x1b\rdouble(21)\x1b\r");
+    terminal.wait_for("42\r\n");
+}
+
+#[test]
 fn line_is_redrawn_after_a_resize() {
     let home = Home::new();
     let mut terminal = Terminal::run(&home, &["repl"]);
