@@ -212,7 +212,7 @@ fn history_is_private_and_without_secrets() {
     terminal.keys("\x04");
     assert_eq!(terminal.end(), Some(0));
     let directory = home.path().join("state/circles/history");
-    let file = directory.join("scratch-anonymous.txt");
+    let file = directory.join("history.jsonl");
     let kept = std::fs::read_to_string(&file).expect("it is there");
     assert!(kept.contains("40 + 2") && !kept.contains("40 + 3") && !kept.contains(&secret), "{kept}");
     let mode = |path: &std::path::Path| std::fs::metadata(path).expect("it is there").permissions().mode() & 0o777;

@@ -1,153 +1,98 @@
-//! The input history: a private file for each circle and key.
+//! The input history: one private file for all circles and keys, which both consoles share.
+
+mod browser;
+mod inputs;
+mod search;
+mod store;
+mod writer;
 
 use std::{
-    collections::HashMap,
-    fs, io,
-    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
-    path::{Path, PathBuf},
-    sync::mpsc::{SyncSender, sync_channel},
-    thread::JoinHandle,
+    sync::Arc,
+    time::{SystemTime, UNIX_EPOCH},
 };
 
-use directories::ProjectDirs;
-use rustyline::{
-    Config,
-    error::ReadlineError,
-    history::{FileHistory, History as _},
-};
+use serde::{Deserialize, Serialize};
 
 use frontend::text::{Style, StyledLine};
+
+pub use browser::HistoryBrowser;
+pub use inputs::{InputHistory, SharedHistory};
+pub use search::{HistorySearch, SearchRow};
+pub use store::{HistoryStore, default_directory};
+pub use writer::HistoryWriter;
 
 /// The number of hex digits of a secret key.
 const SECRET_DIGITS: usize = 64;
 
-/// The maximum number of inputs in a history.
-pub const MAX_INPUTS: usize = 10_000;
+/// The default maximum number of inputs in the history.
+pub const DEFAULT_CAPACITY: usize = 50_000;
 
 /// The number of listed inputs without a search text.
 const MAX_RECENT: usize = 50;
 
-/// The maximum number of inputs that wait for the writer thread.
-const QUEUE_CAPACITY: usize = 256;
-
-/// The history file of a circle and a key.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct HistoryFile(
-    /// `None` if the user has no state directory; then the history is not kept.
-    Option<PathBuf>,
-);
-
-/// Returns the directory of all history files: `history` in the user's state directory.
-pub fn default_directory() -> Option<PathBuf> {
-    let dirs = ProjectDirs::from("", "", "circles")?;
-    Some(dirs.state_dir().unwrap_or_else(|| dirs.data_local_dir()).join("history"))
+/// The circle and the key that an input was for.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InputOrigin {
+    /// Identifies the circle: its address, or the name of a scratch circle.
+    pub circle: String,
+    /// The circle's own name, for display.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub name: String,
+    /// The name of the key, or `None` for the anonymous caller.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
 }
 
-impl HistoryFile {
-    /// Returns the history file of a circle and a key, or of the anonymous caller. `circle` identifies the circle.
-    pub fn of(directory: Option<&Path>, circle: &str, key: Option<&str>) -> Self {
-        let safe = |text: &str| text.replace(|character: char| !character.is_ascii_alphanumeric(), "_");
-        let name = format!("{}-{}.txt", safe(circle), safe(key.unwrap_or("anonymous")));
-        Self(directory.map(|directory| directory.join(name)))
-    }
+/// An input in the history.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HistoryEntry {
+    /// When the input was entered, in seconds since 1970.
+    pub time: u64,
+    /// What the input was for.
+    #[serde(flatten)]
+    pub origin: InputOrigin,
+    /// The input as it was typed.
+    pub input: Arc<str>,
+}
 
-    /// The path of the file, if the file exists.
-    pub fn existing_path(&self) -> Option<&Path> {
-        self.0.as_deref().filter(|file| file.exists())
-    }
-
-    /// Reads the inputs, oldest first. Blocks.
-    pub fn read(&self) -> Result<Vec<String>, String> {
-        let Some(file) = self.existing_path() else { return Ok(Vec::new()) };
-        Ok(open(file)?.iter().cloned().collect())
-    }
-
-    /// Creates the file with private permissions if needed, and calls `append` to write to it.
-    pub fn append_with(&self, append: impl FnOnce(&Path) -> Result<(), String>) -> Result<(), String> {
-        let Some(file) = &self.0 else { return Ok(()) };
-        let written = prepare(file).map_err(|error| error.to_string()).and_then(|()| append(file));
-        written.map_err(|error| format!("cannot write the history file {}: {error}", file.display()))
+impl HistoryEntry {
+    /// Returns an entry of now.
+    pub fn now(origin: InputOrigin, input: &str) -> Self {
+        Self { time: unix_time(), origin, input: input.into() }
     }
 }
 
-/// Writes inputs to history files, on a separate thread. Dropping the value waits until all inputs are written.
-pub struct HistoryWriter {
-    /// `None` once the writer is being dropped.
-    inputs: Option<SyncSender<(HistoryFile, String)>>,
-    thread: Option<JoinHandle<()>>,
-}
-
-impl HistoryWriter {
-    /// Starts the thread. `on_error` gets the reason if an input cannot be written.
-    pub fn start(on_error: impl Fn(String) + Send + 'static) -> Self {
-        let (inputs, waiting) = sync_channel::<(HistoryFile, String)>(QUEUE_CAPACITY);
-        let thread = std::thread::spawn(move || {
-            // `FileHistory` appends to a file only after it has read it.
-            let mut histories: HashMap<PathBuf, FileHistory> = HashMap::new();
-            for (history, input) in waiting {
-                let kept = history.append_with(|file| {
-                    let mut entries = match histories.remove(file) {
-                        Some(entries) => entries,
-                        None => open(file)?,
-                    };
-                    let kept =
-                        entries.add(&input).and_then(|_| entries.append(file)).map_err(|error| error.to_string());
-                    histories.insert(file.to_owned(), entries);
-                    kept
-                });
-                if let Err(error) = kept {
-                    on_error(error);
-                }
-            }
-        });
-        Self { inputs: Some(inputs), thread: Some(thread) }
+impl InputOrigin {
+    /// Whether both are for the same circle. Histories of earlier versions knew an address only as a file name.
+    fn is_same_circle(&self, circle: &str) -> bool {
+        self.circle == circle || self.circle == file_name_of(circle)
     }
 
-    /// Queues an input. Drops it if the queue is full because the disk is slow.
-    pub fn append(&self, history: HistoryFile, input: String) {
-        if let Some(inputs) = &self.inputs {
-            // A missing history entry does little harm.
-            let _full = inputs.try_send((history, input));
-        }
+    /// The circle and the key, for display.
+    fn label(&self) -> String {
+        let circle = if self.name.is_empty() { &self.circle } else { &self.name };
+        self.key.as_ref().map_or_else(|| circle.clone(), |key| format!("{circle} ⚿ {key}"))
     }
 }
 
-impl Drop for HistoryWriter {
-    fn drop(&mut self) {
-        self.inputs = None;
-        if let Some(thread) = self.thread.take() {
-            // The panic hook has reported a panic of the thread.
-            let _ended = thread.join();
-        }
-    }
+/// The part of a file name that earlier versions made of a circle or a key.
+fn file_name_of(text: &str) -> String {
+    text.replace(|character: char| !character.is_ascii_alphanumeric(), "_")
 }
 
-fn open(file: &Path) -> Result<FileHistory, String> {
-    let mut entries = new_history()?;
-    if fs::metadata(file).is_ok_and(|metadata| metadata.len() > 0) {
-        entries.load(file).map_err(|error| error.to_string())?;
-    }
-    Ok(entries)
+/// Seconds since 1970.
+fn unix_time() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |elapsed| elapsed.as_secs())
 }
 
-/// Returns the error text for a history that cannot be read.
-pub fn read_error_text(file: &Path, error: &ReadlineError) -> String {
-    format!("cannot read the history file {}: {error}", file.display())
-}
-
-fn new_history() -> Result<FileHistory, String> {
-    let config = Config::builder().max_history_size(MAX_INPUTS).map_err(|error| error.to_string())?;
-    Ok(FileHistory::with_config(&config.build()))
-}
-
-/// Whether the history keeps an input: not if it starts with a space or may contain a secret key.
+/// Whether the history keeps an input: not if it is blank, starts with a space, or may contain a secret key.
 pub fn is_kept(input: &str) -> bool {
-    !input.starts_with(' ') && !holds_secret(input)
+    !input.starts_with(' ') && !input.trim().is_empty() && !holds_secret(input)
 }
 
 /// Formats the inputs that contain a text, with their numbers, newest last. Without a text, only the last 50 inputs.
 pub fn lines<T: AsRef<str>>(newest_first: impl Iterator<Item = (usize, T)>, part: &str) -> Vec<StyledLine> {
-    let most = if part.is_empty() { MAX_RECENT } else { MAX_INPUTS };
+    let most = if part.is_empty() { MAX_RECENT } else { usize::MAX };
     let mut inputs: Vec<_> = newest_first.filter(|(_, input)| input.as_ref().contains(part)).take(most).collect();
     inputs.reverse();
     let mut lines = Vec::new();
@@ -163,17 +108,6 @@ pub fn lines<T: AsRef<str>>(newest_first: impl Iterator<Item = (usize, T)>, part
     lines
 }
 
-/// Creates the file before the library writes to it, so that other users can never read it.
-fn prepare(file: &Path) -> io::Result<()> {
-    if file.exists() {
-        return Ok(());
-    }
-    if let Some(directory) = file.parent() {
-        fs::DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
-    }
-    fs::OpenOptions::new().create(true).append(true).mode(0o600).open(file).map(|_| ())
-}
-
 /// Whether a text contains exactly 64 hex digits in a row, like a secret key. A public key has 66.
 pub fn holds_secret(input: &str) -> bool {
     input.split(|character: char| !character.is_ascii_hexdigit()).any(|digits| digits.len() == SECRET_DIGITS)
@@ -181,7 +115,7 @@ pub fn holds_secret(input: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{holds_secret, lines};
+    use super::{holds_secret, is_kept, lines};
 
     #[test]
     fn history_lists_newest_last_and_filters() {
@@ -206,5 +140,6 @@ mod tests {
         );
         assert!(!holds_secret(&format!("02{secret}")));
         assert!(!holds_secret("let x = 0x1234;"));
+        assert!(!is_kept(&secret) && !is_kept(" 1") && !is_kept("\n") && is_kept("1"));
     }
 }

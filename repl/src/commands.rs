@@ -7,7 +7,6 @@ use console::{
     session::{FanOutTarget, SessionHandle, SessionRequest, ShellCommand},
 };
 use frontend::{error::CliError, text::StyledLine, visible::visible};
-use rustyline::history::{History, SearchDirection};
 use terminal::{
     clipboard,
     modes::{self, Interrupts},
@@ -84,14 +83,10 @@ impl Repl {
         }
     }
 
-    /// Returns the inputs that contain a text, newest last.
+    /// Returns the inputs of this circle that contain a text, newest last.
     fn history_lines(&self, part: &str) -> Vec<StyledLine> {
-        let history = self.editor.history();
-        let inputs = (0..history.len()).rev().filter_map(|index| {
-            let entry = history.get(index, SearchDirection::Reverse).ok()??;
-            Some((index + 1, entry.entry))
-        });
-        history::lines(inputs, part)
+        let inputs = self.line.inputs_here();
+        history::lines((1..=inputs.len()).rev().zip(inputs.iter().rev()), part)
     }
 
     /// Shows lines, in the pager if they do not fit on the screen.

@@ -1,25 +1,16 @@
 //! Key bindings of the line REPL besides rustyline's own.
 
-use std::{
-    path::PathBuf,
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, Ordering},
-    },
-};
+use std::path::PathBuf;
 
 use directories::BaseDirs;
-use rustyline::{
-    Cmd, ColorMode, CompletionType, ConditionalEventHandler, Config, Editor, Event, EventContext, EventHandler,
-    KeyEvent, RepeatCount, Result, history::FileHistory,
-};
-
-use super::line_helper::LineHelper;
-use console::history;
+use rustyline::{ColorMode, CompletionType, Config};
 
 /// Time after Esc in which another byte belongs to the same key, in milliseconds. Terminals send the bytes of one key
 /// together, so a short time is enough even over a network.
 const VI_ESCAPE_TIMEOUT: u16 = 100;
+
+/// The same time with Emacs keys. There Esc is also a prefix that people type, and it closes the search of the history.
+const EMACS_ESCAPE_TIMEOUT: u16 = 500;
 
 /// Keys in `:help`.
 pub(super) const KEYS: &[(&str, &str)] = &[
@@ -28,8 +19,11 @@ pub(super) const KEYS: &[(&str, &str)] = &[
     ("Tab", "complete variables, functions and map members; after a command, circles, keys and files"),
     ("Ctrl-C", "cancel the play and keep your variables; twice: stop waiting; at the prompt: clear the line"),
     ("Right, Ctrl-F", "accept the grey hint from the history"),
-    ("Up, Down", "browse earlier inputs; within an input, move between its lines"),
-    ("Ctrl-R", "search the history; a line that begins with a space is not saved"),
+    ("Up, Down", "browse earlier inputs that begin with the typed text; within an input, move between its lines"),
+    (
+        "Ctrl-R",
+        "search the inputs of all circles and keys; again: of this circle; a line that begins with a space is not saved",
+    ),
     ("Ctrl-X Ctrl-E", "continue in $EDITOR"),
     ("Ctrl-D", "quit, on an empty line"),
 ];
@@ -44,27 +38,27 @@ pub enum EditMode {
 }
 
 /// Returns rustyline's configuration.
-pub(super) fn config(mode: Option<EditMode>) -> Result<Config> {
+pub(super) fn config(mode: Option<EditMode>) -> Config {
     let mode = match mode {
         Some(EditMode::Vi) => rustyline::EditMode::Vi,
         Some(EditMode::Emacs) => rustyline::EditMode::Emacs,
         None if inputrc().is_some_and(|text| is_vi_mode(&text)) => rustyline::EditMode::Vi,
         None => rustyline::EditMode::Emacs,
     };
-    let config = Config::builder()
+    let escape_timeout = match mode {
+        rustyline::EditMode::Vi => VI_ESCAPE_TIMEOUT,
+        _ => EMACS_ESCAPE_TIMEOUT,
+    };
+    Config::builder()
         .auto_add_history(false)
         .completion_type(CompletionType::List)
         // No question before a list: it is cut to fit on the screen.
         .completion_prompt_limit(usize::MAX)
         .edit_mode(mode)
+        .keyseq_timeout(Some(escape_timeout))
         // The helper decides about colours; it also draws the mark of the prompt without them.
         .color_mode(ColorMode::Forced)
-        .max_history_size(history::MAX_INPUTS)?;
-    let config = match mode {
-        rustyline::EditMode::Vi => config.keyseq_timeout(Some(VI_ESCAPE_TIMEOUT)),
-        _ => config,
-    };
-    Ok(config.build())
+        .build()
 }
 
 /// Reads the user's readline settings (readline(3), "INITIALIZATION FILE").
@@ -81,77 +75,6 @@ fn is_vi_mode(inputrc: &str) -> bool {
         (words.next() == Some("set") && words.next() == Some("editing-mode")).then(|| words.next())?
     });
     modes.next() == Some("vi")
-}
-
-pub(super) fn bind(editor: &mut Editor<LineHelper, FileHistory>, pressed: &Arc<KeyState>) {
-    editor.bind_sequence(KeyEvent::ctrl('J'), Cmd::Newline);
-    editor.bind_sequence(KeyEvent::alt('\r'), EventHandler::Conditional(Box::new(AltEnterHandler)));
-    editor.bind_sequence(KeyEvent::ctrl('C'), EventHandler::Conditional(Box::new(ClearHandler(pressed.clone()))));
-    editor.bind_sequence(KeyEvent::ctrl('F'), EventHandler::Conditional(Box::new(AcceptHintHandler)));
-    let keys = vec![KeyEvent::ctrl('X'), KeyEvent::ctrl('E')];
-    editor.bind_sequence(Event::KeySeq(keys), EventHandler::Conditional(Box::new(EditHandler(pressed.clone()))));
-}
-
-/// State that a key press leaves for the time after the line.
-#[derive(Debug, Default)]
-pub(super) struct KeyState {
-    /// The line to open in the editor after Ctrl-X Ctrl-E.
-    edit: Mutex<Option<String>>,
-    is_empty: AtomicBool,
-}
-
-impl KeyState {
-    /// Takes the line to edit.
-    pub(super) fn take_edit(&self) -> Option<String> {
-        self.edit.lock().unwrap_or_else(PoisonError::into_inner).take()
-    }
-
-    /// Returns whether the line was empty at the last Ctrl-C.
-    pub(super) fn was_line_empty(&self) -> bool {
-        self.is_empty.load(Ordering::SeqCst)
-    }
-}
-
-/// Ctrl-C: interrupts as usual, and records whether the line was empty.
-struct ClearHandler(Arc<KeyState>);
-
-impl ConditionalEventHandler for ClearHandler {
-    fn handle(&self, _: &Event, _: RepeatCount, _: bool, context: &EventContext<'_>) -> Option<Cmd> {
-        self.0.is_empty.store(context.line().is_empty(), Ordering::SeqCst);
-        Some(Cmd::Interrupt)
-    }
-}
-
-/// Alt-Enter: inserts a line. Terminals send the same bytes for Esc and then Enter, which vi users type to play an
-/// input: with vi keys it is Enter.
-struct AltEnterHandler;
-
-impl ConditionalEventHandler for AltEnterHandler {
-    fn handle(&self, _: &Event, _: RepeatCount, _: bool, context: &EventContext<'_>) -> Option<Cmd> {
-        Some(match context.mode() {
-            rustyline::EditMode::Vi => Cmd::AcceptOrInsertLine { accept_in_the_middle: true },
-            _ => Cmd::Newline,
-        })
-    }
-}
-
-/// Ctrl-X Ctrl-E: interrupts the line, and keeps it for the editor.
-struct EditHandler(Arc<KeyState>);
-
-impl ConditionalEventHandler for EditHandler {
-    fn handle(&self, _: &Event, _: RepeatCount, _: bool, context: &EventContext<'_>) -> Option<Cmd> {
-        *self.0.edit.lock().unwrap_or_else(PoisonError::into_inner) = Some(context.line().to_owned());
-        Some(Cmd::Interrupt)
-    }
-}
-
-/// Ctrl-F at the end of a line accepts the hint, as Right does by default.
-struct AcceptHintHandler;
-
-impl ConditionalEventHandler for AcceptHintHandler {
-    fn handle(&self, _: &Event, _: RepeatCount, _: bool, context: &EventContext<'_>) -> Option<Cmd> {
-        (context.has_hint() && context.pos() == context.line().len()).then_some(Cmd::CompleteHint)
-    }
 }
 
 #[cfg(test)]

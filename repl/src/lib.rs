@@ -7,23 +7,25 @@ mod commands;
 mod external_programs;
 mod feed;
 mod input_renderer;
+mod key_handlers;
 mod keymap;
 mod line_helper;
+mod line_state;
 mod notes;
 mod sessions;
 mod status_line;
 
-use std::{io::ErrorKind, path::Path, sync::Arc};
+use std::{io::ErrorKind, sync::Arc};
 
 use console::{
     commands::ArgumentKind,
     completer::Completer,
     completion::{self, CompletionItem},
-    history,
+    history::{self, HistoryStore, SharedHistory},
 };
 use frontend::{connect::Options, error::CliError};
 use keys::keystore::KeyName;
-use rustyline::{Editor, error::ReadlineError, history::FileHistory};
+use rustyline::{Editor, error::ReadlineError};
 use terminal::{
     modes::{Interrupts, QuietTerminal},
     output::{self, Paint, to_stdout},
@@ -33,8 +35,8 @@ use tokio::runtime::Runtime;
 
 use input_renderer::{AwaitedRequest, InputRenderer, InputResult};
 pub use keymap::EditMode;
-use keymap::KeyState;
 use line_helper::LineHelper;
+use line_state::{LineReplacement, LineState};
 use notes::Notes;
 use sessions::{SCREEN_MARGIN, Sessions};
 
@@ -44,11 +46,12 @@ const MAX_RESTORED_BYTES: usize = 4096;
 /// REPL on a terminal.
 struct Repl {
     runtime: Runtime,
-    editor: Editor<LineHelper, FileHistory>,
+    editor: Editor<LineHelper, LineReplacement>,
     sessions: Sessions,
     interrupts: Interrupts,
     notes: Notes,
-    pressed: Arc<KeyState>,
+    line: Arc<LineState>,
+    store: HistoryStore,
     quiet: QuietTerminal,
     /// Text of the next prompt.
     initial_text: String,
@@ -64,19 +67,20 @@ pub fn run(circle: Option<&str>, options: &Options, mode: Option<EditMode>) -> R
     let runtime = runtime::client_runtime()?;
     // For the whole run: otherwise typed characters could be echoed or changed between two prompts.
     let quiet = QuietTerminal::start();
-    let config = keymap::config(mode).map_err(|error| terminal_error(&error))?;
-    let mut editor: Editor<LineHelper, FileHistory> =
-        Editor::with_config(config).map_err(|error| terminal_error(&error))?;
+    let line = Arc::new(LineState::new(SharedHistory::new(history::DEFAULT_CAPACITY)));
+    let mut editor: Editor<LineHelper, LineReplacement> =
+        Editor::with_history(keymap::config(mode), LineReplacement(line.clone()))
+            .map_err(|error| terminal_error(&error))?;
     // Without a printer (on a terminal that can do nothing) notes appear as they come.
     let notes = Notes::start(editor.create_external_printer().ok());
     let sessions = runtime.block_on(Sessions::start(runtime.handle().clone(), notes.clone(), circle, options))?;
-    Repl::new(runtime, editor, sessions, notes, quiet, options)?.run()
+    Repl::new(runtime, (editor, line), sessions, notes, quiet, options)?.run()
 }
 
 impl Repl {
     fn new(
         runtime: Runtime,
-        mut editor: Editor<LineHelper, FileHistory>,
+        (mut editor, line): (Editor<LineHelper, LineReplacement>, Arc<LineState>),
         sessions: Sessions,
         notes: Notes,
         quiet: QuietTerminal,
@@ -86,8 +90,9 @@ impl Repl {
             let _in_runtime = runtime.enter();
             Interrupts::claim()?
         };
-        let pressed = Arc::new(KeyState::default());
-        keymap::bind(&mut editor, &pressed);
+        for (event, handler) in key_handlers::handlers(&line) {
+            editor.bind_sequence(event, handler);
+        }
         notes.capture_logs()?;
         let session = sessions.current().session.clone();
         let config = options.config.clone();
@@ -99,9 +104,10 @@ impl Repl {
             _ => Vec::<CompletionItem>::new(),
         };
         let completer = Completer::new(runtime.handle().clone(), session.clone(), candidates);
-        editor.set_helper(Some(LineHelper::new(completer, session)));
-        let mut repl =
-            Self { runtime, editor, sessions, interrupts, notes, pressed, quiet, initial_text: String::new() };
+        editor.set_helper(Some(LineHelper::new(completer, session, line.clone())));
+        let store = HistoryStore::new(history::default_directory(), history::DEFAULT_CAPACITY);
+        let initial_text = String::new();
+        let mut repl = Self { runtime, editor, sessions, interrupts, notes, line, store, quiet, initial_text };
         repl.load_history();
         Ok(repl)
     }
@@ -111,6 +117,7 @@ impl Repl {
         loop {
             let prompt = line_helper::prompt(&self.sessions.current().session);
             let text = std::mem::take(&mut self.initial_text);
+            self.line.begin_line();
             let read = {
                 let _prompting = self.notes.begin_prompt();
                 self.editor.readline_with_initial(&prompt, (&text, ""))
@@ -123,9 +130,9 @@ impl Repl {
                         return Ok(());
                     }
                 }
-                Err(ReadlineError::Interrupted) => match self.pressed.take_edit() {
+                Err(ReadlineError::Interrupted) => match self.line.take_external_edit() {
                     Some(text) => self.edit(&text),
-                    None if self.pressed.was_line_empty() => output::to_stderr("press Ctrl-D to quit\n"),
+                    None if self.line.was_line_empty() => output::to_stderr("press Ctrl-D to quit\n"),
                     None => {}
                 },
                 Err(ReadlineError::Eof) => return Ok(()),
@@ -153,15 +160,14 @@ impl Repl {
         )
     }
 
-    /// Loads the history of the current session's circle and key.
+    /// Reads the history again, with the inputs of other consoles, and assigns new inputs to the current session's
+    /// circle and key.
     fn load_history(&mut self) {
         let current = self.sessions.current();
-        // Clears the history in memory, not the file.
-        let _emptied = self.editor.clear_history();
-        if let Some(file) = current.history().existing_path()
-            && let Err(error) = self.editor.load_history(file)
-        {
-            self.notes.warn(&history::read_error_text(file, &error));
+        self.line.set_origin(current.input_origin());
+        match self.store.read() {
+            Ok(entries) => self.line.history().lock().load(entries),
+            Err(error) => self.notes.warn(&error),
         }
         let session = current.session.clone();
         if let Some(helper) = self.editor.helper_mut() {
@@ -169,13 +175,10 @@ impl Repl {
         }
     }
 
-    fn add_to_history(&mut self, input: &str) {
-        if !history::is_kept(input) || !self.editor.add_history_entry(input).unwrap_or(false) {
-            return;
-        }
-        let editor = &mut self.editor;
-        let append = |file: &Path| editor.append_history(file).map_err(|error| error.to_string());
-        if let Err(error) = self.sessions.current().history().append_with(append) {
+    fn add_to_history(&self, input: &str) {
+        if let Some(entry) = self.line.add(input)
+            && let Err(error) = self.store.append(&entry)
+        {
             output::to_stderr(&format!("{error}\n"));
         }
     }

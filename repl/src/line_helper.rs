@@ -1,13 +1,17 @@
 //! Support for rustyline while a line is being typed: validation, highlighting, completion, hints.
 
-use std::{borrow::Cow, cell::Cell};
+use std::{
+    borrow::Cow,
+    cell::{Cell, RefCell},
+    sync::Arc,
+};
 
 use rhai::Engine;
 use rustyline::{
     Context, Helper, Result,
     completion::Pair,
     highlight::{CmdKind, Highlighter},
-    hint::{Hinter, HistoryHinter},
+    hint::{Hint, Hinter},
     validate::{ValidationContext, ValidationResult, Validator},
 };
 
@@ -27,6 +31,14 @@ use frontend::{
 };
 use terminal::output::{self, Paint};
 
+use super::line_state::LineState;
+
+/// Largest number of inputs that the search of the history shows.
+const MAX_SEARCH_ROWS: usize = 10;
+
+/// Rows of the screen that the list of a search leaves free, with the line about it.
+const SEARCH_MARGIN: usize = 3;
+
 /// Indentation that Tab inserts where there is nothing to complete.
 const INDENT: &str = "  ";
 
@@ -40,24 +52,50 @@ const DISCONNECTED: &str = "✗ ";
 pub(crate) struct LineHelper {
     validator: validate::Validator,
     lexer: Engine,
-    history: HistoryHinter,
+    state: Arc<LineState>,
     paint: Paint,
     completer: Completer,
     session: SessionHandle,
     /// Whether the line is drawn for the last time, as it will stay on the screen.
     is_final_draw: Cell<bool>,
+    /// The list of a search in colours. rustyline measures the hint, so the hint itself has none.
+    styled_list: RefCell<String>,
+}
+
+/// Text after the line.
+pub(crate) enum LineHint {
+    /// How an input of the history goes on.
+    Rest(String),
+    /// The list of a search.
+    List(String),
+}
+
+impl Hint for LineHint {
+    fn display(&self) -> &str {
+        match self {
+            Self::Rest(text) | Self::List(text) => text,
+        }
+    }
+
+    fn completion(&self) -> Option<&str> {
+        match self {
+            Self::Rest(text) => Some(text),
+            Self::List(_) => None,
+        }
+    }
 }
 
 impl LineHelper {
-    pub(crate) fn new(completer: Completer, session: SessionHandle) -> Self {
+    pub(crate) fn new(completer: Completer, session: SessionHandle, state: Arc<LineState>) -> Self {
         Self {
             validator: validate::Validator::new(),
             lexer: Engine::new_raw(),
-            history: HistoryHinter::new(),
+            state,
             paint: Paint::for_stdout(),
             completer,
             session,
             is_final_draw: Cell::new(false),
+            styled_list: RefCell::default(),
         }
     }
 
@@ -141,11 +179,29 @@ fn fit_screen(mut pairs: Vec<Pair>, (columns, rows): (usize, usize)) -> Vec<Pair
 }
 
 impl Hinter for LineHelper {
-    type Hint = String;
+    type Hint = LineHint;
 
-    fn hint(&self, line: &str, position: usize, context: &Context<'_>) -> Option<String> {
-        // A hint of several lines would move what is below.
-        self.history.hint(line, position, context).filter(|hint| !hint.contains('\n'))
+    fn hint(&self, line: &str, position: usize, _: &Context<'_>) -> Option<LineHint> {
+        let (columns, rows) = output::stdout_size().unwrap_or((80, 24));
+        let typed: usize = line.split('\n').map(|line| 1 + (line.width() + MAX_NAME) / columns.max(1)).sum();
+        let room = rows.saturating_sub(typed + SEARCH_MARGIN).min(MAX_SEARCH_ROWS);
+        // A row in the last column would make the terminal wrap.
+        if let Some((rows, status)) = self.state.search_rows(line, (columns.saturating_sub(1), room)) {
+            let (mut plain, mut styled) = (String::new(), String::new());
+            for row in &rows {
+                let text = row.line.to_string();
+                plain.push_str(&format!("\n{text}"));
+                let text = if row.is_selected { self.paint.strong(&text) } else { self.paint.line(&row.line) };
+                styled.push_str(&format!("\n{text}"));
+            }
+            plain.push_str(&format!("\n{status}"));
+            styled.push_str(&format!("\n{}", self.paint.line(&status)));
+            self.styled_list.replace(styled);
+            return Some(LineHint::List(plain));
+        }
+        self.styled_list.take();
+        let rest = if position == line.len() { self.state.hint(line) } else { None };
+        rest.map(LineHint::Rest)
     }
 }
 
@@ -194,7 +250,8 @@ impl Highlighter for LineHelper {
     }
 
     fn highlight_hint<'h>(&self, hint: &'h str) -> Cow<'h, str> {
-        Cow::Owned(self.paint.dim(hint))
+        let list = self.styled_list.borrow();
+        Cow::Owned(if list.is_empty() { self.paint.dim(hint) } else { list.clone() })
     }
 
     fn highlight_char(&self, _: &str, _: usize, kind: CmdKind) -> bool {

@@ -5,7 +5,7 @@ use std::{path::Path, sync::Arc};
 use console::{
     completion::CompletionItem,
     directory::WorkingDirectory,
-    history::{self, HistoryFile},
+    history::InputOrigin,
     session::{Keyring, Readiness, SessionHandle, SessionOptions, connect_until_ready, continue_with_key},
 };
 use frontend::{
@@ -66,9 +66,9 @@ impl OpenSession {
         self.session.target().kind == TargetKind::Scratch
     }
 
-    /// Returns the file of the history: one per circle and authenticated key.
-    pub(super) fn history(&self) -> HistoryFile {
-        self.session.state().history_file(history::default_directory().as_deref(), self.session.target())
+    /// Returns the circle and the authenticated key that inputs are for.
+    pub(super) fn input_origin(&self) -> InputOrigin {
+        self.session.state().input_origin(self.session.target())
     }
 }
 

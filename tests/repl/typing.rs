@@ -39,8 +39,8 @@ fn paste_of_500_lines_is_one_input() {
     // The paste is one entry of the history, separate from the previous one.
     terminal.keys("total\r");
     terminal.wait_for("124750\r\n");
-    let kept = std::fs::read_to_string(home.path().join("state/circles/history/scratch-anonymous.txt")).expect("kept");
-    assert_eq!(kept.lines().count(), 3, "a mark and two inputs");
+    let kept = std::fs::read_to_string(home.path().join("state/circles/history/history.jsonl")).expect("kept");
+    assert_eq!(kept.lines().count(), 2, "two inputs");
 }
 
 #[test]
@@ -160,7 +160,7 @@ fn line_is_redrawn_after_a_resize() {
 }
 
 #[test]
-fn history_is_separate_for_each_circle_and_key() {
+fn history_lists_the_circle_and_recalls_all_circles() {
     let home = Home::new();
     home.add_key("alice");
     home.add_key("bob");
@@ -180,11 +180,58 @@ fn history_is_separate_for_each_circle_and_key() {
     };
     kept(&one.url, "alice", "\"alices\"");
     let listed = kept(&one.url, "bob", "\"bobs\"");
-    assert!(!listed.contains("alices"), "{listed:?}");
+    assert!(listed.contains("alices"), "{listed:?}");
     let listed = kept(&other.url, "alice", "\"elsewhere\"");
     assert!(!listed.contains("alices") && !listed.contains("bobs"), "{listed:?}");
-    let listed = kept(&one.url, "alice", "\"again\"");
-    assert!(listed.contains("alices") && !listed.contains("bobs"), "{listed:?}");
+    // On a new circle, Up offers the inputs of others.
+    let mut terminal = Terminal::run(&home, &["repl"]);
+    terminal.wait_for("scratch> ");
+    terminal.keys("\"a\x1b[A");
+    terminal.wait_for_screen("scratch> \"alices\"");
+}
+
+#[test]
+fn ctrl_r_searches_all_circles_and_keys() {
+    let home = Home::new();
+    home.add_key("alice");
+    let server = ServeProcess::open();
+    let mut terminal = Terminal::run(&home, &["repl", &server.url, "--key", "alice"]);
+    for input in ["let total = 40 + 2", "total + 1"] {
+        terminal.wait_for("circle ⚿ alice> ");
+        terminal.keys(&format!("{input}\r"));
+    }
+    terminal.wait_for("43\r\n");
+    drop(terminal);
+    let mut terminal = Terminal::run(&home, &["repl"]);
+    terminal.wait_for("scratch> ");
+    terminal.keys("6 * 7\r");
+    terminal.wait_for("42\r\n");
+    terminal.wait_for("scratch> ");
+    terminal.keys("typed\x12");
+    terminal.wait_for_screen("nothing on all circles");
+    terminal.keys("\x15letot");
+    terminal.wait_for_screen("▸  now  circle ⚿ alice  let total = 40 + 2");
+    // Again: this circle alone.
+    terminal.keys("\x12");
+    terminal.wait_for_screen("nothing on this circle");
+    terminal.keys("\x15*");
+    terminal.wait_for_screen("▸  now  scratch  6 * 7");
+    terminal.keys("\x12\x15tot\x1b[B\r");
+    // The input is on the line, and the list is gone.
+    terminal.wait_until("the selected input", |screen| {
+        let shown = screen.contents();
+        shown.trim_end().ends_with("scratch> let total = 40 + 2")
+    });
+    terminal.keys("; total\r");
+    terminal.wait_for("42\r\n");
+    // Esc and Ctrl-C restore the line.
+    terminal.wait_for("scratch> ");
+    terminal.keys("total\x12\x15xyz");
+    terminal.wait_for_screen("nothing on all circles");
+    terminal.keys("\x1b");
+    terminal.wait_until("the line before", |screen| screen.contents().trim_end().ends_with("scratch> total"));
+    terminal.keys("\x12\x15x\x03 + 1\r");
+    terminal.wait_for("43\r\n");
 }
 
 /// A circle that answers completions late: typing does not wait for it.

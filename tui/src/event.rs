@@ -2,7 +2,7 @@
 
 use std::{path::PathBuf, sync::Arc};
 
-use console::{completion::CompletionList, history::HistoryFile, session};
+use console::{completion::CompletionList, history::HistoryEntry, session};
 use frontend::{error::CliError, init::NewConfig};
 use keys::{
     KeyPair,
@@ -117,8 +117,8 @@ pub(crate) enum SessionUpdate {
     Reported(session::SessionEvent),
     /// The session's state has changed.
     Changed,
-    /// Inputs of earlier days, with the file that they come from.
-    History(HistoryFile, Vec<String>),
+    /// The stored history, which this session has requested.
+    History(Vec<HistoryEntry>),
     /// Completions for the word at the cursor.
     Completed(CompletionList),
 }

@@ -14,7 +14,7 @@ use std::{
 use console::{
     directory::WorkingDirectory,
     highlight,
-    history::{self, HistoryWriter},
+    history::{HistoryEntry, HistoryWriter, SharedHistory},
     progress::PlayStatus,
     session::PlaySnapshot,
     validate::Validator,
@@ -63,6 +63,7 @@ pub(crate) struct ReplPane {
     validator: Validator,
     /// The directory of the user's files.
     directory: Arc<WorkingDirectory>,
+    history: SharedHistory,
     history_writer: HistoryWriter,
     /// The scratch circle, and the key of its owner.
     scratch: Option<(CircleId, Arc<KeyPair>)>,
@@ -75,6 +76,7 @@ impl ReplPane {
             lexer: Engine::new_raw(),
             validator: Validator::new(),
             directory: Arc::default(),
+            history: SharedHistory::default(),
             history_writer,
             scratch: None,
         }
@@ -87,6 +89,11 @@ impl ReplPane {
 
     pub(crate) fn set_scratch(&mut self, id: CircleId, owner: KeyPair) {
         self.scratch = Some((id, owner.into()));
+    }
+
+    /// Returns the history, which all sessions share.
+    pub(crate) fn history(&self) -> &SharedHistory {
+        &self.history
     }
 
     /// Returns the owner's key, if this is the scratch circle.
@@ -125,8 +132,8 @@ impl ReplPane {
         let Some(session) = self.sessions.get_mut(&id) else { return };
         session.transcript.follow();
         session.transcript.extend(echo(&self.lexer, &session.name, input));
-        if let Some(history) = session.history.clone().filter(|_| history::is_kept(input)) {
-            self.history_writer.append(history, input.to_owned());
+        if let Some(origin) = session.origin.clone() {
+            self.history_writer.append(HistoryEntry::now(origin, input));
         }
     }
 

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use console::history::{self, HistoryStore};
 use frontend::{known_circles::KnownCircles, supervisor::SupervisorSetup};
 use keys::{
     Authority,
@@ -16,7 +17,7 @@ pub struct Setup {
     pub config: Option<PathBuf>,
     /// The keystore; `None` if there is no home directory.
     pub keystore: Option<Keystore>,
-    /// Directory of the histories; `None` keeps no history.
+    /// Directory of the history; `None` keeps no history.
     pub history: Option<PathBuf>,
     /// Cost of one attempt at the passphrase of a new key.
     pub work_factor: WorkFactor,
@@ -35,6 +36,11 @@ pub struct Setup {
 }
 
 impl Setup {
+    /// Returns the stored history.
+    pub(crate) fn history_store(&self) -> HistoryStore {
+        HistoryStore::new(self.history.clone(), history::DEFAULT_CAPACITY)
+    }
+
     /// Returns how the scratch circle runs its workers.
     pub(crate) fn workers(&self) -> server_ws::Workers {
         server_ws::Workers::Process { program: self.supervisors.program.clone() }

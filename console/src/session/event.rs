@@ -1,20 +1,22 @@
 //! The events and the state snapshot of a session.
 
 use std::{
-    path::{Path, PathBuf},
+    path::PathBuf,
     sync::Arc,
     time::{Duration, Instant},
 };
 
-use crate::history::HistoryFile;
 use client_ws::{CircleUrl, Description, PlayResult};
 use frontend::{
     circle_target::{CircleTarget, TargetKind},
     error::CliError,
+    scratch,
     text::{Style, StyledLine},
 };
 use keys::keystore::KeyName;
 use protocol::methods::{Access, Output, Progress};
+
+use crate::history::InputOrigin;
 
 /// An event of a session.
 #[derive(Debug)]
@@ -238,15 +240,15 @@ impl SessionState {
         self.connection == ConnectionStatus::Connecting || self.identity == CallerIdentity::Authenticating
     }
 
-    /// Returns the history file for the circle and the key of the session.
-    pub fn history_file(&self, directory: Option<&Path>, target: &CircleTarget) -> HistoryFile {
-        let name = || self.circle.as_ref().map_or(String::new(), |circle| circle.name.clone());
+    /// Returns the circle and the key that inputs of the session are for.
+    pub fn input_origin(&self, target: &CircleTarget) -> InputOrigin {
+        let name = self.circle.as_ref().map_or(String::new(), |circle| circle.name.clone());
         let circle = match &target.kind {
             // The port differs each time.
-            TargetKind::Scratch => name(),
-            _ => CircleUrl::parse(&target.url).map_or_else(|_| name(), |url| url.authority().to_string()),
+            TargetKind::Scratch => scratch::NAME.to_owned(),
+            _ => CircleUrl::parse(&target.url).map_or_else(|_| name.clone(), |url| url.authority().to_string()),
         };
-        HistoryFile::of(directory, &circle, self.authenticated().map(KeyName::as_str))
+        InputOrigin { circle, name, key: self.authenticated().map(|key| key.as_str().to_owned()) }
     }
 
     /// Returns the key of the keystore that the session is authenticated with.

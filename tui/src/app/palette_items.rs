@@ -64,8 +64,8 @@ impl App {
         choices.push(choice("quit".into(), Action::Quit));
         let session = self.circles.selected().and_then(|shown| self.repl.get(shown));
         for input in session.into_iter().flat_map(|session| session.editor.past_inputs()).take(MAX_PAST_INPUTS) {
-            choices
-                .push(choice(format!("past input: {}", input.replace('\n', " ⏎ ")), Action::Insert(input.to_owned())));
+            let text = format!("past input: {}", input.replace('\n', " ⏎ "));
+            choices.push(choice(text, Action::Insert(input.to_string())));
         }
         choices
     }

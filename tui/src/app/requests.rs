@@ -40,8 +40,8 @@ impl App {
             }
             SessionRequest::Shell(command) => self.window.push_effect(Effect::Shell(id, command)),
             SessionRequest::History(part) => {
-                let inputs: Vec<&str> = session.editor.past_inputs().collect();
-                let numbered = (1..=inputs.len()).rev().zip(inputs);
+                let inputs = session.editor.past_inputs();
+                let numbered = (1..=inputs.len()).rev().zip(&inputs);
                 let lines = history::lines(numbered, &part);
                 session.transcript.extend(lines);
             }

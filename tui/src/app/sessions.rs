@@ -27,10 +27,7 @@ impl App {
         match event {
             SessionUpdate::Reported(event) => self.on_session_event(id, event),
             SessionUpdate::Changed => {}
-            SessionUpdate::History(file, inputs) if session.history.as_ref() == Some(&file) => {
-                session.editor.set_history(inputs);
-            }
-            SessionUpdate::History(..) => {}
+            SessionUpdate::History(entries) => self.repl.history().lock().load(entries),
             SessionUpdate::Completed(completion) => self.show_completions(id, completion),
         }
         if is_awaited {
@@ -72,23 +69,22 @@ impl App {
         }
     }
 
-    /// Inputs can be played from now on, and go into the history of the circle and key.
+    /// Inputs can be played from now on, and go into the history with the circle and key.
     fn on_ready(&mut self, id: CircleId) {
         let (Some(session), Some(entry)) = (self.repl.get_mut(id), self.circles.get(id)) else { return };
         session.is_awaited = false;
         self.window.dismiss_toast(ToastTopic::Circle(id));
         let target = entry.target(self.setup.config.as_deref());
-        let history = session.state.history_file(self.setup.history.as_deref(), &target);
-        if session.history.as_ref() == Some(&history) {
+        let origin = session.state.input_origin(&target);
+        if session.origin.as_ref() == Some(&origin) {
             return;
         }
-        if session.history.is_some() {
-            session.editor.forget_history();
-        } else {
+        if session.origin.is_none() {
             session.note("type Rhai and press Enter; :help lists the commands");
         }
-        self.tasks.read_history(id, history.clone());
-        session.history = Some(history);
+        session.editor.set_origin(origin.clone());
+        session.origin = Some(origin);
+        self.tasks.read_history(id, self.setup.history_store());
     }
 
     fn on_connect_failed(&mut self, id: CircleId, error: &CliError) {

@@ -1,15 +1,17 @@
 //! The editor: several lines of input, with history and completion.
 
 mod menu;
+mod search_list;
 #[cfg(test)]
 mod tests;
 
-use std::collections::VecDeque;
+use std::{collections::VecDeque, sync::Arc};
 
 use ratatui::{
     Frame,
     crossterm::event::{KeyCode, KeyEvent, KeyModifiers},
     layout::{Position, Rect},
+    style::Stylize,
     text::{Line, Span},
     widgets::Paragraph,
 };
@@ -18,8 +20,11 @@ use rhai::Engine;
 
 use console::{
     completion::{self, CompletionList},
-    highlight, history,
+    highlight,
+    history::{self, HistoryBrowser, HistoryEntry, HistorySearch, InputOrigin, SharedHistory},
 };
+
+use frontend::visible::visible;
 
 use crate::{action::Action, help::Hint, layout::Pane, theme::Theme, wrap};
 use menu::{Menu, MenuOutcome};
@@ -33,9 +38,11 @@ const MAX_BYTES: usize = 256 << 10;
 #[derive(Debug, Default)]
 pub(crate) struct Editor {
     area: TextArea<'static>,
-    history: Vec<String>,
-    /// Index of the shown input in the history, and the text that was typed before.
-    browsing: Option<(usize, String)>,
+    history: SharedHistory,
+    /// The circle and the key that inputs are for.
+    origin: InputOrigin,
+    browser: HistoryBrowser,
+    search: Option<HistorySearch>,
     menu: Option<Menu>,
     /// Inputs that come after the one that is shown, one by one: joined into one text, they could mean something else.
     drafts: VecDeque<String>,
@@ -48,7 +55,9 @@ pub(crate) const HINTS: &[Hint] = &[
     ("Enter", "run a complete input, continue an incomplete one"),
     ("Alt-Enter Ctrl-J", "insert a new line"),
     ("Tab", "complete"),
-    ("↑ ↓", "earlier inputs"),
+    ("↑ ↓", "earlier inputs that begin with the typed text"),
+    ("→ Ctrl-F", "accept the grey hint from the history"),
+    ("Ctrl-R", "search the inputs of all circles and keys; again: of this circle"),
     ("Ctrl-C", "cancel the running play (keeps your variables); otherwise clear the input"),
     ("Ctrl-O", "copy the last output"),
     ("PgUp PgDn", "scroll the transcript (Ctrl-↑ Ctrl-↓: by a line)"),
@@ -73,8 +82,8 @@ pub(crate) const SHORT_HINTS: &[Hint] = &[
 ];
 
 impl Editor {
-    pub(crate) fn new() -> Self {
-        Self { area: empty(), ..Self::default() }
+    pub(crate) fn new(history: SharedHistory, origin: InputOrigin) -> Self {
+        Self { area: empty(), history, origin, ..Self::default() }
     }
 
     pub(crate) fn text(&self) -> String {
@@ -88,7 +97,7 @@ impl Editor {
     pub(crate) fn set(&mut self, text: &str) {
         self.area = empty();
         self.area.insert_str(text);
-        self.menu = None;
+        (self.menu, self.search) = (None, None);
     }
 
     /// Shows the first of several inputs; the others follow one by one, and the present text comes last.
@@ -102,7 +111,6 @@ impl Editor {
     pub(crate) fn take_all(&mut self) -> Vec<String> {
         let typed = Some(self.text()).filter(|text| !text.is_empty());
         self.set("");
-        self.browsing = None;
         typed.into_iter().chain(self.drafts.drain(..)).collect()
     }
 
@@ -115,7 +123,6 @@ impl Editor {
     pub(crate) fn next_draft(&mut self) {
         let next = self.drafts.pop_front().unwrap_or_default();
         self.set(&next);
-        self.browsing = None;
     }
 
     /// Takes the text, and adds it to the history.
@@ -128,31 +135,23 @@ impl Editor {
     fn remember(&mut self) -> String {
         let text = self.text();
         self.set("");
-        self.browsing = None;
-        if history::is_kept(&text) && !text.trim().is_empty() && self.history.last() != Some(&text) {
-            self.history.push(text.clone());
+        self.browser = HistoryBrowser::default();
+        if history::is_kept(&text) {
+            self.history.lock().push(HistoryEntry::now(self.origin.clone(), &text));
         }
         text
     }
 
-    /// Returns the inputs in the history, newest first.
-    pub(crate) fn past_inputs(&self) -> impl Iterator<Item = &str> {
-        self.history.iter().rev().map(String::as_str)
+    /// Returns the inputs of this circle in the history, newest first.
+    pub(crate) fn past_inputs(&self) -> Vec<Arc<str>> {
+        let mut inputs = self.history.lock().inputs_of(&self.origin.circle);
+        inputs.reverse();
+        inputs
     }
 
-    /// Sets the inputs of earlier days; today's inputs that are not among them come after.
-    pub(crate) fn set_history(&mut self, earlier: Vec<String>) {
-        let today = std::mem::replace(&mut self.history, earlier);
-        let is_new = |input: &String| !self.history.contains(input);
-        let today: Vec<String> = today.into_iter().filter(is_new).collect();
-        self.history.extend(today);
-        self.browsing = None;
-    }
-
-    /// Clears the history, because it belongs to another key.
-    pub(crate) fn forget_history(&mut self) {
-        self.history.clear();
-        self.browsing = None;
+    /// Sets the circle and the key that inputs are for.
+    pub(crate) fn set_origin(&mut self, origin: InputOrigin) {
+        self.origin = origin;
     }
 
     /// Shows an input of the history. The present text goes into the history, so that Up finds it.
@@ -185,7 +184,7 @@ impl Editor {
     }
 
     pub(crate) fn key(&mut self, key: KeyEvent) -> Option<Action> {
-        if self.menu_key(key) {
+        if self.menu_key(key) || self.search_key(key) || self.hint_key(key) {
             return None;
         }
         let is_control = key.modifiers.contains(KeyModifiers::CONTROL);
@@ -202,8 +201,9 @@ impl Editor {
             KeyCode::Tab => return Some(Action::Complete),
             KeyCode::Esc => return Some(Action::Focus(Pane::Circles)),
             KeyCode::BackTab => return Some(Action::Focus(Pane::Repl.step(-1))),
-            KeyCode::Up if self.area.cursor().0 == 0 => self.browse(-1),
-            KeyCode::Down if self.area.cursor().0 + 1 == self.area.lines().len() => self.browse(1),
+            KeyCode::Up if self.area.cursor().0 == 0 => self.show_older(),
+            KeyCode::Down if self.area.cursor().0 + 1 == self.area.lines().len() => self.show_newer(),
+            KeyCode::Char('r') if is_control => self.search = Some(HistorySearch::new(&self.text())),
             // Like in every shell; the library binds the key to something else.
             KeyCode::Char('u') if is_control => {
                 self.area.delete_line_by_head();
@@ -225,18 +225,69 @@ impl Editor {
         self.area.lines().len() > 1 && line.chars().take(cursor.1).all(char::is_whitespace)
     }
 
-    fn browse(&mut self, step: isize) {
-        let at = self.browsing.as_ref().map_or(self.history.len(), |(at, _)| *at);
-        let Some(next) = at.checked_add_signed(step).filter(|next| *next <= self.history.len()) else { return };
-        let typed = match self.browsing.take() {
-            Some((_, typed)) => typed,
-            None => self.text(),
+    fn show_older(&mut self) {
+        let (text, cursor) = self.cursor();
+        let prefix: String = text.chars().take(cursor).collect();
+        let older = self.browser.older(&self.history.lock(), &self.origin.circle, &text, &prefix);
+        if let Some(input) = older {
+            self.set(&input);
+        }
+    }
+
+    fn show_newer(&mut self) {
+        if let Some(input) = self.browser.newer(&self.text()) {
+            self.set(&input);
+        }
+    }
+
+    /// Returns how the text goes on in the history, if the cursor is at its end.
+    fn hint(&self) -> Option<String> {
+        let (text, cursor) = self.cursor();
+        let is_typing = self.menu.is_none() && self.search.is_none() && cursor == text.chars().count();
+        if is_typing { self.history.lock().hint(&self.origin.circle, &text) } else { None }
+    }
+
+    /// Passes a key to the hint. Returns whether the key accepts it.
+    fn hint_key(&mut self, key: KeyEvent) -> bool {
+        let accepts = match key.code {
+            KeyCode::Right | KeyCode::End => key.modifiers.is_empty(),
+            KeyCode::Char('f') => key.modifiers == KeyModifiers::CONTROL,
+            _ => false,
         };
-        let Some(input) = self.history.get(next).cloned() else {
-            return self.set(&typed);
-        };
-        self.set(&input);
-        self.browsing = Some((next, typed));
+        match self.hint().filter(|_| accepts) {
+            Some(rest) => self.area.insert_str(rest),
+            None => false,
+        }
+    }
+
+    /// Passes a key to an open search. Returns whether the search used it; other keys edit its text.
+    fn search_key(&mut self, key: KeyEvent) -> bool {
+        let text = self.text();
+        let Some(search) = &mut self.search else { return false };
+        let is_control = key.modifiers.contains(KeyModifiers::CONTROL);
+        match key.code {
+            KeyCode::Esc => {
+                let original = search.original().to_owned();
+                self.set(&original);
+            }
+            KeyCode::Char('g') if is_control => {
+                let original = search.original().to_owned();
+                self.set(&original);
+            }
+            KeyCode::Char('r') if is_control => search.toggle_scope(),
+            KeyCode::Up => search.select(false),
+            KeyCode::Down => search.select(true),
+            KeyCode::Enter | KeyCode::Tab => {
+                let selected = search.selected(&self.history.lock(), &self.origin.circle, &text);
+                // With no match, the search stays open.
+                if let Some(input) = selected {
+                    self.set(&input);
+                }
+            }
+            KeyCode::Char('j') if is_control => {}
+            _ => return false,
+        }
+        true
     }
 
     /// Shows completions, or inserts the only one. Returns false if there are none for the present text.
@@ -283,7 +334,7 @@ impl Editor {
         u16::try_from(rows.max(1)).unwrap_or(u16::MAX)
     }
 
-    pub(crate) fn draw(&self, frame: &mut Frame<'_>, area: Rect, theme: Theme, lexer: &Engine, has_focus: bool) {
+    pub(crate) fn draw(&mut self, frame: &mut Frame<'_>, area: Rect, theme: Theme, lexer: &Engine, has_focus: bool) {
         let width = area.width.saturating_sub(PROMPT_COLUMNS);
         let cursor = self.area.cursor();
         let (mut rows, mut at) = (Vec::new(), (0, 0));
@@ -292,13 +343,20 @@ impl Editor {
             Some(cursor_index) => highlight::lines_at(lexer, &text, cursor_index),
             None => highlight::lines(lexer, &text),
         };
+        let hint = self.hint().filter(|_| has_focus);
         for (number, line) in lines.iter().enumerate() {
+            let mut shown = theme.line(line);
+            if number + 1 == lines.len()
+                && let Some(hint) = &hint
+            {
+                shown.push_span(Span::raw(visible(hint).into_owned()).dim());
+            }
             if number == cursor.0 {
                 let before: String = self.area.lines()[number].chars().take(cursor.1).collect();
                 let (row, column) = wrap::cursor_position(&before.replace('\t', "    "), width);
                 at = (rows.len() + usize::from(row), column);
             }
-            for (index, row) in wrap::wrap_anywhere(theme.line(line), width).into_iter().enumerate() {
+            for (index, row) in wrap::wrap_anywhere(shown, width).into_iter().enumerate() {
                 let prompt = match (number, index) {
                     (0, 0) => "> ",
                     (_, 0) => "| ",
@@ -319,6 +377,11 @@ impl Editor {
             frame.set_cursor_position(cursor_index);
             if let Some(menu) = &self.menu {
                 menu.draw(frame, cursor_index, theme);
+            }
+            if let Some(search) = &mut self.search {
+                search_list::draw(frame, area, theme, |size| {
+                    search.rows(&self.history.lock(), &self.origin.circle, &text, size)
+                });
             }
         }
     }

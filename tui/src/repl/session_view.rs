@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use console::{
-    history::HistoryFile,
+    history::{InputOrigin, SharedHistory},
     session::{CallerIdentity, ConnectionStatus, DisplayKind, DisplayLines, QueueFull, SessionHandle, SessionState},
 };
 use frontend::{
@@ -30,8 +30,8 @@ pub(crate) struct SessionView {
     pub state: SessionState,
     pub transcript: Transcript,
     pub editor: Editor,
-    /// History file, once it is known whose inputs these are.
-    pub history: Option<HistoryFile>,
+    /// The circle and the key that inputs are for, once that is known.
+    pub origin: Option<InputOrigin>,
     /// Whether the user waits for the connection, and expects a question for a key.
     pub is_awaited: bool,
     /// Whether the next listing is the whole output of the last play, which needs room.
@@ -46,15 +46,22 @@ pub(crate) struct SessionView {
 }
 
 impl SessionView {
-    pub(crate) fn new(name: String, session: SessionHandle, connector: Arc<Connector>, room: Size) -> Self {
-        let (state, transcript, editor) = (session.state(), Transcript::default(), Editor::new());
+    pub(crate) fn new(
+        name: String,
+        session: SessionHandle,
+        connector: Arc<Connector>,
+        room: Size,
+        history: SharedHistory,
+    ) -> Self {
+        let state = session.state();
+        let editor = Editor::new(history, state.input_origin(session.target()));
         Self {
             name,
             session,
             state,
-            transcript,
+            transcript: Transcript::default(),
             editor,
-            history: None,
+            origin: None,
             is_awaited: false,
             opens_pager: false,
             is_lost: false,

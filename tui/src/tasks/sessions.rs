@@ -5,7 +5,7 @@ use std::sync::Arc;
 use console::{
     completion::{self, CompletionList},
     directory::WorkingDirectory,
-    history::{HistoryFile, HistoryWriter},
+    history::{HistoryStore, HistoryWriter},
     session::{Events, SessionHandle, SessionOptions},
 };
 
@@ -28,18 +28,21 @@ impl Tasks {
         session
     }
 
-    /// Reads the history of earlier days.
-    pub(crate) fn read_history(&self, id: CircleId, history: HistoryFile) {
-        let file = history.clone();
-        // Without the file the history is empty.
-        let read = move || history.read().unwrap_or_default();
-        self.spawn_blocking(read, move |inputs| AppEvent::Session(id, SessionUpdate::History(file, inputs)));
+    /// Reads the history, with the inputs of other consoles.
+    pub(crate) fn read_history(&self, id: CircleId, store: HistoryStore) {
+        self.spawn_blocking(
+            move || store.read(),
+            move |read| match read {
+                Ok(entries) => AppEvent::Session(id, SessionUpdate::History(entries)),
+                Err(error) => AppEvent::Error(error),
+            },
+        );
     }
 
-    /// Starts the writer of the histories.
-    pub(crate) fn start_history_writer(&self) -> HistoryWriter {
+    /// Starts the writer of the history.
+    pub(crate) fn start_history_writer(&self, store: HistoryStore) -> HistoryWriter {
         let tasks = self.clone();
-        HistoryWriter::start(move |error| {
+        HistoryWriter::start(store, move |error| {
             // The app may have ended or be busy; the error is dropped then.
             drop(tasks.queue.try_send(Message(AppEvent::Error(error))));
         })

@@ -4,12 +4,17 @@ use console::completion::CompletionItem;
 
 use super::*;
 
+fn new() -> Editor {
+    let origin = InputOrigin { circle: "here".into(), ..InputOrigin::default() };
+    Editor::new(SharedHistory::default(), origin)
+}
+
 fn press(editor: &mut Editor, code: KeyCode) -> Option<Action> {
     editor.key(KeyEvent::new(code, KeyModifiers::NONE))
 }
 
 fn typed(text: &str) -> Editor {
-    let mut editor = Editor::new();
+    let mut editor = new();
     editor.paste(text);
     editor
 }
@@ -26,14 +31,15 @@ fn history_browsing_restores_the_typed_text() {
     assert_eq!(editor.take(), "one");
     editor.paste("two\nlines");
     editor.take();
-    editor.set_history(vec!["zero".into()]);
-    editor.paste("unfinished");
+    let zero = HistoryEntry { time: 0, origin: InputOrigin::default(), input: "zero".into() };
+    editor.history.lock().load(vec![zero]);
     press(&mut editor, KeyCode::Up);
     assert_eq!(editor.text(), "two\nlines");
     // Up moves through the lines of an input first.
     press(&mut editor, KeyCode::Up);
     press(&mut editor, KeyCode::Up);
     assert_eq!(editor.text(), "one");
+    // Inputs of other circles come after those of this one.
     for _ in 0..9 {
         press(&mut editor, KeyCode::Up);
     }
@@ -41,7 +47,65 @@ fn history_browsing_restores_the_typed_text() {
     for _ in 0..9 {
         press(&mut editor, KeyCode::Down);
     }
-    assert_eq!(editor.text(), "unfinished");
+    assert_eq!(editor.text(), "");
+    editor.paste("on");
+    press(&mut editor, KeyCode::Up);
+    assert_eq!(editor.text(), "one");
+    press(&mut editor, KeyCode::Up);
+    press(&mut editor, KeyCode::Down);
+    assert_eq!(editor.text(), "on");
+}
+
+#[test]
+fn hint_of_the_history_is_accepted_at_the_end() {
+    let mut editor = typed("let total = 1");
+    editor.take();
+    editor.paste("let");
+    assert_eq!(editor.hint().as_deref(), Some(" total = 1"));
+    press(&mut editor, KeyCode::Left);
+    assert_eq!(editor.hint(), None);
+    press(&mut editor, KeyCode::Right);
+    assert_eq!(editor.text(), "let");
+    press(&mut editor, KeyCode::Right);
+    assert_eq!(editor.text(), "let total = 1");
+    editor.set("le");
+    editor.key(KeyEvent::new(KeyCode::Char('f'), KeyModifiers::CONTROL));
+    assert_eq!(editor.text(), "let total = 1");
+}
+
+#[test]
+fn search_lists_inputs_and_takes_one() {
+    let mut editor = new();
+    for input in ["let total = 1", "total + 1", "other"] {
+        editor.paste(input);
+        editor.take();
+    }
+    let search = KeyEvent::new(KeyCode::Char('r'), KeyModifiers::CONTROL);
+    editor.paste("tot");
+    editor.key(search);
+    let mut terminal = ratatui::Terminal::new(ratatui::backend::TestBackend::new(80, 12)).expect("a screen");
+    let area = Rect::new(0, 10, 80, 2);
+    let draw = |frame: &mut Frame<'_>| editor.draw(frame, area, Theme::new(false), &Engine::new_raw(), true);
+    terminal.draw(draw).expect("it is drawn");
+    let cells = terminal.backend().buffer().content();
+    let shown: String = cells.iter().map(ratatui::buffer::Cell::symbol).collect();
+    assert!(shown.contains("▸  now  here  total + 1") && shown.contains("History"), "{shown}");
+    press(&mut editor, KeyCode::Down);
+    press(&mut editor, KeyCode::Enter);
+    assert_eq!((editor.text().as_str(), editor.search.is_none()), ("let total = 1", true));
+    editor.set("typed");
+    editor.key(search);
+    press(&mut editor, KeyCode::Char('x'));
+    assert_eq!(press(&mut editor, KeyCode::Enter), None);
+    assert!(editor.search.is_some(), "nothing matches");
+    assert_eq!(press(&mut editor, KeyCode::Esc), None);
+    assert_eq!((editor.text().as_str(), editor.search.is_none()), ("typed", true));
+    // It fits anywhere.
+    editor.key(search);
+    let mut terminal = ratatui::Terminal::new(ratatui::backend::TestBackend::new(3, 2)).expect("a screen");
+    let draw =
+        |frame: &mut Frame<'_>| editor.draw(frame, Rect::new(0, 1, 3, 1), Theme::new(false), &Engine::new_raw(), true);
+    terminal.draw(draw).expect("it is drawn");
 }
 
 #[test]

@@ -1,0 +1,230 @@
+//! The search in the history: Ctrl-R.
+
+use std::{collections::HashSet, sync::Arc};
+
+use frontend::text::{Style, StyledLine};
+
+use super::{HistoryEntry, InputHistory, unix_time};
+
+/// The maximum number of matches.
+const MAX_MATCHES: usize = 200;
+
+/// The maximum length of the part of an input that is searched, in bytes.
+const MAX_SEARCHED: usize = 4096;
+
+/// The maximum width of a circle and a key, in columns.
+const MAX_LABEL: usize = 20;
+
+/// The width from which a row shows the circle and the key.
+const MIN_LABELLED_WIDTH: usize = 60;
+
+/// A search that is open. The line that is being typed is its text.
+#[derive(Debug)]
+pub struct HistorySearch {
+    /// The line before the search.
+    original: String,
+    /// The text that the selection belongs to.
+    query: String,
+    selected: usize,
+    /// Whether only inputs of this circle are shown.
+    is_local: bool,
+}
+
+/// A row of the list of matches.
+#[derive(Debug)]
+pub struct SearchRow {
+    /// The text, as wide as the list at most.
+    pub line: StyledLine,
+    /// Whether Enter takes this input.
+    pub is_selected: bool,
+}
+
+impl HistorySearch {
+    /// Opens a search. A line that is being typed is its first text.
+    pub fn new(line: &str) -> Self {
+        Self { original: line.to_owned(), query: line.to_owned(), selected: 0, is_local: false }
+    }
+
+    /// The line before the search.
+    pub fn original(&self) -> &str {
+        &self.original
+    }
+
+    /// Switches between all circles and this circle.
+    pub fn toggle_scope(&mut self) {
+        self.is_local = !self.is_local;
+        self.selected = 0;
+    }
+
+    /// Moves the selection to an older input, or to a newer one.
+    pub fn select(&mut self, is_older: bool) {
+        self.selected = if is_older { self.selected + 1 } else { self.selected.saturating_sub(1) };
+    }
+
+    /// Returns the selected input.
+    pub fn selected(&mut self, history: &InputHistory, circle: &str, query: &str) -> Option<Arc<str>> {
+        let matches = self.matches(history, circle, query);
+        matches.get(self.selected).map(|entry| entry.input.clone())
+    }
+
+    /// Returns the list for a text, and a line about it: at most `height` rows of at most `width` columns, newest
+    /// first.
+    pub fn rows(
+        &mut self,
+        history: &InputHistory,
+        circle: &str,
+        query: &str,
+        (width, height): (usize, usize),
+    ) -> (Vec<SearchRow>, StyledLine) {
+        let matches = self.matches(history, circle, query);
+        let first = (self.selected + 1).saturating_sub(height);
+        let now = unix_time();
+        let label_width = matches.iter().map(|entry| label(entry).width()).max().unwrap_or(0);
+        let label_width = if width < MIN_LABELLED_WIDTH { 0 } else { label_width };
+        let rows = matches.iter().enumerate().skip(first).take(height);
+        let rows = rows.map(|(index, entry)| {
+            let is_selected = index == self.selected;
+            let mut line = StyledLine::of(Style::Plain, if is_selected { "▸ " } else { "  " });
+            line.push(Style::Dim, &format!("{:>4}  ", age(now.saturating_sub(entry.time))));
+            if label_width > 0 {
+                let label = label(entry);
+                let padding = label_width - label.width();
+                line = line.with_line(&label).with(Style::Dim, &" ".repeat(padding + 2));
+            }
+            let input = entry.input.get(..MAX_SEARCHED).unwrap_or(&entry.input);
+            line.push(Style::Plain, &input.replace('\n', " ⏎ "));
+            SearchRow { line: line.truncated(width), is_selected }
+        });
+        let rows = rows.collect();
+        let count = match matches.len() {
+            0 => "nothing".to_owned(),
+            MAX_MATCHES => format!("{MAX_MATCHES}+"),
+            count => count.to_string(),
+        };
+        let (scope, other) =
+            if self.is_local { ("on this circle", "all circles") } else { ("on all circles", "this circle") };
+        let status = format!("  {count} {scope} · Ctrl-R {other} · ↑↓ · Enter take · Esc close");
+        (rows, StyledLine::of(Style::Dim, &status).truncated(width))
+    }
+
+    /// Returns the different inputs that match, newest first: those that contain each word of the text come before
+    /// those that contain its letters in order.
+    fn matches<'h>(&mut self, history: &'h InputHistory, circle: &str, query: &str) -> Vec<&'h HistoryEntry> {
+        if self.query != query {
+            query.clone_into(&mut self.query);
+            self.selected = 0;
+        }
+        // Upper case in the text makes its case matter.
+        let ignores_case = !query.contains(char::is_uppercase);
+        let words: Vec<&str> = query.split_whitespace().collect();
+        let (mut near, mut far) = (Vec::new(), Vec::new());
+        let mut seen = HashSet::new();
+        for entry in history.newest_first() {
+            if near.len() == MAX_MATCHES {
+                break;
+            }
+            if self.is_local && !entry.origin.is_same_circle(circle) {
+                continue;
+            }
+            let begin = &entry.input[..entry.input.floor_char_boundary(MAX_SEARCHED)];
+            let lowered;
+            let text = if ignores_case {
+                lowered = begin.to_lowercase();
+                &lowered
+            } else {
+                begin
+            };
+            let list = if words.iter().all(|word| text.contains(word)) {
+                &mut near
+            } else if far.len() < MAX_MATCHES && words.iter().all(|word| has_letters_in_order(text, word)) {
+                &mut far
+            } else {
+                continue;
+            };
+            if seen.insert(&*entry.input) {
+                list.push(entry);
+            }
+        }
+        near.append(&mut far);
+        near.truncate(MAX_MATCHES);
+        self.selected = self.selected.min(near.len().saturating_sub(1));
+        near
+    }
+}
+
+fn label(entry: &HistoryEntry) -> StyledLine {
+    StyledLine::of(Style::Dim, &entry.origin.label()).truncated(MAX_LABEL)
+}
+
+/// Whether a text has the letters of a word in their order.
+fn has_letters_in_order(text: &str, word: &str) -> bool {
+    let mut letters = text.chars();
+    word.chars().all(|letter| letters.any(|other| other == letter))
+}
+
+/// Formats an age in four columns at most.
+fn age(seconds: u64) -> String {
+    const UNITS: [(u64, &str); 4] = [(365 * 86_400, "y"), (86_400, "d"), (3600, "h"), (60, "m")];
+    let unit = UNITS.iter().find(|(length, _)| seconds >= *length);
+    unit.map_or_else(|| "now".to_owned(), |(length, unit)| format!("{}{unit}", (seconds / length).min(999)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::history::inputs::tests::{entry, history};
+
+    fn found(search: &mut HistorySearch, history: &InputHistory, query: &str) -> Vec<String> {
+        let (rows, _) = search.rows(history, "a", query, (40, 10));
+        rows.iter().map(|row| row.line.to_string()[8..].to_owned()).map(|text| text.trim().to_owned()).collect()
+    }
+
+    #[test]
+    fn search_finds_words_and_then_scattered_letters() {
+        let history = history(&[("a", "let total = price(2)"), ("b", "fn price(x) { x }"), ("a", "print(ice)")]);
+        let mut search = HistorySearch::new("");
+        assert_eq!(found(&mut search, &history, "price"), ["fn price(x) { x }", "let total = price(2)", "print(ice)"]);
+        assert_eq!(found(&mut search, &history, "TOTAL"), [""; 0]);
+        assert_eq!(found(&mut search, &history, "2 total"), ["let total = price(2)"]);
+        assert_eq!(found(&mut search, &history, "ltp2"), ["let total = price(2)"]);
+        search.toggle_scope();
+        assert_eq!(found(&mut search, &history, "price"), ["let total = price(2)", "print(ice)"]);
+    }
+
+    #[test]
+    fn selection_moves_and_returns_to_the_newest_for_another_text() {
+        let history = history(&[("a", "one"), ("a", "two"), ("a", "three")]);
+        let mut search = HistorySearch::new("");
+        assert_eq!(search.selected(&history, "a", "").as_deref(), Some("three"));
+        search.select(true);
+        assert_eq!(search.selected(&history, "a", "").as_deref(), Some("two"));
+        for _ in 0..9 {
+            search.select(true);
+        }
+        assert_eq!(search.selected(&history, "a", "").as_deref(), Some("one"));
+        assert_eq!(search.selected(&history, "a", "t").as_deref(), Some("three"));
+        assert_eq!(search.selected(&history, "a", "none"), None);
+    }
+
+    #[test]
+    fn rows_fit_and_show_circle_and_key() {
+        let mut history = history(&[("127.0.0.1:9001", "first")]);
+        let mut other = entry(unix_time() - 7200, "x", "one\ntwo \u{1b}[2J");
+        (other.origin.name, other.origin.key) = ("team".into(), Some("alice".into()));
+        history.push(other);
+        let mut search = HistorySearch::new("");
+        let (rows, status) = search.rows(&history, "x", "", (80, 10));
+        assert_eq!(rows[0].line.to_string(), "▸   2h  team ⚿ alice    one ⏎ two ␛[2J");
+        assert!(rows[0].is_selected && !rows[1].is_selected);
+        assert!(status.to_string().starts_with("  2 on all circles · Ctrl-R this circle"), "{status}");
+        let (rows, status) = search.rows(&history, "x", "", (12, 1));
+        assert!(rows.len() == 1 && rows[0].line.width() <= 12 && status.width() <= 12);
+        assert!(search.rows(&history, "x", "", (0, 0)).0.is_empty());
+    }
+
+    #[test]
+    fn ages_are_short() {
+        assert_eq!([0, 60, 7200, 86_400 * 3, 86_400 * 800].map(age), ["now", "1m", "2h", "3d", "2y"]);
+        assert_eq!(age(u64::MAX), "999y");
+    }
+}
