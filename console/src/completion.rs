@@ -1,6 +1,7 @@
 //! Tab completion: scripts are completed by the circle, REPL commands locally.
 
 use client_ws::CompleteResult;
+use frontend::visible::visible;
 
 use std::path::PathBuf;
 
@@ -149,7 +150,11 @@ impl CompletionList {
         // The circle is not trusted: a candidate must extend the word before the cursor, and be a word of bounded
         // length.
         let before: String = input.chars().take(start).collect();
-        let is_word_char = if is_in_import(&before) { is_module_name_char } else { is_identifier_char };
+        let is_word_char = match () {
+            () if is_in_import(&before) => is_module_name_char,
+            () if is_in_index(&before) => is_key_char,
+            () => is_identifier_char,
+        };
         let is_word = word.chars().all(is_word_char);
         let is_fitting =
             |text: &str| is_word && text.starts_with(&word) && text.len() <= MAX_TEXT && text.chars().all(is_word_char);
@@ -185,6 +190,18 @@ fn is_in_import(before: &str) -> bool {
     statement
         .and_then(|statement| statement.strip_suffix("import"))
         .is_some_and(|rest| !rest.ends_with(is_identifier_char))
+}
+
+/// Whether the text ends in the string of an index, such as `map["`.
+fn is_in_index(before: &str) -> bool {
+    before.strip_suffix('"').is_some_and(|index| index.trim_end().ends_with('['))
+}
+
+/// Whether a character may be inserted as part of a key. Excludes characters that could end the string, and those that
+/// a terminal does not show as they are.
+fn is_key_char(character: char) -> bool {
+    let text = String::from(character);
+    !matches!(character, '"' | '\\' | '\n' | '\t') && visible(&text) == text
 }
 
 /// Whether a character can be part of a Rhai identifier or keyword.
@@ -294,7 +311,13 @@ mod tests {
     #[test]
     fn candidates_of_a_circle_are_words() {
         // (input, start of the word, candidates of the circle, accepted candidates)
-        let cases: [(&str, u64, &[&str], &[&str]); 6] = [
+        let cases: [(&str, u64, &[&str], &[&str]); 7] = [
+            (
+                r#"m["a"#,
+                3,
+                &["a key", "ä-1", "a\"]; wipe(); m[\"", "a\\", "a\n", "a\u{202e}b", "a\u{1b}[2J"],
+                &["a key"],
+            ),
             (
                 "pr",
                 0,

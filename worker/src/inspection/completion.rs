@@ -5,11 +5,11 @@ use std::{
     ops::Bound,
 };
 
-use rhai::{Dynamic, Map, is_valid_identifier};
+use rhai::{Array, Dynamic, ImmutableString, Map, is_valid_identifier};
 
 use super::{
     budget::Budget,
-    cursor::{CursorContext, word_at_end},
+    cursor::{CursorContext, Declared, DeclaredKind, Receiver, Step, word_at_end},
     inventory::{Inventory, SharedInventory},
     library::{KEYWORDS, library},
     values::Values,
@@ -22,7 +22,7 @@ const MAX_TEXT: usize = 1024;
 /// Maximum size of a detail, in bytes; the rest is cut off.
 const MAX_DETAIL: usize = 512;
 
-/// Maximum length of a chain of names like `a.b.c`.
+/// Maximum length of a chain like `a.b[0].c`.
 const MAX_CHAIN: usize = 64;
 
 /// Name, kind and detail of a candidate.
@@ -36,21 +36,31 @@ pub(super) fn complete(before: &str, inventory: &SharedInventory, values: Option
     let inventory = &*inventory.lock();
     let mut offered = CandidateList::new(word.prefix, inventory.max_bytes);
     match &word.context {
-        CursorContext::Plain => offer_names(&mut offered, inventory),
-        CursorContext::Member { receiver } => {
-            offer_members(
-                &mut offered,
-                receiver.as_deref().filter(|chain| chain.len() <= MAX_CHAIN),
-                inventory,
-                values,
-            );
+        CursorContext::Plain { declared } => {
+            offer_declared(&mut offered, declared);
+            offer_names(&mut offered, inventory);
         }
+        CursorContext::Member { receiver } => offer_members(&mut offered, receiver, inventory, values),
+        CursorContext::Key { receiver } => offer_keys(&mut offered, receiver, values),
         CursorContext::Qualified { path } => offer_qualified(&mut offered, path, inventory),
         CursorContext::Import => {
             offered.group(inventory.importable.iter().map(|name| (name.as_str(), CandidateKind::Module, "")));
         }
     }
     Completion { start: before[..word.start].chars().count() as u64, candidates: offered.candidates }
+}
+
+/// Offers the names that the text itself declares.
+fn offer_declared<'a>(offered: &mut CandidateList<'_>, declared: &'a [Declared<'a>]) {
+    offered.group(declared.iter().map(|declared| {
+        let kind = match declared.kind {
+            DeclaredKind::Variable => CandidateKind::Variable,
+            DeclaredKind::Constant => CandidateKind::Constant,
+            DeclaredKind::Function => CandidateKind::Function,
+            DeclaredKind::Module => CandidateKind::Module,
+        };
+        (declared.name, kind, declared.detail.as_str())
+    }));
 }
 
 fn offer_names(offered: &mut CandidateList<'_>, inventory: &Inventory) {
@@ -74,21 +84,23 @@ fn offer_names(offered: &mut CandidateList<'_>, inventory: &Inventory) {
 
 fn offer_members(
     offered: &mut CandidateList<'_>,
-    chain: Option<&[&str]>,
+    receiver: &Receiver<'_>,
     inventory: &Inventory,
     values: Option<Values<'_>>,
 ) {
-    let mut type_name = match chain {
-        Some([variable]) => inventory.variable(variable).map(|variable| variable.type_name.clone()),
-        _ => None,
+    let mut type_name = match receiver {
+        Receiver::Literal(type_name) => Some((*type_name).to_owned()),
+        Receiver::Path { variable, steps } if steps.is_empty() => {
+            inventory.variable(variable).map(|variable| variable.type_name.clone())
+        }
+        Receiver::Path { .. } | Receiver::Unknown => None,
     };
-    if let (Some([variable, inner @ ..]), Some(Values { engine, scope })) = (chain, values)
-        && let Some(value) = scope.get(variable)
-    {
-        visit(value, inner, &mut |value| {
+    if let Some(Values { engine, .. }) = values {
+        visit_receiver(receiver, values, &mut |value| {
             type_name = Some(engine.map_type_name(value.type_name()).to_owned());
             if let Some(map) = value.read_lock::<Map>() {
-                let members = members(&map, offered.prefix, |value| engine.map_type_name(value.type_name()).to_owned());
+                let type_of = |value: &Dynamic| engine.map_type_name(value.type_name()).to_owned();
+                let members = members(&map, offered.prefix, is_valid_identifier, type_of);
                 let members =
                     members.iter().map(|(name, detail)| (name.as_str(), CandidateKind::Property, detail.as_str()));
                 offered.group(members);
@@ -109,25 +121,68 @@ fn offer_members(
         .group(functions.map(|function| (function.name.as_str(), CandidateKind::Method, function.signature.as_str())));
 }
 
-/// Follows names through maps and calls `seen` with the value, which cannot be returned if a closure shares it.
-fn visit(value: &Dynamic, names: &[&str], seen: &mut dyn FnMut(&Dynamic)) {
-    match names {
-        [] => seen(value),
-        [name, inner @ ..] => {
-            if let Some(map) = value.read_lock::<Map>()
-                && let Some(value) = map.get(*name)
-            {
-                visit(value, inner, seen);
-            }
+/// Offers the keys of a map in an index, also those that are no names.
+fn offer_keys(offered: &mut CandidateList<'_>, receiver: &Receiver<'_>, values: Option<Values<'_>>) {
+    let Some(Values { engine, .. }) = values else { return };
+    visit_receiver(receiver, values, &mut |value| {
+        if let Some(map) = value.read_lock::<Map>() {
+            let type_of = |value: &Dynamic| engine.map_type_name(value.type_name()).to_owned();
+            let members = members(&map, offered.prefix, is_plain_key, type_of);
+            offered
+                .group(members.iter().map(|(name, detail)| (name.as_str(), CandidateKind::Property, detail.as_str())));
         }
+    });
+}
+
+/// Whether a key stands in a string as it is.
+fn is_plain_key(key: &str) -> bool {
+    !key.is_empty() && !key.contains(|character: char| character.is_control() || matches!(character, '"' | '\\'))
+}
+
+/// Calls `seen` with the value of a receiver, if it is known.
+fn visit_receiver(receiver: &Receiver<'_>, values: Option<Values<'_>>, seen: &mut dyn FnMut(&Dynamic)) {
+    if let (Receiver::Path { variable, steps }, Some(Values { scope, .. })) = (receiver, values)
+        && steps.len() < MAX_CHAIN
+        && let Some(value) = scope.get(variable)
+    {
+        visit(value, steps, seen);
     }
 }
 
-/// The first properties with a prefix, sorted by name, with their types.
-fn members(map: &Map, prefix: &str, type_of: impl Fn(&Dynamic) -> String) -> Vec<(String, String)> {
+/// Follows steps through maps and arrays and calls `seen` with the value, which cannot be returned if a closure shares
+/// it.
+fn visit(value: &Dynamic, steps: &[Step<'_>], seen: &mut dyn FnMut(&Dynamic)) {
+    let Some((step, inner)) = steps.split_first() else { return seen(value) };
+    if let Some(map) = value.read_lock::<Map>() {
+        if let Step::Member(name) = step
+            && let Some(value) = map.get(*name)
+        {
+            visit(value, inner, seen);
+        }
+    } else if let Some(array) = value.read_lock::<Array>() {
+        let item = match step {
+            Step::Item(index) => array.get(*index),
+            Step::AnyItem => array.first(),
+            Step::Member(_) => None,
+        };
+        if let Some(value) = item {
+            visit(value, inner, seen);
+        }
+    } else if value.is::<ImmutableString>() && matches!(step, Step::Item(_) | Step::AnyItem) {
+        visit(&Dynamic::from_char(' '), inner, seen);
+    }
+}
+
+/// The first properties with a prefix whose names are accepted, sorted by name, with their types.
+fn members(
+    map: &Map,
+    prefix: &str,
+    is_accepted: fn(&str) -> bool,
+    type_of: impl Fn(&Dynamic) -> String,
+) -> Vec<(String, String)> {
     map.range::<str, _>((Bound::Included(prefix), Bound::Unbounded))
         .take_while(|(name, _)| name.starts_with(prefix))
-        .filter(|(name, _)| name.len() <= MAX_TEXT && is_valid_identifier(name))
+        .filter(|(name, _)| name.len() <= MAX_TEXT && is_accepted(name))
         .take(MAX_CANDIDATES)
         .map(|(name, value)| (name.to_string(), type_of(value)))
         .collect()

@@ -136,6 +136,45 @@ fn completion_after_dot_offers_members() {
 }
 
 #[test]
+fn completion_follows_indexes_and_literals() {
+    let mut session = QuerySession::new();
+    session.play(
+        "let rows = [#{alpha: 1, \"two words\": [2], \"quo\\\"te\": 3}]; let m = #{inner: rows}; let s = \"text\";",
+    );
+    assert_eq!(session.candidates("rows[0].al"), [candidate("alpha", CandidateKind::Property, "i64")]);
+    assert_eq!(session.candidates("m.inner[i].al"), [candidate("alpha", CandidateKind::Property, "i64")]);
+    assert_eq!(session.texts("rows[0][\""), ["alpha", "two words"]);
+    assert_eq!(session.candidates("m[\"inner\"][0][\"tw"), [candidate("two words", CandidateKind::Property, "array")]);
+    let has = |before: &str, method: &str| session.texts(before).contains(&method.to_owned());
+    assert!(has("rows[0][\"two words\"].", "push") && !has("rows[0][\"two words\"].", "keys"));
+    assert!(has("\"abc\".", "to_upper") && !has("\"abc\".", "push") && !has("\"abc\".", "keys"));
+    assert!(has("[1].", "push") && !has("[1].", "to_upper"));
+    assert!(has("#{}.", "keys") && !has("#{}.", "push"));
+    assert!(has("s[0].", "to_int") && !has("s[0].", "push"));
+    // Nothing is known about these.
+    assert!(has("f(1).", "push") && has("rows[7].", "push"));
+    assert!(session.texts("s[\"").is_empty() && session.texts("none[\"").is_empty());
+    assert_eq!(session.answer_without_values(&Query::Complete { before: "rows[0][\"".into() }), {
+        QueryAnswer::Complete(Completion { start: 9, candidates: Vec::new() })
+    });
+}
+
+#[test]
+fn completion_offers_what_the_input_declares() {
+    let mut session = QuerySession::new();
+    session.play("let total_of_before = 1;");
+    assert_eq!(
+        session.candidates("let total = 40; tot"),
+        [candidate("total", CandidateKind::Variable, ""), candidate("total_of_before", CandidateKind::Variable, "i64")]
+    );
+    assert_eq!(session.candidates("fn area(width, height) { wid"), [candidate("width", CandidateKind::Variable, "")]);
+    assert_eq!(
+        session.candidates("fn area(w) { w * w }\nare"),
+        [candidate("area", CandidateKind::Function, "area(w)")]
+    );
+}
+
+#[test]
 fn completion_after_module_offers_its_items() {
     let directory = tempfile::tempdir().expect("a directory");
     let module = "/// Of a rectangle.\nfn area(a, b) { a * b } private fn inner() {} export const PI = 3.0;";
@@ -295,7 +334,7 @@ fn stray_doc_comment_does_not_fail_play() {
 proptest! {
     #[test]
     fn completion_of_any_text_never_panics(
-        text in "([a-z.:\"'`${}/*#\n\u{e9}0-9()]|import \"|m\\.|m\\.a\\.|g::|global::|let ){0,30}"
+        text in "([a-z.:\"'`${}/*#\n\u{e9}0-9()\\[\\]|,]|import \"|m\\.|m\\.a\\.|m\\[\"|g::|global::|let |fn |for |as ){0,30}"
     ) {
         let mut session = QuerySession::new();
         session.play("let m = #{a: #{b: 1}};");
