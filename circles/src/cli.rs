@@ -22,12 +22,13 @@ use clap::{
     Args, Parser, Subcommand, ValueHint,
     builder::{PossibleValuesParser, TypedValueParser},
 };
-use frontend::connect::{ConnectOptions, Options};
+use frontend::{
+    connect::{ConnectOptions, Options},
+    edit_mode::EditMode,
+};
 pub(crate) use identity::IdentityVerb;
 pub(crate) use keys::{ImportArgs, KeygenArgs, KeysVerb, NewPassphraseArgs};
 pub(crate) use known::KnownVerb;
-
-use repl::EditMode;
 
 use crate::shell_completion::{self, Shell};
 
@@ -146,7 +147,23 @@ pub(crate) struct TuiArgs {
     #[arg(value_name = "WHERE", add = shell_completion::circles())]
     pub target: Option<String>,
     #[command(flatten)]
+    pub edit: EditArgs,
+    #[command(flatten)]
     pub connect: ConnectArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct EditArgs {
+    /// Key bindings for editing an input [default: those of ~/.inputrc, otherwise emacs]
+    #[arg(long, value_name = "MODE", env = "CIRCLES_EDIT_MODE", value_parser = edit_mode())]
+    pub edit_mode: Option<EditMode>,
+}
+
+impl EditArgs {
+    /// Returns the key bindings in force.
+    pub(crate) fn mode(&self) -> EditMode {
+        self.edit_mode.or_else(EditMode::from_inputrc).unwrap_or_default()
+    }
 }
 
 #[derive(Debug, Args)]
@@ -157,9 +174,8 @@ pub(crate) struct ReplArgs {
     /// Same as WHERE
     #[arg(long, value_name = "WHERE", conflicts_with = "target", add = shell_completion::circles())]
     pub circle: Option<String>,
-    /// Key bindings for editing a line [default: those of ~/.inputrc, otherwise emacs]
-    #[arg(long, value_name = "MODE", env = "CIRCLES_EDIT_MODE", value_parser = edit_mode())]
-    pub edit_mode: Option<EditMode>,
+    #[command(flatten)]
+    pub edit: EditArgs,
     #[command(flatten)]
     pub connect: ConnectArgs,
 }
@@ -208,7 +224,8 @@ pub(crate) struct ManArgs {
 }
 
 fn edit_mode() -> impl TypedValueParser<Value = EditMode> {
-    PossibleValuesParser::new(["emacs", "vi"]).map(|mode| if mode == "vi" { EditMode::Vi } else { EditMode::Emacs })
+    // The parser lets only these names pass.
+    PossibleValuesParser::new(EditMode::NAMES).map(|mode| EditMode::named(&mode).unwrap_or_default())
 }
 
 /// Path of circles.json.

@@ -1,5 +1,5 @@
 //! The console core, independent of a terminal: editing Rhai ([`validate`], [`highlight`], [`completion`],
-//! [`history`]), displaying values ([`value`], [`plot`], [`truncate`], [`columns`]), the REPL [`commands`], and the
+//! [`history`], [`indent`]), displaying values ([`value`], [`plot`], [`truncate`], [`columns`]), the REPL [`commands`], and the
 //! [`session`] with a circle.
 
 pub mod columns;
@@ -9,6 +9,7 @@ pub mod completion;
 pub mod directory;
 pub mod highlight;
 pub mod history;
+pub mod indent;
 pub mod notebook;
 pub mod plot;
 pub mod progress;

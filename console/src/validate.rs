@@ -34,7 +34,7 @@ impl Validator {
     pub fn is_incomplete(&self, input: &str) -> bool {
         // A `:` command is complete, unless it ends with a script.
         let Some((_, input)) = commands::script_part(input) else { return false };
-        if input.len() > MAX_BYTES || input.ends_with("\n\n") {
+        if input.len() > MAX_BYTES || ends_in_two_blank_lines(input) {
             return false;
         }
         let Err(error) = self.engine.compile(input) else { return self.is_in_comment(input) };
@@ -68,6 +68,13 @@ impl Validator {
             _ => false,
         }
     }
+}
+
+/// Whether the last two lines are blank. An indented line is blank, too.
+fn ends_in_two_blank_lines(input: &str) -> bool {
+    let mut lines = input.rsplit('\n');
+    let mut is_blank = || lines.next().is_some_and(|line| line.trim().is_empty());
+    is_blank() && is_blank() && lines.next().is_some()
 }
 
 impl Validator {
@@ -106,6 +113,7 @@ mod tests {
             "`abc\n",
             "\"abc\\",
             "fn f() {\n\n  1\n",
+            "fn f() {\n  ",
             "/// doubles",
             "1;\n/// doubles\n/// a number",
             "/* com",
@@ -137,6 +145,7 @@ mod tests {
             ":load (",
             "a ? ",
             "fn f() {\n\n\n",
+            "fn f() {\n\n  ",
             "`abc\n\n",
             deep.as_str(),
             "eval(1)",

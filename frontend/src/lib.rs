@@ -5,6 +5,7 @@
 pub mod circle_target;
 pub mod config;
 pub mod connect;
+pub mod edit_mode;
 pub mod error;
 pub mod init;
 pub mod key_transfer;

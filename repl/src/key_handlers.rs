@@ -20,8 +20,10 @@ enum LineKey {
     ViMove(char, bool),
     /// Opens the search of the history.
     Search,
-    /// Plays the input.
+    /// Plays a complete input, and continues an incomplete one.
     Enter,
+    /// A closing bracket.
+    Closing(char),
     /// Inserts a line.
     Newline,
     /// Alt-Enter. Terminals send the same bytes for Esc and then Enter, which vi users type to play an input.
@@ -59,6 +61,9 @@ pub(super) fn handlers(state: &Arc<LineState>) -> Vec<(Event, EventHandler)> {
         (letter('+'), LineKey::ViMove('+', false)),
         (control('R'), LineKey::Search),
         (plain(KeyCode::Enter), LineKey::Enter),
+        (letter('}'), LineKey::Closing('}')),
+        (letter(']'), LineKey::Closing(']')),
+        (letter(')'), LineKey::Closing(')')),
         (control('J'), LineKey::Newline),
         (Event::from(KeyEvent::alt('\r')), LineKey::AltEnter),
         (plain(KeyCode::Tab), LineKey::Accept),
@@ -77,26 +82,46 @@ pub(super) fn handlers(state: &Arc<LineState>) -> Vec<(Event, EventHandler)> {
 impl ConditionalEventHandler for KeyHandler {
     fn handle(&self, event: &Event, _: RepeatCount, _: bool, context: &EventContext<'_>) -> Option<Cmd> {
         let Self(key, state) = self;
-        if state.is_searching() { search_key(*key, state, event, context) } else { line_key(*key, state, context) }
+        // Characters, and Enter or Ctrl-J between lines.
+        let is_text = match event.get(0) {
+            Some(KeyEvent(KeyCode::Char(_) | KeyCode::Enter, Modifiers::NONE)) => true,
+            Some(key) => *key == KeyEvent::ctrl('J'),
+            None => false,
+        };
+        let is_pasted = state.is_pasted(is_text);
+        if !matches!(key, LineKey::Enter | LineKey::Closing(_)) {
+            state.end_indentation();
+        }
+        if state.is_searching() {
+            search_key(*key, state, event, context)
+        } else {
+            line_key(*key, state, context, is_pasted)
+        }
     }
 }
 
 /// Handles a key while no search is open; `None` leaves the key to rustyline.
-fn line_key(key: LineKey, state: &LineState, context: &EventContext<'_>) -> Option<Cmd> {
+fn line_key(key: LineKey, state: &LineState, context: &EventContext<'_>, is_pasted: bool) -> Option<Cmd> {
     let (line, position) = (context.line(), context.pos());
     match key {
         LineKey::Older if !line[..position].contains('\n') => Some(state.older(line, position)),
         LineKey::Newer if !line[position..].contains('\n') => Some(state.newer(line)),
         LineKey::ViMove(_, is_older) if is_vi_command(context) => {
-            line_key(if is_older { LineKey::Older } else { LineKey::Newer }, state, context)
+            line_key(if is_older { LineKey::Older } else { LineKey::Newer }, state, context, is_pasted)
         }
         LineKey::Search => {
             state.search(line);
             Some(Cmd::Repaint)
         }
+        LineKey::Enter if !is_pasted => state.continue_line(line, position),
+        LineKey::Closing(closing) if position == line.len() && !is_vi_command(context) => {
+            state.close_bracket(line, closing, is_pasted)
+        }
         LineKey::Newline => Some(Cmd::Newline),
         LineKey::AltEnter => Some(match context.mode() {
-            EditMode::Vi => Cmd::AcceptOrInsertLine { accept_in_the_middle: true },
+            EditMode::Vi => {
+                state.continue_line(line, position).unwrap_or(Cmd::AcceptOrInsertLine { accept_in_the_middle: true })
+            }
             _ => Cmd::Newline,
         }),
         LineKey::Interrupt => {
@@ -114,6 +139,7 @@ fn line_key(key: LineKey, state: &LineState, context: &EventContext<'_>) -> Opti
         | LineKey::Newer
         | LineKey::ViMove(..)
         | LineKey::Enter
+        | LineKey::Closing(_)
         | LineKey::Accept
         | LineKey::Close
         | LineKey::Other => None,
@@ -138,7 +164,9 @@ fn search_key(key: LineKey, state: &LineState, event: &Event, context: &EventCon
         LineKey::Edit => Some(Cmd::Noop),
         LineKey::AcceptHint => Some(Cmd::Move(Movement::ForwardChar(1))),
         // In vi's command mode, too, letters are the text of the search.
-        LineKey::ViMove(letter, _) if is_vi_command(context) => Some(state.replace(format!("{line}{letter}"))),
+        LineKey::ViMove(letter, _) | LineKey::Closing(letter) if is_vi_command(context) => {
+            Some(state.replace(format!("{line}{letter}")))
+        }
         LineKey::Other if is_vi_command(context) => match event.get(0)? {
             KeyEvent(KeyCode::Char(letter), Modifiers::NONE) => Some(state.replace(format!("{line}{letter}"))),
             KeyEvent(KeyCode::Backspace, Modifiers::NONE) => {
@@ -148,7 +176,7 @@ fn search_key(key: LineKey, state: &LineState, event: &Event, context: &EventCon
             }
             _ => None,
         },
-        LineKey::ViMove(..) | LineKey::Other => None,
+        LineKey::ViMove(..) | LineKey::Closing(_) | LineKey::Other => None,
     }
 }
 

@@ -1,8 +1,6 @@
 //! Key bindings of the line REPL besides rustyline's own.
 
-use std::path::PathBuf;
-
-use directories::BaseDirs;
+use frontend::edit_mode::EditMode;
 use rustyline::{ColorMode, CompletionType, Config};
 
 /// Time after Esc in which another byte belongs to the same key, in milliseconds. Terminals send the bytes of one key
@@ -28,26 +26,11 @@ pub(super) const KEYS: &[(&str, &str)] = &[
     ("Ctrl-D", "quit, on an empty line"),
 ];
 
-/// Key bindings that edit a line.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum EditMode {
-    /// Emacs key bindings.
-    Emacs,
-    /// Vi key bindings.
-    Vi,
-}
-
 /// Returns rustyline's configuration.
-pub(super) fn config(mode: Option<EditMode>) -> Config {
-    let mode = match mode {
-        Some(EditMode::Vi) => rustyline::EditMode::Vi,
-        Some(EditMode::Emacs) => rustyline::EditMode::Emacs,
-        None if inputrc().is_some_and(|text| is_vi_mode(&text)) => rustyline::EditMode::Vi,
-        None => rustyline::EditMode::Emacs,
-    };
-    let escape_timeout = match mode {
-        rustyline::EditMode::Vi => VI_ESCAPE_TIMEOUT,
-        _ => EMACS_ESCAPE_TIMEOUT,
+pub(super) fn config(mode: EditMode) -> Config {
+    let (mode, escape_timeout) = match mode {
+        EditMode::Vi => (rustyline::EditMode::Vi, VI_ESCAPE_TIMEOUT),
+        EditMode::Emacs => (rustyline::EditMode::Emacs, EMACS_ESCAPE_TIMEOUT),
     };
     Config::builder()
         .auto_add_history(false)
@@ -59,40 +42,4 @@ pub(super) fn config(mode: Option<EditMode>) -> Config {
         // The helper decides about colours; it also draws the mark of the prompt without them.
         .color_mode(ColorMode::Forced)
         .build()
-}
-
-/// Reads the user's readline settings (readline(3), "INITIALIZATION FILE").
-fn inputrc() -> Option<String> {
-    let named = std::env::var_os("INPUTRC").map(PathBuf::from);
-    let file = named.or_else(|| Some(BaseDirs::new()?.home_dir().join(".inputrc")))?;
-    std::fs::read_to_string(file).ok()
-}
-
-/// Returns whether the last `set editing-mode` selects vi.
-fn is_vi_mode(inputrc: &str) -> bool {
-    let mut modes = inputrc.lines().rev().filter_map(|line| {
-        let mut words = line.split_whitespace();
-        (words.next() == Some("set") && words.next() == Some("editing-mode")).then(|| words.next())?
-    });
-    modes.next() == Some("vi")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::is_vi_mode;
-
-    #[test]
-    fn edit_mode_comes_from_inputrc() {
-        let cases = [
-            ("", false),
-            ("set editing-mode vi\n", true),
-            ("  set   editing-mode vi # mine", true),
-            ("set editing-mode vi\nset editing-mode emacs", false),
-            ("#set editing-mode vi", false),
-            ("set editing-mode", false),
-        ];
-        for (text, expected) in cases {
-            assert_eq!(is_vi_mode(text), expected, "{text}");
-        }
-    }
 }

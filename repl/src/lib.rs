@@ -23,7 +23,7 @@ use console::{
     completion::{self, CompletionItem},
     history::{self, HistoryStore, SharedHistory},
 };
-use frontend::{connect::Options, error::CliError};
+use frontend::{connect::Options, edit_mode::EditMode, error::CliError};
 use keys::keystore::KeyName;
 use rustyline::{Editor, error::ReadlineError};
 use terminal::{
@@ -34,7 +34,6 @@ use terminal::{
 use tokio::runtime::Runtime;
 
 use input_renderer::{AwaitedRequest, InputRenderer, InputResult};
-pub use keymap::EditMode;
 use line_helper::LineHelper;
 use line_state::{LineReplacement, LineState};
 use notes::Notes;
@@ -63,7 +62,7 @@ struct Repl {
 /// # Errors
 ///
 /// The terminal cannot be used, the circle cannot be reached, or it does not admit the key.
-pub fn run(circle: Option<&str>, options: &Options, mode: Option<EditMode>) -> Result<(), CliError> {
+pub fn run(circle: Option<&str>, options: &Options, mode: EditMode) -> Result<(), CliError> {
     let runtime = runtime::client_runtime()?;
     // For the whole run: otherwise typed characters could be echoed or changed between two prompts.
     let quiet = QuietTerminal::start();

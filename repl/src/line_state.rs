@@ -4,9 +4,14 @@ use std::{
     borrow::Cow,
     path::Path,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Instant,
 };
 
-use console::history::{HistoryBrowser, HistoryEntry, HistorySearch, InputOrigin, SearchRow, SharedHistory, is_kept};
+use console::{
+    history::{HistoryBrowser, HistoryEntry, HistorySearch, InputOrigin, SearchRow, SharedHistory, is_kept},
+    indent::{Indenter, PasteDetector},
+    validate::Validator,
+};
 use frontend::text::StyledLine;
 use rustyline::{
     Cmd, Result,
@@ -16,6 +21,16 @@ use rustyline::{
 /// The number of entries that rustyline believes its history has. It asks for the entry before the last one when a key
 /// handler replaces the line.
 const HISTORY_LENGTH: usize = 1;
+
+/// Rhai's parser and lexer, for key handlers. They are bound to the thread that reads the keys, as rustyline's helper is.
+struct Syntax {
+    validator: Validator,
+    indenter: Indenter,
+}
+
+thread_local! {
+    static SYNTAX: Syntax = Syntax { validator: Validator::new(), indenter: Indenter::default() };
+}
 
 /// State of the line.
 #[derive(Debug)]
@@ -35,6 +50,9 @@ struct LineEdit {
     external_edit: Option<String>,
     /// Whether the line was empty at the last Ctrl-C.
     was_empty: bool,
+    paste_detector: PasteDetector,
+    /// Whether the last key was Enter, which indented a new line.
+    is_indented: bool,
 }
 
 impl LineState {
@@ -146,6 +164,42 @@ impl LineState {
         let mut edit = self.edit();
         let LineEdit { search, origin, .. } = &mut *edit;
         Some(search.as_mut()?.rows(&self.history.lock(), &origin.circle, line, size))
+    }
+
+    /// Takes in a key. Returns whether it belongs to pasted text that arrives key by key.
+    pub(crate) fn is_pasted(&self, is_text: bool) -> bool {
+        self.edit().paste_detector.is_pasted(is_text, Instant::now())
+    }
+
+    /// Returns the command that continues an incomplete input on a new, indented line; `None` for a complete input.
+    pub(crate) fn continue_line(&self, line: &str, position: usize) -> Option<Cmd> {
+        let before = &line[..position];
+        let indent =
+            SYNTAX.with(|syntax| syntax.validator.is_incomplete(line).then(|| syntax.indenter.next_line(before)))?;
+        self.edit().is_indented = !indent.is_empty();
+        // A blank line keeps no indentation.
+        let trimmed = before.trim_end_matches(' ');
+        if trimmed.len() < before.len() && trimmed.ends_with('\n') && position == line.len() {
+            return Some(self.replace(format!("{trimmed}\n{indent}")));
+        }
+        Some(Cmd::Insert(1, format!("\n{indent}")))
+    }
+
+    /// Returns the command that types a closing bracket with the indentation of its line; `None` if it is right. A paste
+    /// is changed only where its new line was indented.
+    pub(crate) fn close_bracket(&self, line: &str, closing: char, is_pasted: bool) -> Option<Cmd> {
+        let is_indented = std::mem::take(&mut self.edit().is_indented);
+        if is_pasted && !is_indented {
+            return None;
+        }
+        let indent = SYNTAX.with(|syntax| syntax.indenter.dedented(line, closing))?;
+        let above = line.trim_end_matches(' ');
+        Some(self.replace(format!("{above}{indent}{closing}")))
+    }
+
+    /// Notes a key after which a closing bracket is part of a paste, if it comes as fast.
+    pub(crate) fn end_indentation(&self) {
+        self.edit().is_indented = false;
     }
 
     pub(crate) fn set_external_edit(&self, line: &str) {

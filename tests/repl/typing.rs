@@ -103,7 +103,8 @@ fn missing_editor_keeps_the_input() {
     let mut terminal = Terminal::run_command(&home, &command, &["repl"]);
     terminal.wait_for("scratch> ");
     terminal.keys("40 + \x18\x05");
-    terminal.wait_for("set $EDITOR");
+    let before = terminal.wait_for("set $EDITOR");
+    assert!(before.contains("/nonexistent/editor: not found") && !before.contains("editor: 1:"), "{before:?}");
     terminal.wait_for("scratch> 40 + ");
     terminal.keys("2\r");
     terminal.wait_for("42\r\n");
@@ -140,6 +141,28 @@ fn vi_escape_and_enter_play_however_fast_they_come() {
     terminal.wait_for("scratch> ");
     terminal.keys("fn double(x) {\x1b\rx * 2 }\x1b\rdouble(21)\x1b\r");
     terminal.wait_for("42\r\n");
+}
+
+#[test]
+fn new_lines_are_indented_and_pastes_are_not() {
+    const END: &str = "\x1b[F";
+    let home = Home::new();
+    let mut terminal = Terminal::run(&home, &["repl"]);
+    terminal.wait_for("scratch> ");
+    // No paste has the End key, so Enter after it is typed.
+    terminal.keys(&format!("fn f(x) {{{END}\rif x {{{END}\r1{END}\r}} else {{{END}\r2{END}\r}}{END}\r}}"));
+    terminal.wait_for_screen("scratch> fn f(x) {\n  if x {\n    1\n  } else {\n    2\n  }\n}");
+    terminal.keys(&format!("{END}\rf(true) +{END}\r41\r"));
+    terminal.wait_for("42\r\n");
+    terminal.wait_for("scratch> ");
+    // A terminal without bracketed paste sends a paste as if it were typed.
+    terminal.keys("fn g(x) {\r    x\r}\rg(43)\r");
+    terminal.wait_for("43\r\n");
+    terminal.wait_for("scratch> ");
+    terminal.keys("\x1b[200~fn h() {\n      44\n    }\x1b[201~");
+    terminal.wait_for_screen("scratch> fn h() {\n      44\n    }");
+    terminal.keys("\rh()\r");
+    terminal.wait_for("44\r\n");
 }
 
 #[test]
@@ -314,6 +337,29 @@ fn type_ahead_before_ctrl_c_arrives_at_the_next_prompt() {
     terminal.wait_for_screen("scratch> 6 * 7");
     terminal.keys("\r");
     terminal.wait_for("42\r\n");
+}
+
+#[test]
+fn tab_completes_items_keys_modules_and_declared_names() {
+    let home = Home::new();
+    let modules = home.path().join("modules");
+    std::fs::create_dir(&modules).expect("made");
+    std::fs::write(modules.join("geometry.rhai"), "fn area() { 45 }").expect("written");
+    let server = ServeProcess::start(&["--modules", modules.to_str().expect("UTF-8")]);
+    let mut terminal = Terminal::run(&home, &["repl", &server.url]);
+    let inputs = [
+        ("let rows = [#{ alpha: 42, \"two words\": 43 }]; rows.len() + 40\r", "41\r\n"),
+        ("rows[0].al\t\r", "42\r\n"),
+        ("rows[0][\"tw\t\"]\r", "43\r\n"),
+        ("let some_total = 44; some_t\t\r", "44\r\n"),
+        ("import \"geo\t\" as g; g::area()\r", "45\r\n"),
+        ("\"abc\".to_up\t()\r", "ABC"),
+    ];
+    for (keys, answer) in inputs {
+        terminal.wait_for("circle> ");
+        terminal.keys(keys);
+        terminal.wait_for(answer);
+    }
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use rustix::process::Signal;
 
-use super::{TuiScreen, free_port};
+use super::{TuiScreen, free_port, has_row};
 use crate::support::process::{ServeProcess, wait_for_end};
 
 #[test]
@@ -176,6 +176,29 @@ fn history_survives_a_restart() {
     screen.press_until_row("Up", "> 1111 + 1");
     screen.press(&["Up"]);
     screen.wait_for_row("> 1111 + 1");
+}
+
+#[test]
+fn ctrl_r_searches_the_history() {
+    let mut screen = TuiScreen::alone();
+    screen.play_alone();
+    screen.write("40 + 2\n");
+    screen.wait_for_row("42");
+    screen.write("6 * 8\n");
+    screen.wait_for_row("48");
+    // The hint comes from the history.
+    screen.write("40");
+    screen.wait_for_row("> 40 + 2");
+    screen.press(&["C-r"]);
+    screen.wait_for("▸  now  scratch  40 + 2");
+    screen.press(&["Enter"]);
+    screen.wait_until("no list", |shown| !shown.contains("on all circles") && has_row(shown, "> 40 + 2"));
+    screen.write(" + 1\n");
+    screen.wait_for_row("43");
+    screen.press(&["C-r"]);
+    screen.wait_for("3 on all circles");
+    screen.press(&["C-r", "Esc"]);
+    screen.wait_until("no list", |shown| !shown.contains("on this circle"));
 }
 
 #[test]

@@ -86,7 +86,7 @@ impl App {
         let app = Self {
             circles: CirclesPane::default(),
             keys: KeysPane::new(key),
-            repl: ReplPane::new(tasks.start_history_writer(setup.history_store())),
+            repl: ReplPane::new(tasks.start_history_writer(setup.history_store()), setup.editor()),
             logs: LogsPane::default(),
             control: CircleControl::new(first),
             window: Window::new(Theme::new(setup.has_colours)),

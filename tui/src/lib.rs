@@ -49,6 +49,7 @@ use screen::AlternateScreen;
 use tasks::Tasks;
 
 pub use frontend::{
+    edit_mode::EditMode,
     known_circles::KnownCircles,
     supervisor::{Directories, SupervisorSetup},
 };
@@ -61,7 +62,7 @@ pub use setup::Setup;
 /// # Errors
 ///
 /// There is no terminal, or the named key does not exist.
-pub fn run(first: Option<String>, options: Options) -> Result<std::process::ExitCode, CliError> {
+pub fn run(first: Option<String>, options: Options, edit_mode: EditMode) -> Result<std::process::ExitCode, CliError> {
     if !(stdin().is_terminal() && stdout().is_terminal()) {
         return Err(CliError::usage(
             "cannot open the screen of circles tui",
@@ -85,6 +86,7 @@ pub fn run(first: Option<String>, options: Options) -> Result<std::process::Exit
         accepts_ephemeral: options.connect.accepts_ephemeral,
         passphrase: passphrase::read_given(options.passphrase_fd)?,
         has_colours: Paint::for_stdout().is_on(),
+        edit_mode,
     };
     let runtime = terminal::runtime::runtime()?;
     let (queue, messages) = mpsc::channel(QUEUE_CAPACITY);

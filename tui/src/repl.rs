@@ -14,7 +14,7 @@ use std::{
 use console::{
     directory::WorkingDirectory,
     highlight,
-    history::{HistoryEntry, HistoryWriter, SharedHistory},
+    history::{HistoryEntry, HistoryWriter},
     progress::PlayStatus,
     session::PlaySnapshot,
     validate::Validator,
@@ -34,6 +34,7 @@ use rhai::Engine;
 
 use super::{action::Action, circle_id::CircleId, help::Hint, layout::Pane, search::Search, theme::DrawContext};
 pub(crate) use connector::Connector;
+pub(crate) use editor::EditorSetup;
 pub(crate) use session_view::{SessionView, plain_text};
 pub(crate) use transcript::Transcript;
 
@@ -63,20 +64,20 @@ pub(crate) struct ReplPane {
     validator: Validator,
     /// The directory of the user's files.
     directory: Arc<WorkingDirectory>,
-    history: SharedHistory,
+    editor: EditorSetup,
     history_writer: HistoryWriter,
     /// The scratch circle, and the key of its owner.
     scratch: Option<(CircleId, Arc<KeyPair>)>,
 }
 
 impl ReplPane {
-    pub(crate) fn new(history_writer: HistoryWriter) -> Self {
+    pub(crate) fn new(history_writer: HistoryWriter, editor: EditorSetup) -> Self {
         Self {
             sessions: HashMap::new(),
             lexer: Engine::new_raw(),
             validator: Validator::new(),
             directory: Arc::default(),
-            history: SharedHistory::default(),
+            editor,
             history_writer,
             scratch: None,
         }
@@ -91,9 +92,9 @@ impl ReplPane {
         self.scratch = Some((id, owner.into()));
     }
 
-    /// Returns the history, which all sessions share.
-    pub(crate) fn history(&self) -> &SharedHistory {
-        &self.history
+    /// Returns what all editors share.
+    pub(crate) fn editor_setup(&self) -> &EditorSetup {
+        &self.editor
     }
 
     /// Returns the owner's key, if this is the scratch circle.

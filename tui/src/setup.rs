@@ -3,12 +3,14 @@
 use std::path::PathBuf;
 
 use console::history::{self, HistoryStore};
-use frontend::{known_circles::KnownCircles, supervisor::SupervisorSetup};
+use frontend::{edit_mode::EditMode, known_circles::KnownCircles, supervisor::SupervisorSetup};
 use keys::{
     Authority,
     keystore::{Keystore, WorkFactor},
 };
 use zeroize::Zeroizing;
+
+use crate::repl::EditorSetup;
 
 /// Settings of the app, and where its files are.
 #[derive(Debug)]
@@ -33,9 +35,16 @@ pub struct Setup {
     pub passphrase: Option<Zeroizing<String>>,
     /// Whether the terminal shows colours.
     pub has_colours: bool,
+    /// Keys that edit an input.
+    pub edit_mode: EditMode,
 }
 
 impl Setup {
+    /// Returns what the editors of all sessions share.
+    pub(crate) fn editor(&self) -> EditorSetup {
+        EditorSetup { mode: self.edit_mode, ..EditorSetup::default() }
+    }
+
     /// Returns the stored history.
     pub(crate) fn history_store(&self) -> HistoryStore {
         HistoryStore::new(self.history.clone(), history::DEFAULT_CAPACITY)

@@ -135,7 +135,7 @@ impl App {
         let owner = self.repl.owner(id).cloned();
         let directory = self.repl.directory();
         let target = || entry.target(self.setup.config.as_deref());
-        let history = self.repl.history().clone();
+        let editor = self.repl.editor_setup().clone();
         let session = match self.repl.entry(id) {
             Slot::Occupied(open) => open.into_mut(),
             Slot::Vacant(none) => {
@@ -160,7 +160,7 @@ impl App {
                 let session_options =
                     SessionOptions { target, remote, keys, key, owner, room, identity_notes, other_circle, directory };
                 let session = self.tasks.open_session(id, session_options);
-                none.insert(SessionView::new(entry.name.clone(), session, connector, room, history))
+                none.insert(SessionView::new(entry.name.clone(), session, connector, room, editor))
             }
         };
         if session.update_target(target, entry.url()).is_err() {

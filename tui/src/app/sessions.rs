@@ -27,7 +27,7 @@ impl App {
         match event {
             SessionUpdate::Reported(event) => self.on_session_event(id, event),
             SessionUpdate::Changed => {}
-            SessionUpdate::History(entries) => self.repl.history().lock().load(entries),
+            SessionUpdate::History(entries) => self.repl.editor_setup().history.lock().load(entries),
             SessionUpdate::Completed(completion) => self.show_completions(id, completion),
         }
         if is_awaited {

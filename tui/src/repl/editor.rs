@@ -4,8 +4,9 @@ mod menu;
 mod search_list;
 #[cfg(test)]
 mod tests;
+mod vi;
 
-use std::{collections::VecDeque, sync::Arc};
+use std::{collections::VecDeque, sync::Arc, time::Instant};
 
 use ratatui::{
     Frame,
@@ -22,12 +23,14 @@ use console::{
     completion::{self, CompletionList},
     highlight,
     history::{self, HistoryBrowser, HistoryEntry, HistorySearch, InputOrigin, SharedHistory},
+    indent::{INDENT, Indenter, PasteDetector},
 };
 
-use frontend::visible::visible;
+use frontend::{edit_mode::EditMode, visible::visible};
 
 use crate::{action::Action, help::Hint, layout::Pane, theme::Theme, wrap};
 use menu::{Menu, MenuOutcome};
+use vi::{ViKeys, ViOutcome};
 
 /// Columns of the prompt.
 pub(super) const PROMPT_COLUMNS: u16 = 2;
@@ -48,6 +51,21 @@ pub(crate) struct Editor {
     drafts: VecDeque<String>,
     /// Whether the last key was Ctrl-X.
     is_prefixed: bool,
+    /// State of the vi keys, if the user has chosen them.
+    vi: Option<ViKeys>,
+    indenter: Indenter,
+    paste_detector: PasteDetector,
+    /// Whether the last key belongs to pasted text that arrives key by key.
+    is_pasted: bool,
+    /// Whether the last key was Enter, which indented a new line.
+    is_indented: bool,
+}
+
+/// What the editors of all sessions share.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct EditorSetup {
+    pub history: SharedHistory,
+    pub mode: EditMode,
 }
 
 /// Key hints of the editor.
@@ -82,8 +100,9 @@ pub(crate) const SHORT_HINTS: &[Hint] = &[
 ];
 
 impl Editor {
-    pub(crate) fn new(history: SharedHistory, origin: InputOrigin) -> Self {
-        Self { area: empty(), history, origin, ..Self::default() }
+    pub(crate) fn new(setup: EditorSetup, origin: InputOrigin) -> Self {
+        let vi = (setup.mode == EditMode::Vi).then(ViKeys::default);
+        Self { area: empty(), history: setup.history, origin, vi, ..Self::default() }
     }
 
     pub(crate) fn text(&self) -> String {
@@ -136,6 +155,9 @@ impl Editor {
         let text = self.text();
         self.set("");
         self.browser = HistoryBrowser::default();
+        if let Some(vi) = &mut self.vi {
+            vi.reset();
+        }
         if history::is_kept(&text) {
             self.history.lock().push(HistoryEntry::now(self.origin.clone(), &text));
         }
@@ -178,12 +200,68 @@ impl Editor {
         text.len() <= room
     }
 
+    /// Inserts a line, and indents it unless it is pasted.
     pub(crate) fn newline(&mut self) {
-        self.area.insert_newline();
         self.menu = None;
+        if self.is_pasted {
+            self.area.insert_newline();
+            return;
+        }
+        let before = self.before_cursor();
+        let indent = self.indenter.next_line(&before);
+        // A blank line keeps no indentation.
+        let line = before.rsplit('\n').next().unwrap_or_default();
+        if line.chars().all(|character| character == ' ') {
+            self.delete_before(line.len());
+        }
+        self.is_indented = !indent.is_empty();
+        self.area.insert_str(format!("\n{indent}"));
+    }
+
+    /// Returns the text before the cursor.
+    fn before_cursor(&self) -> String {
+        let (text, cursor) = self.cursor();
+        text.chars().take(cursor).collect()
+    }
+
+    fn delete_before(&mut self, characters: usize) {
+        for _ in 0..characters {
+            self.area.delete_char();
+        }
+    }
+
+    /// Gives the line of a closing bracket its indentation. A paste is changed only where its new line was indented.
+    fn dedent(&mut self, closing: char, was_indented: bool) {
+        if self.is_pasted && !was_indented {
+            return;
+        }
+        let before = self.before_cursor();
+        if let Some(indent) = self.indenter.dedented(&before, closing) {
+            self.delete_before(before.len() - before.trim_end_matches(' ').len());
+            self.area.insert_str(indent);
+        }
     }
 
     pub(crate) fn key(&mut self, key: KeyEvent) -> Option<Action> {
+        let is_plain = !key.modifiers.intersects(KeyModifiers::CONTROL | KeyModifiers::ALT);
+        let is_text = is_plain && matches!(key.code, KeyCode::Char(_) | KeyCode::Enter);
+        self.is_pasted = self.paste_detector.is_pasted(is_text, Instant::now());
+        let was_indented = std::mem::take(&mut self.is_indented);
+        let key = match &mut self.vi {
+            Some(vi) if self.menu.is_none() && self.search.is_none() => match vi.key(&mut self.area, key) {
+                ViOutcome::Handled => return None,
+                ViOutcome::Pass(key) => key,
+            },
+            _ => key,
+        };
+        let action = self.edit_key(key, was_indented);
+        if let Some(vi) = self.vi.as_ref().filter(|_| self.search.is_none()) {
+            vi.keep_on_character(&mut self.area);
+        }
+        action
+    }
+
+    fn edit_key(&mut self, key: KeyEvent, was_indented: bool) -> Option<Action> {
         if self.menu_key(key) || self.search_key(key) || self.hint_key(key) {
             return None;
         }
@@ -196,19 +274,26 @@ impl Editor {
             KeyCode::Char('j') if is_control => self.newline(),
             KeyCode::Enter => return Some(Action::Submit),
             KeyCode::Tab if self.is_at_indent() => {
-                self.area.insert_str("  ");
+                self.area.insert_str(INDENT);
             }
             KeyCode::Tab => return Some(Action::Complete),
             KeyCode::Esc => return Some(Action::Focus(Pane::Circles)),
             KeyCode::BackTab => return Some(Action::Focus(Pane::Repl.step(-1))),
             KeyCode::Up if self.area.cursor().0 == 0 => self.show_older(),
             KeyCode::Down if self.area.cursor().0 + 1 == self.area.lines().len() => self.show_newer(),
-            KeyCode::Char('r') if is_control => self.search = Some(HistorySearch::new(&self.text())),
+            KeyCode::Char('r') if is_control => {
+                self.search = Some(HistorySearch::new(&self.text()));
+                self.area.move_cursor(CursorMove::Bottom);
+                self.area.move_cursor(CursorMove::End);
+            }
             // Like in every shell; the library binds the key to something else.
             KeyCode::Char('u') if is_control => {
                 self.area.delete_line_by_head();
             }
             _ => {
+                if let KeyCode::Char(closing @ ('}' | ']' | ')')) = key.code {
+                    self.dedent(closing, was_indented);
+                }
                 // With Shift the library would make an invisible selection, which the next letter would replace.
                 let is_move = !matches!(key.code, KeyCode::Char(_));
                 let modifiers = if is_move { key.modifiers - KeyModifiers::SHIFT } else { key.modifiers };
@@ -358,6 +443,7 @@ impl Editor {
             }
             for (index, row) in wrap::wrap_anywhere(shown, width).into_iter().enumerate() {
                 let prompt = match (number, index) {
+                    (0, 0) if self.vi.as_ref().is_some_and(ViKeys::is_normal) => "< ",
                     (0, 0) => "> ",
                     (_, 0) => "| ",
                     _ => "  ",

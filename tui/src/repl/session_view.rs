@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use console::{
-    history::{InputOrigin, SharedHistory},
+    history::InputOrigin,
     session::{CallerIdentity, ConnectionStatus, DisplayKind, DisplayLines, QueueFull, SessionHandle, SessionState},
 };
 use frontend::{
@@ -13,7 +13,11 @@ use frontend::{
 };
 use protocol::methods::{Access, Output, Stream};
 
-use super::{connector::Connector, editor::Editor, transcript::Transcript};
+use super::{
+    connector::Connector,
+    editor::{Editor, EditorSetup},
+    transcript::Transcript,
+};
 use crate::circle_id::CircleId;
 
 /// What a copy of the transcript has.
@@ -51,10 +55,10 @@ impl SessionView {
         session: SessionHandle,
         connector: Arc<Connector>,
         room: Size,
-        history: SharedHistory,
+        editor: EditorSetup,
     ) -> Self {
         let state = session.state();
-        let editor = Editor::new(history, state.input_origin(session.target()));
+        let editor = Editor::new(editor, state.input_origin(session.target()));
         Self {
             name,
             session,

@@ -6,7 +6,7 @@ use super::*;
 
 fn new() -> Editor {
     let origin = InputOrigin { circle: "here".into(), ..InputOrigin::default() };
-    Editor::new(SharedHistory::default(), origin)
+    Editor::new(EditorSetup::default(), origin)
 }
 
 fn press(editor: &mut Editor, code: KeyCode) -> Option<Action> {
@@ -116,6 +116,74 @@ fn history_excludes_inputs_with_a_leading_space_or_a_secret() {
     editor.take();
     press(&mut editor, KeyCode::Up);
     assert_eq!(editor.text(), "");
+}
+
+#[test]
+fn new_lines_are_indented_and_closing_brackets_dedented() {
+    let mut editor = typed("fn f(x) {");
+    editor.newline();
+    assert_eq!(editor.text(), "fn f(x) {\n  ");
+    // A blank line keeps no indentation.
+    editor.newline();
+    assert_eq!(editor.text(), "fn f(x) {\n\n  ");
+    editor.paste("x");
+    press(&mut editor, KeyCode::End);
+    editor.newline();
+    press(&mut editor, KeyCode::Char('}'));
+    assert_eq!(editor.text(), "fn f(x) {\n\n  x\n}");
+}
+
+#[test]
+fn text_that_arrives_like_a_paste_is_not_indented() {
+    let mut editor = new();
+    let mut now = Instant::now();
+    for letter in "fn f() {\n    1\n    }".chars() {
+        now += std::time::Duration::from_millis(1);
+        editor.is_pasted = editor.paste_detector.is_pasted(true, now);
+        match letter {
+            '\n' => editor.newline(),
+            letter => {
+                if letter == '}' {
+                    editor.dedent(letter, false);
+                }
+                editor.area.insert_char(letter);
+            }
+        }
+    }
+    assert_eq!(editor.text(), "fn f() {\n    1\n    }");
+}
+
+#[test]
+fn vi_keys_edit_and_leave() {
+    let setup = EditorSetup { mode: EditMode::Vi, ..EditorSetup::default() };
+    let mut editor = Editor::new(setup, InputOrigin::default());
+    editor.paste("x40 + 2");
+    for letter in ['0', 'x', 'A'] {
+        if letter == '0' {
+            assert_eq!(press(&mut editor, KeyCode::Esc), None);
+        }
+        press(&mut editor, KeyCode::Char(letter));
+    }
+    press(&mut editor, KeyCode::Char('0'));
+    assert_eq!(editor.text(), "40 + 20");
+    assert_eq!(press(&mut editor, KeyCode::Esc), None);
+    // Enter plays in both modes; Esc leaves the editor from the normal mode.
+    assert_eq!(press(&mut editor, KeyCode::Enter), Some(Action::Submit));
+    assert_eq!(press(&mut editor, KeyCode::Esc), Some(Action::StopTyping));
+    editor.take();
+    press(&mut editor, KeyCode::Char('7'));
+    assert_eq!(editor.text(), "7");
+    press(&mut editor, KeyCode::Esc);
+    editor.set("");
+    press(&mut editor, KeyCode::Char('k'));
+    assert_eq!(editor.text(), "40 + 20");
+    // The search takes letters.
+    press(&mut editor, KeyCode::Char('/'));
+    press(&mut editor, KeyCode::Char('x'));
+    assert_eq!(editor.text(), "40 + 20x");
+    press(&mut editor, KeyCode::Esc);
+    assert_eq!((editor.text().as_str(), press(&mut editor, KeyCode::Char('x'))), ("40 + 20", None));
+    assert_eq!(editor.text(), "40 + 2");
 }
 
 #[test]
