@@ -23,7 +23,12 @@ use console::{
     completion::{self, CompletionItem},
     history::{self, HistoryStore, SharedHistory},
 };
-use frontend::{connect::Options, edit_mode::EditMode, error::CliError};
+use frontend::{
+    connect::Options,
+    edit_mode::EditMode,
+    error::CliError,
+    text::{Style, StyledLine},
+};
 use keys::keystore::KeyName;
 use rustyline::{Editor, error::ReadlineError};
 use terminal::{
@@ -151,12 +156,13 @@ impl Repl {
         } else {
             format!("{} at {}", line_helper::circle_name(&current.session), current.session.target().url)
         };
-        format!(
-            "{} {} · {location}\n{}\n",
-            paint.strong("circles"),
-            env!("CARGO_PKG_VERSION"),
-            paint.dim("Rhai · :help lists the commands · Ctrl-C cancels a play · Ctrl-D quits"),
-        )
+        let version = format!(" {} · {location}", env!("CARGO_PKG_VERSION"));
+        let lines = [
+            StyledLine::of(Style::Strong, "circles").with(Style::Plain, &version),
+            StyledLine::of(Style::Dim, "Rhai · :help lists the commands · Ctrl-C cancels a play · Ctrl-D quits"),
+        ];
+        let width = output::stdout_size().map_or(usize::MAX, |(width, _)| width);
+        lines.iter().flat_map(|line| line.wrapped(width)).map(|line| paint.line(&line) + "\n").collect()
     }
 
     /// Reads the history again, with the inputs of other consoles, and assigns new inputs to the current session's

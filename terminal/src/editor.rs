@@ -42,7 +42,7 @@ pub fn open(file: &Path, run: impl FnOnce(&mut Command) -> io::Result<ExitStatus
     // As in git: the variable may hold arguments, so a shell parses it.
     let script = match &editor {
         // The shell must outlive a Ctrl-C that is meant for the editor.
-        Some(editor) => format!("trap : INT; {editor} \"$@\""),
+        Some(editor) => format!("trap : INT; {}{editor} \"$@\"", existence_check(editor)),
         None => format!(
             "for editor in {}; do command -v $editor >/dev/null && exec $editor \"$@\"; done; exit 127",
             EDITOR.defaults.join(" ")
@@ -64,7 +64,32 @@ pub fn open(file: &Path, run: impl FnOnce(&mut Command) -> io::Result<ExitStatus
     }
 }
 
+/// Returns a shell command that ends the script if the editor's program does not exist: the shell itself would print a
+/// message of its own. Programs whose name needs the shell to be understood are not checked.
+fn existence_check(editor: &str) -> String {
+    let program = editor.split_whitespace().next().unwrap_or_default();
+    let is_plain = |character: char| character.is_ascii_alphanumeric() || "_./~+-".contains(character);
+    if program.is_empty() || !program.chars().all(is_plain) {
+        return String::new();
+    }
+    format!("command -v {program} >/dev/null || exit 127; ")
+}
+
 /// Returns the error for a program that could not be started.
 pub fn start_error(error: &io::Error) -> CliError {
     CliError::io("cannot start a program", error, "is there a shell (sh)?")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::existence_check;
+
+    #[test]
+    fn plain_program_of_the_editor_is_checked() {
+        assert_eq!(existence_check("nano -w"), "command -v nano >/dev/null || exit 127; ");
+        assert_eq!(existence_check("~/bin/ed"), "command -v ~/bin/ed >/dev/null || exit 127; ");
+        for editor in ["", "LANG=C nano", "\"my editor\" -w", "$(rm x)", "nano;x"] {
+            assert_eq!(existence_check(editor), "", "{editor}");
+        }
+    }
 }

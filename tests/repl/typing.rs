@@ -376,3 +376,12 @@ fn candidate_list_needs_no_confirmation() {
     terminal.keys("/* on and\ron */ 41 + 2\r");
     terminal.wait_for("43\r\n");
 }
+
+#[test]
+fn greeting_breaks_between_words() {
+    let home = Home::new();
+    let mut terminal = Terminal::sized(&home, &["repl"], (40, 20));
+    terminal.wait_for("scratch> ");
+    terminal.wait_for_screen("temporary circle in this\nprocess, only for you");
+    terminal.wait_for_screen("Ctrl-C\ncancels a play · Ctrl-D quits");
+}

@@ -38,13 +38,23 @@ impl Terminal {
         Self::run_command(home, &home.command(), args)
     }
 
+    /// Runs the binary on a terminal of another size.
+    pub(crate) fn sized(home: &Home, args: &[&str], (columns, rows): (u16, u16)) -> Self {
+        let cells = |cells| NonZero::new(cells).expect("not zero");
+        Self::run_sized(home, &home.command(), args, (cells(columns), cells(rows)))
+    }
+
     /// Runs the binary with the environment of a command.
     pub(crate) fn run_command(home: &Home, command: &Command, args: &[&str]) -> Self {
+        Self::run_sized(home, command, args, (COLUMNS, ROWS))
+    }
+
+    fn run_sized(home: &Home, command: &Command, args: &[&str], (columns, rows): (NonZero<u16>, NonZero<u16>)) -> Self {
         let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).expect("a terminal");
         grantpt(&master).expect("granted");
         unlockpt(&master).expect("unlocked");
         let name = ptsname(&master, Vec::new()).expect("a name").into_string().expect("UTF-8");
-        let size = Winsize { ws_row: ROWS.get(), ws_col: COLUMNS.get(), ws_xpixel: 0, ws_ypixel: 0 };
+        let size = Winsize { ws_row: rows.get(), ws_col: columns.get(), ws_xpixel: 0, ws_ypixel: 0 };
         tcsetwinsize(&master, size).expect("a size");
         let slave = || Stdio::from(OpenOptions::new().read(true).write(true).open(&name).expect("it opens"));
         let environment: Vec<_> =
@@ -82,7 +92,7 @@ impl Terminal {
                 }
             }
         });
-        Self { child, keyboard, screen, seen: String::new(), taken: 0, emulator: vt100::Parser::new(ROWS, COLUMNS, 0) }
+        Self { child, keyboard, screen, seen: String::new(), taken: 0, emulator: vt100::Parser::new(rows, columns, 0) }
     }
 
     pub(crate) fn keys(&mut self, keys: &str) {
