@@ -5,6 +5,7 @@ mod support;
 mod cases;
 mod check;
 mod completions;
+mod config;
 mod doctor;
 mod hostile;
 mod identity;

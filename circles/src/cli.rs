@@ -25,6 +25,7 @@ use clap::{
 use frontend::{
     connect::{ConnectOptions, Options},
     edit_mode::EditMode,
+    settings::{LoadedSettings, Settings},
 };
 pub(crate) use identity::IdentityVerb;
 pub(crate) use keys::{ImportArgs, KeygenArgs, KeysVerb, NewPassphraseArgs};
@@ -94,6 +95,8 @@ pub(crate) enum Verb {
     Serve(ServeArgs),
     /// Print the machine-readable description of the protocol (OpenRPC)
     Openrpc,
+    /// Show your settings, and where each comes from
+    Config(ConfigCommandArgs),
     /// Print the Tab completion script of a shell; without a shell, how to install it
     Completions(CompletionsArgs),
     /// Print the manual page of circles or of a command, or write all pages
@@ -154,15 +157,19 @@ pub(crate) struct TuiArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct EditArgs {
-    /// Key bindings for editing an input [default: those of ~/.inputrc, otherwise emacs]
+    /// Key bindings for editing an input [default: the setting edit_mode, then those of ~/.inputrc, then emacs]
     #[arg(long, value_name = "MODE", env = "CIRCLES_EDIT_MODE", value_parser = edit_mode())]
     pub edit_mode: Option<EditMode>,
 }
 
 impl EditArgs {
-    /// Returns the key bindings in force.
-    pub(crate) fn mode(&self) -> EditMode {
-        self.edit_mode.or_else(EditMode::from_inputrc).unwrap_or_default()
+    /// Returns the settings in force.
+    pub(crate) fn settings(&self) -> LoadedSettings {
+        let mut loaded = Settings::load();
+        if let Some(mode) = self.edit_mode {
+            loaded.settings.edit_mode.value = mode;
+        }
+        loaded
     }
 }
 
@@ -205,6 +212,13 @@ pub(crate) struct PlayArgs {
     pub timeout: Option<Duration>,
     #[command(flatten)]
     pub connect: ConnectArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ConfigCommandArgs {
+    /// Print {"file", "exists", "settings": {NAME: {"value", "source", "variable"}}, "errors"}
+    #[arg(long)]
+    pub json: bool,
 }
 
 #[derive(Debug, Args)]

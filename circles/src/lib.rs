@@ -114,6 +114,7 @@ fn run() -> ExitCode {
         Some(Verb::Supervise(args)) => commands::supervise::run(&args),
         Some(Verb::Identity(verb)) => commands::identity::run(&verb),
         Some(Verb::Serve(args)) => commands::serve::run(&args),
+        Some(Verb::Config(args)) => commands::config::run(&args),
         Some(Verb::Completions(args)) => commands::completions::run(&args),
         Some(Verb::Man(args)) => commands::man::run(&args),
         Some(Verb::Openrpc) => output::to_stdout(protocol::OPENRPC).map_err(Into::into),

@@ -25,7 +25,7 @@ pub use writer::HistoryWriter;
 const SECRET_DIGITS: usize = 64;
 
 /// The default maximum number of inputs in the history.
-pub const DEFAULT_CAPACITY: usize = 50_000;
+pub const DEFAULT_CAPACITY: usize = frontend::settings::HISTORY_SIZE;
 
 /// The number of listed inputs without a search text.
 const MAX_RECENT: usize = 50;

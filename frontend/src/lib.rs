@@ -16,6 +16,7 @@ pub mod members;
 pub mod report;
 pub mod scratch;
 pub mod script;
+pub mod settings;
 pub mod signals;
 pub mod suggest;
 pub mod supervisor;

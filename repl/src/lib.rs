@@ -25,8 +25,8 @@ use console::{
 };
 use frontend::{
     connect::Options,
-    edit_mode::EditMode,
     error::CliError,
+    settings::LoadedSettings,
     text::{Style, StyledLine},
 };
 use keys::keystore::KeyName;
@@ -62,23 +62,28 @@ struct Repl {
 }
 
 /// Runs the REPL until the user quits. `circle` names the circle; by default it is `$CIRCLES_CIRCLE`, or else a scratch
-/// circle.
+/// circle. Reports the mistakes in the settings file and starts all the same.
 ///
 /// # Errors
 ///
 /// The terminal cannot be used, the circle cannot be reached, or it does not admit the key.
-pub fn run(circle: Option<&str>, options: &Options, mode: EditMode) -> Result<(), CliError> {
+pub fn run(circle: Option<&str>, options: &Options, loaded: &LoadedSettings) -> Result<(), CliError> {
+    let LoadedSettings { settings, errors, .. } = loaded;
+    if !settings.has_colours() {
+        output::disable_colours();
+    }
+    errors.iter().for_each(output::report);
     let runtime = runtime::client_runtime()?;
     // For the whole run: otherwise typed characters could be echoed or changed between two prompts.
     let quiet = QuietTerminal::start();
-    let line = Arc::new(LineState::new(SharedHistory::new(history::DEFAULT_CAPACITY)));
+    let line = Arc::new(LineState::new(SharedHistory::new(settings.history_size.value)));
     let mut editor: Editor<LineHelper, LineReplacement> =
-        Editor::with_history(keymap::config(mode), LineReplacement(line.clone()))
+        Editor::with_history(keymap::config(settings.edit_mode.value), LineReplacement(line.clone()))
             .map_err(|error| terminal_error(&error))?;
     // Without a printer (on a terminal that can do nothing) notes appear as they come.
     let notes = Notes::start(editor.create_external_printer().ok());
     let sessions = runtime.block_on(Sessions::start(runtime.handle().clone(), notes.clone(), circle, options))?;
-    Repl::new(runtime, (editor, line), sessions, notes, quiet, options)?.run()
+    Repl::new(runtime, (editor, line), sessions, notes, quiet, options, settings.history_size.value)?.run()
 }
 
 impl Repl {
@@ -89,6 +94,7 @@ impl Repl {
         notes: Notes,
         quiet: QuietTerminal,
         options: &Options,
+        history_size: usize,
     ) -> Result<Self, CliError> {
         let interrupts = {
             let _in_runtime = runtime.enter();
@@ -109,7 +115,7 @@ impl Repl {
         };
         let completer = Completer::new(runtime.handle().clone(), session.clone(), candidates);
         editor.set_helper(Some(LineHelper::new(completer, session, line.clone())));
-        let store = HistoryStore::new(history::default_directory(), history::DEFAULT_CAPACITY);
+        let store = HistoryStore::new(history::default_directory(), history_size);
         let initial_text = String::new();
         let mut repl = Self { runtime, editor, sessions, interrupts, notes, line, store, quiet, initial_text };
         repl.load_history();

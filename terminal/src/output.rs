@@ -3,6 +3,7 @@
 use std::{
     borrow::Cow,
     io::{self, IsTerminal, Write},
+    sync::atomic::{AtomicBool, Ordering},
 };
 
 use protocol::methods::{Output, Stream};
@@ -20,6 +21,14 @@ const SERIES_COLOURS: [&str; 6] = ["36", "33", "35", "32", "34", "31"];
 
 /// The maximum width to which labels are padded, in columns.
 const MAX_LABEL: usize = 64;
+
+/// Whether this process shows no colours, whatever the terminal can.
+static HAS_NO_COLOURS: AtomicBool = AtomicBool::new(false);
+
+/// Turns colours off for the rest of the process.
+pub fn disable_colours() {
+    HAS_NO_COLOURS.store(true, Ordering::Relaxed);
+}
 
 /// Paints text in sixteen colours, if colours are enabled.
 #[derive(Debug, Clone, Copy)]
@@ -42,7 +51,8 @@ impl Paint {
     fn new(is_terminal: bool) -> Self {
         let value = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
         let is_forced = value("CLICOLOR_FORCE").is_some_and(|value| value != "0");
-        Self { is_on: value("NO_COLOR").is_none() && (is_terminal && !modes::is_dumb() || is_forced) }
+        let is_off = HAS_NO_COLOURS.load(Ordering::Relaxed) || value("NO_COLOR").is_some();
+        Self { is_on: !is_off && (is_terminal && !modes::is_dumb() || is_forced) }
     }
 
     /// Paints text; `code` is the parameter of SGR (ECMA-48, 8.3.117).

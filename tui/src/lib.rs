@@ -34,6 +34,7 @@ use frontend::{
     connect::Options,
     error::CliError,
     scratch,
+    settings::LoadedSettings,
     signals::{is_ignored, listen},
 };
 use terminal::{
@@ -49,8 +50,8 @@ use screen::AlternateScreen;
 use tasks::Tasks;
 
 pub use frontend::{
-    edit_mode::EditMode,
     known_circles::KnownCircles,
+    settings::Settings,
     supervisor::{Directories, SupervisorSetup},
 };
 pub use setup::Setup;
@@ -62,7 +63,11 @@ pub use setup::Setup;
 /// # Errors
 ///
 /// There is no terminal, or the named key does not exist.
-pub fn run(first: Option<String>, options: Options, edit_mode: EditMode) -> Result<std::process::ExitCode, CliError> {
+pub fn run(
+    first: Option<String>,
+    options: Options,
+    loaded: LoadedSettings,
+) -> Result<std::process::ExitCode, CliError> {
     if !(stdin().is_terminal() && stdout().is_terminal()) {
         return Err(CliError::usage(
             "cannot open the screen of circles tui",
@@ -85,14 +90,17 @@ pub fn run(first: Option<String>, options: Options, edit_mode: EditMode) -> Resu
         known_circles: KnownCircles::open_default().ok(),
         accepts_ephemeral: options.connect.accepts_ephemeral,
         passphrase: passphrase::read_given(options.passphrase_fd)?,
-        has_colours: Paint::for_stdout().is_on(),
-        edit_mode,
+        has_colours: Paint::for_stdout().is_on() && loaded.settings.has_colours(),
+        settings: loaded.settings,
     };
     let runtime = terminal::runtime::runtime()?;
     let (queue, messages) = mpsc::channel(QUEUE_CAPACITY);
     let scratch_circle = scratch::start(runtime.handle(), setup.workers());
     let tasks = Tasks::new(runtime.handle().clone(), queue.clone());
     let mut app = App::new(setup, tasks, first, key);
+    for error in loaded.errors {
+        app.report_error(error.advice());
+    }
     match scratch_circle {
         Ok((url, keypair)) => app.add_scratch(scratch::NAME, url, keypair),
         // Everything else works without a scratch circle.

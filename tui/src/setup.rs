@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
-use console::history::{self, HistoryStore};
-use frontend::{edit_mode::EditMode, known_circles::KnownCircles, supervisor::SupervisorSetup};
+use console::history::{HistoryStore, SharedHistory};
+use frontend::{known_circles::KnownCircles, settings::Settings, supervisor::SupervisorSetup};
 use keys::{
     Authority,
     keystore::{Keystore, WorkFactor},
@@ -35,19 +35,20 @@ pub struct Setup {
     pub passphrase: Option<Zeroizing<String>>,
     /// Whether the terminal shows colours.
     pub has_colours: bool,
-    /// Keys that edit an input.
-    pub edit_mode: EditMode,
+    /// The user's settings.
+    pub settings: Settings,
 }
 
 impl Setup {
     /// Returns what the editors of all sessions share.
     pub(crate) fn editor(&self) -> EditorSetup {
-        EditorSetup { mode: self.edit_mode, ..EditorSetup::default() }
+        let Settings { edit_mode, history_size, .. } = &self.settings;
+        EditorSetup { mode: edit_mode.value, history: SharedHistory::new(history_size.value) }
     }
 
     /// Returns the stored history.
     pub(crate) fn history_store(&self) -> HistoryStore {
-        HistoryStore::new(self.history.clone(), history::DEFAULT_CAPACITY)
+        HistoryStore::new(self.history.clone(), self.settings.history_size.value)
     }
 
     /// Returns how the scratch circle runs its workers.

@@ -38,6 +38,8 @@ pub(crate) enum Effect {
 /// State of the screen, except for the panes.
 pub(crate) struct Window {
     theme: Theme,
+    /// Whether nothing on the screen moves by itself.
+    has_reduced_motion: bool,
     pub focus: Pane,
     pub is_zoomed: bool,
     /// Whether the REPL pane was on the screen when it was last drawn.
@@ -56,11 +58,12 @@ pub(crate) struct Window {
 }
 
 impl Window {
-    pub(crate) fn new(theme: Theme) -> Self {
+    pub(crate) fn new(theme: Theme, has_reduced_motion: bool) -> Self {
         let now = Instant::now();
         let (popup, toast, effects) = (None, None, Vec::new());
         Self {
             theme,
+            has_reduced_motion,
             focus: Pane::Circles,
             is_zoomed: false,
             is_repl_visible: true,
@@ -97,7 +100,8 @@ impl Window {
     }
 
     pub(crate) fn look(&self) -> DrawContext {
-        let age: Duration = self.now.saturating_duration_since(self.opened_at);
+        let age =
+            if self.has_reduced_motion { Duration::ZERO } else { self.now.saturating_duration_since(self.opened_at) };
         DrawContext { theme: self.theme, now: self.now, spinner: progress::spinner(age) }
     }
 

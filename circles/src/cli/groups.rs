@@ -12,7 +12,7 @@ const GROUPS: &[(&str, &[&str])] = &[
     ("Keys", &["keygen", "keys", "known"]),
     ("Run circles", &["init", "up", "status", "logs", "down", "restart", "launch", "serve"]),
     ("Configure circles", &["admit", "check", "diff", "reload", "identity"]),
-    ("Help", &["doctor", "man", "completions", "openrpc"]),
+    ("Help", &["config", "doctor", "man", "completions", "openrpc"]),
 ];
 
 /// Lists the commands in groups, each with what it does.

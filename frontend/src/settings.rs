@@ -1,0 +1,156 @@
+//! The user's settings: `config.toml` in the user's configuration directory, environment variables, and defaults.
+
+mod file;
+
+use std::{fmt, path::PathBuf};
+
+use directories::ProjectDirs;
+
+use crate::{edit_mode::EditMode, error::CliError};
+
+/// The name of the file.
+const FILE: &str = "config.toml";
+
+/// The environment variable that sets the edit mode.
+const EDIT_MODE_VARIABLE: &str = "CIRCLES_EDIT_MODE";
+
+/// The environment variable that turns colours off.
+const NO_COLOUR_VARIABLE: &str = "NO_COLOR";
+
+/// The default of the number of inputs that the history keeps.
+pub const HISTORY_SIZE: usize = 50_000;
+
+/// The colours of the consoles.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum ThemeChoice {
+    /// The colours of the terminal.
+    #[default]
+    Auto,
+    /// No colours.
+    None,
+}
+
+impl ThemeChoice {
+    fn named(name: &str) -> Option<Self> {
+        match name {
+            "auto" => Some(Self::Auto),
+            "none" => Some(Self::None),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for ThemeChoice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Auto => "auto",
+            Self::None => "none",
+        })
+    }
+}
+
+/// Where a setting comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SettingSource {
+    /// The built-in default.
+    Default,
+    /// The user's file.
+    File,
+    /// This environment variable.
+    Environment(&'static str),
+    /// readline's settings, `~/.inputrc` or `$INPUTRC`.
+    Inputrc,
+}
+
+impl SettingSource {
+    /// The kind of the source in one word.
+    pub fn kind(self) -> &'static str {
+        match self {
+            Self::Default => "default",
+            Self::File => "file",
+            Self::Environment(_) => "environment",
+            Self::Inputrc => "inputrc",
+        }
+    }
+}
+
+/// A setting in force.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Setting<T> {
+    /// The value.
+    pub value: T,
+    /// Where the value comes from.
+    pub source: SettingSource,
+}
+
+impl<T> Setting<T> {
+    fn by_default(value: T) -> Self {
+        Self { value, source: SettingSource::Default }
+    }
+
+    /// Replaces the setting, if there is a value.
+    fn set(&mut self, value: Option<T>, source: SettingSource) {
+        if let Some(value) = value {
+            *self = Self { value, source };
+        }
+    }
+}
+
+/// The settings in force.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settings {
+    /// Keys that edit an input.
+    pub edit_mode: Setting<EditMode>,
+    /// The number of inputs that the history keeps; 0 keeps none.
+    pub history_size: Setting<usize>,
+    /// Whether the terminal interface shows no animation.
+    pub reduced_motion: Setting<bool>,
+    /// The colours.
+    pub theme: Setting<ThemeChoice>,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            edit_mode: Setting::by_default(EditMode::default()),
+            history_size: Setting::by_default(HISTORY_SIZE),
+            reduced_motion: Setting::by_default(false),
+            theme: Setting::by_default(ThemeChoice::default()),
+        }
+    }
+}
+
+/// The settings in force, and the mistakes in the file.
+#[derive(Debug, Default)]
+pub struct LoadedSettings {
+    /// The settings. A mistake in the file leaves its setting as it would be without the file.
+    pub settings: Settings,
+    /// The file, whether it exists or not; `None` if the user has no configuration directory.
+    pub path: Option<PathBuf>,
+    /// Whether the file exists.
+    pub is_found: bool,
+    /// The mistakes in the file.
+    pub errors: Vec<CliError>,
+}
+
+impl Settings {
+    /// Loads the settings of this user.
+    pub fn load() -> LoadedSettings {
+        let path = ProjectDirs::from("", "", "circles").map(|dirs| dirs.config_dir().join(FILE));
+        let mut loaded = path.map_or_else(LoadedSettings::default, file::load);
+        let Self { edit_mode, theme, .. } = &mut loaded.settings;
+        if edit_mode.source == SettingSource::Default {
+            edit_mode.set(EditMode::from_inputrc(), SettingSource::Inputrc);
+        }
+        let named = std::env::var(EDIT_MODE_VARIABLE).ok().and_then(|name| EditMode::named(&name));
+        edit_mode.set(named, SettingSource::Environment(EDIT_MODE_VARIABLE));
+        let is_set = std::env::var_os(NO_COLOUR_VARIABLE).is_some_and(|value| !value.is_empty());
+        theme.set(is_set.then_some(ThemeChoice::None), SettingSource::Environment(NO_COLOUR_VARIABLE));
+        loaded
+    }
+
+    /// Whether the consoles show colours, as far as the settings say.
+    pub fn has_colours(&self) -> bool {
+        self.theme.value != ThemeChoice::None
+    }
+}

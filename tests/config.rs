@@ -1,0 +1,74 @@
+//! `circles config`, and what consoles do with the settings.
+
+use serde_json::{Value, json};
+
+use crate::support::{Home, pty::Terminal};
+
+/// Writes the settings of a home.
+fn write_settings(home: &Home, text: &str) {
+    let directory = home.path().join(".config/circles");
+    std::fs::create_dir_all(&directory).expect("made");
+    std::fs::write(directory.join("config.toml"), text).expect("written");
+}
+
+#[test]
+fn config_shows_each_setting_with_its_source() {
+    let home = Home::new();
+    let shown = home.run(&["config"]);
+    assert_eq!((shown.code, shown.stderr.as_str()), (Some(0), ""));
+    assert!(shown.stdout.contains("/.config/circles/config.toml (there is no such file yet)"), "{}", shown.stdout);
+    assert!(shown.stdout.contains("  edit_mode       emacs  default\n"), "{}", shown.stdout);
+    std::fs::write(home.path().join(".inputrc"), "set editing-mode vi\n").expect("written");
+    write_settings(&home, "history_size = 7\ntheme = \"auto\"\n");
+    let output = home.command().args(["config", "--json"]).env("NO_COLOR", "1").output().expect("it runs");
+    let shown: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    assert_eq!(
+        shown["settings"],
+        json!({
+            "edit_mode": { "value": "vi", "source": "inputrc" },
+            "history_size": { "value": 7, "source": "file" },
+            "reduced_motion": { "value": false, "source": "default" },
+            "theme": { "value": "none", "source": "environment", "variable": "NO_COLOR" },
+        })
+    );
+    assert_eq!((&shown["exists"], &shown["errors"]), (&json!(true), &json!([])));
+}
+
+#[test]
+fn mistake_in_the_settings_is_reported_and_the_repl_starts() {
+    let home = Home::new();
+    write_settings(&home, "edit_mode = \"vim\"\nhistory_size = 1\n");
+    let shown = home.run(&["config"]);
+    assert_eq!(shown.code, Some(2));
+    assert!(shown.stdout.contains("history_size    1"), "{}", shown.stdout);
+    let error = shown.stderr.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(error.contains("cannot use the setting edit_mode") && error.contains("line 1 says \"vim\""), "{error}");
+    assert!(error.contains("write \"emacs\" or \"vi\""), "{error}");
+    let mut terminal = Terminal::run(&home, &["repl"]);
+    terminal.wait_for("cannot use the setting edit_mode");
+    terminal.wait_for("scratch> ");
+    for (input, answer) in [("40 + 2\r", "42\r\n"), ("40 + 3\r", "43\r\n")] {
+        terminal.keys(input);
+        terminal.wait_for(answer);
+        terminal.wait_for("scratch> ");
+    }
+    // The other setting applies.
+    terminal.keys(":history\r");
+    terminal.wait_for("    1  :history");
+}
+
+#[test]
+fn edit_mode_of_the_settings_is_used() {
+    let home = Home::new();
+    write_settings(&home, "edit_mode = \"vi\"\n");
+    let mut terminal = Terminal::run(&home, &["repl"]);
+    terminal.wait_for("scratch> ");
+    terminal.keys("x40 + 2\x1b0x\r");
+    terminal.wait_for("42\r\n");
+    drop(terminal);
+    // The command line takes precedence.
+    let mut terminal = Terminal::run(&home, &["repl", "--edit-mode", "emacs"]);
+    terminal.wait_for("scratch> ");
+    terminal.keys("x40 + 3\x01\x04\r");
+    terminal.wait_for("43\r\n");
+}
