@@ -65,7 +65,13 @@ impl HistoryEntry {
 impl InputOrigin {
     /// Whether both are for the same circle. Histories of earlier versions knew an address only as a file name.
     fn is_same_circle(&self, circle: &str) -> bool {
-        self.circle == circle || self.circle == file_name_of(circle)
+        // Without an allocation: each key press asks this about each input.
+        let is_file_name_of = || {
+            let is_alike =
+                |(stored, other): (u8, u8)| stored == other || stored == b'_' && !other.is_ascii_alphanumeric();
+            self.circle.bytes().zip(circle.bytes()).all(is_alike)
+        };
+        self.circle == circle || self.circle.len() == circle.len() && is_file_name_of()
     }
 
     /// The circle and the key, for display.

@@ -155,6 +155,7 @@ pub(super) mod tests {
     fn address_of_an_earlier_version_is_the_same_circle() {
         let history = history(&[("127_0_0_1_9001", "old"), ("127.0.0.1:9001", "new")]);
         assert_eq!(texts(&history.inputs_of("127.0.0.1:9001")), ["old", "new"]);
+        assert!(history.inputs_of("127.0.0.1:9002").is_empty());
     }
 
     #[test]
