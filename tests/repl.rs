@@ -153,7 +153,7 @@ fn prints_cannot_control_the_terminal() {
     let plays = [
         ("print(\"\\x1b]0;title\\x07seen1\")\r", "␛]0;title␇seen1", "\x1b]0;title\x07"),
         ("debug(`\\${\"\\x1b[2J\"}seen2`)\r", "seen2", "\x1b[2J"),
-        ("\"\\x1b[31m\" + \"seen3\"\r", "␛[31mseen3", "\x1b[31m"),
+        ("\"\\x1b[31m\" + \"seen3\"\r", "\\u{1b}[31mseen3", "\x1b[31m"),
         ("throw \"\\x1b[31m\" + \"seen4\"\r", "␛[31mseen4", "\x1b[31m"),
         ("#{\"\\x1b[31m\": 1}.pad(\"seen5\")\r", "error: ", "\x1b[31m"),
     ];

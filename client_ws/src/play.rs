@@ -19,6 +19,9 @@ use crate::{
 /// Maximum number of events that wait for the program, before the client stops reading from the circle.
 const MAX_QUEUED_EVENTS: usize = 64;
 
+/// Maximum size of the name of a script, in bytes.
+const MAX_NAME: usize = 256;
+
 /// An event of a running play.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
@@ -39,7 +42,7 @@ pub struct PlayRequest<'a> {
 
 impl<'a> PlayRequest<'a> {
     pub(crate) fn new(client: &'a CircleWsClient, script: String) -> Self {
-        Self { client, params: PlayParams { script, timeout_ms: None, bind: None } }
+        Self { client, params: PlayParams { script, timeout_ms: None, bind: None, name: None } }
     }
 
     /// Sets a time limit below the circle's own, rounded up to whole milliseconds.
@@ -51,6 +54,12 @@ impl<'a> PlayRequest<'a> {
     /// Sets a variable to which the circle binds the value, unless the value is `()`.
     pub fn bind(mut self, name: impl Into<String>) -> Self {
         self.params.bind = Some(name.into());
+        self
+    }
+
+    /// Sets a name of the script for tracebacks, such as its file name. The client keeps the last 256 bytes.
+    pub fn name(mut self, name: &str) -> Self {
+        self.params.name = Some(name[name.ceil_char_boundary(name.len().saturating_sub(MAX_NAME))..].to_owned());
         self
     }
 

@@ -1,4 +1,6 @@
-//! Formats errors as lines: the source excerpt, the message and the hint.
+//! Formats errors as lines: the source excerpt, the message, the traceback and the hint.
+
+mod trace;
 
 use protocol::error::{ScriptError, ScriptErrorKind};
 use unicode_segmentation::UnicodeSegmentation;
@@ -13,20 +15,34 @@ const MIN_EXCERPT: usize = 20;
 /// The columns to keep to the right of the caret.
 const CARET_MARGIN: usize = 8;
 
-/// Formats a script error with its source line and a caret, in at most `width` columns.
+/// Formats a script error with its source line and a caret, in at most `width` columns. An error inside of a function
+/// or of another source has a traceback with the source line of each frame.
 pub fn script(script: &str, error: &ScriptError, width: usize) -> Vec<StyledLine> {
+    let mut lines = match trace::own_name(error) {
+        Some(name) => at_top_level(script, error, name, width),
+        None => [self::error(&error.message, width), trace::lines(script, error, width)].concat(),
+    };
+    if let Some(hint) = &error.hint {
+        lines.extend(StyledLine::of(Style::Dim, "  hint: ").with(Style::Plain, hint).wrapped_with_indent(width, 8));
+    }
+    lines
+}
+
+/// Formats an error at the top level of the script that was played: its line, and the message with the position.
+fn at_top_level(script: &str, error: &ScriptError, name: Option<&str>, width: usize) -> Vec<StyledLine> {
     let mut lines = excerpt(script, error, width);
-    let position = match locate(script, error) {
-        Some(SourceLocation { line, column: Some(column), .. }) => format!(" (line {line}, column {column})"),
-        Some(SourceLocation { line, column: None, .. }) => format!(" (line {line})"),
-        None => String::new(),
+    let position = match (locate(script, error), name) {
+        (Some(SourceLocation { line, column, .. }), Some(name)) => {
+            let column = column.map_or_else(String::new, |column| format!(":{column}"));
+            format!(" ({name}:{line}{column})")
+        }
+        (Some(SourceLocation { line, column: Some(column), .. }), None) => format!(" (line {line}, column {column})"),
+        (Some(SourceLocation { line, column: None, .. }), None) => format!(" (line {line})"),
+        (None, _) => String::new(),
     };
     lines.extend(self::error(&format!("{}{position}", error.message), width));
     if let Some(function) = &error.function {
         lines.push(StyledLine::of(Style::Dim, "  in function ").with(Style::Syntax(SyntaxKind::Function), function));
-    }
-    if let Some(hint) = &error.hint {
-        lines.extend(StyledLine::of(Style::Dim, "  hint: ").with(Style::Plain, hint).wrapped_with_indent(width, 8));
     }
     lines
 }
@@ -148,6 +164,7 @@ mod tests {
             function: None,
             hint: None,
             thrown: None,
+            trace: Vec::new(),
         }
     }
 

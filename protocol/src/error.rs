@@ -1,9 +1,12 @@
 //! The error codes of the protocol, and the `data` of each.
 
+mod trace;
 mod wire;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, value::RawValue};
+
+pub use trace::{CLOSURE, TraceFrame, TraceSource};
 
 /// An error object on the wire (JSON-RPC 2.0 §5.1).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -24,7 +27,7 @@ pub const ERROR_CODES: &[(i64, &str, &[&str])] = &[
     (-32601, "Method not found", &["method"]),
     (-32602, "Invalid params", &["param", "reason"]),
     (-32603, "Internal error", &[]),
-    (-32000, "the script's own error text", &["kind", "line", "column", "function", "hint", "thrown"]),
+    (-32000, "the script's own error text", &["kind", "line", "column", "function", "hint", "thrown", "trace"]),
     (-32001, "Unauthenticated", &[]),
     (-32002, "Invalid Credentials", &[]),
     (-32003, "Forbidden", &["reason"]),
@@ -109,6 +112,7 @@ pub enum RpcError {
 
 /// The error of a script. Lines and columns count from 1, columns in Unicode scalar values.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ScriptError {
     /// The script's own error text: the `message` of the error object, not part of its `data`.
     #[serde(skip)]
@@ -129,7 +133,12 @@ pub struct ScriptError {
     pub hint: Option<String>,
     /// The thrown value, if the script threw one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<serde_json::Value>"))]
     pub thrown: Option<Box<RawValue>>,
+    /// The traceback, innermost frame first. Absent if the error is outside of functions in the script of this play, and
+    /// the play has no `name`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub trace: Vec<TraceFrame>,
 }
 
 macro_rules! words {

@@ -165,6 +165,9 @@ params! {
         /// than `()`.
         #[serde(skip_serializing_if = "Option::is_none")]
         bind: Option<String>,
+        /// A name of the script for tracebacks, such as its file name: at most 256 bytes.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        name: Option<String>,
     }
 
     /// Parameters of `cancel`.
@@ -421,7 +424,7 @@ mod tests {
             ("play", r#"{"script":null}"#, "script", "invalid type: null, expected a string"),
             ("play", r#"{"script":"1","scirpt":"2"}"#, "scirpt", "is unknown"),
             ("play", r#"{"script":"1","script":"2"}"#, "script", "is repeated"),
-            ("play", r#"["1",2,"ans",4]"#, "[3]", "too many parameters: at most 3"),
+            ("play", r#"["1",2,"ans","a",5]"#, "[4]", "too many parameters: at most 4"),
             ("play", r#"{"script":"1","timeout_ms":-1}"#, "timeout_ms", "invalid value: integer `-1`, expected u64"),
             ("cancel", "{}", "play", "is missing"),
             ("cancel", r#"{"play":{}}"#, "play", "the id is neither a string, a number nor null"),

@@ -5,10 +5,13 @@ use serde_json::{Value, json};
 
 use crate::{
     MethodName,
-    error::ERROR_CODES,
+    error::{ERROR_CODES, ScriptError},
     method::{Method, MethodVisitor, Params},
     methods::{self, Notification},
 };
+
+/// The code of the only error whose `data` has members with members of their own.
+const SCRIPT_ERROR: i64 = -32000;
 
 struct Document {
     generator: SchemaGenerator,
@@ -62,9 +65,16 @@ pub fn generate() -> String {
         document.notification::<methods::Progress>(),
         document.notification::<methods::SessionReset>(),
     ];
+    let script_error = document.generator.subschema_for::<ScriptError>();
     let errors: Vec<Value> = ERROR_CODES
         .iter()
-        .map(|(code, message, data)| json!({ "code": code, "message": message, "x-data": data }))
+        .map(|(code, message, data)| {
+            let mut error = json!({ "code": code, "message": message, "x-data": data });
+            if *code == SCRIPT_ERROR {
+                error["x-data-schema"] = script_error.clone().to_value();
+            }
+            error
+        })
         .collect();
     let schemas = document.generator.take_definitions(true);
     let contract = json!({

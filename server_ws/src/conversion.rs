@@ -3,7 +3,7 @@
 
 use protocol::{
     RpcError,
-    error::{PlayLimit, ScriptError, ScriptErrorKind},
+    error::{PlayLimit, ScriptError, ScriptErrorKind, TraceFrame, TraceSource},
     methods::{
         self, Candidate, CandidateKind, CompleteResult, FunctionDoc, LookupResult, Origin, ScopeFunction, ScopeResult,
         Variable,
@@ -35,6 +35,27 @@ pub(crate) fn script_error(error: worker::ScriptError) -> ScriptError {
         hint: error.hint,
         // A worker is not trusted to send JSON; anything else is omitted.
         thrown: error.thrown.and_then(|json| RawValue::from_string(json).ok()),
+        trace: error.trace.into_iter().map(trace_frame).collect(),
+    }
+}
+
+fn trace_frame(frame: worker::TraceFrame) -> TraceFrame {
+    let (source, number, name) = match frame.source {
+        worker::TraceSource::Play { number, name } => (TraceSource::Play, Some(number), name),
+        worker::TraceSource::Init => (TraceSource::Init, None, None),
+        worker::TraceSource::Module(file) => (TraceSource::Module, None, Some(file)),
+        worker::TraceSource::Unknown => (TraceSource::Unknown, None, None),
+    };
+    TraceFrame {
+        source,
+        number,
+        name,
+        function: frame.function,
+        line: frame.position.map(|position| position.line),
+        column: frame.position.map(|position| position.column),
+        text: frame.text,
+        repeats: frame.repeats,
+        omitted: frame.omitted,
     }
 }
 

@@ -48,12 +48,12 @@ fn key_command_authenticates_in_place_and_opens_a_session_for_another_key() {
     terminal.keys(":key al\t\r");
     terminal.wait_for("circle ⚿ alice> ");
     terminal.keys("`${kept}${CALLER_PUBLIC_KEY}`\r");
-    terminal.wait_for(&format!("40{alice}\r\n"));
+    terminal.wait_for(&format!("\"40{alice}\"\r\n"));
     terminal.wait_for("circle ⚿ alice> ");
     terminal.keys(":key bob\r");
     terminal.wait_for("circle ⚿ bob> ");
     terminal.keys("`${is_def_var(\"kept\")}${CALLER_PUBLIC_KEY}`\r");
-    terminal.wait_for(&format!("false{bob}\r\n"));
+    terminal.wait_for(&format!("\"false{bob}\"\r\n"));
     terminal.wait_for("circle ⚿ bob> ");
     terminal.keys(":key alice\r");
     terminal.wait_for("circle ⚿ alice> ");
@@ -138,7 +138,7 @@ fn save_writes_a_script_that_runs_again() {
     terminal.wait_for("environment reset");
     terminal.wait_for("scratch> ");
     terminal.keys(":save other.rhai\r");
-    terminal.wait_for("nothing to save yet");
+    terminal.wait_for_words("from before the :reset");
     terminal.wait_for("scratch> ");
     terminal.keys(":load ~/wor\t\r");
     terminal.wait_for("y is 84\r\n");
@@ -150,6 +150,20 @@ fn save_writes_a_script_that_runs_again() {
 }
 
 #[test]
+fn traceback_shows_the_lines_of_earlier_inputs() {
+    let mut terminal = Terminal::run(&Home::new(), &["repl"]);
+    terminal.wait_for("scratch> ");
+    terminal.keys("fn boom(x) {\r  throw `at ${x}`\r}\r");
+    terminal.wait_for("scratch> ");
+    terminal.keys("boom(1)\r");
+    terminal.wait_for("  in boom, line 2 of input 1");
+    terminal.wait_for("    2 |   throw `at ${x}`");
+    terminal.wait_for("  called from line 1 of input 2");
+    terminal.wait_for("    1 | boom(1)");
+    terminal.wait_for("scratch> ");
+}
+
+#[test]
 fn load_shows_the_failing_line_of_the_file() {
     let home = Home::new();
     std::fs::write(home.path().join("bad.rhai"), "#!/usr/bin/env -S circles play\nlet a = 1;\na + nowhere")
@@ -158,7 +172,7 @@ fn load_shows_the_failing_line_of_the_file() {
     terminal.wait_for("scratch> ");
     terminal.keys(":load bad.rhai\r");
     terminal.wait_for("3 | a + nowhere");
-    terminal.wait_for("(line 3, column 5)");
+    terminal.wait_for("(bad.rhai:3:5)");
     terminal.wait_for("scratch> ");
     rustix::fs::mknodat(rustix::fs::CWD, home.path().join("pipe"), rustix::fs::FileType::Fifo, 0o600.into(), 0)
         .expect("a pipe");

@@ -45,7 +45,7 @@ fn lost_connection_is_reported_above_the_line_and_restored() {
     terminal.wait_for_words("as alice with a new session; variables from 1 input are gone");
     terminal.wait_for_screen("team ⚿ alice> CALLER_PUBLIC_KEY + `/${i");
     terminal.keys("s_def_var(\"x\")}`\r");
-    terminal.wait_for(&format!("{alice}/false\r\n"));
+    terminal.wait_for(&format!("\"{alice}/false\"\r\n"));
 }
 
 #[test]
@@ -160,7 +160,7 @@ fn other_circle_at_the_same_address_is_detected() {
     terminal.keys(&format!(":use {port}\r"));
     terminal.wait_for("other> ");
     terminal.keys("CIRCLE_NAME\r");
-    terminal.wait_for("other\r\n");
+    terminal.wait_for("\"other\"\r\n");
 }
 
 #[test]
@@ -178,7 +178,7 @@ fn failed_authentication_is_not_retried() {
     let _server = ServeProcess::start_on(port, &[]);
     terminal.wait_for_words("reconnected to");
     terminal.keys("type_of(CALLER_PUBLIC_KEY)\r");
-    terminal.wait_for("()\r\n");
+    terminal.wait_for("\"()\"\r\n");
 }
 
 #[test]

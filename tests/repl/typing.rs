@@ -192,7 +192,7 @@ fn history_lists_the_circle_and_recalls_all_circles() {
         let mut terminal = Terminal::run(&home, &["repl", at, "--key", key]);
         terminal.wait_for(&format!("circle ⚿ {key}> "));
         terminal.keys(&format!("{input}\r"));
-        terminal.wait_for(&format!("{}\r\n", input.trim_matches('"')));
+        terminal.wait_for(&format!("{input}\r\n"));
         terminal.wait_for(&format!("circle ⚿ {key}> "));
         terminal.keys(":history\r");
         terminal.wait_for("    1  ");

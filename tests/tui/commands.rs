@@ -72,7 +72,7 @@ fn key_command_authenticates_in_place_and_reconnects_for_another_key() {
     screen.wait_for("passphrase of bob");
     screen.write(&format!("{PASSPHRASE}\n"));
     screen.wait_for("reconnecting as bob");
-    screen.wait_for("variables are gone; :save FILE keeps");
+    screen.wait_for("variables are gone; :replay runs");
     screen.wait_for("⚿ bob");
     screen.write("`${is_def_var(\"kept\")}${CALLER_PUBLIC_KEY}`\n");
     screen.wait_for(&format!("false{bob}"));
@@ -324,7 +324,7 @@ fn type_ahead_after_use_is_for_the_named_circle() {
     screen.write(&format!(
         ":use {one}\nlet at = CIRCLE_NAME; at + 1\n:use {two}\nCIRCLE_NAME + 2\n:use {one}\nat + 3\n:use scratch\nCIRCLE_NAME + 4\n"
     ));
-    screen.wait_for_row("scratch4");
+    screen.wait_for_row("\"scratch4\"");
     screen.write(&format!(":use {two}\n"));
     let shown = screen.wait_for_row("lab2");
     assert!(!shown.contains("team1"), "{shown}");

@@ -68,7 +68,7 @@ fn other_circle_at_the_same_address_plays_no_earlier_input() {
     screen.wait_for("your input was not played");
     screen.wait_for_row("> let k = 99; CIRCLE_NAME + k");
     screen.press(&["Enter"]);
-    screen.wait_for_row("two99");
+    screen.wait_for_row("\"two99\"");
 }
 
 #[test]
@@ -87,7 +87,7 @@ fn input_for_lost_variables_is_not_played() {
     screen.wait_for("your input was not played");
     screen.wait_for_row("> let k = 99; CIRCLE_NAME + k");
     screen.press(&["Enter"]);
-    screen.wait_for_row("one99");
+    screen.wait_for_row("\"one99\"");
 }
 
 #[test]

@@ -110,7 +110,7 @@ fn scope_shows_variables_and_functions_after_each_play() {
         result,
         json!({
             "variables": [
-                { "name": "x", "type": "array", "output": "[1, \"a\"]", "constant": false },
+                { "name": "x", "type": "array", "output": "[1, \"a\"]", "length": 2, "constant": false },
                 { "name": "C", "type": "char", "output": "c", "constant": true },
             ],
             "functions": [{ "name": "f", "params": ["a", "b"] }],

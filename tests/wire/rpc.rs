@@ -222,13 +222,13 @@ fn play_id_is_reserved_until_its_batch_is_answered() {
 
 #[test]
 fn documents_of_one_batch_are_bounded_together() {
-    let server = ServeProcess::start(&["--limit", "output_kib=80"]);
+    let server = ServeProcess::start(&["--limit", "output_kib=100"]);
     let call = |id, method| json!({ "jsonrpc": "2.0", "id": id, "method": method });
     let batch = json!([call(1, "rpc.discover"), call(2, "rpc.discover"), call(3, "rpc.discover"), call(4, "describe")]);
     let mut wire = server.connect();
     let answers = wire.exchange(&batch.to_string());
     assert!(answers[0]["result"].is_object() && answers[1]["result"].is_object() && answers[3]["result"].is_object());
-    assert_eq!(answers[2]["error"]["data"], json!({ "limit": "output", "max": 80 }));
+    assert_eq!(answers[2]["error"]["data"], json!({ "limit": "output", "max": 100 }));
     assert!(wire.call("rpc.discover", json!([]))["result"].is_object(), "alone it is as large as it is");
 }
 

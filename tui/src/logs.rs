@@ -169,7 +169,7 @@ impl LogsPane {
             }
         }
         if rows.is_empty() {
-            let is_filtered = lines.is_some_and(|lines| !lines.is_empty());
+            let is_filtered = log.is_some_and(|log| !log.lines.is_empty());
             let hint =
                 if is_filtered { format!("no {name}; l shows all lines") } else { "no log lines yet".to_owned() };
             return frame.render_widget(Paragraph::new(hint.dim()), area);

@@ -35,7 +35,7 @@ use rhai::Engine;
 use super::{action::Action, circle_id::CircleId, help::Hint, layout::Pane, search::Search, theme::DrawContext};
 pub(crate) use connector::Connector;
 pub(crate) use editor::EditorSetup;
-pub(crate) use session_view::{SessionView, plain_text};
+pub(crate) use session_view::{LAST_OUTPUT, SessionView, plain_text};
 pub(crate) use transcript::Transcript;
 
 /// Run time of a play before the status line appears.

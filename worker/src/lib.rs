@@ -14,7 +14,7 @@
 //! # async fn example() -> std::io::Result<()> {
 //! let setup = WorkerSetup { circle: "example".into(), ..WorkerSetup::default() };
 //! let mut worker = Worker::start(Program::SameExecutable, setup).await?;
-//! worker.play(&Play { number: 1, script: "print(`hi`); 40 + 2", bind: None, caller: None });
+//! worker.play(&Play { number: 1, script: "print(`hi`); 40 + 2", name: None, bind: None, caller: None });
 //! loop {
 //!     match worker.event().await {
 //!         WorkerEvent::Print(print) => println!("{}", print.text),
@@ -73,10 +73,10 @@ mod threads;
 pub use engine::{module_names, modules_digest};
 pub use entry::{is_prepared, run_if_worker, run_if_worker_with};
 pub use message::{
-    Candidate, CandidateKind, Completion, ErrorKind, EvalOutcome, FunctionDoc, FunctionEntry, HOST_ERROR, HostCall,
-    HostError, HostFunction, HostModule, HostReturn, Layer, LimitKind, MAX_CANDIDATES, Origin, Play, PlayValue,
-    Position, Print, ProgressReport, Query, QueryAnswer, ScopeListing, ScriptError, ScriptProgress, Stream,
-    VariableEntry, WorkerLimits, WorkerSetup,
+    CLOSURE, Candidate, CandidateKind, Completion, ErrorKind, EvalOutcome, FunctionDoc, FunctionEntry, HOST_ERROR,
+    HostCall, HostError, HostFunction, HostModule, HostReturn, Layer, LimitKind, MAX_CANDIDATES, Origin, Play,
+    PlayValue, Position, Print, ProgressReport, Query, QueryAnswer, ScopeListing, ScriptError, ScriptProgress, Stream,
+    TraceFrame, TraceSource, VariableEntry, WorkerLimits, WorkerSetup,
 };
 pub use parent::{ForkServer, HostNameError, Loss, Program, SpareWorker, Worker, WorkerEvent};
 pub use rhai;

@@ -13,6 +13,7 @@ mod process_command;
 mod query;
 mod role;
 mod setup;
+mod trace;
 mod worker;
 
 #[cfg(target_os = "linux")]
@@ -31,4 +32,5 @@ pub use query::{
 pub(crate) use query::{ENTRY_COST, NumberedQuery};
 pub(crate) use role::Role;
 pub use setup::{WorkerLimits, WorkerSetup};
+pub use trace::{CLOSURE, TraceFrame, TraceSource};
 pub(crate) use worker::{BUILD, FromControl, FromWorker, Hello, ToControl, ToWorker};

@@ -29,7 +29,7 @@ use reporter::Reporter;
 const CANCEL_TIMEOUT: Duration = Duration::from_secs(2);
 
 pub(crate) fn run(args: &PlayArgs) -> Result<(), CliError> {
-    match read_script_argument(args).and_then(|(text, arguments)| play_with_arguments(args, text, &arguments)) {
+    match read_script_argument(args).and_then(|(script, arguments)| play_with_arguments(args, script, &arguments)) {
         Err(error) if args.json && !matches!(error, CliError::AlreadyReported { .. }) => {
             // Even if nobody reads stdout, the exit code tells the outcome.
             let _unread = line_to_stdout(&outcome::error_object(&error).to_string());
@@ -49,10 +49,10 @@ pub(crate) fn run_piped(circle: Option<&str>, options: &connect::Options) -> Res
     play(&named, options, script, false)
 }
 
-fn play_with_arguments(args: &PlayArgs, text: String, arguments: &[String]) -> Result<(), CliError> {
-    let has_arguments = !arguments.is_empty() || text.contains("ARGS");
+fn play_with_arguments(args: &PlayArgs, script: Script, arguments: &[String]) -> Result<(), CliError> {
+    let has_arguments = !arguments.is_empty() || script.text.contains("ARGS");
     let before = has_arguments.then(|| format!("const ARGS = {};", array_literal(arguments)));
-    let script = Script { text, prelude: before, timeout: args.timeout, bind: None };
+    let script = Script { prelude: before, timeout: args.timeout, ..script };
     play(&requested_circles(args), &args.connect.options(), || Ok(script), args.json)
 }
 
@@ -181,9 +181,9 @@ async fn listen(
 }
 
 /// Reads the script; returns it with its arguments.
-fn read_script_argument(args: &PlayArgs) -> Result<(String, Vec<String>), CliError> {
+fn read_script_argument(args: &PlayArgs) -> Result<(Script, Vec<String>), CliError> {
     if let Some(script) = &args.expression {
-        return Ok((script.clone(), args.rest.clone()));
+        return Ok((Script { text: script.clone(), ..Script::default() }, args.rest.clone()));
     }
     let Some((file, script_args)) = args.rest.split_first() else {
         return Err(CliError::usage(
@@ -192,12 +192,12 @@ fn read_script_argument(args: &PlayArgs) -> Result<(String, Vec<String>), CliErr
             "give a FILE, - for standard input, or -e SCRIPT",
         ));
     };
-    let script = if file == "-" {
-        script::read(std::io::stdin().lock()).map_err(|error| script::read_error(file, &error))?
+    let (text, name) = if file == "-" {
+        (script::read(std::io::stdin().lock()).map_err(|error| script::read_error(file, &error))?, None)
     } else {
-        script::read_file(Path::new(file))?
+        (script::read_file(Path::new(file))?, Script::file_name(Path::new(file)))
     };
-    Ok((script, script_args.to_vec()))
+    Ok((Script { text, name, ..Script::default() }, script_args.to_vec()))
 }
 
 fn array_literal(items: &[String]) -> String {

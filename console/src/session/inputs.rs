@@ -121,10 +121,15 @@ impl Core {
     }
 
     pub(super) fn play(&mut self, script: String, purpose: Purpose) {
-        self.notebook.begin_play(&script);
-        let play = Script { text: script.clone(), bind: Some(LAST_VALUE.into()), ..Script::default() };
+        self.play_script(Script { text: script, ..Script::default() }, purpose);
+    }
+
+    pub(super) fn play_script(&mut self, script: Script, purpose: Purpose) {
+        let text = script.text.clone();
+        self.notebook.begin_play(&text);
+        let play = Script { bind: Some(LAST_VALUE.into()), ..script };
         let work = PlayKind::Single(self.remote.clone().play(play));
-        self.start(work, script, purpose);
+        self.start(work, text, purpose);
     }
 
     pub(super) fn play_fan_out(&mut self, fan_out: RunningFanOut, script: String) {

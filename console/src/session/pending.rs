@@ -18,7 +18,7 @@ use super::{
     event::{FanOutEvent, FanOutOutcome, PlaySnapshot},
     fan_out::FanOut,
     handle::FanOutPart,
-    play::{PlayUpdate, SessionPlay, wait_for_cancel},
+    play::{PlayUpdate, Script, SessionPlay, wait_for_cancel},
     remote::RemoteFuture,
 };
 use crate::commands::ReplCommand;
@@ -138,7 +138,7 @@ pub(super) enum PendingCommand {
     /// A `:key` command that waits for its key, with the previous key.
     Key { before: Option<KeyName> },
     /// A file to play, which is being read.
-    Load(BlockingResult<String>),
+    Load(BlockingResult<Script>),
     /// A change of the directory.
     Directory(BlockingResult<PathBuf>),
     /// A fan-out that waits for its targets.
@@ -148,7 +148,7 @@ pub(super) enum PendingCommand {
 /// The outcome of a pending command.
 pub(super) enum CommandOutcome {
     Answered(Result<Vec<StyledLine>, ClientError>),
-    Loaded(Result<String, CliError>),
+    Loaded(Result<Script, CliError>),
     DirectoryChanged(Result<PathBuf, CliError>),
 }
 

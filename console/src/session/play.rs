@@ -1,6 +1,6 @@
 //! A play: its script, its output while it runs, and its outcome.
 
-use std::{sync::Arc, time::Duration};
+use std::{path::Path, sync::Arc, time::Duration};
 
 use client_ws::{CircleWsClient, ClientError, PlayEvent, PlayResult, RpcError};
 use tokio::{
@@ -20,12 +20,21 @@ const UPDATE_CAPACITY: usize = 64;
 pub struct Script {
     /// The script text.
     pub text: String,
+    /// The name of the script's file, for tracebacks.
+    pub name: Option<String>,
     /// A script to play first, as a separate play.
     pub prelude: Option<String>,
     /// A time limit below that of the circle.
     pub timeout: Option<Duration>,
     /// The variable to bind the value to.
     pub bind: Option<String>,
+}
+
+impl Script {
+    /// The name of a script's file for tracebacks, without its directory, which is no business of the circle.
+    pub fn file_name(file: &Path) -> Option<String> {
+        file.file_name().map(|name| name.to_string_lossy().into_owned())
+    }
 }
 
 /// An update of a play.
@@ -124,6 +133,9 @@ async fn play(
     }
     if let Some(bind) = &script.bind {
         request = request.bind(bind.as_str());
+    }
+    if let Some(name) = &script.name {
+        request = request.name(name);
     }
     let mut running = request.start().await?;
     let longest = script.timeout.map_or(Duration::MAX, |timeout| timeout.saturating_add(ANSWER_GRACE_PERIOD));

@@ -16,6 +16,7 @@ use super::{
     handle::FanOutTarget,
     messages,
     pending::{CommandOutcome, PendingCommand, Purpose},
+    play::Script,
 };
 use crate::{commands::ReplCommand, message_size_error, truncate, value};
 
@@ -34,7 +35,11 @@ impl Core {
             ReplCommand::Key(name) => self.run_key_command(name),
             ReplCommand::Load(file) => {
                 let file = self.directory.resolve(&file);
-                let read = tokio::task::spawn_blocking(move || script::load(&file));
+                let load = move || {
+                    let text = script::load(&file)?;
+                    Ok(Script { text, name: Script::file_name(&file), ..Script::default() })
+                };
+                let read = tokio::task::spawn_blocking(load);
                 self.work.pending = Some(PendingCommand::Load(Box::pin(read)));
             }
             ReplCommand::Save { file, overwrite } => self.save(&file, overwrite),
@@ -184,15 +189,15 @@ impl Core {
         self.start_waiting_inputs();
     }
 
-    fn on_script_loaded(&mut self, read: Result<String, CliError>) {
+    fn on_script_loaded(&mut self, read: Result<Script, CliError>) {
         self.work.pending = None;
         let too_large = |script: &str| {
             self.connection.circle.as_ref().and_then(|circle| message_size_error(&circle.limits, script))
         };
         match read {
-            Ok(script) => match too_large(&script) {
+            Ok(script) => match too_large(&script.text) {
                 Some(why) => self.show(DisplayLines::new(DisplayKind::Error, text::lines(Style::Plain, &why))),
-                None => return self.play(script, Purpose::Value),
+                None => return self.play_script(script, Purpose::Value),
             },
             Err(error) => self.show(DisplayLines::error(&error, self.room.width)),
         }

@@ -154,6 +154,17 @@ mod tests {
                 function: Some("f".into()),
                 hint: None,
                 thrown: serde_json::value::to_raw_value(&json!({ "a": 1 })).ok(),
+                trace: vec![TraceFrame {
+                    source: TraceSource::Play,
+                    number: Some(3),
+                    name: Some("work.rhai".into()),
+                    function: Some("f".into()),
+                    line: Some(1),
+                    column: Some(2),
+                    text: Some("y".into()),
+                    repeats: 4,
+                    omitted: 0,
+                }],
             })),
             RpcError::Unauthenticated,
             RpcError::InvalidCredentials,
@@ -199,6 +210,17 @@ mod tests {
             let text = crate::message::response(None, Err::<&(), _>(&error));
             assert!(text.contains(&format!("\"id\":{id}}}")), "{text}");
         }
+    }
+
+    #[test]
+    fn frame_of_an_unknown_kind_is_kept() {
+        let data = json!({ "kind": "runtime", "trace": [{ "source": "store", "later": 1 }] });
+        let RpcError::Script(error) =
+            RpcError::from(ErrorObject { code: -32000, message: "no".into(), data: Some(data) })
+        else {
+            panic!()
+        };
+        assert_eq!(error.trace[0].source, TraceSource::Unknown);
     }
 
     #[test]

@@ -106,7 +106,7 @@ fn check_layers(sandbox: Sandbox, has_processes: bool, layers: &[Layer]) -> io::
 /// Runs an empty script in a worker, and returns the layers of the worker's sandbox.
 async fn try_worker(circle: &Circle, factory: &WorkerFactory<'_>) -> io::Result<Vec<Layer>> {
     let mut worker = factory.start_worker(0).await.map_err(|error| worker_error(circle, &error.to_string()))?;
-    worker.play(&Play { number: 1, script: "", bind: None, caller: None });
+    worker.play(&Play { number: 1, script: "", name: None, bind: None, caller: None });
     let mut has_passed = false;
     loop {
         match worker.event().await {

@@ -287,6 +287,7 @@ fn send(worker: &mut Worker, number: u64, params: &PlayParams, caller: Option<Pu
     worker.play(&worker::Play {
         number,
         script: &params.script,
+        name: params.name.as_deref(),
         bind: params.bind.as_deref(),
         caller: caller.as_deref(),
     });

@@ -23,7 +23,7 @@ pub(crate) enum Job {
 impl Job {
     fn bytes(&self) -> u64 {
         match self {
-            Self::Play { params, .. } => params.script.len() as u64,
+            Self::Play { params, .. } => (params.script.len() + params.name.as_ref().map_or(0, String::len)) as u64,
             Self::Reset => 0,
         }
     }
@@ -126,7 +126,10 @@ mod tests {
     use super::{super::ticket::ReplyTo, *};
 
     fn play(script: &str) -> Job {
-        Job::Play { params: Arc::new(PlayParams { script: script.into(), timeout_ms: None, bind: None }), caller: None }
+        Job::Play {
+            params: Arc::new(PlayParams { script: script.into(), timeout_ms: None, bind: None, name: None }),
+            caller: None,
+        }
     }
 
     const IDLE: PlayerLoad = PlayerLoad { is_idle: true, ahead: 0, ahead_bytes: 0 };

@@ -35,7 +35,7 @@ impl App {
             SessionRequest::Use(circle) => self.open(&circle, Some(id)),
             SessionRequest::Edit(text) => self.window.push_effect(Effect::Edit(id, text)),
             SessionRequest::Copy { text, message } => {
-                self.show_toast(message);
+                self.show_done(message);
                 self.window.push_effect(Effect::Copy(text));
             }
             SessionRequest::Shell(command) => self.window.push_effect(Effect::Shell(id, command)),

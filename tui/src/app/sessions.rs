@@ -15,7 +15,7 @@ use crate::{
     circles::{CircleAvailability, CircleItem, CircleSource},
     event::SessionUpdate,
     popup::{Choice, Popup, TextPopup},
-    repl::{access_text, plain_text},
+    repl::{LAST_OUTPUT, access_text, plain_text},
     toast::ToastTopic,
 };
 
@@ -166,7 +166,7 @@ impl App {
             let is_paged = shown.kind == DisplayKind::Listing && (is_last || is_long);
             if is_paged && is_selected && self.window.popup.is_none() {
                 if let Some(result) = &shown.result {
-                    session.transcript.set_last(result.output.clone());
+                    session.transcript.set_last(result.output.clone(), LAST_OUTPUT);
                 }
                 return self.open_pager(if is_last { "Last output" } else { "Output" }, &shown.lines);
             }

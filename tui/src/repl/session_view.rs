@@ -21,7 +21,7 @@ use super::{
 use crate::circle_id::CircleId;
 
 /// What a copy of the transcript has.
-const LAST_OUTPUT: &str = "the last output";
+pub(crate) const LAST_OUTPUT: &str = "the last output";
 
 /// A session, and what the pane shows of it.
 #[derive(Debug)]

@@ -9,7 +9,10 @@ use std::{
 use rhai::{AST, Caches, Dynamic, Engine, GlobalRuntimeState, Module, Scope, Shared};
 
 use crate::{
-    engine::{self, INIT_PLAY, Meter, ModuleSources, Renderer, ScriptCache, VariableSizes},
+    engine::{
+        self, FunctionSources, INIT_PLAY, Meter, ModuleLoader, ModuleSources, Renderer, ScriptCache, Sources,
+        VariableSizes,
+    },
     inspection::{self, Inventory, SharedInventory, Values},
     message::{
         EvalOutcome, HostCall, HostModule, HostReturn, Play, PlayValue, Print, Query, QueryAnswer, WorkerLimits,
@@ -27,6 +30,8 @@ pub(crate) struct Environment {
     /// Imports and global constants, which persist across plays.
     global: GlobalRuntimeState,
     functions: AST,
+    function_sources: FunctionSources,
+    modules: ModuleLoader,
     cache: ScriptCache,
     /// Rhai keeps constants for functions (`global::NAME`) only while a library is not empty.
     placeholder_module: Shared<Module>,
@@ -58,7 +63,8 @@ impl Environment {
                 print(printed);
             }
         };
-        let mut engine = engine::build(&setup, sources, &meter, print);
+        let modules = ModuleLoader::new(sources);
+        let mut engine = engine::build(&setup, modules.clone(), &meter, print);
         engine::register_host(&mut engine, &setup.host, setup.limits.host_bytes, &meter, call_host);
         let mut placeholder_module = Module::new();
         placeholder_module.set_var("circles", Dynamic::UNIT);
@@ -67,6 +73,8 @@ impl Environment {
             engine,
             scope: Scope::new(),
             functions: AST::empty(),
+            function_sources: FunctionSources::new(setup.limits.memory_bytes),
+            modules,
             cache: ScriptCache::new(setup.limits.memory_bytes),
             placeholder_module: placeholder_module.into(),
             meter,
@@ -80,7 +88,7 @@ impl Environment {
         };
         environment.register_constants();
         if let Some(script) = &setup.init {
-            let outcome = environment.play(&Play { number: INIT_PLAY, script, bind: None, caller: None });
+            let outcome = environment.play(&Play { number: INIT_PLAY, script, name: None, bind: None, caller: None });
             environment.init_failure = (!matches!(outcome, EvalOutcome::Value(_))).then_some(outcome);
         }
         environment.reset_memory_baseline();
@@ -138,22 +146,28 @@ impl Environment {
     fn evaluate(&mut self, play: &Play<'_>) -> EvalOutcome {
         let ast = match self.cache.compile(&self.engine, play.script) {
             Ok(ast) => ast,
-            Err(error) => return engine::parse_failure(&error, &self.limits),
+            Err(error) => return engine::parse_failure(&error, play, &self.limits),
         };
         if ast.has_functions() {
+            self.function_sources.add(play, &ast);
             self.functions = self.functions.clone_functions_only().merge(&ast.clone_functions_only());
         }
         let variables = self.scope.len();
         let result = self.run(&ast).or_else(engine::exit_value);
         let outcome = match result {
             Ok(value) => self.bind_value(value, play.bind),
-            Err(error) => engine::run_failure(*error, &ast, &self.engine, &self.limits, &self.host),
+            Err(error) => engine::run_failure(*error, &self.sources(play), &self.engine, &self.limits, &self.host),
         };
         if self.scope.len() > variables {
             self.remove_shadowed();
         }
         self.update_inventory(&ast, play.number == INIT_PLAY);
         outcome
+    }
+
+    fn sources<'a>(&'a self, play: &'a Play<'a>) -> Sources<'a> {
+        let Self { functions, function_sources, modules, .. } = self;
+        Sources { play, functions, origins: function_sources, modules }
     }
 
     /// Answers a query, between plays.

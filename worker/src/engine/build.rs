@@ -7,13 +7,7 @@ use rhai::{
     packages::{Package, StandardPackage},
 };
 
-use super::{
-    collections,
-    meter::Meter,
-    modules::{ModuleLoader, ModuleSources},
-    natives::add_natives,
-    position::to_position,
-};
+use super::{collections, meter::Meter, modules::ModuleLoader, natives::add_natives, position::to_position};
 use crate::message::{Print, ScriptProgress, Stream, WorkerSetup};
 
 /// Maximum size of the text of `progress`, in bytes; the rest is cut off.
@@ -22,7 +16,7 @@ const MAX_PROGRESS_TEXT: usize = 256;
 /// Builds the engine of one environment.
 pub(crate) fn build(
     setup: &WorkerSetup,
-    sources: ModuleSources,
+    modules: ModuleLoader,
     meter: &Rc<Meter>,
     print: impl Fn(Print) + 'static,
 ) -> Engine {
@@ -38,7 +32,7 @@ pub(crate) fn build(
     let sleep = |params| native("sleep", params, "/// Disabled in circles: scripts can only compute.");
     sleep(&["seconds: i64"]).register_into_engine(&mut engine, |_: INT| sleep_disabled());
     sleep(&["seconds: f64"]).register_into_engine(&mut engine, |_: FLOAT| sleep_disabled());
-    engine.set_module_resolver(ModuleLoader::new(sources));
+    engine.set_module_resolver(modules);
 
     let counter = meter.clone();
     engine.on_progress(move |_| if counter.count() { None } else { Some(Dynamic::UNIT) });

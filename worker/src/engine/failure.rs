@@ -1,18 +1,23 @@
 //! Conversion of Rhai's errors to outcomes.
 
-use rhai::{AST, Dynamic, Engine, EvalAltResult, LexError, ParseError, ParseErrorType};
+use rhai::{Dynamic, Engine, EvalAltResult, LexError, ParseError, ParseErrorType};
 
-use super::{host_functions, position::to_position as position, renderer::Renderer};
-use crate::message::{ErrorKind, EvalOutcome, HostModule, LimitKind, ScriptError, WorkerLimits};
+use super::{
+    host_functions,
+    position::to_position,
+    renderer::Renderer,
+    trace::{self, Sources, Unwound},
+};
+use crate::message::{ErrorKind, EvalOutcome, HostModule, LimitKind, Play, ScriptError, WorkerLimits};
 
 /// Maximum size of an error's text, in bytes; the rest is cut off.
 const MAX_MESSAGE: usize = 16 << 10;
 
 /// Maximum size of a function's name, in bytes; the rest is cut off.
-const MAX_NAME: usize = 256;
+pub(super) const MAX_NAME: usize = 256;
 
 /// The outcome of a script that does not parse.
-pub(crate) fn parse_failure(error: &ParseError, limits: &WorkerLimits) -> EvalOutcome {
+pub(crate) fn parse_failure(error: &ParseError, play: &Play<'_>, limits: &WorkerLimits) -> EvalOutcome {
     let limit = match error.err_type() {
         ParseErrorType::ExprTooDeep => Some((LimitKind::ExpressionDepth, limits.expression_depth)),
         ParseErrorType::LiteralTooLarge(what, _) => Some(size_limit(what, limits)),
@@ -30,10 +35,11 @@ pub(crate) fn parse_failure(error: &ParseError, limits: &WorkerLimits) -> EvalOu
     EvalOutcome::Failed(ScriptError {
         kind: ErrorKind::Parse,
         message: shorten(error.err_type().to_string(), MAX_MESSAGE),
-        position: position(error.position()),
+        position: to_position(error.position()),
         function: None,
         hint,
         thrown: None,
+        trace: trace::top_level(play, error.position()),
     })
 }
 
@@ -53,38 +59,14 @@ pub(crate) fn exit_value(mut error: Box<EvalAltResult>) -> Result<Dynamic, Box<E
     }
 }
 
-/// The outcome of a script that failed while it ran. `ast` contains the functions of this play.
+/// The outcome of a script that failed while it ran.
 pub(crate) fn run_failure(
-    mut error: EvalAltResult,
-    ast: &AST,
+    error: EvalAltResult,
+    sources: &Sources<'_>,
     engine: &Engine,
     limits: &WorkerLimits,
     host: &[HostModule],
 ) -> EvalOutcome {
-    let mut at = None;
-    let mut function = None;
-    let mut is_own_function = true;
-    loop {
-        match error {
-            EvalAltResult::ErrorInFunctionCall(name, _, inner, call) => {
-                // A position inside a function of an earlier play refers to another script.
-                if is_own_function && !ast.iter_functions().any(|own| own.name == name) {
-                    is_own_function = false;
-                    at = position(call);
-                }
-                function = Some(name);
-                error = *inner;
-            }
-            EvalAltResult::ErrorInModule(_, inner, call) => {
-                if is_own_function {
-                    is_own_function = false;
-                    at = position(call);
-                }
-                error = *inner;
-            }
-            _ => break,
-        }
-    }
     let limit = match error.unwrap_inner() {
         EvalAltResult::ErrorStackOverflow(_) => Some((LimitKind::CallDepth, limits.call_depth)),
         EvalAltResult::ErrorDataTooLarge(what, _) => Some(size_limit(what, limits)),
@@ -96,9 +78,9 @@ pub(crate) fn run_failure(
     if let Some((kind, max)) = limit {
         return EvalOutcome::Limit { kind, max };
     }
-    let own_position = error.take_position();
+    let Unwound { error, position, function, trace } = trace::unwind(error, sources);
     let renderer = Renderer { engine, max_bytes: MAX_MESSAGE as u64 };
-    let usage = match &error {
+    let hint = match &error {
         EvalAltResult::ErrorFunctionNotFound(signature, _) => host_functions::usage(host, signature),
         _ => None,
     };
@@ -109,12 +91,11 @@ pub(crate) fn run_failure(
     EvalOutcome::Failed(ScriptError {
         kind: ErrorKind::Runtime,
         message: shorten(message, MAX_MESSAGE),
-        position: if is_own_function { position(own_position) } else { at },
-        hint: usage.or_else(|| {
-            (!is_own_function).then(|| "the error is in a function that an earlier play or a module defined".into())
-        }),
-        function: function.filter(|name| !name.starts_with("anon$")).map(|name| shorten(name, MAX_NAME)),
+        position,
+        function,
+        hint,
         thrown,
+        trace,
     })
 }
 
@@ -141,7 +122,7 @@ fn size_limit(what: &str, limits: &WorkerLimits) -> (LimitKind, u64) {
     }
 }
 
-fn shorten(mut text: String, max: usize) -> String {
+pub(super) fn shorten(mut text: String, max: usize) -> String {
     if text.len() > max {
         text.truncate(text.floor_char_boundary(max));
         text.push('…');

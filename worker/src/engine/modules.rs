@@ -10,7 +10,7 @@ use std::{
     rc::Rc,
 };
 
-use rhai::{Engine, EvalAltResult, Module, ModuleResolver, Position, Scope, Shared};
+use rhai::{Engine, EvalAltResult, ImmutableString, Module, ModuleResolver, Position, Scope, ScriptFuncDef, Shared};
 
 use super::compile::compile;
 
@@ -61,17 +61,49 @@ pub fn modules_digest(directory: &Path) -> u64 {
     hasher.finish()
 }
 
-/// The module resolver for `import "a/b"`, which compiles each module once for each environment.
-pub(crate) struct ModuleLoader {
+/// The module resolver for `import "a/b"`, which compiles each module once for each environment. Clones are the same
+/// resolver.
+#[derive(Clone)]
+pub(crate) struct ModuleLoader(Rc<LoaderState>);
+
+struct LoaderState {
     sources: ModuleSources,
     loaded: RefCell<HashMap<String, SharedModule>>,
     /// The stack of modules that are being loaded, each imported by the one before.
     loading: RefCell<Vec<String>>,
+    /// The functions of each compiled module, private ones and closures included, with the module's file.
+    functions: RefCell<Vec<(ImmutableString, SharedModule)>>,
 }
 
 impl ModuleLoader {
     pub(crate) fn new(sources: ModuleSources) -> Self {
-        Self { sources, loaded: RefCell::default(), loading: RefCell::default() }
+        let (loaded, loading, functions) = (RefCell::default(), RefCell::default(), RefCell::default());
+        Self(Rc::new(LoaderState { sources, loaded, loading, functions }))
+    }
+
+    /// The path of a module's file below the directory.
+    pub(super) fn file(name: &str) -> ImmutableString {
+        format!("{name}.rhai").into()
+    }
+
+    /// Visits each function of the compiled modules, with the path of the module's file.
+    pub(super) fn each_function(&self, mut visit: impl FnMut(&ImmutableString, &Rc<ScriptFuncDef>)) {
+        for (file, functions) in &*self.0.functions.borrow() {
+            functions.iter_script_fn_info().for_each(|(.., function)| visit(file, function));
+        }
+    }
+
+    fn load(&self, engine: &Engine, name: &str, script: &str) -> Result<Module, Box<EvalAltResult>> {
+        let mut ast = compile(engine, script)?;
+        let file = Self::file(name);
+        ast.set_source(file.clone());
+        if ast.has_functions() {
+            // Also if the module fails: the functions can be in the traceback.
+            let mut functions = self.0.functions.borrow_mut();
+            functions.retain(|(other, _)| *other != file);
+            functions.push((file, ast.shared_lib().clone()));
+        }
+        Module::eval_ast_as_new(Scope::new(), &ast, engine)
     }
 }
 
@@ -84,24 +116,23 @@ impl ModuleResolver for ModuleLoader {
         position: Position,
     ) -> Result<SharedModule, Box<EvalAltResult>> {
         let not_found = || EvalAltResult::ErrorModuleNotFound(name.into(), position);
-        let source = self.sources.0.get(name).ok_or_else(not_found)?;
-        if let Some(module) = self.loaded.borrow().get(name) {
+        let Self(state) = self;
+        let source = state.sources.0.get(name).ok_or_else(not_found)?;
+        if let Some(module) = state.loaded.borrow().get(name) {
             return Ok(module.clone());
         }
         let in_module =
             |error: Box<EvalAltResult>| Box::new(EvalAltResult::ErrorInModule(name.into(), error, position));
         // Rhai does not limit the depth of imports, so a cycle would exhaust the stack.
-        if self.loading.borrow().iter().any(|loading| loading == name) {
+        if state.loading.borrow().iter().any(|loading| loading == name) {
             return Err(in_module("the module imports itself, directly or through another module".into()));
         }
         let script = source.as_ref().map_err(|error| in_module(error.as_str().into()))?;
-        self.loading.borrow_mut().push(name.to_owned());
-        let module = compile(engine, script)
-            .map_err(Into::into)
-            .and_then(|ast| Module::eval_ast_as_new(Scope::new(), &ast, engine));
-        self.loading.borrow_mut().pop();
+        state.loading.borrow_mut().push(name.to_owned());
+        let module = self.load(engine, name, script);
+        state.loading.borrow_mut().pop();
         let module = SharedModule::new(module.map_err(in_module)?);
-        self.loaded.borrow_mut().insert(name.to_owned(), module.clone());
+        state.loaded.borrow_mut().insert(name.to_owned(), module.clone());
         Ok(module)
     }
 }

@@ -12,7 +12,7 @@ use rhai::{
 
 use super::docs;
 use crate::{
-    engine::{self, Meter, ModuleSources},
+    engine::{self, Meter, ModuleLoader, ModuleSources},
     message::{Origin, WorkerSetup},
 };
 
@@ -96,7 +96,7 @@ fn collect() -> Vec<Native> {
     let setup = WorkerSetup::default();
     let meter = Rc::new(Meter::new(Arc::default(), &setup.limits, || {}));
     // A separate engine, because the environment's engine cannot leave its thread.
-    let engine = engine::build(&setup, ModuleSources::default(), &meter, |_| {});
+    let engine = engine::build(&setup, ModuleLoader::new(ModuleSources::default()), &meter, |_| {});
     let known = |info: FuncInfo<'_>| (info.metadata.access == FnAccess::Public).then(|| info.metadata.clone());
     let natives = engine.collect_fn_metadata(None, known, false);
     let all = engine.collect_fn_metadata(None, known, true);

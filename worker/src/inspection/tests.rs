@@ -33,7 +33,7 @@ impl QuerySession {
 
     fn play(&mut self, script: &str) -> &mut Self {
         self.plays += 1;
-        self.environment.play(&Play { number: self.plays, script, bind: None, caller: None });
+        self.environment.play(&Play { number: self.plays, script, name: None, bind: None, caller: None });
         self
     }
 

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::trace::TraceFrame;
+
 /// One script to evaluate.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub struct Play<'a> {
@@ -9,6 +11,8 @@ pub struct Play<'a> {
     pub number: u64,
     /// The script.
     pub script: &'a str,
+    /// A name of the script for tracebacks, such as its file name.
+    pub name: Option<&'a str>,
     /// A variable to which the worker binds the value, unless the value is `()`.
     pub bind: Option<&'a str>,
     /// The value of `CALLER_PUBLIC_KEY` in the script; without one, the value is `()`.
@@ -106,7 +110,7 @@ pub struct ScriptError {
     pub kind: ErrorKind,
     /// The error's text, without its position.
     pub message: String,
-    /// The position in the script of this play. For an error in a function of an earlier play, the position of the
+    /// The position in the script of this play. For an error in a function of another source, the position of the
     /// call.
     pub position: Option<Position>,
     /// The innermost script function in which the error occurred.
@@ -115,6 +119,9 @@ pub struct ScriptError {
     pub hint: Option<String>,
     /// The thrown value as JSON.
     pub thrown: Option<String>,
+    /// The traceback, innermost frame first. Empty if the error is outside of functions in the script of this play, and
+    /// the script has no name: `position` then says everything.
+    pub trace: Vec<TraceFrame>,
 }
 
 /// The phase in which a script failed.

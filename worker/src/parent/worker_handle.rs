@@ -71,7 +71,7 @@ pub enum WorkerEvent {
 ///
 /// # async fn example() -> std::io::Result<()> {
 /// let mut worker = Worker::start(Program::SameExecutable, WorkerSetup::default()).await?;
-/// worker.play(&Play { number: 1, script: "40 + 2", bind: None, caller: None });
+/// worker.play(&Play { number: 1, script: "40 + 2", name: None, bind: None, caller: None });
 /// if let WorkerEvent::Done { outcome, .. } = worker.event().await {
 ///     println!("{outcome:?}");
 /// }

@@ -205,7 +205,7 @@ impl WorkerSession {
     async fn run(&mut self, script: &str) -> Result<PlayEnding, String> {
         self.plays += 1;
         let number = self.plays;
-        self.worker.play(&Play { number, script, bind: None, caller: Some("02ab") });
+        self.worker.play(&Play { number, script, name: None, bind: None, caller: Some("02ab") });
         let started = Instant::now();
         let stages = [
             (started + STOP_DELAY, Escalation::Stop),

@@ -119,6 +119,8 @@ async fn load_plays_a_file_or_shows_its_error() {
     console.submit("next");
     let playing = console.circle.play().await;
     assert!(playing.script.text.ends_with("\n40 + 2") && !playing.script.text.contains("env"), "{:?}", playing.script);
+    let name = std::path::Path::new(&file).file_name().and_then(|name| name.to_str());
+    assert_eq!(playing.script.name.as_deref(), name, "without its directory");
     console.expect_events(&[&format!("began :load {file}")]).await;
     playing.answer(42).await;
     console.expect_events(&["value 42", "done", "began next"]).await;

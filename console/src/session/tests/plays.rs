@@ -52,8 +52,8 @@ async fn failed_play_shows_its_error_and_keeps_the_session() {
     let playing = console.begin("nowhere").await;
     let (line, column) = (Some(1), Some(1));
     let message = "Variable not found: nowhere".to_owned();
-    let error =
-        ScriptError { message, kind: ScriptErrorKind::Runtime, line, column, function: None, hint: None, thrown: None };
+    let (kind, trace) = (ScriptErrorKind::Runtime, Vec::new());
+    let error = ScriptError { message, kind, line, column, function: None, hint: None, thrown: None, trace };
     playing.fail(RpcError::Script(error.into())).await;
     let event = console.event_text().await;
     assert!(event.starts_with("error ") && event.contains("Variable not found: nowhere"), "{event}");

@@ -9,7 +9,7 @@ use crate::session::{Job, Session, Ticket};
 pub(crate) fn handle(session: &mut Session, ticket: Ticket, params: PlayParams) {
     let params = Arc::new(params);
     let ticket = admit(session, ticket, &params);
-    if let Err(error) = check_bind(params.bind.as_deref()) {
+    if let Err(error) = check_bind(params.bind.as_deref()).and_then(|()| check_name(params.name.as_deref())) {
         return session.reply_error(&ticket, &error);
     }
     let caller = session.auth.identity();
@@ -38,9 +38,25 @@ fn check_bind(name: Option<&str>) -> Result<(), RpcError> {
     Err(RpcError::InvalidParams { param: "bind".into(), reason: "is not a valid name of a variable".into() })
 }
 
+/// Maximum size of the name of a script, in bytes.
+const MAX_NAME: usize = 256;
+
+fn check_name(name: Option<&str>) -> Result<(), RpcError> {
+    if name.is_none_or(|name| name.len() <= MAX_NAME) {
+        return Ok(());
+    }
+    Err(RpcError::InvalidParams { param: "name".into(), reason: format!("is longer than {MAX_NAME} bytes") })
+}
+
 #[cfg(test)]
 mod tests {
-    use super::check_bind;
+    use super::{check_bind, check_name};
+
+    #[test]
+    fn script_name_is_bounded() {
+        assert!(check_name(None).is_ok() && check_name(Some(&"ä".repeat(128))).is_ok());
+        assert!(check_name(Some(&"ä".repeat(129))).is_err());
+    }
 
     #[test]
     fn bind_name_must_be_identifier() {

@@ -208,6 +208,7 @@ fn end_hook_error(EndHookError { module, error }: EndHookError) -> RpcError {
         function: None,
         hint: None,
         thrown: serde_json::value::to_raw_value(&thrown).ok(),
+        trace: Vec::new(),
     }))
 }
 

@@ -6,7 +6,10 @@ use ::keys::{
     KeyPair,
     keystore::{Keystore, WorkFactor},
 };
-use frontend::supervisor::{Directories, SupervisorSetup};
+use frontend::{
+    settings::Settings,
+    supervisor::{Directories, SupervisorSetup},
+};
 use launcher::{CircleStatus, Statuses};
 use ratatui::{
     Terminal,
@@ -79,6 +82,7 @@ impl Rig {
             accepts_ephemeral: false,
             passphrase: None,
             has_colours: true,
+            settings: Settings::default(),
         };
         let (queue, messages) = mpsc::channel(QUEUE_CAPACITY);
         let outside = Arc::new(FakeOutside::default());

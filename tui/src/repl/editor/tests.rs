@@ -169,7 +169,7 @@ fn vi_keys_edit_and_leave() {
     assert_eq!(press(&mut editor, KeyCode::Esc), None);
     // Enter plays in both modes; Esc leaves the editor from the normal mode.
     assert_eq!(press(&mut editor, KeyCode::Enter), Some(Action::Submit));
-    assert_eq!(press(&mut editor, KeyCode::Esc), Some(Action::StopTyping));
+    assert_eq!(press(&mut editor, KeyCode::Esc), Some(Action::Focus(Pane::Circles)));
     editor.take();
     press(&mut editor, KeyCode::Char('7'));
     assert_eq!(editor.text(), "7");

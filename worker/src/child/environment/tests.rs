@@ -1,3 +1,5 @@
+mod traces;
+
 use std::{cell::RefCell, rc::Rc, sync::Arc};
 
 use super::*;
@@ -41,7 +43,7 @@ impl PlaySession {
 
     fn play_as(&mut self, script: &str, bind: Option<&str>, caller: Option<&str>) -> EvalOutcome {
         self.plays += 1;
-        self.environment.play(&Play { number: self.plays, script, bind, caller })
+        self.environment.play(&Play { number: self.plays, script, name: None, bind, caller })
     }
 
     fn play(&mut self, script: &str) -> EvalOutcome {

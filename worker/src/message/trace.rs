@@ -1,0 +1,44 @@
+//! The traceback of an error.
+
+use serde::{Deserialize, Serialize};
+
+use super::play::Position;
+
+/// A level of a traceback: a place in a source that a play had reached when the error occurred.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TraceFrame {
+    /// The source.
+    pub source: TraceSource,
+    /// The function, or [`CLOSURE`]; `None` outside of functions.
+    pub function: Option<String>,
+    /// The position in the source: of the error, or of the call that leads to the frame before.
+    pub position: Option<Position>,
+    /// The line of the source. `None` for sources that the caller did not send, for a source that the worker has
+    /// dropped, and for a line that is too long.
+    pub text: Option<String>,
+    /// How many more frames like this one follow it.
+    pub repeats: u64,
+    /// How many other frames the worker left out after this one.
+    pub omitted: u64,
+}
+
+/// The function name of a closure in a [`TraceFrame`].
+pub const CLOSURE: &str = "|…|";
+
+/// A source of code.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum TraceSource {
+    /// A play of the session.
+    Play {
+        /// The play's number.
+        number: u64,
+        /// The name that the caller gave to the play's source.
+        name: Option<String>,
+    },
+    /// The init script.
+    Init,
+    /// A module: the path of its file below the directory of the modules.
+    Module(String),
+    /// A source that the worker cannot tell.
+    Unknown,
+}
