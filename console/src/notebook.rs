@@ -1,5 +1,6 @@
 //! The notebook of a session: its inputs, for saving as a script, and the output and result of the last play.
 
+mod play_timing;
 mod recorded;
 mod save;
 mod values;
@@ -11,6 +12,8 @@ use client_ws::{ClientError, PlayResult, RpcError};
 use crate::history;
 use frontend::text::{self, Style, StyledLine};
 use frontend::visible::visible;
+pub use play_timing::PlayTiming;
+pub(crate) use play_timing::rounded;
 pub(crate) use recorded::NotebookInput;
 use recorded::RecordedInputs;
 use values::ValueHistory;
@@ -55,17 +58,6 @@ pub struct LastPlay {
     timing: Option<PlayTiming>,
     /// Whether the notebook's last value is the value of this play.
     has_value: bool,
-}
-
-/// The cost of a play.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct PlayTiming {
-    /// The time in the circle.
-    pub elapsed: Duration,
-    /// The number of operations, as the circle counts them.
-    pub operations: u64,
-    /// The time until the answer arrived.
-    pub round_trip: Duration,
 }
 
 /// The inputs of a session as one script.
@@ -122,6 +114,21 @@ impl Notebook {
             self.values.push(result.clone());
             self.value = Some(result);
         }
+    }
+
+    /// Records another run of the script that began last.
+    pub fn repeat_play(&mut self) {
+        self.values.begin_input();
+    }
+
+    /// Records that the circle did not start the last play.
+    pub fn forget_play(&mut self) {
+        self.values.forget_input();
+    }
+
+    /// Records a new connection, on which inputs are counted anew.
+    pub fn begin_connection(&mut self) {
+        self.values.begin_connection();
     }
 
     /// Records that a script was timed. Its runs are no input that could be saved.
@@ -286,30 +293,6 @@ impl SavedScript {
     }
 }
 
-impl PlayTiming {
-    /// Formats the timing as one line.
-    pub fn line(self) -> StyledLine {
-        let text = format!(
-            "{} in the circle, {} operations, {} round trip",
-            rounded(self.elapsed),
-            self.operations,
-            rounded(self.round_trip),
-        );
-        StyledLine::of(Style::Dim, &text)
-    }
-}
-
-/// Formats a duration with three digits and a unit.
-pub(crate) fn rounded(time: Duration) -> String {
-    let micros = time.as_secs_f64() * 1e6;
-    match micros {
-        0.0..1e3 => format!("{micros:.0} µs"),
-        1e3..1e4 => format!("{:.2} ms", micros / 1e3),
-        1e4..1e6 => format!("{:.0} ms", micros / 1e3),
-        _ => format!("{:.2} s", micros / 1e6),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -418,8 +401,8 @@ mod tests {
             notebook.add_print(&number.to_string().repeat(1 << 20));
         }
         let kept = format(&notebook);
-        assert_eq!((kept.len(), kept[0].as_str()), (2, "… more than 4 MiB: the beginning was not kept"));
-        assert!(kept[1] == "4".repeat(1 << 20));
+        assert_eq!((kept.len(), kept[0].as_str()), (3, "… more than 4 MiB: the beginning was not kept"));
+        assert!(kept[1] == "3".repeat(1 << 20) && kept[2] == "4".repeat(1 << 20));
         notebook.add_print(&"é".repeat(5 << 20));
         let kept = format(&notebook);
         assert_eq!((kept.len(), kept[1].len()), (2, MAX_PRINTS / 2 - 1));

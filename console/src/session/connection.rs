@@ -199,6 +199,7 @@ impl Core {
 
     fn on_connected(&mut self, circle: Description) {
         let is_first = self.connection.connections == 0;
+        self.notebook.begin_connection();
         self.connection.connections += 1;
         self.reconnection.is_kept = true;
         self.reconnection.is_awaited = false;

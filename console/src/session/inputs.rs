@@ -236,6 +236,9 @@ impl Core {
 
     fn record_failure(&mut self, script: &str, error: ClientError) {
         let (is_lost, held) = (costs_environment(&error), self.notebook.inputs());
+        if !has_started(&error) {
+            self.notebook.forget_play();
+        }
         let is_connection = match &error {
             ClientError::ConnectionLost { code, reason } => {
                 Some(ClientError::ConnectionLost { code: *code, reason: reason.clone() })
@@ -378,6 +381,22 @@ impl Core {
     pub(super) fn remark_line(&mut self, line: StyledLine) {
         self.show(DisplayLines::new(DisplayKind::Remark, vec![line]));
     }
+}
+
+/// Whether the circle may have started the play that failed, and counted it.
+fn has_started(error: &ClientError) -> bool {
+    let is_refusal = matches!(
+        error,
+        ClientError::Rpc(
+            RpcError::Busy { .. }
+                | RpcError::RateLimited { .. }
+                | RpcError::ShuttingDown
+                | RpcError::Unauthenticated
+                | RpcError::Forbidden { .. }
+                | RpcError::InvalidParams { .. }
+        )
+    );
+    !is_refusal
 }
 
 /// Formats a value, truncated to the display size.

@@ -82,6 +82,7 @@ impl Core {
         if !timing.is_complete() && run.cancelled.is_none() {
             self.finish_on_connection(None);
             if self.connection.status == ConnectionStatus::Connected {
+                self.notebook.repeat_play();
                 return self.play_timed(run.script);
             }
         }
