@@ -190,7 +190,7 @@ fn ctrl_r_searches_the_history() {
     screen.write("40");
     screen.wait_for_row("> 40 + 2");
     screen.press(&["C-r"]);
-    screen.wait_for("▸  now  scratch  40 + 2");
+    screen.wait_for("▸  now  40 + 2");
     screen.press(&["Enter"]);
     screen.wait_until("no list", |shown| !shown.contains("on all circles") && has_row(shown, "> 40 + 2"));
     screen.write(" + 1\n");
