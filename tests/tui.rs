@@ -13,7 +13,7 @@ mod tour;
 use std::path::PathBuf;
 
 use ::keys::keystore::{Keystore, WorkFactor};
-use ::tui::{Directories, KnownCircles, Settings, Setup, SupervisorSetup, headless::HeadlessApp};
+use ::tui::{Background, Directories, KnownCircles, Settings, Setup, SupervisorSetup, headless::HeadlessApp};
 use tokio::runtime::{Builder, Runtime};
 
 use crate::support::{BINARY, Home, WAIT_TIMEOUT, background::BackgroundCircles, eventually, free_port};
@@ -62,6 +62,7 @@ impl TuiScreen {
             accepts_ephemeral: false,
             passphrase: None,
             has_colours: false,
+            background: Background::Dark,
             settings: Settings::default(),
         };
         let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime");

@@ -172,7 +172,7 @@ impl CompletionList {
     }
 
     /// Narrows the candidates for a longer word; `None` if the input before it or the word itself differs.
-    pub(crate) fn narrow(&self, input: &str, cursor: usize) -> Option<Self> {
+    pub fn narrow(&self, input: &str, cursor: usize) -> Option<Self> {
         let begin = |text: &str| text.chars().take(self.start).collect::<String>();
         if cursor < self.start || begin(input) != begin(&self.input) {
             return None;

@@ -26,6 +26,10 @@ pub enum ThemeChoice {
     /// The colours of the terminal.
     #[default]
     Auto,
+    /// The colours of the terminal, on a dark background.
+    Dark,
+    /// The colours of the terminal, on a light background.
+    Light,
     /// No colours.
     None,
 }
@@ -34,6 +38,8 @@ impl ThemeChoice {
     fn named(name: &str) -> Option<Self> {
         match name {
             "auto" => Some(Self::Auto),
+            "dark" => Some(Self::Dark),
+            "light" => Some(Self::Light),
             "none" => Some(Self::None),
             _ => None,
         }
@@ -44,6 +50,8 @@ impl fmt::Display for ThemeChoice {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Auto => "auto",
+            Self::Dark => "dark",
+            Self::Light => "light",
             Self::None => "none",
         })
     }

@@ -19,19 +19,19 @@ fn use_switches_circles_and_returns_to_the_kept_session() {
     screen.press(&["Tab"]);
     screen.wait_for_row("> :use team");
     screen.press(&["Enter"]);
-    screen.wait_for("▸● team");
+    screen.wait_for("▌● team");
     screen.wait_for("connected to team");
     screen.write("is_def_var(\"here\")\n");
     screen.wait_for_row("false");
     screen.write(":use scratch\n");
-    screen.wait_for("▸● scratch");
+    screen.wait_for("▌● scratch");
     screen.write("here + 2\n");
     screen.wait_for_row("42");
     // The address names the same circle.
     screen.write(&format!(":use {port}\n"));
-    screen.wait_for("▸● team");
+    screen.wait_for("▌● team");
     screen.write(":use scratch\n");
-    screen.wait_for("▸● scratch");
+    screen.wait_for("▌● scratch");
     // An invalid target leaves the session as it is, with an error.
     screen.write(":use taem\n");
     screen.wait_for("did you mean 'team'?");
@@ -48,7 +48,7 @@ fn key_command_authenticates_in_place_and_reconnects_for_another_key() {
     let server = ServeProcess::open();
     let mut screen = TuiScreen::start_in(home, r#"{ "circles": [] }"#, (120, 40));
     screen.play_alone();
-    screen.wait_for("▸alice");
+    screen.wait_for("▌alice");
     screen.write(":key alice\n");
     screen.wait_for("accepts only its own key");
     screen.write(&format!(":use {}\n", server.authority()));

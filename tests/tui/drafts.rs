@@ -48,7 +48,7 @@ fn unreachable_circle_returns_to_the_previous_one() {
         let port = free_port();
         screen.write(&format!(":use {port}\n"));
         screen.wait_for(&format!("error: cannot reach the circle at ws://127.0.0.1:{port}"));
-        let shown = screen.wait_for("▸● scratch");
+        let shown = screen.wait_for("▌● scratch");
         assert!(!shown.contains("Enter tries again"), "{shown}");
     }
     // Letters go into the input, and are no commands.

@@ -17,7 +17,7 @@ fn new_key_form_creates_a_key_and_shows_its_errors() {
     screen.wait_for("the two passphrases differ");
     screen.write("secret\n");
     screen.wait_for("created key alice");
-    let shown = screen.wait_for("▸alice 0");
+    let shown = screen.wait_for("▌alice 0");
     assert!(shown.contains("✓⚿"), "{shown}");
     let store = Keystore::at(screen.home().keys_directory());
     let name = "alice".parse().expect("a name");
@@ -41,7 +41,7 @@ fn passphrase_is_prompted_once_and_a_wrong_one_reported() {
     let keypair = home.add_key("alice");
     let server = ServeProcess::start(&["--access", "members", "--member", &keypair.public_key().to_hex()]);
     let mut screen = TuiScreen::start_in(home, r#"{ "circles": [] }"#, (80, 24));
-    screen.wait_for("▸alice");
+    screen.wait_for("▌alice");
     screen.press(&["o"]);
     screen.wait_for("Connect to");
     screen.write(&format!("{}\n", server.url));
@@ -86,7 +86,7 @@ fn passphrase_unlocks_the_key_for_all_waiting_sessions() {
     let key = home.add_key("alice").public_key().to_hex();
     let servers = [(); 2].map(|()| ServeProcess::start(&["--access", "members", "--member", &key]));
     let mut screen = TuiScreen::start_in(home, r#"{ "circles": [] }"#, (80, 24));
-    screen.wait_for("▸alice");
+    screen.wait_for("▌alice");
     screen.press(&["o"]);
     screen.write(&format!("{}\n", servers[0].authority()));
     screen.wait_for("passphrase of alice");
@@ -130,7 +130,7 @@ fn type_ahead_passphrase_is_neither_played_nor_recorded() {
     let server = ServeProcess::open();
     let mut screen = TuiScreen::start_in(home, r#"{ "circles": [] }"#, (120, 40));
     screen.play_alone();
-    screen.wait_for("▸alice");
+    screen.wait_for("▌alice");
     screen.write(&format!(":use {}\n:key alice\n{PASSPHRASE}\n", server.authority()));
     screen.wait_for("⚿ alice");
     screen.write("CALLER_PUBLIC_KEY\n");
@@ -159,7 +159,7 @@ fn passphrase_authenticates_a_session_that_lost_its_connection() {
     let mut server = ServeProcess::start_on(port, &[]);
     let mut screen = TuiScreen::start_in(home, r#"{ "circles": [] }"#, (120, 40));
     screen.play_alone();
-    screen.wait_for("▸alice");
+    screen.wait_for("▌alice");
     screen.write(&format!(":use {port}\n"));
     screen.wait_for("connected to circle");
     screen.write(":key alice\n");
@@ -182,7 +182,7 @@ fn passphrase_is_prompted_once_though_the_circle_disconnects() {
     let mut server = ServeProcess::start_on(port, &members);
     let mut screen = TuiScreen::start_in(home, r#"{ "circles": [] }"#, (120, 40));
     screen.play_alone();
-    screen.wait_for("▸alice");
+    screen.wait_for("▌alice");
     screen.write(&format!(":use {port}\n"));
     screen.wait_for("passphrase of alice");
     server.signal(Signal::KILL);

@@ -102,7 +102,7 @@ fn first_start_screen() {
 fn session_screen() {
     for size in SIZES {
         let (mut screen, ports) = start(size, home_of_alice());
-        screen.wait_for("▸alice");
+        screen.wait_for("▌alice");
         screen.press(&["Down", "Enter"]);
         screen.wait_for("connected to sandbox");
         screen.wait_for_row(">");
@@ -128,7 +128,7 @@ fn session_screen() {
 fn logs_screen() {
     for size in SIZES {
         let (mut screen, ports) = start(size, home_of_alice());
-        screen.wait_for("▸alice");
+        screen.wait_for("▌alice");
         screen.press(&["S"]);
         screen.wait_until("both circles", |shown| {
             shown.contains(&format!("● sandbox {}", ports[0])) && shown.contains(&format!("● team {}", ports[1]))
@@ -144,7 +144,7 @@ fn logs_screen() {
 fn help_and_palette_screens() {
     for size in SIZES {
         let (mut screen, ports) = start(size, home_of_alice());
-        screen.wait_for("▸alice");
+        screen.wait_for("▌alice");
         screen.press(&["2", "?"]);
         let shown = screen.wait_for("Everywhere");
         snap("help", size, &shown, &ports);
@@ -158,7 +158,7 @@ fn help_and_palette_screens() {
 #[test]
 fn narrow_screens() {
     let (mut screen, ports) = start((80, 24), home_of_alice());
-    screen.wait_for("▸alice");
+    screen.wait_for("▌alice");
     screen.resize(60, 16);
     let shown = screen.wait_until("tabs", |shown| shown.lines().count() == 16);
     snap("circles", (60, 16), &shown, &ports);

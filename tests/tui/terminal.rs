@@ -9,6 +9,10 @@ use crate::support::{Home, background::BackgroundCircles, process::ServeProcess,
 const ENTERS: &str = "\x1b[?1049h";
 const LEAVES: &str = "\x1b[?1049l";
 
+/// Escape sequences around the title of the window.
+const SAVES_TITLE: &str = "\x1b[22;2t";
+const RESTORES_TITLE: &str = "\x1b[23;2t";
+
 #[test]
 fn session_from_start_to_quit_works_on_a_terminal() {
     let port = free_port();
@@ -189,7 +193,7 @@ fn missing_editor_is_reported_on_the_screen() {
     terminal.wait_for_screen("connected to scratch");
     terminal.keys("6 * 7\x18\x05");
     // Nothing is printed between leaving and re-entering the screen.
-    terminal.wait_for(&format!("{LEAVES}\x1b[?25h{ENTERS}"));
+    terminal.wait_for(&format!("{LEAVES}{RESTORES_TITLE}\x1b[?25h{SAVES_TITLE}{ENTERS}"));
     terminal.wait_for_screen("there is no editor");
     terminal.keys("\r");
     terminal.wait_for_screen("┃42");

@@ -33,7 +33,7 @@ fn tour_of_the_readme_works_as_written() {
     screen.write(":each scratch,team 6 * 7\n");
     screen.wait_until("both", |shown| shown.lines().any(|row| row.matches("42").count() == 2));
     screen.press(&["F2"]);
-    screen.wait_until("one pane", |shown| shown.contains("3 REPL") && !shown.contains("▸● team"));
+    screen.wait_until("one pane", |shown| shown.contains("3 REPL") && !shown.contains("▌● team"));
     screen.press(&["F2", "Esc", "q"]);
     screen.wait_for("You started team.");
     screen.press(&["Right", "Right", "Enter"]);

@@ -68,6 +68,8 @@ pub(crate) enum Action {
     Cancel,
     /// Complete the word at the cursor.
     Complete,
+    /// Show the documentation of a completion.
+    Document(String),
     /// Continue in the user's editor.
     Edit,
     /// Insert a text into the editor.

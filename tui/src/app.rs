@@ -89,7 +89,7 @@ impl App {
             repl: ReplPane::new(tasks.start_history_writer(setup.history_store()), setup.editor()),
             logs: LogsPane::default(),
             control: CircleControl::new(first),
-            window: Window::new(Theme::new(setup.has_colours), setup.settings.reduced_motion.value),
+            window: Window::new(Theme::new(setup.has_colours, setup.background), setup.settings.reduced_motion.value),
             hold: InputHold::default(),
             quit_state: QuitState::Running,
             setup,

@@ -25,7 +25,7 @@ pub(crate) fn header(
     (circles, are_circles_known): (&CirclesPane, bool),
     keys: &KeysPane,
 ) {
-    let mut spans = vec![Span::raw(" circles").bold()];
+    let mut spans = vec![Span::styled(" ◍ circles", theme.key())];
     match keys.used() {
         Some(key) => spans.push(Span::raw(format!("  {} {}", key.name, short(&key.public_key.to_hex())))),
         None if keys.is_loaded() => spans.push(Span::raw("  no key yet")),
@@ -67,7 +67,7 @@ pub(crate) fn footer(frame: &mut Frame<'_>, area: Rect, theme: Theme, hints: &[H
 
 /// Draws the frame of a pane, and returns the area inside.
 pub(crate) fn pane(frame: &mut Frame<'_>, area: Rect, theme: Theme, has_focus: bool) -> Rect {
-    let border = if has_focus { BorderType::Thick } else { BorderType::Plain };
+    let border = if has_focus { BorderType::Thick } else { BorderType::Rounded };
     let block =
         Block::bordered().border_type(border).border_style(theme.border(has_focus)).merge_borders(MergeStrategy::Fuzzy);
     let inner = block.inner(area);
@@ -104,6 +104,6 @@ pub(crate) fn title(frame: &mut Frame<'_>, area: Rect, theme: Theme, pane: Pane,
 /// Draws the panes as tabs, where there is room for only one pane.
 pub(crate) fn tabs(frame: &mut Frame<'_>, area: Rect, theme: Theme, focus: Pane) {
     let titles = Pane::ALL.map(|pane| format!("{} {}", pane.number(), pane.name()));
-    let tabs = Tabs::new(titles).select(focus.number() - 1).highlight_style(theme.selected());
+    let tabs = Tabs::new(titles).select(focus.number() - 1).highlight_style(theme.selected(true));
     frame.render_widget(tabs, area);
 }

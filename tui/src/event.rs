@@ -119,6 +119,8 @@ pub(crate) enum SessionUpdate {
     Changed,
     /// The stored history, which this session has requested.
     History(Vec<HistoryEntry>),
+    /// First line of the documentation of a completion.
+    Documented(String, String),
     /// Completions for the word at the cursor.
     Completed(CompletionList),
 }

@@ -46,6 +46,8 @@ pub(crate) trait TerminalHost<B: Backend> {
     fn redraw(&mut self, terminal: &mut Terminal<B>) -> io::Result<()>;
     /// Reports a new size of the terminal.
     fn resized(&mut self, terminal: &mut Terminal<B>, width: u16, height: u16);
+    /// Sets the title of the terminal's window.
+    fn set_title(&mut self, title: &str);
     /// Reports that all events of the terminal so far have been handled.
     fn events_handled(&mut self);
     /// Reports that a frame was drawn.
@@ -62,8 +64,14 @@ pub(crate) async fn run<B: Backend<Error: Send + Sync + 'static>>(
     let mut ticks = interval(TICK_INTERVAL);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
     let mut has_unhandled_event = false;
+    let mut title = String::new();
     loop {
         if app.take_stale() {
+            let new_title = app.terminal_title();
+            if title != new_title {
+                host.set_title(&new_title);
+                title = new_title;
+            }
             let frame = terminal.draw(|frame| app.draw(frame)).map_err(io::Error::other)?;
             host.frame_drawn(frame.buffer);
         }

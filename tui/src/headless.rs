@@ -209,6 +209,8 @@ impl TerminalHost<TestBackend> for InMemoryTerminal {
         terminal.backend_mut().resize(width, height);
     }
 
+    fn set_title(&mut self, _: &str) {}
+
     fn events_handled(&mut self) {}
 
     fn frame_drawn(&mut self, frame: &Buffer) {

@@ -221,7 +221,7 @@ impl KeysPane {
         }
     }
 
-    pub(crate) fn draw(&self, frame: &mut Frame<'_>, area: Rect, theme: Theme) {
+    pub(crate) fn draw(&self, frame: &mut Frame<'_>, area: Rect, theme: Theme, has_focus: bool) {
         if self.entries.is_empty() && self.is_loaded {
             let lines = vec![
                 Line::from("no key yet").dim(),
@@ -251,9 +251,9 @@ impl KeysPane {
                     text = text.chars().take(room).collect();
                 }
                 let padding = " ".repeat(room.saturating_sub(text.chars().count()));
-                let mark = if index == self.selected { "▸" } else { " " };
-                let line = Line::from(format!("{mark}{text}{padding} {marks} "));
-                if index == self.selected { line.style(theme.selected()) } else { line }
+                let is_selected = index == self.selected;
+                let line = Line::from(vec![theme.bar(is_selected), Span::raw(format!("{text}{padding} {marks} "))]);
+                if is_selected { line.style(theme.selected(has_focus)) } else { line }
             })
             .collect();
         frame.render_widget(Paragraph::new(rows), area);

@@ -2,6 +2,7 @@
 
 mod action;
 mod app;
+mod background;
 mod chrome;
 mod circle_id;
 mod circles;
@@ -55,6 +56,7 @@ pub use frontend::{
     supervisor::{Directories, SupervisorSetup},
 };
 pub use setup::Setup;
+pub use theme::Background;
 
 /// Takes over the terminal, and runs the interface until the user quits.
 ///
@@ -91,6 +93,7 @@ pub fn run(
         accepts_ephemeral: options.connect.accepts_ephemeral,
         passphrase: passphrase::read_given(options.passphrase_fd)?,
         has_colours: Paint::for_stdout().is_on() && loaded.settings.has_colours(),
+        background: background::of(&loaded.settings),
         settings: loaded.settings,
     };
     let runtime = terminal::runtime::runtime()?;

@@ -196,6 +196,10 @@ impl ReplPane {
         let mut rows = session.transcript.rows(look.theme, (transcript.width, transcript.height), found);
         if session.transcript.is_empty() && !session.is_open() {
             rows = welcome;
+        } else {
+            // It grows from the input, where the eye is.
+            let missing = usize::from(transcript.height).saturating_sub(rows.len());
+            rows.splice(0..0, std::iter::repeat_n(ShownLine::default(), missing));
         }
         session.publish_room();
         frame.render_widget(Paragraph::new(rows), transcript);

@@ -17,7 +17,10 @@ use ratatui::{
         cursor::Show,
         event::{self, DisableBracketedPaste, EnableBracketedPaste},
         execute,
-        terminal::{Clear, ClearType, EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode},
+        style::Print,
+        terminal::{
+            Clear, ClearType, EnterAlternateScreen, LeaveAlternateScreen, SetTitle, disable_raw_mode, enable_raw_mode,
+        },
     },
 };
 use rustix::process::{Signal, kill_current_process_group};
@@ -28,6 +31,10 @@ use frontend::error::CliError;
 use terminal::{clipboard, editor, passphrase, programs::EDITOR, shell};
 
 type RealBackend = CrosstermBackend<Stdout>;
+
+/// Has the terminal remember the title of its window, and show it again. Terminals without this ignore it.
+const SAVE_TITLE: &str = "\x1b[22;2t";
+const RESTORE_TITLE: &str = "\x1b[23;2t";
 
 /// Whether the app has the terminal.
 static IS_TAKEN: AtomicBool = AtomicBool::new(false);
@@ -63,14 +70,15 @@ impl Drop for AlternateScreen {
 
 fn enter() -> io::Result<()> {
     IS_TAKEN.store(true, Ordering::SeqCst);
-    let entered = enable_raw_mode().and_then(|()| execute!(stdout(), EnterAlternateScreen, EnableBracketedPaste));
+    let entered = enable_raw_mode()
+        .and_then(|()| execute!(stdout(), Print(SAVE_TITLE), EnterAlternateScreen, EnableBracketedPaste));
     entered.inspect_err(|_| give_back())
 }
 
 /// Restores the terminal. There is nothing to do about a failure.
 fn give_back() {
     if IS_TAKEN.swap(false, Ordering::SeqCst) {
-        let _untidy = execute!(stdout(), DisableBracketedPaste, LeaveAlternateScreen, Show);
+        let _untidy = execute!(stdout(), DisableBracketedPaste, LeaveAlternateScreen, Print(RESTORE_TITLE), Show);
         let _untidy = disable_raw_mode();
     }
 }
@@ -201,6 +209,11 @@ impl TerminalHost<RealBackend> for RealTerminal {
     }
 
     fn resized(&mut self, _: &mut Terminal<RealBackend>, _: u16, _: u16) {}
+
+    fn set_title(&mut self, title: &str) {
+        // A terminal that does not know the sequence ignores it.
+        let _unseen = execute!(stdout(), SetTitle(title));
+    }
 
     fn events_handled(&mut self) {
         // A thread that has ended waits for nothing.

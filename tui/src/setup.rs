@@ -10,7 +10,7 @@ use keys::{
 };
 use zeroize::Zeroizing;
 
-use crate::repl::EditorSetup;
+use super::{repl::EditorSetup, theme::Background};
 
 /// Settings of the app, and where its files are.
 #[derive(Debug)]
@@ -35,6 +35,8 @@ pub struct Setup {
     pub passphrase: Option<Zeroizing<String>>,
     /// Whether the terminal shows colours.
     pub has_colours: bool,
+    /// Background of the terminal, as far as it is known.
+    pub background: Background,
     /// The user's settings.
     pub settings: Settings,
 }

@@ -10,7 +10,10 @@ mod probe;
 mod sessions;
 mod supervisor;
 
-use std::path::PathBuf;
+use std::{
+    path::PathBuf,
+    sync::{Arc, atomic::AtomicU64},
+};
 
 use frontend::target;
 use tokio::{runtime::Handle, sync::mpsc};
@@ -30,9 +33,11 @@ pub(crate) use supervisor::SupervisorRef;
 pub(crate) struct Tasks {
     runtime: Handle,
     queue: mpsc::Sender<Message>,
+    /// Number of requests for documentation so far.
+    documents: Arc<AtomicU64>,
     /// Replaces everything outside of the app.
     #[cfg(test)]
-    outside: Option<std::sync::Arc<FakeOutside>>,
+    outside: Option<Arc<FakeOutside>>,
 }
 
 impl Tasks {
@@ -40,6 +45,7 @@ impl Tasks {
         Self {
             runtime,
             queue,
+            documents: Arc::default(),
             #[cfg(test)]
             outside: None,
         }
@@ -47,7 +53,7 @@ impl Tasks {
 
     /// Creates tasks that reach a fake instead of the disk, the network and other processes.
     #[cfg(test)]
-    pub(crate) fn faked(runtime: Handle, queue: mpsc::Sender<Message>, outside: std::sync::Arc<FakeOutside>) -> Self {
+    pub(crate) fn faked(runtime: Handle, queue: mpsc::Sender<Message>, outside: Arc<FakeOutside>) -> Self {
         Self { outside: Some(outside), ..Self::new(runtime, queue) }
     }
 

@@ -21,14 +21,39 @@ pub(crate) struct DrawContext {
     pub spinner: &'static str,
 }
 
+/// Background of the terminal, which decides what can be read on it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Background {
+    /// A dark background.
+    #[default]
+    Dark,
+    /// A light background.
+    Light,
+}
+
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Theme {
     has_colours: bool,
+    background: Background,
 }
 
 impl Theme {
-    pub(crate) fn new(has_colours: bool) -> Self {
-        Self { has_colours }
+    pub(crate) fn new(has_colours: bool, background: Background) -> Self {
+        Self { has_colours, background }
+    }
+
+    /// Theme without colours.
+    #[cfg(test)]
+    pub(crate) fn plain() -> Self {
+        Self::new(false, Background::Dark)
+    }
+
+    /// Returns the one colour that leads the eye.
+    fn accent(self) -> Shown {
+        self.fg(match self.background {
+            Background::Dark => Color::Cyan,
+            Background::Light => Color::Blue,
+        })
     }
 
     pub(crate) fn style(self, style: Style) -> Shown {
@@ -43,6 +68,7 @@ impl Theme {
             Style::Series(number) => self.fg(SERIES_COLOURS[usize::from(number) % SERIES_COLOURS.len()]),
             Style::Syntax(SyntaxKind::Keyword) => self.fg(Color::Magenta),
             Style::Syntax(SyntaxKind::String) => self.fg(Color::Green),
+            Style::Syntax(SyntaxKind::Number) if self.background == Background::Light => self.fg(Color::Red),
             Style::Syntax(SyntaxKind::Number) => self.fg(Color::Cyan),
             Style::Syntax(SyntaxKind::Function) => self.fg(Color::Blue),
             Style::Syntax(SyntaxKind::Bracket) => plain.bold().add_modifier(Modifier::REVERSED),
@@ -59,7 +85,11 @@ impl Theme {
     }
 
     pub(crate) fn warning(self) -> Shown {
-        self.fg(Color::Yellow)
+        self.fg(match self.background {
+            Background::Dark => Color::Yellow,
+            // Yellow cannot be read on white.
+            Background::Light => Color::Magenta,
+        })
     }
 
     pub(crate) fn error(self) -> Shown {
@@ -67,7 +97,7 @@ impl Theme {
     }
 
     pub(crate) fn border(self, has_focus: bool) -> Shown {
-        if has_focus { self.fg(Color::Cyan).bold() } else { Shown::new().dim() }
+        if has_focus { self.accent().bold() } else { Shown::new().dim() }
     }
 
     /// Style of the title of a pane.
@@ -75,10 +105,16 @@ impl Theme {
         if has_focus { self.border(true) } else { Shown::new() }
     }
 
-    /// Style of the selected row: reversed, whatever the colours.
+    /// Style of the selected row: reversed where it has the focus, otherwise quiet.
     #[expect(clippy::unused_self, reason = "styles are methods of the theme")]
-    pub(crate) fn selected(self) -> Shown {
-        Shown::new().add_modifier(Modifier::REVERSED)
+    pub(crate) fn selected(self, has_focus: bool) -> Shown {
+        let style = Shown::new().bold();
+        if has_focus { style.reversed() } else { style }
+    }
+
+    /// Returns the bar before a row.
+    pub(crate) fn bar<'a>(self, is_selected: bool) -> Span<'a> {
+        if is_selected { Span::styled("▌", self.accent().bold().not_reversed()) } else { Span::raw(" ") }
     }
 
     /// Style of text that a search has found.
@@ -88,7 +124,7 @@ impl Theme {
     }
 
     pub(crate) fn key(self) -> Shown {
-        self.fg(Color::Cyan).bold()
+        self.accent().bold()
     }
 
     pub(crate) fn line<'a>(self, line: &StyledLine) -> ShownLine<'a> {

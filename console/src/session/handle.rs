@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use frontend::{circle_target::CircleTarget, text::Size};
+use frontend::{
+    circle_target::CircleTarget,
+    text::{Size, StyledLine},
+};
 use keys::keystore::KeyName;
 use tokio::{
     sync::{mpsc, oneshot, watch},
@@ -14,7 +17,7 @@ use super::{
     play::Script,
     remote::Remote,
 };
-use crate::completion::CompletionList;
+use crate::{commands::ReplCommand, completion::CompletionList};
 
 /// The inputs of a session.
 #[derive(Debug)]
@@ -215,6 +218,12 @@ impl SessionHandle {
     ) -> impl Future<Output = Option<CompletionList>> + Send + 'static {
         let answer = self.remote.clone().complete(script, at as u64);
         async move { Some(CompletionList::from_answer(input, cursor, offset, answer.await.ok()?)) }
+    }
+
+    /// Asks the circle for the documentation of a function, as `:doc` shows it; `None` without an answer.
+    pub fn document(&self, name: String) -> impl Future<Output = Option<Vec<StyledLine>>> + Send + 'static {
+        let answer = self.remote.clone().query(ReplCommand::Doc(name));
+        async move { answer.await.ok() }
     }
 
     fn send(&self, input: SessionInput) -> Result<(), QueueFull> {

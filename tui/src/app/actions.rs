@@ -81,6 +81,7 @@ impl App {
             Action::Submit => self.submit(),
             Action::Insert(text) => self.insert(&text),
             Action::Complete => self.complete(),
+            Action::Document(name) => self.document(name),
             Action::Edit => self.edit(),
             Action::Cancel => self.cancel(),
             Action::Close => match self.window.popup.take() {

@@ -9,6 +9,7 @@ use frontend::error::CliError;
 
 use super::{App, SESSION_BUSY};
 use crate::{
+    action::Action,
     circle_id::CircleId,
     circles::{CircleItem, CircleSource},
     layout::Pane,
@@ -164,7 +165,18 @@ impl App {
     pub(super) fn show_completions(&mut self, id: CircleId, completion: CompletionList) {
         let Some(session) = self.repl.get_mut(id) else { return };
         if !session.editor.complete(completion) {
-            self.show_hint("no completions");
+            return self.show_hint("no completions");
+        }
+        if let Some(Action::Document(name)) = session.editor.undocumented() {
+            self.document(name);
+        }
+    }
+
+    /// Asks the circle for the documentation of a completion.
+    pub(super) fn document(&self, name: String) {
+        let shown = self.circles.selected().and_then(|id| Some((id, self.repl.get(id)?)));
+        if let Some((id, session)) = shown.filter(|(_, session)| session.state.is_ready()) {
+            self.tasks.document(id, name.clone(), session.session.document(name));
         }
     }
 }

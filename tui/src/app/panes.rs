@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use console::session::ConnectionStatus;
+use frontend::visible::visible;
 use ratatui::{
     Frame,
     crossterm::event::{KeyCode, KeyEvent, KeyModifiers},
@@ -123,6 +124,20 @@ impl App {
         PaneTitle { title, note }
     }
 
+    /// Returns the title of the terminal's window: the circle, and a mark while it plays or is lost.
+    pub(crate) fn terminal_title(&self) -> String {
+        let shown = self.circles.selected().and_then(|shown| self.repl.get(shown));
+        let Some(session) = shown.filter(|session| session.is_open() || session.is_lost) else {
+            return "circles".to_owned();
+        };
+        let mark = match SessionStatus::of(&session.state) {
+            _ if session.is_lost => "✗ ",
+            SessionStatus::Running => "▶ ",
+            _ => "",
+        };
+        format!("{mark}{} · circles", visible(&session.name))
+    }
+
     fn draw_pane(&mut self, frame: &mut Frame<'_>, pane: Pane, area: Rect) {
         let (look, has_focus) = (self.window.look(), self.window.focus == pane);
         let area = chrome::pane(frame, area, look.theme, has_focus);
@@ -130,9 +145,9 @@ impl App {
             Pane::Circles => {
                 let session_status =
                     |id| self.repl.get(id).map_or(SessionStatus::None, |session| SessionStatus::of(&session.state));
-                self.circles.draw(frame, area, look.theme, look.now, session_status);
+                self.circles.draw(frame, area, look.theme, (look.now, has_focus), session_status);
             }
-            Pane::Keys => self.keys.draw(frame, area, look.theme),
+            Pane::Keys => self.keys.draw(frame, area, look.theme, has_focus),
             Pane::Logs => self.draw_logs(frame, area),
             Pane::Repl => self.draw_repl(frame, area, has_focus),
         }

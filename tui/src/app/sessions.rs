@@ -28,6 +28,7 @@ impl App {
             SessionUpdate::Reported(event) => self.on_session_event(id, event),
             SessionUpdate::Changed => {}
             SessionUpdate::History(entries) => self.repl.editor_setup().history.lock().load(entries),
+            SessionUpdate::Documented(name, doc) => session.editor.document(name, doc),
             SessionUpdate::Completed(completion) => self.show_completions(id, completion),
         }
         if is_awaited {

@@ -19,7 +19,7 @@ impl CirclesPane {
         frame: &mut Frame<'_>,
         area: Rect,
         theme: Theme,
-        now: Instant,
+        (now, has_focus): (Instant, bool),
         session_status: impl Fn(CircleId) -> SessionStatus,
     ) {
         let width = usize::from(area.width);
@@ -28,7 +28,10 @@ impl CirclesPane {
             .iter()
             .skip(first)
             .take(usize::from(area.height))
-            .map(|(id, entry)| row(entry, id.0 == self.selected, session_status(id), theme, now, width))
+            .map(|(id, entry)| {
+                let selection = (id.0 == self.selected).then_some(has_focus);
+                row(entry, selection, session_status(id), theme, now, width)
+            })
             .collect();
         frame.render_widget(Paragraph::new(rows), area);
     }
@@ -65,9 +68,10 @@ fn short(time: Duration) -> String {
     }
 }
 
+/// Returns a row. `selection` says whether the selected row has the focus; `None` for the other rows.
 fn row<'a>(
     entry: &CircleItem,
-    is_selected: bool,
+    selection: Option<bool>,
     session_status: SessionStatus,
     theme: Theme,
     now: Instant,
@@ -80,6 +84,8 @@ fn row<'a>(
         CircleAvailability::BackingOff | CircleAvailability::Failed | CircleAvailability::PortTaken => theme.error(),
         CircleAvailability::Unknown | CircleAvailability::Down => Style::new().dim(),
     };
+    // A coloured mark in a reversed row would be a block.
+    let style = if selection == Some(true) { Style::new() } else { style };
     let port = entry.url().rsplit(':').next().unwrap_or_default().trim_end_matches('/');
     let (end, room) = (session_status.mark(), width.saturating_sub(5));
     let mut text = match entry.source {
@@ -93,12 +99,15 @@ fn row<'a>(
     }
     let padding = " ".repeat(room.saturating_sub(text.chars().count()));
     let line = Line::from(vec![
-        Span::raw(if is_selected { "▸" } else { " " }),
+        theme.bar(selection.is_some()),
         Span::styled(mark, style),
         Span::raw(format!(" {text}{padding} ")),
         Span::raw(end),
     ]);
-    if is_selected { line.style(theme.selected()) } else { line }
+    match selection {
+        Some(has_focus) => line.style(theme.selected(has_focus)),
+        None => line,
+    }
 }
 
 #[cfg(test)]
@@ -116,7 +125,7 @@ mod tests {
     fn row_fits_a_name_of_any_length() {
         let entry = CircleItem::new("x".repeat(64), "ws://127.0.0.1:65535".into(), CircleSource::Config);
         for width in 0..40 {
-            let line = row(&entry, true, SessionStatus::Authenticated, Theme::new(false), Instant::now(), width);
+            let line = row(&entry, Some(true), SessionStatus::Authenticated, Theme::plain(), Instant::now(), width);
             assert!(line.width() <= width.max(6), "{width}: {line:?}");
         }
     }

@@ -5,7 +5,6 @@ use ratatui::{
     Frame,
     crossterm::event::{KeyCode, KeyEvent},
     layout::Rect,
-    style::Stylize,
     text::{Line, Span},
     widgets::Paragraph,
 };
@@ -94,7 +93,7 @@ impl Choice {
             used += columns;
             let span = Span::raw(text);
             let row = rows.last_mut().expect("there is a row");
-            row.push(if is_selected { span.style(theme.selected()).bold() } else { span });
+            row.push(if is_selected { span.style(theme.selected(true)) } else { span });
             row.push(Span::raw(" "));
         }
         rows.into_iter().map(Line::from).collect()

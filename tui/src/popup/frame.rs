@@ -5,7 +5,7 @@ use ratatui::{
     layout::{Position, Rect},
     style::Stylize,
     text::{Line, Span},
-    widgets::{Block, Clear, Padding},
+    widgets::{Block, BorderType, Clear, Padding},
 };
 
 use super::Field;
@@ -49,6 +49,7 @@ pub(super) fn draw_window(frame: &mut Frame<'_>, theme: Theme, title: &str, line
         Rect { x: screen.x + (screen.width - width) / 2, y: screen.y + (screen.height - height) / 2, width, height };
     frame.render_widget(Clear, area);
     let block = Block::bordered()
+        .border_type(BorderType::Rounded)
         .border_style(theme.border(true))
         .title(format!(" {title} "))
         .title_bottom(Line::from(format!(" {hint} ")).right_aligned())

@@ -4,7 +4,7 @@ use ratatui::{
     Frame,
     crossterm::event::{KeyCode, KeyEvent},
     style::Stylize,
-    text::Line,
+    text::{Line, Span},
     widgets::Paragraph,
 };
 
@@ -77,8 +77,9 @@ impl Palette {
         let rows = ROWS.min(usize::from(frame.area().height.saturating_sub(3)));
         let first = (self.selected + 1).saturating_sub(rows);
         for (index, choice) in matching.iter().enumerate().skip(first).take(rows) {
-            let line = Line::from(format!(" {} ", choice.text));
-            lines.push(if index == self.selected { line.style(theme.selected()) } else { line });
+            let is_selected = index == self.selected;
+            let line = Line::from(vec![theme.bar(is_selected), Span::raw(format!("{} ", choice.text))]);
+            lines.push(if is_selected { line.style(theme.selected(true)) } else { line });
         }
         if matching.is_empty() {
             lines.push(Line::from(" no matches").dim());

@@ -86,7 +86,7 @@ mod tests {
         let mut terminal = Terminal::new(TestBackend::new(60, 12)).expect("a screen");
         let mut shown_after = |text: &mut TextPopup, code| {
             let action = text.key(KeyEvent::new(code, KeyModifiers::NONE));
-            terminal.draw(|frame| text.draw(frame, Theme::new(false))).expect("drawn");
+            terminal.draw(|frame| text.draw(frame, Theme::plain())).expect("drawn");
             (action, terminal.backend().to_string())
         };
         let mut expect = |code, first: &str| {

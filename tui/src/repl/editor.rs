@@ -68,6 +68,14 @@ pub(crate) struct EditorSetup {
     pub mode: EditMode,
 }
 
+/// What the menu does with a key press.
+enum MenuKey {
+    Used(Option<Action>),
+    /// The editor handles it, and the menu narrows.
+    Typed,
+    Unused,
+}
+
 /// Key hints of the editor.
 pub(crate) const HINTS: &[Hint] = &[
     ("Enter", "run a complete input, continue an incomplete one"),
@@ -262,9 +270,18 @@ impl Editor {
     }
 
     fn edit_key(&mut self, key: KeyEvent, was_indented: bool) -> Option<Action> {
-        if self.menu_key(key) || self.search_key(key) || self.hint_key(key) {
+        if self.search_key(key) || self.menu.is_none() && self.hint_key(key) {
             return None;
         }
+        match self.menu_key(key) {
+            MenuKey::Used(action) => action,
+            MenuKey::Typed => self.input_key(key, was_indented).or_else(|| self.narrow_menu()),
+            MenuKey::Unused => self.input_key(key, was_indented),
+        }
+    }
+
+    /// Handles a key press that the menu does not use.
+    fn input_key(&mut self, key: KeyEvent, was_indented: bool) -> Option<Action> {
         let is_control = key.modifiers.contains(KeyModifiers::CONTROL);
         let is_prefixed = std::mem::take(&mut self.is_prefixed);
         match key.code {
@@ -392,6 +409,27 @@ impl Editor {
         true
     }
 
+    /// Has the menu show what fits the word after a key press. If the circle may know more, it is asked again.
+    fn narrow_menu(&mut self) -> Option<Action> {
+        let menu = self.menu.take()?;
+        let (text, cursor) = self.cursor();
+        let is_cut = menu.is_cut();
+        self.menu = menu.narrow(&text, cursor);
+        if is_cut { Some(Action::Complete) } else { self.undocumented() }
+    }
+
+    /// Returns the request for the documentation of the selected completion, if it is not known.
+    pub(crate) fn undocumented(&self) -> Option<Action> {
+        self.menu.as_ref()?.undocumented().map(|name| Action::Document(name.to_owned()))
+    }
+
+    /// Shows the documentation of a completion in the menu.
+    pub(crate) fn document(&mut self, name: String, doc: String) {
+        if let Some(menu) = &mut self.menu {
+            menu.set_doc(name, doc);
+        }
+    }
+
     fn replace(&mut self, start: usize, end: usize, text: &str) {
         for _ in start..end {
             self.area.delete_char();
@@ -399,16 +437,22 @@ impl Editor {
         self.area.insert_str(text);
     }
 
-    /// Passes a key to the menu. Returns whether the menu used it.
-    fn menu_key(&mut self, key: KeyEvent) -> bool {
-        let Some(menu) = self.menu.take() else { return false };
+    fn menu_key(&mut self, key: KeyEvent) -> MenuKey {
+        let Some(menu) = self.menu.take() else { return MenuKey::Unused };
         match menu.key(key) {
-            MenuOutcome::Open(menu) => self.menu = Some(menu),
+            MenuOutcome::Open(menu) => {
+                self.menu = Some(menu);
+                return MenuKey::Used(self.undocumented());
+            }
             MenuOutcome::Closed => {}
             MenuOutcome::Accepted { start, end, text } => self.replace(start, end, &text),
-            MenuOutcome::Unhandled => return false,
+            MenuOutcome::Typed(menu) => {
+                self.menu = Some(menu);
+                return MenuKey::Typed;
+            }
+            MenuOutcome::Unhandled => return MenuKey::Unused,
         }
-        true
+        MenuKey::Used(None)
     }
 
     /// Returns the number of rows at a width.

@@ -8,7 +8,7 @@ use frontend::text::{Size, Style, StyledLine};
 
 use crate::{
     search::{Highlight, Query, Searchable},
-    theme::Theme,
+    theme::{Background, Theme},
     wrap,
 };
 
@@ -112,7 +112,7 @@ impl Transcript {
 
     /// Returns the number of rows of a line.
     fn height_of(&self, line: &StyledLine) -> usize {
-        wrap::wrap_words(Theme::new(false).line(line), self.width).len()
+        wrap::wrap_words(Theme::new(false, Background::Dark).line(line), self.width).len()
     }
 
     /// Returns the visible rows, with what a search has found.
@@ -191,7 +191,7 @@ mod tests {
     use super::*;
 
     fn shown(transcript: &mut Transcript, width: u16, height: u16) -> Vec<String> {
-        transcript.rows(Theme::new(false), (width, height), None).iter().map(ToString::to_string).collect()
+        transcript.rows(Theme::plain(), (width, height), None).iter().map(ToString::to_string).collect()
     }
 
     #[test]
@@ -224,7 +224,7 @@ mod tests {
         };
         (0..20).for_each(|number| push(&mut transcript, number));
         assert_eq!(shown(&mut transcript, 20, 4), ["line 16", "line 17", "line 18", "line 19"]);
-        let found = transcript.matching_lines(&Query::new("LINE 3"));
+        let found = transcript.matching_lines(&Query::new("line 3"));
         assert_eq!(found, [3]);
         transcript.reveal(18);
         assert!(transcript.is_following());
@@ -237,7 +237,7 @@ mod tests {
         assert_eq!(transcript.matching_lines(&Query::new("line 1")).first(), Some(&10));
         transcript.reveal(1);
         transcript.reveal(usize::MAX);
-        let row = transcript.rows(Theme::new(true), (20, 1), None);
+        let row = transcript.rows(Theme::new(true, Background::Dark), (20, 1), None);
         assert_eq!(row.len(), 1);
     }
 

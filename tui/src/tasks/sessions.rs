@@ -1,6 +1,9 @@
 //! Tasks for sessions: events, completion, history.
 
-use std::sync::Arc;
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 
 use console::{
     completion::{self, CompletionList},
@@ -9,11 +12,16 @@ use console::{
     session::{Events, SessionHandle, SessionOptions},
 };
 
+use frontend::text::StyledLine;
+
 use super::Tasks;
 use crate::{
     circle_id::CircleId,
     event::{AppEvent, Message, SessionUpdate},
 };
+
+/// Pause before a circle is asked for documentation, while the selection may still move.
+const DOCUMENT_DELAY: Duration = Duration::from_millis(150);
 
 impl Tasks {
     /// Opens a session, and posts its events in order, with the changes of its state between them.
@@ -59,6 +67,27 @@ impl Tasks {
         let listed =
             move || CompletionList { candidates: completion::file_candidates(&prefix, &directory), ..completion };
         self.spawn_blocking(listed, move |completion| AppEvent::Session(id, SessionUpdate::Completed(completion)));
+    }
+
+    /// Posts the first line of a function's documentation, unless another one is asked for meanwhile.
+    pub(crate) fn document(
+        &self,
+        id: CircleId,
+        name: String,
+        answer: impl Future<Output = Option<Vec<StyledLine>>> + Send + 'static,
+    ) {
+        let (tasks, number) = (self.clone(), self.documents.fetch_add(1, Ordering::SeqCst) + 1);
+        self.spawn(async move {
+            tokio::time::sleep(DOCUMENT_DELAY).await;
+            if tasks.documents.load(Ordering::SeqCst) != number {
+                return;
+            }
+            let lines = answer.await.unwrap_or_default();
+            // The signature comes first, and the documentation is indented.
+            let doc = lines.iter().map(ToString::to_string).find(|line| line.starts_with("  "));
+            let doc = doc.map_or(String::new(), |doc| doc.trim().to_owned());
+            tasks.post(AppEvent::Session(id, SessionUpdate::Documented(name, doc))).await;
+        });
     }
 
     /// Posts the completions of a circle, if it answers.

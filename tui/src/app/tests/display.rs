@@ -27,7 +27,7 @@ async fn scratch_circle_is_not_counted_and_has_no_key() {
     let mut rig = Rig::start().await;
     rig.shows("● 2 up ○ 0 down");
     rig.key(Enter).await;
-    rig.shows("▸● scratch temporary   ◌");
+    rig.shows("▌● scratch temporary   ◌");
     rig.shows_not("⚿");
 }
 

@@ -27,6 +27,7 @@ use crate::{
     event_loop::QUEUE_CAPACITY,
     setup::Setup,
     tasks::{FakeOutside, Tasks},
+    theme::Background,
     window::Effect,
 };
 
@@ -82,6 +83,7 @@ impl Rig {
             accepts_ephemeral: false,
             passphrase: None,
             has_colours: true,
+            background: Background::Dark,
             settings: Settings::default(),
         };
         let (queue, messages) = mpsc::channel(QUEUE_CAPACITY);

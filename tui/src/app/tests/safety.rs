@@ -154,11 +154,11 @@ async fn address_leaves_the_list_and_can_come_back() {
     let mut rig = Rig::start().await;
     rig.key(Char('o')).await;
     rig.write("127.0.0.1:7777\n").await;
-    rig.shows("▸● 127.0.0.1:7777");
+    rig.shows("▌● 127.0.0.1:7777");
     rig.keys(&[Esc, Char('d'), Char('d')]).await;
     rig.shows("removed 127.0.0.1:7777 from the list");
     assert_eq!(rig.app.circles.iter().count(), 3);
-    rig.shows("▸● team");
+    rig.shows("▌● team");
     // With inputs that could still be saved it asks.
     rig.key(Char('o')).await;
     rig.write("127.0.0.1:7777\n1\n").await;

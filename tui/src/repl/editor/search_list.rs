@@ -27,7 +27,7 @@ pub(super) fn draw(
     let mut lines: Vec<Line<'_>> = Vec::new();
     for row in &rows {
         let line = theme.line(&row.line);
-        lines.push(if row.is_selected { line.style(theme.selected()) } else { line });
+        lines.push(if row.is_selected { line.style(theme.selected(true)) } else { line });
     }
     lines.push(theme.line(&status));
     let height = u16::try_from(lines.len() + 2).unwrap_or(u16::MAX).min(room);

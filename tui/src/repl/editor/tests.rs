@@ -85,7 +85,7 @@ fn search_lists_inputs_and_takes_one() {
     editor.key(search);
     let mut terminal = ratatui::Terminal::new(ratatui::backend::TestBackend::new(80, 12)).expect("a screen");
     let area = Rect::new(0, 10, 80, 2);
-    let draw = |frame: &mut Frame<'_>| editor.draw(frame, area, Theme::new(false), &Engine::new_raw(), true);
+    let draw = |frame: &mut Frame<'_>| editor.draw(frame, area, Theme::plain(), &Engine::new_raw(), true);
     terminal.draw(draw).expect("it is drawn");
     let cells = terminal.backend().buffer().content();
     let shown: String = cells.iter().map(ratatui::buffer::Cell::symbol).collect();
@@ -104,7 +104,7 @@ fn search_lists_inputs_and_takes_one() {
     editor.key(search);
     let mut terminal = ratatui::Terminal::new(ratatui::backend::TestBackend::new(3, 2)).expect("a screen");
     let draw =
-        |frame: &mut Frame<'_>| editor.draw(frame, Rect::new(0, 1, 3, 1), Theme::new(false), &Engine::new_raw(), true);
+        |frame: &mut Frame<'_>| editor.draw(frame, Rect::new(0, 1, 3, 1), Theme::plain(), &Engine::new_raw(), true);
     terminal.draw(draw).expect("it is drawn");
 }
 
@@ -210,12 +210,61 @@ fn menu_draws_candidates_in_full() {
     assert!(editor.complete(CompletionList { input, start: 0, cursor, candidates }));
     let mut terminal = ratatui::Terminal::new(ratatui::backend::TestBackend::new(60, 10)).expect("a screen");
     let area = Rect::new(0, 8, 60, 2);
-    let draw = |frame: &mut Frame<'_>| editor.draw(frame, area, Theme::new(false), &Engine::new_raw(), true);
+    let draw = |frame: &mut Frame<'_>| editor.draw(frame, area, Theme::plain(), &Engine::new_raw(), true);
     terminal.draw(draw).expect("it is drawn");
     let cells = terminal.backend().buffer().content();
     let shown: String = cells.iter().map(ratatui::buffer::Cell::symbol).collect();
     assert!(shown.contains("total  a\u{fffd}b␛[2J\u{fffd}c"), "{shown}");
     assert!(shown.contains("to\u{fffd}p   one    tab"), "{shown}");
+    assert!(shown.contains('╭') && shown.contains("1/2 ─╯") || shown.contains("1/2 ╯"), "{shown}");
+}
+
+fn offered(editor: &Editor) -> Option<Vec<&str>> {
+    editor.menu.as_ref().map(Menu::texts)
+}
+
+#[test]
+fn menu_narrows_as_the_word_grows_and_widens_again() {
+    let mut editor = typed("x = to");
+    assert!(editor.complete(candidates(&editor, 4, &["to_int", "to_lower", "total"])));
+    press(&mut editor, KeyCode::Down);
+    press(&mut editor, KeyCode::Char('_'));
+    assert_eq!((editor.text().as_str(), offered(&editor)), ("x = to_", Some(vec!["to_int", "to_lower"])));
+    press(&mut editor, KeyCode::Char('l'));
+    assert_eq!(offered(&editor), Some(vec!["to_lower"]));
+    press(&mut editor, KeyCode::Backspace);
+    press(&mut editor, KeyCode::Backspace);
+    assert_eq!(offered(&editor), Some(vec!["to_int", "to_lower", "total"]));
+    press(&mut editor, KeyCode::Char('t'));
+    assert_eq!(press(&mut editor, KeyCode::Enter), None);
+    assert_eq!((editor.text().as_str(), offered(&editor)), ("x = total", None));
+    // What fits nothing closes it, and Enter runs the input.
+    editor.set("to");
+    assert!(editor.complete(candidates(&editor, 0, &["to_int", "total"])));
+    press(&mut editor, KeyCode::Char(' '));
+    assert_eq!((editor.text().as_str(), offered(&editor)), ("to ", None));
+    assert_eq!(press(&mut editor, KeyCode::Enter), Some(Action::Submit));
+    // A word before the one that is completed closes it, too.
+    editor.set("to");
+    assert!(editor.complete(candidates(&editor, 1, &["o_int", "otal"])));
+    press(&mut editor, KeyCode::Backspace);
+    press(&mut editor, KeyCode::Backspace);
+    assert_eq!(offered(&editor), None);
+}
+
+#[test]
+fn menu_fits_every_screen_size() {
+    for (width, height) in (1..100).step_by(7).flat_map(|width| (1..16).map(move |height| (width, height))) {
+        let mut editor = typed("some text before to");
+        let names: Vec<String> = (0..30).map(|number| format!("to_{number}_日本")).collect();
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        assert!(editor.complete(candidates(&editor, 17, &names)));
+        editor.document("to_0_日本".into(), "a long explanation of it, ".repeat(9));
+        let mut terminal = ratatui::Terminal::new(ratatui::backend::TestBackend::new(width, height)).expect("a screen");
+        let area = Rect::new(0, height - 1, width, 1);
+        let draw = |frame: &mut Frame<'_>| editor.draw(frame, area, Theme::plain(), &Engine::new_raw(), true);
+        terminal.draw(draw).expect("it is drawn");
+    }
 }
 
 #[test]
