@@ -58,14 +58,15 @@ fn limit_error_names_the_limit_and_the_session_goes_on() {
     for LimitCase { setting, within, beyond, limit } in cases() {
         let server = ServeProcess::start(&["--limit", setting]);
         let mut wire = server.connect();
-        let max: u64 = setting.split_once('=').expect("a setting").1.parse().expect("a number");
+        let (name, max) = setting.split_once('=').expect("a setting");
+        let max: u64 = max.parse().expect("a number");
         wire.value("let kept = 7;");
         let answer = wire.play(&within);
         assert!(answer.get("result").is_some(), "{setting}: {answer}");
         let error = wire.error(&beyond);
         assert_eq!(
             (&error["code"], &error["data"]),
-            (&json!(-32004), &json!({ "limit": limit, "max": max })),
+            (&json!(-32004), &json!({ "limit": limit, "max": max, "setting": name })),
             "{setting}: {error}"
         );
         assert_eq!(wire.value("kept"), 7, "{setting}");

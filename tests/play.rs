@@ -100,12 +100,8 @@ fn exit_code_reflects_the_outcome() {
         (&["-e", "throw \"boom\""], 1, "boom"),
         (&["-e", "eval(\"1\")"], 1, "`eval` is disabled"),
         (&["--timeout", "50ms", "-e", "loop {}"], 5, "stopped: ran longer than 50 ms"),
-        (&["-e", "fn f(n) { f(n + 1) } f(1)"], 5, "stopped: nested deeper than 64 levels"),
-        (
-            &["-e", "loop { print(1) }"],
-            5,
-            "produced more than 1024 KiB of output\n  raise the circle's output_kib (KiB)",
-        ),
+        (&["-e", "fn f(n) { f(n + 1) } f(1)"], 5, "stopped: called functions more than 256 levels deep\n  look for"),
+        (&["-e", "loop { print(1) }"], 5, "produced more than 1024 KiB of output\n  raise the circle's output_kib ("),
         (&[], 2, "-e SCRIPT"),
         (&["missing.rhai"], 2, "cannot read the script missing.rhai: no such file or directory"),
         (&["--timeout", "soon", "-e", "1"], 2, "soon"),
@@ -220,9 +216,12 @@ fn member_plays_with_its_authenticated_key() {
     assert_eq!(ran.stdout, format!("team{alice}\n"), "{ran:?}");
     let ran = home.run(&[&at[..], &["--key", "bob", "-e", "1"]].concat());
     assert_eq!(ran.code, Some(4), "{} {ran:?}", bob.public_key());
+    assert!(ran.stderr.contains("public key (circles keys show bob)"), "{ran:?}");
     let output = home.command().args(at).args(["-e", "1"]).env("CIRCLES_PASSPHRASE", "wrong").output().expect("runs");
     assert_eq!(output.status.code(), Some(6));
-    assert!(String::from_utf8_lossy(&output.stderr).contains("wrong passphrase for the key `alice`"));
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(stderr.contains("wrong passphrase for the key `alice`"), "{stderr}");
+    assert!(stderr.contains("the passphrase comes from CIRCLES_PASSPHRASE: correct it"), "{stderr}");
     let ran = Home::new().run(&[&at[..], &["-e", "1"]].concat());
     assert_eq!(ran.code, Some(4), "{ran:?}");
     assert!(ran.stderr.contains("circles keygen"), "{ran:?}");

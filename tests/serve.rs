@@ -223,7 +223,10 @@ fn sandbox_can_be_required() {
 #[test]
 fn circle_starts_with_minimal_play_limits() {
     let server = ServeProcess::start(&["--limit", "play_ms=1"]);
-    assert_eq!(server.connect().error("loop {}")["data"], serde_json::json!({ "limit": "time", "max": 1 }));
+    assert_eq!(
+        server.connect().error("loop {}")["data"],
+        serde_json::json!({ "limit": "time", "max": 1, "setting": "play_ms" })
+    );
 }
 
 /// Nine links in each directory would be an exponential number of directories, so each is read once.

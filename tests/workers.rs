@@ -77,7 +77,10 @@ fn script_over_its_memory_limit_is_stopped_and_its_session_kept() {
     wire.value("let kept = 7; let f = |x| x; let big = []; big.pad(10000, 0);");
     // The engine does not count captured values of closures; only the memory limit does.
     let error = wire.error("loop { f = f.curry(big); }");
-    assert_eq!((&error["code"], &error["data"]), (&json!(-32004), &json!({ "limit": "memory", "max": 16 })));
+    assert_eq!(
+        (&error["code"], &error["data"]),
+        (&json!(-32004), &json!({ "limit": "memory", "max": 16, "setting": "memory_mib" }))
+    );
     // A session at its limit can still free memory.
     assert_eq!(wire.value("kept"), 7);
     wire.value("f = 0;");

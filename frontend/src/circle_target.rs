@@ -1,6 +1,6 @@
 //! The circle that a user named.
 
-use std::{fmt, path::Path};
+use std::{fmt, net::IpAddr, path::Path};
 
 use crate::visible::visible;
 
@@ -62,8 +62,13 @@ impl CircleTarget {
         match &self.kind {
             TargetKind::Configured { name, config } => how_to_start(name, config.as_deref()),
             TargetKind::Address(_) => {
-                let port = self.url.trim_end_matches('/').rsplit(':').next().filter(|port| port.parse::<u16>().is_ok());
-                format!("check the address, or start a circle there: circles serve --port {}", port.unwrap_or("PORT"))
+                let authority = self.url.trim_end_matches('/').rsplit('/').next().unwrap_or_default();
+                let (host, port) = authority.rsplit_once(':').unwrap_or((authority, ""));
+                if !is_loopback(host) {
+                    return "check the address, and that a circle runs there".into();
+                }
+                let port = Some(port).filter(|port| port.parse::<u16>().is_ok()).unwrap_or("PORT");
+                format!("check the address, or start a circle there: circles serve --port {port}")
             }
             TargetKind::Scratch => String::new(),
         }
@@ -82,6 +87,12 @@ impl fmt::Display for CircleTarget {
     }
 }
 
+/// Whether the host of a URL is this machine.
+fn is_loopback(host: &str) -> bool {
+    let ip = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
+    host == "localhost" || ip.is_ok_and(|ip| ip.is_loopback())
+}
+
 pub(crate) fn how_to_start(name: &str, config: Option<&Path>) -> String {
     let config = config.map_or(String::new(), |path| {
         let path = path.to_string_lossy();
@@ -94,6 +105,17 @@ pub(crate) fn how_to_start(name: &str, config: Option<&Path>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn start_hint_is_for_this_machine_only() {
+        let hint = |url: &str| CircleTarget::from_address("it", url.into()).start_hint();
+        for url in ["ws://127.0.0.1:9001/", "ws://[::1]:9001", "ws://localhost:9001/"] {
+            assert_eq!(hint(url), "check the address, or start a circle there: circles serve --port 9001", "{url}");
+        }
+        for url in ["ws://nosuch.host:22/", "ws://nosuch.host", "wss://10.0.0.1:9001"] {
+            assert_eq!(hint(url), "check the address, and that a circle runs there", "{url}");
+        }
+    }
 
     #[test]
     fn start_hint_names_the_configuration_file() {

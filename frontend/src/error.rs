@@ -6,7 +6,7 @@ mod rpc_fixes;
 use std::io;
 
 use client_ws::{ClientError, RpcError};
-use keys::keystore::KeystoreError;
+use keys::keystore::{KeyName, KeystoreError};
 use launcher::ConfigError;
 use protocol::error::ScriptError;
 
@@ -36,6 +36,15 @@ pub enum CliError {
         target: CircleTarget,
         /// What failed.
         error: ClientError,
+    },
+    /// The circle does not admit a key.
+    KeyRefused {
+        /// The circle, as the user named it.
+        target: CircleTarget,
+        /// The key in the keystore.
+        key: KeyName,
+        /// The reason that the circle gives.
+        reason: String,
     },
     /// The circle answered a play with an error.
     Play {
@@ -131,6 +140,16 @@ impl CliError {
         Self::usage(what, os_error_text(error), fix)
     }
 
+    /// Converts a client's error about an authentication with a key of the keystore.
+    pub fn from_authentication(key: Option<&KeyName>, target: &CircleTarget, error: ClientError) -> Self {
+        match (key, error) {
+            (Some(key), ClientError::Rpc(RpcError::Forbidden { reason })) => {
+                Self::KeyRefused { target: target.clone(), key: key.clone(), reason }
+            }
+            (_, error) => Self::Client { target: target.clone(), error },
+        }
+    }
+
     /// Converts a client's error about a play, and keeps the script for the excerpt.
     pub fn from_play(script: &str, target: &CircleTarget, error: ClientError) -> Self {
         match error {
@@ -151,7 +170,7 @@ impl CliError {
             Self::Supervisor(_) => 3,
             Self::Client { error, .. } => client_exit_code(error),
             Self::Play { error, .. } => rpc_exit_code(error),
-            Self::NoKey { .. } => 4,
+            Self::NoKey { .. } | Self::KeyRefused { .. } => 4,
             Self::Keystore(KeystoreError::BadName(_)) => 2,
             Self::Keystore(_) | Self::NoDefaultKey | Self::KnownCircles(_) | Self::Passphrase(_) => 6,
             Self::Interrupted => 130,
@@ -203,6 +222,7 @@ impl CliError {
             | Self::KnownCircles(ErrorParts { what, why, fix })
             | Self::Passphrase(ErrorParts { what, why, fix }) => parts(what.clone(), why.clone(), fix.clone()),
             Self::Client { target, error } => client_error_parts(target, error),
+            Self::KeyRefused { target, key, reason } => refused_key_parts(target, Some(key), reason),
             Self::Play { error, .. } => {
                 let what = match error {
                     RpcError::LimitExceeded { .. } | RpcError::EnvironmentLost { .. } | RpcError::Cancelled => {
@@ -277,6 +297,16 @@ fn rpc_exit_code(error: &RpcError) -> u8 {
     }
 }
 
+/// Returns the parts of the error for a key that a circle does not admit.
+fn refused_key_parts(target: &CircleTarget, key: Option<&KeyName>, reason: &str) -> ErrorParts {
+    let key = key.map(|name| format!(" {name}")).unwrap_or_default();
+    ErrorParts {
+        what: format!("{target} does not admit this key"),
+        why: to_visible(reason),
+        fix: format!("give its operator your public key (circles keys show{key}), or use another key: --key NAME"),
+    }
+}
+
 fn client_error_parts(target: &CircleTarget, error: &ClientError) -> ErrorParts {
     let parts = |what: String, why: String, fix: &str| ErrorParts { what, why: to_visible(&why), fix: fix.into() };
     match error {
@@ -334,11 +364,7 @@ fn client_error_parts(target: &CircleTarget, error: &ClientError) -> ErrorParts 
         ClientError::NonceRejected(_) | ClientError::BadNonce(_) => {
             parts(format!("will not authenticate to {target}"), error.to_string(), "check the clocks of both machines")
         }
-        ClientError::Rpc(RpcError::Forbidden { reason }) => parts(
-            format!("{target} does not admit this key"),
-            reason.clone(),
-            "give its operator your public key (circles keys show), or use another key: --key NAME",
-        ),
+        ClientError::Rpc(RpcError::Forbidden { reason }) => refused_key_parts(target, None, reason),
         ClientError::Rpc(error) => {
             let fix = rpc_fix(error);
             parts(format!("{target} returned an error"), error.to_string(), &fix)

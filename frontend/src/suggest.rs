@@ -5,7 +5,9 @@ pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Opti
     let is_prefix = |known: &str| !name.is_empty() && known.starts_with(name);
     let near = |known: &'a str| (!is_prefix(known), strsim::osa_distance(known, name), known);
     let (is_other, distance, known) = known.into_iter().map(near).min()?;
-    (!is_other || distance <= 2).then_some(known)
+    // Two of three letters would make anything near.
+    let max = (name.chars().count() / 2).min(2);
+    (!is_other || distance <= max).then_some(known)
 }
 
 /// Returns the end of an error message about a mistyped name: `; did you mean NEAREST?`, or nothing if no name is near.
@@ -27,6 +29,9 @@ mod tests {
             ("hlep", Some("help")),
             ("kye", Some("key")),
             ("xyzzy", None),
+            ("kez", Some("key")),
+            ("foo", None),
+            ("wh", Some("who")),
         ];
         for (name, expected) in cases {
             assert_eq!(nearest(name, known), expected, "{name}");

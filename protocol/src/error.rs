@@ -31,7 +31,7 @@ pub const ERROR_CODES: &[(i64, &str, &[&str])] = &[
     (-32001, "Unauthenticated", &[]),
     (-32002, "Invalid Credentials", &[]),
     (-32003, "Forbidden", &["reason"]),
-    (-32004, "Limit exceeded", &["limit", "max"]),
+    (-32004, "Limit exceeded", &["limit", "max", "setting"]),
     (-32005, "Cancelled", &[]),
     (-32006, "Busy", &["limit", "max", "retry_after_ms"]),
     (-32007, "Rate limited", &["retry_after_ms"]),
@@ -82,6 +82,8 @@ pub enum RpcError {
         limit: PlayLimit,
         /// The value of the limit, in the unit of its setting.
         max: u64,
+        /// The setting that has this value; `None` for the depth of a value, which has none.
+        setting: Option<LimitSetting>,
     },
     /// The play was cancelled.
     Cancelled,
@@ -181,6 +183,36 @@ words! {
         Depth = "depth",
         /// `string_kib`, `array_items` or `map_items`.
         Size = "size",
+    }
+}
+
+words! {
+    /// The setting of a limit of a play.
+    LimitSetting {
+        /// The circle's time limit, in milliseconds.
+        PlayMs = "play_ms",
+        /// The play's own time limit, in milliseconds.
+        TimeoutMs = "timeout_ms",
+        /// Number of operations.
+        Operations = "operations",
+        /// Number of calls of host functions.
+        HostCalls = "host_calls",
+        /// Memory of the session, in MiB.
+        MemoryMib = "memory_mib",
+        /// Output of a play, in KiB.
+        OutputKib = "output_kib",
+        /// Depth of function calls.
+        CallDepth = "call_depth",
+        /// Depth of nested expressions and blocks.
+        ExpressionDepth = "expression_depth",
+        /// Size of a string, in KiB.
+        StringKib = "string_kib",
+        /// Number of items of an array, or of bytes of a blob.
+        ArrayItems = "array_items",
+        /// Number of properties of a map.
+        MapItems = "map_items",
+        /// Size of what a host call passes in one direction, in KiB.
+        HostKib = "host_kib",
     }
 }
 

@@ -82,7 +82,7 @@ impl Default for Limits {
             play_ms: 30_000,
             operations: None,
             output_kib: 1024,
-            call_depth: 64,
+            call_depth: 256,
             expression_depth: 64,
             string_kib: 1024,
             array_items: 100_000,

@@ -3,7 +3,7 @@
 
 use protocol::{
     RpcError,
-    error::{PlayLimit, ScriptError, ScriptErrorKind, TraceFrame, TraceSource},
+    error::{LimitSetting, PlayLimit, ScriptError, ScriptErrorKind, TraceFrame, TraceSource},
     methods::{
         self, Candidate, CandidateKind, CompleteResult, FunctionDoc, LookupResult, Origin, ScopeFunction, ScopeResult,
         Variable,
@@ -61,15 +61,19 @@ fn trace_frame(frame: worker::TraceFrame) -> TraceFrame {
 
 /// Returns the error of a limit, with its value in the unit of its setting.
 fn limit_error(kind: LimitKind, max: u64) -> RpcError {
-    let (limit, max) = match kind {
-        LimitKind::Operations => (PlayLimit::Operations, max),
-        LimitKind::Output => (PlayLimit::Output, max / 1024),
-        LimitKind::CallDepth | LimitKind::ExpressionDepth | LimitKind::ValueDepth => (PlayLimit::Depth, max),
-        LimitKind::Memory => (PlayLimit::Memory, max >> 20),
-        LimitKind::StringSize | LimitKind::HostBytes => (PlayLimit::Size, max / 1024),
-        LimitKind::ArraySize | LimitKind::MapSize => (PlayLimit::Size, max),
+    let (limit, max, setting) = match kind {
+        LimitKind::Operations => (PlayLimit::Operations, max, Some(LimitSetting::Operations)),
+        LimitKind::Output => (PlayLimit::Output, max / 1024, Some(LimitSetting::OutputKib)),
+        LimitKind::CallDepth => (PlayLimit::Depth, max, Some(LimitSetting::CallDepth)),
+        LimitKind::ExpressionDepth => (PlayLimit::Depth, max, Some(LimitSetting::ExpressionDepth)),
+        LimitKind::ValueDepth => (PlayLimit::Depth, max, None),
+        LimitKind::Memory => (PlayLimit::Memory, max >> 20, Some(LimitSetting::MemoryMib)),
+        LimitKind::StringSize => (PlayLimit::Size, max / 1024, Some(LimitSetting::StringKib)),
+        LimitKind::HostBytes => (PlayLimit::Size, max / 1024, Some(LimitSetting::HostKib)),
+        LimitKind::ArraySize => (PlayLimit::Size, max, Some(LimitSetting::ArrayItems)),
+        LimitKind::MapSize => (PlayLimit::Size, max, Some(LimitSetting::MapItems)),
     };
-    RpcError::LimitExceeded { limit, max }
+    RpcError::LimitExceeded { limit, max, setting }
 }
 
 pub(crate) fn complete_result(completion: worker::Completion) -> CompleteResult {

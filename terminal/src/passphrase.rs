@@ -63,7 +63,10 @@ pub fn unlock(store: &Keystore, name: &KeyName, descriptor: Option<u32>) -> Resu
     // Report an unusable key before asking for its passphrase.
     store.check_unlockable(name)?;
     if let Some(passphrase) = read_given(descriptor)? {
-        return Ok(store.unlock(name, &passphrase)?);
+        return store.unlock(name, &passphrase).map_err(|error| match error {
+            KeystoreError::WrongPassphrase { .. } => wrong_given_passphrase(&error, descriptor),
+            error => error.into(),
+        });
     }
     let mut left = MAX_ATTEMPTS;
     // No echo between attempts either: a user who notices a typo begins to type again at once.
@@ -75,6 +78,17 @@ pub fn unlock(store: &Keystore, name: &KeyName, descriptor: Option<u32>) -> Resu
             result => return Ok(result?),
         }
     }
+}
+
+/// Returns the error for a wrong passphrase that nobody typed: a second attempt would give the same one.
+fn wrong_given_passphrase(error: &KeystoreError, descriptor: Option<u32>) -> CliError {
+    let source = match descriptor {
+        Some(number) => format!("{} {number}", CURRENT.flag),
+        None if std::env::var_os(CURRENT.file).is_some() => CURRENT.file.into(),
+        None => CURRENT.text.into(),
+    };
+    let fix = format!("the passphrase comes from {source}: correct it, or leave it out to be asked");
+    CliError::Passphrase(ErrorParts { what: "keystore".into(), why: error.to_string(), fix })
 }
 
 /// Reads the passphrase of a new key. On the terminal, asks for it twice.

@@ -353,7 +353,10 @@ fn answers_about_a_hostile_session_are_bounded() {
     wire.value(&format!("let {long} = 1; let s = `y`; s.pad(500000, 'y'); let all = [s];"));
     assert!(complete(&mut wire, "n").to_string().len() < 64 << 10);
     let error = wire.call("scope", json!([]))["error"].clone();
-    assert_eq!((&error["code"], &error["data"]), (&json!(-32004), &json!({ "limit": "output", "max": 64 })));
+    assert_eq!(
+        (&error["code"], &error["data"]),
+        (&json!(-32004), &json!({ "limit": "output", "max": 64, "setting": "output_kib" }))
+    );
     let chain = format!("deep{}.", ".d".repeat(30_000));
     assert!(complete(&mut wire, &chain)["candidates"].is_array());
     assert_eq!(wire.value("m.len()"), 50_000);

@@ -20,7 +20,10 @@ fn client_that_does_not_read_slows_only_itself_and_deadlines_hold() {
     assert!(memory < 100 << 10, "{memory} KiB");
     // When the client reads, it gets all prints and then the error.
     let error = deaf.answer(&play)["error"].clone();
-    assert_eq!((&error["code"], &error["data"]), (&json!(-32004), &json!({ "limit": "time", "max": 1500 })));
+    assert_eq!(
+        (&error["code"], &error["data"]),
+        (&json!(-32004), &json!({ "limit": "time", "max": 1500, "setting": "timeout_ms" }))
+    );
     let printed = deaf.notifications.iter().filter(|message| message["method"] == "play.output").count();
     assert!(printed > 10, "{printed}");
     assert!(deaf.value("n").as_u64() >= Some(printed as u64));

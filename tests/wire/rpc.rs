@@ -228,7 +228,7 @@ fn documents_of_one_batch_are_bounded_together() {
     let mut wire = server.connect();
     let answers = wire.exchange(&batch.to_string());
     assert!(answers[0]["result"].is_object() && answers[1]["result"].is_object() && answers[3]["result"].is_object());
-    assert_eq!(answers[2]["error"]["data"], json!({ "limit": "output", "max": 100 }));
+    assert_eq!(answers[2]["error"]["data"], json!({ "limit": "output", "max": 100, "setting": "output_kib" }));
     assert!(wire.call("rpc.discover", json!([]))["result"].is_object(), "alone it is as large as it is");
 }
 
@@ -243,7 +243,7 @@ fn batch_is_bounded_in_members_and_results() {
     let long = "let s = \"\"; s.pad(600, 'x'); s";
     let answer = wire.exchange(&json!([member(1, long), member(2, long), member(3, "let kept = 1; kept")]).to_string());
     assert!(answer[0]["result"].is_object());
-    assert_eq!(answer[1]["error"]["data"], json!({ "limit": "output", "max": 1 }));
+    assert_eq!(answer[1]["error"]["data"], json!({ "limit": "output", "max": 1, "setting": "output_kib" }));
     assert_eq!(wire.value("kept"), 1);
 }
 

@@ -68,7 +68,10 @@ fn value_over_a_limit_keeps_the_environment() {
     let error = wire.error("a = [a]; a");
     assert_eq!((&error["code"], &error["data"]), (&json!(-32004), &json!({ "limit": "depth", "max": 64 })));
     let error = wire.error("let s = \"\"; s.pad(3000, 'x'); s");
-    assert_eq!((&error["code"], &error["data"]), (&json!(-32004), &json!({ "limit": "output", "max": 2 })));
+    assert_eq!(
+        (&error["code"], &error["data"]),
+        (&json!(-32004), &json!({ "limit": "output", "max": 2, "setting": "output_kib" }))
+    );
     assert_eq!(error["message"], "Limit exceeded: output");
     assert_eq!(wire.value("kept"), 1);
 }
@@ -97,19 +100,24 @@ fn limit_errors_name_the_limit_and_keep_the_environment() {
     wire.value("let kept = 1;");
     let deep = format!("{}1{}", "(".repeat(30), ")".repeat(30));
     let cases = [
-        ("loop {}", "operations", 200_000),
-        ("fn f(n) { f(n + 1) } f(0)", "depth", 10),
-        (deep.as_str(), "depth", 20),
-        ("let s = \"x\"; loop { s += s; }", "size", 1),
-        ("let a = []; loop { a.push(1); }", "size", 50),
-        ("let m = #{}; for i in 0..100 { m += [#{}, #{}][0]; let n = #{}; n[`k${i}`] = i; m.mixin(n); }", "size", 20),
-        ("loop { print(`x`) }", "output", 4),
+        ("loop {}", "operations", 200_000, "operations"),
+        ("fn f(n) { f(n + 1) } f(0)", "depth", 10, "call_depth"),
+        (deep.as_str(), "depth", 20, "expression_depth"),
+        ("let s = \"x\"; loop { s += s; }", "size", 1, "string_kib"),
+        ("let a = []; loop { a.push(1); }", "size", 50, "array_items"),
+        (
+            "let m = #{}; for i in 0..100 { m += [#{}, #{}][0]; let n = #{}; n[`k${i}`] = i; m.mixin(n); }",
+            "size",
+            20,
+            "map_items",
+        ),
+        ("loop { print(`x`) }", "output", 4, "output_kib"),
     ];
-    for (script, limit, max) in cases {
+    for (script, limit, max, setting) in cases {
         let error = wire.error(script);
         assert_eq!(
             (&error["code"], &error["data"]),
-            (&json!(-32004), &json!({ "limit": limit, "max": max })),
+            (&json!(-32004), &json!({ "limit": limit, "max": max, "setting": setting })),
             "{script}"
         );
     }
@@ -127,7 +135,11 @@ fn play_timeout_only_shortens_the_circle_limit() {
         [(json!(50), 50), (json!(3_600_000), 300), (json!(u64::MAX), 300), (Value::Null, 300), (json!(0), 0)]
     {
         let error = wire.call("play", json!(["loop {}", timeout]))["error"].clone();
-        assert_eq!((&error["code"], &error["data"]), (&json!(-32004), &json!({ "limit": "time", "max": max })));
+        let setting = if max < 300 { "timeout_ms" } else { "play_ms" };
+        assert_eq!(
+            (&error["code"], &error["data"]),
+            (&json!(-32004), &json!({ "limit": "time", "max": max, "setting": setting }))
+        );
     }
 }
 

@@ -1,4 +1,5 @@
-//! Queries about an environment besides its plays: completion, scope, and documentation of functions.
+//! Queries about an environment besides its plays: completion, scope, documentation of
+//! functions, and hints on errors.
 //!
 //! Runs in the worker, on both of its threads. Names, types and functions come from the [`Inventory`], which both
 //! threads can read; values and members of maps come from the environment, which only the evaluating thread can access.
@@ -8,6 +9,7 @@ mod budget;
 mod completion;
 mod cursor;
 mod docs;
+mod hints;
 mod inventory;
 mod library;
 mod lookup;
@@ -15,6 +17,7 @@ mod scope;
 mod values;
 
 pub(crate) use answer::answer;
+pub(crate) use hints::hint;
 pub(crate) use inventory::{Inventory, SharedInventory};
 pub(crate) use values::Values;
 

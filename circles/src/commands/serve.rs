@@ -72,8 +72,8 @@ fn serve_circle(
     let circle = Arc::new(circle_args::build_circle(args, logs.audit(), identity)?);
 
     let address = SocketAddr::new(args.host, args.port);
-    let listener = TcpListener::bind(address).map_err(|error| listen_error(address, error))?;
-    let address = listener.local_addr().map_err(|error| listen_error(address, error))?;
+    let listener = TcpListener::bind(address).map_err(|error| listen_error(address, error, supervisor.is_some()))?;
+    let address = listener.local_addr().map_err(|error| listen_error(address, error, supervisor.is_some()))?;
     // A supervisor reports the state of its circles itself.
     let mut sd_notifier = if supervisor.is_some() { SdNotifier::default() } else { SdNotifier::from_environment() };
     runtime.spawn(CircleLogs::write_counts_periodically(logs.audit_writer()));
@@ -147,16 +147,19 @@ fn identity(args: &ServeArgs, logs: &CircleLogs) -> Result<Option<KeyPair>, CliE
     Ok(Some(keypair))
 }
 
-fn listen_error(address: SocketAddr, error: std::io::Error) -> CliError {
+/// Returns the error for an address that cannot be used. The circles of a supervisor have it from circles.json.
+fn listen_error(address: SocketAddr, error: std::io::Error, is_supervised: bool) -> CliError {
     let (ip, port) = (address.ip(), address.port());
+    let [port_setting, host_setting] =
+        if is_supervised { ["\"port\" in circles.json", "\"host\" in circles.json"] } else { ["--port", "--host"] };
     let why = PortError::from_bind_error(address, error);
     let fix = match (&why, why.advice()) {
         (PortError::Taken { .. } | PortError::TakenUnseen { .. }, advice) => {
-            format!("choose another --port, or 0 for a free one; {advice}")
+            format!("choose another {port_setting}, or 0 for a free one; {advice}")
         }
-        (PortError::NeedsPrivilege { .. }, advice) => format!("choose a higher --port; or {advice}"),
-        (PortError::NoAddress { .. }, advice) => format!("choose another --host; {advice}"),
-        _ => "check --host and --port".into(),
+        (PortError::NeedsPrivilege { .. }, advice) => format!("choose a higher {port_setting}; or {advice}"),
+        (PortError::NoAddress { .. }, advice) => format!("choose another {host_setting}; {advice}"),
+        _ => format!("check {host_setting} and {port_setting}"),
     };
     let why = match why {
         PortError::System(error) => os_error_text(&error),

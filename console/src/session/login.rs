@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use client_ws::ClientError;
+use frontend::error::CliError;
 use keys::{KeyPair, keystore::KeyName};
 
 use super::{
@@ -78,7 +79,7 @@ impl Core {
         // Without an answer the session's identity is unknown: the circle may have accepted the signature.
         let is_known = matches!(error, ClientError::Rpc(_));
         let is_first = self.connection.connections == 1 && self.reconnection.announcement.is_none();
-        let error = self.error(error);
+        let error = CliError::from_authentication(key.as_ref(), &self.target, error);
         self.announce();
         self.report(SessionEvent::NotAdmitted(key, error));
         if is_first && self.work.pending.is_none() {

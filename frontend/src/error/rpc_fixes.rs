@@ -1,12 +1,13 @@
 //! Reasons and fixes for the error responses of a circle.
 
 use client_ws::RpcError;
-use protocol::error::{BusyLimit, LossReason, PlayLimit};
+use protocol::error::{BusyLimit, LimitSetting, LossReason, PlayLimit};
 
 /// Returns why the circle stopped a play; `None` for errors of other kinds.
 pub(crate) fn stop_reason(error: &RpcError) -> Option<String> {
     Some(match error {
-        RpcError::LimitExceeded { limit, max } => match limit {
+        RpcError::LimitExceeded { setting: Some(setting), max, .. } => exceeded(*setting, *max),
+        RpcError::LimitExceeded { limit, max, setting: None } => match limit {
             PlayLimit::Time => format!("ran longer than {max} ms"),
             PlayLimit::Operations => format!("took more than {max} operations or host calls"),
             PlayLimit::Memory => format!("used more than {max} MiB of memory"),
@@ -28,9 +29,42 @@ pub(crate) fn stop_reason(error: &RpcError) -> Option<String> {
     })
 }
 
+/// Returns which limit a play exceeded.
+fn exceeded(setting: LimitSetting, max: u64) -> String {
+    match setting {
+        LimitSetting::PlayMs | LimitSetting::TimeoutMs => format!("ran longer than {max} ms"),
+        LimitSetting::Operations => format!("took more than {max} operations"),
+        LimitSetting::HostCalls => format!("called host functions more than {max} times"),
+        LimitSetting::MemoryMib => format!("used more than {max} MiB of memory"),
+        LimitSetting::OutputKib => format!("produced more than {max} KiB of output"),
+        LimitSetting::CallDepth => format!("called functions more than {max} levels deep"),
+        LimitSetting::ExpressionDepth => format!("has an expression or block nested deeper than {max} levels"),
+        LimitSetting::StringKib => format!("made a string larger than {max} KiB"),
+        LimitSetting::ArrayItems => format!("made an array or blob of more than {max} items"),
+        LimitSetting::MapItems => format!("made a map of more than {max} properties"),
+        LimitSetting::HostKib => format!("passed more than {max} KiB to or from a host function"),
+    }
+}
+
+/// Returns how to raise a limit.
+fn raise(setting: LimitSetting) -> String {
+    let how = match setting {
+        LimitSetting::TimeoutMs => "raise --timeout".into(),
+        LimitSetting::CallDepth => format!("look for a recursion without an end, or {}", raise_of_circle(setting)),
+        setting => raise_of_circle(setting),
+    };
+    format!("{how}; changes made so far are kept")
+}
+
+fn raise_of_circle(setting: LimitSetting) -> String {
+    format!("raise the circle's {setting} (\"limits\" in circles.json, or circles serve --limit)")
+}
+
 /// Returns what the user can do about an error response.
 pub(crate) fn rpc_fix(error: &RpcError) -> String {
     match error {
+        RpcError::LimitExceeded { setting: Some(setting), .. } => raise(*setting),
+        // From here on, errors of circles that do not name the setting; or of a value, whose depth has none.
         RpcError::LimitExceeded { limit: PlayLimit::Time, .. } => format!(
             "raise --timeout, or the circle's {}; changes made so far are kept",
             play_limit_settings(PlayLimit::Time)
@@ -119,10 +153,26 @@ mod tests {
 
     #[test]
     fn limit_error_names_its_possible_settings() {
-        let fix = rpc_fix(&RpcError::LimitExceeded { limit: PlayLimit::Size, max: 1024 });
+        let fix = rpc_fix(&RpcError::LimitExceeded { limit: PlayLimit::Size, max: 1024, setting: None });
         assert!(fix.contains("string_kib (KiB), array_items (items, bytes), map_items"), "{fix}");
-        let fix = rpc_fix(&RpcError::LimitExceeded { limit: PlayLimit::Operations, max: 9 });
+        let fix = rpc_fix(&RpcError::LimitExceeded { limit: PlayLimit::Operations, max: 9, setting: None });
         assert_eq!(fix, "raise the circle's operations or host_calls; changes made so far are kept");
+    }
+
+    #[test]
+    fn limit_error_says_which_limit_it_was_and_how_to_raise_it() {
+        let shown = |setting, max| {
+            let error = RpcError::LimitExceeded { limit: PlayLimit::Size, max, setting: Some(setting) };
+            (stop_reason(&error).expect("a reason"), rpc_fix(&error))
+        };
+        let (why, fix) = shown(LimitSetting::StringKib, 1024);
+        assert_eq!(why, "made a string larger than 1024 KiB");
+        assert!(fix.starts_with("raise the circle's string_kib (\"limits\" in circles.json"), "{fix}");
+        let (why, fix) = shown(LimitSetting::TimeoutMs, 50);
+        assert_eq!(
+            (why.as_str(), fix.as_str()),
+            ("ran longer than 50 ms", "raise --timeout; changes made so far are kept")
+        );
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Value, value::RawValue};
 
-use super::{BusyLimit, ErrorObject, LossReason, PlayLimit, RpcError, ScriptError};
+use super::{BusyLimit, ErrorObject, LimitSetting, LossReason, PlayLimit, RpcError, ScriptError};
 
 impl RpcError {
     /// Converts the error to an object with a tree of `data`.
@@ -22,7 +22,9 @@ impl RpcError {
             Self::InvalidParams { param, reason } => Some(ErrorData::Param { param, reason }),
             Self::Script(error) => Some(ErrorData::Script(error)),
             Self::Forbidden { reason } => Some(ErrorData::Request { reason, id: None }),
-            Self::LimitExceeded { limit, max } => Some(ErrorData::Limit { limit: *limit, max: *max }),
+            Self::LimitExceeded { limit, max, setting } => {
+                Some(ErrorData::Limit { limit: *limit, max: *max, setting: *setting })
+            }
             Self::Busy { limit, max, retry_after_ms } => {
                 Some(ErrorData::Busy { limit: *limit, max: *max, retry_after_ms: *retry_after_ms })
             }
@@ -55,6 +57,8 @@ enum ErrorData<'a> {
     Limit {
         limit: PlayLimit,
         max: u64,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        setting: Option<LimitSetting>,
     },
     Busy {
         limit: BusyLimit,
@@ -96,9 +100,11 @@ impl From<ErrorObject> for RpcError {
             -32001 => Some(Self::Unauthenticated),
             -32002 => Some(Self::InvalidCredentials),
             -32003 => field(&object, "reason").map(|reason| Self::Forbidden { reason }),
-            -32004 => field(&object, "limit")
-                .zip(field(&object, "max"))
-                .map(|(limit, max)| Self::LimitExceeded { limit, max }),
+            -32004 => field(&object, "limit").zip(field(&object, "max")).map(|(limit, max)| Self::LimitExceeded {
+                limit,
+                max,
+                setting: field(&object, "setting"),
+            }),
             -32005 => Some(Self::Cancelled),
             -32006 => field(&object, "limit").zip(field(&object, "max")).map(|(limit, max)| Self::Busy {
                 limit,
@@ -169,7 +175,7 @@ mod tests {
             RpcError::Unauthenticated,
             RpcError::InvalidCredentials,
             RpcError::Forbidden { reason: "not a member".into() },
-            RpcError::LimitExceeded { limit: PlayLimit::Time, max: 30_000 },
+            RpcError::LimitExceeded { limit: PlayLimit::Time, max: 30_000, setting: Some(LimitSetting::PlayMs) },
             RpcError::Cancelled,
             RpcError::Busy { limit: BusyLimit::Queued, max: 64, retry_after_ms: Some(5) },
             RpcError::RateLimited { retry_after_ms: 9 },

@@ -63,7 +63,7 @@ fn play_is_counted_once_whatever_its_outcome() {
         other.admit_play();
     }
     one.finish_play(PlayOutcome::of(Ok(())));
-    one.finish_play(PlayOutcome::of(Err(&RpcError::LimitExceeded { limit: PlayLimit::Time, max: 1 })));
+    one.finish_play(PlayOutcome::of(Err(&RpcError::LimitExceeded { limit: PlayLimit::Time, max: 1, setting: None })));
     other.reject_play(&RpcError::Unauthenticated);
     assert_eq!(metrics.snapshot().plays, 1, "plays with the same outcome are reported together");
     one.report();

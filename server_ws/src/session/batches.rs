@@ -2,7 +2,11 @@
 
 use std::collections::HashMap;
 
-use protocol::{Id, RpcError, error::PlayLimit, message};
+use protocol::{
+    Id, RpcError,
+    error::{LimitSetting, PlayLimit},
+    message,
+};
 use serde::Serialize;
 
 use super::ticket::Ticket;
@@ -96,7 +100,11 @@ impl Batches {
             batch.bytes_left = left;
             (response, Fit::Whole)
         } else {
-            let error = RpcError::LimitExceeded { limit: PlayLimit::Output, max: self.max_batch_kib };
+            let error = RpcError::LimitExceeded {
+                limit: PlayLimit::Output,
+                max: self.max_batch_kib,
+                setting: Some(LimitSetting::OutputKib),
+            };
             (message::response(id, Err::<&(), _>(&error)), Fit::Replaced)
         };
         self.held += response.len();

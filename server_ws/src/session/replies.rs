@@ -4,7 +4,7 @@ use std::{net::IpAddr, sync::Arc};
 
 use protocol::{
     RpcError,
-    error::{BusyLimit, PlayLimit},
+    error::{BusyLimit, LimitSetting, PlayLimit},
     message,
     methods::{Notification, PlayParams, PlayResult},
 };
@@ -24,7 +24,7 @@ use crate::{
 };
 
 /// The error that replaces a result that does not fit into its batch. Only its code matters here.
-const TOO_LARGE: RpcError = RpcError::LimitExceeded { limit: PlayLimit::Output, max: 0 };
+const TOO_LARGE: RpcError = RpcError::LimitExceeded { limit: PlayLimit::Output, max: 0, setting: None };
 
 impl Session {
     /// Replies to a request with its result. Here and below, notifications get no reply.
@@ -74,7 +74,8 @@ impl Session {
             }
             QueryAnswer::TooLarge => {
                 let max = self.player.limits().values.output_kib;
-                self.reply_error(ticket, &RpcError::LimitExceeded { limit: PlayLimit::Output, max });
+                let setting = Some(LimitSetting::OutputKib);
+                self.reply_error(ticket, &RpcError::LimitExceeded { limit: PlayLimit::Output, max, setting });
             }
         }
     }

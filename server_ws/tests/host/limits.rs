@@ -96,7 +96,7 @@ fn waiting_script_ends_at_deadline(workers: &Workers) {
     let circle = serve(workers, Circle::builder("test").host_module(module));
     let mut wire = circle.connect();
     let answer = wire.call("play", json!({ "script": "let kept = 1; slow::wait()", "timeout_ms": 50 }));
-    assert_eq!(answer["error"]["data"], json!({ "limit": "time", "max": 50 }));
+    assert_eq!(answer["error"]["data"], json!({ "limit": "time", "max": 50, "setting": "timeout_ms" }));
     assert_eq!(wire.value("kept"), 1);
     slow.gate.add_permits(1);
 }
@@ -138,14 +138,17 @@ fn calls_are_limited_in_number_and_size(workers: &Workers) {
     let mut wire = circle.connect();
     assert_eq!(wire.value("let n = 0; for i in 0..10 { n += slow::take(\"x\"); } n"), 10);
     let over = wire.error("n = 0; loop { try { n += slow::take(\"x\"); } catch { } }");
-    assert_eq!((&over["code"], &over["data"]), (&json!(-32004), &json!({ "limit": "operations", "max": 10 })));
+    assert_eq!(
+        (&over["code"], &over["data"]),
+        (&json!(-32004), &json!({ "limit": "operations", "max": 10, "setting": "host_calls" }))
+    );
     assert_eq!(wire.value("n"), 10);
     // The quotes take two bytes, and the brackets of arguments two more.
     assert_eq!(wire.value("slow::long(4094).len()"), 4094);
     assert_eq!(wire.value("let t = \"\"; t.pad(4092, 'x'); slow::take(t)"), 4092);
     for script in ["slow::long(4095)", "t.pad(4093, 'x'); slow::take(t)"] {
         let error = wire.error(script);
-        let expected = (&json!(-32004), &json!({ "limit": "size", "max": 4 }));
+        let expected = (&json!(-32004), &json!({ "limit": "size", "max": 4, "setting": "host_kib" }));
         assert_eq!((&error["code"], &error["data"]), expected, "{script}");
     }
     assert_eq!(wire.value("n"), 10);

@@ -239,7 +239,7 @@ fn end_hook_is_awaited_until_deadline(workers: &Workers) {
     );
     assert_eq!(ledger.committed(), [("slow".into(), 1)]);
     let late = wire.call("play", json!({ "script": "ledger::set(\"slow\", 2); 42", "timeout_ms": 100 }));
-    assert_eq!(late["error"]["data"], json!({ "limit": "time", "max": 100 }));
+    assert_eq!(late["error"]["data"], json!({ "limit": "time", "max": 100, "setting": "timeout_ms" }));
     assert_eq!(receive(&ledger.ends), PlayEnd::Succeeded);
     assert_eq!(wire.value("1"), 1);
     // The hook runs to its end.

@@ -1,6 +1,5 @@
 //! Events of sessions, as the screen shows them.
 
-use client_ws::{ClientError, RpcError};
 use console::{
     commands::ReplCommand,
     session::{self, DisplayKind, DisplayLines},
@@ -204,9 +203,7 @@ impl App {
     fn on_not_admitted(&mut self, id: CircleId, name: Option<&KeyName>, error: &CliError) {
         let key = name.and_then(|name| self.keys.get(name)).map(|entry| entry.public_key.to_hex());
         let Some(session) = self.repl.get_mut(id) else { return };
-        let is_forbidden =
-            matches!(error, CliError::Client { error: ClientError::Rpc(RpcError::Forbidden { .. }), .. });
-        match key.filter(|_| is_forbidden) {
+        match key.filter(|_| matches!(error, CliError::KeyRefused { .. })) {
             None => session.show_error(error),
             Some(key) => {
                 session.show_error_text(&error.message());

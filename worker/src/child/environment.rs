@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use rhai::{AST, Caches, Dynamic, Engine, GlobalRuntimeState, Module, Scope, Shared};
+use rhai::{AST, Caches, Dynamic, Engine, EvalAltResult, GlobalRuntimeState, Module, Scope, Shared};
 
 use crate::{
     engine::{
@@ -15,7 +15,7 @@ use crate::{
     },
     inspection::{self, Inventory, SharedInventory, Values},
     message::{
-        EvalOutcome, HostCall, HostModule, HostReturn, Play, PlayValue, Print, Query, QueryAnswer, WorkerLimits,
+        EvalOutcome, HostCall, HostReturn, Play, PlayValue, Print, Query, QueryAnswer, TraceFrame, WorkerLimits,
         WorkerSetup,
     },
 };
@@ -41,7 +41,6 @@ pub(crate) struct Environment {
     inventory: SharedInventory,
     limits: WorkerLimits,
     circle: String,
-    host: Vec<HostModule>,
     caller: Option<String>,
     /// The outcome of the init script if it failed; every play then has this outcome.
     init_failure: Option<EvalOutcome>,
@@ -82,7 +81,6 @@ impl Environment {
             inventory,
             limits: setup.limits,
             circle: setup.circle,
-            host: setup.host,
             caller: None,
             init_failure: None,
         };
@@ -154,15 +152,18 @@ impl Environment {
         }
         let variables = self.scope.len();
         let result = self.run(&ast).or_else(engine::exit_value);
-        let outcome = match result {
-            Ok(value) => self.bind_value(value, play.bind),
-            Err(error) => engine::run_failure(*error, &self.sources(play), &self.engine, &self.limits, &self.host),
-        };
+        let outcome = result.map(|value| self.bind_value(value, play.bind));
         if self.scope.len() > variables {
             self.remove_shadowed();
         }
         self.update_inventory(&ast, play.number == INIT_PLAY);
-        outcome
+        // The hint on an error can name what the play defined.
+        outcome.unwrap_or_else(|error| self.failure(*error, play))
+    }
+
+    fn failure(&self, error: EvalAltResult, play: &Play<'_>) -> EvalOutcome {
+        let hint = |error: &EvalAltResult, at: &TraceFrame| inspection::hint(error, at, &self.inventory.lock());
+        engine::run_failure(error, &self.sources(play), &self.engine, &self.limits, hint)
     }
 
     fn sources<'a>(&'a self, play: &'a Play<'a>) -> Sources<'a> {
@@ -188,7 +189,7 @@ impl Environment {
     }
 
     /// Runs a script in the persistent state. Uses a volatile function of Rhai, which other versions may change.
-    fn run(&mut self, ast: &AST) -> Result<Dynamic, Box<rhai::EvalAltResult>> {
+    fn run(&mut self, ast: &AST) -> Result<Dynamic, Box<EvalAltResult>> {
         self.global.num_operations = 0;
         self.global.level = 0;
         self.global.scope_level = 0;

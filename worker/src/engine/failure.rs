@@ -8,10 +8,13 @@ use super::{
     renderer::Renderer,
     trace::{self, Sources, Unwound},
 };
-use crate::message::{ErrorKind, EvalOutcome, HostModule, LimitKind, Play, ScriptError, WorkerLimits};
+use crate::message::{ErrorKind, EvalOutcome, LimitKind, Play, ScriptError, TraceFrame, WorkerLimits};
 
 /// Maximum size of an error's text, in bytes; the rest is cut off.
 const MAX_MESSAGE: usize = 16 << 10;
+
+/// Maximum size of a hint, in bytes; the rest is cut off.
+const MAX_HINT: usize = 1 << 10;
 
 /// Maximum size of a function's name, in bytes; the rest is cut off.
 pub(super) const MAX_NAME: usize = 256;
@@ -59,13 +62,13 @@ pub(crate) fn exit_value(mut error: Box<EvalAltResult>) -> Result<Dynamic, Box<E
     }
 }
 
-/// The outcome of a script that failed while it ran.
+/// The outcome of a script that failed while it ran. `hint` finds a hint on an error and the place of it.
 pub(crate) fn run_failure(
     error: EvalAltResult,
     sources: &Sources<'_>,
     engine: &Engine,
     limits: &WorkerLimits,
-    host: &[HostModule],
+    hint: impl FnOnce(&EvalAltResult, &TraceFrame) -> Option<String>,
 ) -> EvalOutcome {
     let limit = match error.unwrap_inner() {
         EvalAltResult::ErrorStackOverflow(_) => Some((LimitKind::CallDepth, limits.call_depth)),
@@ -78,15 +81,12 @@ pub(crate) fn run_failure(
     if let Some((kind, max)) = limit {
         return EvalOutcome::Limit { kind, max };
     }
-    let Unwound { error, position, function, trace } = trace::unwind(error, sources);
+    let Unwound { error, position, function, at, trace } = trace::unwind(error, sources);
     let renderer = Renderer { engine, max_bytes: MAX_MESSAGE as u64 };
-    let hint = match &error {
-        EvalAltResult::ErrorFunctionNotFound(signature, _) => host_functions::usage(host, signature),
-        _ => None,
-    };
+    let hint = hint(&error, &at).map(|hint| shorten(hint, MAX_HINT));
     let (message, thrown) = match error {
         EvalAltResult::ErrorRuntime(value, _) => describe_thrown(&value, renderer),
-        other => (other.to_string(), None),
+        other => (in_rhai_types(&other.to_string()), None),
     };
     EvalOutcome::Failed(ScriptError {
         kind: ErrorKind::Runtime,
@@ -97,6 +97,11 @@ pub(crate) fn run_failure(
         thrown,
         trace,
     })
+}
+
+/// Replaces Rhai's description of the Rust types of a string with the name of the type in scripts.
+fn in_rhai_types(message: &str) -> String {
+    message.replace("&str | ImmutableString | String", "string")
 }
 
 fn describe_thrown(value: &Dynamic, renderer: Renderer<'_>) -> (String, Option<String>) {

@@ -178,13 +178,3 @@ pub(crate) fn host_error_message(thrown: &Dynamic) -> Option<String> {
     (text("error")? == HOST_ERROR).then_some(())?;
     Some(format!("{}: {}", text("function")?, text("message")?))
 }
-
-/// The usage hint for a host function that was called with wrong arguments; `signature` begins with its name.
-pub(crate) fn usage(modules: &[HostModule], signature: &str) -> Option<String> {
-    let (path, _) = signature.split_once(' ')?;
-    let (module, name) = path.split_once("::")?;
-    let module = modules.iter().find(|known| known.name == module)?;
-    let overloads = module.functions.iter().filter(|function| function.name == name);
-    let usages: Vec<String> = overloads.map(|function| format!("{}::{}", module.name, function.signature())).collect();
-    (!usages.is_empty()).then(|| format!("call it as {}", usages.join(" or ")))
-}

@@ -72,6 +72,8 @@ pub(super) struct Unwound {
     pub(super) position: Option<Position>,
     /// The innermost script function, if it has a name.
     pub(super) function: Option<String>,
+    /// The place where the error occurred.
+    pub(super) at: TraceFrame,
     /// The frames, innermost first; as in [`ScriptError::trace`](crate::ScriptError::trace).
     pub(super) trace: Vec<TraceFrame>,
 }
@@ -101,12 +103,13 @@ pub(super) fn unwind(mut error: EvalAltResult, sources: &Sources<'_>) -> Unwound
         }
     }
     let at = error.take_position();
+    let innermost = frame(place.clone(), at, sources.play);
     let function = place.function.clone().filter(|name| name != CLOSURE).map(|name| shorten(name, MAX_NAME));
     levels.push((place, at));
     let own = levels.iter().take_while(|(place, _)| place.source == CodeSource::Current);
     let position = own.last().and_then(|(_, position)| to_position(*position));
     let trace = if levels.len() > 1 { frames(levels, sources) } else { top_level(sources.play, at) };
-    Unwound { error, position, function, trace }
+    Unwound { error, position, function, at: innermost, trace }
 }
 
 /// The traceback of an error at the top level of a play's script. The position of the error says everything, unless the

@@ -56,7 +56,7 @@ impl Default for WorkerLimits {
         Self {
             operations: None,
             output_bytes: 1 << 20,
-            call_depth: 64,
+            call_depth: 256,
             expression_depth: 64,
             string_bytes: 1 << 20,
             array_items: 100_000,

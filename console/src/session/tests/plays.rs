@@ -59,7 +59,7 @@ async fn failed_play_shows_its_error_and_keeps_the_session() {
     assert!(event.starts_with("error ") && event.contains("Variable not found: nowhere"), "{event}");
     console.expect_events(&["done"]).await;
     let playing = console.begin("loop {}").await;
-    playing.fail(RpcError::LimitExceeded { limit: PlayLimit::Time, max: 30_000 }).await;
+    playing.fail(RpcError::LimitExceeded { limit: PlayLimit::Time, max: 30_000, setting: None }).await;
     assert!(console.event_text().await.starts_with("error error: stopped: "));
     console.expect_events(&["done"]).await;
     console.expect_no_event().await;

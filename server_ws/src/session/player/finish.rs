@@ -5,7 +5,7 @@ use std::time::Duration;
 use keys::PublicKey;
 use protocol::{
     RpcError,
-    error::{BusyLimit, LossReason, PlayLimit, ScriptError, ScriptErrorKind},
+    error::{BusyLimit, LimitSetting, LossReason, PlayLimit, ScriptError, ScriptErrorKind},
     methods::PlayResult,
 };
 use serde_json::{json, value::RawValue};
@@ -170,15 +170,23 @@ impl Player {
         let limits = &self.limits.values;
         match reason {
             StopReason::Cancelled => RpcError::Cancelled,
-            StopReason::Time => RpcError::LimitExceeded { limit: PlayLimit::Time, max: max_ms },
+            StopReason::Time => {
+                // The play's own limit can only shorten the circle's.
+                let setting = if max_ms < limits.play_ms { LimitSetting::TimeoutMs } else { LimitSetting::PlayMs };
+                limit_error(PlayLimit::Time, max_ms, setting)
+            }
             StopReason::Shutdown => RpcError::ShuttingDown,
-            StopReason::HostCalls => RpcError::LimitExceeded { limit: PlayLimit::Operations, max: limits.host_calls },
-            StopReason::HostBytes => RpcError::LimitExceeded { limit: PlayLimit::Size, max: limits.host_kib },
+            StopReason::HostCalls => limit_error(PlayLimit::Operations, limits.host_calls, LimitSetting::HostCalls),
+            StopReason::HostBytes => limit_error(PlayLimit::Size, limits.host_kib, LimitSetting::HostKib),
             StopReason::DetachedCalls => {
                 RpcError::Busy { limit: BusyLimit::Running, max: MAX_DETACHED_CALLS, retry_after_ms: None }
             }
         }
     }
+}
+
+fn limit_error(limit: PlayLimit, max: u64, setting: LimitSetting) -> RpcError {
+    RpcError::LimitExceeded { limit, max, setting: Some(setting) }
 }
 
 /// Returns how a play ended, for its host modules.

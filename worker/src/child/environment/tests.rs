@@ -1,3 +1,5 @@
+mod hints;
+mod stack;
 mod traces;
 
 use std::{cell::RefCell, rc::Rc, sync::Arc};
@@ -5,7 +7,7 @@ use std::{cell::RefCell, rc::Rc, sync::Arc};
 use super::*;
 use crate::{
     engine::PlayMonitor,
-    message::{ErrorKind, HostError, HostFunction, LimitKind, ScriptError, Stream},
+    message::{ErrorKind, HostError, HostFunction, HostModule, LimitKind, ScriptError, Stream},
 };
 
 struct PlaySession {
