@@ -2,7 +2,9 @@
 
 mod catalog;
 mod help;
+mod markdown;
 mod queries;
+pub(crate) mod shorthand;
 
 use std::path::{Path, PathBuf};
 
@@ -29,6 +31,8 @@ pub enum ReplCommand {
     Functions(String),
     /// Show the documentation of a function.
     Doc(String),
+    /// Show the source of a function of this session's inputs.
+    Source(String),
     /// Play a file.
     Load(PathBuf),
     /// Save the inputs as a script.
@@ -142,6 +146,7 @@ impl ReplCommand {
             "vars" => Self::Vars,
             "functions" => Self::Functions(argument.to_owned()),
             "doc" => Self::Doc(argument.trim_end_matches("()").to_owned()),
+            "source" => Self::Source(argument.trim_end_matches("()").to_owned()),
             "load" => Self::Load(expand_home(argument)),
             "save" => Self::Save { file: expand_home(argument), overwrite: typed.ends_with('!') },
             "replay" => Self::Replay { is_confirmed: typed.ends_with('!') },
@@ -196,6 +201,7 @@ pub fn needs_circle(input: &str) -> bool {
             ReplCommand::History(_)
             | ReplCommand::Last
             | ReplCommand::Save { .. }
+            | ReplCommand::Source(_)
             | ReplCommand::Out(_)
             | ReplCommand::Copy { .. }
             | ReplCommand::Json { .. }
@@ -332,6 +338,7 @@ mod tests {
     #[test]
     fn local_commands_need_no_circle() {
         let local = [
+            ":source f",
             ":help",
             ":hlep",
             ":quit",

@@ -8,8 +8,9 @@ mod values;
 use std::{collections::VecDeque, path::Path, sync::Arc, time::Duration};
 
 use client_ws::{ClientError, PlayResult, RpcError};
+use rhai::Engine;
 
-use crate::history;
+use crate::{highlight, history};
 use frontend::text::{self, Style, StyledLine};
 use frontend::visible::visible;
 pub use play_timing::PlayTiming;
@@ -225,6 +226,18 @@ impl Notebook {
     /// Lists the last values with the numbers of their inputs.
     pub fn value_lines(&self) -> Vec<StyledLine> {
         self.values.lines()
+    }
+
+    /// Returns the source of a function of the inputs, as lines.
+    pub fn source(&self, name: &str) -> Vec<StyledLine> {
+        let sources = save::sources(self.current.inputs(), name);
+        if sources.is_empty() {
+            let text =
+                format!("no input of this session defines {}; :doc NAME describes other functions", visible(name));
+            return vec![StyledLine::of(Style::Dim, &text)];
+        }
+        let lexer = Engine::new_raw();
+        sources.iter().flat_map(|source| highlight::lines(&lexer, source)).collect()
     }
 
     /// Returns the successful inputs as a script.

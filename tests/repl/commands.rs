@@ -164,6 +164,22 @@ fn traceback_shows_the_lines_of_earlier_inputs() {
 }
 
 #[test]
+fn prompt_understands_what_other_repls_do() {
+    let mut terminal = Terminal::run(&Home::new(), &["repl"]);
+    terminal.wait_for("scratch> ");
+    terminal.keys("/// **Squares** a `number`.\rfn sq(x) { x * x }\r");
+    terminal.wait_for("scratch> ");
+    terminal.keys("sq?\r");
+    terminal.wait_for("  Squares a number.");
+    terminal.wait_for("scratch> ");
+    terminal.keys("??sq\r");
+    terminal.wait_for("fn sq(x) { x * x }\r\n");
+    terminal.wait_for("scratch> ");
+    terminal.keys("quit\r");
+    assert_eq!(terminal.end(), Some(0));
+}
+
+#[test]
 fn load_shows_the_failing_line_of_the_file() {
     let home = Home::new();
     std::fs::write(home.path().join("bad.rhai"), "#!/usr/bin/env -S circles play\nlet a = 1;\na + nowhere")

@@ -67,6 +67,14 @@ pub const COMMANDS: &[CommandSpec] = &[
     ),
     spec("doc", "NAME", ArgumentKind::Function, "show what a function does, and where it comes from", ":doc push", ""),
     spec(
+        "source",
+        "NAME",
+        ArgumentKind::Function,
+        "show the source of a function that you have defined",
+        ":source area",
+        "Shows the newest definition in the inputs of this session that succeeded, one for each number of parameters.",
+    ),
+    spec(
         "load",
         "FILE",
         ArgumentKind::File,

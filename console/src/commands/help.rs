@@ -11,6 +11,7 @@ const INTRODUCTION: &str = "\
 The circle plays what you type, and keeps your variables, functions, closures and imports.
   ans        the last value
   40 + 2     shows the value; with a ; at the end, shows nothing
+  push?      shows what a function does, push?? its source if it is yours
 Commands (:help NAME shows more):";
 
 /// The topics other than commands, with their texts.
@@ -24,6 +25,7 @@ WHERE names a circle: a name in circles.json (team), a port (9001), host:port, o
     (
         "errors",
         "An error shows the line, a caret under the column, and the reason.
+In a function, it shows the calls that lead there: \"in f, line 3 of input 12\". Input 12 is the 12th play of the connection.
 Changes that a play made before it failed are kept, for example its variables.
 A limit (time, memory, output, …) stops the play; the session is kept.",
     ),

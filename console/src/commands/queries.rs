@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use client_ws::{Candidate, CandidateKind, CircleWsClient, ClientError, FunctionDoc, ScopeResult};
 use rhai::Engine;
 
-use super::ReplCommand;
+use super::{ReplCommand, markdown};
 use crate::{
     highlight,
     truncate::group_digits,
@@ -165,8 +165,8 @@ fn docs(name: &str, found: &[FunctionDoc]) -> Vec<StyledLine> {
         for line in signature {
             lines.push(|| line);
         }
-        for line in function.doc.lines() {
-            lines.push(|| StyledLine::of(Style::Dim, &format!("  {line}")));
+        for line in markdown::lines(&lexer, &function.doc) {
+            lines.push(|| line);
         }
     }
     lines.finish()

@@ -49,6 +49,21 @@ pub(crate) fn build_script(inputs: &[NotebookInput], circle: &str) -> SavedScrip
     SavedScript { script, inputs: inputs.len(), notes }
 }
 
+/// Returns the newest definitions of a function, one for each number of parameters, in the order of their inputs.
+pub(crate) fn sources(inputs: &[NotebookInput], name: &str) -> Vec<String> {
+    let engine = Engine::new_raw();
+    let (mut known, mut found) = (HashSet::new(), Vec::new());
+    for input in inputs.iter().rev().filter(|input| input.script.contains(name)) {
+        for FunctionDefinition { name: (defined, params), range } in definitions(&engine, &input.script) {
+            if defined == name && known.insert(params) {
+                found.push(input.script[range].to_owned());
+            }
+        }
+    }
+    found.reverse();
+    found
+}
+
 /// Returns, for each input, the ranges of functions that a later input redefines: a script can define a function only
 /// once.
 fn redefined_ranges(engine: &Engine, inputs: &[NotebookInput]) -> Vec<Vec<Range<usize>>> {
@@ -272,6 +287,16 @@ mod tests {
             84,
             "{script}"
         );
+    }
+
+    #[test]
+    fn source_is_the_newest_definition_for_each_number_of_parameters() {
+        let inputs =
+            ["fn f(x) { 1 }", "/// Twice.\nfn f(x) { x * 2 } fn g() { f(1) }", "private fn f(x, y) { x }", "f(1)"];
+        let inputs = inputs.map(|script| NotebookInput { script: script.into(), has_value: false });
+        assert_eq!(sources(&inputs, "f"), ["/// Twice.\nfn f(x) { x * 2 }", "private fn f(x, y) { x }"]);
+        assert_eq!(sources(&inputs, "g"), ["fn g() { f(1) }"]);
+        assert!(sources(&inputs, "h").is_empty());
     }
 
     #[test]

@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     LAST_VALUE,
-    commands::{self, ReplCommand},
+    commands::{self, ReplCommand, shorthand},
     message_size_error,
     notebook::costs_environment,
     plot, truncate, value,
@@ -34,6 +34,12 @@ pub const GIVE_UP_WINDOW: Duration = Duration::from_secs(2);
 impl Core {
     pub(super) fn submit(&mut self, input: String) {
         let Some(input) = self.check_size(input) else { return };
+        let input = shorthand::question(&input).unwrap_or(input);
+        if let Some(command) = shorthand::word(&input).filter(|_| !self.can_play()) {
+            // Without an environment there is no variable of that name.
+            self.report(SessionEvent::InputStarted(input));
+            return self.run_command(command);
+        }
         if !self.must_wait(&input) {
             return self.start_input(input);
         }
@@ -97,7 +103,10 @@ impl Core {
         self.report(SessionEvent::InputStarted(input.clone()));
         match input.trim().strip_prefix(':') {
             Some(command) => self.run_command(command),
-            None => self.play(input, Purpose::Value),
+            None => match shorthand::word(&input) {
+                Some(command) => self.play_word(input, command),
+                None => self.play(input, Purpose::Value),
+            },
         }
     }
 
@@ -124,6 +133,16 @@ impl Core {
         self.play_script(Script { text: script, ..Script::default() }, purpose);
     }
 
+    /// Plays a word that is a variable of the session or stands for a command.
+    fn play_word(&mut self, word: String, command: &'static str) {
+        let play = Script { text: word.clone(), bind: Some(LAST_VALUE.into()), ..Script::default() };
+        let work = PlayKind::Single(self.remote.clone().play(play));
+        self.start(work, word, Purpose::Value);
+        if let Some(running) = &mut self.work.running {
+            running.word = Some(command);
+        }
+    }
+
     pub(super) fn play_script(&mut self, script: Script, purpose: Purpose) {
         let text = script.text.clone();
         self.notebook.begin_play(&text);
@@ -139,7 +158,7 @@ impl Core {
     pub(super) fn start(&mut self, work: PlayKind, script: String, purpose: Purpose) {
         let started = Instant::now().into_std();
         self.work.running =
-            Some(RunningInput { play: work, script, purpose, started, progress: None, cancelled: None });
+            Some(RunningInput { play: work, script, purpose, word: None, started, progress: None, cancelled: None });
     }
 
     /// Returns the running fan-out.
@@ -216,6 +235,13 @@ impl Core {
                 self.remark(messages::CANCELLED);
                 self.stop_replay(false);
                 self.finish_on_connection(None);
+            }
+            Err(ClientError::Rpc(RpcError::Script(error)))
+                if running.word.is_some()
+                    && error.message == format!("Variable not found: {}", running.script.trim()) =>
+            {
+                self.run_command(running.word.unwrap_or_default());
+                return self.start_waiting_inputs();
             }
             Err(error) => {
                 let is_own_fault =

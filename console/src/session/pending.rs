@@ -55,6 +55,8 @@ pub(super) struct RunningInput {
     pub(super) play: PlayKind,
     pub(super) script: String,
     pub(super) purpose: Purpose,
+    /// The command that the input stands for if it is no variable.
+    pub(super) word: Option<&'static str>,
     pub(super) started: StdInstant,
     pub(super) progress: Option<Progress>,
     pub(super) cancelled: Option<Instant>,

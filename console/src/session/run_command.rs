@@ -75,6 +75,11 @@ impl Core {
                 self.show(DisplayLines::new(DisplayKind::Listing, lines));
                 self.finish_input();
             }
+            ReplCommand::Source(name) => {
+                let lines = self.notebook.source(&name);
+                self.show(DisplayLines::new(DisplayKind::Listing, lines));
+                self.finish_input();
+            }
             ReplCommand::Vars
             | ReplCommand::Functions(_)
             | ReplCommand::Doc(_)

@@ -12,6 +12,7 @@ mod plays;
 mod pressure;
 mod random;
 mod replay;
+mod shorthand;
 mod switch;
 mod timing;
 mod values;

@@ -63,7 +63,7 @@ async fn replay_stops_at_the_input_that_fails() {
     console.circle.plays("let x = 1").await.unit().await;
     console.expect_events(&["remark 2/4  let y = x"]).await;
     let limit = protocol::error::PlayLimit::Time;
-    console.circle.plays("let y = x").await.fail(RpcError::LimitExceeded { limit, max: 200 }).await;
+    console.circle.plays("let y = x").await.fail(RpcError::LimitExceeded { limit, max: 200, setting: None }).await;
     assert!(console.event_text().await.starts_with("error "));
     let stopped =
         "remark input 2 of 4 failed; the 2 inputs after it did not run: fix it by hand, then :replay lists the rest";
