@@ -44,7 +44,7 @@ pub(crate) fn header(
         ]);
     }
     let left = Line::from(spans);
-    let right = Line::from("Ctrl-P palette  ? help ").dim().right_aligned();
+    let right = Line::from("Ctrl-P palette  F1 help ".dim()).right_aligned();
     if left.width() + right.width() < usize::from(area.width) {
         frame.render_widget(right, area);
     }

@@ -32,7 +32,14 @@ use ratatui::{
 };
 use rhai::Engine;
 
-use super::{action::Action, circle_id::CircleId, help::Hint, layout::Pane, search::Search, theme::DrawContext};
+use super::{
+    action::Action,
+    circle_id::CircleId,
+    help::Hint,
+    layout::Pane,
+    search::Search,
+    theme::{DrawContext, Theme},
+};
 pub(crate) use connector::Connector;
 pub(crate) use editor::EditorSetup;
 pub(crate) use session_view::{LAST_OUTPUT, SessionView, plain_text};
@@ -160,6 +167,13 @@ impl ReplPane {
             _ => return session.editor.key(key),
         }
         None
+    }
+
+    /// Draws the completions of the session on a circle.
+    pub(crate) fn draw_menu(&self, frame: &mut Frame<'_>, theme: Theme, shown: CircleId) {
+        if let Some(session) = self.sessions.get(&shown) {
+            session.editor.draw_menu(frame, theme);
+        }
     }
 
     /// Draws the session on a circle. `is_editing` says whether letters go into the editor. `welcome` is shown until

@@ -97,7 +97,7 @@ impl Theme {
     }
 
     pub(crate) fn border(self, has_focus: bool) -> Shown {
-        if has_focus { self.accent().bold() } else { Shown::new().dim() }
+        if has_focus { self.accent().bold().not_dim() } else { Shown::new().dim() }
     }
 
     /// Style of the title of a pane.

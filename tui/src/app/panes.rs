@@ -205,6 +205,9 @@ impl App {
         for (pane, area) in panes {
             chrome::title(frame, area, look.theme, pane, pane == focus, &self.title(pane));
         }
+        if let Some(shown) = self.circles.selected().filter(|_| focus == Pane::Repl && self.window.popup.is_none()) {
+            self.repl.draw_menu(frame, look.theme, shown);
+        }
         if let Some(toast) = self.window.toast() {
             toast.draw(frame, message, look.theme);
         }

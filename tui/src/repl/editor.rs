@@ -47,6 +47,8 @@ pub(crate) struct Editor {
     browser: HistoryBrowser,
     search: Option<HistorySearch>,
     menu: Option<Menu>,
+    /// Where the cursor was drawn.
+    cursor_at: Position,
     /// Inputs that come after the one that is shown, one by one: joined into one text, they could mean something else.
     drafts: VecDeque<String>,
     /// Whether the last key was Ctrl-X.
@@ -505,14 +507,19 @@ impl Editor {
             let cursor_index =
                 Position::new((area.x + PROMPT_COLUMNS + at.1).min(area.right().saturating_sub(1)), area.y + row);
             frame.set_cursor_position(cursor_index);
-            if let Some(menu) = &self.menu {
-                menu.draw(frame, cursor_index, theme);
-            }
+            self.cursor_at = cursor_index;
             if let Some(search) = &mut self.search {
                 search_list::draw(frame, area, theme, |size| {
                     search.rows(&self.history.lock(), &self.origin.circle, &text, size)
                 });
             }
+        }
+    }
+
+    /// Draws the menu above the cursor, over everything else.
+    pub(crate) fn draw_menu(&self, frame: &mut Frame<'_>, theme: Theme) {
+        if let Some(menu) = &self.menu {
+            menu.draw(frame, self.cursor_at, theme);
         }
     }
 }

@@ -5,7 +5,7 @@ use ratatui::{
     Frame,
     crossterm::event::{KeyCode, KeyEvent},
     layout::{Position, Rect},
-    style::Stylize,
+    style::{Style, Stylize},
     text::{Line, Span},
     widgets::{Block, BorderType, Clear, Paragraph},
 };
@@ -141,11 +141,13 @@ impl Menu {
         let width = u16::try_from(needed).unwrap_or(u16::MAX).min(screen.width);
         let x = cursor.x.saturating_sub(2).min(screen.right().saturating_sub(width));
         let area = Rect { x, y: cursor.y - height - 2, width, height: height + 2 };
+        let about = shorten(&about, usize::from(width).saturating_sub(position.len() + 3));
+        let plain = |text: String| Line::from(Span::styled(text, Style::reset()));
         let block = Block::bordered()
             .border_type(BorderType::Rounded)
             .border_style(theme.border(true))
-            .title_bottom(Line::from(about).dim())
-            .title_bottom(Line::from(position).right_aligned());
+            .title_bottom(plain(about))
+            .title_bottom(plain(position).right_aligned());
         let room = usize::from(width).saturating_sub(name + 6);
         let rows: Vec<Line<'_>> = shown
             .into_iter()

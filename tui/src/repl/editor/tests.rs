@@ -210,7 +210,10 @@ fn menu_draws_candidates_in_full() {
     assert!(editor.complete(CompletionList { input, start: 0, cursor, candidates }));
     let mut terminal = ratatui::Terminal::new(ratatui::backend::TestBackend::new(60, 10)).expect("a screen");
     let area = Rect::new(0, 8, 60, 2);
-    let draw = |frame: &mut Frame<'_>| editor.draw(frame, area, Theme::plain(), &Engine::new_raw(), true);
+    let draw = |frame: &mut Frame<'_>| {
+        editor.draw(frame, area, Theme::plain(), &Engine::new_raw(), true);
+        editor.draw_menu(frame, Theme::plain());
+    };
     terminal.draw(draw).expect("it is drawn");
     let cells = terminal.backend().buffer().content();
     let shown: String = cells.iter().map(ratatui::buffer::Cell::symbol).collect();
@@ -262,7 +265,10 @@ fn menu_fits_every_screen_size() {
         editor.document("to_0_日本".into(), "a long explanation of it, ".repeat(9));
         let mut terminal = ratatui::Terminal::new(ratatui::backend::TestBackend::new(width, height)).expect("a screen");
         let area = Rect::new(0, height - 1, width, 1);
-        let draw = |frame: &mut Frame<'_>| editor.draw(frame, area, Theme::plain(), &Engine::new_raw(), true);
+        let draw = |frame: &mut Frame<'_>| {
+            editor.draw(frame, area, Theme::plain(), &Engine::new_raw(), true);
+            editor.draw_menu(frame, Theme::plain());
+        };
         terminal.draw(draw).expect("it is drawn");
     }
 }
