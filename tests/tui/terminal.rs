@@ -12,6 +12,9 @@ const LEAVES: &str = "\x1b[?1049l";
 /// Escape sequences around the title of the window.
 const SAVES_TITLE: &str = "\x1b[22;2t";
 const RESTORES_TITLE: &str = "\x1b[23;2t";
+/// Escape sequences that turn the mouse on and off.
+const MOUSE_ON: &str = "\x1b[?1000h\x1b[?1002h\x1b[?1006h";
+const MOUSE_OFF: &str = "\x1b[?1006l\x1b[?1002l\x1b[?1000l";
 
 #[test]
 fn session_from_start_to_quit_works_on_a_terminal() {
@@ -109,8 +112,10 @@ fn signal_restores_the_terminal() {
     for (signal, code) in [(Signal::TERM, 143), (Signal::HUP, 129)] {
         let home = Home::new();
         let mut terminal = Terminal::run(&home, &["tui"]);
+        terminal.wait_for(MOUSE_ON);
         terminal.wait_for_screen("play now");
         terminal.signal(signal);
+        terminal.wait_for(MOUSE_OFF);
         terminal.wait_for(LEAVES);
         // The cursor is visible again.
         terminal.wait_for("\x1b[?25h");

@@ -22,6 +22,10 @@ pub(crate) enum Action {
     Help,
     Palette,
     Zoom,
+    /// Turn the mouse on or off.
+    ToggleMouse,
+    /// Make the pane with the focus larger or smaller.
+    Resize(i16),
     /// Search in the transcript or in the log.
     Search(Pane),
     /// Copy a text to the clipboard; the second text describes it.

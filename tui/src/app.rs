@@ -14,6 +14,7 @@ mod key_changes;
 mod keys;
 mod losses;
 mod messages;
+mod mouse;
 mod palette_items;
 mod panes;
 mod quit;
@@ -134,7 +135,8 @@ impl App {
             AppEvent::Terminal(event) if self.hold.must_hold(&event) => self.hold.push(event),
             AppEvent::Terminal(event) => self.on_terminal_event(event),
             AppEvent::Tick => {
-                self.window.tick(self.is_animated());
+                let is_charted = self.circles.sample(self.window.now());
+                self.window.tick(self.is_animated() || is_charted);
                 self.hold.tick(self.window.now());
             }
             AppEvent::Quit(code) => self.quit_state = QuitState::Ended(code),
@@ -172,8 +174,12 @@ impl App {
 
     fn on_terminal_event(&mut self, event: TerminalEvent) {
         match event {
-            TerminalEvent::Key(key) if key.kind != KeyEventKind::Release => self.on_key(key),
+            TerminalEvent::Key(key) if key.kind != KeyEventKind::Release => {
+                self.window.selection = None;
+                self.on_key(key);
+            }
             TerminalEvent::Paste(text) => self.on_paste(&text),
+            TerminalEvent::Mouse(event) if self.window.has_mouse => self.on_mouse(event),
             _ => {}
         }
     }
@@ -213,8 +219,13 @@ impl App {
 
     /// Passes a key press to the popup. An action closes the popup, unless the popup waits for its outcome.
     fn on_popup_key(&mut self, key: KeyEvent) -> Option<Action> {
-        let popup = self.window.popup.as_mut()?;
-        let action = popup.key(key)?;
+        let action = self.window.popup.as_mut()?.key(key);
+        self.close_popup_for(action)
+    }
+
+    /// Closes the popup for its action, unless it waits for the outcome.
+    fn close_popup_for(&mut self, action: Option<Action>) -> Option<Action> {
+        let (popup, action) = (self.window.popup.as_ref()?, action?);
         if action != Action::Close && !popup.is_busy() {
             self.window.popup = None;
         }
@@ -229,6 +240,9 @@ impl App {
     /// Shows a circle in the panes.
     fn show(&mut self, id: CircleId) {
         self.circles.select(id);
+        if let Some(session) = self.repl.get_mut(id) {
+            session.has_ended_unseen = false;
+        }
         self.follow_selected_log();
     }
 

@@ -2,7 +2,7 @@
 
 use ratatui::{
     Frame,
-    layout::Rect,
+    layout::{Position, Rect},
     style::{Style, Stylize},
     symbols::merge::MergeStrategy,
     text::{Line, Span},
@@ -99,6 +99,18 @@ pub(crate) fn title(frame: &mut Frame<'_>, area: Rect, theme: Theme, pane: Pane,
     if note_width > 0 && width + note_width < inside.width {
         draw(note, Rect { x: inside.right() - note_width, width: note_width, ..inside });
     }
+}
+
+/// Returns the pane whose tab is at a place.
+pub(crate) fn tab_at(area: Rect, at: Position) -> Option<Pane> {
+    let mut x = area.x;
+    Pane::ALL.into_iter().find(|pane| {
+        // A space on both sides, and a line between two tabs.
+        let end = x + u16::try_from(format!("{} {}", pane.number(), pane.name()).len()).unwrap_or(u16::MAX) + 2;
+        let is_here = (x..end).contains(&at.x);
+        x = end + 1;
+        is_here
+    })
 }
 
 /// Draws the panes as tabs, where there is room for only one pane.

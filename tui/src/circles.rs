@@ -1,16 +1,22 @@
 //! The list of circles, their state, and the pane that shows them.
 
+mod activity;
+mod detail;
 mod item;
 mod rows;
 
-use std::time::Instant;
+use std::{cell::Cell, time::Instant};
 
 use launcher::{CircleConfig, CircleStatus};
-use ratatui::crossterm::event::{KeyCode, KeyEvent};
+use ratatui::{
+    crossterm::event::{KeyCode, KeyEvent},
+    layout::{Position, Rect},
+};
 
 use frontend::target;
 
 use super::{action::Action, circle_id::CircleId, event::ProbeResult, help::Hint, list, tasks::Tasks};
+pub(crate) use detail::SUMMARY_ROWS;
 pub(crate) use item::{CircleAvailability, CircleItem, CircleSource};
 
 /// Key hints of the pane.
@@ -46,6 +52,8 @@ pub(crate) const SHORT_HINTS: &[Hint] = &[
 pub(crate) struct CirclesPane {
     entries: Vec<CircleItem>,
     selected: usize,
+    /// Where the rows were last drawn.
+    drawn: Cell<Rect>,
 }
 
 /// Change of a circle in a supervisor's report.
@@ -98,6 +106,12 @@ impl CirclesPane {
         self.iter().position(|(id, _)| id.0 == self.selected).unwrap_or(0)
     }
 
+    /// Samples what the circles do. Returns whether a chart looks different than before.
+    pub(crate) fn sample(&mut self, now: Instant) -> bool {
+        // Each of them has to be sampled.
+        self.entries.iter_mut().fold(false, |changed, entry| entry.activity.sample(now) || changed)
+    }
+
     /// Returns whether an uptime is shown in seconds, or has just turned into minutes.
     pub(crate) fn needs_second_updates(&self, now: Instant) -> bool {
         let since = |entry: &CircleItem| entry.since.filter(|_| entry.source == CircleSource::Config);
@@ -105,6 +119,18 @@ impl CirclesPane {
             let seconds = now.saturating_duration_since(since).as_secs();
             seconds < 60 || seconds % 60 <= 1
         })
+    }
+
+    /// Returns the circle at a place on the screen.
+    pub(crate) fn item_at(&self, at: Position) -> Option<CircleId> {
+        let area = self.drawn.get();
+        let row = area.contains(at).then(|| usize::from(at.y - area.y))?;
+        self.iter().nth(self.first_row(area.height) + row).map(|(id, _)| id)
+    }
+
+    /// Returns the first row that is visible.
+    fn first_row(&self, height: u16) -> usize {
+        self.row().saturating_sub(usize::from(height).saturating_sub(1))
     }
 
     pub(crate) fn selected(&self) -> Option<CircleId> {
@@ -156,6 +182,7 @@ impl CirclesPane {
             let entry = &mut self.entries[id.0];
             entry.is_removed = false;
             (entry.source, entry.url) = (CircleSource::Config, circle.url());
+            (entry.access, entry.description) = (Some(circle.access), circle.description.clone());
             // Port 0 is a different port each time, so it cannot be probed.
             let address = Some(launcher::connect_address(circle.address)).filter(|address| address.port() != 0);
             if entry.address != address {

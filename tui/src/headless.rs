@@ -197,6 +197,10 @@ impl TerminalHost<TestBackend> for InMemoryTerminal {
         Ok(Ok(false))
     }
 
+    fn set_mouse(&mut self, _: bool) -> io::Result<()> {
+        Ok(())
+    }
+
     fn suspend(&mut self, _: &mut Terminal<TestBackend>) -> io::Result<()> {
         Ok(())
     }

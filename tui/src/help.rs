@@ -16,6 +16,12 @@ const GLOBAL_HINTS: &[Hint] = &[
     ("1-4", "circles, keys, REPL, logs"),
     ("Tab", "next pane (Shift-Tab: previous pane)"),
     ("q", "quit; asks first if something would be lost"),
+    ("[ ]", "make the pane smaller or larger"),
+    (
+        "mouse",
+        "wheel scrolls, a click focuses and chooses, a drag selects and copies; Shift selects as the terminal does",
+    ),
+    ("%", "mouse off, and on again"),
     ("Ctrl-L", "redraw the screen"),
     ("Ctrl-Z", "suspend"),
 ];
@@ -29,6 +35,7 @@ const MARKS: &[Hint] = &[
     ("◌", "connected without a key"),
     ("⚿", "signed in with your key (in Keys: unlocked)"),
     ("▶", "a play is running"),
+    ("◆", "a play has ended since you looked at the circle"),
 ];
 
 /// Differences between the TUI and the line REPL, by command.

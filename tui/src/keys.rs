@@ -4,6 +4,7 @@ mod change;
 mod key_source;
 
 use std::{
+    cell::Cell,
     collections::{BTreeSet, HashMap},
     sync::Arc,
 };
@@ -16,7 +17,7 @@ use keys::{
 use ratatui::{
     Frame,
     crossterm::event::{KeyCode, KeyEvent},
-    layout::Rect,
+    layout::{Position, Rect},
     style::Stylize,
     text::{Line, Span},
     widgets::Paragraph,
@@ -63,6 +64,8 @@ pub(crate) struct KeysPane {
     /// Key to use, if it is not the default key.
     current: Option<KeyName>,
     selected: usize,
+    /// Where the rows were last drawn.
+    drawn: Cell<Rect>,
     /// Whether the key to use was named on the command line; then sessions use it on open circles, too.
     is_named: bool,
     /// Whether the keystore has been read.
@@ -221,6 +224,20 @@ impl KeysPane {
         }
     }
 
+    /// Selects the key at a place on the screen.
+    pub(crate) fn click(&mut self, at: Position) {
+        let area = self.drawn.get();
+        if area.contains(at) {
+            let row = self.first_row(area.height) + usize::from(at.y - area.y);
+            self.selected = if row < self.entries.len() { row } else { self.selected };
+        }
+    }
+
+    /// Returns the first row that is visible.
+    fn first_row(&self, height: u16) -> usize {
+        self.selected.saturating_sub(usize::from(height).saturating_sub(1))
+    }
+
     pub(crate) fn draw(&self, frame: &mut Frame<'_>, area: Rect, theme: Theme, has_focus: bool) {
         if self.entries.is_empty() && self.is_loaded {
             let lines = vec![
@@ -230,7 +247,8 @@ impl KeysPane {
             return frame.render_widget(Paragraph::new(lines), area);
         }
         let width = usize::from(area.width);
-        let first = self.selected.saturating_sub(usize::from(area.height).saturating_sub(1));
+        self.drawn.set(area);
+        let first = self.first_row(area.height);
         let used = self.used().map(|entry| &entry.name);
         let rows: Vec<Line<'_>> = self
             .entries

@@ -18,6 +18,7 @@ mod popup;
 mod repl;
 mod screen;
 mod search;
+mod selection;
 mod session_status;
 mod setup;
 mod tasks;

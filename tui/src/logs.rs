@@ -19,6 +19,7 @@ use super::{
     circle_id::CircleId,
     help::Hint,
     search::{Highlight, Query, Searchable},
+    selection::VisibleRow,
     tasks::{LogFollower, MAX_LINES},
     theme::Theme,
     wrap,
@@ -39,8 +40,9 @@ pub(crate) struct LogsPane {
     /// Rows below the visible ones; 0 follows new lines.
     scroll_back: usize,
     level: usize,
-    /// Size when it was last drawn.
-    size: (u16, u16),
+    /// Where it was last drawn, and the rows there.
+    area: Rect,
+    visible: Vec<VisibleRow>,
     /// Follower of the log files, once their location is known.
     follower: Option<LogFollower>,
 }
@@ -134,6 +136,21 @@ impl LogsPane {
         if self.level == 0 { follow.into() } else { format!("{} · {follow}", LEVELS[self.level].0) }
     }
 
+    /// Scrolls by rows, up if negative.
+    pub(crate) fn scroll(&mut self, rows: i32) {
+        self.scroll_back = self.scroll_back.saturating_add_signed(-(rows as isize));
+    }
+
+    /// Returns where the pane was last drawn.
+    pub(crate) fn area(&self) -> Rect {
+        self.area
+    }
+
+    /// Returns the rows that are visible.
+    pub(crate) fn visible(&self) -> &[VisibleRow] {
+        &self.visible
+    }
+
     /// Returns the log of a circle, for a search.
     pub(crate) fn searched(&mut self, circle: CircleId) -> impl Searchable + '_ {
         ShownLog(self, circle)
@@ -147,7 +164,8 @@ impl LogsPane {
         circle: Option<CircleId>,
         found: Option<Highlight<'_>>,
     ) {
-        self.size = (area.width, area.height);
+        self.area = area;
+        self.visible.clear();
         let (name, levels) = LEVELS[self.level];
         let log = circle.and_then(|circle| self.logs.get(&circle));
         let (height, mut rows) = (usize::from(area.height), VecDeque::new());
@@ -161,8 +179,8 @@ impl LogsPane {
             if let Some(found) = found {
                 shown = found.apply(shown, number, theme);
             }
-            for row in wrap::wrap_words(shown, area.width).into_iter().rev() {
-                rows.push_front(row.style(style));
+            for (index, row) in wrap::wrap_words(shown, area.width).into_iter().enumerate().rev() {
+                rows.push_front((row.style(style), index > 0));
             }
             if rows.len() >= height + self.scroll_back {
                 break;
@@ -177,7 +195,11 @@ impl LogsPane {
         self.scroll_back = self.scroll_back.min(rows.len().saturating_sub(height));
         let end = rows.len() - self.scroll_back;
         let start = end.saturating_sub(height);
-        let shown: Vec<Line<'_>> = rows.into_iter().skip(start).take(end - start).collect();
+        let mut shown = Vec::new();
+        for (row, is_continued) in rows.into_iter().skip(start).take(end - start) {
+            self.visible.push(VisibleRow { text: row.to_string(), is_continued });
+            shown.push(row);
+        }
         frame.render_widget(Paragraph::new(shown), area);
     }
 }
@@ -198,7 +220,7 @@ impl Searchable for ShownLog<'_> {
 
     fn reveal(&mut self, line: usize) {
         let Self(pane, circle) = self;
-        let (width, height) = pane.size;
+        let Rect { width, height, .. } = pane.area;
         let rows = |line: &String| wrap::wrap_words(Line::from(line.clone()), width).len();
         let (mut below, mut own) = (0, 1);
         let log = pane.logs.get(circle);

@@ -11,6 +11,7 @@ mod text;
 use ratatui::{
     Frame,
     crossterm::event::{KeyCode, KeyEvent, KeyModifiers},
+    layout::Position,
     text::Line,
 };
 
@@ -78,6 +79,24 @@ impl Popup {
             Self::Address(form) => form.key(key),
             Self::Key(form) => form.key(key),
             Self::Palette(palette) => palette.key(key),
+        }
+    }
+
+    /// Handles a step of the wheel, as an arrow key where there is something to scroll.
+    pub(crate) fn wheel(&mut self, key: KeyEvent) {
+        match self {
+            Self::Text(text) => drop(text.key(key)),
+            Self::Palette(palette) => drop(palette.key(key)),
+            _ => {}
+        }
+    }
+
+    /// Handles a click: it chooses a button or a row.
+    pub(crate) fn click(&mut self, at: Position) -> Option<Action> {
+        match self {
+            Self::Choice(choice) | Self::Quitting(choice) => choice.click(at),
+            Self::Palette(palette) => palette.click(at),
+            _ => None,
         }
     }
 

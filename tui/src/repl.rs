@@ -184,9 +184,8 @@ impl ReplPane {
         area: Rect,
         look: DrawContext,
         shown: CircleId,
-        is_editing: bool,
+        (is_editing, mut search): (bool, Option<&mut Search>),
         welcome: Vec<ShownLine<'static>>,
-        mut search: Option<&mut Search>,
     ) {
         let Some(session) = self.sessions.get_mut(&shown) else { return };
         let waiting = session.state.waiting;
@@ -206,6 +205,7 @@ impl ReplPane {
         if let Some(search) = search.as_deref_mut() {
             search.update(shown, &mut session.transcript);
         }
+        session.transcript.set_area(transcript);
         let found = search.as_deref().map(Search::highlight);
         let mut rows = session.transcript.rows(look.theme, (transcript.width, transcript.height), found);
         if session.transcript.is_empty() && !session.is_open() {

@@ -42,6 +42,14 @@ static IS_TAKEN: AtomicBool = AtomicBool::new(false);
 /// Whether another program has the terminal, so that Ctrl-C is meant for that program.
 static IS_LENT: AtomicBool = AtomicBool::new(false);
 
+/// Whether the terminal reports the mouse while the app has it.
+static HAS_MOUSE: AtomicBool = AtomicBool::new(true);
+
+/// Reports of buttons, the wheel and drags, in the format for large screens. Not of every move: that would be an event
+/// for each cell that the pointer passes.
+const MOUSE_ON: &str = "\x1b[?1000h\x1b[?1002h\x1b[?1006h";
+const MOUSE_OFF: &str = "\x1b[?1006l\x1b[?1002l\x1b[?1000l";
+
 /// The terminal, as long as this value lives.
 pub(crate) struct AlternateScreen {
     pub terminal: Terminal<RealBackend>,
@@ -71,16 +79,22 @@ impl Drop for AlternateScreen {
 fn enter() -> io::Result<()> {
     IS_TAKEN.store(true, Ordering::SeqCst);
     let entered = enable_raw_mode()
-        .and_then(|()| execute!(stdout(), Print(SAVE_TITLE), EnterAlternateScreen, EnableBracketedPaste));
+        .and_then(|()| execute!(stdout(), Print(SAVE_TITLE), EnterAlternateScreen, EnableBracketedPaste))
+        .and_then(|()| if HAS_MOUSE.load(Ordering::SeqCst) { write_mode(MOUSE_ON) } else { Ok(()) });
     entered.inspect_err(|_| give_back())
 }
 
 /// Restores the terminal. There is nothing to do about a failure.
 fn give_back() {
     if IS_TAKEN.swap(false, Ordering::SeqCst) {
+        let _untidy = write_mode(MOUSE_OFF);
         let _untidy = execute!(stdout(), DisableBracketedPaste, LeaveAlternateScreen, Print(RESTORE_TITLE), Show);
         let _untidy = disable_raw_mode();
     }
+}
+
+fn write_mode(sequence: &str) -> io::Result<()> {
+    write!(stdout(), "{sequence}").and_then(|()| stdout().flush())
 }
 
 /// Returns whether another program has the terminal.
@@ -179,17 +193,19 @@ impl TerminalHost<RealBackend> for RealTerminal {
         terminal: &mut Terminal<RealBackend>,
         command: &ShellCommand,
     ) -> io::Result<Result<Option<String>, CliError>> {
-        give_back();
-        IS_LENT.store(true, Ordering::SeqCst);
-        let ended = shell::run(command, Command::status);
-        // A user who leaves an interactive shell has seen its output.
-        if !command.command.is_empty() && ended.is_ok() {
-            wait_for_enter();
-        }
-        IS_LENT.store(false, Ordering::SeqCst);
-        enter()?;
-        self.redraw(terminal)?;
-        Ok(ended)
+        self.lend(terminal, || {
+            let ended = shell::run(command, Command::status);
+            // A user who leaves an interactive shell has seen its output.
+            if !command.command.is_empty() && ended.is_ok() {
+                wait_for_enter();
+            }
+            ended
+        })
+    }
+
+    fn set_mouse(&mut self, is_on: bool) -> io::Result<()> {
+        HAS_MOUSE.store(is_on, Ordering::SeqCst);
+        write_mode(if is_on { MOUSE_ON } else { MOUSE_OFF })
     }
 
     fn suspend(&mut self, terminal: &mut Terminal<RealBackend>) -> io::Result<()> {

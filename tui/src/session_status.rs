@@ -10,6 +10,8 @@ pub(crate) enum SessionStatus {
     Connected,
     Authenticated,
     Running,
+    /// A play has ended since the circle was shown.
+    Ended,
 }
 
 impl SessionStatus {
@@ -32,6 +34,7 @@ impl SessionStatus {
             Self::Connected => "◌",
             Self::Authenticated => "⚿",
             Self::Running => "▶",
+            Self::Ended => "◆",
         }
     }
 }

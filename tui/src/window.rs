@@ -11,9 +11,10 @@ use ratatui::layout::Rect;
 
 use super::{
     circle_id::CircleId,
-    layout::Pane,
+    layout::{Pane, PaneSizes},
     popup::Popup,
     search::Search,
+    selection::Selection,
     theme::{DrawContext, Theme},
     toast::{Toast, ToastKind, ToastTopic},
 };
@@ -29,6 +30,8 @@ pub(crate) enum Effect {
     Shell(CircleId, ShellCommand),
     /// Hand the terminal to an editor for circles.json.
     Open(PathBuf),
+    /// Turn the mouse of the terminal on or off.
+    Mouse(bool),
     /// Hand the terminal to the shell until the process is continued.
     Suspend,
     /// Draw the whole screen again.
@@ -47,6 +50,18 @@ pub(crate) struct Window {
     pub popup: Option<Popup>,
     /// The panes that were last drawn, and their areas with borders.
     pub panes: Vec<(Pane, Rect)>,
+    /// The whole screen when it was last drawn.
+    pub screen: Rect,
+    /// Where the details of the selected circle were last drawn.
+    pub detail: Option<Rect>,
+    /// The tabs, where only one pane is shown.
+    pub tabs: Option<Rect>,
+    /// How much larger than usual the panes are.
+    pub sizes: PaneSizes,
+    /// Whether the app handles the mouse.
+    pub has_mouse: bool,
+    /// Text that is selected with the mouse.
+    pub selection: Option<Selection>,
     /// The search that is open.
     pub search: Option<Search>,
     toast: Option<Toast>,
@@ -69,6 +84,12 @@ impl Window {
             is_repl_visible: true,
             popup,
             panes: Vec::new(),
+            screen: Rect::ZERO,
+            detail: None,
+            tabs: None,
+            sizes: PaneSizes::default(),
+            has_mouse: true,
+            selection: None,
             search: None,
             toast,
             effects,

@@ -7,6 +7,9 @@ use ratatui::{
 use unicode_segmentation::UnicodeSegmentation;
 use unicode_width::UnicodeWidthStr;
 
+/// Columns of a tab.
+const TAB_COLUMNS: usize = 4;
+
 /// Wraps a line at any character.
 pub(crate) fn wrap_anywhere(line: Line<'static>, width: u16) -> Vec<Line<'static>> {
     break_line(line, width, |_| None)
@@ -82,6 +85,24 @@ pub(crate) fn cursor_position(before: &str, width: u16) -> (u16, u16) {
     if used >= width { (row.saturating_add(1), 0) } else { (row, u16::try_from(used).unwrap_or(0)) }
 }
 
+/// Returns the index of the character at a row and column of wrapped text; at the end of a row, of the next one.
+pub(crate) fn character_at(line: &str, width: u16, place: (usize, usize)) -> usize {
+    let width = usize::from(width.max(1));
+    let (mut row, mut used, mut index) = (0, 0, 0);
+    for grapheme in line.graphemes(true) {
+        let columns = if grapheme == "\t" { TAB_COLUMNS } else { grapheme.width() };
+        if used + columns > width {
+            (row, used) = (row + 1, 0);
+        }
+        if row > place.0 || row == place.0 && used + columns > place.1 {
+            return index;
+        }
+        used += columns;
+        index += grapheme.chars().count();
+    }
+    index
+}
+
 #[cfg(test)]
 mod tests {
     use ratatui::style::Stylize;
@@ -116,6 +137,22 @@ mod tests {
     fn wrap_keeps_styles() {
         let rows = wrap_anywhere(Line::from("abcd".bold()), 3);
         assert_eq!(rows[1].spans[0].style, Style::new().bold());
+    }
+
+    #[test]
+    fn character_is_found_by_its_place() {
+        for (line, place, index) in [
+            ("abcdef", (0, 1), 1),
+            ("abcdef", (1, 0), 4),
+            ("abcdef", (0, 9), 4),
+            ("abcdef", (1, 9), 6),
+            ("日本x", (0, 1), 0),
+            ("日本x", (0, 2), 1),
+            ("\tx", (0, 3), 0),
+            ("", (0, 5), 0),
+        ] {
+            assert_eq!(character_at(line, 4, place), index, "{line:?} {place:?}");
+        }
     }
 
     #[test]

@@ -6,7 +6,7 @@ use super::{App, QuitState};
 use crate::circle_id::CircleId;
 use crate::{
     action::Action,
-    layout::Pane,
+    layout::{self, Pane},
     popup::{NewKeyForm, Palette, Popup},
     tasks::SupervisorRef,
     window::Effect,
@@ -29,6 +29,8 @@ impl App {
             }
             Action::Palette => self.window.popup = Some(Popup::Palette(Palette::new(self.palette_items()))),
             Action::Zoom => self.window.is_zoomed = !self.window.is_zoomed,
+            Action::ToggleMouse => self.toggle_mouse(),
+            Action::Resize(by) => self.resize(by),
             Action::Search(pane) => self.start_search(pane),
             Action::Copy(text, what) => self.copy(&text, what),
             Action::AskAddress => self.window.popup = Some(Popup::address()),
@@ -107,6 +109,17 @@ impl App {
         let is_cut = text.len() > MAX_COPY_BYTES;
         self.show_done(if is_cut { format!("copied the first 64 KiB of {what}") } else { format!("copied {what}") });
         self.window.push_effect(Effect::Copy(text[..text.floor_char_boundary(MAX_COPY_BYTES)].to_owned()));
+    }
+
+    /// Resizes the pane with the focus, unless it has reached a bound.
+    fn resize(&mut self, by: i16) {
+        let (screen, focus, before) = (self.window.screen, self.window.focus, self.window.sizes);
+        let mut sizes = before;
+        sizes.resize(focus, by);
+        let layout = |sizes| layout::screen_layout(screen, focus, false, sizes);
+        if layout(sizes) != layout(before) {
+            self.window.sizes = sizes;
+        }
     }
 
     fn stop(&mut self, id: CircleId) {

@@ -48,7 +48,7 @@ impl InputHold {
     /// Returns whether an event of the terminal has to be held.
     pub(super) fn must_hold(&self, event: &TerminalEvent) -> bool {
         let is_busy = self.awaited.is_some() || !self.events.is_empty();
-        is_busy && matches!(event, TerminalEvent::Key(_) | TerminalEvent::Paste(_))
+        is_busy && matches!(event, TerminalEvent::Key(_) | TerminalEvent::Paste(_) | TerminalEvent::Mouse(_))
     }
 
     pub(super) fn push(&mut self, event: TerminalEvent) {

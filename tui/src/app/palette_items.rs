@@ -1,9 +1,12 @@
-//! Items of the palette: every action, circle, key and past input.
+//! Items of the palette: every action, circle, key and past input. What fits the pane with the focus comes first.
+
+use keys::keystore::KeyEntry;
 
 use super::App;
 use crate::{
     action::Action,
-    circles::CircleSource,
+    circle_id::CircleId,
+    circles::{CircleItem, CircleSource},
     layout::Pane,
     popup::{KeyJob, PaletteItem},
     repl::SessionView,
@@ -12,61 +15,103 @@ use crate::{
 /// Largest number of past inputs.
 const MAX_PAST_INPUTS: usize = 200;
 
+/// Creates an item with the key that does the same.
+fn item(text: String, key: &'static str, action: Action) -> PaletteItem {
+    PaletteItem { text, key, action }
+}
+
 impl App {
     pub(super) fn palette_items(&self) -> Vec<PaletteItem> {
-        let choice = |text: String, action: Action| PaletteItem { text, action };
-        let mut choices = Vec::new();
-        for (id, entry) in self.circles.iter() {
-            let name = &entry.name;
-            choices.push(choice(format!("connect to {name}"), Action::Connect(id)));
-            if entry.can_be_started() {
-                choices.push(choice(format!("start {name}"), Action::Start(id)));
-            }
-            if entry.can_be_stopped() {
-                choices.push(choice(format!("stop {name}"), Action::AskStop(id)));
-                choices.push(choice(format!("restart {name}"), Action::AskRestart(id)));
-            }
-            if entry.source == CircleSource::Config {
-                choices.push(choice(format!("make your key a member of {name}"), Action::Admit(id)));
-            }
-            if self.repl.get(id).is_some_and(SessionView::is_open) {
-                choices.push(choice(format!("sign in to {name}"), Action::Authenticate(id)));
-                choices.push(choice(format!("disconnect from {name}"), Action::AskDisconnect(id)));
-            } else if entry.source == CircleSource::Address {
-                choices.push(choice(format!("remove {name} from the list"), Action::AskDisconnect(id)));
-            }
+        let selected = self.circles.selected();
+        let (here, elsewhere): (Vec<_>, Vec<_>) = self.circles.iter().partition(|(id, _)| Some(*id) == selected);
+        let circles = |circles: Vec<(CircleId, &CircleItem)>| -> Vec<PaletteItem> {
+            circles.into_iter().flat_map(|(id, entry)| self.circle_items(id, entry)).collect()
+        };
+        let keys = self.keys.iter().flat_map(key_items);
+        let mut items: Vec<PaletteItem> = Vec::new();
+        match self.window.focus {
+            Pane::Keys => items.extend(keys.chain(circles(here))),
+            Pane::Circles => items.extend(circles(here).into_iter().chain(circles(elsewhere.clone())).chain(keys)),
+            Pane::Repl | Pane::Logs => items.extend(screen_items().into_iter().chain(circles(here)).chain(keys)),
         }
-        choices.push(choice("start all circles in circles.json".into(), Action::StartAll));
-        choices.push(choice("open circles.json in the editor".into(), Action::OpenConfig));
-        choices.push(choice("connect to a circle by its address".into(), Action::AskAddress));
-        choices.push(choice("make a key".into(), Action::AskNewKey));
-        choices.push(choice("import a key".into(), Action::AskKeyChange(KeyJob::Import)));
-        for entry in self.keys.iter() {
-            let name = &entry.name;
-            choices.push(choice(format!("use key {name}"), Action::UseKey(name.clone())));
-            let copy = Action::Copy(entry.public_key.to_hex(), "the public key");
-            choices.push(choice(format!("copy the public key of {name}"), copy));
-            choices.push(choice(format!("make {name} the default key"), Action::DefaultKey(name.clone())));
-            choices.push(choice(format!("unlock or lock {name}"), Action::ToggleLock(name.clone())));
-            choices.push(choice(format!("rename {name}"), Action::AskKeyChange(KeyJob::Rename(name.clone()))));
-            let passphrase = Action::AskKeyChange(KeyJob::ChangePassphrase(name.clone()));
-            choices.push(choice(format!("change the passphrase of {name}"), passphrase));
-            choices.push(choice(format!("export {name}"), Action::AskKeyChange(KeyJob::Export(name.clone()))));
-            choices.push(choice(format!("delete {name}"), Action::AskKeyChange(KeyJob::Remove(entry.clone()))));
+        if self.window.focus != Pane::Circles {
+            items.extend(circles(elsewhere));
         }
-        for pane in Pane::ALL {
-            choices.push(choice(format!("go to {}", pane.name()), Action::Focus(pane)));
+        items.extend([
+            item("start all circles in circles.json".into(), "S", Action::StartAll),
+            item("open circles.json in the editor".into(), "e", Action::OpenConfig),
+            item("connect to a circle by its address".into(), "o", Action::AskAddress),
+            item("make a key".into(), "n", Action::AskNewKey),
+            item("import a key".into(), "", Action::AskKeyChange(KeyJob::Import)),
+        ]);
+        if matches!(self.window.focus, Pane::Circles | Pane::Keys) {
+            items.extend(screen_items());
         }
-        choices.push(choice("search the transcript".into(), Action::Search(Pane::Repl)));
-        choices.push(choice("search the log".into(), Action::Search(Pane::Logs)));
-        choices.push(choice("zoom".into(), Action::Zoom));
-        choices.push(choice("help".into(), Action::Help));
-        choices.push(choice("quit".into(), Action::Quit));
+        items.push(item("help".into(), "F1", Action::Help));
+        items.push(item("quit".into(), "q", Action::Quit));
         let session = self.circles.selected().and_then(|shown| self.repl.get(shown));
         for input in session.into_iter().flat_map(|session| session.editor.past_inputs()).take(MAX_PAST_INPUTS) {
             let text = format!("past input: {}", input.replace('\n', " ⏎ "));
-            choices.push(choice(text, Action::Insert(input.to_string())));
+            items.push(item(text, "", Action::Insert(input.to_string())));
         }
-        choices
+        items
     }
+
+    /// Returns the items of a circle; with keys for the selected one.
+    fn circle_items(&self, id: CircleId, entry: &CircleItem) -> Vec<PaletteItem> {
+        let (name, is_selected) = (&entry.name, self.circles.selected() == Some(id));
+        let item = |text: String, key: &'static str, action| item(text, if is_selected { key } else { "" }, action);
+        let mut items = vec![item(format!("connect to {name}"), "Enter", Action::Connect(id))];
+        if entry.can_be_started() {
+            items.push(item(format!("start {name}"), "s", Action::Start(id)));
+        }
+        if entry.can_be_stopped() {
+            items.push(item(format!("stop {name}"), "x", Action::AskStop(id)));
+            items.push(item(format!("restart {name}"), "r", Action::AskRestart(id)));
+        }
+        if entry.source == CircleSource::Config {
+            items.push(item(format!("make your key a member of {name}"), "m", Action::Admit(id)));
+        }
+        if self.repl.get(id).is_some_and(SessionView::is_open) {
+            items.push(item(format!("sign in to {name}"), "a", Action::Authenticate(id)));
+            items.push(item(format!("disconnect from {name}"), "d", Action::AskDisconnect(id)));
+        } else if entry.source == CircleSource::Address {
+            items.push(item(format!("remove {name} from the list"), "d", Action::AskDisconnect(id)));
+        }
+        items
+    }
+}
+
+/// Returns the items of a key.
+fn key_items(entry: &KeyEntry) -> Vec<PaletteItem> {
+    let name = &entry.name;
+    let change = |job: KeyJob| Action::AskKeyChange(job);
+    vec![
+        item(format!("use key {name}"), "", Action::UseKey(name.clone())),
+        item(format!("copy the public key of {name}"), "", Action::Copy(entry.public_key.to_hex(), "the public key")),
+        item(format!("make {name} the default key"), "", Action::DefaultKey(name.clone())),
+        item(format!("unlock or lock {name}"), "", Action::ToggleLock(name.clone())),
+        item(format!("rename {name}"), "", change(KeyJob::Rename(name.clone()))),
+        item(format!("change the passphrase of {name}"), "", change(KeyJob::ChangePassphrase(name.clone()))),
+        item(format!("export {name}"), "", change(KeyJob::Export(name.clone()))),
+        item(format!("delete {name}"), "", change(KeyJob::Remove(entry.clone()))),
+    ]
+}
+
+/// Returns the items of the screen.
+fn screen_items() -> Vec<PaletteItem> {
+    let mut items = vec![
+        item("search the transcript".into(), "F3", Action::Search(Pane::Repl)),
+        item("search the log".into(), "", Action::Search(Pane::Logs)),
+        item("zoom".into(), "F2", Action::Zoom),
+    ];
+    let digits = ["1", "2", "3", "4"];
+    items.extend(
+        Pane::ALL
+            .into_iter()
+            .zip(digits)
+            .map(|(pane, key)| item(format!("go to {}", pane.name()), key, Action::Focus(pane))),
+    );
+    items.push(item("mouse on or off".into(), "%", Action::ToggleMouse));
+    items
 }

@@ -8,7 +8,9 @@ use frontend::visible::visible;
 use ratatui::{
     Frame,
     crossterm::event::{KeyCode, KeyEvent, KeyModifiers},
-    layout::{Alignment, Rect},
+    layout::{Alignment, Constraint, Layout, Rect},
+    style::Stylize,
+    text::Line,
     widgets::{Paragraph, Wrap},
 };
 
@@ -16,17 +18,20 @@ use super::App;
 use crate::{
     action::Action,
     chrome::{self, PaneTitle},
-    circles::{self, CircleItem},
+    circles::{self, CircleItem, SUMMARY_ROWS},
     help::{self, Hint},
     keys,
     layout::{self, Pane, ScreenLayout},
     logs,
     popup::TextPopup,
-    repl,
+    repl::{self, SessionView},
     search::Search,
     session_status::SessionStatus,
     welcome,
 };
+
+/// Rows of the list of circles that stay free of the details below it.
+const MIN_LIST_ROWS: u16 = 4;
 
 /// Key hints for the pane with the focus.
 pub(super) struct KeyContext {
@@ -54,6 +59,9 @@ impl App {
             KeyCode::Esc => return Some(Action::Focus(Pane::Circles)),
             KeyCode::Char('?') => return Some(Action::Help),
             KeyCode::Char('f') => return Some(Action::Zoom),
+            KeyCode::Char('%') => return Some(Action::ToggleMouse),
+            KeyCode::Char('[') => return Some(Action::Resize(-1)),
+            KeyCode::Char(']') => return Some(Action::Resize(1)),
             KeyCode::Char('/') if self.window.focus == Pane::Logs => return Some(Action::Search(Pane::Logs)),
             KeyCode::Char('/') | KeyCode::F(3) => return Some(Action::Search(Pane::Repl)),
             KeyCode::Char('q') => return Some(Action::Quit),
@@ -143,9 +151,19 @@ impl App {
         let area = chrome::pane(frame, area, look.theme, has_focus);
         match pane {
             Pane::Circles => {
-                let session_status =
-                    |id| self.repl.get(id).map_or(SessionStatus::None, |session| SessionStatus::of(&session.state));
-                self.circles.draw(frame, area, look.theme, (look.now, has_focus), session_status);
+                let session_status = |id| self.repl.get(id).map_or(SessionStatus::None, SessionView::status);
+                let selected = self.circles.selected().and_then(|id| self.circles.get(id));
+                // On a wide screen the details have a column of their own.
+                let rows = if area.height > MIN_LIST_ROWS + SUMMARY_ROWS && self.window.detail.is_none() {
+                    SUMMARY_ROWS
+                } else {
+                    0
+                };
+                let [list, summary] = Layout::vertical([Constraint::Fill(1), Constraint::Length(rows)]).areas(area);
+                self.circles.draw(frame, list, look.theme, (look.now, has_focus), session_status);
+                if let Some(entry) = selected.filter(|_| rows > 0) {
+                    entry.draw_summary(frame, summary);
+                }
             }
             Pane::Keys => self.keys.draw(frame, area, look.theme, has_focus),
             Pane::Logs => self.draw_logs(frame, area),
@@ -172,7 +190,7 @@ impl App {
         let welcome = welcome::lines(look.theme, &self.circles, entry, has_config, !self.keys.is_empty(), has_focus);
         let search = self.window.search.as_mut().filter(|search| search.pane() == Pane::Repl);
         match shown.filter(|shown| self.repl.get(*shown).is_some()) {
-            Some(shown) => self.repl.draw(frame, area, look, shown, is_editing, welcome, search),
+            Some(shown) => self.repl.draw(frame, area, look, shown, (is_editing, search), welcome),
             None => frame.render_widget(Paragraph::new(welcome), area),
         }
     }
@@ -180,14 +198,16 @@ impl App {
     /// Draws the screen.
     pub(crate) fn draw(&mut self, frame: &mut Frame<'_>) {
         let (focus, look) = (self.window.focus, self.window.look());
-        let (header, mut panes, message, footer) =
-            match layout::screen_layout(frame.area(), focus, self.window.is_zoomed) {
+        let (header, mut panes, detail, message, footer) =
+            match layout::screen_layout(frame.area(), focus, self.window.is_zoomed, self.window.sizes) {
                 ScreenLayout::TooSmall => {
                     let text = "This terminal is too small for circles: it needs 40 columns and 10 rows.";
                     let paragraph = Paragraph::new(text).wrap(Wrap { trim: true }).alignment(Alignment::Left);
                     return frame.render_widget(paragraph, frame.area());
                 }
-                ScreenLayout::Panes { header, panes, message, footer } => (header, panes, message, footer),
+                ScreenLayout::Panes { header, panes, detail, message, footer } => {
+                    (header, panes, detail, message, footer)
+                }
             };
         if panes.len() == 1 {
             chrome::tabs(frame, header, look.theme, focus);
@@ -196,7 +216,15 @@ impl App {
             chrome::header(frame, header, look.theme, circles, &self.keys);
         }
         self.window.is_repl_visible = panes.iter().any(|(pane, _)| *pane == Pane::Repl);
+        self.window.screen = frame.area();
+        self.window.detail = detail;
         self.window.panes.clone_from(&panes);
+        self.window.tabs = (panes.len() == 1).then_some(header);
+        let selected = self.circles.selected().and_then(|id| self.circles.get(id));
+        if let (Some(area), Some(entry)) = (detail, selected) {
+            let inside = chrome::pane(frame, area, look.theme, false);
+            entry.draw_details(frame, inside, look.theme, look.now);
+        }
         // The pane with the focus comes last, so that its border covers the others.
         panes.sort_by_key(|(pane, _)| *pane == focus);
         for (pane, area) in &panes {
@@ -204,6 +232,14 @@ impl App {
         }
         for (pane, area) in panes {
             chrome::title(frame, area, look.theme, pane, pane == focus, &self.title(pane));
+        }
+        if let (Some(area), Some(entry)) = (detail, self.circles.selected().and_then(|id| self.circles.get(id))) {
+            let title = Line::from(entry.name.clone()).bold();
+            let room = Rect { x: area.x + 1, width: area.width.saturating_sub(2), height: 1, ..area };
+            frame.render_widget(title, room);
+        }
+        if let Some(selection) = &self.window.selection {
+            selection.draw(frame.buffer_mut());
         }
         if let Some(shown) = self.circles.selected().filter(|_| focus == Pane::Repl && self.window.popup.is_none()) {
             self.repl.draw_menu(frame, look.theme, shown);

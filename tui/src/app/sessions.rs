@@ -48,7 +48,7 @@ impl App {
             }
             session::SessionEvent::ConnectionLost => self.on_connection_lost(id),
             session::SessionEvent::InputStarted(input) => self.on_input_started(id, &input),
-            session::SessionEvent::InputFinished => {}
+            session::SessionEvent::InputFinished => session.has_ended_unseen |= self.circles.selected() != Some(id),
             session::SessionEvent::Output(output, label) => session.print(&output, label.as_deref()),
             session::SessionEvent::Display(shown) => self.on_display(id, shown),
             session::SessionEvent::InputsReturned(inputs) => self.on_inputs_returned(id, inputs),

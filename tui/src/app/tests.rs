@@ -1,8 +1,10 @@
 //! Tests of the app on a screen in memory, with faked circles: nothing is lost by a slip.
 
 mod config;
+mod details;
 mod display;
 mod key_dialogs;
+mod mouse;
 mod random;
 mod rig;
 mod safety;

@@ -7,8 +7,9 @@ use std::{
 };
 
 use launcher::{CircleState as Supervised, CircleStatus};
+use protocol::methods::Access;
 
-use super::CircleId;
+use super::{CircleId, activity::Activity};
 use crate::{
     event::ProbeResult,
     tasks::{ProbeGuard, Tasks},
@@ -26,6 +27,11 @@ pub(crate) struct CircleItem {
     pub(super) address: Option<SocketAddr>,
     /// Last report of the supervisor.
     pub(super) status: Option<CircleStatus>,
+    /// Who may play, according to circles.json.
+    pub(super) access: Option<Access>,
+    /// Description in circles.json.
+    pub(super) description: Option<String>,
+    pub(super) activity: Activity,
     /// When the circle became ready.
     pub(super) since: Option<Instant>,
     /// What listens at its address, while the supervisor does not run it.
@@ -91,6 +97,9 @@ impl CircleItem {
             url,
             address: None,
             status: None,
+            access: None,
+            description: None,
+            activity: Activity::default(),
             since: None,
             probe_result: None,
             probe_guard: None,
@@ -217,7 +226,17 @@ impl CircleItem {
             Some(before) => since.map(|since| since.min(before)),
             None => since,
         };
+        self.activity.report(status.as_ref(), now);
         self.status = status;
+    }
+
+    /// Returns who may play, as far as the supervisor or circles.json says.
+    pub(super) fn access(&self) -> Option<Access> {
+        self.status.as_ref().map(|status| status.access).or(self.access)
+    }
+
+    pub(super) fn description(&self) -> Option<&str> {
+        self.description.as_deref()
     }
 
     /// Probes the circle's address while the supervisor does not run it.

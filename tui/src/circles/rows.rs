@@ -23,7 +23,8 @@ impl CirclesPane {
         session_status: impl Fn(CircleId) -> SessionStatus,
     ) {
         let width = usize::from(area.width);
-        let first = self.row().saturating_sub(usize::from(area.height).saturating_sub(1));
+        self.drawn.set(area);
+        let first = self.first_row(area.height);
         let rows: Vec<Line<'_>> = self
             .iter()
             .skip(first)

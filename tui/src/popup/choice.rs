@@ -4,7 +4,7 @@
 use ratatui::{
     Frame,
     crossterm::event::{KeyCode, KeyEvent},
-    layout::Rect,
+    layout::{Position, Rect},
     text::{Line, Span},
     widgets::Paragraph,
 };
@@ -21,6 +21,8 @@ pub(crate) struct Choice {
     /// Labels and their actions. The first one only closes the dialog.
     buttons: Vec<(String, Action)>,
     selected: usize,
+    /// Where the buttons were last drawn.
+    drawn: Vec<(usize, Rect)>,
 }
 
 impl Choice {
@@ -28,7 +30,7 @@ impl Choice {
     pub(crate) fn new(title: String, lines: Vec<String>, stay: &str, others: Vec<(String, Action)>) -> Self {
         let mut buttons = vec![(stay.to_owned(), Action::Close)];
         buttons.extend(others);
-        Self { title, lines, buttons, selected: 0 }
+        Self { title, lines, buttons, selected: 0, drawn: Vec::new() }
     }
 
     /// Creates a question that opens on *No*.
@@ -56,8 +58,14 @@ impl Choice {
         None
     }
 
+    /// Handles a click: it chooses a button.
+    pub(super) fn click(&self, at: Position) -> Option<Action> {
+        let (button, _) = self.drawn.iter().find(|(_, area)| area.contains(at))?;
+        self.buttons.get(*button).map(|(_, action)| action.clone())
+    }
+
     /// Draws the dialog. The spinner is shown while it waits for something.
-    pub(super) fn draw(&self, frame: &mut Frame<'_>, theme: Theme, spinner: Option<&str>) {
+    pub(super) fn draw(&mut self, frame: &mut Frame<'_>, theme: Theme, spinner: Option<&str>) {
         let mut lines: Vec<Line<'_>> = Vec::new();
         for (index, line) in self.lines.iter().enumerate() {
             let line = match spinner.filter(|_| index == 0) {
@@ -68,19 +76,28 @@ impl Choice {
         }
         lines.push(Line::default());
         let first_row = lines.len();
-        lines.extend(self.rows(frame.area().width.saturating_sub(4), theme));
+        let (rows, places) = self.rows(frame.area().width.saturating_sub(4), theme);
+        lines.extend(rows);
         let area = draw_window(frame, theme, &self.title, &lines, "← → choose · Enter · Esc");
         // The buttons stay visible on a screen without room for all of the text.
         let hidden = lines.len().saturating_sub(usize::from(area.height));
         let (text, buttons) = lines.split_at(first_row);
         let shown: Vec<Line<'_>> =
             text.iter().take(text.len().saturating_sub(hidden)).chain(buttons).cloned().collect();
+        let first_row = u16::try_from(text.len().saturating_sub(hidden)).unwrap_or(u16::MAX);
+        self.drawn = places
+            .into_iter()
+            .map(|(button, place)| {
+                let (x, y) = (area.x.saturating_add(place.x), area.y.saturating_add(first_row).saturating_add(place.y));
+                (button, Rect { x, y, ..place }.intersection(area))
+            })
+            .collect();
         frame.render_widget(Paragraph::new(shown), Rect { ..area });
     }
 
-    /// Returns the buttons in as many rows as the width needs.
-    fn rows(&self, width: u16, theme: Theme) -> Vec<Line<'static>> {
-        let mut rows = vec![Vec::new()];
+    /// Returns the buttons in as many rows as the width needs, and where they are in these rows.
+    fn rows(&self, width: u16, theme: Theme) -> (Vec<Line<'static>>, Vec<(usize, Rect)>) {
+        let (mut rows, mut places) = (vec![Vec::new()], Vec::new());
         let mut used = 0;
         for (index, (label, _)) in self.buttons.iter().enumerate() {
             let is_selected = index == self.selected;
@@ -90,13 +107,15 @@ impl Choice {
                 rows.push(Vec::new());
                 used = 0;
             }
+            let short = |value: usize| u16::try_from(value).unwrap_or(u16::MAX);
+            places.push((index, Rect::new(short(used), short(rows.len() - 1), short(columns - 1), 1)));
             used += columns;
             let span = Span::raw(text);
             let row = rows.last_mut().expect("there is a row");
             row.push(if is_selected { span.style(theme.selected(true)) } else { span });
             row.push(Span::raw(" "));
         }
-        rows.into_iter().map(Line::from).collect()
+        (rows.into_iter().map(Line::from).collect(), places)
     }
 }
 

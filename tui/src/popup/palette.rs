@@ -3,6 +3,7 @@
 use ratatui::{
     Frame,
     crossterm::event::{KeyCode, KeyEvent},
+    layout::{Position, Rect},
     style::Stylize,
     text::{Line, Span},
     widgets::Paragraph,
@@ -21,6 +22,8 @@ const ROWS: usize = 12;
 #[derive(Debug, Clone)]
 pub(crate) struct PaletteItem {
     pub text: String,
+    /// The key that does the same; empty if there is none.
+    pub key: &'static str,
     pub action: Action,
 }
 
@@ -29,11 +32,13 @@ pub(crate) struct Palette {
     field: Field,
     choices: Vec<PaletteItem>,
     selected: usize,
+    /// Where the rows of matches were last drawn, and the first of them.
+    drawn: (Rect, usize),
 }
 
 impl Palette {
     pub(crate) fn new(choices: Vec<PaletteItem>) -> Self {
-        Self { field: Field::visible(), choices, selected: 0 }
+        Self { field: Field::visible(), choices, selected: 0, drawn: (Rect::ZERO, 0) }
     }
 
     /// Returns the matches, best first.
@@ -71,14 +76,25 @@ impl Palette {
         None
     }
 
-    pub(crate) fn draw(&self, frame: &mut Frame<'_>, theme: Theme) {
+    /// Handles a click: it chooses a row.
+    pub(super) fn click(&self, at: Position) -> Option<Action> {
+        let (area, first) = self.drawn;
+        let row = area.contains(at).then(|| usize::from(at.y - area.y))?;
+        self.matching().get(first + row).map(|choice| choice.action.clone())
+    }
+
+    pub(crate) fn draw(&mut self, frame: &mut Frame<'_>, theme: Theme) {
         let mut lines = vec![labelled("> ", &self.field)];
         let matching = self.matching();
         let rows = ROWS.min(usize::from(frame.area().height.saturating_sub(3)));
         let first = (self.selected + 1).saturating_sub(rows);
         for (index, choice) in matching.iter().enumerate().skip(first).take(rows) {
             let is_selected = index == self.selected;
-            let line = Line::from(vec![theme.bar(is_selected), Span::raw(format!("{} ", choice.text))]);
+            let line = Line::from(vec![
+                theme.bar(is_selected),
+                Span::styled(format!("{:>5}  ", choice.key), theme.key()),
+                Span::raw(format!("{} ", choice.text)),
+            ]);
             lines.push(if is_selected { line.style(theme.selected(true)) } else { line });
         }
         if matching.is_empty() {
@@ -87,6 +103,8 @@ impl Palette {
         // Always of the same size: a window that changes its size is hard to read.
         lines.resize(rows + 1, Line::default());
         let area = draw_window(frame, theme, "Palette", &lines, "Enter run · Esc close");
+        let shown = u16::try_from(rows).unwrap_or(u16::MAX);
+        self.drawn = (Rect { y: area.y.saturating_add(1), height: shown, ..area }.intersection(area), first);
         frame.render_widget(Paragraph::new(lines), area);
         cursor(frame, area, 0, 2 + self.field.width());
     }
@@ -114,8 +132,11 @@ mod tests {
 
     #[test]
     fn palette_matches_scattered_letters() {
-        let choices = ["start sandbox", "stop sandbox", "new key"]
-            .map(|text| PaletteItem { text: text.into(), action: Action::Insert(text.into()) });
+        let choices = ["start sandbox", "stop sandbox", "new key"].map(|text| PaletteItem {
+            text: text.into(),
+            key: "",
+            action: Action::Insert(text.into()),
+        });
         let mut palette = Palette::new(choices.into());
         palette.paste("stop");
         assert_eq!(palette.matching()[0].text, "stop sandbox");

@@ -6,7 +6,7 @@ mod search_list;
 mod tests;
 mod vi;
 
-use std::{collections::VecDeque, sync::Arc, time::Instant};
+use std::{cell::Cell, collections::VecDeque, sync::Arc, time::Instant};
 
 use ratatui::{
     Frame,
@@ -51,6 +51,8 @@ pub(crate) struct Editor {
     cursor_at: Position,
     /// Inputs that come after the one that is shown, one by one: joined into one text, they could mean something else.
     drafts: VecDeque<String>,
+    /// Where it was last drawn, and the first row there.
+    drawn: Cell<(Rect, usize)>,
     /// Whether the last key was Ctrl-X.
     is_prefixed: bool,
     /// State of the vi keys, if the user has chosen them.
@@ -457,6 +459,32 @@ impl Editor {
         MenuKey::Used(None)
     }
 
+    /// Returns where it was last drawn.
+    pub(crate) fn area(&self) -> Rect {
+        self.drawn.get().0
+    }
+
+    /// Moves the cursor to a place on the screen.
+    pub(crate) fn click(&mut self, at: Position) {
+        let (area, first) = self.drawn.get();
+        let width = area.width.saturating_sub(PROMPT_COLUMNS);
+        let column = at.x.saturating_sub(area.x).saturating_sub(PROMPT_COLUMNS);
+        let mut row = first + usize::from(at.y.saturating_sub(area.y));
+        self.menu = None;
+        for (number, line) in self.area.lines().iter().enumerate() {
+            let line = line.replace('\t', "    ");
+            let rows = wrap::wrap_anywhere(Line::from(line.clone()), width).len();
+            if row < rows {
+                let index = wrap::character_at(&self.area.lines()[number], width, (row, column.into()));
+                let short = |value: usize| u16::try_from(value).unwrap_or(u16::MAX);
+                return self.area.move_cursor(CursorMove::Jump(short(number), short(index)));
+            }
+            row -= rows;
+        }
+        self.area.move_cursor(CursorMove::Bottom);
+        self.area.move_cursor(CursorMove::End);
+    }
+
     /// Returns the number of rows at a width.
     pub(crate) fn height(&self, width: u16) -> u16 {
         let width = width.saturating_sub(PROMPT_COLUMNS);
@@ -501,6 +529,7 @@ impl Editor {
         }
         let height = usize::from(area.height.max(1));
         let first = (at.0 + 1).saturating_sub(height);
+        self.drawn.set((area, first));
         frame.render_widget(Paragraph::new(rows.into_iter().skip(first).take(height).collect::<Vec<_>>()), area);
         if has_focus && area.height > 0 {
             let row = u16::try_from(at.0 - first).unwrap_or(0).min(area.height - 1);

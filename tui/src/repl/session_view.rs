@@ -18,7 +18,7 @@ use super::{
     editor::{Editor, EditorSetup},
     transcript::Transcript,
 };
-use crate::circle_id::CircleId;
+use crate::{circle_id::CircleId, session_status::SessionStatus};
 
 /// What a copy of the transcript has.
 pub(crate) const LAST_OUTPUT: &str = "the last output";
@@ -38,6 +38,8 @@ pub(crate) struct SessionView {
     pub origin: Option<InputOrigin>,
     /// Whether the user waits for the connection, and expects a question for a key.
     pub is_awaited: bool,
+    /// Whether a play has ended while another circle was shown.
+    pub has_ended_unseen: bool,
     /// Whether the next listing is the whole output of the last play, which needs room.
     pub opens_pager: bool,
     /// Whether the connection was lost, and is not back.
@@ -67,6 +69,7 @@ impl SessionView {
             editor,
             origin: None,
             is_awaited: false,
+            has_ended_unseen: false,
             opens_pager: false,
             is_lost: false,
             previous: None,
@@ -122,6 +125,15 @@ impl SessionView {
     /// Returns whether something was played here, or is typed.
     pub(crate) fn has_inputs(&self) -> bool {
         self.state.last_elapsed.is_some() || !self.editor.is_empty() || self.editor.drafts() > 0
+    }
+
+    /// Returns the status for the list of circles.
+    pub(crate) fn status(&self) -> SessionStatus {
+        match SessionStatus::of(&self.state) {
+            SessionStatus::Running => SessionStatus::Running,
+            _ if self.has_ended_unseen => SessionStatus::Ended,
+            status => status,
+        }
     }
 
     /// Returns whether there is something to cancel.

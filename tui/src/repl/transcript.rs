@@ -2,12 +2,13 @@
 
 use std::collections::VecDeque;
 
-use ratatui::text::Line as ShownLine;
+use ratatui::{layout::Rect, text::Line as ShownLine};
 
 use frontend::text::{Size, Style, StyledLine};
 
 use crate::{
     search::{Highlight, Query, Searchable},
+    selection::VisibleRow,
     theme::{Background, Theme},
     wrap,
 };
@@ -29,6 +30,9 @@ pub(crate) struct Transcript {
     dropped: usize,
     /// Rows below the visible ones; 0 follows new lines.
     back: usize,
+    /// Where it was last drawn, and the rows there.
+    area: Rect,
+    visible: Vec<VisibleRow>,
     /// Text for a copy, and what it is.
     last: (String, &'static str),
     /// Size when it was last drawn; 0 before.
@@ -110,6 +114,21 @@ impl Transcript {
         self.back == 0
     }
 
+    /// Sets where it is drawn.
+    pub(crate) fn set_area(&mut self, area: Rect) {
+        self.area = area;
+    }
+
+    /// Returns where it was last drawn.
+    pub(crate) fn area(&self) -> Rect {
+        self.area
+    }
+
+    /// Returns the rows that are visible.
+    pub(crate) fn visible(&self) -> &[VisibleRow] {
+        &self.visible
+    }
+
     /// Returns the number of rows of a line.
     fn height_of(&self, line: &StyledLine) -> usize {
         wrap::wrap_words(Theme::new(false, Background::Dark).line(line), self.width).len()
@@ -130,8 +149,8 @@ impl Transcript {
             if let Some(found) = found {
                 shown = found.apply(shown, self.dropped + index, theme);
             }
-            for row in wrap::wrap_words(shown, width).into_iter().rev() {
-                rows.push_front(row);
+            for (index, row) in wrap::wrap_words(shown, width).into_iter().enumerate().rev() {
+                rows.push_front((row, index > 0));
             }
             if rows.len() >= needed {
                 break;
@@ -141,7 +160,13 @@ impl Transcript {
         self.back = self.back.min(rows.len().saturating_sub(usize::from(height)));
         let end = rows.len() - self.back;
         let start = end.saturating_sub(usize::from(height));
-        rows.into_iter().skip(start).take(end - start).collect()
+        let rows = rows.into_iter().skip(start).take(end - start);
+        self.visible.clear();
+        let shown = rows.map(|(row, is_continued)| {
+            self.visible.push(VisibleRow { text: row.to_string(), is_continued });
+            row
+        });
+        shown.collect()
     }
 }
 

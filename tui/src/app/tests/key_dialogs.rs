@@ -28,7 +28,7 @@ async fn start() -> (Rig, [KeyEntry; 2]) {
     let keys = [entry("alice", true), entry("bob", false)];
     rig.post(AppEvent::KeysListed(Ok(listing(&keys))));
     rig.key(Char('2')).await;
-    rig.shows("▸alice");
+    rig.shows("▌alice");
     (rig, keys)
 }
 
@@ -72,7 +72,7 @@ async fn rename_keeps_the_text_after_an_error_and_selects_the_key() {
     rig.post(AppEvent::KeyChanged(Ok((outcome, listing(&[bob, alice])))));
     rig.settle().await;
     rig.shows("renamed alice to zoe");
-    rig.shows("▸zoe");
+    rig.shows("▌zoe");
     rig.shows_not("Rename alice");
 }
 
@@ -98,7 +98,7 @@ async fn key_is_deleted_only_after_its_name_is_typed() {
     rig.post(AppEvent::KeyChanged(Ok((KeyOutcome::Removed(name), listing(&[bob])))));
     rig.settle().await;
     rig.shows("deleted alice; choose a default key with D");
-    rig.shows("▸bob");
+    rig.shows("▌bob");
 }
 
 #[tokio::test(start_paused = true)]
@@ -157,7 +157,7 @@ async fn import_asks_for_a_passphrase_where_the_file_has_none() {
     let all = [keys[0].clone(), keys[1].clone(), carol.clone()];
     rig.post(AppEvent::KeyChanged(Ok((KeyOutcome::Imported(carol), listing(&all)))));
     rig.settle().await;
-    rig.shows("▸carol");
+    rig.shows("▌carol");
 }
 
 #[tokio::test(start_paused = true)]

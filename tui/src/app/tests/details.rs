@@ -1,0 +1,41 @@
+//! Details of the selected circle.
+
+use launcher::CircleStatus;
+use ratatui::crossterm::event::{Event, KeyCode::Down};
+
+use super::rig::{Rig, status};
+
+fn busy(plays: u64) -> CircleStatus {
+    CircleStatus {
+        plays: Some(plays),
+        memory_bytes: Some(41 << 20),
+        sandbox: Some(vec!["syscalls".into(), "memory".into()]),
+        identity: Some("02d5aa84".into()),
+        ..status("lab", "ready", Some(7))
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn details_stand_under_the_list_or_in_a_column_of_their_own() {
+    let mut rig = Rig::start().await;
+    rig.key(Down).await;
+    rig.report(&[busy(0), status("team", "ready", Some(8))]).await;
+    rig.report(&[busy(7), status("team", "ready", Some(8))]).await;
+    rig.event(Event::Resize(110, 32)).await;
+    rig.shows("open · 3 connected");
+    rig.shows("· 41 MiB");
+    rig.shows_not("isolation");
+    rig.event(Event::Resize(200, 60)).await;
+    for text in
+        ["isolation   sandbox syscalls, memory", "identity    02d5…84", "memory      41 MiB", "connections 3", "plays"]
+    {
+        rig.shows(text);
+    }
+    // A circle without a supervisor has none of these.
+    rig.key(ratatui::crossterm::event::KeyCode::Up).await;
+    rig.shows("a circle of this screen, only for you");
+    rig.shows_not("isolation");
+    for height in 1..40 {
+        rig.event(Event::Resize(160, height)).await;
+    }
+}
