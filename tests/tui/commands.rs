@@ -113,7 +113,7 @@ fn reconnect_authenticates_again() {
 
 #[test]
 fn save_writes_a_script_that_runs_again() {
-    let mut screen = TuiScreen::start(r#"{ "circles": [] }"#, (160, 50));
+    let mut screen = TuiScreen::start(r#"{ "circles": [] }"#, (240, 50));
     screen.play_alone();
     let file = screen.home().path().join("work.rhai").display().to_string();
     screen.write(":save nowhere.rhai\n");
@@ -326,11 +326,11 @@ fn type_ahead_after_use_is_for_the_named_circle() {
     ));
     screen.wait_for_row("\"scratch4\"");
     screen.write(&format!(":use {two}\n"));
-    let shown = screen.wait_for_row("lab2");
+    let shown = screen.wait_for_row("\"lab2\"");
     assert!(!shown.contains("team1"), "{shown}");
     screen.write(&format!(":use {one}\n"));
-    screen.wait_for_row("team3");
-    screen.wait_for_row("team1");
+    screen.wait_for_row("\"team3\"");
+    screen.wait_for_row("\"team1\"");
 }
 
 #[test]

@@ -93,7 +93,7 @@ fn input_for_lost_variables_is_not_played() {
 #[test]
 fn input_for_a_stopped_circle_is_not_played_after_its_restart() {
     let config = format!(r#"{{ "circles": [{{ "name": "lab", "port": {} }}] }}"#, free_port());
-    let mut screen = TuiScreen::start(&config, (160, 40));
+    let mut screen = TuiScreen::start(&config, (240, 40));
     screen.wait_for("○ lab");
     screen.press(&["Down", "Enter"]);
     screen.wait_for("connected to lab");

@@ -13,7 +13,12 @@ const SIZES: [(u16, u16); 2] = [(80, 24), (120, 40)];
 /// Replaces text that differs between runs, keeping its width.
 fn settled(screen: &str, ports: &[u16]) -> String {
     let mut lines: Vec<String> = screen.lines().map(str::to_owned).collect();
+    let mut is_detail = false;
     for line in &mut lines {
+        is_detail = line.starts_with(['│', '┃']) && (is_detail || line.starts_with("│──") || line.starts_with("┃──"));
+        if is_detail {
+            *line = without_details(line);
+        }
         for (index, port) in ports.iter().enumerate() {
             *line = line.replace(&port.to_string(), &format!("PORT{}", index + 1));
         }
@@ -28,6 +33,17 @@ fn settled(screen: &str, ports: &[u16]) -> String {
         }
     }
     lines.join("\n")
+}
+
+/// Replaces the details of the selected circle, which follow the reports of its process.
+fn without_details(line: &str) -> String {
+    let is_border = |character: &char| matches!(character, '│' | '┃' | '┤' | '┨');
+    let mut characters: Vec<char> = line.chars().collect();
+    let end = characters.iter().skip(1).position(is_border).map_or(characters.len(), |at| at + 1);
+    for character in &mut characters[1..end] {
+        *character = '·';
+    }
+    characters.into_iter().collect()
 }
 
 /// Replaces the process id in the border of the logs.

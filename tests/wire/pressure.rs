@@ -22,7 +22,7 @@ fn client_that_does_not_read_slows_only_itself_and_deadlines_hold() {
     let error = deaf.answer(&play)["error"].clone();
     assert_eq!(
         (&error["code"], &error["data"]),
-        (&json!(-32004), &json!({ "limit": "time", "max": 1500, "setting": "timeout_ms" }))
+        (&json!(-32004), &json!({ "limit": "time", "max": 1500, "setting": "play_ms" }))
     );
     let printed = deaf.notifications.iter().filter(|message| message["method"] == "play.output").count();
     assert!(printed > 10, "{printed}");

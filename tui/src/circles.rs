@@ -109,7 +109,8 @@ impl CirclesPane {
     /// Samples what the circles do. Returns whether a chart looks different than before.
     pub(crate) fn sample(&mut self, now: Instant) -> bool {
         // Each of them has to be sampled.
-        self.entries.iter_mut().fold(false, |changed, entry| entry.activity.sample(now) || changed)
+        let changed = self.entries.iter_mut().filter_map(|entry| entry.activity.sample(now).then_some(()));
+        changed.count() > 0
     }
 
     /// Returns whether an uptime is shown in seconds, or has just turned into minutes.

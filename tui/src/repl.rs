@@ -205,7 +205,6 @@ impl ReplPane {
         if let Some(search) = search.as_deref_mut() {
             search.update(shown, &mut session.transcript);
         }
-        session.transcript.set_area(transcript);
         let found = search.as_deref().map(Search::highlight);
         let mut rows = session.transcript.rows(look.theme, (transcript.width, transcript.height), found);
         if session.transcript.is_empty() && !session.is_open() {
@@ -214,6 +213,9 @@ impl ReplPane {
             // It grows from the input, where the eye is.
             let missing = usize::from(transcript.height).saturating_sub(rows.len());
             rows.splice(0..0, std::iter::repeat_n(ShownLine::default(), missing));
+            let above = u16::try_from(missing).unwrap_or(0);
+            let shown = Rect { y: transcript.y + above, height: transcript.height - above, ..transcript };
+            session.transcript.set_area(shown);
         }
         session.publish_room();
         frame.render_widget(Paragraph::new(rows), transcript);

@@ -264,14 +264,15 @@ mod tests {
     #[test]
     fn query_ignores_case_unless_it_has_a_capital() {
         for (query, text, ranges) in [
-            ("ab", "xAbab", vec![1..3, 3..5]),
-            ("Ab", "abAb", vec![2..4]),
-            ("é", "É é", vec![0..2, 3..5]),
-            ("aa", "aaa", vec![0..2]),
-            ("x", "日本", vec![]),
-            ("", "abc", vec![]),
+            ("ab", "xAbab", &[(1, 3), (3, 5)][..]),
+            ("Ab", "abAb", &[(2, 4)]),
+            ("é", "É é", &[(0, 2), (3, 5)]),
+            ("aa", "aaa", &[(0, 2)]),
+            ("x", "日本", &[]),
+            ("", "abc", &[]),
         ] {
-            assert_eq!(Query::new(query).ranges(text), ranges, "{query} in {text}");
+            let found: Vec<_> = Query::new(query).ranges(text).iter().map(|range| (range.start, range.end)).collect();
+            assert_eq!(found, ranges, "{query} in {text}");
         }
     }
 
@@ -300,7 +301,7 @@ mod tests {
     #[test]
     fn highlight_splits_spans_and_keeps_the_text() {
         let line = Line::from(vec!["ab".into(), "cd".bold()]);
-        let shown = highlight(line, &[1..3], Style::new().underlined());
+        let shown = highlight(line, std::slice::from_ref(&(1..3)), Style::new().underlined());
         let pieces: Vec<(&str, bool)> = shown
             .spans
             .iter()

@@ -39,6 +39,7 @@ pub(crate) enum Effect {
 }
 
 /// State of the screen, except for the panes.
+#[expect(clippy::struct_excessive_bools, reason = "each is one fact of its own")]
 pub(crate) struct Window {
     theme: Theme,
     /// Whether nothing on the screen moves by itself.

@@ -70,7 +70,9 @@ impl Activity {
         if self.plays.is_some_and(|(_, since)| now.saturating_duration_since(since) > RATE_TIMEOUT) {
             self.latest.plays = 0;
         }
-        let was_flat = self.samples.iter().all(|sample| *sample == self.latest);
+        let is_first = self.samples.is_empty();
+        let was_flat =
+            self.samples.iter().all(|sample| *sample == self.latest) && (!is_first || self.latest == Sample::default());
         self.samples.push_back(self.latest);
         if self.samples.len() > MAX_SAMPLES {
             self.samples.pop_front();

@@ -99,10 +99,10 @@ impl CircleItem {
             return;
         }
         let now = self.activity.latest();
-        let charts: [(&str, String, fn(&Sample) -> u64); 3] = [
-            ("plays", rate(now), |sample| sample.plays),
-            ("connections", now.connections.to_string(), |sample| sample.connections),
-            ("memory", bytes(now.memory_bytes), |sample| sample.memory_bytes),
+        let charts = [
+            ("plays", rate(now), plays as fn(&Sample) -> u64),
+            ("connections", now.connections.to_string(), connections),
+            ("memory", bytes(now.memory_bytes), memory),
         ];
         let mut y = area.y.saturating_add(used).saturating_add(1);
         for (name, value, of) in charts {
@@ -116,6 +116,18 @@ impl CircleItem {
             y = chart.bottom().saturating_add(1);
         }
     }
+}
+
+fn plays(sample: &Sample) -> u64 {
+    sample.plays
+}
+
+fn connections(sample: &Sample) -> u64 {
+    sample.connections
+}
+
+fn memory(sample: &Sample) -> u64 {
+    sample.memory_bytes
 }
 
 #[cfg(test)]

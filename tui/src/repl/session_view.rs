@@ -25,6 +25,7 @@ pub(crate) const LAST_OUTPUT: &str = "the last output";
 
 /// A session, and what the pane shows of it.
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is one fact of its own")]
 pub(crate) struct SessionView {
     /// Name of the circle in the list.
     pub name: String,

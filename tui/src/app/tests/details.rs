@@ -33,7 +33,7 @@ async fn details_stand_under_the_list_or_in_a_column_of_their_own() {
     }
     // A circle without a supervisor has none of these.
     rig.key(ratatui::crossterm::event::KeyCode::Up).await;
-    rig.shows("a circle of this screen, only for you");
+    rig.shows("a circle of this screen, only for");
     rig.shows_not("isolation");
     for height in 1..40 {
         rig.event(Event::Resize(160, height)).await;

@@ -32,7 +32,7 @@ async fn transcript_is_searched_while_typing_and_letters_type_again_afterwards()
     rig.shows("1/1");
     rig.shows("lab> let a7 = 7");
     rig.keys(&[ratatui::crossterm::event::KeyCode::Backspace]).await;
-    rig.shows("30/30");
+    rig.shows("8/30");
     rig.write("1").await;
     rig.shows("11/11");
     rig.key(Enter).await;
