@@ -262,7 +262,13 @@ impl SupervisorFiles {
         let failed = |source| SupervisorFilesError::Io { path: directory.path(SOCKET_FILE), source };
         let stream = match UnixStream::connect(directory.descriptor_path(SOCKET_FILE)).await {
             Ok(stream) => stream,
-            Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused) => {
+            // A supervisor that ends resets connections that it has not accepted.
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused | io::ErrorKind::ConnectionReset
+                ) =>
+            {
                 return Ok(None);
             }
             Err(source) => return Err(failed(source)),

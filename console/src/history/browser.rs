@@ -11,8 +11,9 @@ pub struct HistoryBrowser {
     matches: Vec<Arc<str>>,
     /// The number of steps back from the typed text.
     steps: usize,
-    /// The text that was typed before the first step.
+    /// The text that was typed before the first step, and its part before the cursor.
     typed: String,
+    prefix: String,
     /// The input that is shown.
     shown: Arc<str>,
 }
@@ -24,11 +25,22 @@ impl HistoryBrowser {
         if self.steps == 0 || *self.shown != *text {
             let mut matches = history.with_prefix(circle, prefix);
             matches.retain(|input| **input != *text);
-            *self = Self { matches, typed: text.to_owned(), ..Self::default() };
+            *self = Self { matches, typed: text.to_owned(), prefix: prefix.to_owned(), ..Self::default() };
+        } else if self.steps == self.matches.len() {
+            self.refresh(history, circle);
         }
         self.shown = self.matches.get(self.steps)?.clone();
         self.steps += 1;
         Some(self.shown.to_string())
+    }
+
+    /// Reads the matches again at the oldest one: the stored history may have arrived since the first step.
+    fn refresh(&mut self, history: &InputHistory, circle: &str) {
+        let mut matches = history.with_prefix(circle, &self.prefix);
+        matches.retain(|input| **input != *self.typed);
+        if let Some(at) = matches.iter().position(|input| *input == self.shown) {
+            (self.matches, self.steps) = (matches, at + 1);
+        }
     }
 
     /// Returns the next newer input, or finally the typed text; `None` if the history is not shown.
@@ -67,6 +79,18 @@ mod tests {
             assert_eq!(shown, expected);
         }
         assert_eq!(browser.newer(&shown), None);
+    }
+
+    #[test]
+    fn history_that_arrives_during_the_browsing_is_browsed() {
+        let mut browser = HistoryBrowser::default();
+        let before = history(&[("a", "two")]);
+        assert_eq!(browser.older(&before, "a", "", "").as_deref(), Some("two"));
+        assert_eq!(browser.older(&before, "a", "two", "two"), None);
+        let stored = history(&[("a", "one"), ("a", "two")]);
+        assert_eq!(browser.older(&stored, "a", "two", "two").as_deref(), Some("one"));
+        assert_eq!(browser.older(&stored, "a", "one", "one"), None);
+        assert_eq!(browser.newer("one").as_deref(), Some("two"));
     }
 
     #[test]
