@@ -6,7 +6,7 @@ use futures_channel::{mpsc, oneshot};
 use futures_util::{StreamExt, future};
 use protocol::{
     Id,
-    methods::{self, Output, PlayParams, PlayResult, Progress},
+    methods::{self, MAX_SCRIPT_NAME_BYTES, Output, PlayParams, PlayResult, Progress},
 };
 
 use crate::{
@@ -18,9 +18,6 @@ use crate::{
 
 /// Maximum number of events that wait for the program, before the client stops reading from the circle.
 const MAX_QUEUED_EVENTS: usize = 64;
-
-/// Maximum size of the name of a script, in bytes.
-const MAX_NAME: usize = 256;
 
 /// An event of a running play.
 #[derive(Debug, Clone)]
@@ -59,7 +56,8 @@ impl<'a> PlayRequest<'a> {
 
     /// Sets a name of the script for tracebacks, such as its file name. The client keeps the last 256 bytes.
     pub fn name(mut self, name: &str) -> Self {
-        self.params.name = Some(name[name.ceil_char_boundary(name.len().saturating_sub(MAX_NAME))..].to_owned());
+        self.params.name =
+            Some(name[name.ceil_char_boundary(name.len().saturating_sub(MAX_SCRIPT_NAME_BYTES))..].to_owned());
         self
     }
 

@@ -5,6 +5,9 @@ use serde_json::value::RawValue;
 
 use crate::{Id, Limits, Method, Params, RpcError, error::LossReason, method::ParamValues};
 
+/// Maximum size of the name of a script in `play`, in bytes.
+pub const MAX_SCRIPT_NAME_BYTES: usize = 256;
+
 macro_rules! params {
     ($($(#[$meta:meta])* $name:ident { $($(#[$fmeta:meta])* $field:ident : $type:ty),* $(,)? })*) => { $(
         $(#[$meta])*

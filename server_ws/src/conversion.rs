@@ -59,6 +59,11 @@ fn trace_frame(frame: worker::TraceFrame) -> TraceFrame {
     }
 }
 
+/// Returns the error of a limit that a setting has.
+pub(crate) fn limit_exceeded(limit: PlayLimit, max: u64, setting: LimitSetting) -> RpcError {
+    RpcError::LimitExceeded { limit, max, setting: Some(setting) }
+}
+
 /// Returns the error of a limit, with its value in the unit of its setting.
 fn limit_error(kind: LimitKind, max: u64) -> RpcError {
     let (limit, max, setting) = match kind {

@@ -101,7 +101,11 @@ fn with_member(text: &str, path: &Path, name: &str, key: &PublicKey) -> Result<O
     }
     let locator = ConfigLocator { text: text.to_owned(), path: path.to_owned() };
     let item = format!("\"{key}\"");
-    let (at, inserted) = match locator.own_field(name, "members") {
+    let own = locator.own_field(name, "members");
+    if let Some(nothing) = own.as_ref().filter(|list| text[(*list).clone()] == *"null") {
+        return Ok(Some(format!("{}[{item}]{}", &text[..nothing.start], &text[nothing.end..])));
+    }
+    let (at, inserted) = match own {
         Some(list) => insertion_into_list(text, &list, &item),
         None if !circle.members.is_empty() => {
             return Err(ConfigEditError::SharedMembers { circle: name.to_owned() });
@@ -169,6 +173,7 @@ mod tests {
         let cases = [
             (r#"{"circles":[{"name":"team","port":1,"members":[]}]}"#, r#"["1", "2"]"#),
             ("{\"circles\":[{\"name\":\"team\",\"port\":1,\"members\": [\n  ] }]}", "[\"1\", \"2\"\n  ]"),
+            (r#"{"circles":[{"access":"members","members":null,"name":"team","port":1}]}"#, r#""members":["1", "2"],"#),
             (r#"{"circles":[{"access":"members","name":"team","port":1}]}"#, r#""members", "members": ["1", "2"],"#),
             (
                 r#"{"defaults":{"access":"members"},"circles":[{"name":"team","port":1}]}"#,

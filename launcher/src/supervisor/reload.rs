@@ -155,6 +155,7 @@ impl Supervisor {
     fn notice(&mut self, circles: Result<Vec<CircleDefinition>, ConfigError>) {
         // `circles diff` and `circles reload` report an error.
         let Ok(circles) = circles else { return };
+        self.refused = None;
         let is_pending = |change: &CircleChange| !matches!(change.action, ReloadAction::Nothing | ReloadAction::Later);
         let changes: Vec<CircleChange> = self.diff(&circles).into_iter().filter(is_pending).collect();
         if !changes.is_empty() && changes != self.noticed {

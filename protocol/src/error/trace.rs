@@ -27,10 +27,10 @@ pub struct TraceFrame {
     /// The text of the line; only for `play`, and only while the circle keeps it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub text: Option<String>,
-    /// How many more frames like this one follow it.
+    /// The number of equal frames that follow this one.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub repeats: u64,
-    /// How many other frames the circle left out after this one.
+    /// The number of other frames that the circle left out after this one.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub omitted: u64,
 }

@@ -19,7 +19,7 @@ use super::{Circle, CirclePhase, worker_pool::WorkerPool};
 /// Maximum number of spare workers of a circle. `tests/support/process.rs` has the same number.
 const MAX_SPARES: usize = 4;
 
-/// How long sessions that start their workers may delay the next spare worker.
+/// Maximum delay of the next spare worker by sessions that start their workers.
 const START_PRIORITY_TIMEOUT: Duration = Duration::from_millis(10);
 
 /// A spare worker that waits for a session.

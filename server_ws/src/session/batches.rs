@@ -10,6 +10,7 @@ use protocol::{
 use serde::Serialize;
 
 use super::ticket::Ticket;
+use crate::conversion::limit_exceeded;
 
 /// The minimum of `max_held` in bytes, so that small responses always fit.
 const MIN_HELD: usize = 256 << 10;
@@ -100,11 +101,7 @@ impl Batches {
             batch.bytes_left = left;
             (response, Fit::Whole)
         } else {
-            let error = RpcError::LimitExceeded {
-                limit: PlayLimit::Output,
-                max: self.max_batch_kib,
-                setting: Some(LimitSetting::OutputKib),
-            };
+            let error = limit_exceeded(PlayLimit::Output, self.max_batch_kib, LimitSetting::OutputKib);
             (message::response(id, Err::<&(), _>(&error)), Fit::Replaced)
         };
         self.held += response.len();

@@ -74,8 +74,7 @@ impl Session {
             }
             QueryAnswer::TooLarge => {
                 let max = self.player.limits().values.output_kib;
-                let setting = Some(LimitSetting::OutputKib);
-                self.reply_error(ticket, &RpcError::LimitExceeded { limit: PlayLimit::Output, max, setting });
+                self.reply_error(ticket, &conversion::limit_exceeded(PlayLimit::Output, max, LimitSetting::OutputKib));
             }
         }
     }

@@ -19,7 +19,7 @@ pub(super) const MAX_READ_IN_A_ROW: usize = 16 << 10;
 pub(super) struct CountedStream<S> {
     stream: S,
     slot: Arc<Slot>,
-    /// What to do with the stream once its client may play.
+    /// The action on the stream once its client may play.
     on_admission: Option<fn(&S)>,
     /// The bytes read since the reader last had to wait.
     read_in_a_row: usize,

@@ -23,7 +23,7 @@ const MAX_FRAMES: usize = 16;
 /// Maximum size of the shown part of a line, in bytes.
 const MAX_LINE: usize = 1 << 10;
 
-/// What the errors of a play can refer to.
+/// The sources to which the errors of a play can refer.
 pub(crate) struct Sources<'a> {
     /// The play.
     pub(crate) play: &'a Play<'a>,

@@ -5,7 +5,7 @@ use std::{
     ops::Bound,
 };
 
-use rhai::{Array, Dynamic, ImmutableString, Map, is_valid_identifier};
+use rhai::{Array, Dynamic, Engine, ImmutableString, Map, is_valid_identifier};
 
 use super::{
     budget::Budget,
@@ -99,11 +99,7 @@ fn offer_members(
         visit_receiver(receiver, values, &mut |value| {
             type_name = Some(engine.map_type_name(value.type_name()).to_owned());
             if let Some(map) = value.read_lock::<Map>() {
-                let type_of = |value: &Dynamic| engine.map_type_name(value.type_name()).to_owned();
-                let members = members(&map, offered.prefix, is_valid_identifier, type_of);
-                let members =
-                    members.iter().map(|(name, detail)| (name.as_str(), CandidateKind::Property, detail.as_str()));
-                offered.group(members);
+                offer_properties(offered, &map, engine, is_valid_identifier);
             }
         });
     }
@@ -126,12 +122,15 @@ fn offer_keys(offered: &mut CandidateList<'_>, receiver: &Receiver<'_>, values: 
     let Some(Values { engine, .. }) = values else { return };
     visit_receiver(receiver, values, &mut |value| {
         if let Some(map) = value.read_lock::<Map>() {
-            let type_of = |value: &Dynamic| engine.map_type_name(value.type_name()).to_owned();
-            let members = members(&map, offered.prefix, is_plain_key, type_of);
-            offered
-                .group(members.iter().map(|(name, detail)| (name.as_str(), CandidateKind::Property, detail.as_str())));
+            offer_properties(offered, &map, engine, is_plain_key);
         }
     });
+}
+
+/// Offers the properties of a map whose names are accepted.
+fn offer_properties(offered: &mut CandidateList<'_>, map: &Map, engine: &Engine, is_accepted: fn(&str) -> bool) {
+    let members = members(map, offered.prefix, is_accepted, engine);
+    offered.group(members.iter().map(|(name, detail)| (name.as_str(), CandidateKind::Property, detail.as_str())));
 }
 
 /// Whether a key stands in a string as it is.
@@ -174,17 +173,12 @@ fn visit(value: &Dynamic, steps: &[Step<'_>], seen: &mut dyn FnMut(&Dynamic)) {
 }
 
 /// The first properties with a prefix whose names are accepted, sorted by name, with their types.
-fn members(
-    map: &Map,
-    prefix: &str,
-    is_accepted: fn(&str) -> bool,
-    type_of: impl Fn(&Dynamic) -> String,
-) -> Vec<(String, String)> {
+fn members(map: &Map, prefix: &str, is_accepted: fn(&str) -> bool, engine: &Engine) -> Vec<(String, String)> {
     map.range::<str, _>((Bound::Included(prefix), Bound::Unbounded))
         .take_while(|(name, _)| name.starts_with(prefix))
         .filter(|(name, _)| name.len() <= MAX_TEXT && is_accepted(name))
         .take(MAX_CANDIDATES)
-        .map(|(name, value)| (name.to_string(), type_of(value)))
+        .map(|(name, value)| (name.to_string(), engine.map_type_name(value.type_name()).to_owned()))
         .collect()
 }
 

@@ -52,7 +52,7 @@ pub(super) fn word_at_end(text: &str) -> Option<CursorWord<'_>> {
         }
         _ => (text.len(), ""),
     };
-    if prefix.starts_with(|first: char| first.is_ascii_digit()) {
+    if is_number(prefix) {
         return None;
     }
     let context = match tokens.split_last() {

@@ -16,9 +16,9 @@ pub struct TraceFrame {
     /// The line of the source. `None` for sources that the caller did not send, for a source that the worker has
     /// dropped, and for a line that is too long.
     pub text: Option<String>,
-    /// How many more frames like this one follow it.
+    /// The number of equal frames that follow this one.
     pub repeats: u64,
-    /// How many other frames the worker left out after this one.
+    /// The number of other frames that the worker left out after this one.
     pub omitted: u64,
 }
 

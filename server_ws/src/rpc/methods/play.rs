@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use protocol::{RpcError, methods::PlayParams};
+use protocol::{
+    RpcError,
+    methods::{MAX_SCRIPT_NAME_BYTES, PlayParams},
+};
 
 use crate::session::{Job, Session, Ticket};
 
@@ -38,14 +41,14 @@ fn check_bind(name: Option<&str>) -> Result<(), RpcError> {
     Err(RpcError::InvalidParams { param: "bind".into(), reason: "is not a valid name of a variable".into() })
 }
 
-/// Maximum size of the name of a script, in bytes.
-const MAX_NAME: usize = 256;
-
 fn check_name(name: Option<&str>) -> Result<(), RpcError> {
-    if name.is_none_or(|name| name.len() <= MAX_NAME) {
+    if name.is_none_or(|name| name.len() <= MAX_SCRIPT_NAME_BYTES) {
         return Ok(());
     }
-    Err(RpcError::InvalidParams { param: "name".into(), reason: format!("is longer than {MAX_NAME} bytes") })
+    Err(RpcError::InvalidParams {
+        param: "name".into(),
+        reason: format!("is longer than {MAX_SCRIPT_NAME_BYTES} bytes"),
+    })
 }
 
 #[cfg(test)]

@@ -17,7 +17,7 @@ use super::{
     running_play::{EndHooks, RunningPlay, StopReason},
 };
 use crate::{
-    conversion,
+    conversion::{self, limit_exceeded},
     host::{EndHookError, MAX_DETACHED_CALLS, PlayEnd},
     session::ticket::Ticket,
 };
@@ -173,20 +173,16 @@ impl Player {
             StopReason::Time => {
                 // The play's own limit can only shorten the circle's.
                 let setting = if max_ms < limits.play_ms { LimitSetting::TimeoutMs } else { LimitSetting::PlayMs };
-                limit_error(PlayLimit::Time, max_ms, setting)
+                limit_exceeded(PlayLimit::Time, max_ms, setting)
             }
             StopReason::Shutdown => RpcError::ShuttingDown,
-            StopReason::HostCalls => limit_error(PlayLimit::Operations, limits.host_calls, LimitSetting::HostCalls),
-            StopReason::HostBytes => limit_error(PlayLimit::Size, limits.host_kib, LimitSetting::HostKib),
+            StopReason::HostCalls => limit_exceeded(PlayLimit::Operations, limits.host_calls, LimitSetting::HostCalls),
+            StopReason::HostBytes => limit_exceeded(PlayLimit::Size, limits.host_kib, LimitSetting::HostKib),
             StopReason::DetachedCalls => {
                 RpcError::Busy { limit: BusyLimit::Running, max: MAX_DETACHED_CALLS, retry_after_ms: None }
             }
         }
     }
-}
-
-fn limit_error(limit: PlayLimit, max: u64, setting: LimitSetting) -> RpcError {
-    RpcError::LimitExceeded { limit, max, setting: Some(setting) }
 }
 
 /// Returns how a play ended, for its host modules.

@@ -1,5 +1,6 @@
 //! Names that a text declares, in the blocks that are open at its end.
 
+use super::is_number;
 use crate::engine::Token;
 
 /// The maximum number of names.
@@ -29,7 +30,7 @@ pub(super) fn declared<'t>(tokens: &[(usize, Token<'t>)]) -> Vec<Declared<'t>> {
     let mut blocks: Vec<Vec<Declared<'t>>> = vec![Vec::new()];
     let mut next_block: Vec<Declared<'t>> = Vec::new();
     let word = |index: usize| match tokens.get(index) {
-        Some((_, Token::Word(word))) if !word.starts_with(|first: char| first.is_ascii_digit()) => Some(*word),
+        Some((_, Token::Word(word))) if !is_number(word) => Some(*word),
         _ => None,
     };
     for (index, (_, token)) in tokens.iter().enumerate() {
@@ -74,7 +75,6 @@ pub(super) fn declared<'t>(tokens: &[(usize, Token<'t>)]) -> Vec<Declared<'t>> {
             _ => {}
         }
     }
-    // The last word is the one that is being typed.
     let all = blocks.into_iter().rev().flat_map(|block| block.into_iter().rev());
     all.take(MAX_NAMES).collect()
 }

@@ -1,6 +1,6 @@
 //! The expression before a dot or an index, as far as its type can be known without evaluating it.
 
-use super::super::library::KEYWORDS;
+use super::{super::library::KEYWORDS, is_number};
 use crate::engine::{TextEnd, Token};
 
 /// The value before a dot or an index.
@@ -32,7 +32,7 @@ pub(super) fn receiver<'t>(text: &'t str, tokens: &[(usize, Token<'t>)]) -> Rece
     loop {
         let Some(((start, last), before)) = left.split_last() else { return Receiver::Unknown };
         match last {
-            Token::Word(word) if word.starts_with(|first: char| first.is_ascii_digit()) => return Receiver::Unknown,
+            Token::Word(word) if is_number(word) => return Receiver::Unknown,
             Token::Word(word) => match before.split_last() {
                 Some(((_, Token::Dot), before)) => {
                     steps.push(Step::Member(word));
