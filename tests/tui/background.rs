@@ -198,6 +198,7 @@ fn invalid_config_is_reported_while_circles_stay_up() {
     screen.press(&["Down", "Enter"]);
     screen.wait_for("connected to lab");
     screen.write("let kept = 41;\n");
+    screen.wait_for("● lab");
     let right = std::fs::read_to_string(screen.config()).expect("it is there");
     std::fs::write(screen.config(), right.replace("\"team\"", "\"Team\"")).expect("written");
     screen.press(&["Esc", "1", "Down", "s"]);

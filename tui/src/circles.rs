@@ -32,6 +32,7 @@ pub(crate) const HINTS: &[Hint] = &[
     ("m", "make your key a member of it, in circles.json"),
     ("e", "open circles.json in $EDITOR, or make one"),
     ("y", "copy its URL"),
+    ("n", "make a key"),
     ("↑ ↓", "select; the REPL and the logs show the selected circle"),
 ];
 

@@ -90,6 +90,10 @@ pub(crate) async fn run<B: Backend<Error: Send + Sync + 'static>>(
             app.update(message);
             loop {
                 for effect in app.take_effects() {
+                    if matches!(effect, Effect::Edit(..) | Effect::Shell(..) | Effect::Open(_) | Effect::Suspend) {
+                        // Another program has had the terminal, and may have set its title.
+                        title.clear();
+                    }
                     match effect {
                         Effect::Copy(text) => host.copy(&text),
                         Effect::Edit(id, text) => {

@@ -61,7 +61,7 @@ pub(crate) fn topic_lines(topic: &str, typing: &[Hint]) -> Vec<StyledLine> {
 pub(crate) fn help_hints(title: &'static str, hints: &[Hint]) -> Vec<Hint> {
     let mut lines = vec![(title, "")];
     lines.extend(hints);
-    lines.push(("Everywhere (in the REPL pane letters, digits and Tab are for the input)", ""));
+    lines.push(("Everywhere (in the REPL pane, printable keys and Tab are input)", ""));
     lines.extend(GLOBAL_HINTS);
     lines.push(("Marks", ""));
     lines.extend(MARKS);

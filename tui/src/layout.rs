@@ -25,9 +25,9 @@ const COLUMN_STEP: i16 = 4;
 const ROW_STEP: i16 = 2;
 
 /// Largest number of steps away from the usual size; the screen bounds it further.
-const MAX_STEPS: i16 = 40;
+pub(crate) const MAX_STEPS: i16 = 40;
 
-/// How much larger than usual the panes are, in steps.
+/// Sizes of the panes, in steps from the usual ones.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct PaneSizes {
     left: i16,

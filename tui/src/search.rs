@@ -101,7 +101,7 @@ pub(crate) fn highlight(line: Line<'static>, ranges: &[std::ops::Range<usize>], 
     Line { spans, ..line }
 }
 
-/// What a key press did.
+/// Outcome of a key press.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum SearchOutcome {
     /// The search stays open.

@@ -10,7 +10,7 @@ use ratatui::{
 
 use super::{circle_id::CircleId, theme::Theme};
 
-/// How long a toast is shown.
+/// Time for which a toast is shown.
 const TOAST_DURATION: Duration = Duration::from_secs(6);
 
 /// The kind of a toast.

@@ -83,7 +83,7 @@ impl App {
             Action::Submit => self.submit(),
             Action::Insert(text) => self.insert(&text),
             Action::Complete => self.complete(),
-            Action::Document(name) => self.document(name),
+            Action::Document(name) => self.document_shown(name),
             Action::Edit => self.edit(),
             Action::Cancel => self.cancel(),
             Action::Close => match self.window.popup.take() {
@@ -114,11 +114,15 @@ impl App {
     /// Resizes the pane with the focus, unless it has reached a bound.
     fn resize(&mut self, by: i16) {
         let (screen, focus, before) = (self.window.screen, self.window.focus, self.window.sizes);
-        let mut sizes = before;
-        sizes.resize(focus, by);
         let layout = |sizes| layout::screen_layout(screen, focus, false, sizes);
-        if layout(sizes) != layout(before) {
-            self.window.sizes = sizes;
+        let mut sizes = before;
+        // On a smaller screen than before, several steps may look alike.
+        for _ in 0..2 * layout::MAX_STEPS {
+            sizes.resize(focus, by);
+            if layout(sizes) != layout(before) {
+                self.window.sizes = sizes;
+                return;
+            }
         }
     }
 
@@ -130,7 +134,8 @@ impl App {
         self.tasks.stop(SupervisorRef::new(&self.setup), vec![name]);
     }
 
-    pub(super) fn ask_new_key(&mut self, circle: Option<CircleId>, why: Option<String>) {
+    /// Asks for a new key. `then` is carried out once the key is made.
+    pub(super) fn ask_new_key(&mut self, then: Option<Action>, why: Option<String>) {
         if self.setup.keystore.is_none() {
             return self.report_error("no home directory to store a key in: set HOME");
         }
@@ -139,6 +144,6 @@ impl App {
         }
         let suggested = if self.keys.is_empty() { FIRST_KEY } else { "" };
         let taken = self.keys.iter().map(|entry| entry.name.clone()).collect();
-        self.window.popup = Some(Popup::NewKey(NewKeyForm::new(suggested, taken, circle, why)));
+        self.window.popup = Some(Popup::NewKey(NewKeyForm::new(suggested, taken, then, why)));
     }
 }

@@ -2,10 +2,7 @@
 
 use std::path::PathBuf;
 
-use frontend::{
-    error::CliError,
-    init::{self, NewConfig},
-};
+use frontend::{config, error::CliError, init::NewConfig};
 
 use super::App;
 use crate::{
@@ -41,7 +38,7 @@ impl App {
     }
 
     fn new_config_path(&self) -> PathBuf {
-        self.setup.config.clone().unwrap_or_else(|| PathBuf::from(init::FILE))
+        self.setup.config.clone().unwrap_or_else(|| PathBuf::from(config::FILE))
     }
 
     pub(super) fn make_config(&self) {
@@ -76,7 +73,8 @@ impl App {
             return self.show_hint(format!("{name} is not in circles.json: its operator adds members"));
         };
         let Some(key) = self.keys.used() else {
-            return self.ask_new_key(Some(id), Some(format!("To become a member of {name} you need a key.")));
+            let why = format!("To become a member of {name} you need a key.");
+            return self.ask_new_key(Some(Action::Admit(id)), Some(why));
         };
         let key = (key.name.to_string(), key.public_key);
         self.show_progress(id, format!("adding {} to the members of {name}…", key.0));

@@ -157,6 +157,9 @@ impl App {
             Ok(found) => self.apply_config(found),
             Err(error) if !self.control.is_supervised => {
                 let why = error.message();
+                if self.control.file_error.as_ref() == Some(&why) {
+                    return;
+                }
                 let text = format!("circles.json has an error; still using the previous version: {why}");
                 self.report(text, Some(ToastTopic::Config));
                 self.control.file_error = Some(why);
@@ -172,6 +175,8 @@ impl App {
             self.circles.configure(&circles, &self.tasks);
             self.control.config_file = Some(file);
             self.follow_selected_log();
+        } else {
+            self.control.config_file = None;
         }
     }
 
@@ -224,6 +229,9 @@ impl App {
 
     /// Handles an error of circles.json: nothing changes.
     fn on_config_error(&mut self, error: &CliError) {
+        if !self.control.is_supervised {
+            self.control.file_error = Some(error.message());
+        }
         let lines: Vec<String> = error.lines(ERROR_COLUMNS).iter().map(StyledLine::to_string).collect();
         let PendingStarts { up, restart, .. } = std::mem::take(&mut self.control.starts);
         for id in up.into_iter().chain(restart) {

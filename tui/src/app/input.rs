@@ -163,19 +163,29 @@ impl App {
     }
 
     pub(super) fn show_completions(&mut self, id: CircleId, completion: CompletionList) {
+        let is_shown = self.circles.selected() == Some(id);
         let Some(session) = self.repl.get_mut(id) else { return };
         if !session.editor.complete(completion) {
-            return self.show_hint("no completions");
+            if is_shown {
+                self.show_hint("no completions");
+            }
+            return;
         }
         if let Some(Action::Document(name)) = session.editor.undocumented() {
-            self.document(name);
+            self.document(id, name);
         }
     }
 
-    /// Asks the circle for the documentation of a completion.
-    pub(super) fn document(&self, name: String) {
-        let shown = self.circles.selected().and_then(|id| Some((id, self.repl.get(id)?)));
-        if let Some((id, session)) = shown.filter(|(_, session)| session.state.is_ready()) {
+    /// Asks the shown circle for the documentation of a completion.
+    pub(super) fn document_shown(&self, name: String) {
+        if let Some(id) = self.circles.selected() {
+            self.document(id, name);
+        }
+    }
+
+    /// Asks a circle for the documentation of a completion.
+    fn document(&self, id: CircleId, name: String) {
+        if let Some(session) = self.repl.get(id).filter(|session| session.state.is_ready()) {
             self.tasks.document(id, name.clone(), session.session.document(name));
         }
     }

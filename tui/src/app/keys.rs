@@ -33,14 +33,14 @@ impl App {
         };
         match made {
             Ok((entry, keypair)) => {
-                let circle = form.map(|form| form.circle);
+                let then = form.map(|form| form.then.take());
                 self.keys.unlock(entry.name.clone(), keypair);
                 self.keys.add(entry.clone());
                 self.show_done(format!("created key {}; y in Keys (2) copies its public key", entry.name));
-                if let Some(circle) = circle {
+                if let Some(then) = then {
                     self.window.popup = None;
-                    if let Some(id) = circle {
-                        self.send_to_session(id, SessionHandle::authenticate);
+                    if let Some(action) = then {
+                        self.run_action(action);
                     }
                 }
             }

@@ -111,7 +111,9 @@ impl App {
         let name = entry.name.clone();
         self.repl.remove(id);
         self.circles.remove(id);
-        self.follow_selected_log();
+        if let Some(neighbour) = self.circles.selected() {
+            self.show(neighbour);
+        }
         self.show_done(format!("removed {name} from the list; o adds it again"));
     }
 }

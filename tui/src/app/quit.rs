@@ -1,6 +1,6 @@
 //! Quitting: what happens to the circles that were started here, and the message about it.
 
-use frontend::error::CliError;
+use frontend::{error::CliError, files};
 
 use super::{App, QuitState};
 use crate::{
@@ -100,7 +100,7 @@ impl App {
         if started.is_empty() {
             return None;
         }
-        let config = self.setup.config.as_ref().map_or(String::new(), |file| format!(" --config {}", file.display()));
+        let config = files::config_flag(self.setup.config.as_deref());
         let up = self.circles.iter().filter(|(_, entry)| CircleItem::is_supervised(entry)).count();
         // The circles of other users must not be stopped with them.
         let names = if up > started.len() { format!(" {}", started.join(" ")) } else { String::new() };

@@ -123,7 +123,7 @@ impl App {
         let Some(session) = self.repl.get_mut(id) else { return };
         if std::mem::take(&mut session.is_awaited) && is_shown {
             let why = format!("{} is {}, and you have no key yet.", session.name, access_text(access));
-            self.ask_new_key(Some(id), Some(why));
+            self.ask_new_key(Some(Action::Authenticate(id)), Some(why));
         }
     }
 

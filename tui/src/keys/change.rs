@@ -5,6 +5,7 @@ use std::{path::Path, sync::Arc};
 use console::{commands::expand_home, history::holds_secret};
 use frontend::{
     error::CliError,
+    files,
     key_transfer::{self, ImportedKey},
 };
 use keys::{
@@ -51,7 +52,7 @@ pub(crate) enum KeyChange {
     Remove(KeyName),
 }
 
-/// What a change did.
+/// Outcome of a change.
 #[derive(Debug)]
 pub(crate) enum KeyOutcome {
     Renamed {
@@ -115,7 +116,7 @@ fn import(
         return Err(KeystoreError::Exists { name: name.clone() }.into());
     }
     let path = expand_home(file);
-    let text = key_transfer::open(&path).and_then(key_transfer::read).map_err(|error| read_error(&path, &error))?;
+    let text = files::open_regular(&path).and_then(key_transfer::read).map_err(|error| read_error(&path, &error))?;
     Ok(match (key_transfer::parse(&text, file)?, passphrase) {
         (ImportedKey::Encrypted(text), _) => {
             KeyOutcome::Imported(key_transfer::store_encrypted(store, name, &text, file)?)

@@ -15,7 +15,6 @@ use super::{
 };
 use crate::{
     action::{Action, Secret},
-    circle_id::CircleId,
     theme::Theme,
 };
 
@@ -30,8 +29,8 @@ pub(crate) struct NewKeyForm {
     taken: Vec<KeyName>,
     pub error: Option<String>,
     pub is_busy: bool,
-    /// Circle that needs the key.
-    pub circle: Option<CircleId>,
+    /// The action to carry out once the key is made.
+    pub then: Option<Action>,
     why: Option<String>,
 }
 
@@ -54,12 +53,7 @@ pub(crate) struct AddressForm {
 
 impl NewKeyForm {
     /// Creates the form. `taken` are the names of keys that there are.
-    pub(crate) fn new(
-        suggested: &'static str,
-        taken: Vec<KeyName>,
-        circle: Option<CircleId>,
-        why: Option<String>,
-    ) -> Self {
+    pub(crate) fn new(suggested: &'static str, taken: Vec<KeyName>, then: Option<Action>, why: Option<String>) -> Self {
         Self {
             name: Field::with_default(suggested),
             passphrase: Field::hidden(),
@@ -68,7 +62,7 @@ impl NewKeyForm {
             taken,
             error: None,
             is_busy: false,
-            circle,
+            then,
             why,
         }
     }

@@ -18,7 +18,7 @@ use crate::{
     theme::Theme,
 };
 
-/// What the form is for.
+/// Purpose of the form.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum KeyJob {
     Rename(KeyName),

@@ -11,6 +11,7 @@ use super::rig::{LAB, Rig};
 use crate::{
     event::{Admission, AppEvent},
     layout::Pane,
+    popup::Popup,
     repl::SessionView,
     window::Effect,
 };
@@ -86,4 +87,19 @@ async fn one_key_adds_a_member_and_connects_once_the_circle_has_it() {
     rig.shows("alice is now a member of lab");
     assert!(rig.app.repl.get(LAB).is_some_and(SessionView::is_open));
     assert_eq!(rig.app.window.focus, Pane::Repl);
+}
+
+#[tokio::test(start_paused = true)]
+async fn key_that_a_membership_needs_becomes_the_member() {
+    let mut rig = Rig::start().await;
+    rig.post(config_read());
+    rig.keys(&[Down, Char('m')]).await;
+    rig.shows("To become a member of lab you need a key.");
+    let Some(Popup::NewKey(form)) = &mut rig.app.window.popup else { panic!("a form") };
+    form.is_busy = true;
+    let entry = alice().entries.remove(0);
+    rig.post(AppEvent::KeyMade(Ok((entry, KeyPair::generate().expect("a key").into()))));
+    rig.settle().await;
+    assert!(rig.app.window.popup.is_none());
+    assert_eq!(rig.outside.take_requests(), ["admit lab alice"]);
 }

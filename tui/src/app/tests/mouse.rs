@@ -159,4 +159,13 @@ async fn pane_is_resized_and_a_step_beyond_the_bound_counts_nothing() {
     assert_eq!(widest, 40);
     rig.key(Char('[')).await;
     assert!(width(&rig).width < widest);
+    // Steps of a larger screen do not count on a smaller one.
+    rig.event(Event::Resize(200, 40)).await;
+    for _ in 0..50 {
+        rig.key(Char(']')).await;
+    }
+    rig.event(Event::Resize(100, 40)).await;
+    let widest = width(&rig).width;
+    rig.key(Char('[')).await;
+    assert!(width(&rig).width < widest, "{widest}");
 }

@@ -87,7 +87,7 @@ fn holdings(rig: &Rig) -> Vec<(CircleId, usize, bool)> {
     rig.app.circles.iter().filter_map(of).collect()
 }
 
-/// How often what happened, so that the test is known to reach it.
+/// Counts of events, which show that the test reaches them.
 #[derive(Debug, Default)]
 struct Counts {
     keys: usize,

@@ -1,8 +1,15 @@
 //! Tests of typing, history and completion.
 
-use console::completion::CompletionItem;
+use ratatui::Frame;
+use rhai::Engine;
+
+use console::{
+    completion::{CompletionItem, CompletionList},
+    history::HistoryEntry,
+};
 
 use super::*;
+use crate::theme::Theme;
 
 fn new() -> Editor {
     let origin = InputOrigin { circle: "here".into(), ..InputOrigin::default() };
@@ -54,6 +61,23 @@ fn history_browsing_restores_the_typed_text() {
     press(&mut editor, KeyCode::Up);
     press(&mut editor, KeyCode::Down);
     assert_eq!(editor.text(), "on");
+}
+
+#[test]
+fn letter_that_asks_for_more_completions_inserts_nothing() {
+    let mut editor = typed("pri");
+    let many: Vec<String> = (0..200).map(|number| format!("print{number}")).collect();
+    let many: Vec<&str> = many.iter().map(String::as_str).collect();
+    assert_eq!(press(&mut editor, KeyCode::Tab), Some(Action::Complete));
+    assert!(editor.complete(candidates(&editor, 0, &many)));
+    // The circle may know more than it has sent.
+    assert_eq!(press(&mut editor, KeyCode::Char('n')), Some(Action::Complete));
+    assert!(editor.complete(candidates(&editor, 0, &["print"])));
+    assert_eq!(editor.text(), "prin");
+    editor.menu = None;
+    assert!(editor.complete(candidates(&editor, 0, &["print"])));
+    assert_eq!(editor.text(), "print");
+    assert!(!editor.complete(candidates(&editor, 0, &[])));
 }
 
 #[test]
@@ -139,7 +163,7 @@ fn text_that_arrives_like_a_paste_is_not_indented() {
     let mut now = Instant::now();
     for letter in "fn f() {\n    1\n    }".chars() {
         now += std::time::Duration::from_millis(1);
-        editor.is_pasted = editor.paste_detector.is_pasted(true, now);
+        editor.indentation.key(KeyEvent::new(KeyCode::Char(letter), KeyModifiers::NONE), now);
         match letter {
             '\n' => editor.newline(),
             letter => {
