@@ -13,7 +13,9 @@ fn with_free_ports(here: &BackgroundCircles) {
     let text = std::fs::read_to_string(&path).expect("written");
     let port = |line: &str| line.split("\"port\": ").nth(1).and_then(|rest| rest.split(',').next()).map(str::to_owned);
     let ports: Vec<String> = text.lines().filter_map(port).collect();
-    let text = ports.iter().fold(text.clone(), |text, port| text.replace(port, &free_port().to_string()));
+    let text = ports.iter().fold(text.clone(), |text, port| {
+        text.replace(&format!("\"port\": {port},"), &format!("\"port\": {},", free_port()))
+    });
     std::fs::write(&path, text).expect("written");
 }
 
@@ -75,7 +77,7 @@ fn init_writes_the_named_file_and_skips_taken_ports() {
 }
 
 #[test]
-fn admit_refuses_what_it_cannot_add() {
+fn admit_refuses_invalid_keys_and_open_circles() {
     let here = BackgroundCircles::start(
         r#"{ "circles": [{ "name": "team", "port": 0, "members": [] }, { "name": "a", "port": 0 }] }"#,
     );

@@ -271,7 +271,7 @@ fn json_log_has_only_json_lines_and_is_shown_as_text() {
 }
 
 #[test]
-fn logs_of_any_format_are_shown_as_json_and_on_a_terminal_with_short_times() {
+fn logs_print_json_for_any_format_and_short_times_on_a_terminal() {
     let here = BackgroundCircles::start(
         r#"{ "circles": [{ "name": "a", "port": 0, "audit": "hashes" }, { "name": "b", "port": 0, "log": "json" }] }"#,
     );

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use crate::support::{
     Home, WAIT_TIMEOUT,
-    process::{wait_for_end, wait_for_spares},
+    process::{MAX_SPARES, wait_for_end, wait_for_spares},
     wire::WireClient,
 };
 
@@ -292,7 +292,7 @@ fn spare_workers_of_old_settings_end_and_are_not_used() {
     let pid = Pid::from_child(&circle.child);
     let mut first = circle.connect();
     assert_eq!(first.value("40 + 2"), 42);
-    let old = wait_for_spares(pid, 4);
+    let old = wait_for_spares(pid, MAX_SPARES);
     circle.configure(&[&limit("workers=5")[..], &["--init", "init.rhai"]].concat());
     let mut wire = circle.connect();
     assert_eq!(wire.value("answer()"), 7);

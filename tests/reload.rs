@@ -73,6 +73,11 @@ fn unwatched_file_is_applied_by_reload_alone() {
     // A file that says that it is watched applies as it is saved.
     here.configure(&text(&[A, B, C], true));
     here.until("c is ready", |statuses| statuses["circles"][2]["state"] == "ready");
+    // An error of the file is over once the file is valid, watched or not.
+    here.configure("{ \"circles\": 1 }");
+    here.until("the error", |statuses| statuses["refused"].is_string());
+    here.configure(&text(&[A, B, C], false));
+    here.until("no error", |statuses| statuses["refused"].is_null());
 }
 
 #[test]

@@ -194,21 +194,19 @@ pub fn needs_circle(input: &str) -> bool {
                 | ReplCommand::Quit
                 | ReplCommand::Use(_)
                 | ReplCommand::Edit
-                | ReplCommand::FanOut { .. },
+                | ReplCommand::FanOut { .. }
+                | ReplCommand::History(_)
+                | ReplCommand::Last
+                | ReplCommand::Save { .. }
+                | ReplCommand::Source(_)
+                | ReplCommand::Out(_)
+                | ReplCommand::Copy { .. }
+                | ReplCommand::Json { .. }
+                | ReplCommand::Shell(_)
+                | ReplCommand::Directory(_)
+                | ReplCommand::Replay { is_confirmed: false },
             ),
         ) => false,
-        Some(Ok(
-            ReplCommand::History(_)
-            | ReplCommand::Last
-            | ReplCommand::Save { .. }
-            | ReplCommand::Source(_)
-            | ReplCommand::Out(_)
-            | ReplCommand::Copy { .. }
-            | ReplCommand::Json { .. }
-            | ReplCommand::Shell(_)
-            | ReplCommand::Directory(_)
-            | ReplCommand::Replay { is_confirmed: false },
-        )) => false,
         Some(Ok(ReplCommand::Time(script) | ReplCommand::Plot(script))) => !script.is_empty(),
         Some(Ok(_)) | None => true,
     }

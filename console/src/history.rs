@@ -24,9 +24,6 @@ pub use writer::HistoryWriter;
 /// The number of hex digits of a secret key.
 const SECRET_DIGITS: usize = 64;
 
-/// The default maximum number of inputs in the history.
-pub const DEFAULT_CAPACITY: usize = frontend::settings::HISTORY_SIZE;
-
 /// The number of listed inputs without a search text.
 const MAX_RECENT: usize = 50;
 

@@ -13,7 +13,7 @@ use rhai::Engine;
 use crate::{highlight, history};
 use frontend::text::{self, Style, StyledLine};
 use frontend::visible::visible;
-pub use play_timing::PlayTiming;
+use play_timing::PlayTiming;
 pub(crate) use play_timing::rounded;
 pub(crate) use recorded::NotebookInput;
 use recorded::RecordedInputs;
@@ -32,7 +32,7 @@ pub struct Notebook {
     current: RecordedInputs,
     /// The inputs in lost environments that were not played again, oldest first.
     lost: RecordedInputs,
-    /// How many of the current inputs come before the lost ones: those that a stopped replay has played.
+    /// The number of current inputs before the lost ones: those that a stopped replay has played.
     before_lost: usize,
     /// Whether the user gave up the lost inputs with `:reset`.
     is_reset: bool,
@@ -83,6 +83,11 @@ impl Notebook {
         script.clone_into(&mut self.last_script);
         self.last = LastPlay::default();
         self.values.begin_input();
+    }
+
+    /// Forgets the output of the last play.
+    pub(crate) fn clear_last(&mut self) {
+        self.last = LastPlay::default();
     }
 
     /// Adds a print of the running play.
@@ -153,6 +158,7 @@ impl Notebook {
         let before = std::mem::take(&mut self.before_lost);
         if current.is_empty() {
             self.lost.failed += current.failed;
+            self.lost.timed += current.timed;
             return;
         }
         if std::mem::take(&mut self.is_reset) {

@@ -2,7 +2,7 @@
 
 use std::{fmt, net::IpAddr, path::Path};
 
-use crate::visible::visible;
+use crate::{files, visible::visible};
 
 /// The name of a scratch circle.
 pub const SCRATCH: &str = "scratch";
@@ -94,12 +94,7 @@ fn is_loopback(host: &str) -> bool {
 }
 
 pub(crate) fn how_to_start(name: &str, config: Option<&Path>) -> String {
-    let config = config.map_or(String::new(), |path| {
-        let path = path.to_string_lossy();
-        let quoted = shlex::try_quote(&path).unwrap_or_else(|_| path.clone());
-        format!(" --config {}", visible(&quoted))
-    });
-    format!("start it: circles up {name}{config}")
+    format!("start it: circles up {name}{}", files::config_flag(config))
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use launcher::CircleConfig;
 use crate::{error::CliError, suggest};
 
 /// The name of the configuration file.
-const FILE: &str = "circles.json";
+pub const FILE: &str = "circles.json";
 
 /// Loads the circles of the named file, or of the default file.
 pub fn load(named: Option<&Path>) -> Result<(PathBuf, Vec<CircleConfig>), CliError> {

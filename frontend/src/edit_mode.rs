@@ -1,8 +1,13 @@
 //! The key bindings that edit an input.
 
-use std::path::PathBuf;
+use std::{io::Read, path::PathBuf};
 
 use directories::BaseDirs;
+
+use crate::files;
+
+/// The maximum size of readline's settings that are read, in bytes.
+const MAX_INPUTRC: u64 = 1 << 20;
 
 /// Key bindings that edit an input.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -31,7 +36,9 @@ impl EditMode {
     pub fn from_inputrc() -> Option<Self> {
         let named = std::env::var_os("INPUTRC").map(PathBuf::from);
         let file = named.or_else(|| Some(BaseDirs::new()?.home_dir().join(".inputrc")))?;
-        last_mode(&std::fs::read_to_string(file).ok()?)
+        let mut text = String::new();
+        files::open_regular(&file).ok()?.take(MAX_INPUTRC).read_to_string(&mut text).ok()?;
+        last_mode(&text)
     }
 }
 

@@ -1,8 +1,7 @@
 //! A first circles.json that works: a circle to try things, and one for members.
 
 use std::{
-    fs::File,
-    io::{ErrorKind, Write},
+    io::ErrorKind,
     net::{Ipv4Addr, SocketAddr},
     path::{Path, PathBuf},
 };
@@ -10,14 +9,14 @@ use std::{
 use keys::PublicKey;
 use launcher::port;
 
-use crate::error::CliError;
-
-/// The name of the file, where the user names none.
-pub const FILE: &str = "circles.json";
+use crate::{error::CliError, files, visible::visible};
 
 const SCHEMA_FILE: &str = "circles.schema.json";
 
 const SCHEMA: &str = include_str!("../../docs/circles.schema.json");
+
+/// The permissions of the files, before the user's mask.
+const MODE: u32 = 0o666;
 
 /// The first port to try.
 const FIRST_PORT: u16 = 9001;
@@ -43,7 +42,7 @@ pub fn write(path: &Path, has_schema: bool, member: Option<&PublicKey>) -> Resul
     if path.symlink_metadata().is_ok() {
         return Err(exists(path));
     }
-    let mut ports = (FIRST_PORT..).filter(|port| is_free(*port));
+    let mut ports = (FIRST_PORT..=u16::MAX).filter(|port| is_free(*port));
     let (sandbox, team) = (ports.next().unwrap_or(0), ports.next().unwrap_or(0));
     if has_schema {
         write_schema(&path.with_file_name(SCHEMA_FILE))?;
@@ -55,14 +54,20 @@ pub fn write(path: &Path, has_schema: bool, member: Option<&PublicKey>) -> Resul
          {{ \"name\": \"sandbox\", \"port\": {sandbox}, \"description\": \"a place to try things\" }},\n    \
          {{ \"name\": \"team\", \"port\": {team}, \"access\": \"members\",\n      \"members\": [{member}] }}\n  ]\n}}\n"
     );
-    write_new(path, &text)?;
+    files::write_new(path, &text, MODE).map_err(|error| {
+        if error.kind() == ErrorKind::AlreadyExists {
+            return exists(path);
+        }
+        let what = format!("cannot write {}", visible(&path.display().to_string()));
+        CliError::io(what, &error, "choose another file: --config FILE")
+    })?;
     Ok(NewConfig { path: path.to_owned(), sandbox, team })
 }
 
 /// Returns the error for a circles.json that exists already.
 pub fn exists(path: &Path) -> CliError {
     CliError::usage(
-        format!("{} exists already", path.display()),
+        format!("{} exists already", visible(&path.display().to_string())),
         "nothing was changed",
         "start its circles: circles up; or write another file: circles init --config FILE",
     )
@@ -74,20 +79,11 @@ fn is_free(port: u16) -> bool {
 
 /// Writes the schema, unless it is there already.
 fn write_schema(path: &Path) -> Result<(), CliError> {
-    match write_new(path, SCHEMA) {
+    match files::write_new(path, SCHEMA, MODE) {
         Err(_) if std::fs::read_to_string(path).is_ok_and(|text| text == SCHEMA) => Ok(()),
-        written => written,
+        written => written.map_err(|error| {
+            let fix = "move it away, or leave out --schema";
+            CliError::io(format!("cannot write {}", visible(&path.display().to_string())), &error, fix)
+        }),
     }
-}
-
-/// Writes a file that does not exist yet.
-fn write_new(path: &Path, text: &str) -> Result<(), CliError> {
-    let written = File::options().write(true).create_new(true).open(path).and_then(|mut file| {
-        file.write_all(text.as_bytes())?;
-        file.sync_all()
-    });
-    written.map_err(|error| match error.kind() {
-        ErrorKind::AlreadyExists => exists(path),
-        _ => CliError::io(format!("cannot write {}", path.display()), &error, "choose another file: --config FILE"),
-    })
 }

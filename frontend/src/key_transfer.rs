@@ -1,9 +1,7 @@
 //! Keys in files: reading one for an import, writing an exported one.
 
 use std::{
-    fs::{self, File},
-    io::{self, ErrorKind, Read, Write},
-    os::unix::fs::OpenOptionsExt,
+    io::{self, ErrorKind, Read},
     path::Path,
 };
 
@@ -13,7 +11,7 @@ use keys::{
 };
 use zeroize::Zeroizing;
 
-use crate::{error::CliError, visible::visible};
+use crate::{error::CliError, files, visible::visible};
 
 /// The maximum size of a key file, in bytes; real ones are far smaller.
 const MAX_BYTES: usize = 64 << 10;
@@ -24,18 +22,6 @@ pub enum ImportedKey {
     Encrypted(Zeroizing<String>),
     /// A secret key that needs a passphrase.
     Secret(KeyPair),
-}
-
-/// Opens a key file. Refuses pipes and the like: without a writer, reading one would block forever.
-///
-/// # Errors
-///
-/// The file cannot be opened, or is not a regular file.
-pub fn open(file: &Path) -> io::Result<File> {
-    if fs::metadata(file)?.is_file() {
-        return File::open(file);
-    }
-    Err(io::Error::other("it is not a regular file"))
 }
 
 /// Reads the text of a key, of bounded size.
@@ -95,14 +81,7 @@ pub fn write_new(file: &Path, text: &str) -> Result<(), CliError> {
         }
         _ => CliError::io(format!("cannot write {shown}"), error, "choose another file"),
     };
-    let mut created =
-        File::options().write(true).create_new(true).mode(0o600).open(file).map_err(|error| failed(&error))?;
-    let written = created.write_all(text.as_bytes()).and_then(|()| created.sync_all());
-    written.map_err(|error| {
-        // If it cannot be removed, the error still says that it is not complete.
-        let _stays = fs::remove_file(file);
-        failed(&error)
-    })
+    files::write_new(file, text, 0o600).map_err(|error| failed(&error))
 }
 
 fn import_error(source: &str, why: &str, fix: &str) -> CliError {
@@ -127,14 +106,14 @@ mod tests {
     #[test]
     fn import_reads_only_small_regular_files() {
         let directory = tempfile::tempdir().expect("a directory");
-        assert!(open(directory.path()).is_err());
+        assert!(files::open_regular(directory.path()).is_err());
         assert!(read(io::repeat(b'a')).is_err());
         assert_eq!(read(&b"abc"[..]).expect("it is small").as_str(), "abc");
     }
 
     #[test]
     fn export_writes_a_private_file_and_replaces_none() {
-        use std::os::unix::fs::PermissionsExt;
+        use std::{fs, os::unix::fs::PermissionsExt};
         let directory = tempfile::tempdir().expect("a directory");
         let file = directory.path().join("key.json");
         write_new(&file, "text").expect("it is new");

@@ -7,6 +7,7 @@ pub mod config;
 pub mod connect;
 pub mod edit_mode;
 pub mod error;
+pub mod files;
 pub mod init;
 pub mod key_transfer;
 pub mod known_circles;

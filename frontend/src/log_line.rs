@@ -74,6 +74,11 @@ pub fn json_line<'a>(circle: &str, line: &'a str) -> Cow<'a, str> {
     }
 }
 
+/// Returns the level of a line of a log as [`format_log`] shows it.
+pub fn level(line: &str) -> Option<&str> {
+    text_parts(line).map(|(_, level, _)| level)
+}
+
 /// Splits a line of text into its time, its level and the rest.
 fn text_parts(line: &str) -> Option<(&str, &str, &str)> {
     let (timestamp, rest) = line.split_once(' ')?;

@@ -67,7 +67,7 @@ pub fn write(file: &Path, script: &str, overwrite: bool) -> Result<(), CliError>
     write_private(file, script, overwrite, 0o700, ":save")
 }
 
-/// Writes a text to a file atomically. `command` is the command of the console that does.
+/// Writes a text to a file atomically. `command` is the console command that writes the file.
 pub fn write_data(file: &Path, text: &str, overwrite: bool, command: &str) -> Result<(), CliError> {
     write_private(file, text, overwrite, 0o600, command)
 }

@@ -22,6 +22,7 @@ use console::{
     completer::Completer,
     completion::{CompletionItem, byte},
     highlight,
+    indent::INDENT,
     session::SessionHandle,
     validate,
 };
@@ -38,9 +39,6 @@ const MAX_SEARCH_ROWS: usize = 10;
 
 /// Rows of the screen that the list of a search leaves free, with the line about it.
 const SEARCH_MARGIN: usize = 3;
-
-/// Indentation that Tab inserts where there is nothing to complete.
-const INDENT: &str = "  ";
 
 /// Longest name of a circle in the prompt, in columns.
 const MAX_NAME: usize = 40;
@@ -64,7 +62,7 @@ pub(crate) struct LineHelper {
 
 /// Text after the line.
 pub(crate) enum LineHint {
-    /// How an input of the history goes on.
+    /// The rest of an input of the history.
     Rest(String),
     /// The list of a search.
     List(String),

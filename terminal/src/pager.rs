@@ -11,10 +11,11 @@ use crate::{editor, modes, output, passphrase, programs::PAGER};
 
 /// Shows a text in the user's pager. Prints it if there is no pager, or if the terminal cannot show one.
 pub fn page(text: &str) -> Result<(), CliError> {
-    if modes::is_dumb() && PAGER.from_env().is_none() {
-        return Ok(output::to_stdout(text)?);
-    }
-    let pager = PAGER.from_env().map_or_else(|| PAGER.defaults[0].to_owned(), |(_, pager)| pager);
+    let pager = match PAGER.from_env() {
+        Some((_, pager)) => pager,
+        None if modes::is_dumb() => return Ok(output::to_stdout(text)?),
+        None => PAGER.defaults[0].to_owned(),
+    };
     let mut command = Command::new("sh");
     // `FRX`: keep colours, and do not wait if the text fits on the screen.
     command.arg("-c").arg(&pager).env("LESS", std::env::var("LESS").unwrap_or_else(|_| "FRX".into()));

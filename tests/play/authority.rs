@@ -7,7 +7,7 @@ use std::{
 
 use serde_json::{Value, json};
 
-use crate::support::{Home, fake, process::ServeProcess, skip};
+use crate::support::{Home, fake, free_port, process::ServeProcess, skip};
 
 /// Starts a fake circle that issues nonces of the `claimed` authority. Returns its own authority and the requests to it.
 fn serve_nonces_of(claimed: impl Fn() -> String + Clone + Send + 'static) -> (String, Receiver<Value>) {
@@ -71,7 +71,8 @@ fn localhost_is_reached_and_authenticated_to_at_either_loopback_address() {
             skip("this machine has no loopback address of IPv6");
             continue;
         }
-        let server = ServeProcess::start(&["--host", host, "--access", "authenticated"]);
+        // Not a port of the system's choice: another test could have the same one at the other address.
+        let server = ServeProcess::start_on(free_port(), &["--host", host, "--access", "authenticated"]);
         let ran = home.run(&["play", "--circle", &format!("localhost:{}", server.port()), "-e", "40 + 2"]);
         assert_eq!(ran.stdout, "42\n", "{host}: {ran:?}");
     }

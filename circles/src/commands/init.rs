@@ -5,24 +5,24 @@ use std::path::PathBuf;
 use keys::keystore::{KeyEntry, Keystore};
 
 use crate::cli::InitArgs;
-use frontend::{error::CliError, init};
+use frontend::{config, error::CliError, files, init, visible::visible};
 use terminal::output::{to_stderr, to_stdout};
 
 pub(crate) fn run(args: &InitArgs) -> Result<(), CliError> {
-    let path = args.config.clone().unwrap_or_else(|| PathBuf::from(init::FILE));
+    let path = args.config.clone().unwrap_or_else(|| PathBuf::from(config::FILE));
     if path.symlink_metadata().is_ok() {
         return Err(init::exists(&path));
     }
     let me = default_key()?;
     let written = init::write(&path, args.schema, me.as_ref().map(|key| &key.public_key))?;
-    to_stdout(&format!("wrote {}:\n", path.display()))?;
+    to_stdout(&format!("wrote {}:\n", visible(&path.display().to_string())))?;
     to_stdout(&format!("  sandbox  port {}  open to anyone on this machine\n", written.sandbox))?;
     let members = match &me {
         Some(key) => format!("for members: your key {}", key.name),
         None => "for members: none yet".into(),
     };
     to_stdout(&format!("  team     port {}  {members}\n", written.team))?;
-    let file = if args.config.is_some() { format!(" --config {}", path.display()) } else { String::new() };
+    let file = files::config_flag(args.config.as_deref());
     let admit = if me.is_some() {
         String::new()
     } else {

@@ -28,7 +28,7 @@ const EXIT_CODES: &[(&str, &str)] = &[
     ("2", "wrong usage or configuration"),
     (
         "3",
-        "circle not reachable, shutting down, the connection was lost, or what answers is no circle; a supervisor that does not answer; a circle that is not up in time",
+        "circle not reachable, shutting down, the connection was lost, or what answers is no circle; a supervisor that does not answer; a circle that is not up in time, or not ready (circles status NAME)",
     ),
     ("4", "not authenticated, not admitted"),
     ("5", "a limit of the circle ended it, the environment was lost, someone else cancelled it, or it was busy"),
@@ -46,8 +46,8 @@ const ENVIRONMENT: &[(&str, &str)] = &[
     ("CIRCLES_PASSPHRASE", "the passphrase itself"),
     ("CIRCLES_NEW_PASSPHRASE_FILE, CIRCLES_NEW_PASSPHRASE", "the same for the new passphrase in circles keys passwd"),
     ("CIRCLES_LOG", "how much circles log: error, warn, info, debug or trace"),
-    ("CIRCLES_EDIT_MODE", "emacs or vi: key bindings for editing a line in circles repl"),
-    ("VISUAL, EDITOR, PAGER", "the editor and the pager of circles repl"),
+    ("CIRCLES_EDIT_MODE", "emacs or vi: key bindings for editing an input"),
+    ("VISUAL, EDITOR, PAGER", "the editor and the pager"),
     ("NOTIFY_SOCKET, WATCHDOG_USEC, WATCHDOG_PID", "set by a service manager, for circles launch and serve"),
     ("NO_COLOR, CLICOLOR_FORCE", "no colours; colours even if the output is not a terminal"),
     ("XDG_CONFIG_HOME, XDG_DATA_HOME, XDG_STATE_HOME, XDG_RUNTIME_DIR", "directories of the files below"),
@@ -55,9 +55,10 @@ const ENVIRONMENT: &[(&str, &str)] = &[
 
 const FILES: &[(&str, &str)] = &[
     ("./circles.json, ~/.config/circles/circles.json", "the circles, unless --config names another file"),
+    ("~/.config/circles/config.toml", "your settings of circles repl and circles tui"),
     ("~/.local/share/circles/keys/", "the keys, each encrypted with its passphrase"),
     ("~/.local/share/circles/known_circles", "the circles whose identities your clients remember"),
-    ("~/.local/state/circles/history/", "the history of inputs, for each circle and key"),
+    ("~/.local/state/circles/history/", "the history of inputs, of all circles and keys"),
     ("~/.local/state/circles/identities/", "identities of circles for which circles.json names no file"),
     ("~/.local/state/circles/logs/", "logs and audits of circles"),
     ("~/.local/state/circles/locks/", "locks of supervisors and circles"),

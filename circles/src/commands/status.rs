@@ -36,7 +36,7 @@ pub(crate) fn run(args: &StatusArgs) -> Result<(), CliError> {
     let statuses = terminal::runtime::client_runtime()?.block_on(source.fetch())?;
     to_stdout(&format_statuses(&statuses, args.json))?;
     let is_ready = statuses.circles.iter().all(|circle| circle.state == CircleState::Ready);
-    // Who names circles asks whether they are up.
+    // Scripts name circles to check that they are up.
     if args.names.is_empty() || is_ready { Ok(()) } else { Err(CliError::AlreadyReported { exit_code: NOT_READY }) }
 }
 

@@ -95,7 +95,7 @@ fn print_last_log_lines(files: &SupervisorFiles, circle: &CircleStatus) -> bool 
     let Ok((mut lines, _)) = LogReader::last_lines(&files.log(&circle.name), RotationPolicy::LOG, filter) else {
         return false;
     };
-    let is_error = |text: &str| log_line::format_log(text).split_whitespace().nth(1) == Some("ERROR");
+    let is_error = |text: &str| log_line::level(&log_line::format_log(text)) == Some("ERROR");
     let has_error = lines.iter().any(|line| is_error(&line.text));
     if let Some(why) = circle.why.as_deref().filter(|_| has_error) {
         lines.retain(|line| is_error(&line.text) || !line.text.contains(why));

@@ -174,7 +174,7 @@ pub const COMMANDS: &[CommandSpec] = &[
         "history",
         "[TEXT]",
         ArgumentKind::Text,
-        "list your inputs on this circle with this key",
+        "list your inputs on this circle",
         ":history let",
         "The newest input is last. The history skips lines that begin with a space or may contain a secret key.",
     ),

@@ -38,7 +38,7 @@ The new session has no variables, and a message says so. Inputs are never played
     (
         "values",
         "ans is the last value. Large values span several lines, and arrays of maps become tables.
-Long output is truncated: :last shows all of it, in $PAGER. :plot draws numbers.
+Long output is truncated: :last shows all of it. :plot draws numbers.
 :out lists the last values. :copy copies the last value, and :json FILE writes it to a file.",
     ),
 ];

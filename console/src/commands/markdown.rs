@@ -8,6 +8,9 @@ use frontend::text::{Style, StyledLine};
 /// The indentation of documentation, in columns.
 const INDENT: &str = "  ";
 
+/// The length of the part of a line in which marks count, in bytes: the end of each mark is searched over all of it.
+const MAX_MARKED: usize = 1 << 10;
+
 /// Formats documentation line by line, so that a caller can stop after any line.
 pub(super) fn lines<'a>(lexer: &'a Engine, text: &'a str) -> impl Iterator<Item = StyledLine> + 'a {
     let mut is_code = false;
@@ -38,7 +41,7 @@ pub(super) fn lines<'a>(lexer: &'a Engine, text: &'a str) -> impl Iterator<Item 
 
 /// Adds a text with its inline marks: `**bold**`, `` `code` `` and `[links](…)`.
 fn inline(mut line: StyledLine, text: &str, base: Style) -> StyledLine {
-    let mut rest = text;
+    let (mut rest, unmarked) = text.split_at(text.floor_char_boundary(MAX_MARKED));
     while let Some(at) = rest.find(['*', '`', '[']) {
         let (before, marked) = rest.split_at(at);
         line.push(base, before);
@@ -58,6 +61,7 @@ fn inline(mut line: StyledLine, text: &str, base: Style) -> StyledLine {
         }
     }
     line.push(base, rest);
+    line.push(base, unmarked);
     line
 }
 
@@ -95,6 +99,13 @@ mod tests {
         let styles: Vec<(&str, Style)> = line.spans().iter().map(|span| (span.text.as_str(), span.style)).collect();
         let expected = [("  a ", Style::Dim), ("b", Style::Strong), (" ", Style::Dim), ("c", Style::Plain)];
         assert_eq!(styles, expected);
+    }
+
+    #[test]
+    fn long_line_is_shown_in_full() {
+        let text = "[".repeat(1 << 20);
+        assert_eq!(shown(&text), [format!("  {text}")]);
+        assert_eq!(shown(&format!("**a**{}", "*".repeat(MAX_MARKED))), [format!("  a{}", "*".repeat(MAX_MARKED))]);
     }
 
     proptest! {

@@ -165,9 +165,9 @@ fn docs(name: &str, found: &[FunctionDoc]) -> Vec<StyledLine> {
         for line in signature {
             lines.push(|| line);
         }
-        for line in markdown::lines(&lexer, &function.doc) {
-            lines.push(|| line);
-        }
+        let room = MAX_LINES.saturating_sub(lines.lines.len());
+        lines.lines.extend(markdown::lines(&lexer, &function.doc).take(room));
+        lines.omitted += function.doc.lines().count().saturating_sub(room);
     }
     lines.finish()
 }

@@ -32,7 +32,7 @@ impl SharedHistory {
 
 impl Default for SharedHistory {
     fn default() -> Self {
-        Self::new(super::DEFAULT_CAPACITY)
+        Self::new(frontend::settings::HISTORY_SIZE)
     }
 }
 

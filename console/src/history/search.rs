@@ -91,8 +91,7 @@ impl HistorySearch {
                 let padding = label_width - label.width();
                 line = line.with_line(&label).with(Style::Dim, &" ".repeat(padding + 2));
             }
-            let input = entry.input.get(..MAX_SEARCHED).unwrap_or(&entry.input);
-            line.push(Style::Plain, &input.replace('\n', " ⏎ "));
+            line.push(Style::Plain, &searched(entry).replace('\n', " ⏎ "));
             SearchRow { line: line.truncated(width), is_selected }
         });
         let rows = rows.collect();
@@ -126,7 +125,7 @@ impl HistorySearch {
             if self.is_local && !entry.origin.is_same_circle(circle) {
                 continue;
             }
-            let begin = &entry.input[..entry.input.floor_char_boundary(MAX_SEARCHED)];
+            let begin = searched(entry);
             let lowered;
             let text = if ignores_case {
                 lowered = begin.to_lowercase();
@@ -167,6 +166,11 @@ fn age(seconds: u64) -> String {
     const UNITS: [(u64, &str); 4] = [(365 * 86_400, "y"), (86_400, "d"), (3600, "h"), (60, "m")];
     let unit = UNITS.iter().find(|(length, _)| seconds >= *length);
     unit.map_or_else(|| "now".to_owned(), |(length, unit)| format!("{}{unit}", (seconds / length).min(999)))
+}
+
+/// Returns the part of an input that a search sees.
+fn searched(entry: &HistoryEntry) -> &str {
+    &entry.input[..entry.input.floor_char_boundary(MAX_SEARCHED)]
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use frontend::text::{Style, StyledLine};
 
 /// The cost of a play.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct PlayTiming {
+pub(super) struct PlayTiming {
     /// The time in the circle.
     pub elapsed: Duration,
     /// The number of operations, as the circle counts them.
@@ -17,7 +17,7 @@ pub struct PlayTiming {
 
 impl PlayTiming {
     /// Formats the timing as one line.
-    pub fn line(self) -> StyledLine {
+    pub(super) fn line(self) -> StyledLine {
         let text = format!(
             "{} in the circle, {} operations, {} round trip",
             rounded(self.elapsed),

@@ -16,7 +16,7 @@ use super::{
     event::{ConnectionStatus, DisplayKind, DisplayLines, FanOutEvent, FanOutOutcome, FanOutRefusal, SessionEvent},
     fan_out::FanOut,
     handle::{FanOutPart, FanOutTarget},
-    inputs::value_lines,
+    inputs::{has_started, value_lines},
     messages,
     pending::{FanOutState, PartUpdate, PendingCommand, RunningFanOut, RunningInput, RunningPart},
     play::{PlayUpdate, Script},
@@ -120,6 +120,9 @@ impl Core {
             }
             Err(error) => {
                 let (is_lost, held) = (costs_environment(&error), self.notebook.inputs());
+                if !has_started(&error) {
+                    self.notebook.forget_play();
+                }
                 if matches!(error, ClientError::ConnectionLost { .. } | ClientError::NotConnected) {
                     lost = Some(ClientError::NotConnected);
                 }

@@ -135,6 +135,8 @@ impl Core {
 
     /// Plays a word that is a variable of the session or stands for a command.
     fn play_word(&mut self, word: String, command: &'static str) {
+        // The circle counts it like any other play.
+        self.notebook.repeat_play();
         let play = Script { text: word.clone(), bind: Some(LAST_VALUE.into()), ..Script::default() };
         let work = PlayKind::Single(self.remote.clone().play(play));
         self.start(work, word, Purpose::Value);
@@ -212,6 +214,9 @@ impl Core {
                 let round_trip = Instant::now().into_std().saturating_duration_since(running.started);
                 if running.purpose == Purpose::TimeIt {
                     return self.continue_timing(running, &result, round_trip);
+                }
+                if running.word.is_some() {
+                    self.notebook.clear_last();
                 }
                 self.record_success(&running.script, result.clone(), round_trip);
                 if running.purpose == Purpose::Replay {
@@ -410,7 +415,7 @@ impl Core {
 }
 
 /// Whether the circle may have started the play that failed, and counted it.
-fn has_started(error: &ClientError) -> bool {
+pub(super) fn has_started(error: &ClientError) -> bool {
     let is_refusal = matches!(
         error,
         ClientError::Rpc(

@@ -3,6 +3,9 @@
 /// The indent of each level, in columns.
 const INDENT: usize = 2;
 
+/// The maximum number of levels to indent. A circle may send JSON of any depth.
+const MAX_LEVELS: usize = 64;
+
 /// Formats valid JSON with one item a line.
 pub fn pretty_json(json: &str) -> String {
     let mut pretty = String::with_capacity(json.len() * 2);
@@ -43,7 +46,7 @@ pub fn pretty_json(json: &str) -> String {
 
 fn push_line(pretty: &mut String, depth: usize) {
     pretty.push('\n');
-    pretty.extend(std::iter::repeat_n(' ', depth * INDENT));
+    pretty.extend(std::iter::repeat_n(' ', depth.min(MAX_LEVELS) * INDENT));
 }
 
 /// Returns the length of the string at the start of a text, with its quotes.
@@ -94,6 +97,13 @@ mod tests {
         for scalar in ["null", " 1", "\"\"", "[]", "{ }"] {
             assert_eq!(parse(&pretty_json(scalar)), parse(scalar));
         }
+    }
+
+    #[test]
+    fn indent_of_deep_json_is_bounded() {
+        let depth = 20_000;
+        let pretty = pretty_json(&format!("{}{}", "[".repeat(depth), "]".repeat(depth)));
+        assert!(pretty.len() < depth * 2 * (MAX_LEVELS * INDENT + 2), "{} bytes", pretty.len());
     }
 
     #[test]

@@ -60,7 +60,7 @@ fn hide_closures(text: &str) -> String {
     let mut shown = String::new();
     let (mut rest, mut is_quoted) = (text, false);
     while let Some(next) = rest.chars().next() {
-        let end = rest.find(')').filter(|_| !is_quoted && rest.starts_with(CLOSURE));
+        let end = if !is_quoted && rest.starts_with(CLOSURE) { rest.find(')') } else { None };
         let taken = match (end, next) {
             (Some(end), _) => {
                 shown.push_str("<function>");

@@ -1,7 +1,6 @@
 //! The file of the settings. A mistake in it never keeps a console from starting.
 
 use std::{
-    fs::File,
     io::{self, Read},
     path::{Path, PathBuf},
 };
@@ -11,7 +10,7 @@ use toml_edit::{Document, Item, Value};
 use super::{EditMode, LoadedSettings, SettingSource, Settings, ThemeChoice};
 use crate::{
     error::{CliError, os_error_text},
-    suggest,
+    files, suggest,
     visible::visible,
 };
 
@@ -48,7 +47,7 @@ pub(super) fn load(path: PathBuf) -> LoadedSettings {
 }
 
 fn read(path: &Path) -> io::Result<Option<String>> {
-    let file = match File::open(path) {
+    let file = match files::open_regular(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         file => file?,
     };
@@ -95,7 +94,7 @@ fn apply(settings: &mut Settings, path: &Path, text: &str) -> Vec<CliError> {
             "theme" => {
                 let theme = item.as_str().and_then(ThemeChoice::named);
                 settings.theme.set(theme, SettingSource::File);
-                theme.is_none().then_some("\"auto\" or \"none\"")
+                theme.is_none().then_some("\"auto\", \"dark\", \"light\" or \"none\"")
             }
             _ => {
                 let fix = match suggest::nearest(name, NAMES) {
@@ -160,7 +159,7 @@ mod tests {
                 "cannot use the setting edit_mode | config.toml, line 1 says \"vim\" | write \"emacs\" or \"vi\"",
                 "there is no setting `history_sise` | config.toml, line 2 | did you mean history_size?",
                 "cannot use the setting history_size | config.toml, line 4 says -1 | write a number from 0 (which keeps no history) to 1000000",
-                "cannot use the setting theme | config.toml, line 5 says true | write \"auto\" or \"none\"",
+                "cannot use the setting theme | config.toml, line 5 says true | write \"auto\", \"dark\", \"light\" or \"none\"",
             ]
         );
         assert_eq!(settings, Settings { reduced_motion: settings.reduced_motion, ..Settings::default() });

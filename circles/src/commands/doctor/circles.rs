@@ -15,7 +15,7 @@ use tokio::{
 };
 
 use self::probe::{CircleProbe, probe};
-use super::finding::{Finding, Section, Severity, quoted};
+use super::finding::{Finding, Section, Severity};
 use crate::{
     cli::ConfigArgs,
     commands::{
@@ -26,7 +26,7 @@ use crate::{
 use frontend::{
     config,
     error::{CliError, ErrorParts},
-    supervisor,
+    files, supervisor,
     target::{self, CircleTarget, TargetKind},
 };
 
@@ -60,8 +60,7 @@ struct CommandHints {
 
 impl CommandHints {
     fn of(args: &ConfigArgs) -> Self {
-        let suffix = args.config.as_ref().map_or(String::new(), |path| format!(" --config {}", quoted(path)));
-        Self { suffix }
+        Self { suffix: files::config_flag(args.path()) }
     }
 
     fn run(&self, what: &str) -> String {

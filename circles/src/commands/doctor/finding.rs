@@ -1,7 +1,5 @@
 //! Findings of `circles doctor`.
 
-use std::{borrow::Cow, path::Path};
-
 use serde_json::{Value, json};
 
 use frontend::{
@@ -133,37 +131,5 @@ impl Finding {
         // One line for each finding, even if a circle or a file name contains line breaks.
         let text = visible(&text).replace('\n', " ");
         format!("{} {text}", paint.with_code(colour, &format!("{mark} {:7}", self.level.word())))
-    }
-}
-
-/// A path, quoted as a shell argument.
-pub(super) fn quoted(path: &Path) -> String {
-    let text = path.display().to_string();
-    if text.chars().any(char::is_control) {
-        // In the syntax of bash and zsh: control characters would not be shown as they are.
-        let escape = |character: char| match character {
-            '\'' | '\\' => format!("\\{character}"),
-            _ if character.is_control() => format!("\\u{:04x}", u32::from(character)),
-            _ => character.to_string(),
-        };
-        return format!("$'{}'", text.chars().map(escape).collect::<String>());
-    }
-    shlex::try_quote(&text).map_or_else(|_| text.clone(), Cow::into_owned)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn quoted_path_is_one_argument() {
-        for (path, expected) in [
-            ("/a/b-c.json", "/a/b-c.json"),
-            ("/a b", "'/a b'"),
-            ("/it's", r#""/it's""#),
-            ("/a\x1b\u{9b}'\\", r"$'/a\u001b\u009b\'\\'"),
-        ] {
-            assert_eq!(quoted(Path::new(path)), expected);
-        }
     }
 }

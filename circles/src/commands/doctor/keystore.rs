@@ -9,10 +9,10 @@ use std::{
 use keys::keystore::{KeyListing, Keystore, KeystoreError};
 
 use super::{
-    finding::{Finding, Section, Severity, quoted},
+    finding::{Finding, Section, Severity},
     permissions::{backup_path, check_directory, check_private, list_files},
 };
-use frontend::error::os_error_text;
+use frontend::{error::os_error_text, files::quoted};
 use terminal::passphrase::was_in_environment;
 
 /// Exit code of errors found here.

@@ -6,8 +6,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::finding::{Finding, Section, Severity, quoted};
-use frontend::supervisor::can_be_created;
+use super::finding::{Finding, Section, Severity};
+use frontend::{files::quoted, supervisor::can_be_created};
 
 /// Permission bits of group and others.
 const OTHERS_MODE: u32 = 0o077;

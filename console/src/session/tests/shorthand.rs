@@ -36,6 +36,9 @@ async fn word_is_a_command_unless_a_variable_has_its_name() {
     console.expect_events(&["request Help(\"\")", "done"]).await;
     console.begin("exit").await.answer(42).await;
     console.expect_events(&["value 42", "done"]).await;
+    // The circle counts these plays, so the numbers of values do, too.
+    console.submit(":out");
+    console.expect_events(&["began :out", "listing     5  42 ", "done"]).await;
     // Another error is an error.
     console.begin("exit").await.fail(RpcError::Internal).await;
     assert!(console.event_text().await.starts_with("error "));
