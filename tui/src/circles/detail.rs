@@ -14,7 +14,7 @@ use ratatui::{
 use super::{
     CircleItem, CircleSource,
     activity::{Sample, bytes, rate},
-    rows::state_label,
+    rows::{state_label, state_style, state_text},
 };
 use crate::{keys::short, repl::access_text, theme::Theme, wrap};
 
@@ -55,7 +55,8 @@ impl CircleItem {
         let mut lines = vec![Line::from("─".repeat(usize::from(area.width))).dim()];
         let facts = self.facts();
         if facts.is_empty() {
-            lines.push(Line::from(format!(" {}", self.description().unwrap_or("no details yet"))).dim());
+            let unknown = if self.source == CircleSource::Scratch { "only for you" } else { "no details yet" };
+            lines.push(Line::from(format!(" {}", self.description().unwrap_or(unknown))).dim());
         } else {
             lines.push(Line::from(format!(" {}", facts.join(" · "))).dim());
             let now = self.activity.latest();
@@ -71,10 +72,11 @@ impl CircleItem {
 
     /// Draws everything that is known, with charts.
     pub(crate) fn draw_details(&self, frame: &mut Frame<'_>, area: Rect, theme: Theme, now: Instant) {
-        let (mark, word) = state_label(self, now);
+        let (mark, _) = state_label(self, now);
         let label =
             |name: &str, value: String| Line::from(vec![Span::raw(format!("{name:12}")).dim(), Span::raw(value)]);
-        let mut lines = vec![label("state", format!("{mark} {word}"))];
+        let state = Span::styled(format!("{mark} {}", state_text(self, now)), state_style(self, theme));
+        let mut lines = vec![Line::from(vec![Span::raw(format!("{:12}", "state")).dim(), state])];
         lines.push(label("address", visible(self.url()).into_owned()));
         lines.extend(self.access().map(|access| label("access", access_text(access).to_owned())));
         let status = self.status.as_ref().filter(|_| self.is_supervised());

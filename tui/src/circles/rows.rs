@@ -58,6 +58,29 @@ pub(super) fn state_label(entry: &CircleItem, now: Instant) -> (&'static str, St
     }
 }
 
+/// Returns a circle's state in words.
+pub(super) fn state_text(entry: &CircleItem, now: Instant) -> String {
+    match entry.state() {
+        CircleAvailability::Unknown => "not known yet".into(),
+        CircleAvailability::PortTaken => "another program has its port".into(),
+        CircleAvailability::Up => {
+            entry.since.map_or("up".into(), |since| format!("up {}", short(now.saturating_duration_since(since))))
+        }
+        CircleAvailability::BackingOff => "restarts soon".into(),
+        _ => state_label(entry, now).1,
+    }
+}
+
+/// Returns the style of a circle's state.
+pub(super) fn state_style(entry: &CircleItem, theme: Theme) -> Style {
+    match entry.state() {
+        CircleAvailability::Up | CircleAvailability::Unsupervised => theme.success(),
+        CircleAvailability::Starting | CircleAvailability::Stopping => theme.warning(),
+        CircleAvailability::BackingOff | CircleAvailability::Failed | CircleAvailability::PortTaken => theme.error(),
+        CircleAvailability::Unknown | CircleAvailability::Down => Style::new().dim(),
+    }
+}
+
 /// Formats a duration in its largest unit: 12s, 5m, 2h, 3d.
 fn short(time: Duration) -> String {
     let seconds = time.as_secs();
@@ -79,12 +102,7 @@ fn row<'a>(
     width: usize,
 ) -> Line<'a> {
     let (mark, word) = state_label(entry, now);
-    let style = match entry.state() {
-        CircleAvailability::Up | CircleAvailability::Unsupervised => theme.success(),
-        CircleAvailability::Starting | CircleAvailability::Stopping => theme.warning(),
-        CircleAvailability::BackingOff | CircleAvailability::Failed | CircleAvailability::PortTaken => theme.error(),
-        CircleAvailability::Unknown | CircleAvailability::Down => Style::new().dim(),
-    };
+    let style = state_style(entry, theme);
     // A coloured mark in a reversed row would be a block.
     let style = if selection == Some(true) { Style::new() } else { style };
     let port = entry.url().rsplit(':').next().unwrap_or_default().trim_end_matches('/');

@@ -4,7 +4,7 @@ use ratatui::{
     Frame,
     crossterm::event::{KeyCode, KeyEvent},
     layout::{Position, Rect},
-    style::Stylize,
+    style::{Style, Stylize},
     text::{Line, Span},
     widgets::Paragraph,
 };
@@ -92,13 +92,18 @@ impl Palette {
             let is_selected = index == self.selected;
             let line = Line::from(vec![
                 theme.bar(is_selected),
-                Span::styled(format!("{:>5}  ", choice.key), theme.key()),
+                Span::styled(format!("{:>5}  ", choice.key), if is_selected { Style::default() } else { theme.key() }),
                 Span::raw(format!("{} ", choice.text)),
             ]);
             lines.push(if is_selected { line.style(theme.selected(true)) } else { line });
         }
         if matching.is_empty() {
             lines.push(Line::from(" no matches").dim());
+        }
+        // The selected row fills the window.
+        let width = lines.iter().map(Line::width).max().unwrap_or(0);
+        if let Some(line) = lines.get_mut(1 + self.selected - first) {
+            line.push_span(" ".repeat(width.saturating_sub(line.width())));
         }
         // Always of the same size: a window that changes its size is hard to read.
         lines.resize(rows + 1, Line::default());
