@@ -80,7 +80,7 @@ pub(super) fn handlers(state: &Arc<LineState>) -> Vec<(Event, EventHandler)> {
 }
 
 impl ConditionalEventHandler for KeyHandler {
-    fn handle(&self, event: &Event, _: RepeatCount, _: bool, context: &EventContext<'_>) -> Option<Cmd> {
+    fn handle(&self, event: &Event, count: RepeatCount, _: bool, context: &EventContext<'_>) -> Option<Cmd> {
         let Self(key, state) = self;
         // Characters, and Enter or Ctrl-J between lines.
         let is_text = match event.get(0) {
@@ -95,19 +95,28 @@ impl ConditionalEventHandler for KeyHandler {
         if state.is_searching() {
             search_key(*key, state, event, context)
         } else {
-            line_key(*key, state, context, is_pasted)
+            line_key(*key, state, context, is_pasted, count)
         }
     }
 }
 
 /// Handles a key while no search is open; `None` leaves the key to rustyline.
-fn line_key(key: LineKey, state: &LineState, context: &EventContext<'_>, is_pasted: bool) -> Option<Cmd> {
+fn line_key(
+    key: LineKey,
+    state: &LineState,
+    context: &EventContext<'_>,
+    is_pasted: bool,
+    count: RepeatCount,
+) -> Option<Cmd> {
     let (line, position) = (context.line(), context.pos());
     match key {
         LineKey::Older if !line[..position].contains('\n') => Some(state.older(line, position)),
         LineKey::Newer if !line[position..].contains('\n') => Some(state.newer(line)),
+        // rustyline itself would move with Up and Down, but show its own history with Ctrl-P and Ctrl-N.
+        LineKey::Older => Some(Cmd::LineUpOrPreviousHistory(count)),
+        LineKey::Newer => Some(Cmd::LineDownOrNextHistory(count)),
         LineKey::ViMove(_, is_older) if is_vi_command(context) => {
-            line_key(if is_older { LineKey::Older } else { LineKey::Newer }, state, context, is_pasted)
+            line_key(if is_older { LineKey::Older } else { LineKey::Newer }, state, context, is_pasted, count)
         }
         LineKey::Search => {
             state.search(line);
@@ -135,9 +144,7 @@ fn line_key(key: LineKey, state: &LineState, context: &EventContext<'_>, is_past
         LineKey::AcceptHint if context.has_hint() && position == line.len() => Some(Cmd::CompleteHint),
         // With vi keys, rustyline would wait for another key.
         LineKey::AcceptHint => Some(Cmd::Move(Movement::ForwardChar(1))),
-        LineKey::Older
-        | LineKey::Newer
-        | LineKey::ViMove(..)
+        LineKey::ViMove(..)
         | LineKey::Enter
         | LineKey::Closing(_)
         | LineKey::Accept

@@ -17,7 +17,10 @@ pub(super) const KEYS: &[(&str, &str)] = &[
     ("Tab", "complete variables, functions and map members; after a command, circles, keys and files"),
     ("Ctrl-C", "cancel the play and keep your variables; twice: stop waiting; at the prompt: clear the line"),
     ("Right, Ctrl-F", "accept the grey hint from the history"),
-    ("Up, Down", "browse earlier inputs that begin with the typed text; within an input, move between its lines"),
+    (
+        "Up, Down",
+        "browse earlier inputs that begin with the typed text; within an input, move between its lines (also Ctrl-P, Ctrl-N)",
+    ),
     (
         "Ctrl-R",
         "search the inputs of all circles and keys; again: of this circle; a line that begins with a space is not saved",

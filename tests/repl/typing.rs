@@ -28,6 +28,25 @@ fn up_recalls_a_whole_multiline_input() {
 }
 
 #[test]
+fn ctrl_p_and_ctrl_n_move_between_the_lines_of_an_input() {
+    let home = Home::new();
+    for mode in ["emacs", "vi"] {
+        let mut terminal = Terminal::run(&home, &["repl", "--edit-mode", mode]);
+        terminal.wait_for("scratch> ");
+        terminal.keys("[1,\x0a  2,\x0a3]");
+        // Twice up from the third line, to the end of the first one; once down to the second one; each gets a digit.
+        terminal.keys("\x10\x100\x0e0\r");
+        terminal.wait_for("[10, 20, 3]\r\n");
+        // On the first line, Ctrl-P shows the earlier input, and Ctrl-N the typed text again.
+        terminal.wait_for("scratch> ");
+        terminal.keys("\x10\x0e\x10");
+        terminal.wait_for("20,\r\n");
+        terminal.keys("\r");
+        terminal.wait_for("[10, 20, 3]\r\n");
+    }
+}
+
+#[test]
 fn paste_of_500_lines_is_one_input() {
     let home = Home::new();
     let mut terminal = Terminal::run(&home, &["repl"]);
