@@ -1,10 +1,10 @@
 //! The input history: one private file for all circles and keys, which both consoles share.
 
 mod browser;
+mod file;
 mod inputs;
 mod search;
 mod store;
-mod writer;
 
 use std::{
     sync::Arc,
@@ -16,10 +16,10 @@ use serde::{Deserialize, Serialize};
 use frontend::text::{Style, StyledLine};
 
 pub use browser::HistoryBrowser;
+pub use file::HistoryFile;
 pub use inputs::{InputHistory, SharedHistory};
 pub use search::{HistorySearch, SearchRow};
 pub use store::{HistoryStore, default_directory};
-pub use writer::HistoryWriter;
 
 /// The number of hex digits of a secret key.
 const SECRET_DIGITS: usize = 64;

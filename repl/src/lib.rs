@@ -21,7 +21,7 @@ use console::{
     commands::ArgumentKind,
     completer::Completer,
     completion::{self, CompletionItem},
-    history::{self, HistoryStore, SharedHistory},
+    history::{self, HistoryFile, HistoryStore, SharedHistory},
 };
 use frontend::{
     connect::Options,
@@ -32,7 +32,7 @@ use frontend::{
 use keys::keystore::KeyName;
 use rustyline::{Editor, error::ReadlineError};
 use terminal::{
-    modes::{Interrupts, QuietTerminal},
+    modes::{self, Interrupts, QuietTerminal},
     output::{self, Paint, to_stdout},
     runtime,
 };
@@ -55,7 +55,7 @@ struct Repl {
     interrupts: Interrupts,
     notes: Notes,
     line: Arc<LineState>,
-    store: HistoryStore,
+    history_file: HistoryFile,
     quiet: QuietTerminal,
     /// Text of the next prompt.
     initial_text: String,
@@ -76,14 +76,16 @@ pub fn run(circle: Option<&str>, options: &Options, loaded: &LoadedSettings) -> 
     let runtime = runtime::client_runtime()?;
     // For the whole run: otherwise typed characters could be echoed or changed between two prompts.
     let quiet = QuietTerminal::start();
-    let line = Arc::new(LineState::new(SharedHistory::new(settings.history_size.value)));
+    let history = SharedHistory::new(settings.history_size.value);
+    let line = Arc::new(LineState::new(history.clone()));
     let mut editor: Editor<LineHelper, LineReplacement> =
         Editor::with_history(keymap::config(settings.edit_mode.value), LineReplacement(line.clone()))
             .map_err(|error| terminal_error(&error))?;
     // Without a printer (on a terminal that can do nothing) notes appear as they come.
     let notes = Notes::start(editor.create_external_printer().ok());
+    let history_file = open_history(history, settings.history_size.value, notes.clone());
     let sessions = runtime.block_on(Sessions::start(runtime.handle().clone(), notes.clone(), circle, options))?;
-    Repl::new(runtime, (editor, line), sessions, notes, quiet, options, settings.history_size.value)?.run()
+    Repl::new(runtime, (editor, line), sessions, notes, quiet, options, history_file)?.run()
 }
 
 impl Repl {
@@ -94,7 +96,7 @@ impl Repl {
         notes: Notes,
         quiet: QuietTerminal,
         options: &Options,
-        history_size: usize,
+        history_file: HistoryFile,
     ) -> Result<Self, CliError> {
         let interrupts = {
             let _in_runtime = runtime.enter();
@@ -115,10 +117,9 @@ impl Repl {
         };
         let completer = Completer::new(runtime.handle().clone(), session.clone(), candidates);
         editor.set_helper(Some(LineHelper::new(completer, session, line.clone())));
-        let store = HistoryStore::new(history::default_directory(), history_size);
         let initial_text = String::new();
-        let mut repl = Self { runtime, editor, sessions, interrupts, notes, line, store, quiet, initial_text };
-        repl.load_history();
+        let mut repl = Self { runtime, editor, sessions, interrupts, notes, line, history_file, quiet, initial_text };
+        repl.enter_session();
         Ok(repl)
     }
 
@@ -171,15 +172,16 @@ impl Repl {
         lines.iter().flat_map(|line| line.wrapped(width)).map(|line| paint.line(&line) + "\n").collect()
     }
 
-    /// Reads the history again, with the inputs of other consoles, and assigns new inputs to the current session's
-    /// circle and key.
+    /// Reads the history again, with the inputs of other consoles.
     fn load_history(&mut self) {
+        self.history_file.read();
+        self.enter_session();
+    }
+
+    /// Assigns new inputs to the current session's circle and key.
+    fn enter_session(&mut self) {
         let current = self.sessions.current();
         self.line.set_origin(current.input_origin());
-        match self.store.read() {
-            Ok(entries) => self.line.history().lock().load(entries),
-            Err(error) => self.notes.warn(&error),
-        }
         let session = current.session.clone();
         if let Some(helper) = self.editor.helper_mut() {
             helper.set_session(session);
@@ -187,10 +189,8 @@ impl Repl {
     }
 
     fn add_to_history(&self, input: &str) {
-        if let Some(entry) = self.line.add(input)
-            && let Err(error) = self.store.append(&entry)
-        {
-            output::to_stderr(&format!("{error}\n"));
+        if let Some(entry) = self.line.add(input) {
+            self.history_file.append(entry);
         }
     }
 
@@ -296,6 +296,23 @@ async fn unless_interrupted<T>(interrupts: &mut Interrupts, future: impl Future<
 enum NextStep {
     Prompt,
     Quit,
+}
+
+/// Starts to read the history. A signal that ends the process waits for its inputs.
+fn open_history(history: SharedHistory, size: usize, notes: Notes) -> HistoryFile {
+    let written = history.clone();
+    modes::before_exit_on_signal(move || {
+        // After the timeout there is nothing else to try.
+        let _is_written = written.flush();
+    });
+    let store = HistoryStore::new(history::default_directory(), size);
+    let file = HistoryFile::open(store, history, move |outcome| {
+        if let Err(error) = outcome {
+            notes.warn(&error);
+        }
+    });
+    file.read();
+    file
 }
 
 fn terminal_error(error: &ReadlineError) -> CliError {

@@ -75,10 +75,6 @@ impl LineState {
         self.edit().origin = origin;
     }
 
-    pub(crate) fn history(&self) -> &SharedHistory {
-        &self.history
-    }
-
     /// Adds an input to the history. Returns the entry to store, if there is one.
     pub(crate) fn add(&self, input: &str) -> Option<HistoryEntry> {
         let entry = HistoryEntry::now(self.edit().origin.clone(), input);
@@ -87,6 +83,7 @@ impl LineState {
 
     /// Returns the inputs of this circle, oldest first.
     pub(crate) fn inputs_here(&self) -> Vec<Arc<str>> {
+        self.history.wait_until_read();
         let circle = self.edit().origin.circle.clone();
         self.history.lock().inputs_of(&circle)
     }
@@ -106,6 +103,7 @@ impl LineState {
 
     /// Returns the command that shows an older input.
     pub(crate) fn older(&self, line: &str, position: usize) -> Cmd {
+        self.history.wait_until_read();
         let older = {
             let mut edit = self.edit();
             let LineEdit { browser, origin, .. } = &mut *edit;
@@ -126,6 +124,7 @@ impl LineState {
 
     /// Opens the search, or switches an open one between all circles and this circle.
     pub(crate) fn search(&self, line: &str) {
+        self.history.wait_until_read();
         let mut edit = self.edit();
         match &mut edit.search {
             Some(search) => search.toggle_scope(),

@@ -2,7 +2,10 @@
 
 use std::{
     io::{IsTerminal, stdin, stdout},
-    sync::atomic::{AtomicUsize, Ordering},
+    sync::{
+        OnceLock,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
 use rustix::termios::{InputModes, LocalModes, OptionalActions, Termios, tcgetattr, tcgetpgrp, tcsetattr};
@@ -18,6 +21,15 @@ use frontend::{
 
 /// The number of [`Interrupts`]. While there is one, Ctrl-C does not end the process.
 static INTERRUPT_CLAIMS: AtomicUsize = AtomicUsize::new(0);
+
+/// What to do before a signal ends the process.
+static EXIT_TASK: OnceLock<Box<dyn Fn() + Send + Sync>> = OnceLock::new();
+
+/// Sets what to do before a signal ends the process, for example to write what a queue holds. The first task counts.
+pub fn before_exit_on_signal(task: impl Fn() + Send + Sync + 'static) {
+    // A second task is a second REPL in this process, which there is not.
+    let _is_first = EXIT_TASK.set(Box::new(task));
+}
 
 /// Restores the terminal modes and ends the process on SIGTERM, SIGHUP, and on Ctrl-C unless it is claimed. Passphrase
 /// prompts and the REPL switch the echo off. Signals that the process ignores since its start (`nohup`) stay ignored.
@@ -40,6 +52,9 @@ pub fn restore_on_signals(runtime: &Runtime) -> Result<(), CliError> {
             if stdout().is_terminal() {
                 // Ends bracketed paste mode. Not through the lock of stdout, which a blocked write may hold.
                 let _unrestored = rustix::io::write(stdout(), b"\x1b[?2004l\r\n");
+            }
+            if let Some(task) = EXIT_TASK.get() {
+                task();
             }
             // The exit code that shells use for a process ended by a signal.
             std::process::exit(128 + kind.as_raw_value());

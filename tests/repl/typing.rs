@@ -33,16 +33,16 @@ fn ctrl_p_and_ctrl_n_move_between_the_lines_of_an_input() {
     for mode in ["emacs", "vi"] {
         let mut terminal = Terminal::run(&home, &["repl", "--edit-mode", mode]);
         terminal.wait_for("scratch> ");
-        terminal.keys("[1,\x0a  2,\x0a3]");
-        // Twice up from the third line, to the end of the first one; once down to the second one; each gets a digit.
-        terminal.keys("\x10\x100\x0e0\r");
-        terminal.wait_for("[10, 20, 3]\r\n");
+        terminal.keys("1 +\x0a2\x0a+ 3");
+        // Twice up from the third line, to the begin of the first one; once down, to the end of the second one.
+        terminal.keys("\x10\x101\x0e0\r");
+        terminal.wait_for("34\r\n");
         // On the first line, Ctrl-P shows the earlier input, and Ctrl-N the typed text again.
         terminal.wait_for("scratch> ");
         terminal.keys("\x10\x0e\x10");
-        terminal.wait_for("20,\r\n");
+        terminal.wait_for("20\r\n+ 3");
         terminal.keys("\r");
-        terminal.wait_for("[10, 20, 3]\r\n");
+        terminal.wait_for("34\r\n");
     }
 }
 
@@ -58,6 +58,9 @@ fn paste_of_500_lines_is_one_input() {
     // The paste is one entry of the history, separate from the previous one.
     terminal.keys("total\r");
     terminal.wait_for("124750\r\n");
+    terminal.wait_for("scratch> ");
+    terminal.keys("\x04");
+    assert_eq!(terminal.end(), Some(0));
     let kept = std::fs::read_to_string(home.path().join("state/circles/history/history.jsonl")).expect("kept");
     assert_eq!(kept.lines().count(), 2, "two inputs");
 }

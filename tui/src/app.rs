@@ -84,10 +84,12 @@ pub(crate) struct App {
 impl App {
     /// Creates the app. `first` is the circle to connect to at once, `key` the key to use.
     pub(crate) fn new(setup: Setup, tasks: Tasks, first: Option<String>, key: Option<KeyName>) -> Self {
+        let editor = setup.editor();
+        let history_file = tasks.open_history(setup.history_store(), editor.history.clone());
         let app = Self {
             circles: CirclesPane::default(),
             keys: KeysPane::new(key),
-            repl: ReplPane::new(tasks.start_history_writer(setup.history_store()), setup.editor()),
+            repl: ReplPane::new(history_file, editor),
             logs: LogsPane::default(),
             control: CircleControl::new(first),
             window: Window::new(Theme::new(setup.has_colours, setup.background), setup.settings.reduced_motion.value),
@@ -141,6 +143,7 @@ impl App {
             }
             AppEvent::Quit(code) => self.quit_state = QuitState::Ended(code),
             AppEvent::Error(text) => self.report_error(text),
+            AppEvent::HistoryRead => {}
             AppEvent::Resolved(previous, resolved) => self.on_resolved(previous, resolved),
             AppEvent::ConfigRead(read) => self.on_config_read(read),
             AppEvent::ConfigChanged(read) => self.on_config_changed(read),

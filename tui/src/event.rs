@@ -2,7 +2,7 @@
 
 use std::{path::PathBuf, sync::Arc};
 
-use console::{completion::CompletionList, history::HistoryEntry, session};
+use console::{completion::CompletionList, session};
 use frontend::{error::CliError, init::NewConfig};
 use keys::{
     KeyPair,
@@ -38,6 +38,8 @@ pub(crate) enum AppEvent {
     Tick,
     /// A minor error.
     Error(String),
+    /// The stored history has arrived, so that the hint may be another one.
+    HistoryRead,
     /// A signal ends the process with this exit code.
     Quit(u8),
     /// circles.json was read; `None` if there is no such file.
@@ -117,8 +119,6 @@ pub(crate) enum SessionUpdate {
     Reported(session::SessionEvent),
     /// The session's state has changed.
     Changed,
-    /// The stored history, which this session has requested.
-    History(Vec<HistoryEntry>),
     /// First line of the documentation of a completion.
     Documented(String, String),
     /// Completions for the word at the cursor.

@@ -14,7 +14,7 @@ use std::{
 use console::{
     directory::WorkingDirectory,
     highlight,
-    history::{HistoryEntry, HistoryWriter},
+    history::{HistoryEntry, HistoryFile},
     progress::PlayStatus,
     session::PlaySnapshot,
     validate::Validator,
@@ -72,20 +72,20 @@ pub(crate) struct ReplPane {
     /// The directory of the user's files.
     directory: Arc<WorkingDirectory>,
     editor: EditorSetup,
-    history_writer: HistoryWriter,
+    history_file: HistoryFile,
     /// The scratch circle, and the key of its owner.
     scratch: Option<(CircleId, Arc<KeyPair>)>,
 }
 
 impl ReplPane {
-    pub(crate) fn new(history_writer: HistoryWriter, editor: EditorSetup) -> Self {
+    pub(crate) fn new(history_file: HistoryFile, editor: EditorSetup) -> Self {
         Self {
             sessions: HashMap::new(),
             lexer: Engine::new_raw(),
             validator: Validator::new(),
             directory: Arc::default(),
             editor,
-            history_writer,
+            history_file,
             scratch: None,
         }
     }
@@ -97,6 +97,11 @@ impl ReplPane {
 
     pub(crate) fn set_scratch(&mut self, id: CircleId, owner: KeyPair) {
         self.scratch = Some((id, owner.into()));
+    }
+
+    /// Reads the history again, with the inputs of other consoles.
+    pub(crate) fn read_history(&self) {
+        self.history_file.read();
     }
 
     /// Returns what all editors share.
@@ -141,7 +146,7 @@ impl ReplPane {
         session.transcript.follow();
         session.transcript.extend(echo(&self.lexer, &session.name, input));
         if let Some(origin) = session.origin.clone() {
-            self.history_writer.append(HistoryEntry::now(origin, input));
+            self.history_file.append(HistoryEntry::now(origin, input));
         }
     }
 

@@ -5,7 +5,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use super::HistoryEntry;
+use super::{HistoryEntry, file::JobCounter};
 
 /// The inputs that Up, hints and the search offer, oldest first.
 #[derive(Debug)]
@@ -16,17 +16,35 @@ pub struct InputHistory {
 
 /// The history of a console, which its sessions share.
 #[derive(Debug, Clone)]
-pub struct SharedHistory(Arc<Mutex<InputHistory>>);
+pub struct SharedHistory {
+    inputs: Arc<Mutex<InputHistory>>,
+    /// The unfinished jobs of the history's file.
+    jobs: Arc<JobCounter>,
+}
 
 impl SharedHistory {
     /// Returns an empty history of at most this many inputs.
     pub fn new(capacity: usize) -> Self {
-        Self(Arc::new(Mutex::new(InputHistory::new(capacity))))
+        Self { inputs: Arc::new(Mutex::new(InputHistory::new(capacity))), jobs: Arc::default() }
     }
 
     /// Locks the history. Hold the guard only for one access: the keyboard waits for it.
     pub fn lock(&self) -> MutexGuard<'_, InputHistory> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.inputs.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits a moment for inputs that are being read from the file. Returns false if the disk hangs.
+    pub fn wait_until_read(&self) -> bool {
+        self.jobs.wait_until_read()
+    }
+
+    /// Waits until all inputs are in the file. Returns false if the disk hangs.
+    pub fn flush(&self) -> bool {
+        self.jobs.wait_until_done()
+    }
+
+    pub(super) fn jobs(&self) -> &JobCounter {
+        &self.jobs
     }
 }
 

@@ -52,6 +52,11 @@ impl HistoryStore {
         Self { directory: directory.filter(|_| capacity > 0), capacity }
     }
 
+    /// Whether inputs are stored.
+    pub(super) fn is_enabled(&self) -> bool {
+        self.directory.is_some()
+    }
+
     /// Reads the inputs, oldest first. Takes in the files of earlier versions, and cuts a file that has become too
     /// large. Blocks.
     pub fn read(&self) -> Result<Vec<HistoryEntry>, String> {

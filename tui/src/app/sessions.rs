@@ -26,7 +26,6 @@ impl App {
         match event {
             SessionUpdate::Reported(event) => self.on_session_event(id, event),
             SessionUpdate::Changed => {}
-            SessionUpdate::History(entries) => self.repl.editor_setup().history.lock().load(entries),
             SessionUpdate::Documented(name, doc) => session.editor.document(name, doc),
             SessionUpdate::Completed(completion) => self.show_completions(id, completion),
         }
@@ -84,7 +83,7 @@ impl App {
         }
         session.editor.set_origin(origin.clone());
         session.origin = Some(origin);
-        self.tasks.read_history(id, self.setup.history_store());
+        self.repl.read_history();
     }
 
     fn on_connect_failed(&mut self, id: CircleId, error: &CliError) {

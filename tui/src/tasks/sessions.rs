@@ -8,7 +8,7 @@ use std::{
 use console::{
     completion::{self, CompletionList},
     directory::WorkingDirectory,
-    history::{HistoryStore, HistoryWriter},
+    history::{HistoryFile, HistoryStore, SharedHistory},
     session::{Events, SessionHandle, SessionOptions},
 };
 
@@ -36,23 +36,13 @@ impl Tasks {
         session
     }
 
-    /// Reads the history, with the inputs of other consoles.
-    pub(crate) fn read_history(&self, id: CircleId, store: HistoryStore) {
-        self.spawn_blocking(
-            move || store.read(),
-            move |read| match read {
-                Ok(entries) => AppEvent::Session(id, SessionUpdate::History(entries)),
-                Err(error) => AppEvent::Error(error),
-            },
-        );
-    }
-
-    /// Starts the writer of the history.
-    pub(crate) fn start_history_writer(&self, store: HistoryStore) -> HistoryWriter {
+    /// Opens the history's file.
+    pub(crate) fn open_history(&self, store: HistoryStore, history: SharedHistory) -> HistoryFile {
         let tasks = self.clone();
-        HistoryWriter::start(store, move |error| {
-            // The app may have ended or be busy; the error is dropped then.
-            drop(tasks.queue.try_send(Message(AppEvent::Error(error))));
+        HistoryFile::open(store, history, move |outcome| {
+            let event = outcome.map_or_else(AppEvent::Error, |()| AppEvent::HistoryRead);
+            // The app may have ended or be busy; the event is dropped then.
+            drop(tasks.queue.try_send(Message(event)));
         })
     }
 
