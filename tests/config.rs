@@ -58,6 +58,25 @@ fn mistake_in_the_settings_is_reported_and_the_repl_starts() {
 }
 
 #[test]
+fn invalid_edit_mode_of_the_environment_is_reported_alike() {
+    let home = Home::new();
+    let error = "cannot use the variable CIRCLES_EDIT_MODE";
+    let command = || {
+        let mut command = home.command();
+        command.env("CIRCLES_EDIT_MODE", "vim");
+        command
+    };
+    let output = command().arg("config").output().expect("it runs");
+    assert_eq!(output.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&output.stderr).contains(error), "{output:?}");
+    for console in ["repl", "tui"] {
+        let mut terminal = Terminal::run_command(&home, &command(), &[console]);
+        terminal.wait_for(error);
+        terminal.wait_for("scratch");
+    }
+}
+
+#[test]
 fn edit_mode_of_the_settings_is_used() {
     let home = Home::new();
     write_settings(&home, "edit_mode = \"vi\"\n");

@@ -157,8 +157,8 @@ pub(crate) struct TuiArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct EditArgs {
-    /// Key bindings for editing an input [default: the setting edit_mode, then those of ~/.inputrc, then emacs]
-    #[arg(long, value_name = "MODE", env = "CIRCLES_EDIT_MODE", value_parser = edit_mode())]
+    /// Key bindings for editing an input [default: $CIRCLES_EDIT_MODE, then the setting edit_mode, then those of ~/.inputrc, then emacs]
+    #[arg(long, value_name = "MODE", value_parser = edit_mode())]
     pub edit_mode: Option<EditMode>,
 }
 

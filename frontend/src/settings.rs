@@ -2,7 +2,7 @@
 
 mod file;
 
-use std::{fmt, path::PathBuf};
+use std::{ffi::OsStr, fmt, path::PathBuf};
 
 use directories::ProjectDirs;
 
@@ -16,6 +16,9 @@ const EDIT_MODE_VARIABLE: &str = "CIRCLES_EDIT_MODE";
 
 /// The environment variable that turns colours off.
 const NO_COLOUR_VARIABLE: &str = "NO_COLOR";
+
+/// The maximum number of characters of an invalid value that an error shows.
+const MAX_SHOWN: usize = 40;
 
 /// The default of the number of inputs that the history keeps.
 pub const HISTORY_SIZE: usize = 50_000;
@@ -128,16 +131,16 @@ impl Default for Settings {
     }
 }
 
-/// The settings in force, and the mistakes in the file.
+/// The settings in force, and the mistakes in the file and the environment.
 #[derive(Debug, Default)]
 pub struct LoadedSettings {
-    /// The settings. A mistake in the file leaves its setting as it would be without the file.
+    /// The settings. A mistake leaves its setting as it would be without the line or the variable.
     pub settings: Settings,
     /// The file, whether it exists or not; `None` if the user has no configuration directory.
     pub path: Option<PathBuf>,
     /// Whether the file exists.
     pub is_found: bool,
-    /// The mistakes in the file.
+    /// The mistakes in the file and the environment.
     pub errors: Vec<CliError>,
 }
 
@@ -150,8 +153,10 @@ impl Settings {
         if edit_mode.source == SettingSource::Default {
             edit_mode.set(EditMode::from_inputrc(), SettingSource::Inputrc);
         }
-        let named = std::env::var(EDIT_MODE_VARIABLE).ok().and_then(|name| EditMode::named(&name));
-        edit_mode.set(named, SettingSource::Environment(EDIT_MODE_VARIABLE));
+        match edit_mode_of(std::env::var_os(EDIT_MODE_VARIABLE).as_deref()) {
+            Ok(mode) => edit_mode.set(mode, SettingSource::Environment(EDIT_MODE_VARIABLE)),
+            Err(error) => loaded.errors.push(error),
+        }
         let is_set = std::env::var_os(NO_COLOUR_VARIABLE).is_some_and(|value| !value.is_empty());
         theme.set(is_set.then_some(ThemeChoice::None), SettingSource::Environment(NO_COLOUR_VARIABLE));
         loaded
@@ -160,5 +165,32 @@ impl Settings {
     /// Whether the consoles show colours, as far as the settings say.
     pub fn has_colours(&self) -> bool {
         self.theme.value != ThemeChoice::None
+    }
+}
+
+/// Returns the edit mode that the environment variable names. An empty variable names none.
+fn edit_mode_of(variable: Option<&OsStr>) -> Result<Option<EditMode>, CliError> {
+    let Some(named) = variable.filter(|named| !named.is_empty()) else { return Ok(None) };
+    let named = named.to_string_lossy();
+    EditMode::named(&named).map(Some).ok_or_else(|| {
+        let named: String = named.chars().take(MAX_SHOWN).collect();
+        let fix = format!("set it to {}, or unset it", EditMode::NAMES.join(" or "));
+        CliError::usage(format!("cannot use the variable {EDIT_MODE_VARIABLE}"), format!("it is {named:?}"), fix)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn variable_sets_a_valid_edit_mode() {
+        let mode = |named: &str| edit_mode_of(Some(OsStr::new(named)));
+        assert_eq!((mode("vi").ok(), mode("").ok()), (Some(Some(EditMode::Vi)), Some(None)));
+        assert_eq!(edit_mode_of(None).ok(), Some(None));
+        let error = mode("vim\u{1b}").expect_err("no mode");
+        let parts = error.parts();
+        assert_eq!(parts.what, "cannot use the variable CIRCLES_EDIT_MODE");
+        assert_eq!((&*parts.why, &*parts.fix), ("it is \"vim\\u{1b}\"", "set it to emacs or vi, or unset it"));
     }
 }

@@ -7,7 +7,7 @@ use std::{
 
 use toml_edit::{Document, Item, Value};
 
-use super::{EditMode, LoadedSettings, SettingSource, Settings, ThemeChoice};
+use super::{EditMode, LoadedSettings, MAX_SHOWN, SettingSource, Settings, ThemeChoice};
 use crate::{
     error::{CliError, os_error_text},
     files, suggest,
@@ -116,7 +116,7 @@ fn apply(settings: &mut Settings, path: &Path, text: &str) -> Vec<CliError> {
 /// Formats a value as the file has it.
 fn shown(item: &Item) -> String {
     match item.as_value() {
-        Some(Value::String(text)) => format!("{:?}", text.value().chars().take(40).collect::<String>()),
+        Some(Value::String(text)) => format!("{:?}", text.value().chars().take(MAX_SHOWN).collect::<String>()),
         Some(Value::Integer(number)) => number.value().to_string(),
         Some(Value::Float(number)) => number.value().to_string(),
         Some(Value::Boolean(truth)) => truth.value().to_string(),
