@@ -14,7 +14,6 @@ use crate::{highlight, history};
 use frontend::text::{self, Style, StyledLine};
 use frontend::visible::visible;
 use play_timing::PlayTiming;
-pub(crate) use play_timing::rounded;
 pub(crate) use recorded::NotebookInput;
 use recorded::RecordedInputs;
 use values::ValueHistory;

@@ -14,6 +14,7 @@ pub mod known_circles;
 pub mod log_line;
 pub mod log_watch;
 pub mod members;
+pub mod quantity;
 pub mod report;
 pub mod scratch;
 pub mod script;

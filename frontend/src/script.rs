@@ -72,11 +72,6 @@ pub fn write_data(file: &Path, text: &str, overwrite: bool, command: &str) -> Re
     write_private(file, text, overwrite, 0o600, command)
 }
 
-/// Formats a number of bytes.
-pub fn size_text(bytes: usize) -> String {
-    if bytes < 1024 { format!("{bytes} bytes") } else { format!("{} KiB", bytes.div_ceil(1024)) }
-}
-
 /// Writes a file that only the user can read: it may contain what the history does not keep.
 fn write_private(file: &Path, text: &str, overwrite: bool, mode: u32, command: &str) -> Result<(), CliError> {
     let name = visible(&file.display().to_string()).into_owned();

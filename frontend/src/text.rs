@@ -7,7 +7,7 @@ use std::borrow::Cow;
 use unicode_segmentation::UnicodeSegmentation;
 use unicode_width::UnicodeWidthStr;
 
-use crate::visible::visible;
+use crate::{quantity, visible::visible};
 
 /// The maximum number of lines to lay out.
 const MAX_LINES: usize = 100_000;
@@ -165,10 +165,14 @@ pub fn lines(style: Style, text: &str) -> Vec<StyledLine> {
     let mut all = shown.split('\n');
     let mut lines: Vec<StyledLine> = all.by_ref().take(MAX_LINES).map(|line| StyledLine::of(style, line)).collect();
     if begin.len() < text.len() || all.next().is_some() {
-        let note = format!("… truncated: {} KiB in total", text.len().div_ceil(1024));
-        lines.push(StyledLine::of(Style::Dim, &note));
+        lines.push(truncation_note(text.len()));
     }
     lines
+}
+
+/// The line below the shown part of a text of this many bytes.
+pub fn truncation_note(bytes: usize) -> StyledLine {
+    StyledLine::of(Style::Dim, &format!("… truncated: {} in total", quantity::size(bytes as u64)))
 }
 
 #[cfg(test)]
@@ -188,7 +192,7 @@ mod tests {
         let all = lines(Style::Plain, &"x\n".repeat(MAX_LINES - 1));
         assert_eq!((all.len(), last(&all)), (MAX_LINES, Some(String::new())));
         let many = lines(Style::Plain, &"\n".repeat(10 << 20));
-        let note = Some("… truncated: 10240 KiB in total".to_owned());
+        let note = Some("… truncated: 10 MiB in total".to_owned());
         assert_eq!((many.len(), last(&many)), (MAX_LINES + 1, note.clone()));
         let long = lines(Style::Plain, &"\u{1b}".repeat(10 << 20));
         assert_eq!((long.len(), long[0].width(), last(&long)), (2, MAX_TEXT_BYTES, note));

@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use frontend::text::{Style, StyledLine};
+use frontend::{
+    quantity,
+    text::{Style, StyledLine},
+};
 
 /// The cost of a play.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,21 +23,10 @@ impl PlayTiming {
     pub(super) fn line(self) -> StyledLine {
         let text = format!(
             "{} in the circle, {} operations, {} round trip",
-            rounded(self.elapsed),
+            quantity::duration(self.elapsed),
             self.operations,
-            rounded(self.round_trip),
+            quantity::duration(self.round_trip),
         );
         StyledLine::of(Style::Dim, &text)
-    }
-}
-
-/// Formats a duration with three digits and a unit.
-pub(crate) fn rounded(time: Duration) -> String {
-    let micros = time.as_secs_f64() * 1e6;
-    match micros {
-        0.0..1e3 => format!("{micros:.0} µs"),
-        1e3..1e4 => format!("{:.2} ms", micros / 1e3),
-        1e4..1e6 => format!("{:.0} ms", micros / 1e3),
-        _ => format!("{:.2} s", micros / 1e6),
     }
 }

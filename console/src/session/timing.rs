@@ -3,7 +3,10 @@
 use std::{sync::Arc, time::Duration};
 
 use client_ws::PlayResult;
-use frontend::text::{Style, StyledLine};
+use frontend::{
+    quantity,
+    text::{Style, StyledLine},
+};
 use tokio::time::Instant;
 
 use super::{
@@ -12,7 +15,6 @@ use super::{
     pending::{PlayKind, Purpose, RunningInput},
     play::Script,
 };
-use crate::notebook::rounded;
 
 /// The maximum number of runs.
 const MAX_RUNS: usize = 1_000;
@@ -55,7 +57,7 @@ fn summary(times: &mut [Duration]) -> String {
     times.sort_unstable();
     let (Some(least), Some(most)) = (times.first(), times.last()) else { return String::new() };
     let median = times[times.len() / 2];
-    format!("{} ({}–{})", rounded(median), rounded(*least), rounded(*most))
+    format!("{} ({}–{})", quantity::duration(median), quantity::duration(*least), quantity::duration(*most))
 }
 
 impl Core {

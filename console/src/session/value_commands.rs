@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use frontend::{
     error::CliError,
-    script,
+    quantity, script,
     text::{self, Style, StyledLine},
     visible::visible,
 };
@@ -51,10 +51,10 @@ impl Core {
             if is_json { "copied the last value as JSON" } else { "copied the last value" }.to_owned()
         } else if is_json {
             // A part of it would be no JSON.
-            return self.finish_with_remark(&messages::too_large_to_copy(&script::size_text(size), limit));
+            return self.finish_with_remark(&messages::too_large_to_copy(&quantity::size(size as u64), limit));
         } else {
             text.truncate(text.floor_char_boundary(MAX_COPY_BYTES));
-            messages::copied_part(&script::size_text(size), limit)
+            messages::copied_part(&quantity::size(size as u64), limit)
         };
         self.forward(SessionRequest::Copy { text, message });
     }
@@ -75,7 +75,7 @@ impl Core {
         self.work.saves.spawn_blocking(move || {
             let text = format!("{json}\n");
             script::write_data(&file, &text, overwrite, ":json")?;
-            let (size, file) = (script::size_text(text.len()), file.display().to_string());
+            let (size, file) = (quantity::size(text.len() as u64), file.display().to_string());
             Ok(format!("wrote the last value to {} ({size})", visible(&file)))
         });
     }

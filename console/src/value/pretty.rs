@@ -1,7 +1,7 @@
 //! Pretty-prints a value over several lines, as in a script.
 
 use super::node::{Node, Shape};
-use frontend::text::{Style, StyledLine, SyntaxKind, display_width};
+use frontend::text::{Style, StyledLine, SyntaxKind, display_width, truncation_note};
 
 /// The maximum number of lines.
 const MAX_LINES: usize = 10_000;
@@ -17,8 +17,7 @@ pub(super) fn lines(node: &Node<'_>, width: usize) -> Vec<StyledLine> {
     pretty.end_line();
     if pretty.is_full() {
         pretty.lines.truncate(MAX_LINES);
-        let note = format!("… truncated: {} KiB in total", node.text.len().div_ceil(1024));
-        pretty.lines.push(StyledLine::of(Style::Dim, &note));
+        pretty.lines.push(truncation_note(node.text.len()));
     }
     pretty.lines
 }

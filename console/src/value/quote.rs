@@ -1,6 +1,6 @@
 //! Text of strings, characters and closures as a script would write them.
 
-use frontend::text::{Style, StyledLine, SyntaxKind, lines};
+use frontend::text::{Style, StyledLine, SyntaxKind, lines, truncation_note};
 
 /// The maximum size of a string that is shown with escapes, in bytes; a longer one is cut. Escapes make it up to six
 /// times as long.
@@ -25,7 +25,7 @@ pub(super) fn lines_of(text: &str) -> Vec<StyledLine> {
     }
     quoted.pop();
     let mut cut = lines(style, &quoted);
-    cut.push(StyledLine::of(Style::Dim, &format!("… truncated: {} KiB in total", text.len().div_ceil(1024))));
+    cut.push(truncation_note(text.len()));
     cut
 }
 

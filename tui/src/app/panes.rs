@@ -1,10 +1,8 @@
 //! The view behind each pane: its keys, its hints, its drawing. A new pane is a view, a line in [`layout`], and one in
 //! each of the three functions here.
 
-use std::time::Duration;
-
 use console::session::ConnectionStatus;
-use frontend::visible::visible;
+use frontend::{quantity, visible::visible};
 use ratatui::{
     Frame,
     crossterm::event::{KeyCode, KeyEvent, KeyModifiers},
@@ -126,7 +124,7 @@ impl App {
             Pane::Repl => {
                 let title = session.map_or("REPL".to_owned(), |session| format!("REPL {}", session.title()));
                 let elapsed = session.and_then(|session| session.state.last_elapsed);
-                (title, elapsed.map_or(String::new(), format_duration))
+                (title, elapsed.map_or(String::new(), quantity::duration))
             }
         };
         PaneTitle { title, note }
@@ -251,28 +249,6 @@ impl App {
             (Some(popup), _) => popup.draw(frame, look.theme, look.spinner),
             (None, Some(search)) => search.draw(frame, footer, look.theme),
             (None, None) => chrome::footer(frame, footer, look.theme, self.key_context().short),
-        }
-    }
-}
-
-/// Formats a duration in the unit that suits it.
-fn format_duration(time: Duration) -> String {
-    match time.as_micros() {
-        micros @ 0..1000 => format!("{micros} µs"),
-        micros @ 1000..1_000_000 => format!("{} ms", micros / 1000),
-        _ => format!("{:.1} s", time.as_secs_f64()),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn duration_has_the_unit_that_suits_it() {
-        let cases = [(7, "7 µs"), (999, "999 µs"), (1000, "1 ms"), (999_999, "999 ms"), (8_989_000, "9.0 s")];
-        for (micros, text) in cases {
-            assert_eq!(format_duration(Duration::from_micros(micros)), text);
         }
     }
 }

@@ -100,15 +100,6 @@ pub(crate) fn rate(sample: Sample) -> String {
     }
 }
 
-/// Formats a size: `41 MiB`.
-pub(crate) fn bytes(bytes: u64) -> String {
-    match bytes {
-        0..1_048_576 => format!("{} KiB", bytes >> 10),
-        1_048_576..10_737_418_240 => format!("{} MiB", bytes >> 20),
-        _ => format!("{} GiB", bytes >> 30),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -130,7 +121,7 @@ mod tests {
         assert_eq!(rate(activity.latest()), "0/s");
         activity.report(Some(&status(7, 150, 1 << 20)), at(2));
         assert_eq!(rate(activity.latest()), "25/s");
-        assert_eq!((activity.latest().connections, bytes(activity.latest().memory_bytes)), (3, "1 MiB".into()));
+        assert_eq!((activity.latest().connections, activity.latest().memory_bytes), (3, 1 << 20));
         activity.report(Some(&status(7, 151, 1 << 20)), at(4));
         assert_eq!(rate(activity.latest()), "0.5/s");
         // Another process counts anew.

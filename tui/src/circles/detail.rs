@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use frontend::visible::visible;
+use frontend::{quantity, visible::visible};
 use ratatui::{
     Frame,
     layout::Rect,
@@ -13,7 +13,7 @@ use ratatui::{
 
 use super::{
     CircleItem, CircleSource,
-    activity::{Sample, bytes, rate},
+    activity::{Sample, rate},
     rows::{state_label, state_style, state_text},
 };
 use crate::{keys::short, repl::access_text, theme::Theme, wrap};
@@ -60,7 +60,7 @@ impl CircleItem {
         } else {
             lines.push(Line::from(format!(" {}", facts.join(" · "))).dim());
             let now = self.activity.latest();
-            let numbers = format!("{} · {}", rate(now), bytes(now.memory_bytes));
+            let numbers = format!("{} · {}", rate(now), quantity::size(now.memory_bytes));
             let count = width.saturating_sub(numbers.chars().count() + 1);
             let plays: Vec<u64> = self.activity.last(count).map(|sample| sample.plays).collect();
             if self.is_supervised() {
@@ -104,7 +104,7 @@ impl CircleItem {
         let charts = [
             ("plays", rate(now), plays as fn(&Sample) -> u64),
             ("connections", now.connections.to_string(), connections),
-            ("memory", bytes(now.memory_bytes), memory),
+            ("memory", quantity::size(now.memory_bytes), memory),
         ];
         let mut y = area.y.saturating_add(used).saturating_add(1);
         for (name, value, of) in charts {

@@ -5,7 +5,10 @@ use std::time::Duration;
 use launcher::{CircleState, CircleStatus, Statuses};
 use unicode_width::UnicodeWidthStr;
 
-use frontend::text::{Style, StyledLine};
+use frontend::{
+    quantity,
+    text::{Style, StyledLine},
+};
 
 /// Layers of a complete sandbox.
 const ALL_LAYERS: [&str; 3] = ["process", "memory", "syscalls"];
@@ -23,7 +26,7 @@ const COLUMNS: [Column; 11] = [
     ("UP", |circle| or_dash(circle.uptime_s.map(|up| humantime::format_duration(Duration::from_secs(up))))),
     ("RESTARTS", |circle| circle.restarts.to_string()),
     ("CONNECTIONS", |circle| or_dash(circle.connections)),
-    ("MEMORY", |circle| or_dash(circle.memory_bytes.map(size))),
+    ("MEMORY", |circle| or_dash(circle.memory_bytes.map(quantity::size))),
     ("PLAYS", |circle| or_dash(circle.plays)),
     (SANDBOX, sandbox),
 ];
@@ -109,19 +112,6 @@ fn sandbox(circle: &CircleStatus) -> String {
     }
 }
 
-/// Formats a size with one decimal digit in the largest fitting unit.
-#[expect(clippy::cast_precision_loss, reason = "it is rounded anyway")]
-fn size(bytes: u64) -> String {
-    let mut value = bytes as f64 / 1024.0;
-    for unit in ["KiB", "MiB", "GiB"] {
-        if value < 999.95 {
-            return format!("{value:.1} {unit}");
-        }
-        value /= 1024.0;
-    }
-    format!("{value:.1} TiB")
-}
-
 #[cfg(test)]
 mod tests {
     use server_ws::Access;
@@ -177,14 +167,5 @@ mod tests {
             text(&[circle(Some(&["process", "memory"])), circle(Some(&[])), circle(Some(&ALL_LAYERS)), down], 900);
         let last: Vec<&str> = shown.lines().map(|line| line.rsplit(COLUMN_GAP).next().expect("a cell")).collect();
         assert_eq!(last, ["SANDBOX", "process, memory", "none", "full", "-", "it ended badly␛[2J"]);
-    }
-
-    #[test]
-    fn sizes_use_the_best_unit() {
-        let cases = [(0, "0.0 KiB"), (1 << 10, "1.0 KiB"), (1_000 << 10, "1.0 MiB"), (1_536 << 20, "1.5 GiB")];
-        for (bytes, text) in cases {
-            assert_eq!(size(bytes), text);
-        }
-        assert_eq!(size(u64::MAX), "16777216.0 TiB");
     }
 }
