@@ -1,4 +1,4 @@
-//! Keys in files: reading one for an import, writing an exported one.
+//! What commands and dialogs do with keys: making one, reading one from a file for an import, writing an exported one.
 
 use std::{
     io::{self, ErrorKind, Read},
@@ -22,6 +22,36 @@ pub enum ImportedKey {
     Encrypted(Zeroizing<String>),
     /// A secret key that needs a passphrase.
     Secret(KeyPair),
+}
+
+/// Refuses a name that is taken, before the user is asked for anything else.
+///
+/// # Errors
+///
+/// The name is taken, or the keystore cannot be read.
+pub fn check_free(store: &Keystore, name: &KeyName) -> Result<(), CliError> {
+    if store.exists(name)? { Err(KeystoreError::Exists { name: name.clone() }.into()) } else { Ok(()) }
+}
+
+/// Makes a keypair.
+///
+/// # Errors
+///
+/// The operating system provides no random bytes.
+pub fn generate() -> Result<KeyPair, CliError> {
+    KeyPair::generate().map_err(|error| {
+        CliError::usage("cannot make a key", error.to_string(), "check that the operating system provides random bytes")
+    })
+}
+
+/// Returns the key of another name that is the same as this one.
+pub fn find_same_key<'a>(entry: &KeyEntry, mut all: impl Iterator<Item = &'a KeyEntry>) -> Option<&'a KeyEntry> {
+    all.find(|other| other.name != entry.name && other.public_key == entry.public_key)
+}
+
+/// Returns the error for a key file that cannot be read.
+pub fn read_error(file: &Path, error: &io::Error) -> CliError {
+    CliError::io(format!("cannot read {}", visible(&file.display().to_string())), error, "check the name of the file")
 }
 
 /// Reads the text of a key, of bounded size.
@@ -91,6 +121,19 @@ fn import_error(source: &str, why: &str, fix: &str) -> CliError {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn same_key_has_another_name() {
+        let entry = |name: &str, keypair: &KeyPair| KeyEntry {
+            name: name.parse().expect("a name"),
+            public_key: keypair.public_key(),
+            default: false,
+        };
+        let (one, other) = (KeyPair::generate().expect("a key"), KeyPair::generate().expect("a key"));
+        let all = [entry("a", &one), entry("b", &other), entry("c", &one)];
+        assert_eq!(find_same_key(&all[0], all.iter()).map(|same| same.name.as_str()), Some("c"));
+        assert!(find_same_key(&all[1], all.iter()).is_none());
+    }
 
     #[test]
     fn import_recognises_both_formats() {

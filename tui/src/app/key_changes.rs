@@ -1,6 +1,6 @@
 //! Changes of the keystore: their dialogs and their outcome.
 
-use frontend::error::CliError;
+use frontend::{error::CliError, key_transfer};
 use keys::keystore::{KeyListing, KeyName};
 
 use super::App;
@@ -76,10 +76,8 @@ impl App {
             }
             KeyOutcome::Imported(entry) => {
                 self.keys.select(&entry.name);
-                let twin =
-                    self.keys.iter().find(|other| other.name != entry.name && other.public_key == entry.public_key);
-                match twin {
-                    Some(twin) => format!("imported {}; it is the same key as {}", entry.name, twin.name),
+                match key_transfer::find_same_key(&entry, self.keys.iter()) {
+                    Some(same) => format!("imported {}; it is the same key as {}", entry.name, same.name),
                     None => format!("imported {}; y copies its public key", entry.name),
                 }
             }

@@ -10,7 +10,7 @@ use frontend::{
 };
 use keys::{
     KeyPair,
-    keystore::{KeyEntry, KeyListing, KeyName, Keystore, KeystoreError, WorkFactor},
+    keystore::{KeyEntry, KeyListing, KeyName, Keystore, WorkFactor},
 };
 
 use zeroize::Zeroizing;
@@ -112,9 +112,7 @@ fn import(
     passphrase: Option<Secret>,
     work: WorkFactor,
 ) -> Result<KeyOutcome, CliError> {
-    if store.exists(name)? {
-        return Err(KeystoreError::Exists { name: name.clone() }.into());
-    }
+    key_transfer::check_free(store, name)?;
     let path = expand_home(file);
     let text = files::open_regular(&path).and_then(key_transfer::read).map_err(|error| read_error(&path, &error))?;
     Ok(match (key_transfer::parse(&text, file)?, passphrase) {
@@ -137,7 +135,7 @@ fn read_error(file: &Path, error: &std::io::Error) -> CliError {
             "save the secret key to a file, and give its name",
         );
     }
-    CliError::io(format!("cannot read {}", file.display()), error, "check the file name")
+    key_transfer::read_error(file, error)
 }
 
 #[cfg(test)]

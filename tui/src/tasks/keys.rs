@@ -2,11 +2,8 @@
 
 use std::sync::Arc;
 
-use frontend::error::CliError;
-use keys::{
-    KeyPair,
-    keystore::{KeyName, Keystore, WorkFactor},
-};
+use frontend::key_transfer;
+use keys::keystore::{KeyName, Keystore, WorkFactor};
 use zeroize::Zeroizing;
 
 use super::Tasks;
@@ -27,13 +24,7 @@ impl Tasks {
 
     pub(crate) fn make_key(&self, store: Keystore, name: KeyName, passphrase: Zeroizing<String>, work: WorkFactor) {
         let made = move || {
-            let keypair = KeyPair::generate().map_err(|error| {
-                CliError::usage(
-                    "cannot create a key",
-                    error.to_string(),
-                    "the operating system provides no random bytes",
-                )
-            })?;
+            let keypair = key_transfer::generate()?;
             let entry = store.create(&name, &keypair, &passphrase, work)?;
             Ok((entry, Arc::new(keypair)))
         };

@@ -27,9 +27,7 @@ pub(super) fn run(store: &Keystore, args: &ImportArgs) -> Result<(), CliError> {
     }
     let name: KeyName = args.name.parse().map_err(KeystoreError::BadName)?;
     // Fail before prompting.
-    if store.exists(&name)? {
-        return Err(KeystoreError::Exists { name }.into());
-    }
+    key_transfer::check_free(store, &name)?;
     let file = args.file.as_deref().filter(|file| *file != Path::new(STDIN));
     let source = file.map_or("standard input".to_owned(), |file| file.display().to_string());
     let _restoring = terminal::runtime::client_runtime()?;
@@ -44,9 +42,8 @@ pub(super) fn run(store: &Keystore, args: &ImportArgs) -> Result<(), CliError> {
     output::to_stderr(&format!("imported {name}{note}. Give this public key to the operator of a circle:\n"));
     print_public_key(&entry, args.json)?;
     let listing = store.list()?;
-    let twin = listing.entries.iter().find(|other| other.name != name && other.public_key == entry.public_key);
-    if let Some(twin) = twin {
-        output::to_stderr(&format!("this is the same key as {}\n", twin.name));
+    if let Some(same) = key_transfer::find_same_key(&entry, listing.entries.iter()) {
+        output::to_stderr(&format!("this is the same key as {}\n", same.name));
     }
     Ok(())
 }
@@ -70,7 +67,7 @@ fn read_error(file: &Path, error: &io::Error) -> CliError {
     if holds_secret(&file.to_string_lossy()) {
         return secret_as_argument();
     }
-    CliError::io(format!("cannot read {}", file.display()), error, "check the file name; - is standard input")
+    key_transfer::read_error(file, error)
 }
 
 /// The error for a secret key as an argument. It does not repeat the secret.
