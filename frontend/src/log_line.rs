@@ -2,12 +2,19 @@
 
 use std::{borrow::Cow, fmt::Write};
 
+use protocol::error::ERROR_CODES;
 use serde_json::{Map, Value, json};
 
 use crate::text::{Style, StyledLine};
 
 /// The number of shown digits of a hash.
 const HASH_DIGITS: usize = 12;
+
+/// The end of a failed play in a log, before its error code.
+const FAILED_PLAY: &str = "play finished code=";
+
+/// Error code of a script's own error.
+const SCRIPT_ERROR: i64 = -32000;
 
 /// Formats a line of a log: JSON as plain text, other lines unchanged.
 pub fn format_log(line: &str) -> Cow<'_, str> {
@@ -55,6 +62,29 @@ pub fn styled_log(line: &str) -> StyledLine {
         .with(Style::Plain, &format!(" {message}"))
 }
 
+/// Shortens a line of text of a log for a narrow pane: the time of the day without the date, and the name of a play's
+/// error instead of its code.
+pub fn short_log(line: &str) -> String {
+    let Some((timestamp, level, message)) = text_parts(line) else { return name_error(line) };
+    let time = clock(timestamp).map_or(timestamp, |(_, time)| time);
+    name_error(&format!("{time} {level} {message}"))
+}
+
+/// Replaces the error code of a play by its name: `play finished code=-32000` becomes `play failed: script error`.
+fn name_error(line: &str) -> String {
+    let Some((before, after)) = line.split_once(FAILED_PLAY) else { return line.to_owned() };
+    let end = after.find(' ').unwrap_or(after.len());
+    let code: Option<i64> = after[..end].parse().ok();
+    let name = match code {
+        Some(SCRIPT_ERROR) => "script error".to_owned(),
+        _ => match ERROR_CODES.iter().find(|(other, ..)| Some(*other) == code) {
+            Some((_, name, _)) => name.to_lowercase(),
+            None => return line.to_owned(),
+        },
+    };
+    format!("{before}play failed: {name}{}", &after[end..])
+}
+
 /// Formats a line of a log or an audit as a JSON object with the name of its circle. A line of text gets the members
 /// that a JSON log has: `timestamp`, `level` and `message`; a line without a time has `message` alone.
 pub fn json_line<'a>(circle: &str, line: &'a str) -> Cow<'a, str> {
@@ -74,15 +104,18 @@ pub fn json_line<'a>(circle: &str, line: &'a str) -> Cow<'a, str> {
     }
 }
 
-/// Returns the level of a line of a log as [`format_log`] shows it.
+/// Returns the level of a line of a log as [`format_log`] and [`short_log`] show it.
 pub fn level(line: &str) -> Option<&str> {
-    text_parts(line).map(|(_, level, _)| level)
+    parts(line, |time| is_time_of_day(time) || clock(time).is_some()).map(|(_, level, _)| level)
 }
 
 /// Splits a line of text into its time, its level and the rest.
 fn text_parts(line: &str) -> Option<(&str, &str, &str)> {
-    let (timestamp, rest) = line.split_once(' ')?;
-    clock(timestamp)?;
+    parts(line, |time| clock(time).is_some())
+}
+
+fn parts(line: &str, is_time: impl FnOnce(&str) -> bool) -> Option<(&str, &str, &str)> {
+    let (timestamp, rest) = line.split_once(' ').filter(|(time, _)| is_time(time))?;
     let (level, message) = rest.trim_start().split_once(' ')?;
     LEVELS.contains(&level).then_some((timestamp, level, message))
 }
@@ -91,15 +124,17 @@ fn text_parts(line: &str) -> Option<(&str, &str, &str)> {
 fn clock(timestamp: &str) -> Option<(&str, &str)> {
     let (date, time) = timestamp.split_once('T')?;
     let time = time.get(..8)?;
-    let has_form = |text: &str, form: &str| {
-        text.len() == form.len()
-            && text.bytes().zip(form.bytes()).all(
-                |(byte, form)| {
-                    if form == b'0' { byte.is_ascii_digit() } else { byte == form }
-                },
-            )
-    };
-    (has_form(date, "0000-00-00") && has_form(time, "00:00:00")).then_some((date, time))
+    (has_form(date, "0000-00-00") && is_time_of_day(time)).then_some((date, time))
+}
+
+fn is_time_of_day(text: &str) -> bool {
+    has_form(text, "00:00:00")
+}
+
+/// Whether a text has digits where the form has a 0, and is otherwise the same.
+fn has_form(text: &str, form: &str) -> bool {
+    let is_alike = |(byte, form): (u8, u8)| if form == b'0' { byte.is_ascii_digit() } else { byte == form };
+    text.len() == form.len() && text.bytes().zip(form.bytes()).all(is_alike)
 }
 
 /// Returns the titles of the columns of [`format_audit`].
@@ -182,6 +217,40 @@ mod tests {
         }
         assert_eq!([date(line), date(object)], [Some("2026-11-24".into()), Some("2026-11-24".into())]);
         assert_eq!([date("and more"), date("{ half"), date(r#"{"timestamp":1}"#)], [None, None, None]);
+    }
+
+    #[test]
+    fn failed_play_is_logged_with_the_name_of_its_error() {
+        for (line, shown) in [
+            (
+                "12:01 INFO session{n=1}: play finished code=-32000",
+                "12:01 INFO session{n=1}: play failed: script error",
+            ),
+            ("play finished code=-32004 suppressed=3", "play failed: limit exceeded suppressed=3"),
+            ("play finished code=1", "play finished code=1"),
+            ("play finished code=é", "play finished code=é"),
+            ("play finished elapsed_us=12", "play finished elapsed_us=12"),
+        ] {
+            assert_eq!(name_error(line), shown);
+        }
+    }
+
+    #[test]
+    fn short_line_has_the_time_of_the_day_and_keeps_its_level() {
+        let cases = [
+            ("2026-11-24T12:01:07.123456Z  INFO play finished", "12:01:07 INFO play finished", Some("INFO")),
+            (
+                "2026-11-24T12:01:07Z ERROR play finished code=-32000",
+                "12:01:07 ERROR play failed: script error",
+                Some("ERROR"),
+            ),
+            ("listening on ws://127.0.0.1:9001", "listening on ws://127.0.0.1:9001", None),
+            ("", "", None),
+            ("éTZ x", "éTZ x", None),
+        ];
+        for (line, shown, of) in cases {
+            assert_eq!((short_log(line).as_str(), level(&short_log(line))), (shown, of));
+        }
     }
 
     #[test]

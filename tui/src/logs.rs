@@ -11,8 +11,7 @@ use ratatui::{
     widgets::Paragraph,
 };
 
-use frontend::visible::visible;
-use protocol::error::ERROR_CODES;
+use frontend::{log_line, visible::visible};
 
 use super::{
     action::Action,
@@ -27,12 +26,6 @@ use super::{
 
 /// Filters of the log, with the levels that they show.
 const LEVELS: [(&str, &[&str]); 3] = [("all", &[]), ("warnings", &["WARN", "ERROR"]), ("errors", &["ERROR"])];
-
-/// The end of a failed play in a log, before its error code.
-const FAILED_PLAY: &str = "play finished code=";
-
-/// Error code of a script's own error.
-const SCRIPT_ERROR: i64 = -32000;
 
 #[derive(Debug, Default)]
 pub(crate) struct LogsPane {
@@ -58,8 +51,9 @@ struct CircleLog {
 impl CircleLog {
     /// Returns the lines that a filter shows, with their numbers.
     fn shown(&self, levels: &'static [&str]) -> impl DoubleEndedIterator<Item = (usize, &String)> {
-        let is_shown =
-            move |line: &String| levels.is_empty() || level(line).is_some_and(|level| levels.contains(&level));
+        let is_shown = move |line: &String| {
+            levels.is_empty() || log_line::level(line).is_some_and(|level| levels.contains(&level))
+        };
         let numbered = self.lines.iter().enumerate().map(|(index, line)| (self.dropped + index, line));
         numbered.filter(move |(_, line)| is_shown(line))
     }
@@ -103,7 +97,7 @@ impl LogsPane {
 
     pub(crate) fn push(&mut self, circle: CircleId, line: &str) {
         let log = self.logs.entry(circle).or_default();
-        log.lines.extend(visible(line).lines().map(|line| name_error(&shorten_timestamp(line))));
+        log.lines.extend(visible(line).lines().map(log_line::short_log));
         while log.lines.len() > MAX_LINES {
             log.lines.pop_front();
             log.dropped += 1;
@@ -170,7 +164,7 @@ impl LogsPane {
         let log = circle.and_then(|circle| self.logs.get(&circle));
         let (height, mut rows) = (usize::from(area.height), VecDeque::new());
         for (number, line) in log.into_iter().flat_map(|log| log.shown(levels).rev()) {
-            let style = match level(line) {
+            let style = match log_line::level(line) {
                 Some("ERROR") => theme.error(),
                 Some("WARN") => theme.warning(),
                 _ => Style::new(),
@@ -238,62 +232,9 @@ impl Searchable for ShownLog<'_> {
     }
 }
 
-fn level(line: &str) -> Option<&str> {
-    line.split_whitespace().take(3).find(|word| matches!(*word, "ERROR" | "WARN" | "INFO" | "DEBUG" | "TRACE"))
-}
-
-/// Shortens the timestamp to the time of day: `2026-11-24T12:01:07.123456Z  INFO …` becomes `12:01:07 INFO …`.
-fn shorten_timestamp(line: &str) -> String {
-    let Some((stamp, rest)) = line.split_once(' ') else { return line.to_owned() };
-    let time = stamp.split_once('T').map(|(_, time)| time).filter(|time| stamp.ends_with('Z') && time.len() > 8);
-    match time.and_then(|time| time.get(..8)) {
-        Some(time) => format!("{time} {}", rest.trim_start()),
-        None => line.to_owned(),
-    }
-}
-
-/// Replaces the error code of a play by its name: `play finished code=-32000` becomes `play failed: script error`.
-fn name_error(line: &str) -> String {
-    let Some((before, after)) = line.split_once(FAILED_PLAY) else { return line.to_owned() };
-    let end = after.find(' ').unwrap_or(after.len());
-    let code: Option<i64> = after[..end].parse().ok();
-    let name = match code {
-        Some(SCRIPT_ERROR) => "script error".to_owned(),
-        _ => match ERROR_CODES.iter().find(|(other, ..)| Some(*other) == code) {
-            Some((_, name, _)) => name.to_lowercase(),
-            None => return line.to_owned(),
-        },
-    };
-    format!("{before}play failed: {name}{}", &after[end..])
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn failed_play_is_logged_with_the_name_of_its_error() {
-        for (line, shown) in [
-            (
-                "12:01 INFO session{n=1}: play finished code=-32000",
-                "12:01 INFO session{n=1}: play failed: script error",
-            ),
-            ("play finished code=-32004 suppressed=3", "play failed: limit exceeded suppressed=3"),
-            ("play finished code=1", "play finished code=1"),
-            ("play finished code=é", "play finished code=é"),
-            ("play finished elapsed_us=12", "play finished elapsed_us=12"),
-        ] {
-            assert_eq!(name_error(line), shown);
-        }
-    }
-
-    #[test]
-    fn line_is_shown_with_the_time_of_day() {
-        assert_eq!(shorten_timestamp("2026-11-24T12:01:07.123456Z  INFO play finished"), "12:01:07 INFO play finished");
-        assert_eq!(shorten_timestamp("listening on ws://127.0.0.1:9001"), "listening on ws://127.0.0.1:9001");
-        assert_eq!(shorten_timestamp(""), "");
-        assert_eq!(shorten_timestamp("éTZ x"), "éTZ x");
-    }
 
     #[test]
     fn log_buffer_is_bounded() {
