@@ -94,9 +94,11 @@ pub fn is_kept(input: &str) -> bool {
 }
 
 /// Formats the inputs that contain a text, with their numbers, newest last. Without a text, only the last 50 inputs.
-pub fn lines<T: AsRef<str>>(newest_first: impl Iterator<Item = (usize, T)>, part: &str) -> Vec<StyledLine> {
+/// The inputs are in the order of their numbers, which begin with 1.
+pub fn lines(inputs: &[impl AsRef<str>], part: &str) -> Vec<StyledLine> {
     let most = if part.is_empty() { MAX_RECENT } else { usize::MAX };
-    let mut inputs: Vec<_> = newest_first.filter(|(_, input)| input.as_ref().contains(part)).take(most).collect();
+    let numbered = inputs.iter().enumerate().map(|(index, input)| (index + 1, input)).rev();
+    let mut inputs: Vec<_> = numbered.filter(|(_, input)| input.as_ref().contains(part)).take(most).collect();
     inputs.reverse();
     let mut lines = Vec::new();
     for (number, input) in inputs {
@@ -123,14 +125,11 @@ mod tests {
     #[test]
     fn history_lists_newest_last_and_filters() {
         let inputs = ["let a = 1", "fn f() {\n}", "a + 1"];
-        let shown = |part: &str| {
-            let newest_first = (1..).zip(inputs).collect::<Vec<_>>().into_iter().rev();
-            lines(newest_first, part).iter().map(ToString::to_string).collect::<Vec<_>>()
-        };
+        let shown = |part: &str| lines(&inputs, part).iter().map(ToString::to_string).collect::<Vec<_>>();
         assert_eq!(shown("a"), ["    1  let a = 1", "    3  a + 1"]);
         assert_eq!(shown("fn"), ["    2  fn f() {", "       }"]);
         assert_eq!(shown("nothing"), ["no matching input"]);
-        assert_eq!(lines((1..=99).rev().map(|number| (number, "x")), "").len(), super::MAX_RECENT);
+        assert_eq!(lines(&["x"; 99], "").len(), super::MAX_RECENT);
     }
 
     #[test]

@@ -85,8 +85,7 @@ impl Repl {
 
     /// Returns the inputs of this circle that contain a text, newest last.
     fn history_lines(&self, part: &str) -> Vec<StyledLine> {
-        let inputs = self.line.inputs_here();
-        history::lines((1..=inputs.len()).rev().zip(inputs.iter().rev()), part)
+        history::lines(&self.line.inputs_here(), part)
     }
 
     /// Shows lines, in the pager if they do not fit on the screen.

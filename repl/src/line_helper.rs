@@ -24,7 +24,6 @@ use console::{
     highlight,
     indent::INDENT,
     session::SessionHandle,
-    validate,
 };
 use frontend::{
     text::{self, Style},
@@ -48,7 +47,6 @@ const CONNECTED: &str = "> ";
 const DISCONNECTED: &str = "✗ ";
 
 pub(crate) struct LineHelper {
-    validator: validate::Validator,
     lexer: Engine,
     state: Arc<LineState>,
     paint: Paint,
@@ -86,7 +84,6 @@ impl Hint for LineHint {
 impl LineHelper {
     pub(crate) fn new(completer: Completer, session: SessionHandle, state: Arc<LineState>) -> Self {
         Self {
-            validator: validate::Validator::new(),
             lexer: Engine::new_raw(),
             state,
             paint: Paint::for_stdout(),
@@ -205,7 +202,7 @@ impl Hinter for LineHelper {
 
 impl Validator for LineHelper {
     fn validate(&self, context: &mut ValidationContext<'_>) -> Result<ValidationResult> {
-        Ok(if self.validator.is_incomplete(context.input()) {
+        Ok(if self.state.is_incomplete(context.input()) {
             ValidationResult::Incomplete
         } else {
             ValidationResult::Valid(None)

@@ -170,6 +170,11 @@ impl LineState {
         self.edit().paste_detector.is_pasted(is_text, Instant::now())
     }
 
+    /// Returns whether more lines could complete an input.
+    pub(crate) fn is_incomplete(&self, input: &str) -> bool {
+        SYNTAX.with(|syntax| syntax.validator.is_incomplete(input))
+    }
+
     /// Returns the command that continues an incomplete input on a new, indented line; `None` for a complete input.
     pub(crate) fn continue_line(&self, line: &str, position: usize) -> Option<Cmd> {
         let before = &line[..position];

@@ -50,7 +50,7 @@ impl App {
         items.push(item("help".into(), "F1", Action::Help));
         items.push(item("quit".into(), "q", Action::Quit));
         let session = self.circles.selected().and_then(|shown| self.repl.get(shown));
-        for input in session.into_iter().flat_map(|session| session.editor.past_inputs()).take(MAX_PAST_INPUTS) {
+        for input in session.into_iter().flat_map(|session| session.editor.past_inputs()).rev().take(MAX_PAST_INPUTS) {
             let text = format!("past input: {}", input.replace('\n', " ⏎ "));
             items.push(item(text, "", Action::Insert(input.to_string())));
         }

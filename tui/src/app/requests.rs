@@ -40,10 +40,7 @@ impl App {
             }
             SessionRequest::Shell(command) => self.window.push_effect(Effect::Shell(id, command)),
             SessionRequest::History(part) => {
-                let inputs = session.editor.past_inputs();
-                let numbered = (1..=inputs.len()).rev().zip(&inputs);
-                let lines = history::lines(numbered, &part);
-                session.transcript.extend(lines);
+                session.transcript.extend(history::lines(&session.editor.past_inputs(), &part));
             }
             SessionRequest::Unlock(name) => self.on_unlock_request(id, name),
             SessionRequest::UseKey(name) => self.use_another_key(id, name),

@@ -22,11 +22,9 @@ impl Editor {
         text
     }
 
-    /// Returns the inputs of this circle in the history, newest first.
+    /// Returns the inputs of this circle in the history, oldest first.
     pub(crate) fn past_inputs(&self) -> Vec<Arc<str>> {
-        let mut inputs = self.history.lock().inputs_of(&self.origin.circle);
-        inputs.reverse();
-        inputs
+        self.history.lock().inputs_of(&self.origin.circle)
     }
 
     /// Sets the circle and the key that inputs are for.
