@@ -15,6 +15,8 @@ use clap_mangen::{
     roff::{Roff, bold, roman},
 };
 
+use unicode_width::UnicodeWidthStr;
+
 use crate::cli::{Cli, ManArgs};
 use frontend::{error::CliError, suggest, visible::visible};
 use terminal::{
@@ -177,20 +179,33 @@ fn text_page(command: &Command, is_program: bool) -> String {
     text
 }
 
-/// Breaks a text between words into lines of at most `width` bytes, if no word is longer.
+/// Breaks a text between words into lines of at most `width` columns, if no word is wider.
 fn wrapped(text: &str, width: usize) -> Vec<String> {
     let mut lines = vec![String::new()];
+    let mut used = 0;
     for word in text.split(' ') {
+        let columns = columns(word);
         match lines.last_mut() {
             Some(line) if line.is_empty() => line.push_str(word),
-            Some(line) if line.len() + 1 + word.len() <= width => {
+            Some(line) if used + 1 + columns <= width => {
                 line.push(' ');
                 line.push_str(word);
+                used += 1 + columns;
+                continue;
             }
             _ => lines.push(word.to_owned()),
         }
+        used = columns;
     }
     lines
+}
+
+/// Returns the width of a text on a terminal. The escape sequences of clap's help are styles (`ESC [ … m`), which have
+/// none.
+fn columns(text: &str) -> usize {
+    let mut parts = text.split("\u{1b}[");
+    let first = parts.next().unwrap_or_default().width();
+    first + parts.map(|part| part.split_once('m').map_or(part, |(_, shown)| shown).width()).sum::<usize>()
 }
 
 fn section(roff: &mut Roff, title: &str, entries: &[(&str, &str)]) {
@@ -222,6 +237,15 @@ mod tests {
         let listed: BTreeSet<String> = names.filter(|name| !name.starts_with("XDG_")).map(str::to_owned).collect();
         assert_eq!(listed, documented);
         assert!([EDITOR, PAGER].iter().flat_map(|program| program.variables).all(|name| listed.contains(*name)));
+    }
+
+    #[test]
+    fn lines_break_by_columns_and_not_by_bytes() {
+        let styled = "\u{1b}[1m\u{1b}[4mone\u{1b}[0m two";
+        assert_eq!(wrapped(styled, 7), [styled]);
+        assert_eq!(wrapped("äöü ßéè", 7), ["äöü ßéè"]);
+        assert_eq!(wrapped("日本 日本 x", 9), ["日本 日本", "x"]);
+        assert_eq!(wrapped("a longer_than_wide b", 5), ["a", "longer_than_wide", "b"]);
     }
 
     #[test]
