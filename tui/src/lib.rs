@@ -17,6 +17,7 @@ mod logs;
 mod popup;
 mod repl;
 mod screen;
+mod scroll;
 mod search;
 mod selection;
 mod session_status;

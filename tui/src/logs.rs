@@ -1,6 +1,9 @@
 //! Log lines of the circles and of the app itself, and the pane that shows them.
 
-use std::collections::{HashMap, VecDeque};
+use std::{
+    collections::{HashMap, VecDeque},
+    ops::Range,
+};
 
 use ratatui::{
     Frame,
@@ -17,11 +20,11 @@ use super::{
     action::Action,
     circle_id::CircleId,
     help::Hint,
+    scroll::{NumberedLines, ScrollView},
     search::{Highlight, Query, Searchable},
     selection::VisibleRow,
     tasks::{LogFollower, MAX_LINES},
     theme::Theme,
-    wrap,
 };
 
 /// Filters of the log, with the levels that they show.
@@ -30,12 +33,9 @@ const LEVELS: [(&str, &[&str]); 3] = [("all", &[]), ("warnings", &["WARN", "ERRO
 #[derive(Debug, Default)]
 pub(crate) struct LogsPane {
     logs: HashMap<CircleId, CircleLog>,
-    /// Rows below the visible ones; 0 follows new lines.
-    scroll_back: usize,
+    /// The circle whose log was last drawn.
+    shown: Option<CircleId>,
     level: usize,
-    /// Where it was last drawn, and the rows there.
-    area: Rect,
-    visible: Vec<VisibleRow>,
     /// Follower of the log files, once their location is known.
     follower: Option<LogFollower>,
 }
@@ -46,26 +46,28 @@ struct CircleLog {
     lines: VecDeque<String>,
     /// Number of lines that were dropped; a line keeps its number.
     dropped: usize,
+    view: ScrollView,
 }
 
-impl CircleLog {
-    /// Returns the lines that a filter shows, with their numbers.
-    fn shown(&self, levels: &'static [&str]) -> impl DoubleEndedIterator<Item = (usize, &String)> {
-        let is_shown = move |line: &String| {
-            levels.is_empty() || log_line::level(line).is_some_and(|level| levels.contains(&level))
-        };
-        let numbered = self.lines.iter().enumerate().map(|(index, line)| (self.dropped + index, line));
-        numbered.filter(move |(_, line)| is_shown(line))
-    }
+/// The lines of a log that a filter shows, with what a search has found.
+struct ShownLog<'a> {
+    lines: &'a VecDeque<String>,
+    dropped: usize,
+    levels: &'static [&'static str],
+    theme: Theme,
+    found: Option<Highlight<'a>>,
 }
 
-/// The log of a circle as the pane shows it, for a search.
-struct ShownLog<'a>(&'a mut LogsPane, CircleId);
+/// The log of a circle and its filter, for a search.
+struct SearchedLog<'a> {
+    log: &'a mut CircleLog,
+    level: usize,
+}
 
 /// Key hints of the pane.
 pub(crate) const HINTS: &[Hint] = &[
     ("↑ ↓ PgUp PgDn", "scroll"),
-    ("End", "follow"),
+    ("Home g, End G", "scroll to the oldest line, follow new lines"),
     ("/", "search"),
     ("l", "all, warnings, errors"),
     ("y", "copy the log"),
@@ -105,49 +107,57 @@ impl LogsPane {
     }
 
     pub(crate) fn key(&mut self, key: KeyEvent, shown: Option<CircleId>) -> Option<Action> {
+        let log = self.logs.entry(shown?).or_default();
         match key.code {
-            KeyCode::Up | KeyCode::Char('k') => self.scroll_back += 1,
-            KeyCode::Down | KeyCode::Char('j') => self.scroll_back = self.scroll_back.saturating_sub(1),
-            KeyCode::PageUp => self.scroll_back += 10,
-            KeyCode::PageDown => self.scroll_back = self.scroll_back.saturating_sub(10),
-            KeyCode::End | KeyCode::Char('G') => self.scroll_back = 0,
+            KeyCode::Up | KeyCode::Char('k') => log.view.scroll(-1),
+            KeyCode::Down | KeyCode::Char('j') => log.view.scroll(1),
+            KeyCode::PageUp => log.view.page(-1),
+            KeyCode::PageDown => log.view.page(1),
+            KeyCode::Home | KeyCode::Char('g') => log.view.scroll_to_begin(),
+            KeyCode::End | KeyCode::Char('G') => log.view.follow(),
             KeyCode::Char('l') => {
                 self.level = (self.level + 1) % LEVELS.len();
-                self.scroll_back = 0;
+                self.logs.values_mut().for_each(|log| log.view.follow());
             }
             KeyCode::Char('y') => {
-                let lines: Vec<&str> = self.logs.get(&shown?)?.lines.iter().map(String::as_str).collect();
-                return Some(Action::Copy(lines.join("\n"), "the log"));
+                let lines: Vec<&str> = log.lines.iter().map(String::as_str).collect();
+                return Some(Action::Copy(lines.join("\n"), "the log")).filter(|_| !lines.is_empty());
             }
             _ => {}
         }
         None
     }
 
+    fn view(&self) -> Option<&ScrollView> {
+        self.logs.get(&self.shown?).map(|log| &log.view)
+    }
+
     /// Returns filter and follow mode for the title of the pane.
     pub(crate) fn mode(&self) -> String {
-        let follow = if self.scroll_back == 0 { "follow ●" } else { "follow ○" };
+        let follow = if self.view().is_none_or(ScrollView::is_following) { "follow ●" } else { "follow ○" };
         if self.level == 0 { follow.into() } else { format!("{} · {follow}", LEVELS[self.level].0) }
     }
 
     /// Scrolls by rows, up if negative.
-    pub(crate) fn scroll(&mut self, rows: i32) {
-        self.scroll_back = self.scroll_back.saturating_add_signed(-(rows as isize));
+    pub(crate) fn scroll(&mut self, rows: isize) {
+        if let Some(log) = self.shown.and_then(|shown| self.logs.get_mut(&shown)) {
+            log.view.scroll(rows);
+        }
     }
 
     /// Returns where the pane was last drawn.
     pub(crate) fn area(&self) -> Rect {
-        self.area
+        self.view().map_or(Rect::ZERO, ScrollView::area)
     }
 
     /// Returns the rows that are visible.
     pub(crate) fn visible(&self) -> &[VisibleRow] {
-        &self.visible
+        self.view().map_or(&[], ScrollView::visible)
     }
 
     /// Returns the log of a circle, for a search.
     pub(crate) fn searched(&mut self, circle: CircleId) -> impl Searchable + '_ {
-        ShownLog(self, circle)
+        SearchedLog { log: self.logs.entry(circle).or_default(), level: self.level }
     }
 
     pub(crate) fn draw(
@@ -158,77 +168,78 @@ impl LogsPane {
         circle: Option<CircleId>,
         found: Option<Highlight<'_>>,
     ) {
-        self.area = area;
-        self.visible.clear();
         let (name, levels) = LEVELS[self.level];
-        let log = circle.and_then(|circle| self.logs.get(&circle));
-        let (height, mut rows) = (usize::from(area.height), VecDeque::new());
-        for (number, line) in log.into_iter().flat_map(|log| log.shown(levels).rev()) {
-            let style = match log_line::level(line) {
-                Some("ERROR") => theme.error(),
-                Some("WARN") => theme.warning(),
-                _ => Style::new(),
-            };
-            let mut shown = Line::from(line.clone()).style(style);
-            if let Some(found) = found {
-                shown = found.apply(shown, number, theme);
-            }
-            for (index, row) in wrap::wrap_words(shown, area.width).into_iter().enumerate().rev() {
-                rows.push_front((row.style(style), index > 0));
-            }
-            if rows.len() >= height + self.scroll_back {
-                break;
+        let mut is_empty = true;
+        self.shown = circle;
+        if let Some(circle) = circle {
+            let CircleLog { lines, dropped, view } = self.logs.entry(circle).or_default();
+            is_empty = lines.is_empty();
+            let is_held = found.is_some_and(|found| found.has_current());
+            let shown = ShownLog { lines, dropped: *dropped, levels, theme, found };
+            view.set_area(area);
+            let rows = view.rows(&shown, (area.width, area.height), is_held);
+            if !rows.is_empty() {
+                return frame.render_widget(Paragraph::new(rows), area);
             }
         }
-        if rows.is_empty() {
-            let is_filtered = log.is_some_and(|log| !log.lines.is_empty());
-            let hint =
-                if is_filtered { format!("no {name}; l shows all lines") } else { "no log lines yet".to_owned() };
-            return frame.render_widget(Paragraph::new(hint.dim()), area);
-        }
-        self.scroll_back = self.scroll_back.min(rows.len().saturating_sub(height));
-        let end = rows.len() - self.scroll_back;
-        let start = end.saturating_sub(height);
-        let mut shown = Vec::new();
-        for (row, is_continued) in rows.into_iter().skip(start).take(end - start) {
-            self.visible.push(VisibleRow { text: row.to_string(), is_continued });
-            shown.push(row);
-        }
-        frame.render_widget(Paragraph::new(shown), area);
+        let hint = if is_empty { "no log lines yet".to_owned() } else { format!("no {name}; l shows all lines") };
+        frame.render_widget(Paragraph::new(hint.dim()), area);
     }
 }
 
-impl Searchable for ShownLog<'_> {
-    fn matching_lines(&self, query: &Query) -> Vec<usize> {
-        let Self(pane, circle) = self;
-        let lines = pane.logs.get(circle).into_iter().flat_map(|log| log.shown(LEVELS[pane.level].1));
-        lines.filter(|(_, line)| query.matches(line)).map(|(number, _)| number).collect()
+fn is_shown(line: &str, levels: &[&str]) -> bool {
+    levels.is_empty() || log_line::level(line).is_some_and(|level| levels.contains(&level))
+}
+
+impl NumberedLines for ShownLog<'_> {
+    fn at_or_before(&self, number: usize) -> Option<usize> {
+        let count = number.saturating_add(1).checked_sub(self.dropped)?;
+        let index = self.lines.iter().take(count).rposition(|line| is_shown(line, self.levels))?;
+        Some(self.dropped + index)
     }
 
-    /// The level is part of it: with another one other lines are shown.
-    fn revision(&self) -> usize {
-        let Self(pane, circle) = self;
-        let end = pane.logs.get(circle).map_or(0, |log| log.dropped + log.lines.len());
-        end.wrapping_mul(LEVELS.len()).wrapping_add(pane.level)
+    fn at_or_after(&self, number: usize) -> Option<usize> {
+        let first = number.saturating_sub(self.dropped);
+        let index = self.lines.iter().skip(first).position(|line| is_shown(line, self.levels))?;
+        Some(self.dropped + first + index)
+    }
+
+    fn line(&self, number: usize) -> Line<'static> {
+        let line = number.checked_sub(self.dropped).and_then(|index| self.lines.get(index));
+        let Some(line) = line else { return Line::default() };
+        let style = match log_line::level(line) {
+            Some("ERROR") => self.theme.error(),
+            Some("WARN") => self.theme.warning(),
+            _ => Style::new(),
+        };
+        let shown = Line::from(line.clone()).style(style);
+        match self.found {
+            Some(found) => found.apply(shown, number, self.theme),
+            None => shown,
+        }
+    }
+}
+
+impl Searchable for SearchedLog<'_> {
+    fn numbers(&self) -> Range<usize> {
+        self.log.dropped..self.log.dropped + self.log.lines.len()
+    }
+
+    fn filter(&self) -> usize {
+        self.level
+    }
+
+    fn matching_lines(&self, query: &Query, numbers: Range<usize>) -> Vec<usize> {
+        let levels = LEVELS[self.level].1;
+        let is_match = |number: &usize| {
+            let line = number.checked_sub(self.log.dropped).and_then(|index| self.log.lines.get(index));
+            line.is_some_and(|line| is_shown(line, levels) && query.matches(line))
+        };
+        numbers.filter(is_match).collect()
     }
 
     fn reveal(&mut self, line: usize) {
-        let Self(pane, circle) = self;
-        let Rect { width, height, .. } = pane.area;
-        let rows = |line: &String| wrap::wrap_words(Line::from(line.clone()), width).len();
-        let (mut below, mut own) = (0, 1);
-        let log = pane.logs.get(circle);
-        for (number, text) in log.into_iter().flat_map(|log| log.shown(LEVELS[pane.level].1).rev()) {
-            own = rows(text);
-            if number <= line {
-                break;
-            }
-            below += own;
-        }
-        let height = usize::from(height.max(1));
-        if below < pane.scroll_back || below + own > pane.scroll_back + height {
-            pane.scroll_back = (below + 1).saturating_sub(height / 2);
-        }
+        self.log.view.reveal(line);
     }
 }
 

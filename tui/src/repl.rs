@@ -143,7 +143,7 @@ impl ReplPane {
     /// Shows an input that starts to run, and appends it to the history.
     pub(crate) fn show_input(&mut self, id: CircleId, input: &str) {
         let Some(session) = self.sessions.get_mut(&id) else { return };
-        session.transcript.follow();
+        session.transcript.view.follow();
         session.transcript.extend(echo(&self.lexer, &session.name, input));
         if let Some(origin) = session.origin.clone() {
             self.history_file.append(HistoryEntry::now(origin, input));
@@ -153,16 +153,16 @@ impl ReplPane {
     /// Handles a key press. Printable keys always go into the editor.
     pub(crate) fn key(&mut self, key: KeyEvent, shown: CircleId) -> Option<Action> {
         let session = self.sessions.get_mut(&shown)?;
-        let (transcript, is_control) = (&mut session.transcript, key.modifiers.contains(KeyModifiers::CONTROL));
+        let (view, is_control) = (&mut session.transcript.view, key.modifiers.contains(KeyModifiers::CONTROL));
         match key.code {
-            KeyCode::PageUp => transcript.page(-1),
-            KeyCode::PageDown => transcript.page(1),
-            KeyCode::Up if is_control => transcript.scroll(-1),
-            KeyCode::Down if is_control => transcript.scroll(1),
-            KeyCode::Home if is_control => transcript.scroll_to_begin(),
-            KeyCode::End if is_control => transcript.follow(),
+            KeyCode::PageUp => view.page(-1),
+            KeyCode::PageDown => view.page(1),
+            KeyCode::Up if is_control => view.scroll(-1),
+            KeyCode::Down if is_control => view.scroll(1),
+            KeyCode::Home if is_control => view.scroll_to_begin(),
+            KeyCode::End if is_control => view.follow(),
             KeyCode::Char('o') if is_control => {
-                let (text, what) = transcript.last();
+                let (text, what) = session.transcript.last();
                 return Some(Action::Copy(text.to_owned(), what));
             }
             KeyCode::F(3) => return Some(Action::Search(Pane::Repl)),
@@ -220,14 +220,14 @@ impl ReplPane {
             rows.splice(0..0, std::iter::repeat_n(ShownLine::default(), missing));
             let above = u16::try_from(missing).unwrap_or(0);
             let shown = Rect { y: transcript.y + above, height: transcript.height - above, ..transcript };
-            session.transcript.set_area(shown);
+            session.transcript.view.set_area(shown);
         }
         session.publish_room();
         frame.render_widget(Paragraph::new(rows), transcript);
         if let Some(status) = status {
             frame.render_widget(Paragraph::new(status), running);
         }
-        let mark = if session.transcript.is_following() { "" } else { " ↓ more below: PgDn " };
+        let mark = if session.transcript.view.has_more_below() { " ↓ more below: PgDn " } else { "" };
         let line = "─".repeat(usize::from(rule.width).saturating_sub(mark.chars().count()));
         frame.render_widget(Paragraph::new(format!("{line}{mark}")).dim(), rule);
         session.editor.draw(frame, typed, look.theme, &self.lexer, is_editing);

@@ -1,5 +1,7 @@
 //! Search in the lines of a pane: the query, the lines that match, and which one is shown.
 
+use std::ops::Range;
+
 use ratatui::{
     Frame,
     crossterm::event::{KeyCode, KeyEvent, KeyModifiers},
@@ -16,10 +18,14 @@ const MAX_QUERY_BYTES: usize = 256;
 
 /// Lines that can be searched. A line keeps its number while older lines are dropped.
 pub(crate) trait Searchable {
-    /// Returns the numbers of the lines that match, oldest first.
-    fn matching_lines(&self, query: &Query) -> Vec<usize>;
-    /// Returns a value that changes with the lines.
-    fn revision(&self) -> usize;
+    /// Returns the numbers that lines have now.
+    fn numbers(&self) -> Range<usize>;
+    /// Returns which lines a filter shows: with another value, lines that were searched match or do not match again.
+    fn filter(&self) -> usize {
+        0
+    }
+    /// Returns those of these lines that match, oldest first.
+    fn matching_lines(&self, query: &Query, numbers: Range<usize>) -> Vec<usize>;
     /// Scrolls so that a line is visible.
     fn reveal(&mut self, line: usize);
 }
@@ -35,7 +41,7 @@ impl Query {
     }
 
     /// Returns the byte ranges of the text that match, without overlaps.
-    fn ranges(&self, text: &str) -> Vec<std::ops::Range<usize>> {
+    fn ranges(&self, text: &str) -> Vec<Range<usize>> {
         let is_exact = self.0.chars().any(char::is_uppercase);
         let is_same = |one: char, other: char| one == other || !is_exact && one.to_lowercase().eq(other.to_lowercase());
         let (mut ranges, mut from) = (Vec::new(), 0);
@@ -67,6 +73,11 @@ pub(crate) struct Highlight<'a> {
 }
 
 impl Highlight<'_> {
+    /// Returns whether a match is shown, which new lines must not move.
+    pub(crate) fn has_current(&self) -> bool {
+        self.current.is_some()
+    }
+
     /// Highlights what matches in a line.
     pub(crate) fn apply(self, line: Line<'static>, number: usize, theme: Theme) -> Line<'static> {
         let text: String = line.spans.iter().map(|span| span.content.as_ref()).collect();
@@ -80,7 +91,7 @@ impl Highlight<'_> {
 }
 
 /// Sets the style of byte ranges of a line.
-pub(crate) fn highlight(line: Line<'static>, ranges: &[std::ops::Range<usize>], style: Style) -> Line<'static> {
+pub(crate) fn highlight(line: Line<'static>, ranges: &[Range<usize>], style: Style) -> Line<'static> {
     let (mut spans, mut at) = (Vec::new(), 0);
     for span in line.spans {
         let (start, end) = (at, at + span.content.len());
@@ -121,9 +132,10 @@ pub(crate) struct Search {
     is_typing: bool,
     /// Number of the line that is shown.
     current: Option<usize>,
-    /// Matching lines, with the state of the pane that they were found in.
+    /// Matching lines, oldest first.
     found: Vec<usize>,
-    searched: Option<(CircleId, usize, Query)>,
+    /// What they were found in: the circle, its filter, the query, and the end of the lines that were searched.
+    searched: Option<(CircleId, usize, Query, usize)>,
 }
 
 impl Search {
@@ -139,16 +151,25 @@ impl Search {
         Highlight { query: &self.query, current: self.current }
     }
 
-    /// Finds the matching lines again if the query or the lines have changed. The newest match is shown first.
+    /// Finds the matching lines: all of them for another query, otherwise only those that are new. The newest match of
+    /// a query is shown first.
     pub(crate) fn update(&mut self, circle: CircleId, lines: &mut impl Searchable) {
-        let now = (circle, lines.revision(), self.query.clone());
-        if self.searched.as_ref() == Some(&now) {
-            return;
+        let (numbers, filter) = (lines.numbers(), lines.filter());
+        let is_same = |(id, _, query, _): &(CircleId, usize, Query, usize)| *id == circle && *query == self.query;
+        let is_new_query = !self.searched.as_ref().is_some_and(is_same);
+        let searched = self.searched.as_ref().filter(|(_, shown, ..)| !is_new_query && *shown == filter);
+        let searched_end = searched.map(|(.., end)| *end);
+        if searched_end.is_none() {
+            self.found.clear();
         }
-        let is_new_query = self.searched.as_ref().is_none_or(|(id, _, query)| *id != circle || *query != self.query);
-        self.found = lines.matching_lines(&self.query);
-        self.searched = Some(now);
-        let current = self.current.filter(|current| self.found.contains(current));
+        let dropped = self.found.partition_point(|line| *line < numbers.start);
+        self.found.drain(..dropped);
+        let from = searched_end.unwrap_or(numbers.start).clamp(numbers.start, numbers.end);
+        if from < numbers.end {
+            self.found.extend(lines.matching_lines(&self.query, from..numbers.end));
+        }
+        self.searched = Some((circle, filter, self.query.clone(), numbers.end));
+        let current = self.current.filter(|current| self.found.binary_search(current).is_ok());
         self.current = current.or_else(|| self.found.last().copied());
         if let Some(line) = self.current.filter(|_| is_new_query) {
             lines.reveal(line);
@@ -158,7 +179,7 @@ impl Search {
     /// Shows another match, older if negative; at either end it goes on at the other one.
     fn step(&mut self, older: bool, lines: &mut impl Searchable) {
         let count = self.found.len();
-        let at = self.current.and_then(|current| self.found.iter().position(|line| *line == current));
+        let at = self.current.and_then(|current| self.found.binary_search(&current).ok());
         let Some(at) = at else { return };
         let next = if older { (at + count - 1) % count } else { (at + 1) % count };
         self.current = Some(self.found[next]);
@@ -204,7 +225,7 @@ impl Search {
 
     /// Draws the query and the number of matches.
     pub(crate) fn draw(&self, frame: &mut Frame<'_>, area: Rect, theme: Theme) {
-        let at = self.current.and_then(|current| self.found.iter().position(|line| *line == current));
+        let at = self.current.and_then(|current| self.found.binary_search(&current).ok());
         let count = match (at, self.query.0.is_empty()) {
             (_, true) => String::new(),
             (Some(at), _) => format!("{}/{}", at + 1, self.found.len()),
@@ -235,18 +256,28 @@ impl Search {
 
 #[cfg(test)]
 mod tests {
+    use std::cell::Cell;
+
     use super::*;
 
-    /// Lines with the one that was revealed.
-    struct Lines(Vec<&'static str>, Option<usize>);
+    /// Lines with the one that was revealed, and the numbers of those that were searched.
+    struct Lines(Vec<&'static str>, Option<usize>, Cell<usize>);
+
+    impl Lines {
+        fn new(lines: Vec<&'static str>) -> Self {
+            Self(lines, None, Cell::new(0))
+        }
+    }
 
     impl Searchable for Lines {
-        fn matching_lines(&self, query: &Query) -> Vec<usize> {
-            (0..self.0.len()).filter(|number| query.matches(self.0[*number])).collect()
+        fn numbers(&self) -> Range<usize> {
+            // Of more lines, the first one is dropped.
+            usize::from(self.0.len() > 5)..self.0.len()
         }
 
-        fn revision(&self) -> usize {
-            self.0.len()
+        fn matching_lines(&self, query: &Query, numbers: Range<usize>) -> Vec<usize> {
+            self.2.set(self.2.get() + numbers.len());
+            numbers.filter(|number| query.matches(self.0[*number])).collect()
         }
 
         fn reveal(&mut self, line: usize) {
@@ -278,7 +309,7 @@ mod tests {
 
     #[test]
     fn search_begins_at_the_newest_match_and_goes_around() {
-        let mut lines = Lines(vec!["one", "two", "one more", "three", "one"], None);
+        let mut lines = Lines::new(vec!["one", "two", "one more", "three", "one"]);
         let mut search = Search::new(Pane::Logs);
         press(&mut search, &mut lines, &[KeyCode::Char('o'), KeyCode::Char('n')]);
         assert_eq!((lines.1, search.found.len()), (Some(4), 3));
@@ -292,10 +323,29 @@ mod tests {
         // New lines do not move the view.
         lines.0.push("one again");
         search.update(CircleId(0), &mut lines);
-        assert_eq!((lines.1, search.found.len()), (Some(0), 4));
+        assert_eq!((lines.1, &*search.found), (Some(0), &[2, 4, 5][..]));
         let key = |code| KeyEvent::new(code, KeyModifiers::NONE);
         assert_eq!(search.key(key(KeyCode::Char('x')), &mut lines), SearchOutcome::Unhandled);
         assert_eq!(search.key(key(KeyCode::Esc), &mut lines), SearchOutcome::Closed);
+    }
+
+    #[test]
+    fn search_looks_at_each_line_once() {
+        let mut lines = Lines::new(vec!["one", "two", "one more"]);
+        let mut search = Search::new(Pane::Logs);
+        search.paste("one");
+        search.update(CircleId(0), &mut lines);
+        search.update(CircleId(0), &mut lines);
+        assert_eq!((lines.2.get(), &*search.found), (3, &[0, 2][..]));
+        lines.0.extend(["one again", "four"]);
+        search.update(CircleId(0), &mut lines);
+        assert_eq!((lines.2.get(), &*search.found), (5, &[0, 2, 3][..]));
+        // Of another circle, or for another query, all lines.
+        search.update(CircleId(1), &mut lines);
+        assert_eq!(lines.2.get(), 10);
+        search.paste(" m");
+        search.update(CircleId(1), &mut lines);
+        assert_eq!((lines.2.get(), &*search.found), (15, &[2][..]));
     }
 
     #[test]

@@ -9,7 +9,7 @@ use super::App;
 use crate::{action::Action, chrome, layout::Pane, selection::Selection, window::Effect};
 
 /// Rows that one step of the wheel scrolls.
-const WHEEL_ROWS: i32 = 3;
+const WHEEL_ROWS: isize = 3;
 
 impl App {
     /// Turns the mouse on or off. Off, the terminal itself selects text.
@@ -47,7 +47,7 @@ impl App {
         panes.max_by_key(|(pane, _)| *pane == self.window.focus).map(|(pane, _)| *pane)
     }
 
-    fn on_wheel(&mut self, at: Position, direction: i32) {
+    fn on_wheel(&mut self, at: Position, direction: isize) {
         let code = if direction < 0 { KeyCode::Up } else { KeyCode::Down };
         let key = KeyEvent::new(code, KeyModifiers::NONE);
         if let Some(popup) = &mut self.window.popup {
@@ -62,7 +62,7 @@ impl App {
             }
             Some(Pane::Repl) => {
                 if let Some(session) = self.circles.selected().and_then(|id| self.repl.get_mut(id)) {
-                    session.transcript.scroll(direction * WHEEL_ROWS);
+                    session.transcript.view.scroll(direction * WHEEL_ROWS);
                 }
                 None
             }
@@ -101,7 +101,7 @@ impl App {
                 if session.editor.area().contains(at) {
                     session.editor.click(at);
                 } else {
-                    self.window.selection = Some(Selection::new(pane, session.transcript.area(), at));
+                    self.window.selection = Some(Selection::new(pane, session.transcript.view.area(), at));
                 }
             }
         }
@@ -116,7 +116,7 @@ impl App {
         let session = self.circles.selected().and_then(|id| self.repl.get(id));
         let text = match (selection.pane, session) {
             (Pane::Logs, _) => selection.text(self.logs.visible()),
-            (_, Some(session)) => selection.text(session.transcript.visible()),
+            (_, Some(session)) => selection.text(session.transcript.view.visible()),
             (_, None) => String::new(),
         };
         self.run_action(Action::Copy(text, "the selection"));

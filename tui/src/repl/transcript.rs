@@ -1,16 +1,15 @@
 //! Transcript of a session: inputs, output, values, errors. The newest lines are kept, within bounds.
 
-use std::collections::VecDeque;
+use std::{collections::VecDeque, ops::Range};
 
-use ratatui::{layout::Rect, text::Line as ShownLine};
+use ratatui::text::Line as ShownLine;
 
 use frontend::text::{Size, Style, StyledLine};
 
 use crate::{
+    scroll::{NumberedLines, ScrollView},
     search::{Highlight, Query, Searchable},
-    selection::VisibleRow,
-    theme::{Background, Theme},
-    wrap,
+    theme::Theme,
 };
 
 /// Largest number of lines.
@@ -28,25 +27,22 @@ pub(crate) struct Transcript {
     bytes: usize,
     /// Number of lines that were dropped; a line keeps its number.
     dropped: usize,
-    /// Rows below the visible ones; 0 follows new lines.
-    back: usize,
-    /// Where it was last drawn, and the rows there.
-    area: Rect,
-    visible: Vec<VisibleRow>,
+    pub view: ScrollView,
     /// Text for a copy, and what it is.
     last: (String, &'static str),
-    /// Size when it was last drawn; 0 before.
-    width: u16,
-    height: u16,
+}
+
+/// The lines as a theme shows them, with what a search has found.
+struct ShownTranscript<'a> {
+    lines: &'a VecDeque<StyledLine>,
+    dropped: usize,
+    theme: Theme,
+    found: Option<Highlight<'a>>,
 }
 
 impl Transcript {
     pub(crate) fn push(&mut self, line: StyledLine) {
         let line = truncate_line(line);
-        if self.back > 0 {
-            // Keeps the visible rows in place.
-            self.back = self.back.saturating_add(self.height_of(&line));
-        }
         self.bytes += size(&line);
         self.lines.push_back(line);
         while self.lines.len() > MAX_LINES || self.bytes > MAX_BYTES {
@@ -82,114 +78,65 @@ impl Transcript {
 
     /// Returns the width of a row.
     pub(crate) fn width(&self) -> usize {
-        if self.width == 0 { 80 } else { self.width.into() }
+        let (width, _) = self.view.size();
+        if width == 0 { 80 } else { width.into() }
     }
 
     /// Returns the room for a value: the input above it stays visible.
     pub(crate) fn room(&self) -> Size {
-        let height = if self.height == 0 { 24 } else { usize::from(self.height) };
+        let (_, height) = self.view.size();
+        let height = if height == 0 { 24 } else { usize::from(height) };
         Size { width: self.width(), height: height - 1 }
-    }
-
-    /// Scrolls by almost a screen.
-    pub(crate) fn page(&mut self, pages: i32) {
-        self.scroll(pages * i32::from(self.height.max(2) - 1));
-    }
-
-    /// Scrolls to the oldest line.
-    pub(crate) fn scroll_to_begin(&mut self) {
-        self.back = usize::MAX / 2;
-    }
-
-    /// Scrolls by rows, up if negative.
-    pub(crate) fn scroll(&mut self, rows: i32) {
-        self.back = self.back.saturating_add_signed(-(rows as isize));
-    }
-
-    pub(crate) fn follow(&mut self) {
-        self.back = 0;
-    }
-
-    pub(crate) fn is_following(&self) -> bool {
-        self.back == 0
-    }
-
-    /// Sets where it is drawn.
-    pub(crate) fn set_area(&mut self, area: Rect) {
-        self.area = area;
-    }
-
-    /// Returns where it was last drawn.
-    pub(crate) fn area(&self) -> Rect {
-        self.area
-    }
-
-    /// Returns the rows that are visible.
-    pub(crate) fn visible(&self) -> &[VisibleRow] {
-        &self.visible
-    }
-
-    /// Returns the number of rows of a line.
-    fn height_of(&self, line: &StyledLine) -> usize {
-        wrap::wrap_words(Theme::new(false, Background::Dark).line(line), self.width).len()
     }
 
     /// Returns the visible rows, with what a search has found.
     pub(crate) fn rows(
         &mut self,
         theme: Theme,
-        (width, height): (u16, u16),
+        size: (u16, u16),
         found: Option<Highlight<'_>>,
     ) -> Vec<ShownLine<'static>> {
-        (self.width, self.height) = (width, height);
-        let needed = usize::from(height) + self.back;
-        let mut rows = VecDeque::new();
-        for (index, line) in self.lines.iter().enumerate().rev() {
-            let mut shown = theme.line(line);
-            if let Some(found) = found {
-                shown = found.apply(shown, self.dropped + index, theme);
-            }
-            for (index, row) in wrap::wrap_words(shown, width).into_iter().enumerate().rev() {
-                rows.push_front((row, index > 0));
-            }
-            if rows.len() >= needed {
-                break;
-            }
+        let is_held = found.is_some_and(|found| found.has_current());
+        let lines = ShownTranscript { lines: &self.lines, dropped: self.dropped, theme, found };
+        self.view.rows(&lines, size, is_held)
+    }
+}
+
+impl NumberedLines for ShownTranscript<'_> {
+    fn at_or_before(&self, number: usize) -> Option<usize> {
+        let newest = (self.dropped + self.lines.len()).checked_sub(1)?;
+        Some(number.min(newest)).filter(|number| *number >= self.dropped && !self.lines.is_empty())
+    }
+
+    fn at_or_after(&self, number: usize) -> Option<usize> {
+        Some(number.max(self.dropped)).filter(|number| *number < self.dropped + self.lines.len())
+    }
+
+    fn line(&self, number: usize) -> ShownLine<'static> {
+        let line = number.checked_sub(self.dropped).and_then(|index| self.lines.get(index));
+        let shown = line.map_or_else(ShownLine::default, |line| self.theme.line(line));
+        match self.found {
+            Some(found) => found.apply(shown, number, self.theme),
+            None => shown,
         }
-        // Not beyond the oldest row.
-        self.back = self.back.min(rows.len().saturating_sub(usize::from(height)));
-        let end = rows.len() - self.back;
-        let start = end.saturating_sub(usize::from(height));
-        let rows = rows.into_iter().skip(start).take(end - start);
-        self.visible.clear();
-        let shown = rows.map(|(row, is_continued)| {
-            self.visible.push(VisibleRow { text: row.to_string(), is_continued });
-            row
-        });
-        shown.collect()
     }
 }
 
 impl Searchable for Transcript {
-    fn matching_lines(&self, query: &Query) -> Vec<usize> {
-        let lines = self.lines.iter().enumerate();
-        let matching = lines.filter(|(_, line)| query.matches(&line.to_string()));
-        matching.map(|(index, _)| self.dropped + index).collect()
+    fn numbers(&self) -> Range<usize> {
+        self.dropped..self.dropped + self.lines.len()
     }
 
-    fn revision(&self) -> usize {
-        self.dropped + self.lines.len()
+    fn matching_lines(&self, query: &Query, numbers: Range<usize>) -> Vec<usize> {
+        let is_match = |number: &usize| {
+            let line = number.checked_sub(self.dropped).and_then(|index| self.lines.get(index));
+            line.is_some_and(|line| query.matches(&line.to_string()))
+        };
+        numbers.filter(is_match).collect()
     }
 
     fn reveal(&mut self, line: usize) {
-        let Some(index) = line.checked_sub(self.dropped).filter(|index| *index < self.lines.len()) else { return };
-        let below: usize = self.lines.iter().skip(index + 1).map(|line| self.height_of(line)).sum();
-        let end = below + self.height_of(&self.lines[index]);
-        let height = usize::from(self.height.max(1));
-        // A line that is visible stays where it is.
-        if below < self.back || end > self.back + height {
-            self.back = (below + 1).saturating_sub(height / 2);
-        }
+        self.view.reveal(line);
     }
 }
 
@@ -224,20 +171,20 @@ mod tests {
         let mut transcript = Transcript::default();
         transcript.extend(["one", "two three", "four"].map(|text| StyledLine::of(Style::Plain, text)));
         assert_eq!(shown(&mut transcript, 5, 2), ["three", "four"]);
-        transcript.scroll(-1);
+        transcript.view.scroll(-1);
         assert_eq!(shown(&mut transcript, 5, 2), ["two ", "three"]);
-        transcript.scroll(-100);
+        transcript.view.scroll(-100);
         assert_eq!(shown(&mut transcript, 5, 2), ["one", "two "]);
-        transcript.scroll(1);
+        transcript.view.scroll(1);
         assert_eq!(shown(&mut transcript, 5, 2), ["two ", "three"]);
         // New lines do not move the visible ones.
         transcript.push(StyledLine::of(Style::Plain, "five six"));
         assert_eq!(shown(&mut transcript, 5, 2), ["two ", "three"]);
-        transcript.scroll_to_begin();
+        transcript.view.scroll_to_begin();
         assert_eq!(shown(&mut transcript, 5, 2), ["one", "two "]);
-        transcript.page(1);
+        transcript.view.page(1);
         assert_eq!(shown(&mut transcript, 5, 2), ["two ", "three"]);
-        transcript.follow();
+        transcript.view.follow();
         assert_eq!(shown(&mut transcript, 80, 9), ["one", "two three", "four", "five six"]);
     }
 
@@ -249,21 +196,21 @@ mod tests {
         };
         (0..20).for_each(|number| push(&mut transcript, number));
         assert_eq!(shown(&mut transcript, 20, 4), ["line 16", "line 17", "line 18", "line 19"]);
-        let found = transcript.matching_lines(&Query::new("line 3"));
+        let found = transcript.matching_lines(&Query::new("line 3"), transcript.numbers());
         assert_eq!(found, [3]);
         transcript.reveal(18);
-        assert!(transcript.is_following());
+        shown(&mut transcript, 20, 4);
+        assert!(transcript.view.is_following());
         transcript.reveal(3);
         assert_eq!(shown(&mut transcript, 20, 4), ["line 1", "line 2", "line 3", "line 4"]);
         transcript.reveal(2);
         assert_eq!(shown(&mut transcript, 20, 4)[1], "line 2");
         (20..MAX_LINES + 2).for_each(|number| push(&mut transcript, number));
-        assert_eq!(transcript.matching_lines(&Query::new("line 3")).first(), Some(&3));
-        assert_eq!(transcript.matching_lines(&Query::new("line 1")).first(), Some(&10));
+        assert_eq!(transcript.matching_lines(&Query::new("line 3"), transcript.numbers()).first(), Some(&3));
+        assert_eq!(transcript.matching_lines(&Query::new("line 1"), transcript.numbers()).first(), Some(&10));
         transcript.reveal(1);
         transcript.reveal(usize::MAX);
-        let row = transcript.rows(Theme::new(true, Background::Dark), (20, 1), None);
-        assert_eq!(row.len(), 1);
+        assert_eq!(shown(&mut transcript, 20, 1).len(), 1);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use ratatui::crossterm::event::{
     Event,
-    KeyCode::{Char, Down, Enter, Esc, F},
+    KeyCode::{Char, Down, End, Enter, Esc, F, Home, Up},
 };
 
 use super::rig::{LAB, Rig};
@@ -76,4 +76,49 @@ async fn log_is_searched_from_its_pane_and_the_transcript_from_the_others() {
     rig.key(Char('/')).await;
     rig.write("a13").await;
     rig.shows("lab> let a13 = 13");
+}
+
+/// Returns the rows of the screen that show log lines.
+fn shown_lines(rig: &Rig) -> Vec<String> {
+    rig.screen()
+        .lines()
+        .filter_map(|row| Some(row.split_once("INFO")?.1.trim_end_matches(['│', ' ']).to_owned()))
+        .collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn log_stays_in_place_while_it_is_scrolled_or_a_match_is_shown() {
+    let mut rig = Rig::start().await;
+    rig.keys(&[Down, Char('4')]).await;
+    let flood = |from: usize, end: usize| {
+        AppEvent::Logged(LAB, (from..end).map(|number| format!("INFO line {number} {}", "word ".repeat(20))).collect())
+    };
+    rig.post(flood(0, 100));
+    rig.settle().await;
+    rig.key(Up).await;
+    rig.shows("follow ○");
+    let before = shown_lines(&rig);
+    rig.post(flood(100, 150));
+    rig.settle().await;
+    assert_eq!(shown_lines(&rig), before);
+    // Lines are dropped at the front.
+    rig.post(flood(150, 2050));
+    rig.settle().await;
+    assert_eq!(shown_lines(&rig), before);
+    // Another circle has a view of its own.
+    rig.keys(&[Esc, Down, Up, Char('4')]).await;
+    assert_eq!(shown_lines(&rig), before);
+    rig.key(End).await;
+    rig.shows("follow ●");
+    rig.shows("INFO line 2049");
+    // A match within the newest lines holds them.
+    rig.key(Char('/')).await;
+    rig.write("line 2049").await;
+    rig.shows("1/1");
+    let before = shown_lines(&rig);
+    rig.post(flood(2050, 2100));
+    rig.settle().await;
+    assert_eq!(shown_lines(&rig), before);
+    rig.keys(&[Esc, Home]).await;
+    rig.shows("INFO line 100 ");
 }
