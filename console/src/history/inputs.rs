@@ -12,6 +12,8 @@ use super::{HistoryEntry, file::JobCounter};
 pub struct InputHistory {
     entries: VecDeque<HistoryEntry>,
     capacity: usize,
+    /// The number of changes, by which a search knows that its matches are outdated.
+    revision: u64,
 }
 
 /// The history of a console, which its sessions share.
@@ -56,7 +58,7 @@ impl Default for SharedHistory {
 
 impl InputHistory {
     fn new(capacity: usize) -> Self {
-        Self { entries: VecDeque::new(), capacity: capacity.max(1) }
+        Self { entries: VecDeque::new(), capacity: capacity.max(1), revision: 0 }
     }
 
     /// Adds what the file holds. Entries that were made meanwhile stay, each of them once.
@@ -84,6 +86,7 @@ impl InputHistory {
     }
 
     fn trim(&mut self) {
+        self.revision += 1;
         let excess = self.entries.len().saturating_sub(self.capacity);
         self.entries.drain(..excess);
     }
@@ -92,6 +95,16 @@ impl InputHistory {
     pub fn inputs_of(&self, circle: &str) -> Vec<Arc<str>> {
         let inputs = self.entries.iter().filter(|entry| entry.origin.is_same_circle(circle));
         inputs.map(|entry| entry.input.clone()).collect()
+    }
+
+    /// The number of changes so far.
+    pub(super) fn revision(&self) -> u64 {
+        self.revision
+    }
+
+    /// Returns an entry by its place, counted from the newest one.
+    pub(super) fn nth_newest(&self, place: usize) -> Option<&HistoryEntry> {
+        self.entries.get(self.entries.len().checked_sub(place + 1)?)
     }
 
     /// All entries, newest first.

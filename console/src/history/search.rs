@@ -22,7 +22,7 @@ const MAX_LABEL: usize = 20;
 const MIN_LABELLED_WIDTH: usize = 60;
 
 /// A search that is open. The line that is being typed is its text.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct HistorySearch {
     /// The line before the search.
     original: String,
@@ -31,6 +31,11 @@ pub struct HistorySearch {
     selected: usize,
     /// Whether only inputs of this circle are shown.
     is_local: bool,
+    /// The places of the matches in the history, counted from the newest input.
+    found: Vec<usize>,
+    /// What they were found in: the revision of the history and, for inputs of this circle, the circle. `None` if they
+    /// are outdated.
+    searched: Option<(u64, Option<String>)>,
 }
 
 /// A row of the list of matches.
@@ -40,12 +45,14 @@ pub struct SearchRow {
     pub line: StyledLine,
     /// Whether Enter takes this input.
     pub is_selected: bool,
+    /// The place among the matches.
+    pub place: usize,
 }
 
 impl HistorySearch {
     /// Opens a search. A line that is being typed is its first text.
     pub fn new(line: &str) -> Self {
-        Self { original: line.to_owned(), query: line.to_owned(), selected: 0, is_local: false }
+        Self { original: line.to_owned(), query: line.to_owned(), ..Self::default() }
     }
 
     /// The line before the search.
@@ -56,7 +63,7 @@ impl HistorySearch {
     /// Switches between all circles and this circle.
     pub fn toggle_scope(&mut self) {
         self.is_local = !self.is_local;
-        self.selected = 0;
+        (self.selected, self.searched) = (0, None);
     }
 
     /// Moves the selection to an older input, or to a newer one.
@@ -64,10 +71,16 @@ impl HistorySearch {
         self.selected = if is_older { self.selected + 1 } else { self.selected.saturating_sub(1) };
     }
 
+    /// Selects a match by its place. Returns false if it was selected already.
+    pub fn select_place(&mut self, place: usize) -> bool {
+        std::mem::replace(&mut self.selected, place) != place
+    }
+
     /// Returns the selected input.
     pub fn selected(&mut self, history: &InputHistory, circle: &str, query: &str) -> Option<Arc<str>> {
-        let matches = self.matches(history, circle, query);
-        matches.get(self.selected).map(|entry| entry.input.clone())
+        self.update(history, circle, query);
+        let place = self.found.get(self.selected)?;
+        history.nth_newest(*place).map(|entry| entry.input.clone())
     }
 
     /// Returns the list for a text, and a line about it: at most `height` rows of at most `width` columns, newest
@@ -79,7 +92,8 @@ impl HistorySearch {
         query: &str,
         (width, height): (usize, usize),
     ) -> (Vec<SearchRow>, StyledLine) {
-        let matches = self.matches(history, circle, query);
+        self.update(history, circle, query);
+        let matches: Vec<&HistoryEntry> = self.found.iter().filter_map(|place| history.nth_newest(*place)).collect();
         let first = (self.selected + 1).saturating_sub(height);
         let now = unix_time();
         let label_width = matches.iter().map(|entry| label(entry).width()).max().unwrap_or(0);
@@ -95,7 +109,7 @@ impl HistorySearch {
                 line = line.with_line(&label).with(Style::Dim, &" ".repeat(padding + 2));
             }
             line.push(Style::Plain, &searched(entry).replace('\n', " ⏎ "));
-            SearchRow { line: line.truncated(width), is_selected }
+            SearchRow { line: line.truncated(width), is_selected, place: index }
         });
         let rows = rows.collect();
         let count = match matches.len() {
@@ -109,49 +123,60 @@ impl HistorySearch {
         (rows, StyledLine::of(Style::Dim, &status).truncated(width))
     }
 
-    /// Returns the different inputs that match, newest first: those that contain each word of the text come before
-    /// those that contain its letters in order.
-    fn matches<'h>(&mut self, history: &'h InputHistory, circle: &str, query: &str) -> Vec<&'h HistoryEntry> {
+    /// Finds the different inputs that match, unless they are known: newest first, and those that contain each word of
+    /// the text come before those that contain its letters in order.
+    fn update(&mut self, history: &InputHistory, circle: &str, query: &str) {
         if self.query != query {
             query.clone_into(&mut self.query);
-            self.selected = 0;
+            (self.selected, self.searched) = (0, None);
         }
-        // Upper case in the text makes its case matter.
-        let ignores_case = !query.contains(char::is_uppercase);
-        let words: Vec<&str> = query.split_whitespace().collect();
-        let (mut near, mut far) = (Vec::new(), Vec::new());
-        let mut seen = HashSet::new();
-        for entry in history.newest_first() {
-            if near.len() == MAX_MATCHES {
-                break;
-            }
-            if self.is_local && !entry.origin.is_same_circle(circle) {
-                continue;
-            }
-            let begin = searched(entry);
-            let lowered;
-            let text = if ignores_case {
-                lowered = begin.to_lowercase();
-                &lowered
-            } else {
-                begin
-            };
-            let list = if words.iter().all(|word| text.contains(word)) {
-                &mut near
-            } else if far.len() < MAX_MATCHES && words.iter().all(|word| has_letters_in_order(text, word)) {
-                &mut far
-            } else {
-                continue;
-            };
-            if seen.insert(&*entry.input) {
-                list.push(entry);
-            }
+        let is_current = |(revision, local): &(u64, Option<String>)| {
+            *revision == history.revision() && local.as_deref().is_none_or(|local| local == circle)
+        };
+        if !self.searched.as_ref().is_some_and(is_current) {
+            self.found = find(history, self.is_local.then_some(circle), query);
+            self.searched = Some((history.revision(), self.is_local.then(|| circle.to_owned())));
         }
-        near.append(&mut far);
-        near.truncate(MAX_MATCHES);
-        self.selected = self.selected.min(near.len().saturating_sub(1));
-        near
+        self.selected = self.selected.min(self.found.len().saturating_sub(1));
     }
+}
+
+/// Returns the places of the inputs that match, of one circle or of all.
+fn find(history: &InputHistory, circle: Option<&str>, query: &str) -> Vec<usize> {
+    // Upper case in the text makes its case matter.
+    let ignores_case = !query.contains(char::is_uppercase);
+    let words: Vec<&str> = query.split_whitespace().collect();
+    let (mut near, mut far) = (Vec::new(), Vec::new());
+    let mut seen = HashSet::new();
+    for (place, entry) in history.newest_first().enumerate() {
+        if near.len() == MAX_MATCHES {
+            break;
+        }
+        if circle.is_some_and(|circle| !entry.origin.is_same_circle(circle)) {
+            continue;
+        }
+        let begin = searched(entry);
+        let lowered;
+        let text = if ignores_case {
+            lowered = begin.to_lowercase();
+            &lowered
+        } else {
+            begin
+        };
+        let list = if words.iter().all(|word| text.contains(word)) {
+            &mut near
+        } else if far.len() < MAX_MATCHES && words.iter().all(|word| has_letters_in_order(text, word)) {
+            &mut far
+        } else {
+            continue;
+        };
+        if seen.insert(&*entry.input) {
+            list.push(place);
+        }
+    }
+    near.append(&mut far);
+    near.truncate(MAX_MATCHES);
+    near
 }
 
 fn label(entry: &HistoryEntry) -> StyledLine {
@@ -204,6 +229,24 @@ mod tests {
         assert_eq!(search.selected(&history, "a", "").as_deref(), Some("one"));
         assert_eq!(search.selected(&history, "a", "t").as_deref(), Some("three"));
         assert_eq!(search.selected(&history, "a", "none"), None);
+    }
+
+    #[test]
+    fn matches_are_kept_until_text_scope_or_history_change() {
+        let mut history = history(&[("a", "one"), ("b", "two")]);
+        let mut search = HistorySearch::new("");
+        assert_eq!(found(&mut search, &history, ""), ["two", "one"]);
+        // What is shown is what was found before.
+        search.found.pop();
+        assert_eq!(found(&mut search, &history, ""), ["two"]);
+        history.push(entry(9, "a", "three"));
+        assert_eq!(found(&mut search, &history, ""), ["three", "two", "one"]);
+        search.found.clear();
+        assert_eq!(found(&mut search, &history, "t"), ["three", "two"]);
+        search.toggle_scope();
+        assert_eq!(found(&mut search, &history, "t"), ["three"]);
+        let (rows, _) = search.rows(&history, "b", "t", (40, 10));
+        assert!(rows[0].line.to_string().ends_with("two"), "{rows:?}");
     }
 
     #[test]
