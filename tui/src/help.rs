@@ -10,7 +10,7 @@ const GLOBAL_HINTS: &[Hint] = &[
     ("F1 ?", "this help"),
     ("F2 f", "zoom the pane to the whole screen, and back"),
     ("Ctrl-P", "palette: find an action, circle, key or input by its letters"),
-    ("/ F3", "search the log in Logs, the transcript elsewhere: n older, N newer, Esc ends"),
+    ("/ F3", "search the log in Logs, the transcript elsewhere: n older, N newer, y copies, Esc ends"),
     ("Ctrl-C", "cancel the running play; your variables are kept"),
     ("Esc", "close what is open, then go to Circles"),
     ("1-4", "circles, keys, REPL, logs"),

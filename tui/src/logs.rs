@@ -128,6 +128,12 @@ impl LogsPane {
         None
     }
 
+    /// Returns a line by its number.
+    pub(crate) fn line(&self, circle: CircleId, number: usize) -> String {
+        let line = self.logs.get(&circle).and_then(|log| log.lines.get(number.checked_sub(log.dropped)?));
+        line.cloned().unwrap_or_default()
+    }
+
     fn view(&self) -> Option<&ScrollView> {
         self.logs.get(&self.shown?).map(|log| &log.view)
     }

@@ -41,7 +41,7 @@ use super::{
     theme::{DrawContext, Theme},
 };
 pub(crate) use connector::Connector;
-pub(crate) use editor::EditorSetup;
+pub(crate) use editor::{EditorSetup, PointerEvent, PointerOutcome};
 pub(crate) use session_view::{LAST_OUTPUT, SessionView, plain_text};
 pub(crate) use transcript::Transcript;
 
@@ -143,8 +143,7 @@ impl ReplPane {
     /// Shows an input that starts to run, and appends it to the history.
     pub(crate) fn show_input(&mut self, id: CircleId, input: &str) {
         let Some(session) = self.sessions.get_mut(&id) else { return };
-        session.transcript.view.follow();
-        session.transcript.extend(echo(&self.lexer, &session.name, input));
+        session.transcript.push_input(echo(&self.lexer, &session.name, input));
         if let Some(origin) = session.origin.clone() {
             self.history_file.append(HistoryEntry::now(origin, input));
         }
@@ -153,6 +152,13 @@ impl ReplPane {
     /// Handles a key press. Printable keys always go into the editor.
     pub(crate) fn key(&mut self, key: KeyEvent, shown: CircleId) -> Option<Action> {
         let session = self.sessions.get_mut(&shown)?;
+        if key.code == KeyCode::Esc && session.transcript.deselect_block() {
+            return None;
+        }
+        if matches!(key.code, KeyCode::Up | KeyCode::Down) && key.modifiers == KeyModifiers::ALT {
+            session.transcript.select_block(key.code == KeyCode::Up);
+            return None;
+        }
         let (view, is_control) = (&mut session.transcript.view, key.modifiers.contains(KeyModifiers::CONTROL));
         match key.code {
             KeyCode::PageUp => view.page(-1),
@@ -162,8 +168,8 @@ impl ReplPane {
             KeyCode::Home if is_control => view.scroll_to_begin(),
             KeyCode::End if is_control => view.follow(),
             KeyCode::Char('o') if is_control => {
-                let (text, what) = session.transcript.last();
-                return Some(Action::Copy(text.to_owned(), what));
+                let (text, what) = session.transcript.text_to_copy();
+                return Some(Action::Copy(text, what));
             }
             KeyCode::F(3) => return Some(Action::Search(Pane::Repl)),
             KeyCode::Char('d') if is_control && session.editor.is_empty() => {
@@ -227,7 +233,11 @@ impl ReplPane {
         if let Some(status) = status {
             frame.render_widget(Paragraph::new(status), running);
         }
-        let mark = if session.transcript.view.has_more_below() { " ↓ more below: PgDn " } else { "" };
+        let mark = match &session.transcript {
+            transcript if transcript.has_selected_block() => " Ctrl-O copies this block · Esc ends ",
+            transcript if transcript.view.has_more_below() => " ↓ more below: PgDn ",
+            _ => "",
+        };
         let line = "─".repeat(usize::from(rule.width).saturating_sub(mark.chars().count()));
         frame.render_widget(Paragraph::new(format!("{line}{mark}")).dim(), rule);
         session.editor.draw(frame, typed, look.theme, &self.lexer, is_editing);

@@ -2,7 +2,10 @@
 
 use std::collections::VecDeque;
 
-use ratatui::{layout::Rect, text::Line};
+use ratatui::{
+    layout::{Position, Rect},
+    text::Line,
+};
 
 use super::{selection::VisibleRow, wrap};
 
@@ -40,6 +43,8 @@ pub(crate) struct ScrollView {
     /// Where it was last drawn, and the rows there.
     area: Rect,
     visible: Vec<VisibleRow>,
+    /// The lines of these rows.
+    numbers: Vec<usize>,
 }
 
 impl ScrollView {
@@ -103,6 +108,12 @@ impl ScrollView {
         &self.visible
     }
 
+    /// Returns the line at a place on the screen.
+    pub(crate) fn line_at(&self, at: Position) -> Option<usize> {
+        let row = self.area.contains(at).then(|| usize::from(at.y - self.area.y))?;
+        self.numbers.get(row).copied()
+    }
+
     /// Returns the rows to show. While it is held, new lines do not move the newest rows either.
     pub(crate) fn rows(&mut self, lines: &impl NumberedLines, size: (u16, u16), is_held: bool) -> Vec<Line<'static>> {
         if let Some(bottom) = self.bottom.as_mut().filter(|_| self.size.0 != size.0) {
@@ -136,8 +147,10 @@ impl ScrollView {
         }
         self.drawn = last;
         self.visible.clear();
+        self.numbers.clear();
         let shown = rows.into_iter().map(|(place, row)| {
             self.visible.push(VisibleRow { text: row.to_string(), is_continued: place.row > 0 });
+            self.numbers.push(place.line);
             row
         });
         shown.collect()

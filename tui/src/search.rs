@@ -121,6 +121,8 @@ pub(crate) enum SearchOutcome {
     Closed,
     /// The search is over, and the key is for the pane.
     Unhandled,
+    /// The search stays open, and what has the shown match is copied.
+    Copy(usize),
 }
 
 /// An open search.
@@ -217,6 +219,9 @@ impl Search {
             KeyCode::Char('n') if !is_control => self.step(true, lines),
             KeyCode::Char('N') => self.step(false, lines),
             KeyCode::Char('/') => self.is_typing = true,
+            KeyCode::Char('y') if !is_control && !self.is_typing => {
+                return self.current.map_or(SearchOutcome::Open, SearchOutcome::Copy);
+            }
             _ if self.is_typing => {}
             _ => return SearchOutcome::Unhandled,
         }
@@ -234,7 +239,7 @@ impl Search {
         let hint = if self.is_typing {
             "Enter done · ↑ older ↓ newer · Esc end"
         } else {
-            "n older · N newer · / edit · Esc end"
+            "n older · N newer · y copy · / edit · Esc end"
         };
         let query = format!("/{}", self.query.0);
         let column = u16::try_from(query.width() + 1).unwrap_or(u16::MAX);

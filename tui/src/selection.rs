@@ -38,6 +38,11 @@ impl Selection {
         self.to = clamp(self.area, to);
     }
 
+    /// Returns where it begins.
+    pub(crate) fn begin(&self) -> Position {
+        self.from
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.from == self.to || self.area.is_empty()
     }

@@ -6,7 +6,14 @@ use ratatui::{
 };
 
 use super::App;
-use crate::{action::Action, chrome, layout::Pane, selection::Selection, window::Effect};
+use crate::{
+    action::Action,
+    chrome,
+    layout::Pane,
+    repl::{PointerEvent, PointerOutcome},
+    selection::Selection,
+    window::Effect,
+};
 
 /// Rows that one step of the wheel scrolls.
 const WHEEL_ROWS: isize = 3;
@@ -47,11 +54,27 @@ impl App {
         panes.max_by_key(|(pane, _)| *pane == self.window.focus).map(|(pane, _)| *pane)
     }
 
+    /// Passes an event to the list above the editor, if one is there. Returns whether the list used it.
+    fn point(&mut self, at: Position, event: PointerEvent) -> bool {
+        let is_editing = self.window.focus == Pane::Repl && self.window.search.is_none();
+        let session = self.circles.selected().filter(|_| is_editing).and_then(|id| self.repl.get_mut(id));
+        let Some(PointerOutcome::Used(action)) = session.map(|session| session.editor.point(at, event)) else {
+            return false;
+        };
+        if let Some(action) = action {
+            self.run_action(action);
+        }
+        true
+    }
+
     fn on_wheel(&mut self, at: Position, direction: isize) {
         let code = if direction < 0 { KeyCode::Up } else { KeyCode::Down };
         let key = KeyEvent::new(code, KeyModifiers::NONE);
         if let Some(popup) = &mut self.window.popup {
             return popup.wheel(key);
+        }
+        if self.point(at, PointerEvent::Wheel { is_down: direction > 0 }) {
+            return;
         }
         let action = match self.pane_at(at) {
             Some(Pane::Circles) => self.circles.key(key),
@@ -82,6 +105,9 @@ impl App {
             }
             return;
         }
+        if self.point(at, PointerEvent::Click) {
+            return;
+        }
         if let Some(pane) = self.window.tabs.filter(|tabs| tabs.contains(at)).and_then(|tabs| chrome::tab_at(tabs, at))
         {
             return self.run_action(Action::Focus(pane));
@@ -110,7 +136,11 @@ impl App {
     /// Copies the selected text when the button is released.
     fn copy_selection(&mut self) {
         let Some(selection) = self.window.selection.filter(|selection| !selection.is_empty()) else {
-            self.window.selection = None;
+            let at = self.window.selection.take().map(|selection| (selection.pane, selection.begin()));
+            let session = self.circles.selected().and_then(|id| self.repl.get_mut(id));
+            if let (Some((Pane::Repl, at)), Some(session)) = (at, session) {
+                session.transcript.click(at);
+            }
             return;
         };
         let session = self.circles.selected().and_then(|id| self.repl.get(id));

@@ -4,6 +4,7 @@ use ratatui::crossterm::event::KeyEvent;
 
 use super::App;
 use crate::{
+    action::Action,
     layout::Pane,
     search::{Search, SearchOutcome},
 };
@@ -31,6 +32,14 @@ impl App {
             // The session is gone, and its transcript with it.
             (_, None) => SearchOutcome::Unhandled,
         };
+        if let SearchOutcome::Copy(line) = outcome {
+            let (text, what) = match (search.pane(), self.repl.get(id)) {
+                (Pane::Repl, Some(session)) => session.transcript.block_at(line),
+                _ => (self.logs.line(id, line), "the line"),
+            };
+            self.run_action(Action::Copy(text, what));
+            return true;
+        }
         if outcome != SearchOutcome::Open {
             self.window.search = None;
         }

@@ -4,6 +4,7 @@ mod completing;
 mod drawing;
 mod indenting;
 mod menu;
+mod pointing;
 mod recall;
 mod search_list;
 #[cfg(test)]
@@ -29,6 +30,7 @@ use crate::{action::Action, help::Hint, layout::Pane};
 use completing::MenuKey;
 use indenting::IndentState;
 use menu::Menu;
+pub(crate) use pointing::{PointerEvent, PointerOutcome};
 use vi::{ViKeys, ViOutcome};
 
 /// Columns of the prompt.
@@ -54,6 +56,8 @@ pub(crate) struct Editor {
     drafts: VecDeque<String>,
     /// Where it was last drawn, and the first row there.
     drawn: Cell<(Rect, usize)>,
+    /// Where the matches of the search in the history were last drawn, and the place of the first one.
+    search_drawn: (Rect, usize),
     /// Whether the last key was Ctrl-X.
     is_prefixed: bool,
     /// State of the vi keys, if the user has chosen them.
@@ -77,7 +81,8 @@ pub(crate) const HINTS: &[Hint] = &[
     ("→ Ctrl-F", "accept the grey hint from the history"),
     ("Ctrl-R", "search the inputs of all circles and keys; again: of this circle"),
     ("Ctrl-C", "cancel the running play (keeps your variables); otherwise clear the input"),
-    ("Ctrl-O", "copy the last output"),
+    ("Ctrl-O", "copy the last output, or the selected block"),
+    ("Alt-↑ Alt-↓", "select the block of an earlier input, of a later one; a click on an input does so, too"),
     ("PgUp PgDn", "scroll the transcript (Ctrl-↑ Ctrl-↓: by a line)"),
     ("F3", "search the transcript (in the other panes: /)"),
     ("Ctrl-Home Ctrl-End", "scroll to the oldest line, follow new output"),

@@ -1,8 +1,10 @@
 //! Transcript of a session: inputs, output, values, errors. The newest lines are kept, within bounds.
 
+mod blocks;
+
 use std::{collections::VecDeque, ops::Range};
 
-use ratatui::text::Line as ShownLine;
+use ratatui::{layout::Position, text::Line as ShownLine};
 
 use frontend::text::{Size, Style, StyledLine};
 
@@ -11,6 +13,7 @@ use crate::{
     search::{Highlight, Query, Searchable},
     theme::Theme,
 };
+use blocks::Blocks;
 
 /// Largest number of lines.
 const MAX_LINES: usize = 10_000;
@@ -28,6 +31,7 @@ pub(crate) struct Transcript {
     /// Number of lines that were dropped; a line keeps its number.
     dropped: usize,
     pub view: ScrollView,
+    blocks: Blocks,
     /// Text for a copy, and what it is.
     last: (String, &'static str),
 }
@@ -36,6 +40,7 @@ pub(crate) struct Transcript {
 struct ShownTranscript<'a> {
     lines: &'a VecDeque<StyledLine>,
     dropped: usize,
+    blocks: &'a Blocks,
     theme: Theme,
     found: Option<Highlight<'a>>,
 }
@@ -50,6 +55,67 @@ impl Transcript {
             self.bytes -= size(&oldest);
             self.dropped += 1;
         }
+        self.blocks.drop_before(self.dropped);
+    }
+
+    /// Adds an input, with which a block begins, and follows what comes of it.
+    pub(crate) fn push_input(&mut self, lines: Vec<StyledLine>) {
+        self.view.follow();
+        let start = self.dropped + self.lines.len();
+        self.blocks.push(start..start + lines.len());
+        self.extend(lines);
+    }
+
+    /// Selects an older or a newer block. Beyond the newest one, the view follows new lines.
+    pub(crate) fn select_block(&mut self, is_older: bool) {
+        match self.blocks.step(is_older) {
+            Some(line) => self.view.reveal(line),
+            None => self.view.follow(),
+        }
+    }
+
+    /// Handles a click: it selects the block of an input, or ends the selection.
+    pub(crate) fn click(&mut self, at: Position) {
+        match self.view.line_at(at) {
+            Some(line) => self.blocks.toggle(line),
+            None => drop(self.blocks.deselect()),
+        }
+    }
+
+    /// Returns whether a block is selected.
+    pub(crate) fn has_selected_block(&self) -> bool {
+        self.blocks.has_selected()
+    }
+
+    /// Ends the selection of a block. Returns whether there was one.
+    pub(crate) fn deselect_block(&mut self) -> bool {
+        self.blocks.deselect()
+    }
+
+    /// Returns the text of the selected block, or else of the last output, and what it is.
+    pub(crate) fn text_to_copy(&self) -> (String, &'static str) {
+        match self.blocks.selected(self.numbers().end) {
+            Some(block) => self.block_text(block),
+            None => (self.last.0.clone(), self.last.1),
+        }
+    }
+
+    /// Returns the text of the block that has a line, and what it is.
+    pub(crate) fn block_at(&self, line: usize) -> (String, &'static str) {
+        match self.blocks.containing(line, self.numbers().end) {
+            Some(block) => self.block_text(block),
+            None => (self.text_of(line..line + 1), "the line"),
+        }
+    }
+
+    /// Returns what came of an input or, if nothing did, the input.
+    fn block_text(&self, (input, output): (Range<usize>, Range<usize>)) -> (String, &'static str) {
+        if output.is_empty() { (self.text_of(input), "the input") } else { (self.text_of(output), "the output") }
+    }
+
+    fn text_of(&self, numbers: Range<usize>) -> String {
+        let lines = self.lines.iter().skip(numbers.start.saturating_sub(self.dropped)).take(numbers.len());
+        lines.map(ToString::to_string).collect::<Vec<_>>().join("\n")
     }
 
     pub(crate) fn extend(&mut self, lines: impl IntoIterator<Item = StyledLine>) {
@@ -59,11 +125,6 @@ impl Transcript {
     /// Sets the text for a copy.
     pub(crate) fn set_last(&mut self, text: String, what: &'static str) {
         self.last = (text, what);
-    }
-
-    /// Returns the text for a copy, and what it is.
-    pub(crate) fn last(&self) -> (&str, &'static str) {
-        (&self.last.0, self.last.1)
     }
 
     /// Returns all lines.
@@ -96,8 +157,8 @@ impl Transcript {
         size: (u16, u16),
         found: Option<Highlight<'_>>,
     ) -> Vec<ShownLine<'static>> {
-        let is_held = found.is_some_and(|found| found.has_current());
-        let lines = ShownTranscript { lines: &self.lines, dropped: self.dropped, theme, found };
+        let is_held = self.blocks.has_selected() || found.is_some_and(|found| found.has_current());
+        let lines = ShownTranscript { lines: &self.lines, dropped: self.dropped, blocks: &self.blocks, theme, found };
         self.view.rows(&lines, size, is_held)
     }
 }
@@ -114,7 +175,10 @@ impl NumberedLines for ShownTranscript<'_> {
 
     fn line(&self, number: usize) -> ShownLine<'static> {
         let line = number.checked_sub(self.dropped).and_then(|index| self.lines.get(index));
-        let shown = line.map_or_else(ShownLine::default, |line| self.theme.line(line));
+        let mut shown = line.map_or_else(ShownLine::default, |line| self.theme.line(line));
+        if self.blocks.is_selected_head(number) {
+            shown = shown.patch_style(self.theme.selected(true));
+        }
         match self.found {
             Some(found) => found.apply(shown, number, self.theme),
             None => shown,

@@ -3,7 +3,7 @@
 use ratatui::{
     crossterm::event::{
         Event,
-        KeyCode::{Char, Down, Enter, Esc},
+        KeyCode::{Char, Down, Enter, Esc, Tab},
         KeyModifiers, MouseButton, MouseEvent, MouseEventKind,
     },
     layout::Rect,
@@ -102,10 +102,13 @@ async fn drag_selects_and_copies_on_release() {
     rig.mouse(MouseEventKind::Up(MouseButton::Left), (column + 7, row)).await;
     assert_eq!(rig.effects, [Effect::Copy("precious".into())]);
     rig.shows("copied the selection");
-    // A click copies nothing.
+    // A click copies nothing; on an input, it selects the block.
     rig.effects.clear();
     rig.click((column, row)).await;
     assert_eq!(rig.effects, []);
+    rig.shows("Ctrl-O copies this block");
+    rig.click((column, row)).await;
+    rig.shows_not("Ctrl-O copies this block");
 }
 
 #[tokio::test(start_paused = true)]
@@ -125,10 +128,61 @@ async fn click_chooses_in_dialogs_and_in_the_palette() {
     rig.click((column + 12, row)).await;
     rig.shows_not("Disconnect from lab?");
     assert_eq!(rig.inputs(LAB), 0);
-    rig.event(Event::Key(ratatui::crossterm::event::KeyEvent::new(Char('p'), KeyModifiers::CONTROL))).await;
+    rig.control('p').await;
     rig.write("go to logs").await;
     rig.click(rig.find("go to Logs")).await;
     assert_eq!(rig.app.window.focus, Pane::Logs);
+}
+
+#[tokio::test(start_paused = true)]
+async fn completions_are_selected_and_accepted_with_the_mouse() {
+    let mut rig = Rig::start().await;
+    rig.keys(&[Down, Enter]).await;
+    rig.write(":s").await;
+    rig.key(Tab).await;
+    rig.shows("▌source");
+    let save = rig.find("save    FILE");
+    rig.click(save).await;
+    rig.shows("▌save");
+    for _ in 0..9 {
+        rig.mouse(MouseEventKind::ScrollUp, save).await;
+    }
+    rig.shows("▌source");
+    rig.mouse(MouseEventKind::ScrollDown, save).await;
+    rig.shows("▌save");
+    // The frame is no row.
+    rig.click(rig.find("2/3")).await;
+    rig.shows("▌save");
+    rig.click(save).await;
+    rig.shows_not("▌save");
+    rig.shows("> :save");
+}
+
+#[tokio::test(start_paused = true)]
+async fn inputs_of_the_history_are_selected_and_taken_with_the_mouse() {
+    let mut rig = Rig::start().await;
+    rig.keys(&[Down, Enter]).await;
+    for number in 0..30 {
+        rig.write(&format!("{number} + 1\n")).await;
+    }
+    rig.control('r').await;
+    rig.shows("▸  now  29 + 1");
+    rig.mouse(MouseEventKind::ScrollDown, rig.find("now  28 + 1")).await;
+    rig.shows("▸  now  28 + 1");
+    rig.mouse(MouseEventKind::ScrollUp, rig.find("now  28 + 1")).await;
+    rig.shows("▸  now  29 + 1");
+    for _ in 0..12 {
+        rig.mouse(MouseEventKind::ScrollDown, rig.find("▸  now")).await;
+    }
+    rig.shows("▸  now  17 + 1");
+    // The line below the matches is none of them.
+    rig.click(rig.find("Ctrl-R this")).await;
+    rig.shows("▸  now  17 + 1");
+    rig.click(rig.find("now  20 + 1")).await;
+    rig.shows("▸  now  20 + 1");
+    rig.click(rig.find("now  20 + 1")).await;
+    rig.shows_not("Ctrl-R this");
+    rig.shows("> 20 + 1");
 }
 
 #[tokio::test(start_paused = true)]

@@ -139,6 +139,10 @@ impl Rig {
         self.event(Event::Key(KeyEvent::new(code, KeyModifiers::NONE))).await;
     }
 
+    pub(super) async fn control(&mut self, letter: char) {
+        self.event(Event::Key(KeyEvent::new(KeyCode::Char(letter), KeyModifiers::CONTROL))).await;
+    }
+
     pub(super) async fn keys(&mut self, codes: &[KeyCode]) {
         for code in codes {
             self.key(*code).await;

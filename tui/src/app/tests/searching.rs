@@ -1,12 +1,16 @@
 //! Search in the transcript and in the log.
 
-use ratatui::crossterm::event::{
-    Event,
-    KeyCode::{Char, Down, End, Enter, Esc, F, Home, Up},
+use ratatui::{
+    crossterm::event::{
+        Event,
+        KeyCode::{Char, Down, End, Enter, Esc, F, Home, Up},
+        KeyEvent, KeyModifiers,
+    },
+    style::Modifier,
 };
 
 use super::rig::{LAB, Rig};
-use crate::{event::AppEvent, layout::Pane};
+use crate::{event::AppEvent, layout::Pane, window::Effect};
 
 async fn with_transcript() -> Rig {
     let mut rig = Rig::start().await;
@@ -121,4 +125,51 @@ async fn log_stays_in_place_while_it_is_scrolled_or_a_match_is_shown() {
     assert_eq!(shown_lines(&rig), before);
     rig.keys(&[Esc, Home]).await;
     rig.shows("INFO line 100 ");
+}
+
+#[tokio::test(start_paused = true)]
+async fn any_block_is_selected_and_copied() {
+    let mut rig = Rig::start().await;
+    rig.keys(&[Down, Enter]).await;
+    for number in 0..30 {
+        rig.write(&format!("{number} + 1\n")).await;
+    }
+    let alt = |code| Event::Key(KeyEvent::new(code, KeyModifiers::ALT));
+    let copied = |rig: &mut Rig| rig.effects.drain(..).collect::<Vec<_>>();
+    copied(&mut rig);
+    rig.control('o').await;
+    assert_eq!(copied(&mut rig), [Effect::Copy("42".into())]);
+    rig.shows_not("copies this block");
+    for _ in 0..12 {
+        rig.event(alt(Up)).await;
+    }
+    rig.shows("lab> 18 + 1");
+    rig.shows("Ctrl-O copies this block");
+    assert!(rig.styles_of("lab> 18 + 1")[0].add_modifier.contains(Modifier::REVERSED));
+    // An input that is typed meanwhile stays.
+    rig.write("typed").await;
+    rig.control('o').await;
+    assert_eq!(copied(&mut rig), [Effect::Copy("42".into())]);
+    rig.shows("copied the output");
+    rig.key(Esc).await;
+    rig.shows_not("copies this block");
+    assert_eq!(rig.app.window.focus, Pane::Repl);
+    rig.event(alt(Up)).await;
+    rig.shows("lab> 29 + 1");
+    rig.event(alt(Down)).await;
+    rig.shows_not("copies this block");
+    // Nothing comes of this input.
+    rig.control('u').await;
+    rig.write("let alone = 1\n").await;
+    rig.event(alt(Up)).await;
+    rig.control('o').await;
+    assert_eq!(copied(&mut rig).len(), 1);
+    // In a search, y copies what has the match.
+    rig.key(Esc).await;
+    rig.key(F(3)).await;
+    rig.write("7 + 1").await;
+    rig.key(Enter).await;
+    rig.write("yny").await;
+    assert_eq!(copied(&mut rig), [Effect::Copy("42".into()), Effect::Copy("42".into())]);
+    rig.shows("2/3");
 }

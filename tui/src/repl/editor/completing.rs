@@ -69,7 +69,12 @@ impl Editor {
 
     pub(super) fn menu_key(&mut self, key: KeyEvent) -> MenuKey {
         let Some(menu) = self.menu.take() else { return MenuKey::Unused };
-        match menu.key(key) {
+        self.finish(menu.key(key))
+    }
+
+    /// Carries out the outcome of a key press or a click in the menu.
+    pub(super) fn finish(&mut self, outcome: MenuOutcome) -> MenuKey {
+        match outcome {
             MenuOutcome::Open(menu) => {
                 self.menu = Some(menu);
                 return MenuKey::Used(self.undocumented());

@@ -85,6 +85,7 @@ impl Editor {
                 rows.push(Line::from(spans));
             }
         }
+        self.search_drawn = (Rect::ZERO, 0);
         let height = usize::from(area.height.max(1));
         let first = (at.0 + 1).saturating_sub(height);
         self.drawn.set((area, first));
@@ -96,7 +97,7 @@ impl Editor {
             frame.set_cursor_position(cursor_index);
             self.cursor_at = cursor_index;
             if let Some(search) = &mut self.search {
-                search_list::draw(frame, area, theme, |size| {
+                self.search_drawn = search_list::draw(frame, area, theme, |size| {
                     search.rows(&self.history.lock(), &self.origin.circle, &text, size)
                 });
             }

@@ -1,10 +1,12 @@
 //! Menu of completions for the word at the cursor. It narrows as the word grows.
 
+use std::cell::Cell;
+
 use console::completion::{CompletionItem, CompletionList};
 use ratatui::{
     Frame,
     crossterm::event::{KeyCode, KeyEvent},
-    layout::{Position, Rect},
+    layout::{Margin, Position, Rect},
     style::{Style, Stylize},
     text::{Line, Span},
     widgets::{Block, BorderType, Clear, Paragraph},
@@ -31,6 +33,8 @@ pub(super) struct Menu {
     selected: usize,
     /// A name, and the first line of its documentation.
     doc: Option<(String, String)>,
+    /// Where the rows were last drawn, and the first of them.
+    drawn: Cell<(Rect, usize)>,
 }
 
 /// Outcome of a key press.
@@ -49,7 +53,7 @@ pub(super) enum MenuOutcome {
 
 impl Menu {
     pub(super) fn new(completion: CompletionList) -> Self {
-        Self { all: completion.clone(), completion, selected: 0, doc: None }
+        Self { all: completion.clone(), completion, selected: 0, doc: None, drawn: Cell::default() }
     }
 
     pub(super) fn key(mut self, key: KeyEvent) -> MenuOutcome {
@@ -61,14 +65,41 @@ impl Menu {
             KeyCode::PageDown => self.selected = (self.selected + usize::from(ROWS)).min(count - 1),
             KeyCode::PageUp => self.selected = self.selected.saturating_sub(ROWS.into()),
             KeyCode::Esc => return MenuOutcome::Closed,
-            KeyCode::Enter => {
-                let CompletionList { start, cursor: end, mut candidates, .. } = self.completion;
-                return MenuOutcome::Accepted { start, end, text: candidates.swap_remove(self.selected).text };
-            }
+            KeyCode::Enter => return self.accept(),
             KeyCode::Char(_) | KeyCode::Backspace if !has_modifier => return MenuOutcome::Typed(self),
             _ => return MenuOutcome::Unhandled,
         }
         MenuOutcome::Open(self)
+    }
+
+    fn accept(self) -> MenuOutcome {
+        let CompletionList { start, cursor: end, mut candidates, .. } = self.completion;
+        MenuOutcome::Accepted { start, end, text: candidates.swap_remove(self.selected).text }
+    }
+
+    /// Returns whether the menu was drawn at a place.
+    pub(super) fn contains(&self, at: Position) -> bool {
+        self.drawn.get().0.outer(Margin::new(1, 1)).contains(at) && !self.drawn.get().0.is_empty()
+    }
+
+    /// Handles a click: it selects a row, and accepts the selected one.
+    pub(super) fn click(mut self, at: Position) -> MenuOutcome {
+        let (rows, first) = self.drawn.get();
+        let index = first + usize::from(at.y.saturating_sub(rows.y));
+        if !rows.contains(at) || index >= self.completion.candidates.len() {
+            return MenuOutcome::Open(self);
+        }
+        if index == self.selected {
+            return self.accept();
+        }
+        self.selected = index;
+        MenuOutcome::Open(self)
+    }
+
+    /// Moves the selection by a row.
+    pub(super) fn wheel(&mut self, is_down: bool) {
+        let last = self.completion.candidates.len().saturating_sub(1);
+        self.selected = if is_down { (self.selected + 1).min(last) } else { self.selected.saturating_sub(1) };
     }
 
     /// Returns the menu for the input as it is now; `None` if nothing fits, or nothing is left to complete.
@@ -119,6 +150,7 @@ impl Menu {
     /// Draws the menu above the cursor.
     pub(super) fn draw(&self, frame: &mut Frame<'_>, cursor: Position, theme: Theme) {
         let (screen, candidates) = (frame.area(), &self.completion.candidates);
+        self.drawn.set((Rect::ZERO, 0));
         // The border has two rows; the header of the screen stays visible.
         let Some(room) = cursor.y.checked_sub(3).filter(|room| *room > 0) else { return };
         let height = ROWS.min(u16::try_from(candidates.len()).unwrap_or(ROWS)).min(room);
@@ -166,6 +198,7 @@ impl Menu {
             })
             .collect();
         let inner = block.inner(area);
+        self.drawn.set((inner, first));
         frame.render_widget(Clear, area);
         frame.render_widget(block, area);
         frame.render_widget(Paragraph::new(rows), inner);
