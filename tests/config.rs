@@ -25,8 +25,10 @@ fn config_shows_each_setting_with_its_source() {
     assert_eq!(
         shown["settings"],
         json!({
+            "bell": { "value": false, "source": "default" },
             "edit_mode": { "value": "vi", "source": "inputrc" },
             "history_size": { "value": 7, "source": "file" },
+            "mouse": { "value": true, "source": "default" },
             "reduced_motion": { "value": false, "source": "default" },
             "theme": { "value": "none", "source": "environment", "variable": "NO_COLOR" },
         })
@@ -90,4 +92,17 @@ fn edit_mode_of_the_settings_is_used() {
     terminal.wait_for("scratch> ");
     terminal.keys("x40 + 3\x01\x04\r");
     terminal.wait_for("43\r\n");
+}
+
+#[test]
+fn mouse_of_the_settings_is_left_to_the_terminal() {
+    let home = Home::new();
+    write_settings(&home, "mouse = false\n");
+    let mut terminal = Terminal::run(&home, &["tui"]);
+    terminal.wait_for_screen("play now");
+    terminal.keys("%");
+    terminal.wait_for_screen("the mouse is on");
+    // Not before the first frame.
+    let before = terminal.wait_for("\x1b[?1000h");
+    assert!(before.contains("scratch"), "{before:?}");
 }

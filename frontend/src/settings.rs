@@ -110,10 +110,14 @@ impl<T> Setting<T> {
 /// The settings in force.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
+    /// Whether the terminal interface rings the bell when a play on a circle that is not shown has ended.
+    pub bell: Setting<bool>,
     /// Keys that edit an input.
     pub edit_mode: Setting<EditMode>,
     /// The number of inputs that the history keeps; 0 keeps none.
     pub history_size: Setting<usize>,
+    /// Whether the terminal interface handles the mouse from its start.
+    pub mouse: Setting<bool>,
     /// Whether the terminal interface shows no animation.
     pub reduced_motion: Setting<bool>,
     /// The colours.
@@ -123,8 +127,10 @@ pub struct Settings {
 impl Default for Settings {
     fn default() -> Self {
         Self {
+            bell: Setting::by_default(false),
             edit_mode: Setting::by_default(EditMode::default()),
             history_size: Setting::by_default(HISTORY_SIZE),
+            mouse: Setting::by_default(true),
             reduced_motion: Setting::by_default(false),
             theme: Setting::by_default(ThemeChoice::default()),
         }

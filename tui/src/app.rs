@@ -92,7 +92,7 @@ impl App {
             repl: ReplPane::new(history_file, editor),
             logs: LogsPane::default(),
             control: CircleControl::new(first),
-            window: Window::new(Theme::new(setup.has_colours, setup.background), setup.settings.reduced_motion.value),
+            window: Window::new(Theme::new(setup.has_colours, setup.background), &setup.settings),
             hold: InputHold::default(),
             quit_state: QuitState::Running,
             setup,

@@ -40,6 +40,8 @@ pub(crate) trait TerminalHost<B: Backend> {
     ) -> io::Result<Result<Option<String>, CliError>>;
     /// Hands the terminal to an editor for a file; false if the editor ended with an error.
     fn open(&mut self, terminal: &mut Terminal<B>, file: &Path) -> io::Result<Result<bool, CliError>>;
+    /// Rings the bell.
+    fn ring(&mut self) -> io::Result<()>;
     /// Turns the mouse on or off.
     fn set_mouse(&mut self, is_on: bool) -> io::Result<()>;
     /// Hands the terminal to the shell until the process is continued.
@@ -108,6 +110,7 @@ pub(crate) async fn run<B: Backend<Error: Send + Sync + 'static>>(
                             let edited = host.open(terminal, &file)?;
                             app.on_config_edited(edited);
                         }
+                        Effect::Bell => host.ring()?,
                         Effect::Mouse(is_on) => host.set_mouse(is_on)?,
                         Effect::Suspend => host.suspend(terminal)?,
                         Effect::Redraw => host.redraw(terminal)?,

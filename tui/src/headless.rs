@@ -197,6 +197,10 @@ impl TerminalHost<TestBackend> for InMemoryTerminal {
         Ok(Ok(false))
     }
 
+    fn ring(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+
     fn set_mouse(&mut self, _: bool) -> io::Result<()> {
         Ok(())
     }

@@ -102,6 +102,7 @@ pub fn run(
     let (queue, messages) = mpsc::channel(QUEUE_CAPACITY);
     let scratch_circle = scratch::start(runtime.handle(), setup.workers());
     let tasks = Tasks::new(runtime.handle().clone(), queue.clone());
+    let has_mouse = setup.settings.mouse.value;
     let mut app = App::new(setup, tasks, first, key);
     for error in loaded.errors {
         app.report_error(error.advice());
@@ -116,7 +117,7 @@ pub fn run(
         end_on_signals(&queue)?;
     }
     let unusable = |error: std::io::Error| CliError::io("cannot use this terminal", &error, "try circles repl");
-    let mut screen = AlternateScreen::take().map_err(unusable)?;
+    let mut screen = AlternateScreen::take(has_mouse).map_err(unusable)?;
     let host = screen::listen(queue);
     let ended = runtime.block_on(event_loop::run(app, &mut screen.terminal, messages, host));
     drop(screen);

@@ -45,6 +45,9 @@ static IS_LENT: AtomicBool = AtomicBool::new(false);
 /// Whether the terminal reports the mouse while the app has it.
 static HAS_MOUSE: AtomicBool = AtomicBool::new(true);
 
+/// Rings the bell.
+const BELL: &str = "\x07";
+
 /// Reports of buttons, the wheel and drags, in the format for large screens. Not of every move: that would be an event
 /// for each cell that the pointer passes.
 const MOUSE_ON: &str = "\x1b[?1000h\x1b[?1002h\x1b[?1006h";
@@ -57,8 +60,10 @@ pub(crate) struct AlternateScreen {
 
 impl AlternateScreen {
     /// Takes over the terminal. From now on a panic in any thread restores the terminal, reports a bug and ends the
-    /// process, because the app could not be trusted any more.
-    pub(crate) fn take() -> io::Result<Self> {
+    /// process, because the app could not be trusted any more. `has_mouse` says whether the terminal reports the mouse
+    /// at first.
+    pub(crate) fn take(has_mouse: bool) -> io::Result<Self> {
+        HAS_MOUSE.store(has_mouse, Ordering::SeqCst);
         let hook = std::panic::take_hook();
         std::panic::set_hook(Box::new(move |panic| {
             give_back();
@@ -201,6 +206,10 @@ impl TerminalHost<RealBackend> for RealTerminal {
             }
             ended
         })
+    }
+
+    fn ring(&mut self) -> io::Result<()> {
+        write_mode(BELL)
     }
 
     fn set_mouse(&mut self, is_on: bool) -> io::Result<()> {

@@ -6,6 +6,7 @@ use std::{
 };
 
 use console::{progress, session::ShellCommand};
+use frontend::settings::Settings;
 
 use ratatui::layout::Rect;
 
@@ -30,6 +31,8 @@ pub(crate) enum Effect {
     Shell(CircleId, ShellCommand),
     /// Hand the terminal to an editor for circles.json.
     Open(PathBuf),
+    /// Ring the terminal's bell.
+    Bell,
     /// Turn the mouse of the terminal on or off.
     Mouse(bool),
     /// Hand the terminal to the shell until the process is continued.
@@ -74,12 +77,12 @@ pub(crate) struct Window {
 }
 
 impl Window {
-    pub(crate) fn new(theme: Theme, has_reduced_motion: bool) -> Self {
+    pub(crate) fn new(theme: Theme, settings: &Settings) -> Self {
         let now = Instant::now();
         let (popup, toast, effects) = (None, None, Vec::new());
         Self {
             theme,
-            has_reduced_motion,
+            has_reduced_motion: settings.reduced_motion.value,
             focus: Pane::Circles,
             is_zoomed: false,
             is_repl_visible: true,
@@ -89,7 +92,7 @@ impl Window {
             detail: None,
             tabs: None,
             sizes: PaneSizes::default(),
-            has_mouse: true,
+            has_mouse: settings.mouse.value,
             selection: None,
             search: None,
             toast,

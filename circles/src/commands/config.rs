@@ -39,10 +39,12 @@ fn rows(settings: &Settings) -> Vec<Row> {
     fn row<T: Display>(name: &'static str, setting: &Setting<T>, value: Value) -> Row {
         Row { name, text: setting.value.to_string(), value, source: setting.source }
     }
-    let Settings { edit_mode, history_size, reduced_motion, theme } = settings;
+    let Settings { bell, edit_mode, history_size, mouse, reduced_motion, theme } = settings;
     vec![
+        row("bell", bell, json!(bell.value)),
         row("edit_mode", edit_mode, json!(edit_mode.value.to_string())),
         row("history_size", history_size, json!(history_size.value)),
+        row("mouse", mouse, json!(mouse.value)),
         row("reduced_motion", reduced_motion, json!(reduced_motion.value)),
         row("theme", theme, json!(theme.value.to_string())),
     ]

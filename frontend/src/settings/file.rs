@@ -7,7 +7,7 @@ use std::{
 
 use toml_edit::{Document, Item, Value};
 
-use super::{EditMode, LoadedSettings, MAX_SHOWN, SettingSource, Settings, ThemeChoice};
+use super::{EditMode, LoadedSettings, MAX_SHOWN, Setting, SettingSource, Settings, ThemeChoice};
 use crate::{
     error::{CliError, os_error_text},
     files, suggest,
@@ -21,7 +21,7 @@ const MAX_BYTES: u64 = 64 << 10;
 const MAX_HISTORY_SIZE: usize = 1_000_000;
 
 /// The names of the settings.
-const NAMES: [&str; 4] = ["edit_mode", "history_size", "reduced_motion", "theme"];
+const NAMES: [&str; 6] = ["bell", "edit_mode", "history_size", "mouse", "reduced_motion", "theme"];
 
 /// Loads a file, if it exists.
 pub(super) fn load(path: PathBuf) -> LoadedSettings {
@@ -76,6 +76,7 @@ fn apply(settings: &mut Settings, path: &Path, text: &str) -> Vec<CliError> {
     for (name, item) in document.iter() {
         let line = line_of(item.span());
         let expected = match name {
+            "bell" => flag(&mut settings.bell, item),
             "edit_mode" => {
                 let mode = item.as_str().and_then(EditMode::named);
                 settings.edit_mode.set(mode, SettingSource::File);
@@ -87,10 +88,8 @@ fn apply(settings: &mut Settings, path: &Path, text: &str) -> Vec<CliError> {
                 settings.history_size.set(size, SettingSource::File);
                 size.is_none().then_some("a number from 0 (which keeps no history) to 1000000")
             }
-            "reduced_motion" => {
-                settings.reduced_motion.set(item.as_bool(), SettingSource::File);
-                item.as_bool().is_none().then_some("true or false")
-            }
+            "mouse" => flag(&mut settings.mouse, item),
+            "reduced_motion" => flag(&mut settings.reduced_motion, item),
             "theme" => {
                 let theme = item.as_str().and_then(ThemeChoice::named);
                 settings.theme.set(theme, SettingSource::File);
@@ -111,6 +110,12 @@ fn apply(settings: &mut Settings, path: &Path, text: &str) -> Vec<CliError> {
         }
     }
     errors
+}
+
+/// Applies a setting that is true or false. Returns what is expected, if the value is something else.
+fn flag(setting: &mut Setting<bool>, item: &Item) -> Option<&'static str> {
+    setting.set(item.as_bool(), SettingSource::File);
+    item.as_bool().is_none().then_some("true or false")
 }
 
 /// Formats a value as the file has it.
@@ -140,12 +145,14 @@ mod tests {
 
     #[test]
     fn settings_come_from_the_file() {
-        let text = "# mine\nedit_mode = \"vi\"\nhistory_size = 10\nreduced_motion = true\ntheme = \"none\"\n";
+        let text = "# mine\nedit_mode = \"vi\"\nhistory_size = 10\nreduced_motion = true\ntheme = \"none\"\nbell = true\nmouse = false\n";
         let (settings, errors) = loaded(text);
         assert_eq!(errors, [""; 0]);
         assert_eq!((settings.edit_mode.value, settings.history_size.value), (EditMode::Vi, 10));
         assert!(settings.reduced_motion.value && !settings.has_colours());
         assert_eq!(settings.theme.source, SettingSource::File);
+        assert!(settings.bell.value && !settings.mouse.value);
+        assert_eq!(loaded("mouse = 1\n").1.len(), 1);
         assert_eq!(loaded(""), (Settings::default(), Vec::new()));
     }
 

@@ -16,6 +16,7 @@ use crate::{
     popup::{Choice, Popup, TextPopup},
     repl::{LAST_OUTPUT, access_text, plain_text},
     toast::ToastTopic,
+    window::Effect,
 };
 
 impl App {
@@ -47,7 +48,7 @@ impl App {
             }
             session::SessionEvent::ConnectionLost => self.on_connection_lost(id),
             session::SessionEvent::InputStarted(input) => self.on_input_started(id, &input),
-            session::SessionEvent::InputFinished => session.has_ended_unseen |= self.circles.selected() != Some(id),
+            session::SessionEvent::InputFinished => self.on_input_finished(id),
             session::SessionEvent::Output(output, label) => session.print(&output, label.as_deref()),
             session::SessionEvent::Display(shown) => self.on_display(id, shown),
             session::SessionEvent::InputsReturned(inputs) => self.on_inputs_returned(id, inputs),
@@ -154,6 +155,15 @@ impl App {
             if let Some(session) = self.repl.get_mut(id) {
                 session.is_awaited = true;
             }
+        }
+    }
+
+    /// Marks a circle that is not shown, and rings the bell with the mark.
+    fn on_input_finished(&mut self, id: CircleId) {
+        let Some(session) = self.repl.get_mut(id).filter(|_| self.circles.selected() != Some(id)) else { return };
+        let is_marked = std::mem::replace(&mut session.has_ended_unseen, true);
+        if self.setup.settings.bell.value && !is_marked {
+            self.window.push_effect(Effect::Bell);
         }
     }
 

@@ -9,4 +9,5 @@ mod random;
 mod rig;
 mod safety;
 mod searching;
+mod settings;
 mod toasts;

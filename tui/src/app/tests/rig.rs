@@ -59,7 +59,12 @@ pub(super) struct Rig {
 impl Rig {
     /// Starts the app with `scratch`, and `lab` and `team`, which are up.
     pub(super) async fn start() -> Self {
-        let mut rig = Self::unread().await;
+        Self::start_with(Settings::default()).await
+    }
+
+    /// Starts the app with settings, and with the circles of [`Self::start`].
+    pub(super) async fn start_with(settings: Settings) -> Self {
+        let mut rig = Self::unread_with(settings).await;
         rig.post(AppEvent::ConfigRead(Ok(None)));
         rig.report(&[status("lab", "ready", Some(7)), status("team", "ready", Some(8))]).await;
         rig
@@ -67,6 +72,10 @@ impl Rig {
 
     /// Starts the app, which has not read anything yet.
     pub(super) async fn unread() -> Self {
+        Self::unread_with(Settings::default()).await
+    }
+
+    async fn unread_with(settings: Settings) -> Self {
         let nowhere = Path::new("/nonexistent");
         let setup = Setup {
             config: Some(nowhere.join("circles.json")),
@@ -84,7 +93,7 @@ impl Rig {
             passphrase: None,
             has_colours: true,
             background: Background::Dark,
-            settings: Settings::default(),
+            settings,
         };
         let (queue, messages) = mpsc::channel(QUEUE_CAPACITY);
         let outside = Arc::new(FakeOutside::default());
