@@ -52,12 +52,12 @@ async fn copy_requests_the_last_value() {
     assert!(console.event_text().await.starts_with("value "));
     console.expect_events(&["done"]).await;
     console.submit(":copy json");
-    let refused = "remark not copied: the value is 81 KiB of JSON, and terminals take 64 KiB; :json FILE writes it";
+    let refused = "remark not copied: the value is 80 KiB of JSON, and terminals take 64 KiB; :json FILE writes it";
     console.expect_events(&["began :copy json", refused, "done"]).await;
     console.submit(":copy");
     console.expect_events(&["began :copy"]).await;
     let request = console.event_text().await;
-    let part = r#"message: "copied the first 64 KiB of 81 KiB: terminals take no more; :json FILE writes all of it" }"#;
+    let part = r#"message: "copied the first 64 KiB of 80 KiB: terminals take no more; :json FILE writes all of it" }"#;
     assert!(request.starts_with("request Copy { text: ") && request.ends_with(part), "{part}");
     console.expect_events(&["done"]).await;
     console.expect_no_event().await;
