@@ -164,7 +164,7 @@ fn traceback_shows_the_lines_of_earlier_inputs() {
 }
 
 #[test]
-fn prompt_understands_what_other_repls_do() {
+fn prompt_accepts_help_exit_and_name_queries() {
     let mut terminal = Terminal::run(&Home::new(), &["repl"]);
     terminal.wait_for("scratch> ");
     terminal.keys("/// **Squares** a `number`.\rfn sq(x) { x * x }\r");

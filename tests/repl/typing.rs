@@ -151,7 +151,7 @@ fn vi_mode_edits_with_vi_keys() {
 }
 
 #[test]
-fn vi_escape_and_enter_play_however_fast_they_come() {
+fn vi_escape_and_enter_in_one_write_play_the_input() {
     let home = Home::new();
     let mut terminal = Terminal::run(&home, &["repl", "--edit-mode", "vi"]);
     for sum in ["40 + 2", "40 + 3"] {

@@ -54,7 +54,7 @@ fn consoles_at_the_same_time_lose_nothing() {
 }
 
 #[test]
-fn files_of_earlier_versions_are_taken_in_once() {
+fn store_imports_files_of_earlier_versions_once() {
     let directory = tempfile::tempdir().expect("a directory");
     let history = directory.path().join("history");
     fs::create_dir(&history).expect("made");

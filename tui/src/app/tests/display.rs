@@ -13,7 +13,7 @@ use super::rig::{LAB, Rig};
 use crate::event::AppEvent;
 
 #[tokio::test(start_paused = true)]
-async fn first_frame_says_nothing_that_is_not_known() {
+async fn first_frame_shows_only_known_facts() {
     let mut rig = Rig::unread().await;
     rig.shows_not("no key yet");
     rig.shows_not(" up ");
