@@ -44,6 +44,12 @@ impl Choice {
         self.selected > 0
     }
 
+    /// Returns whether a click chooses a button that does something.
+    #[cfg(test)]
+    pub(crate) fn is_answered_at(&self, at: Position) -> bool {
+        self.click(at).is_some_and(|action| action != Action::Close)
+    }
+
     pub(super) fn key(&mut self, key: KeyEvent) -> Option<Action> {
         let count = self.buttons.len();
         match key.code {

@@ -1,10 +1,17 @@
-//! Random keys at changing sizes. Whatever is pressed, the app does not panic, and nothing is restarted, stopped,
-//! disconnected, removed or quit unless a dialog was answered with the button that says so.
+//! Random keys and mouse events at changing sizes. Whatever is pressed, the app does not panic, and nothing is restarted,
+//! stopped, disconnected, removed or quit unless a dialog was answered with the button that says so.
 
-use ratatui::crossterm::event::{Event, KeyCode, KeyEvent, KeyModifiers};
+use ::keys::{
+    KeyPair,
+    keystore::{KeyEntry, KeyListing},
+};
+use ratatui::{
+    crossterm::event::{Event, KeyCode, KeyEvent, KeyModifiers, MouseButton, MouseEvent, MouseEventKind},
+    layout::Position,
+};
 
 use super::rig::{Rig, status};
-use crate::{circle_id::CircleId, popup::Popup, repl::SessionView};
+use crate::{circle_id::CircleId, event::AppEvent, popup::Popup, repl::SessionView};
 
 /// Keys in all.
 const KEYS: usize = 10_000;
@@ -19,7 +26,7 @@ const SIZES: [(u16, u16); 9] =
 const TEXTS: [&str; 8] =
     ["let a = 1\n", "loop {}\n", "fn f() {\n", ":h", ":quit\n", "try { a }", "127.0.0.1:7777\n", "\u{1f600}日本\n"];
 
-const CODES: [KeyCode; 22] = [
+const CODES: [KeyCode; 23] = [
     KeyCode::Enter,
     KeyCode::Enter,
     KeyCode::Enter,
@@ -42,10 +49,11 @@ const CODES: [KeyCode; 22] = [
     KeyCode::Insert,
     KeyCode::F(1),
     KeyCode::F(2),
+    KeyCode::F(3),
 ];
 
 /// Letters that are commands in some pane, and digits that select one.
-const COMMANDS: &str = "sxrdaqySnofl1234?yYjkgG";
+const COMMANDS: &str = "sxrdaqySnofl1234?yYjkgGmeuRpDiE/%[]";
 
 /// A generator of the same numbers for the same seed.
 struct Random(u64);
@@ -76,6 +84,33 @@ impl Random {
         };
         KeyEvent::new(code, modifiers)
     }
+
+    /// A mouse event on a screen of this size, or a little outside of it.
+    fn mouse(&mut self, (width, height): (u16, u16)) -> Event {
+        let kind = self.of(&[
+            MouseEventKind::Down(MouseButton::Left),
+            MouseEventKind::Down(MouseButton::Left),
+            MouseEventKind::Drag(MouseButton::Left),
+            MouseEventKind::Up(MouseButton::Left),
+            MouseEventKind::Down(MouseButton::Right),
+            MouseEventKind::ScrollUp,
+            MouseEventKind::ScrollDown,
+            MouseEventKind::Moved,
+        ]);
+        let mut below = |limit: u16| u16::try_from(self.below(usize::from(limit) + 2)).unwrap_or(0);
+        let (column, row) = (below(width), below(height));
+        Event::Mouse(MouseEvent { kind, column, row, modifiers: KeyModifiers::NONE })
+    }
+}
+
+/// Two keys, so that the pane of keys has something to change.
+fn listing() -> KeyListing {
+    let entry = |name: &str| KeyEntry {
+        name: name.parse().expect("a name"),
+        public_key: KeyPair::generate().expect("a key").public_key(),
+        default: name == "alice",
+    };
+    KeyListing { entries: vec![entry("alice"), entry("bob")], damaged: Vec::new() }
 }
 
 /// What a user could lose: the inputs of each session, and whether it plays.
@@ -87,26 +122,42 @@ fn holdings(rig: &Rig) -> Vec<(CircleId, usize, bool)> {
     rig.app.circles.iter().filter_map(of).collect()
 }
 
+/// Whether an event answers a dialog with a button that does something.
+fn is_confirmation(rig: &Rig, event: &Event) -> bool {
+    let Some(Popup::Choice(choice) | Popup::Quitting(choice)) = &rig.app.window.popup else { return false };
+    match event {
+        Event::Key(key) => key.code == KeyCode::Enter && choice.is_armed(),
+        Event::Mouse(mouse) => {
+            let is_click = mouse.kind == MouseEventKind::Down(MouseButton::Left);
+            is_click && choice.is_answered_at(Position::new(mouse.column, mouse.row))
+        }
+        _ => false,
+    }
+}
+
 /// Counts of events, which show that the test reaches them.
 #[derive(Debug, Default)]
 struct Counts {
-    keys: usize,
+    events: usize,
     dialogs: usize,
     confirmed: usize,
     quits: usize,
     inputs: usize,
+    mouse: usize,
+    requests: usize,
 }
 
 impl Counts {
     /// Handles an event, and checks that it loses nothing unless it answers a dialog.
     async fn check(&mut self, rig: &mut Rig, event: Event) {
         let before = holdings(rig);
-        let is_enter = matches!(&event, Event::Key(key) if key.code == KeyCode::Enter);
         let was_open = matches!(&rig.app.window.popup, Some(Popup::Choice(_) | Popup::Quitting(_)));
-        let is_confirmed = is_enter
-            && matches!(&rig.app.window.popup, Some(Popup::Choice(choice) | Popup::Quitting(choice)) if choice.is_armed());
-        let described = format!("key {} {event:?}", self.keys);
-        self.keys += 1;
+        // These dialogs say what their Enter does.
+        let is_in_form = matches!(&rig.app.window.popup, Some(Popup::Key(_)));
+        let is_confirmed = is_confirmation(rig, &event);
+        self.mouse += usize::from(matches!(event, Event::Mouse(_)));
+        let described = format!("event {} {event:?}", self.events);
+        self.events += 1;
         rig.event(event).await;
         let requests = rig.outside.take_requests();
         let is_open = matches!(&rig.app.window.popup, Some(Popup::Choice(_)));
@@ -115,8 +166,13 @@ impl Counts {
             self.confirmed += 1;
             return;
         }
-        let is_start = |request: &String| request.starts_with("start Up") || request.starts_with("keystore Import");
-        assert!(requests.iter().all(is_start), "{described}: {requests:?}");
+        self.requests += requests.len();
+        let is_harmless = |request: &String| {
+            let is_change = is_in_form && request.starts_with("keystore ") && !request.starts_with("keystore Remove");
+            // Both say in a message what they do, and take nothing away.
+            request.starts_with("start Up") || request.starts_with("admit ") || is_change
+        };
+        assert!(requests.iter().all(is_harmless), "{described}: {requests:?}");
         let had_something = before.iter().any(|(_, inputs, _)| *inputs > 0);
         assert!(rig.app.ended().is_none() || !had_something, "{described}: it has quit");
         for (id, inputs, has_inputs) in before {
@@ -130,12 +186,17 @@ impl Counts {
 #[tokio::test(start_paused = true)]
 async fn random_keys_lose_nothing_without_a_confirmation() {
     let (mut random, mut counts) = (Random(0x9e37_79b9_7f4a_7c15), Counts::default());
-    while counts.keys < KEYS {
+    while counts.events - counts.mouse < KEYS {
         let mut rig = Rig::start().await;
+        rig.post(AppEvent::KeysListed(Ok(listing())));
+        if random.below(2) == 0 {
+            rig.post(AppEvent::ConfigRead(Ok(Some(("/nonexistent/circles.json".into(), Vec::new())))));
+        }
+        let mut size = (80, 24);
         for step in 0..KEYS_OF_AN_APP {
             if step % 50 == 0 {
-                let (width, height) = random.of(&SIZES);
-                counts.check(&mut rig, Event::Resize(width, height)).await;
+                size = random.of(&SIZES);
+                counts.check(&mut rig, Event::Resize(size.0, size.1)).await;
             }
             match random.below(40) {
                 0 => {
@@ -149,6 +210,7 @@ async fn random_keys_lose_nothing_without_a_confirmation() {
                     let state = random.of(&["ready", "ready", "draining", "failed", "down"]);
                     rig.report(&[status("lab", "ready", Some(7)), status("team", state, Some(8))]).await;
                 }
+                3..8 => counts.check(&mut rig, random.mouse(size)).await,
                 _ => {
                     let key = random.key();
                     counts.check(&mut rig, Event::Key(key)).await;
@@ -160,6 +222,6 @@ async fn random_keys_lose_nothing_without_a_confirmation() {
             }
         }
     }
-    let Counts { dialogs, confirmed, quits, inputs, .. } = counts;
-    assert!(dialogs > 50 && confirmed > 10 && quits > 0 && inputs > 0, "{counts:?}");
+    let Counts { dialogs, confirmed, quits, inputs, mouse, requests, .. } = counts;
+    assert!(dialogs > 50 && confirmed > 5 && quits > 0 && inputs > 0 && mouse > 1000 && requests > 5, "{counts:?}");
 }
