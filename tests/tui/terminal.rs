@@ -53,6 +53,57 @@ fn session_from_start_to_quit_works_on_a_terminal() {
     assert_eq!(here.state("team"), "ready");
 }
 
+/// Foreground colours of the title of the pane with the focus: the accent for a dark and for a light background.
+const DARK_ACCENT: vt100::Color = vt100::Color::Idx(6);
+const LIGHT_ACCENT: vt100::Color = vt100::Color::Idx(4);
+
+/// Waits until the title of the REPL pane has a colour.
+fn wait_for_accent(terminal: &mut Terminal, accent: vt100::Color) {
+    terminal.wait_until("the accent", |screen| {
+        let rows: Vec<String> = screen.rows(0, 100).collect();
+        let found = rows.iter().enumerate().find_map(|(row, text)| Some((row, text.find("3 REPL")?, text)));
+        found.is_some_and(|(row, at, text)| {
+            let column = text[..at].chars().count();
+            let place = |value: usize| u16::try_from(value).expect("it fits");
+            screen.cell(place(row), place(column)).is_some_and(|cell| cell.fgcolor() == accent)
+        })
+    });
+}
+
+#[test]
+fn background_that_the_terminal_names_late_changes_colours_and_types_nothing() {
+    let home = Home::new();
+    let mut command = home.command();
+    command.env("NO_COLOR", "");
+    let mut terminal = Terminal::run_command(&home, &command, &["tui"]);
+    terminal.wait_for("\x1b]11;?\x1b\\");
+    terminal.wait_for_screen("play now");
+    terminal.keys("\r40 + ");
+    terminal.wait_for_screen("> 40 +");
+    wait_for_accent(&mut terminal, DARK_ACCENT);
+    terminal.keys("\x1b]11;rgb:ffff/ffff/ffff\x1b\\2\r");
+    terminal.wait_for_screen("┃42");
+    wait_for_accent(&mut terminal, LIGHT_ACCENT);
+    terminal.keys("\x1b");
+    terminal.wait_for_screen("n new key");
+    terminal.keys("q");
+    terminal.wait_for_screen("Quit?");
+    terminal.keys("\x1b[C\r");
+    terminal.wait_for(LEAVES);
+    assert_eq!(terminal.end(), Some(0));
+}
+
+#[test]
+fn background_is_asked_for_only_where_it_matters() {
+    for (name, value) in [("NO_COLOR", "1"), ("TERM", "screen")] {
+        let home = Home::new();
+        let mut command = home.command();
+        command.env("NO_COLOR", "").env(name, value);
+        let mut terminal = Terminal::run_command(&home, &command, &["tui"]);
+        assert!(!terminal.wait_for("live Rhai").contains("\x1b]11"), "{name}={value}");
+    }
+}
+
 #[test]
 fn circles_json_is_made_and_edited_from_the_screen() {
     let home = Home::new();

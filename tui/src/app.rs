@@ -144,6 +144,7 @@ impl App {
             AppEvent::Quit(code) => self.quit_state = QuitState::Ended(code),
             AppEvent::Error(text) => self.report_error(text),
             AppEvent::HistoryRead => {}
+            AppEvent::Background(background) => self.window.set_background(background),
             AppEvent::Resolved(previous, resolved) => self.on_resolved(previous, resolved),
             AppEvent::ConfigRead(read) => self.on_config_read(read),
             AppEvent::ConfigChanged(read) => self.on_config_changed(read),

@@ -15,6 +15,11 @@ pub(crate) fn of(settings: &Settings) -> Background {
     }
 }
 
+/// Returns whether the terminal decides, because the user has set no background.
+pub(crate) fn is_unset(settings: &Settings) -> bool {
+    settings.theme.value == ThemeChoice::Auto
+}
+
 /// Returns the background that the environment names, as some terminals do.
 fn from_environment() -> Background {
     env::var("COLORFGBG").ok().and_then(|colours| parse_colours(&colours)).unwrap_or_default()

@@ -11,7 +11,7 @@ use keys::{
 use launcher::{CircleConfig, Statuses, supervisor_files::SupervisorFiles};
 use ratatui::crossterm::event::Event as TerminalEvent;
 
-use super::{circle_id::CircleId, keys::KeyOutcome};
+use super::{circle_id::CircleId, keys::KeyOutcome, theme::Background};
 
 /// Message to the app: an event from elsewhere.
 #[derive(Debug)]
@@ -21,6 +21,11 @@ impl Message {
     /// An event of the terminal.
     pub(crate) fn terminal(event: TerminalEvent) -> Self {
         Self(AppEvent::Terminal(event))
+    }
+
+    /// The background of the terminal.
+    pub(crate) fn background(background: Background) -> Self {
+        Self(AppEvent::Background(background))
     }
 
     /// A request to end the app with an exit code.
@@ -36,6 +41,8 @@ pub(crate) enum AppEvent {
     Terminal(TerminalEvent),
     /// Some time has passed, so that times on the screen may be outdated.
     Tick,
+    /// The terminal has a background of this kind.
+    Background(Background),
     /// A minor error.
     Error(String),
     /// The stored history has arrived, so that the hint may be another one.

@@ -3,6 +3,7 @@
 mod action;
 mod app;
 mod background;
+mod background_query;
 mod chrome;
 mod circle_id;
 mod circles;
@@ -47,6 +48,7 @@ use terminal::{
 use tokio::{signal::unix::SignalKind, sync::mpsc};
 
 use app::App;
+use background_query::AnswerFilter;
 use event::Message;
 use event_loop::QUEUE_CAPACITY;
 use screen::AlternateScreen;
@@ -84,6 +86,8 @@ pub fn run(
         store.show(name)?;
     }
     let key = options.connect.key;
+    let has_colours = Paint::for_stdout().is_on() && loaded.settings.has_colours();
+    let asks_background = has_colours && background::is_unset(&loaded.settings) && background_query::is_supported();
     let setup = Setup {
         config: options.config,
         keystore: keystore.ok(),
@@ -94,7 +98,7 @@ pub fn run(
         known_circles: KnownCircles::open_default().ok(),
         accepts_ephemeral: options.connect.accepts_ephemeral,
         passphrase: passphrase::read_given(options.passphrase_fd)?,
-        has_colours: Paint::for_stdout().is_on() && loaded.settings.has_colours(),
+        has_colours,
         background: background::of(&loaded.settings),
         settings: loaded.settings,
     };
@@ -118,7 +122,10 @@ pub fn run(
     }
     let unusable = |error: std::io::Error| CliError::io("cannot use this terminal", &error, "try circles repl");
     let mut screen = AlternateScreen::take(has_mouse).map_err(unusable)?;
-    let host = screen::listen(queue);
+    if asks_background {
+        background_query::send().map_err(unusable)?;
+    }
+    let host = screen::listen(queue, AnswerFilter::new(asks_background));
     let ended = runtime.block_on(event_loop::run(app, &mut screen.terminal, messages, host));
     drop(screen);
     let ended = ended.map_err(unusable)?;

@@ -26,7 +26,11 @@ use ratatui::{
 use rustix::process::{Signal, kill_current_process_group};
 use tokio::sync::mpsc;
 
-use super::{event::Message, event_loop::TerminalHost};
+use super::{
+    background_query::{ANSWER_PAUSE, AnswerFilter, Input},
+    event::Message,
+    event_loop::TerminalHost,
+};
 use frontend::error::CliError;
 use terminal::{clipboard, editor, passphrase, programs::EDITOR, shell};
 
@@ -110,18 +114,34 @@ pub(crate) fn is_lent() -> bool {
 /// Posts the terminal's events from a thread of its own, until the app or the terminal is gone. The thread reads the
 /// next event only when the app has handled the last one: if that hands the terminal to another program, the next keys
 /// are meant for that program.
-pub(crate) fn listen(queue: mpsc::Sender<Message>) -> RealTerminal {
+pub(crate) fn listen(queue: mpsc::Sender<Message>, mut filter: AnswerFilter) -> RealTerminal {
     let (handled, handled_receiver) = std::sync::mpsc::channel();
     std::thread::spawn(move || {
-        while let Ok(event) = event::read() {
-            if queue.blocking_send(Message::terminal(event)).is_err() || handled_receiver.recv().is_err() {
-                return;
+        while let Ok(inputs) = next_inputs(&mut filter) {
+            for input in inputs {
+                let is_posted = match input {
+                    Input::Event(event) => {
+                        queue.blocking_send(Message::terminal(event)).is_ok() && handled_receiver.recv().is_ok()
+                    }
+                    Input::Answer(background) => queue.blocking_send(Message::background(background)).is_ok(),
+                };
+                if !is_posted {
+                    return;
+                }
             }
         }
         // The user is gone with the terminal, as after a hangup.
         let _ended = queue.blocking_send(Message::end(129));
     });
     RealTerminal { handled }
+}
+
+/// Waits for the next event. What may be the begin of an answer of the terminal does not wait long for the rest.
+fn next_inputs(filter: &mut AnswerFilter) -> io::Result<Vec<Input>> {
+    if filter.is_holding() && !event::poll(ANSWER_PAUSE)? {
+        return Ok(filter.release());
+    }
+    Ok(filter.take(event::read()?))
 }
 
 /// Returns whether the configured editor does not exist, as far as that is known without starting it. The shell that

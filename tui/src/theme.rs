@@ -42,6 +42,11 @@ impl Theme {
         Self { has_colours, background }
     }
 
+    /// Returns the theme for another background.
+    pub(crate) fn on(self, background: Background) -> Self {
+        Self { background, ..self }
+    }
+
     /// Theme without colours.
     #[cfg(test)]
     pub(crate) fn plain() -> Self {

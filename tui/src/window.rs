@@ -16,7 +16,7 @@ use super::{
     popup::Popup,
     search::Search,
     selection::Selection,
-    theme::{DrawContext, Theme},
+    theme::{Background, DrawContext, Theme},
     toast::{Toast, ToastKind, ToastTopic},
 };
 
@@ -118,6 +118,10 @@ impl Window {
     /// Returns whether the screen has to be drawn, and resets that.
     pub(crate) fn take_stale(&mut self) -> bool {
         std::mem::take(&mut self.is_stale)
+    }
+
+    pub(crate) fn set_background(&mut self, background: Background) {
+        self.theme = self.theme.on(background);
     }
 
     pub(crate) fn now(&self) -> Instant {
