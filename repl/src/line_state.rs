@@ -55,6 +55,11 @@ struct LineEdit {
     is_indented: bool,
 }
 
+/// Returns whether more lines could complete an input.
+pub(crate) fn is_incomplete(input: &str) -> bool {
+    SYNTAX.with(|syntax| syntax.validator.is_incomplete(input))
+}
+
 impl LineState {
     pub(crate) fn new(history: SharedHistory) -> Self {
         Self { history, edit: Mutex::default() }
@@ -168,11 +173,6 @@ impl LineState {
     /// Takes in a key. Returns whether it belongs to pasted text that arrives key by key.
     pub(crate) fn is_pasted(&self, is_text: bool) -> bool {
         self.edit().paste_detector.is_pasted(is_text, Instant::now())
-    }
-
-    /// Returns whether more lines could complete an input.
-    pub(crate) fn is_incomplete(&self, input: &str) -> bool {
-        SYNTAX.with(|syntax| syntax.validator.is_incomplete(input))
     }
 
     /// Returns the command that continues an incomplete input on a new, indented line; `None` for a complete input.
