@@ -18,10 +18,16 @@ fn config_shows_each_setting_with_its_source() {
     assert_eq!((shown.code, shown.stderr.as_str()), (Some(0), ""));
     assert!(shown.stdout.contains("/.config/circles/config.toml (there is no such file yet)"), "{}", shown.stdout);
     assert!(shown.stdout.contains("  edit_mode       emacs  default\n"), "{}", shown.stdout);
+    assert!(shown.stdout.contains("\n[keys]\n  help             F1 ?    default\n"), "{}", shown.stdout);
     std::fs::write(home.path().join(".inputrc"), "set editing-mode vi\n").expect("written");
-    write_settings(&home, "history_size = 7\ntheme = \"auto\"\n");
+    write_settings(&home, "history_size = 7\ntheme = \"auto\"\n[keys]\nrestart = [\"X\"]\nzoom = []\n");
     let output = home.command().args(["config", "--json"]).env("NO_COLOR", "1").output().expect("it runs");
     let shown: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    let mut shown = shown;
+    let keys = shown["settings"].as_object_mut().and_then(|settings| settings.remove("keys")).expect("the keys");
+    assert_eq!(keys["help"], json!({ "value": ["F1", "?"], "source": "default" }));
+    assert_eq!(keys["restart"], json!({ "value": ["X"], "source": "file" }));
+    assert_eq!(keys["zoom"], json!({ "value": [], "source": "file" }));
     assert_eq!(
         shown["settings"],
         json!({
@@ -106,4 +112,20 @@ fn mouse_of_the_settings_is_left_to_the_terminal() {
     // Not before the first frame.
     let before = terminal.wait_for("\x1b[?1000h");
     assert!(before.contains("scratch"), "{before:?}");
+}
+
+#[test]
+fn keys_of_the_settings_are_used_and_shown() {
+    let home = Home::new();
+    write_settings(&home, "[keys]\nhelp = [\"F5\"]\nquit = [\"X\", \"x\"]\nzoom = [\"q\"]\n");
+    let mut terminal = Terminal::run(&home, &["tui"]);
+    // The mistake has its line.
+    terminal.wait_for_screen("line 3 says");
+    terminal.wait_for_screen("F5 help");
+    terminal.keys("\x1b[15~");
+    terminal.wait_for_screen("quit; asks first");
+    terminal.keys("\x1b");
+    terminal.wait_for_screen("X quit");
+    terminal.keys("X");
+    assert_eq!(terminal.end(), Some(0));
 }

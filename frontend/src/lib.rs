@@ -9,6 +9,7 @@ pub mod edit_mode;
 pub mod error;
 pub mod files;
 pub mod init;
+pub mod key_bindings;
 pub mod key_transfer;
 pub mod known_circles;
 pub mod log_line;

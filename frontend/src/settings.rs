@@ -1,12 +1,13 @@
 //! The user's settings: `config.toml` in the user's configuration directory, environment variables, and defaults.
 
 mod file;
+mod keys;
 
 use std::{ffi::OsStr, fmt, path::PathBuf};
 
 use directories::ProjectDirs;
 
-use crate::{edit_mode::EditMode, error::CliError};
+use crate::{edit_mode::EditMode, error::CliError, key_bindings::KeyBindings};
 
 /// The name of the file.
 const FILE: &str = "config.toml";
@@ -116,6 +117,8 @@ pub struct Settings {
     pub edit_mode: Setting<EditMode>,
     /// The number of inputs that the history keeps; 0 keeps none.
     pub history_size: Setting<usize>,
+    /// The keys of the terminal interface.
+    pub keys: KeyBindings,
     /// Whether the terminal interface handles the mouse from its start.
     pub mouse: Setting<bool>,
     /// Whether the terminal interface shows no animation.
@@ -130,6 +133,7 @@ impl Default for Settings {
             bell: Setting::by_default(false),
             edit_mode: Setting::by_default(EditMode::default()),
             history_size: Setting::by_default(HISTORY_SIZE),
+            keys: KeyBindings::default(),
             mouse: Setting::by_default(true),
             reduced_motion: Setting::by_default(false),
             theme: Setting::by_default(ThemeChoice::default()),

@@ -5,6 +5,7 @@
 //! an [`Action`] for everything that is not its own business.
 
 mod actions;
+mod bindings;
 mod config;
 mod connect;
 mod control;
@@ -204,16 +205,14 @@ impl App {
     }
 
     fn on_key(&mut self, key: KeyEvent) {
+        if self.on_terminal_key(key) {
+            return;
+        }
         let is_control = key.modifiers.contains(KeyModifiers::CONTROL);
         let action = match key.code {
-            KeyCode::Char('z') if is_control => return self.window.push_effect(Effect::Suspend),
-            KeyCode::Char('l') if is_control => return self.window.push_effect(Effect::Redraw),
             _ if self.window.popup.is_some() => self.on_popup_key(key),
             _ if self.window.search.is_some() && self.on_search_key(key) => return,
-            KeyCode::F(1) => Some(Action::Help),
-            KeyCode::Char('p') if is_control => Some(Action::Palette),
             KeyCode::Char('c') if is_control => Some(Action::Cancel),
-            KeyCode::F(2) => Some(Action::Zoom),
             _ => self.on_pane_key(key),
         };
         if let Some(action) = action {

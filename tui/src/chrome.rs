@@ -11,19 +11,19 @@ use ratatui::{
 
 use super::{
     circles::{CircleSource, CirclesPane},
-    help::Hint,
     keys::{KeysPane, short},
     layout::Pane,
     theme::Theme,
 };
 
-/// Draws the header. `are_circles_known` says whether circles.json has been read, so that the counts are true.
+/// Draws the header, with the keys of palette and help. `are_circles_known` says whether circles.json has been read, so that the counts are true.
 pub(crate) fn header(
     frame: &mut Frame<'_>,
     area: Rect,
     theme: Theme,
     (circles, are_circles_known): (&CirclesPane, bool),
     keys: &KeysPane,
+    (palette_key, help_key): &(String, String),
 ) {
     let mut spans = vec![Span::styled(" ◍ circles", theme.key())];
     match keys.used() {
@@ -44,17 +44,24 @@ pub(crate) fn header(
         ]);
     }
     let left = Line::from(spans);
-    let right = Line::from("Ctrl-P palette  F1 help ".dim()).right_aligned();
+    let shortcut = |key: &str, does: &str| if key.is_empty() { String::new() } else { format!("{key} {does} ") };
+    let shortcuts = [shortcut(palette_key, "palette"), shortcut(help_key, "help")].join(" ");
+    let right = Line::from(shortcuts.dim()).right_aligned();
     if left.width() + right.width() < usize::from(area.width) {
         frame.render_widget(right, area);
     }
     frame.render_widget(left, area);
 }
 
-pub(crate) fn footer(frame: &mut Frame<'_>, area: Rect, theme: Theme, hints: &[Hint]) {
+pub(crate) fn footer(
+    frame: &mut Frame<'_>,
+    area: Rect,
+    theme: Theme,
+    hints: impl Iterator<Item = (String, &'static str)>,
+) {
     let mut spans = Vec::new();
     for (key, does) in hints {
-        let more = [Span::raw(" "), Span::styled(*key, theme.key()), Span::raw(format!(" {does} "))];
+        let more = [Span::raw(" "), Span::styled(key, theme.key()), Span::raw(format!(" {does} "))];
         let width: usize = spans.iter().chain(&more).map(Span::width).sum();
         // Only whole hints.
         if width > usize::from(area.width) {

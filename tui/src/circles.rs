@@ -13,40 +13,47 @@ use ratatui::{
     layout::{Position, Rect},
 };
 
-use frontend::target;
+use frontend::{key_bindings::UserAction, target};
 
-use super::{action::Action, circle_id::CircleId, event::ProbeResult, help::Hint, list, tasks::Tasks};
+use super::{
+    action::Action,
+    circle_id::CircleId,
+    event::ProbeResult,
+    help::HintRow::{self, Bound, Fixed, Short},
+    list,
+    tasks::Tasks,
+};
 pub(crate) use detail::SUMMARY_ROWS;
 pub(crate) use item::{CircleAvailability, CircleItem, CircleSource};
 
 /// Key hints of the pane.
-pub(crate) const HINTS: &[Hint] = &[
-    ("Enter", "connect; starts the circle if it is down, signs in if it needs a key"),
-    ("s", "start it in the background (reads circles.json again)"),
-    ("S", "start all circles in circles.json"),
-    ("x", "stop it"),
-    ("r", "restart it"),
-    ("a", "sign in even though the circle doesn't require it"),
-    ("d", "disconnect; removes the address of a circle that is not connected"),
-    ("o", "connect to another circle: a name, a port, host:port or a ws:// URL"),
-    ("m", "make your key a member of it, in circles.json"),
-    ("e", "open circles.json in $EDITOR, or make one"),
-    ("y", "copy its URL"),
-    ("n", "make a key"),
-    ("↑ ↓", "select; the REPL and the logs show the selected circle"),
+pub(crate) const HINTS: &[HintRow] = &[
+    Fixed("Enter", "connect; starts the circle if it is down, signs in if it needs a key"),
+    Bound(UserAction::Start),
+    Bound(UserAction::StartAll),
+    Bound(UserAction::Stop),
+    Bound(UserAction::Restart),
+    Bound(UserAction::SignIn),
+    Bound(UserAction::Disconnect),
+    Bound(UserAction::ConnectTo),
+    Bound(UserAction::Admit),
+    Bound(UserAction::EditConfig),
+    Bound(UserAction::CopyUrl),
+    Bound(UserAction::NewKey),
+    Fixed("↑ ↓", "select; the REPL and the logs show the selected circle"),
 ];
 
 /// Key hints for the footer.
-pub(crate) const SHORT_HINTS: &[Hint] = &[
-    ("Enter", "connect"),
-    ("?", "help"),
-    ("q", "quit"),
-    ("s", "start"),
-    ("x", "stop"),
-    ("n", "new key"),
-    ("e", "edit"),
-    ("o", "other"),
-    ("1-4", "pane"),
+pub(crate) const SHORT_HINTS: &[HintRow] = &[
+    Fixed("Enter", "connect"),
+    Short(UserAction::Help, "help"),
+    Short(UserAction::Quit, "quit"),
+    Short(UserAction::Start, "start"),
+    Short(UserAction::Stop, "stop"),
+    Short(UserAction::NewKey, "new key"),
+    Short(UserAction::EditConfig, "edit"),
+    Short(UserAction::ConnectTo, "other"),
+    Fixed("1-4", "pane"),
 ];
 
 #[derive(Debug, Default)]
@@ -273,26 +280,23 @@ impl CirclesPane {
         if let Some(row) = list::move_selection(key.code, self.row(), self.iter().count()) {
             return self.iter().nth(row).map(|(id, _)| Action::Show(id));
         }
-        match key.code {
-            KeyCode::Char('o') => Some(Action::AskAddress),
-            KeyCode::Char('S') => Some(Action::StartAll),
-            KeyCode::Char('n') => Some(Action::AskNewKey),
-            KeyCode::Char('e') => Some(Action::OpenConfig),
-            code => {
-                let id = self.selected()?;
-                match code {
-                    KeyCode::Enter => Some(Action::Connect(id)),
-                    KeyCode::Char('s') => Some(Action::Start(id)),
-                    KeyCode::Char('x') => Some(Action::AskStop(id)),
-                    KeyCode::Char('r') => Some(Action::AskRestart(id)),
-                    KeyCode::Char('m') => Some(Action::Admit(id)),
-                    KeyCode::Char('a') => Some(Action::Authenticate(id)),
-                    KeyCode::Char('d') => Some(Action::AskDisconnect(id)),
-                    KeyCode::Char('y') => Some(Action::Copy(self.get(id)?.url().to_owned(), "the URL")),
-                    _ => None,
-                }
-            }
-        }
+        let id = self.selected()?;
+        (key.code == KeyCode::Enter).then_some(Action::Connect(id))
+    }
+
+    /// Returns what an action of the user means for the selected circle.
+    pub(crate) fn action(&self, action: UserAction) -> Option<Action> {
+        let selected = self.selected();
+        Some(match action {
+            UserAction::Start => Action::Start(selected?),
+            UserAction::Stop => Action::AskStop(selected?),
+            UserAction::Restart => Action::AskRestart(selected?),
+            UserAction::Admit => Action::Admit(selected?),
+            UserAction::SignIn => Action::Authenticate(selected?),
+            UserAction::Disconnect => Action::AskDisconnect(selected?),
+            UserAction::CopyUrl => Action::Copy(self.get(selected?)?.url().to_owned(), "the URL"),
+            _ => return None,
+        })
     }
 }
 

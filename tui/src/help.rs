@@ -1,29 +1,58 @@
 //! Key hints: short ones for the footer, all of them for the help.
 
 use console::commands;
-use frontend::text::{Style, StyledLine};
+use frontend::{
+    key_bindings::{KeyBindings, KeyPane, UserAction},
+    text::{Style, StyledLine},
+};
+
+use HintRow::{Bound, Fixed};
 
 /// Keys, and what they do.
 pub(crate) type Hint = (&'static str, &'static str);
 
-const GLOBAL_HINTS: &[Hint] = &[
-    ("F1 ?", "this help"),
-    ("F2 f", "zoom the pane to the whole screen, and back"),
-    ("Ctrl-P", "palette: find an action, circle, key or input by its letters"),
-    ("/ F3", "search the log in Logs, the transcript elsewhere: n older, N newer, y copies, Esc ends"),
-    ("Ctrl-C", "cancel the running play; your variables are kept"),
-    ("Esc", "close what is open, then go to Circles"),
-    ("1-4", "circles, keys, REPL, logs"),
-    ("Tab", "next pane (Shift-Tab: previous pane)"),
-    ("q", "quit; asks first if something would be lost"),
-    ("[ ]", "make the pane smaller or larger"),
-    (
+/// A row of key hints.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum HintRow {
+    /// Keys with a fixed meaning.
+    Fixed(&'static str, &'static str),
+    /// The keys of an action, with its help.
+    Bound(UserAction),
+    /// One key of an action, with a short text.
+    Short(UserAction, &'static str),
+}
+
+impl HintRow {
+    /// Returns the keys in force and the text; `None` if the action has no key.
+    pub(crate) fn shown(self, keys: &KeyBindings, pane: KeyPane) -> Option<(String, &'static str)> {
+        let (shown, text) = match self {
+            Self::Fixed(keys, text) => (keys.to_owned(), text),
+            Self::Bound(action) => (keys.shown(action), action.help()),
+            Self::Short(action, text) => (keys.hint(pane, action), text),
+        };
+        (!shown.is_empty()).then_some((shown, text))
+    }
+}
+
+const GLOBAL_HINTS: &[HintRow] = &[
+    Bound(UserAction::Help),
+    Bound(UserAction::Zoom),
+    Bound(UserAction::Palette),
+    Bound(UserAction::Search),
+    Fixed("Ctrl-C", "cancel the running play; your variables are kept"),
+    Fixed("Esc", "close what is open, then go to Circles"),
+    Fixed("1-4", "circles, keys, REPL, logs"),
+    Fixed("Tab", "next pane (Shift-Tab: previous pane)"),
+    Bound(UserAction::Quit),
+    Bound(UserAction::Smaller),
+    Bound(UserAction::Larger),
+    Fixed(
         "mouse",
         "wheel scrolls, a click focuses and chooses, a drag selects and copies; Shift selects as the terminal does",
     ),
-    ("%", "mouse off, and on again"),
-    ("Ctrl-L", "redraw the screen"),
-    ("Ctrl-Z", "suspend"),
+    Bound(UserAction::Mouse),
+    Bound(UserAction::Redraw),
+    Bound(UserAction::Suspend),
 ];
 
 const MARKS: &[Hint] = &[
@@ -50,20 +79,27 @@ const TUI_NOTES: &[Hint] = &[
 ];
 
 /// Returns the lines of `:help` for a topic, with the keys of the editor.
-pub(crate) fn topic_lines(topic: &str, typing: &[Hint]) -> Vec<StyledLine> {
-    let mut lines = commands::help(topic, typing);
+pub(crate) fn topic_lines(topic: &str, typing: &[HintRow], keys: &KeyBindings) -> Vec<StyledLine> {
+    let typing: Vec<(String, &str)> = typing.iter().filter_map(|row| row.shown(keys, KeyPane::Repl)).collect();
+    let typing: Vec<(&str, &str)> = typing.iter().map(|(keys, does)| (keys.as_str(), *does)).collect();
+    let mut lines = commands::help(topic, &typing);
     let here = TUI_NOTES.iter().find(|(name, _)| *name == topic);
     lines.extend(here.map(|(_, here)| StyledLine::of(Style::Plain, &format!("  {here}"))));
     lines
 }
 
-/// Returns the help for a context, with everything that works everywhere.
-pub(crate) fn help_hints(title: &'static str, hints: &[Hint]) -> Vec<Hint> {
-    let mut lines = vec![(title, "")];
-    lines.extend(hints);
-    lines.push(("Everywhere (in the REPL pane, printable keys and Tab are input)", ""));
-    lines.extend(GLOBAL_HINTS);
-    lines.push(("Marks", ""));
-    lines.extend(MARKS);
+/// Returns the help for a pane, with everything that works everywhere.
+pub(crate) fn help_hints(
+    title: &'static str,
+    hints: &[HintRow],
+    (keys, pane): (&KeyBindings, KeyPane),
+) -> Vec<(String, &'static str)> {
+    let shown = |rows: &[HintRow]| rows.iter().filter_map(|row| row.shown(keys, pane)).collect::<Vec<_>>();
+    let mut lines = vec![(title.to_owned(), "")];
+    lines.extend(shown(hints));
+    lines.push(("Everywhere (in the REPL pane, printable keys and Tab are input)".to_owned(), ""));
+    lines.extend(shown(GLOBAL_HINTS));
+    lines.push(("Marks".to_owned(), ""));
+    lines.extend(MARKS.iter().map(|(mark, means)| ((*mark).to_owned(), *means)));
     lines
 }

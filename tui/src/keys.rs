@@ -23,37 +23,47 @@ use ratatui::{
     widgets::Paragraph,
 };
 
-use super::{action::Action, circle_id::CircleId, help::Hint, list, popup::KeyJob, theme::Theme};
+use frontend::key_bindings::UserAction;
+
+use super::{
+    action::Action,
+    circle_id::CircleId,
+    help::HintRow::{self, Bound, Fixed, Short},
+    list,
+    popup::KeyJob,
+    theme::Theme,
+};
 pub(crate) use change::{KeyChange, KeyOutcome};
 pub(crate) use key_source::AppKeySource;
 
 /// Key hints of the pane.
-pub(crate) const HINTS: &[Hint] = &[
-    ("n", "make a key"),
-    ("Enter", "use this key (✓)"),
-    ("u", "unlock it, or lock it again"),
-    ("D", "make it the default key"),
-    ("R", "rename it"),
-    ("p", "change its passphrase"),
-    ("i", "import a key from a file"),
-    ("e", "export it to a file, encrypted (E: the bare secret, after a question)"),
-    ("d", "delete it, once you have typed its name"),
-    ("y", "copy its public key, to give it to an operator"),
-    ("r", "read the keystore again"),
-    ("↑ ↓", "select"),
+pub(crate) const HINTS: &[HintRow] = &[
+    Bound(UserAction::NewKey),
+    Fixed("Enter", "use this key (✓)"),
+    Bound(UserAction::Unlock),
+    Bound(UserAction::Default),
+    Bound(UserAction::Rename),
+    Bound(UserAction::Passphrase),
+    Bound(UserAction::Import),
+    Bound(UserAction::Export),
+    Bound(UserAction::ExportSecret),
+    Bound(UserAction::Delete),
+    Bound(UserAction::CopyPublicKey),
+    Bound(UserAction::ReadKeys),
+    Fixed("↑ ↓", "select"),
 ];
 
 /// Key hints for the footer.
-pub(crate) const SHORT_HINTS: &[Hint] = &[
-    ("n", "new"),
-    ("?", "help"),
-    ("q", "quit"),
-    ("Enter", "use"),
-    ("y", "copy public key"),
-    ("u", "unlock"),
-    ("i", "import"),
-    ("e", "export"),
-    ("1-4", "pane"),
+pub(crate) const SHORT_HINTS: &[HintRow] = &[
+    Short(UserAction::NewKey, "new"),
+    Short(UserAction::Help, "help"),
+    Short(UserAction::Quit, "quit"),
+    Fixed("Enter", "use"),
+    Short(UserAction::CopyPublicKey, "copy public key"),
+    Short(UserAction::Unlock, "unlock"),
+    Short(UserAction::Import, "import"),
+    Short(UserAction::Export, "export"),
+    Fixed("1-4", "pane"),
 ];
 
 #[derive(Debug, Default)]
@@ -156,6 +166,11 @@ impl KeysPane {
         self.source.lock(name).is_some()
     }
 
+    /// Returns the selected key.
+    pub(crate) fn selected(&self) -> Option<&KeyName> {
+        self.entries.get(self.selected).map(|entry| &entry.name)
+    }
+
     /// Selects a key in the list.
     pub(crate) fn select(&mut self, name: &KeyName) {
         if let Some(at) = self.entries.iter().position(|entry| entry.name == *name) {
@@ -202,26 +217,28 @@ impl KeysPane {
             self.selected = selected;
             return None;
         }
-        match key.code {
-            KeyCode::Char('n') => Some(Action::AskNewKey),
-            KeyCode::Char('r') => Some(Action::ReadKeys),
-            KeyCode::Char('i') => Some(Action::AskKeyChange(KeyJob::Import)),
-            code => {
-                let entry = self.entries.get(self.selected)?;
-                match code {
-                    KeyCode::Enter => Some(Action::UseKey(entry.name.clone())),
-                    KeyCode::Char('u') => Some(Action::ToggleLock(entry.name.clone())),
-                    KeyCode::Char('R') => Some(Action::AskKeyChange(KeyJob::Rename(entry.name.clone()))),
-                    KeyCode::Char('p') => Some(Action::AskKeyChange(KeyJob::ChangePassphrase(entry.name.clone()))),
-                    KeyCode::Char('e') => Some(Action::AskKeyChange(KeyJob::Export(entry.name.clone()))),
-                    KeyCode::Char('E') => Some(Action::AskExportSecret(entry.name.clone())),
-                    KeyCode::Char('d') => Some(Action::AskKeyChange(KeyJob::Remove(entry.clone()))),
-                    KeyCode::Char('D') => Some(Action::DefaultKey(entry.name.clone())),
-                    KeyCode::Char('y') => Some(Action::Copy(entry.public_key.to_hex(), "the public key")),
-                    _ => None,
-                }
-            }
-        }
+        let entry = self.entries.get(self.selected)?;
+        (key.code == KeyCode::Enter).then(|| Action::UseKey(entry.name.clone()))
+    }
+
+    /// Returns what an action of the user means for the selected key.
+    pub(crate) fn action(&self, action: UserAction) -> Option<Action> {
+        let selected = self.entries.get(self.selected);
+        let name = || selected.map(|entry| entry.name.clone());
+        let job = match action {
+            UserAction::ReadKeys => return Some(Action::ReadKeys),
+            UserAction::Unlock => return Some(Action::ToggleLock(name()?)),
+            UserAction::ExportSecret => return Some(Action::AskExportSecret(name()?)),
+            UserAction::Default => return Some(Action::DefaultKey(name()?)),
+            UserAction::CopyPublicKey => return Some(Action::Copy(selected?.public_key.to_hex(), "the public key")),
+            UserAction::Import => KeyJob::Import,
+            UserAction::Rename => KeyJob::Rename(name()?),
+            UserAction::Passphrase => KeyJob::ChangePassphrase(name()?),
+            UserAction::Export => KeyJob::Export(name()?),
+            UserAction::Delete => KeyJob::Remove(selected?.clone()),
+            _ => return None,
+        };
+        Some(Action::AskKeyChange(job))
     }
 
     /// Selects the key at a place on the screen.
@@ -238,12 +255,14 @@ impl KeysPane {
         self.selected.saturating_sub(usize::from(height).saturating_sub(1))
     }
 
-    pub(crate) fn draw(&self, frame: &mut Frame<'_>, area: Rect, theme: Theme, has_focus: bool) {
+    /// Draws the pane. `new_key` is what makes a key.
+    pub(crate) fn draw(&self, frame: &mut Frame<'_>, area: Rect, theme: Theme, has_focus: bool, new_key: &str) {
         if self.entries.is_empty() && self.is_loaded {
-            let lines = vec![
-                Line::from("no key yet").dim(),
-                Line::from(vec![Span::styled("n", theme.key()), Span::raw(" makes one")]),
-            ];
+            let mut lines = vec![Line::from("no key yet").dim()];
+            if !new_key.is_empty() {
+                let key = Span::styled(new_key.to_owned(), theme.key());
+                lines.push(Line::from(vec![key, Span::raw(" makes one")]));
+            }
             return frame.render_widget(Paragraph::new(lines), area);
         }
         let width = usize::from(area.width);

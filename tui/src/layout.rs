@@ -1,5 +1,6 @@
 //! Position of the panes for every screen size.
 
+use frontend::key_bindings::KeyPane;
 use ratatui::layout::{Constraint, Layout, Rect};
 
 /// Below this width the screen shows one pane at a time.
@@ -79,6 +80,16 @@ impl Pane {
     pub(crate) fn step(self, steps: isize) -> Self {
         let count = Self::ALL.len();
         Self::ALL[(self.number() - 1 + count).wrapping_add_signed(steps) % count]
+    }
+
+    /// Returns the pane as key bindings name it.
+    pub(crate) fn key_pane(self) -> KeyPane {
+        match self {
+            Self::Circles => KeyPane::Circles,
+            Self::Keys => KeyPane::Keys,
+            Self::Repl => KeyPane::Repl,
+            Self::Logs => KeyPane::Logs,
+        }
     }
 }
 

@@ -11,6 +11,7 @@ mod event;
 mod event_loop;
 pub mod headless;
 mod help;
+mod key_press;
 mod keys;
 mod layout;
 mod list;

@@ -14,12 +14,12 @@ use ratatui::{
     widgets::Paragraph,
 };
 
-use frontend::{log_line, visible::visible};
+use frontend::{key_bindings::UserAction, log_line, visible::visible};
 
 use super::{
     action::Action,
     circle_id::CircleId,
-    help::Hint,
+    help::HintRow::{self, Bound, Fixed, Short},
     scroll::{NumberedLines, ScrollView},
     search::{Highlight, Query, Searchable},
     selection::VisibleRow,
@@ -65,24 +65,24 @@ struct SearchedLog<'a> {
 }
 
 /// Key hints of the pane.
-pub(crate) const HINTS: &[Hint] = &[
-    ("↑ ↓ PgUp PgDn", "scroll"),
-    ("Home g, End G", "scroll to the oldest line, follow new lines"),
-    ("/", "search"),
-    ("l", "all, warnings, errors"),
-    ("y", "copy the log"),
+pub(crate) const HINTS: &[HintRow] = &[
+    Fixed("↑ ↓ PgUp PgDn", "scroll"),
+    Fixed("Home g, End G", "scroll to the oldest line, follow new lines"),
+    Bound(UserAction::Search),
+    Bound(UserAction::LogLevel),
+    Bound(UserAction::CopyLog),
 ];
 
 /// Key hints for the footer.
-pub(crate) const SHORT_HINTS: &[Hint] = &[
-    ("↑↓", "scroll"),
-    ("?", "help"),
-    ("q", "quit"),
-    ("/", "search"),
-    ("l", "level"),
-    ("y", "copy"),
-    ("f", "zoom"),
-    ("1-4", "pane"),
+pub(crate) const SHORT_HINTS: &[HintRow] = &[
+    Fixed("↑↓", "scroll"),
+    Short(UserAction::Help, "help"),
+    Short(UserAction::Quit, "quit"),
+    Short(UserAction::Search, "search"),
+    Short(UserAction::LogLevel, "level"),
+    Short(UserAction::CopyLog, "copy"),
+    Short(UserAction::Zoom, "zoom"),
+    Fixed("1-4", "pane"),
 ];
 
 impl LogsPane {
@@ -106,21 +106,30 @@ impl LogsPane {
         }
     }
 
-    pub(crate) fn key(&mut self, key: KeyEvent, shown: Option<CircleId>) -> Option<Action> {
-        let log = self.logs.entry(shown?).or_default();
+    /// Scrolls the log of a circle by a key press.
+    pub(crate) fn key(&mut self, key: KeyEvent, shown: Option<CircleId>) {
+        let Some(shown) = shown else { return };
+        let view = &mut self.logs.entry(shown).or_default().view;
         match key.code {
-            KeyCode::Up | KeyCode::Char('k') => log.view.scroll(-1),
-            KeyCode::Down | KeyCode::Char('j') => log.view.scroll(1),
-            KeyCode::PageUp => log.view.page(-1),
-            KeyCode::PageDown => log.view.page(1),
-            KeyCode::Home | KeyCode::Char('g') => log.view.scroll_to_begin(),
-            KeyCode::End | KeyCode::Char('G') => log.view.follow(),
-            KeyCode::Char('l') => {
+            KeyCode::Up | KeyCode::Char('k') => view.scroll(-1),
+            KeyCode::Down | KeyCode::Char('j') => view.scroll(1),
+            KeyCode::PageUp => view.page(-1),
+            KeyCode::PageDown => view.page(1),
+            KeyCode::Home | KeyCode::Char('g') => view.scroll_to_begin(),
+            KeyCode::End | KeyCode::Char('G') => view.follow(),
+            _ => {}
+        }
+    }
+
+    /// Carries out an action of the user on the log of a circle.
+    pub(crate) fn act(&mut self, action: UserAction, shown: Option<CircleId>) -> Option<Action> {
+        match action {
+            UserAction::LogLevel => {
                 self.level = (self.level + 1) % LEVELS.len();
                 self.logs.values_mut().for_each(|log| log.view.follow());
             }
-            KeyCode::Char('y') => {
-                let lines: Vec<&str> = log.lines.iter().map(String::as_str).collect();
+            UserAction::CopyLog => {
+                let lines: Vec<&str> = self.logs.get(&shown?)?.lines.iter().map(String::as_str).collect();
                 return Some(Action::Copy(lines.join("\n"), "the log")).filter(|_| !lines.is_empty());
             }
             _ => {}
@@ -166,6 +175,7 @@ impl LogsPane {
         SearchedLog { log: self.logs.entry(circle).or_default(), level: self.level }
     }
 
+    /// Draws the pane. `level_key` is what changes the filter.
     pub(crate) fn draw(
         &mut self,
         frame: &mut Frame<'_>,
@@ -173,6 +183,7 @@ impl LogsPane {
         theme: Theme,
         circle: Option<CircleId>,
         found: Option<Highlight<'_>>,
+        level_key: &str,
     ) {
         let (name, levels) = LEVELS[self.level];
         let mut is_empty = true;
@@ -188,7 +199,8 @@ impl LogsPane {
                 return frame.render_widget(Paragraph::new(rows), area);
             }
         }
-        let hint = if is_empty { "no log lines yet".to_owned() } else { format!("no {name}; l shows all lines") };
+        let hint =
+            if is_empty { "no log lines yet".to_owned() } else { format!("no {name}; {level_key} shows all lines") };
         frame.render_widget(Paragraph::new(hint.dim()), area);
     }
 }

@@ -19,7 +19,10 @@ use console::{
     session::PlaySnapshot,
     validate::Validator,
 };
-use frontend::text::{Style, StyledLine};
+use frontend::{
+    key_bindings::UserAction,
+    text::{Style, StyledLine},
+};
 use keys::KeyPair;
 use protocol::methods::Access;
 use ratatui::{
@@ -35,7 +38,7 @@ use rhai::Engine;
 use super::{
     action::Action,
     circle_id::CircleId,
-    help::Hint,
+    help::HintRow::{self, Fixed, Short},
     layout::Pane,
     search::Search,
     theme::{DrawContext, Theme},
@@ -49,17 +52,22 @@ pub(crate) use transcript::Transcript;
 const STATUS_LINE_DELAY: Duration = Duration::from_millis(300);
 
 /// Key hints for the footer while the circle takes no input yet.
-pub(crate) const UNREADY_HINTS: &[Hint] =
-    &[("Enter", "connect"), ("Esc", "circles"), ("F1", "help"), ("Ctrl-P", "palette"), ("PgUp", "scroll")];
+pub(crate) const UNREADY_HINTS: &[HintRow] = &[
+    Fixed("Enter", "connect"),
+    Fixed("Esc", "circles"),
+    Short(UserAction::Help, "help"),
+    Short(UserAction::Palette, "palette"),
+    Fixed("PgUp", "scroll"),
+];
 
 /// Key hints for the footer while the circle needs a key.
-pub(crate) const SIGN_IN_HINTS: &[Hint] = &[
-    ("Enter", "sign in"),
-    ("Ctrl-O", "copy"),
-    ("Esc", "circles"),
-    ("F1", "help"),
-    ("Ctrl-P", "palette"),
-    ("PgUp", "scroll"),
+pub(crate) const SIGN_IN_HINTS: &[HintRow] = &[
+    Fixed("Enter", "sign in"),
+    Short(UserAction::CopyOutput, "copy"),
+    Fixed("Esc", "circles"),
+    Short(UserAction::Help, "help"),
+    Short(UserAction::Palette, "palette"),
+    Fixed("PgUp", "scroll"),
 ];
 
 pub(crate) use editor::{HINTS, SHORT_HINTS};
@@ -167,17 +175,19 @@ impl ReplPane {
             KeyCode::Down if is_control => view.scroll(1),
             KeyCode::Home if is_control => view.scroll_to_begin(),
             KeyCode::End if is_control => view.follow(),
-            KeyCode::Char('o') if is_control => {
-                let (text, what) = session.transcript.text_to_copy();
-                return Some(Action::Copy(text, what));
-            }
-            KeyCode::F(3) => return Some(Action::Search(Pane::Repl)),
             KeyCode::Char('d') if is_control && session.editor.is_empty() => {
                 return Some(Action::Focus(Pane::Circles));
             }
             _ => return session.editor.key(key),
         }
         None
+    }
+
+    /// Returns what an action of the user means for the session on a circle.
+    pub(crate) fn action(&self, action: UserAction, shown: CircleId) -> Option<Action> {
+        let session = self.sessions.get(&shown).filter(|_| action == UserAction::CopyOutput)?;
+        let (text, what) = session.transcript.text_to_copy();
+        Some(Action::Copy(text, what))
     }
 
     /// Draws the completions of the session on a circle.

@@ -9,15 +9,26 @@ use super::{
     circles::{CircleAvailability, CircleItem, CircleSource, CirclesPane},
     theme::Theme,
 };
-use frontend::visible::visible;
+use frontend::{
+    key_bindings::{KeyBindings, KeyPane, UserAction},
+    visible::visible,
+};
+
+/// What the user has already.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Present {
+    /// There is a circles.json.
+    pub config: bool,
+    /// There is a key.
+    pub keys: bool,
+}
 
 /// Returns the suggestions for the selected circle. `is_typing` says whether letters are text.
 pub(crate) fn lines(
-    theme: Theme,
+    (theme, bindings): (Theme, &KeyBindings),
     circles: &CirclesPane,
     chosen: Option<&CircleItem>,
-    has_config: bool,
-    has_keys: bool,
+    has: Present,
     is_typing: bool,
 ) -> Vec<Line<'static>> {
     let offer = |key: &str, what: String| {
@@ -43,9 +54,12 @@ pub(crate) fn lines(
     }
     if is_typing {
         lines.push(offer("Esc", "go to Circles, where letters are commands".to_owned()));
-        lines.push(offer("F1", "help, everywhere".to_owned()));
+        let help = bindings.hint(KeyPane::Repl, UserAction::Help);
+        if !help.is_empty() {
+            lines.push(offer(&help, "help, everywhere".to_owned()));
+        }
     } else {
-        lines.extend(commands(offer, circles, has_config, has_keys));
+        lines.extend(commands(offer, bindings, circles, has));
     }
     if let Some((entry, why)) = chosen.and_then(|entry| Some((entry, entry.refused()?))) {
         lines.push(Line::default());
@@ -61,7 +75,9 @@ pub(crate) fn lines(
         let again = if entry.state() == CircleAvailability::BackingOff { "; restarting" } else { "" };
         let why = visible(entry.failure_reason().unwrap_or("exited"));
         lines.push(Line::from(Span::styled(format!("  {} failed: {why}{again}", entry.name), theme.error())));
-        lines.push(Line::from("  see its log below (4, then f for the whole screen)"));
+        let zoom = bindings.hint(KeyPane::Logs, UserAction::Zoom);
+        let zoom = if zoom.is_empty() { String::new() } else { format!(", then {zoom} for the whole screen") };
+        lines.push(Line::from(format!("  see its log below (4{zoom})")));
     }
     lines
 }
@@ -69,22 +85,31 @@ pub(crate) fn lines(
 /// Returns the offers of the circles pane.
 fn commands(
     offer: impl Fn(&str, String) -> Line<'static>,
+    bindings: &KeyBindings,
     circles: &CirclesPane,
-    has_config: bool,
-    has_keys: bool,
+    has: Present,
 ) -> Vec<Line<'static>> {
     let mut lines = Vec::new();
+    let mut push = |action, what: String| {
+        let key = bindings.hint(KeyPane::Circles, action);
+        if !key.is_empty() {
+            lines.push(offer(&key, what));
+        }
+    };
     let startable: Vec<&str> =
         circles.iter().filter(|(_, entry)| entry.can_be_started()).map(|(_, entry)| entry.name.as_str()).collect();
     if !startable.is_empty() {
-        lines.push(offer("S", format!("start all: {}", startable.join(", "))));
+        push(UserAction::StartAll, format!("start all: {}", startable.join(", ")));
     }
-    let config = if has_config { "edit circles.json" } else { "make a circles.json, with circles of your own" };
-    lines.push(offer("e", config.to_owned()));
-    let key = if has_keys { "make another key" } else { "make a key to sign in with" };
-    lines.push(offer("n", key.to_owned()));
-    lines.push(offer("o", "connect to a circle by its address".to_owned()));
+    let config = if has.config { "edit circles.json" } else { "make a circles.json, with circles of your own" };
+    push(UserAction::EditConfig, config.to_owned());
+    let key = if has.keys { "make another key" } else { "make a key to sign in with" };
+    push(UserAction::NewKey, key.to_owned());
+    push(UserAction::ConnectTo, "connect to a circle by its address".to_owned());
+    let help = bindings.hint(KeyPane::Circles, UserAction::Help);
     lines.push(offer("↑ ↓", "select another circle".to_owned()));
-    lines.push(offer("?", "help, everywhere".to_owned()));
+    if !help.is_empty() {
+        lines.push(offer(&help, "help, everywhere".to_owned()));
+    }
     lines
 }

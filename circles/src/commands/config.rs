@@ -4,6 +4,7 @@ use std::fmt::Display;
 
 use frontend::{
     error::CliError,
+    key_bindings::{ActionKeys, KeyBindings, KeyPress, UserAction},
     settings::{LoadedSettings, Setting, SettingSource, Settings},
 };
 use serde_json::{Map, Value, json};
@@ -14,7 +15,7 @@ use crate::cli::ConfigCommandArgs;
 /// Exit code if the file has mistakes.
 const MISTAKES_EXIT_CODE: u8 = 2;
 
-/// A setting, as both formats show it.
+/// A setting, or the keys of an action, as both formats show it.
 struct Row {
     name: &'static str,
     text: String,
@@ -24,11 +25,11 @@ struct Row {
 
 pub(crate) fn run(args: &ConfigCommandArgs) -> Result<(), CliError> {
     let loaded = Settings::load();
-    let rows = rows(&loaded.settings);
+    let (rows, keys) = (rows(&loaded.settings), key_rows(&loaded.settings.keys));
     if args.json {
-        to_stdout(&format!("{}\n", as_json(&loaded, rows)))?;
+        to_stdout(&format!("{}\n", as_json(&loaded, rows, keys)))?;
     } else {
-        to_stdout(&as_text(&loaded, &rows))?;
+        to_stdout(&as_text(&loaded, &rows, &keys))?;
     }
     let is_valid = loaded.errors.is_empty();
     loaded.errors.iter().for_each(output::report);
@@ -39,7 +40,7 @@ fn rows(settings: &Settings) -> Vec<Row> {
     fn row<T: Display>(name: &'static str, setting: &Setting<T>, value: Value) -> Row {
         Row { name, text: setting.value.to_string(), value, source: setting.source }
     }
-    let Settings { bell, edit_mode, history_size, mouse, reduced_motion, theme } = settings;
+    let Settings { bell, edit_mode, history_size, keys: _, mouse, reduced_motion, theme } = settings;
     vec![
         row("bell", bell, json!(bell.value)),
         row("edit_mode", edit_mode, json!(edit_mode.value.to_string())),
@@ -50,14 +51,31 @@ fn rows(settings: &Settings) -> Vec<Row> {
     ]
 }
 
-fn as_text(loaded: &LoadedSettings, rows: &[Row]) -> String {
+fn key_rows(keys: &KeyBindings) -> Vec<Row> {
+    let row = |(action, keys): (UserAction, &Setting<ActionKeys>)| {
+        let names: Vec<String> = keys.value.iter().map(KeyPress::to_string).collect();
+        let text = if names.is_empty() { "no key".to_owned() } else { names.join(" ") };
+        Row { name: action.name(), text, value: json!(names), source: keys.source }
+    };
+    keys.iter().map(row).collect()
+}
+
+fn as_text(loaded: &LoadedSettings, rows: &[Row], keys: &[Row]) -> String {
     let mut text = match &loaded.path {
         Some(path) if loaded.is_found => format!("{}\n", path.display()),
         Some(path) => format!("{} (there is no such file yet)\n", path.display()),
         None => "there is no configuration directory\n".to_owned(),
     };
+    text.push_str(&table(rows));
+    text.push_str("\n[keys]\n");
+    text.push_str(&table(keys));
+    text
+}
+
+fn table(rows: &[Row]) -> String {
     let width = |of: fn(&Row) -> usize| rows.iter().map(of).max().unwrap_or_default();
-    let (name_width, value_width) = (width(|row| row.name.len()), width(|row| row.text.len()));
+    let (name_width, value_width) = (width(|row| row.name.len()), width(|row| row.text.chars().count()));
+    let mut text = String::new();
     for Row { name, text: value, source, .. } in rows {
         let source = match source {
             SettingSource::Environment(variable) => format!("${variable}"),
@@ -68,17 +86,19 @@ fn as_text(loaded: &LoadedSettings, rows: &[Row]) -> String {
     text
 }
 
-fn as_json(loaded: &LoadedSettings, rows: Vec<Row>) -> Value {
-    let settings: Map<String, Value> = rows
-        .into_iter()
-        .map(|row| {
+fn as_json(loaded: &LoadedSettings, rows: Vec<Row>, keys: Vec<Row>) -> Value {
+    let as_object = |rows: Vec<Row>| -> Map<String, Value> {
+        let as_entry = |row: Row| {
             let mut setting = json!({ "value": row.value, "source": row.source.kind() });
             if let SettingSource::Environment(variable) = row.source {
                 setting["variable"] = json!(variable);
             }
             (row.name.to_owned(), setting)
-        })
-        .collect();
+        };
+        rows.into_iter().map(as_entry).collect()
+    };
+    let mut settings = as_object(rows);
+    settings.insert("keys".to_owned(), Value::Object(as_object(keys)));
     let errors: Vec<Value> = loaded
         .errors
         .iter()

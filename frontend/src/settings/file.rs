@@ -7,7 +7,7 @@ use std::{
 
 use toml_edit::{Document, Item, Value};
 
-use super::{EditMode, LoadedSettings, MAX_SHOWN, Setting, SettingSource, Settings, ThemeChoice};
+use super::{EditMode, LoadedSettings, MAX_SHOWN, Setting, SettingSource, Settings, ThemeChoice, keys};
 use crate::{
     error::{CliError, os_error_text},
     files, suggest,
@@ -21,7 +21,7 @@ const MAX_BYTES: u64 = 64 << 10;
 const MAX_HISTORY_SIZE: usize = 1_000_000;
 
 /// The names of the settings.
-const NAMES: [&str; 6] = ["bell", "edit_mode", "history_size", "mouse", "reduced_motion", "theme"];
+const NAMES: [&str; 7] = ["bell", "edit_mode", "history_size", "keys", "mouse", "reduced_motion", "theme"];
 
 /// Loads a file, if it exists.
 pub(super) fn load(path: PathBuf) -> LoadedSettings {
@@ -88,6 +88,10 @@ fn apply(settings: &mut Settings, path: &Path, text: &str) -> Vec<CliError> {
                 settings.history_size.set(size, SettingSource::File);
                 size.is_none().then_some("a number from 0 (which keeps no history) to 1000000")
             }
+            "keys" => {
+                errors.extend(keys::apply(&mut settings.keys, item, line_of));
+                None
+            }
             "mouse" => flag(&mut settings.mouse, item),
             "reduced_motion" => flag(&mut settings.reduced_motion, item),
             "theme" => {
@@ -119,7 +123,7 @@ fn flag(setting: &mut Setting<bool>, item: &Item) -> Option<&'static str> {
 }
 
 /// Formats a value as the file has it.
-fn shown(item: &Item) -> String {
+pub(super) fn shown(item: &Item) -> String {
     match item.as_value() {
         Some(Value::String(text)) => format!("{:?}", text.value().chars().take(MAX_SHOWN).collect::<String>()),
         Some(Value::Integer(number)) => number.value().to_string(),
@@ -132,6 +136,7 @@ fn shown(item: &Item) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::key_bindings::{KeyBindings, UserAction};
 
     fn loaded(text: &str) -> (Settings, Vec<String>) {
         let mut settings = Settings::default();
@@ -171,6 +176,40 @@ mod tests {
         );
         assert_eq!(settings, Settings { reduced_motion: settings.reduced_motion, ..Settings::default() });
         assert!(settings.reduced_motion.value);
+    }
+
+    #[test]
+    fn keys_come_from_the_file_and_a_mistake_leaves_the_default_ones() {
+        let (settings, errors) = loaded("[keys]\nrestart = [\"F5\", \"X\"]\nzoom = []\nkeys.quit = []\n");
+        assert_eq!(errors.len(), 1, "{errors:?}");
+        assert_eq!(settings.keys.shown(UserAction::Restart), "F5 X");
+        assert_eq!(settings.keys.shown(UserAction::Zoom), "");
+        let text = "[keys]\nrestrat = [\"X\"]\nrestart = \"X\"\nstop = [\"Hyper-x\"]\nquit = [\"Esc\"]\nzoom = [\"Ctrl-E\"]\n\
+                    copy_output = [\"c\"]\nlog_level = [1]\nhelp = [\"q\"]\nmouse = [\"F5\", \"F5\"]\n";
+        let (settings, errors) = loaded(text);
+        let kept = |action: &str| format!("cannot use the keys of {action}, so it keeps its default ones");
+        assert_eq!(
+            errors,
+            [
+                "there is no action `restrat` to bind | config.toml, line 2 | did you mean restart?".to_owned(),
+                kept("restart")
+                    + " | config.toml, line 3 says \"X\" | write a list: restart = [\"F5\"], or [] for no key",
+                kept("stop")
+                    + " | config.toml, line 4 says \"Hyper-x\", which is not a key | name a character, F1 to F12, Ctrl- with a letter, or Alt- with a character",
+                kept("quit") + " | config.toml, line 5 says \"Esc\", which has a fixed meaning | choose another key",
+                kept("zoom")
+                    + " | config.toml, line 6 says \"Ctrl-E\", which edits the input in the REPL pane | choose a key such as F5",
+                kept("copy_output")
+                    + " | config.toml, line 7 says \"c\", which is text in the REPL pane | choose a key such as F5",
+                kept("log_level")
+                    + " | config.toml, line 8 has a key without quotes | name a character, F1 to F12, Ctrl- with a letter, or Alt- with a character",
+                kept("help")
+                    + " | config.toml, line 9 says q, which in Circles is a key of quit, too | choose another key, or give quit another one",
+                kept("mouse") + " | config.toml, line 10 says F5 twice | write it once",
+            ]
+        );
+        assert_eq!(settings.keys, KeyBindings::default());
+        assert!(loaded("keys = 1\n").1[0].contains("write a table"));
     }
 
     #[test]

@@ -2,7 +2,12 @@
 
 use std::path::PathBuf;
 
-use frontend::{config, error::CliError, init::NewConfig};
+use frontend::{
+    config,
+    error::CliError,
+    init::NewConfig,
+    key_bindings::{KeyPane, UserAction},
+};
 
 use super::App;
 use crate::{
@@ -48,7 +53,9 @@ impl App {
     pub(super) fn on_config_made(&mut self, made: Result<NewConfig, CliError>) {
         match made {
             Ok(NewConfig { path, .. }) => {
-                self.show_done(format!("wrote {}; S starts its circles, e opens it", path.display()));
+                let key = |action| self.key_of(KeyPane::Circles, action);
+                let (start, open) = (key(UserAction::StartAll), key(UserAction::EditConfig));
+                self.show_done(format!("wrote {}; {start} starts its circles, {open} opens it", path.display()));
                 self.tasks.read_config(self.setup.config.clone());
             }
             Err(error) => self.report_error(error.advice()),

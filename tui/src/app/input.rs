@@ -5,7 +5,10 @@ use console::{
     completion::{self, CompletionItem, CompletionList, CompletionSource},
     session::{CallerIdentity, ConnectionStatus, SessionHandle},
 };
-use frontend::error::CliError;
+use frontend::{
+    error::CliError,
+    key_bindings::{KeyPane, UserAction},
+};
 
 use super::{App, SESSION_BUSY};
 use crate::{
@@ -63,8 +66,10 @@ impl App {
     /// Ctrl-C: cancels what the session does, or else clears the input.
     pub(super) fn cancel(&mut self) {
         let is_typing = self.window.focus == Pane::Repl;
-        let Some(id) = self.circles.selected() else { return self.show_hint("q quits") };
-        let Some(session) = self.repl.get_mut(id) else { return self.show_hint("q quits") };
+        let quit = self.key_of(KeyPane::Circles, UserAction::Quit);
+        let quits = format!("{quit} quits");
+        let Some(id) = self.circles.selected() else { return self.show_hint(quits) };
+        let Some(session) = self.repl.get_mut(id) else { return self.show_hint(quits) };
         if session.can_be_cancelled() {
             if session.state.connection != ConnectionStatus::Connected {
                 (session.is_awaited, session.previous) = (false, None);
@@ -74,7 +79,7 @@ impl App {
         if is_typing && !session.editor.is_empty() {
             return session.editor.next_draft();
         }
-        self.show_hint(if is_typing { "to quit: Esc, then q" } else { "q quits" });
+        self.show_hint(if is_typing { format!("to quit: Esc, then {quit}") } else { quits });
         // A play may have started that is not known here yet.
         self.send_to_session(id, SessionHandle::cancel);
     }

@@ -3,7 +3,10 @@
 use std::sync::Arc;
 
 use console::session::{CallerIdentity, QueueFull, SessionHandle};
-use frontend::error::CliError;
+use frontend::{
+    error::CliError,
+    key_bindings::{KeyPane, UserAction},
+};
 use keys::{
     KeyPair,
     keystore::{KeyEntry, KeyListing, KeyName},
@@ -36,7 +39,8 @@ impl App {
                 let then = form.map(|form| form.then.take());
                 self.keys.unlock(entry.name.clone(), keypair);
                 self.keys.add(entry.clone());
-                self.show_done(format!("created key {}; y in Keys (2) copies its public key", entry.name));
+                let copy = self.key_of(KeyPane::Keys, UserAction::CopyPublicKey);
+                self.show_done(format!("created key {}; {copy} in Keys (2) copies its public key", entry.name));
                 if let Some(then) = then {
                     self.window.popup = None;
                     if let Some(action) = then {

@@ -1,6 +1,7 @@
 //! Questions before something is lost: what exactly it is, with *No* as the answer unless the user moves away from it.
 
 use console::session::SessionState;
+use frontend::key_bindings::{KeyPane, UserAction};
 
 use super::App;
 use crate::{
@@ -114,7 +115,8 @@ impl App {
         if let Some(neighbour) = self.circles.selected() {
             self.show(neighbour);
         }
-        self.show_done(format!("removed {name} from the list; o adds it again"));
+        let key = self.key_of(KeyPane::Circles, UserAction::ConnectTo);
+        self.show_done(format!("removed {name} from the list; {key} adds it again"));
     }
 }
 

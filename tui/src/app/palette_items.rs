@@ -1,5 +1,6 @@
 //! Items of the palette: every action, circle, key and past input. What fits the pane with the focus comes first.
 
+use frontend::key_bindings::UserAction;
 use keys::keystore::KeyEntry;
 
 use super::App;
@@ -15,44 +16,49 @@ use crate::{
 /// Largest number of past inputs.
 const MAX_PAST_INPUTS: usize = 200;
 
-/// Creates an item with the key that does the same.
-fn item(text: String, key: &'static str, action: Action) -> PaletteItem {
-    PaletteItem { text, key, action }
+/// Creates an item without a key.
+fn item(text: String, action: Action) -> PaletteItem {
+    PaletteItem { text, key: String::new(), action }
 }
 
 impl App {
+    /// Creates an item with the keys of an action.
+    fn bound_item(&self, text: &str, bound: UserAction, action: Action) -> PaletteItem {
+        PaletteItem { text: text.to_owned(), key: self.bindings().shown(bound), action }
+    }
+
     pub(super) fn palette_items(&self) -> Vec<PaletteItem> {
         let selected = self.circles.selected();
         let (here, elsewhere): (Vec<_>, Vec<_>) = self.circles.iter().partition(|(id, _)| Some(*id) == selected);
         let circles = |circles: Vec<(CircleId, &CircleItem)>| -> Vec<PaletteItem> {
             circles.into_iter().flat_map(|(id, entry)| self.circle_items(id, entry)).collect()
         };
-        let keys = self.keys.iter().flat_map(key_items);
+        let keys = self.keys.iter().flat_map(|entry| self.key_items(entry));
         let mut items: Vec<PaletteItem> = Vec::new();
         match self.window.focus {
             Pane::Keys => items.extend(keys.chain(circles(here))),
             Pane::Circles => items.extend(circles(here).into_iter().chain(circles(elsewhere.clone())).chain(keys)),
-            Pane::Repl | Pane::Logs => items.extend(screen_items().into_iter().chain(circles(here)).chain(keys)),
+            Pane::Repl | Pane::Logs => items.extend(self.screen_items().into_iter().chain(circles(here)).chain(keys)),
         }
         if self.window.focus != Pane::Circles {
             items.extend(circles(elsewhere));
         }
         items.extend([
-            item("start all circles in circles.json".into(), "S", Action::StartAll),
-            item("open circles.json in the editor".into(), "e", Action::OpenConfig),
-            item("connect to a circle by its address".into(), "o", Action::AskAddress),
-            item("make a key".into(), "n", Action::AskNewKey),
-            item("import a key".into(), "", Action::AskKeyChange(KeyJob::Import)),
+            self.bound_item("start all circles in circles.json", UserAction::StartAll, Action::StartAll),
+            self.bound_item("open circles.json in the editor", UserAction::EditConfig, Action::OpenConfig),
+            self.bound_item("connect to a circle by its address", UserAction::ConnectTo, Action::AskAddress),
+            self.bound_item("make a key", UserAction::NewKey, Action::AskNewKey),
+            self.bound_item("import a key", UserAction::Import, Action::AskKeyChange(KeyJob::Import)),
         ]);
         if matches!(self.window.focus, Pane::Circles | Pane::Keys) {
-            items.extend(screen_items());
+            items.extend(self.screen_items());
         }
-        items.push(item("help".into(), "F1", Action::Help));
-        items.push(item("quit".into(), "q", Action::Quit));
+        items.push(self.bound_item("help", UserAction::Help, Action::Help));
+        items.push(self.bound_item("quit", UserAction::Quit, Action::Quit));
         let session = self.circles.selected().and_then(|shown| self.repl.get(shown));
         for input in session.into_iter().flat_map(|session| session.editor.past_inputs()).rev().take(MAX_PAST_INPUTS) {
             let text = format!("past input: {}", input.replace('\n', " ⏎ "));
-            items.push(item(text, "", Action::Insert(input.to_string())));
+            items.push(item(text, Action::Insert(input.to_string())));
         }
         items
     }
@@ -60,58 +66,76 @@ impl App {
     /// Returns the items of a circle; with keys for the selected one.
     fn circle_items(&self, id: CircleId, entry: &CircleItem) -> Vec<PaletteItem> {
         let (name, is_selected) = (&entry.name, self.circles.selected() == Some(id));
-        let item = |text: String, key: &'static str, action| item(text, if is_selected { key } else { "" }, action);
-        let mut items = vec![item(format!("connect to {name}"), "Enter", Action::Connect(id))];
+        let bound = |text: String, bound, action| {
+            let key = if is_selected { self.bindings().shown(bound) } else { String::new() };
+            PaletteItem { text, key, action }
+        };
+        let key = if is_selected { "Enter" } else { "" }.to_owned();
+        let mut items = vec![PaletteItem { text: format!("connect to {name}"), key, action: Action::Connect(id) }];
         if entry.can_be_started() {
-            items.push(item(format!("start {name}"), "s", Action::Start(id)));
+            items.push(bound(format!("start {name}"), UserAction::Start, Action::Start(id)));
         }
         if entry.can_be_stopped() {
-            items.push(item(format!("stop {name}"), "x", Action::AskStop(id)));
-            items.push(item(format!("restart {name}"), "r", Action::AskRestart(id)));
+            items.push(bound(format!("stop {name}"), UserAction::Stop, Action::AskStop(id)));
+            items.push(bound(format!("restart {name}"), UserAction::Restart, Action::AskRestart(id)));
         }
         if entry.source == CircleSource::Config {
-            items.push(item(format!("make your key a member of {name}"), "m", Action::Admit(id)));
+            items.push(bound(format!("make your key a member of {name}"), UserAction::Admit, Action::Admit(id)));
         }
         if self.repl.get(id).is_some_and(SessionView::is_open) {
-            items.push(item(format!("sign in to {name}"), "a", Action::Authenticate(id)));
-            items.push(item(format!("disconnect from {name}"), "d", Action::AskDisconnect(id)));
+            items.push(bound(format!("sign in to {name}"), UserAction::SignIn, Action::Authenticate(id)));
+            items.push(bound(format!("disconnect from {name}"), UserAction::Disconnect, Action::AskDisconnect(id)));
         } else if entry.source == CircleSource::Address {
-            items.push(item(format!("remove {name} from the list"), "d", Action::AskDisconnect(id)));
+            items.push(bound(
+                format!("remove {name} from the list"),
+                UserAction::Disconnect,
+                Action::AskDisconnect(id),
+            ));
         }
         items
     }
-}
 
-/// Returns the items of a key.
-fn key_items(entry: &KeyEntry) -> Vec<PaletteItem> {
-    let name = &entry.name;
-    let change = |job: KeyJob| Action::AskKeyChange(job);
-    vec![
-        item(format!("use key {name}"), "", Action::UseKey(name.clone())),
-        item(format!("copy the public key of {name}"), "", Action::Copy(entry.public_key.to_hex(), "the public key")),
-        item(format!("make {name} the default key"), "", Action::DefaultKey(name.clone())),
-        item(format!("unlock or lock {name}"), "", Action::ToggleLock(name.clone())),
-        item(format!("rename {name}"), "", change(KeyJob::Rename(name.clone()))),
-        item(format!("change the passphrase of {name}"), "", change(KeyJob::ChangePassphrase(name.clone()))),
-        item(format!("export {name}"), "", change(KeyJob::Export(name.clone()))),
-        item(format!("delete {name}"), "", change(KeyJob::Remove(entry.clone()))),
-    ]
-}
+    /// Returns the items of a key; with keys for the selected one while its pane has the focus.
+    fn key_items(&self, entry: &KeyEntry) -> Vec<PaletteItem> {
+        let name = &entry.name;
+        let is_selected = self.window.focus == Pane::Keys && self.keys.selected() == Some(name);
+        let bound = |text: String, bound, action| {
+            let key = if is_selected { self.bindings().shown(bound) } else { String::new() };
+            PaletteItem { text, key, action }
+        };
+        let change = |job: KeyJob| Action::AskKeyChange(job);
+        let public_key = Action::Copy(entry.public_key.to_hex(), "the public key");
+        let passphrase = change(KeyJob::ChangePassphrase(name.clone()));
+        vec![
+            item(format!("use key {name}"), Action::UseKey(name.clone())),
+            bound(format!("copy the public key of {name}"), UserAction::CopyPublicKey, public_key),
+            bound(format!("make {name} the default key"), UserAction::Default, Action::DefaultKey(name.clone())),
+            bound(format!("unlock or lock {name}"), UserAction::Unlock, Action::ToggleLock(name.clone())),
+            bound(format!("rename {name}"), UserAction::Rename, change(KeyJob::Rename(name.clone()))),
+            bound(format!("change the passphrase of {name}"), UserAction::Passphrase, passphrase),
+            bound(format!("export {name}"), UserAction::Export, change(KeyJob::Export(name.clone()))),
+            bound(format!("delete {name}"), UserAction::Delete, change(KeyJob::Remove(entry.clone()))),
+        ]
+    }
 
-/// Returns the items of the screen.
-fn screen_items() -> Vec<PaletteItem> {
-    let mut items = vec![
-        item("search the transcript".into(), "F3", Action::Search(Pane::Repl)),
-        item("search the log".into(), "", Action::Search(Pane::Logs)),
-        item("zoom".into(), "F2", Action::Zoom),
-    ];
-    let digits = ["1", "2", "3", "4"];
-    items.extend(
-        Pane::ALL
-            .into_iter()
-            .zip(digits)
-            .map(|(pane, key)| item(format!("go to {}", pane.name()), key, Action::Focus(pane))),
-    );
-    items.push(item("mouse on or off".into(), "%", Action::ToggleMouse));
-    items
+    /// Returns the items of the screen.
+    fn screen_items(&self) -> Vec<PaletteItem> {
+        let search = |text, pane| {
+            let is_here = (self.window.focus == Pane::Logs) == (pane == Pane::Logs);
+            let key = if is_here { self.bindings().shown(UserAction::Search) } else { String::new() };
+            PaletteItem { text, key, action: Action::Search(pane) }
+        };
+        let mut items = vec![
+            search("search the transcript".to_owned(), Pane::Repl),
+            search("search the log".to_owned(), Pane::Logs),
+            self.bound_item("zoom", UserAction::Zoom, Action::Zoom),
+        ];
+        items.extend(Pane::ALL.into_iter().map(|pane| PaletteItem {
+            text: format!("go to {}", pane.name()),
+            key: pane.number().to_string(),
+            action: Action::Focus(pane),
+        }));
+        items.push(self.bound_item("mouse on or off", UserAction::Mouse, Action::ToggleMouse));
+        items
+    }
 }

@@ -2,7 +2,11 @@
 //! each of the three functions here.
 
 use console::session::ConnectionStatus;
-use frontend::{quantity, visible::visible};
+use frontend::{
+    key_bindings::{KeyPane, UserAction},
+    quantity,
+    visible::visible,
+};
 use ratatui::{
     Frame,
     crossterm::event::{KeyCode, KeyEvent, KeyModifiers},
@@ -17,7 +21,7 @@ use crate::{
     action::Action,
     chrome::{self, PaneTitle},
     circles::{self, CircleItem, SUMMARY_ROWS},
-    help::{self, Hint},
+    help::{self, HintRow},
     keys,
     layout::{self, Pane, ScreenLayout},
     logs,
@@ -25,7 +29,7 @@ use crate::{
     repl::{self, SessionView},
     search::Search,
     session_status::SessionStatus,
-    welcome,
+    welcome::{self, Present},
 };
 
 /// Rows of the list of circles that stay free of the details below it.
@@ -34,13 +38,16 @@ const MIN_LIST_ROWS: u16 = 4;
 /// Key hints for the pane with the focus.
 pub(super) struct KeyContext {
     title: &'static str,
-    long: &'static [Hint],
-    short: &'static [Hint],
+    long: &'static [HintRow],
+    short: &'static [HintRow],
 }
 
 impl App {
     /// Handles a key press. In the REPL pane letters are text, in the others they are commands.
     pub(super) fn on_pane_key(&mut self, key: KeyEvent) -> Option<Action> {
+        if let Some(action) = self.bound_action(key) {
+            return self.on_user_action(action);
+        }
         if self.window.focus == Pane::Repl {
             return self.on_repl_key(key);
         }
@@ -55,20 +62,15 @@ impl App {
             KeyCode::Tab => return Some(Action::Focus(self.window.focus.step(1))),
             KeyCode::BackTab => return Some(Action::Focus(self.window.focus.step(-1))),
             KeyCode::Esc => return Some(Action::Focus(Pane::Circles)),
-            KeyCode::Char('?') => return Some(Action::Help),
-            KeyCode::Char('f') => return Some(Action::Zoom),
-            KeyCode::Char('%') => return Some(Action::ToggleMouse),
-            KeyCode::Char('[') => return Some(Action::Resize(-1)),
-            KeyCode::Char(']') => return Some(Action::Resize(1)),
-            KeyCode::Char('/') if self.window.focus == Pane::Logs => return Some(Action::Search(Pane::Logs)),
-            KeyCode::Char('/') | KeyCode::F(3) => return Some(Action::Search(Pane::Repl)),
-            KeyCode::Char('q') => return Some(Action::Quit),
             _ => {}
         }
         match self.window.focus {
             Pane::Circles => self.circles.key(key),
             Pane::Keys => self.keys.key(key),
-            Pane::Logs => self.logs.key(key, self.circles.selected()),
+            Pane::Logs => {
+                self.logs.key(key);
+                None
+            }
             Pane::Repl => None,
         }
     }
@@ -91,7 +93,7 @@ impl App {
         KeyContext { title, long, short }
     }
 
-    fn repl_hints(&self) -> &'static [Hint] {
+    fn repl_hints(&self) -> &'static [HintRow] {
         match self.circles.selected().and_then(|shown| self.repl.get(shown)) {
             Some(session) if session.takes_input() || !session.editor.is_empty() => repl::SHORT_HINTS,
             Some(session) if session.state.connection == ConnectionStatus::Connected => repl::SIGN_IN_HINTS,
@@ -102,7 +104,8 @@ impl App {
     /// Returns the help for the present context.
     pub(super) fn help(&self) -> TextPopup {
         let context = self.key_context();
-        let hints = help::help_hints(context.title, context.long);
+        let bound = (self.bindings(), self.window.focus.key_pane());
+        let hints = help::help_hints(context.title, context.long, bound);
         TextPopup::hints("Help", &hints, self.window.look().theme)
     }
 
@@ -163,7 +166,10 @@ impl App {
                     entry.draw_summary(frame, summary);
                 }
             }
-            Pane::Keys => self.keys.draw(frame, area, look.theme, has_focus),
+            Pane::Keys => {
+                let new_key = self.bindings().hint(KeyPane::Keys, UserAction::NewKey);
+                self.keys.draw(frame, area, look.theme, has_focus, &new_key);
+            }
             Pane::Logs => self.draw_logs(frame, area),
             Pane::Repl => self.draw_repl(frame, area, has_focus),
         }
@@ -176,7 +182,8 @@ impl App {
             search.update(shown, &mut self.logs.searched(shown));
         }
         let found = search.as_deref().map(Search::highlight);
-        self.logs.draw(frame, area, theme, shown, found);
+        let level_key = self.setup.settings.keys.hint(KeyPane::Logs, UserAction::LogLevel);
+        self.logs.draw(frame, area, theme, shown, found, &level_key);
     }
 
     fn draw_repl(&mut self, frame: &mut Frame<'_>, area: Rect, has_focus: bool) {
@@ -185,7 +192,8 @@ impl App {
         let shown = self.circles.selected();
         let entry = shown.and_then(|shown| self.circles.get(shown));
         let has_config = self.control.config_file().is_some();
-        let welcome = welcome::lines(look.theme, &self.circles, entry, has_config, !self.keys.is_empty(), has_focus);
+        let has = Present { config: has_config, keys: !self.keys.is_empty() };
+        let welcome = welcome::lines((look.theme, self.bindings()), &self.circles, entry, has, has_focus);
         let search = self.window.search.as_mut().filter(|search| search.pane() == Pane::Repl);
         match shown.filter(|shown| self.repl.get(*shown).is_some()) {
             Some(shown) => self.repl.draw(frame, area, look, shown, (is_editing, search), welcome),
@@ -211,7 +219,9 @@ impl App {
             chrome::tabs(frame, header, look.theme, focus);
         } else {
             let circles = (&self.circles, self.control.are_circles_known());
-            chrome::header(frame, header, look.theme, circles, &self.keys);
+            let bound = |action| self.bindings().hint(KeyPane::Repl, action);
+            let shortcuts = (bound(UserAction::Palette), bound(UserAction::Help));
+            chrome::header(frame, header, look.theme, circles, &self.keys, &shortcuts);
         }
         self.window.is_repl_visible = panes.iter().any(|(pane, _)| *pane == Pane::Repl);
         self.window.screen = frame.area();
@@ -248,7 +258,11 @@ impl App {
         match (&mut self.window.popup, &self.window.search) {
             (Some(popup), _) => popup.draw(frame, look.theme, look.spinner),
             (None, Some(search)) => search.draw(frame, footer, look.theme),
-            (None, None) => chrome::footer(frame, footer, look.theme, self.key_context().short),
+            (None, None) => {
+                let (keys, pane) = (self.bindings(), focus.key_pane());
+                let hints = self.key_context().short.iter().filter_map(|row| row.shown(keys, pane));
+                chrome::footer(frame, footer, look.theme, hints);
+            }
         }
     }
 }

@@ -4,7 +4,11 @@ use console::{
     history,
     session::{FanOutTarget, SessionRequest},
 };
-use frontend::{suggest, visible::visible};
+use frontend::{
+    key_bindings::{KeyPane, UserAction},
+    suggest,
+    visible::visible,
+};
 use keys::keystore::KeyName;
 use protocol::methods::Access;
 
@@ -24,7 +28,7 @@ impl App {
         let Some(session) = self.repl.get_mut(id) else { return };
         match request {
             SessionRequest::Help(topic) => {
-                let lines = help::topic_lines(&topic, repl::HINTS);
+                let lines = help::topic_lines(&topic, repl::HINTS, &self.setup.settings.keys);
                 // All of it is longer than most screens.
                 if topic.is_empty() && self.circles.selected() == Some(id) && self.window.popup.is_none() {
                     return self.open_pager("Help", &lines);
@@ -108,9 +112,10 @@ impl App {
 
     fn no_such_key(&mut self, id: CircleId, name: &KeyName) {
         let near = suggest::did_you_mean(name.as_str(), self.keys.iter().map(|entry| entry.name.as_str()));
+        let new_key = self.key_of(KeyPane::Circles, UserAction::NewKey);
         if let Some(session) = self.repl.get_mut(id) {
             session.show_error_text(&format!("there is no key `{name}`{near}"));
-            session.note("  make one: Esc, then n");
+            session.note(&format!("  make one: Esc, then {new_key}"));
         }
     }
 

@@ -4,7 +4,12 @@ use console::{
     commands::ReplCommand,
     session::{self, DisplayKind, DisplayLines},
 };
-use frontend::{error::CliError, known_circles::check::IdentityError, text::StyledLine};
+use frontend::{
+    error::CliError,
+    key_bindings::{KeyPane, UserAction},
+    known_circles::check::IdentityError,
+    text::StyledLine,
+};
 use keys::keystore::KeyName;
 
 use super::App;
@@ -211,6 +216,8 @@ impl App {
     /// Shows that a circle does not admit a key, and how to add the key.
     fn on_not_admitted(&mut self, id: CircleId, name: Option<&KeyName>, error: &CliError) {
         let key = name.and_then(|name| self.keys.get(name)).map(|entry| entry.public_key.to_hex());
+        let admit = self.key_of(KeyPane::Circles, UserAction::Admit);
+        let copy = self.key_of(KeyPane::Repl, UserAction::CopyOutput);
         let Some(session) = self.repl.get_mut(id) else { return };
         match key.filter(|_| matches!(error, CliError::KeyRefused { .. })) {
             None => session.show_error(error),
@@ -219,10 +226,10 @@ impl App {
                 session.note(&format!("your public key: {key}"));
                 let is_mine = self.control.config_file().is_some()
                     && self.circles.get(id).is_some_and(|entry| entry.source == CircleSource::Config);
-                session.note(if is_mine {
-                    "Esc, then m makes it a member in circles.json, and signs in"
+                session.note(&if is_mine {
+                    format!("Esc, then {admit} makes it a member in circles.json, and signs in")
                 } else {
-                    "give it to the circle's operator (Ctrl-O copies it); once it is a member, press Enter"
+                    format!("give it to the circle's operator ({copy} copies it); once it is a member, press Enter")
                 });
                 session.transcript.set_last(key, "your public key");
             }

@@ -18,12 +18,15 @@ use crate::{action::Action, theme::Theme};
 /// Rows of matches.
 const ROWS: usize = 12;
 
+/// Largest width of the column of keys.
+const MAX_KEY_COLUMNS: usize = 16;
+
 /// Item of the palette.
 #[derive(Debug, Clone)]
 pub(crate) struct PaletteItem {
     pub text: String,
     /// The key that does the same; empty if there is none.
-    pub key: &'static str,
+    pub key: String,
     pub action: Action,
 }
 
@@ -86,13 +89,18 @@ impl Palette {
     pub(crate) fn draw(&mut self, frame: &mut Frame<'_>, theme: Theme) {
         let mut lines = vec![labelled("> ", &self.field)];
         let matching = self.matching();
+        let widths = self.choices.iter().map(|choice| choice.key.chars().count());
+        let width = widths.max().unwrap_or(0).clamp(5, MAX_KEY_COLUMNS);
         let rows = ROWS.min(usize::from(frame.area().height.saturating_sub(3)));
         let first = (self.selected + 1).saturating_sub(rows);
         for (index, choice) in matching.iter().enumerate().skip(first).take(rows) {
             let is_selected = index == self.selected;
             let line = Line::from(vec![
                 theme.bar(is_selected),
-                Span::styled(format!("{:>5}  ", choice.key), if is_selected { Style::default() } else { theme.key() }),
+                Span::styled(
+                    format!("{:>width$.width$}  ", choice.key),
+                    if is_selected { Style::default() } else { theme.key() },
+                ),
                 Span::raw(format!("{} ", choice.text)),
             ]);
             lines.push(if is_selected { line.style(theme.selected(true)) } else { line });
@@ -139,7 +147,7 @@ mod tests {
     fn palette_matches_scattered_letters() {
         let choices = ["start sandbox", "stop sandbox", "new key"].map(|text| PaletteItem {
             text: text.into(),
-            key: "",
+            key: String::new(),
             action: Action::Insert(text.into()),
         });
         let mut palette = Palette::new(choices.into());

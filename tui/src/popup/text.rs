@@ -30,11 +30,11 @@ impl TextPopup {
     }
 
     /// A text in two columns, where the second one is not empty: keys, and what they do.
-    pub(crate) fn hints(title: &str, hints: &[(&str, &str)], theme: Theme) -> Self {
+    pub(crate) fn hints(title: &str, hints: &[(String, &str)], theme: Theme) -> Self {
         let explained = hints.iter().filter(|(_, does)| !does.is_empty());
         let width = explained.map(|(keys, _)| keys.chars().count()).max().unwrap_or(0);
-        let line = |(keys, does): &(&str, &str)| match *does {
-            "" => Line::from((*keys).to_owned()).bold(),
+        let line = |(keys, does): &(String, &str)| match *does {
+            "" => Line::from(keys.clone()).bold(),
             does => {
                 Line::from(vec![Span::styled(format!("{keys:>width$}"), theme.key()), Span::raw(format!("  {does}"))])
             }

@@ -24,9 +24,13 @@ use console::{
     indent::INDENT,
 };
 
-use frontend::edit_mode::EditMode;
+use frontend::{edit_mode::EditMode, key_bindings::UserAction};
 
-use crate::{action::Action, help::Hint, layout::Pane};
+use crate::{
+    action::Action,
+    help::HintRow::{self, Bound, Fixed, Short},
+    layout::Pane,
+};
 use completing::MenuKey;
 use indenting::IndentState;
 use menu::Menu;
@@ -73,35 +77,35 @@ pub(crate) struct EditorSetup {
 }
 
 /// Key hints of the editor.
-pub(crate) const HINTS: &[Hint] = &[
-    ("Enter", "run a complete input, continue an incomplete one"),
-    ("Alt-Enter Ctrl-J", "insert a new line"),
-    ("Tab", "complete"),
-    ("↑ ↓", "earlier inputs that begin with the typed text"),
-    ("→ Ctrl-F", "accept the grey hint from the history"),
-    ("Ctrl-R", "search the inputs of all circles and keys; again: of this circle"),
-    ("Ctrl-C", "cancel the running play (keeps your variables); otherwise clear the input"),
-    ("Ctrl-O", "copy the last output, or the selected block"),
-    ("Alt-↑ Alt-↓", "select the block of an earlier input, of a later one; a click on an input does so, too"),
-    ("PgUp PgDn", "scroll the transcript (Ctrl-↑ Ctrl-↓: by a line)"),
-    ("F3", "search the transcript (in the other panes: /)"),
-    ("Ctrl-Home Ctrl-End", "scroll to the oldest line, follow new output"),
-    ("Esc", "close the completions; otherwise go to Circles, where letters are commands"),
-    ("Shift-Tab", "go to Keys"),
-    ("Ctrl-X Ctrl-E", "continue in $EDITOR"),
-    (":help", "the commands of the REPL"),
+pub(crate) const HINTS: &[HintRow] = &[
+    Fixed("Enter", "run a complete input, continue an incomplete one"),
+    Fixed("Alt-Enter Ctrl-J", "insert a new line"),
+    Fixed("Tab", "complete"),
+    Fixed("↑ ↓", "earlier inputs that begin with the typed text"),
+    Fixed("→ Ctrl-F", "accept the grey hint from the history"),
+    Fixed("Ctrl-R", "search the inputs of all circles and keys; again: of this circle"),
+    Fixed("Ctrl-C", "cancel the running play (keeps your variables); otherwise clear the input"),
+    Bound(UserAction::CopyOutput),
+    Fixed("Alt-↑ Alt-↓", "select the block of an earlier input, of a later one; a click on an input does so, too"),
+    Fixed("PgUp PgDn", "scroll the transcript (Ctrl-↑ Ctrl-↓: by a line)"),
+    Short(UserAction::Search, "search the transcript"),
+    Fixed("Ctrl-Home Ctrl-End", "scroll to the oldest line, follow new output"),
+    Fixed("Esc", "close the completions; otherwise go to Circles, where letters are commands"),
+    Fixed("Shift-Tab", "go to Keys"),
+    Fixed("Ctrl-X Ctrl-E", "continue in $EDITOR"),
+    Fixed(":help", "the commands of the REPL"),
 ];
 
 /// Key hints for the footer.
-pub(crate) const SHORT_HINTS: &[Hint] = &[
-    ("Enter", "run"),
-    ("Esc", "circles"),
-    ("F1", "help"),
-    ("Tab", "complete"),
-    ("↑", "history"),
-    ("Ctrl-C", "cancel"),
-    ("Ctrl-O", "copy"),
-    ("Alt-Enter", "newline"),
+pub(crate) const SHORT_HINTS: &[HintRow] = &[
+    Fixed("Enter", "run"),
+    Fixed("Esc", "circles"),
+    Short(UserAction::Help, "help"),
+    Fixed("Tab", "complete"),
+    Fixed("↑", "history"),
+    Fixed("Ctrl-C", "cancel"),
+    Short(UserAction::CopyOutput, "copy"),
+    Fixed("Alt-Enter", "newline"),
 ];
 
 impl Editor {

@@ -1,10 +1,13 @@
 //! What the user's settings change.
 
-use frontend::settings::Settings;
+use frontend::{
+    key_bindings::{KeyPress, UserAction},
+    settings::Settings,
+};
 use ratatui::crossterm::event::{
     Event,
-    KeyCode::{Char, Down, Esc, Up},
-    KeyModifiers, MouseButton, MouseEvent, MouseEventKind,
+    KeyCode::{Backspace, Char, Down, Enter, Esc, F, Up},
+    KeyEvent, KeyModifiers, MouseButton, MouseEvent, MouseEventKind,
 };
 
 use super::rig::Rig;
@@ -51,4 +54,45 @@ async fn mouse_of_the_settings_is_off_until_it_is_turned_on() {
     assert_eq!(rig.effects, [Effect::Mouse(true)]);
     rig.event(Event::Mouse(click)).await;
     assert_eq!(rig.app.window.focus, Pane::Repl);
+}
+
+#[tokio::test(start_paused = true)]
+async fn keys_of_the_settings_replace_the_default_ones_everywhere() {
+    let key = |text: &str| KeyPress::parse(text).expect("a key");
+    let mut settings = Settings::default();
+    settings.keys.bind(UserAction::Restart, vec![key("R")]);
+    settings.keys.bind(UserAction::Zoom, vec![key("F5"), key("z")]);
+    settings.keys.bind(UserAction::Help, Vec::new());
+    settings.keys.bind(UserAction::Redraw, vec![key("w")]);
+    settings.keys.bind(UserAction::CopyOutput, vec![key("F6")]);
+    let mut rig = Rig::start_with(settings).await;
+    rig.shows_not("? help");
+    rig.shows_not("F1 help");
+    rig.keys(&[Down, Char('r'), Char('?'), Char('f'), F(1), F(2)]).await;
+    assert!(rig.app.window.popup.is_none() && !rig.app.window.is_zoomed);
+    rig.key(Char('R')).await;
+    rig.shows("Restart lab?");
+    rig.key(Esc).await;
+    rig.key(Char('z')).await;
+    assert!(rig.app.window.is_zoomed);
+    rig.key(F(5)).await;
+    assert!(!rig.app.window.is_zoomed);
+    rig.event(Event::Key(KeyEvent::new(Char('p'), KeyModifiers::CONTROL))).await;
+    // A window takes letters as text.
+    rig.write("zw").await;
+    assert_eq!(rig.effects, []);
+    rig.shows_not("stop lab");
+    rig.keys(&[Backspace, Backspace]).await;
+    rig.write("restart").await;
+    rig.shows("    R  restart lab");
+    rig.key(Esc).await;
+    rig.keys(&[Char('w'), Enter]).await;
+    assert_eq!(rig.effects, [Effect::Redraw]);
+    // Letters are text in the REPL pane.
+    rig.write("zw\n").await;
+    rig.shows("lab> zw");
+    assert!(!rig.app.window.is_zoomed);
+    rig.key(F(6)).await;
+    assert_eq!(rig.effects, [Effect::Redraw, Effect::Copy("42".to_owned())]);
+    rig.shows("F6 copy");
 }
