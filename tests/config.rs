@@ -117,10 +117,10 @@ fn mouse_of_the_settings_is_left_to_the_terminal() {
 #[test]
 fn keys_of_the_settings_are_used_and_shown() {
     let home = Home::new();
-    write_settings(&home, "[keys]\nhelp = [\"F5\"]\nquit = [\"X\", \"x\"]\nzoom = [\"q\"]\n");
+    write_settings(&home, "[keys]\nhelp = [\"F5\"]\nquit = [\"X\"]\nzoom = [\"s\"]\n");
     let mut terminal = Terminal::run(&home, &["tui"]);
-    // The mistake has its line.
-    terminal.wait_for_screen("line 3 says");
+    // s starts a circle.
+    terminal.wait_for_screen("cannot use the keys of zoom");
     terminal.wait_for_screen("F5 help");
     terminal.keys("\x1b[15~");
     terminal.wait_for_screen("quit; asks first");

@@ -6,7 +6,7 @@ use frontend::{
     text::{Style, StyledLine},
 };
 
-use HintRow::{Bound, Fixed};
+use HintRow::{Both, Bound, Fixed};
 
 /// Keys, and what they do.
 pub(crate) type Hint = (&'static str, &'static str);
@@ -18,6 +18,8 @@ pub(crate) enum HintRow {
     Fixed(&'static str, &'static str),
     /// The keys of an action, with its help.
     Bound(UserAction),
+    /// The keys of two actions that belong together.
+    Both(UserAction, UserAction, &'static str),
     /// One key of an action, with a short text.
     Short(UserAction, &'static str),
 }
@@ -28,6 +30,10 @@ impl HintRow {
         let (shown, text) = match self {
             Self::Fixed(keys, text) => (keys.to_owned(), text),
             Self::Bound(action) => (keys.shown(action), action.help()),
+            Self::Both(one, other, text) => {
+                let keys: Vec<String> = [one, other].into_iter().map(|action| keys.shown(action)).collect();
+                (keys.join(" ").trim().to_owned(), text)
+            }
             Self::Short(action, text) => (keys.hint(pane, action), text),
         };
         (!shown.is_empty()).then_some((shown, text))
@@ -44,8 +50,7 @@ const GLOBAL_HINTS: &[HintRow] = &[
     Fixed("1-4", "circles, keys, REPL, logs"),
     Fixed("Tab", "next pane (Shift-Tab: previous pane)"),
     Bound(UserAction::Quit),
-    Bound(UserAction::Smaller),
-    Bound(UserAction::Larger),
+    Both(UserAction::Smaller, UserAction::Larger, "make the pane smaller or larger"),
     Fixed(
         "mouse",
         "wheel scrolls, a click focuses and chooses, a drag selects and copies; Shift selects as the terminal does",

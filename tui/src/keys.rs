@@ -28,7 +28,7 @@ use frontend::key_bindings::UserAction;
 use super::{
     action::Action,
     circle_id::CircleId,
-    help::HintRow::{self, Bound, Fixed, Short},
+    help::HintRow::{self, Both, Bound, Fixed, Short},
     list,
     popup::KeyJob,
     theme::Theme,
@@ -45,8 +45,11 @@ pub(crate) const HINTS: &[HintRow] = &[
     Bound(UserAction::Rename),
     Bound(UserAction::Passphrase),
     Bound(UserAction::Import),
-    Bound(UserAction::Export),
-    Bound(UserAction::ExportSecret),
+    Both(
+        UserAction::Export,
+        UserAction::ExportSecret,
+        "export it to a file, encrypted; the bare secret, after a question",
+    ),
     Bound(UserAction::Delete),
     Bound(UserAction::CopyPublicKey),
     Bound(UserAction::ReadKeys),
