@@ -31,7 +31,7 @@ use frontend::{
 };
 use terminal::output::{self, Paint};
 
-use super::line_state::LineState;
+use super::line_state::{self, LineState};
 
 /// Largest number of inputs that the search of the history shows.
 const MAX_SEARCH_ROWS: usize = 10;

@@ -68,7 +68,7 @@ impl App {
             Pane::Circles => self.circles.key(key),
             Pane::Keys => self.keys.key(key),
             Pane::Logs => {
-                self.logs.key(key);
+                self.logs.key(key, self.circles.selected());
                 None
             }
             Pane::Repl => None,
