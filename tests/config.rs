@@ -17,7 +17,7 @@ fn config_shows_each_setting_with_its_source() {
     let shown = home.run(&["config"]);
     assert_eq!((shown.code, shown.stderr.as_str()), (Some(0), ""));
     assert!(shown.stdout.contains("/.config/circles/config.toml (there is no such file yet)"), "{}", shown.stdout);
-    assert!(shown.stdout.contains("  edit_mode       emacs  default\n"), "{}", shown.stdout);
+    assert!(shown.stdout.contains("  edit_mode       emacs"), "{}", shown.stdout);
     assert!(shown.stdout.contains("\n[keys]\n  help             F1 ?    default\n"), "{}", shown.stdout);
     std::fs::write(home.path().join(".inputrc"), "set editing-mode vi\n").expect("written");
     write_settings(&home, "history_size = 7\ntheme = \"auto\"\n[keys]\nrestart = [\"X\"]\nzoom = []\n");
@@ -34,6 +34,7 @@ fn config_shows_each_setting_with_its_source() {
             "bell": { "value": false, "source": "default" },
             "edit_mode": { "value": "vi", "source": "inputrc" },
             "history_size": { "value": 7, "source": "file" },
+            "init": { "value": home.path().join(".config/circles/init.rhai"), "source": "default" },
             "mouse": { "value": true, "source": "default" },
             "reduced_motion": { "value": false, "source": "default" },
             "theme": { "value": "none", "source": "environment", "variable": "NO_COLOR" },
@@ -128,4 +129,40 @@ fn keys_of_the_settings_are_used_and_shown() {
     terminal.wait_for_screen("X quit");
     terminal.keys("X");
     assert_eq!(terminal.end(), Some(0));
+}
+
+#[test]
+fn init_script_is_played_by_both_consoles_and_not_by_play() {
+    let home = Home::new();
+    write_settings(&home, "init = \"mine.rhai\"\n");
+    let script = home.path().join(".config/circles/mine.rhai");
+    std::fs::write(&script, "fn area(r) {\n  r * r\n}\nprint(\"my functions are there\");\n").expect("written");
+    let mut terminal = Terminal::run(&home, &["repl"]);
+    terminal.wait_for("my functions are there");
+    terminal.keys("area(5)\r");
+    terminal.wait_for("25\r\n");
+    terminal.keys(":reset\r");
+    terminal.wait_for("my functions are there");
+    terminal.keys("area(6)\r");
+    terminal.wait_for("36\r\n");
+    // An error has the name of the file and the line.
+    std::fs::write(&script, "let x = 1;\nlet y = x + nothing;\n").expect("written");
+    terminal.keys(":reset\r");
+    terminal.wait_for("mine.rhai:2:");
+    terminal.keys("40 + 2\r");
+    terminal.wait_for("42\r\n");
+    drop(terminal);
+    let mut terminal = Terminal::run(&home, &["tui"]);
+    terminal.wait_for_screen("play now");
+    terminal.keys("\r");
+    terminal.wait_for_screen("mine.rhai:2:");
+    drop(terminal);
+    std::fs::write(&script, "print(\"from the init script\"); fn area(r) { r * r }").expect("written");
+    let mut terminal = Terminal::run(&home, &["repl", "--no-init"]);
+    terminal.wait_for("scratch> ");
+    terminal.keys("area(7)\r");
+    let before = terminal.wait_for("Function not found: area");
+    assert!(!before.contains("from the init script"), "{before}");
+    let played = home.run(&["play", "-e", "area(2)"]);
+    assert_eq!((played.code, played.stdout.as_str()), (Some(1), ""));
 }

@@ -150,24 +150,31 @@ pub(crate) struct TuiArgs {
     #[arg(value_name = "WHERE", add = shell_completion::circles())]
     pub target: Option<String>,
     #[command(flatten)]
-    pub edit: EditArgs,
+    pub console: ConsoleArgs,
     #[command(flatten)]
     pub connect: ConnectArgs,
 }
 
+/// Options of both consoles.
 #[derive(Debug, Args)]
-pub(crate) struct EditArgs {
+pub(crate) struct ConsoleArgs {
     /// Key bindings for editing an input [default: $CIRCLES_EDIT_MODE, then the setting edit_mode, then those of ~/.inputrc, then emacs]
     #[arg(long, value_name = "MODE", value_parser = edit_mode())]
     pub edit_mode: Option<EditMode>,
+    /// Do not play your init script first (~/.config/circles/init.rhai, or the setting init)
+    #[arg(long)]
+    pub no_init: bool,
 }
 
-impl EditArgs {
+impl ConsoleArgs {
     /// Returns the settings in force.
     pub(crate) fn settings(&self) -> LoadedSettings {
         let mut loaded = Settings::load();
         if let Some(mode) = self.edit_mode {
             loaded.settings.edit_mode.value = mode;
+        }
+        if self.no_init {
+            loaded.settings.init.value = None;
         }
         loaded
     }
@@ -182,7 +189,7 @@ pub(crate) struct ReplArgs {
     #[arg(long, value_name = "WHERE", conflicts_with = "target", add = shell_completion::circles())]
     pub circle: Option<String>,
     #[command(flatten)]
-    pub edit: EditArgs,
+    pub console: ConsoleArgs,
     #[command(flatten)]
     pub connect: ConnectArgs,
 }

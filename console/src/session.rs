@@ -15,6 +15,7 @@ mod event;
 mod fan_out;
 mod fan_out_part;
 mod handle;
+mod init;
 mod inputs;
 mod keys;
 mod login;

@@ -5,8 +5,10 @@ use std::{
     fs::{self, File},
     io::{self, Write},
     os::unix::fs::OpenOptionsExt,
-    path::Path,
+    path::{Path, PathBuf},
 };
+
+use directories::BaseDirs;
 
 /// Opens a file. Refuses pipes and the like: without a writer, reading one would block forever.
 ///
@@ -31,6 +33,12 @@ pub(crate) fn write_new(file: &Path, text: &str, mode: u32) -> io::Result<()> {
     written.inspect_err(|_| {
         let _stays = fs::remove_file(file);
     })
+}
+
+/// Returns a path of the user's settings; `~/` is the home directory.
+pub(crate) fn expanded(path: &str) -> PathBuf {
+    let home = path.strip_prefix("~/").and_then(|rest| Some(BaseDirs::new()?.home_dir().join(rest)));
+    home.unwrap_or_else(|| PathBuf::from(path))
 }
 
 /// Returns ` --config FILE` for the end of a command, or nothing without a file.

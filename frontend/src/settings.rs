@@ -12,6 +12,9 @@ use crate::{edit_mode::EditMode, error::CliError, key_bindings::KeyBindings};
 /// The name of the file.
 const FILE: &str = "config.toml";
 
+/// The name of the default init script, beside the file.
+const INIT_FILE: &str = "init.rhai";
+
 /// The environment variable that sets the edit mode.
 const EDIT_MODE_VARIABLE: &str = "CIRCLES_EDIT_MODE";
 
@@ -117,6 +120,8 @@ pub struct Settings {
     pub edit_mode: Setting<EditMode>,
     /// The number of inputs that the history keeps; 0 keeps none.
     pub history_size: Setting<usize>,
+    /// The script that the consoles play first in each new environment.
+    pub init: Setting<Option<PathBuf>>,
     /// The keys of the terminal interface.
     pub keys: KeyBindings,
     /// Whether the terminal interface handles the mouse from its start.
@@ -133,6 +138,7 @@ impl Default for Settings {
             bell: Setting::by_default(false),
             edit_mode: Setting::by_default(EditMode::default()),
             history_size: Setting::by_default(HISTORY_SIZE),
+            init: Setting::by_default(None),
             keys: KeyBindings::default(),
             mouse: Setting::by_default(true),
             reduced_motion: Setting::by_default(false),
@@ -159,6 +165,9 @@ impl Settings {
     pub fn load() -> LoadedSettings {
         let path = ProjectDirs::from("", "", "circles").map(|dirs| dirs.config_dir().join(FILE));
         let mut loaded = path.map_or_else(LoadedSettings::default, file::load);
+        if loaded.settings.init.source == SettingSource::Default {
+            loaded.settings.init.value = loaded.path.as_ref().map(|path| path.with_file_name(INIT_FILE));
+        }
         let Self { edit_mode, theme, .. } = &mut loaded.settings;
         if edit_mode.source == SettingSource::Default {
             edit_mode.set(EditMode::from_inputrc(), SettingSource::Inputrc);

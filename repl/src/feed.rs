@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use console::session::{DisplayKind, Events, SessionEvent, SessionHandle, SessionRequest};
+use frontend::text::{self, Style};
 use tokio::{
     runtime::Handle,
     sync::mpsc::{Sender, channel},
@@ -95,6 +96,10 @@ impl UnhandledEvents {
                 self.notes.warn(&error.message());
             }
             SessionEvent::Display(shown) => self.notes.show(&shown),
+            // A print of the init script.
+            SessionEvent::Output(output, _) => {
+                text::lines(Style::Plain, &output.text).iter().for_each(|line| self.notes.show_line(line));
+            }
             // No passphrase prompt while a line is being typed: the next input requests the key again.
             SessionEvent::Request(SessionRequest::Unlock(name)) => {
                 // A session that takes no input has ended.

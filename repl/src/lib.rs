@@ -84,7 +84,8 @@ pub fn run(circle: Option<&str>, options: &Options, loaded: &LoadedSettings) -> 
     // Without a printer (on a terminal that can do nothing) notes appear as they come.
     let notes = Notes::start(editor.create_external_printer().ok());
     let history_file = open_history(history, settings.history_size.value, notes.clone());
-    let sessions = runtime.block_on(Sessions::start(runtime.handle().clone(), notes.clone(), circle, options))?;
+    let init = settings.init.value.clone();
+    let sessions = runtime.block_on(Sessions::start(runtime.handle().clone(), notes.clone(), circle, options, init))?;
     Repl::new(runtime, (editor, line), sessions, notes, quiet, options, history_file)?.run()
 }
 

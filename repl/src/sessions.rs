@@ -1,6 +1,9 @@
 //! The open sessions, one per circle and key, and the unlocked keys.
 
-use std::{path::Path, sync::Arc};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use console::{
     completion::CompletionItem,
@@ -52,6 +55,8 @@ pub(super) struct Sessions {
     current: usize,
     keyring: Arc<Keyring>,
     directory: Arc<WorkingDirectory>,
+    /// The user's init script.
+    init: Option<PathBuf>,
     options: Options,
 }
 
@@ -79,10 +84,12 @@ impl Sessions {
         notes: Notes,
         circle: Option<&str>,
         options: &Options,
+        init: Option<PathBuf>,
     ) -> Result<Self, CliError> {
         let keyring = Arc::new(Keyring::default());
         let (open, directory) = (Vec::new(), Arc::default());
-        let mut sessions = Self { runtime, notes, open, current: 0, keyring, directory, options: options.clone() };
+        let mut sessions =
+            Self { runtime, notes, open, current: 0, keyring, directory, init, options: options.clone() };
         if let Some(named) = target::argument_or_env(circle) {
             let target = target::find(&named, options.config.as_deref()).await?;
             sessions.open_at(target, &options.connect).await?;
@@ -201,7 +208,8 @@ impl Sessions {
                 "quit, and reopen the circles that you need",
             ));
         }
-        let session_options = SessionOptions { directory: self.directory(), ..session_options };
+        let session_options =
+            SessionOptions { directory: self.directory(), init: self.init.clone(), ..session_options };
         let (session, events) = SessionHandle::open(&self.runtime, session_options);
         let feed = Feed::start(&self.runtime, session.clone(), events, self.notes.clone());
         let open = OpenSession { session, feed, authority };

@@ -6,6 +6,7 @@ use frontend::{
     error::CliError,
     key_bindings::{ActionKeys, KeyBindings, KeyPress, UserAction},
     settings::{LoadedSettings, Setting, SettingSource, Settings},
+    visible::visible,
 };
 use serde_json::{Map, Value, json};
 use terminal::output::{self, to_stdout};
@@ -40,11 +41,21 @@ fn rows(settings: &Settings) -> Vec<Row> {
     fn row<T: Display>(name: &'static str, setting: &Setting<T>, value: Value) -> Row {
         Row { name, text: setting.value.to_string(), value, source: setting.source }
     }
-    let Settings { bell, edit_mode, history_size, keys: _, mouse, reduced_motion, theme } = settings;
+    let Settings { bell, edit_mode, history_size, init, keys: _, mouse, reduced_motion, theme } =
+        settings;
     vec![
         row("bell", bell, json!(bell.value)),
         row("edit_mode", edit_mode, json!(edit_mode.value.to_string())),
         row("history_size", history_size, json!(history_size.value)),
+        Row {
+            name: "init",
+            text: init
+                .value
+                .as_ref()
+                .map_or("none".to_owned(), |file| visible(&file.display().to_string()).into_owned()),
+            value: json!(init.value.as_ref().map(|file| file.display().to_string())),
+            source: init.source,
+        },
         row("mouse", mouse, json!(mouse.value)),
         row("reduced_motion", reduced_motion, json!(reduced_motion.value)),
         row("theme", theme, json!(theme.value.to_string())),

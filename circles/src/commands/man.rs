@@ -58,6 +58,7 @@ const ENVIRONMENT: &[(&str, &str)] = &[
 const FILES: &[(&str, &str)] = &[
     ("./circles.json, ~/.config/circles/circles.json", "the circles, unless --config names another file"),
     ("~/.config/circles/config.toml", "your settings of circles repl and circles tui"),
+    ("~/.config/circles/init.rhai", "your init script, which circles repl and circles tui play first in each session"),
     ("~/.local/share/circles/keys/", "the keys, each encrypted with its passphrase"),
     ("~/.local/share/circles/known_circles", "the circles whose identities your clients remember"),
     ("~/.local/state/circles/history/", "the history of inputs, of all circles and keys"),

@@ -11,7 +11,7 @@ pub(crate) fn run(args: &ReplArgs) -> Result<(), CliError> {
     let circle = args.target.as_deref().or(args.circle.as_deref());
     let options = args.connect.options();
     if stdin().is_terminal() {
-        ::repl::run(circle, &options, &args.edit.settings())
+        ::repl::run(circle, &options, &args.console.settings())
     } else {
         play::run_piped(circle, &options)
     }

@@ -13,5 +13,5 @@ pub(crate) fn run(args: &TuiArgs) -> Result<std::process::ExitCode, CliError> {
             "use circles repl, or set TERM to what your terminal is",
         ));
     }
-    ::tui::run(target::argument_or_env(args.target.as_deref()), args.connect.options(), args.edit.settings())
+    ::tui::run(target::argument_or_env(args.target.as_deref()), args.connect.options(), args.console.settings())
 }

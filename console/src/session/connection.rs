@@ -200,6 +200,7 @@ impl Core {
     fn on_connected(&mut self, circle: Description) {
         let is_first = self.connection.connections == 0;
         self.notebook.begin_connection();
+        self.require_init();
         self.connection.connections += 1;
         self.reconnection.is_kept = true;
         self.reconnection.is_awaited = false;
@@ -239,6 +240,7 @@ impl Core {
                 if let Notice::EnvironmentLost { reason } = notice {
                     let held = self.notebook.inputs();
                     self.notebook.mark_lost();
+                    self.require_init_again();
                     self.show(DisplayLines::warning(&messages::environment_lost(
                         &self.target,
                         &reason.to_string(),
@@ -331,6 +333,7 @@ impl Core {
         self.notebook.mark_lost();
         self.finish_key_command(false);
         self.cancel_load();
+        self.cancel_init();
         self.return_inputs();
     }
 

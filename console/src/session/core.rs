@@ -12,6 +12,7 @@ use tokio::{
 
 use super::{
     event::{CallerIdentity, ConnectionStatus, DisplayLines, SessionEvent, SessionRequest, SessionState},
+    init::UserInit,
     keys::KeySource,
     options::{OtherCirclePolicy, SessionOptions},
     pending::{ConnectFuture, PendingCommand, ReplacingCircle, RetryState, RunningInput, RunningPart},
@@ -32,6 +33,7 @@ pub(super) struct Core {
     pub(super) reconnection: Reconnection,
     pub(super) login: Login,
     pub(super) work: Workload,
+    pub(super) init: UserInit,
     pub(super) notebook: Notebook,
     pub(super) reports: Reports,
 }
@@ -125,7 +127,7 @@ impl Core {
         report: mpsc::Sender<SessionEvent>,
         publish: watch::Sender<SessionState>,
     ) -> Self {
-        let SessionOptions { target, remote, keys, key, owner, room, identity_notes, other_circle, directory } =
+        let SessionOptions { target, remote, keys, key, owner, room, identity_notes, other_circle, directory, init } =
             options;
         Self {
             target,
@@ -137,6 +139,7 @@ impl Core {
             reconnection: Reconnection { policy: other_circle, ..Reconnection::default() },
             login: Login { key, owner, ..Login::default() },
             work: Workload::default(),
+            init: UserInit { file: init, ..UserInit::default() },
             notebook: Notebook::default(),
             reports: Reports { outbox: VecDeque::new(), report, publish },
         }

@@ -29,7 +29,13 @@ const MESSAGE_TOO_BIG: u16 = 1009;
 impl Core {
     /// Starts this session's part of a fan-out.
     pub(super) fn start_part(&mut self, part: FanOutPart) {
+        self.start_init();
+        if self.is_playing_init() && self.init.part.is_none() {
+            self.init.part = Some(part);
+            return;
+        }
         let is_busy = self.work.part.is_some()
+            || self.is_playing_init()
             || self.work.running.as_ref().is_some_and(RunningInput::is_play)
             || matches!(
                 self.work.pending,
@@ -128,6 +134,9 @@ impl Core {
                 }
                 let error = CliError::from_play(&script, &self.target, error);
                 self.notebook.record_failure(&error.lines(self.room.width), is_lost);
+                if is_lost {
+                    self.require_init_again();
+                }
                 if is_lost && held > 0 {
                     self.return_unplayed_inputs();
                 }

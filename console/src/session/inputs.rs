@@ -34,6 +34,9 @@ pub const GIVE_UP_WINDOW: Duration = Duration::from_secs(2);
 impl Core {
     pub(super) fn submit(&mut self, input: String) {
         let Some(input) = self.check_size(input) else { return };
+        if commands::needs_circle(&input) {
+            self.start_init();
+        }
         let input = shorthand::question(&input).unwrap_or(input);
         if let Some(command) = shorthand::word(&input).filter(|_| !self.can_play()) {
             // Without an environment there is no variable of that name.
@@ -112,6 +115,8 @@ impl Core {
 
     /// Starts queued inputs, as far as possible.
     pub(super) fn start_waiting_inputs(&mut self) {
+        self.start_due_init();
+        self.start_waiting_part();
         while let Some(next) = self.work.waiting.pop_front() {
             // After a lost connection, the session returns the queued inputs.
             if self.must_wait(&next) || commands::needs_circle(&next) && !self.remote.is_connected() {
@@ -194,7 +199,9 @@ impl Core {
                 if self.work.timing.as_ref().is_some_and(Timing::has_run) {
                     return;
                 }
-                self.notebook.add_print(&output.text);
+                if !self.is_playing_init() {
+                    self.notebook.add_print(&output.text);
+                }
                 self.report(SessionEvent::Output(output, None));
             }
             PlayEvent::Progress(progress) => {
@@ -208,6 +215,9 @@ impl Core {
 
     fn finish_play(&mut self, result: Result<PlayResult, ClientError>) {
         let Some(running) = self.work.running.take() else { return };
+        if running.purpose == Purpose::Init {
+            return self.finish_init(&running, result);
+        }
         match result {
             Ok(result) => {
                 let result = Arc::new(result);
@@ -224,7 +234,7 @@ impl Core {
                 }
                 let lines = match running.purpose {
                     Purpose::Plot => self.chart(&result),
-                    Purpose::Value | Purpose::Time | Purpose::Replay | Purpose::TimeIt => {
+                    Purpose::Value | Purpose::Time | Purpose::Replay | Purpose::TimeIt | Purpose::Init => {
                         value_lines(&result, self.room)
                     }
                 };
@@ -270,13 +280,10 @@ impl Core {
         if !has_started(&error) {
             self.notebook.forget_play();
         }
-        let is_connection = match &error {
-            ClientError::ConnectionLost { code, reason } => {
-                Some(ClientError::ConnectionLost { code: *code, reason: reason.clone() })
-            }
-            ClientError::NotConnected => Some(ClientError::NotConnected),
-            _ => None,
-        };
+        if is_lost {
+            self.require_init_again();
+        }
+        let is_connection = connection_error(&error);
         let shown = DisplayLines::error(&CliError::from_play(script, &self.target, error), self.room.width);
         self.notebook.record_failure(&shown.lines, is_lost);
         self.show(shown);
@@ -310,9 +317,19 @@ impl Core {
                 return self.stop_waiting_for_play();
             }
             running.cancel();
-            return self.return_inputs();
+            // The inputs behind the init script are returned when it has ended.
+            if running.purpose != Purpose::Init {
+                self.return_inputs();
+            }
+            return;
         }
         match &self.work.pending {
+            Some(PendingCommand::Init(_)) => {
+                self.cancel_init();
+                self.note(messages::INIT_CANCELLED);
+                self.return_inputs();
+                self.start_waiting_inputs();
+            }
             Some(PendingCommand::Load(_) | PendingCommand::FanOut { .. }) => {
                 self.abandon_pending(messages::NOT_STARTED);
             }
@@ -361,6 +378,11 @@ impl Core {
     fn stop_waiting_for_play(&mut self) {
         self.return_inputs();
         let Some(running) = self.work.running.take() else { return };
+        if running.purpose == Purpose::Init {
+            self.note(messages::INIT_GIVEN_UP);
+            self.finish_on_connection(None);
+            return self.start_waiting_inputs();
+        }
         match running.play {
             PlayKind::Single(_) => {
                 self.notebook.record_failure(&[], false);
@@ -379,10 +401,17 @@ impl Core {
         if let Some(running) = self.work.running.take() {
             // A fan-out would go on on the other circles.
             running.cancel();
-            self.notebook.record_failure(&[], false);
-            self.work.timing = None;
-            self.stop_replay(false);
-            self.finish_input();
+            if running.purpose != Purpose::Init {
+                self.notebook.record_failure(&[], false);
+                self.work.timing = None;
+                self.stop_replay(false);
+                self.finish_input();
+            }
+        }
+        self.cancel_init();
+        if let Some(part) = self.init.part.take() {
+            let error = self.error(ClientError::NotConnected);
+            drop(tokio::spawn(part.end(FanOutEvent::Ended(FanOutOutcome::Failed(error)))));
         }
         if self.work.pending.take_if(|pending| !matches!(pending, PendingCommand::Key { .. })).is_some() {
             self.finish_input();
@@ -411,6 +440,17 @@ impl Core {
 
     pub(super) fn remark_line(&mut self, line: StyledLine) {
         self.show(DisplayLines::new(DisplayKind::Remark, vec![line]));
+    }
+}
+
+/// Returns the error again if it means that the connection is lost.
+pub(super) fn connection_error(error: &ClientError) -> Option<ClientError> {
+    match error {
+        ClientError::ConnectionLost { code, reason } => {
+            Some(ClientError::ConnectionLost { code: *code, reason: reason.clone() })
+        }
+        ClientError::NotConnected => Some(ClientError::NotConnected),
+        _ => None,
     }
 }
 

@@ -1,11 +1,15 @@
 //! The messages of a session.
 
-use frontend::{circle_target::CircleTarget, visible::visible};
+use std::path::Path;
+
+use frontend::{circle_target::CircleTarget, error::CliError, visible::visible};
 use keys::keystore::KeyName;
 
 use super::event::FanOutRefusal;
 
 pub(super) const CANCELLED: &str = "cancelled; your variables are kept";
+pub(super) const INIT_CANCELLED: &str = "cancelled the init script";
+pub(super) const INIT_GIVEN_UP: &str = "gave up waiting for the init script; it may still be running";
 pub(super) const GIVEN_UP: &str = "gave up waiting; it may still be running, and your next input will queue behind it";
 pub(super) const NOT_STARTED: &str = "gave up waiting; nothing was played";
 pub(super) const STOPPED_WAITING: &str = "gave up waiting for the answer";
@@ -46,6 +50,13 @@ pub(super) fn no_value_of(number: usize) -> String {
 /// Only a part of the value was copied.
 pub(super) fn copied_part(size: &str, limit_kib: usize) -> String {
     format!("copied the first {limit_kib} KiB of {size}: terminals take no more; :json FILE writes all of it")
+}
+
+/// The init script is larger than the circle takes.
+pub(super) fn too_large_init(file: Option<&Path>, size: &str, limit_kib: u64) -> CliError {
+    let why = format!("it has {size}, and the circle accepts messages up to {limit_kib} KiB");
+    let name = file.map_or_else(String::new, |file| visible(&file.display().to_string()).into_owned());
+    CliError::usage(format!("cannot play the init script {name}"), why, "shorten it, or start with --no-init")
 }
 
 /// The value cannot be copied as JSON.

@@ -1,6 +1,9 @@
 //! The options of a session, and connecting until it is ready.
 
-use std::{path::Path, sync::Arc};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use client_ws::{CircleWsClient, ClientError};
 use frontend::{
@@ -47,6 +50,8 @@ pub struct SessionOptions {
     pub other_circle: OtherCirclePolicy,
     /// The directory of the user's files.
     pub directory: Arc<WorkingDirectory>,
+    /// The script to play first in each new environment, if its file exists.
+    pub init: Option<PathBuf>,
 }
 
 /// What a session does if another circle answers at its address. It never authenticates or plays there unasked.
@@ -105,6 +110,7 @@ impl SessionOptions {
             identity_notes,
             other_circle: OtherCirclePolicy::default(),
             directory: Arc::default(),
+            init: None,
         })
     }
 

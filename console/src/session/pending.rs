@@ -80,6 +80,8 @@ pub(super) enum Purpose {
     Plot,
     /// Nothing but prints and errors: an input of a replay.
     Replay,
+    /// Nothing but prints and errors: the user's init script, which is no input.
+    Init,
     /// The prints and errors of the first run, and at the end the times of all.
     TimeIt,
 }
@@ -141,6 +143,8 @@ pub(super) enum PendingCommand {
     Key { before: Option<KeyName> },
     /// A file to play, which is being read.
     Load(BlockingResult<Script>),
+    /// The user's init script, which is being read; `None` if there is no such file.
+    Init(BlockingResult<Option<Script>>),
     /// A change of the directory.
     Directory(BlockingResult<PathBuf>),
     /// A fan-out that waits for its targets.
@@ -151,6 +155,7 @@ pub(super) enum PendingCommand {
 pub(super) enum CommandOutcome {
     Answered(Result<Vec<StyledLine>, ClientError>),
     Loaded(Result<Script, CliError>),
+    InitLoaded(Result<Option<Script>, CliError>),
     DirectoryChanged(Result<PathBuf, CliError>),
 }
 
@@ -160,6 +165,7 @@ impl PendingCommand {
         match pending {
             Some(Self::Query { answer, .. }) => CommandOutcome::Answered(answer.await),
             Some(Self::Load(read)) => CommandOutcome::Loaded(finished(read).await),
+            Some(Self::Init(read)) => CommandOutcome::InitLoaded(finished(read).await),
             Some(Self::Directory(changed)) => CommandOutcome::DirectoryChanged(finished(changed).await),
             Some(Self::Key { .. } | Self::FanOut { .. }) | None => std::future::pending().await,
         }

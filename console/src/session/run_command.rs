@@ -154,6 +154,7 @@ impl Core {
         match done {
             CommandOutcome::Answered(answer) => self.on_query_answer(answer),
             CommandOutcome::Loaded(read) => self.on_script_loaded(read),
+            CommandOutcome::InitLoaded(read) => self.on_init_loaded(read),
             CommandOutcome::DirectoryChanged(changed) => self.on_directory_changed(changed),
         }
     }
@@ -163,7 +164,10 @@ impl Core {
         let error = match answer {
             Ok(mut lines) => {
                 match command {
-                    ReplCommand::Reset => self.notebook.reset(),
+                    ReplCommand::Reset => {
+                        self.notebook.reset();
+                        self.require_init();
+                    }
                     // One row for each variable; its name alone shows all of its value.
                     ReplCommand::Vars => {
                         let width = self.room.width;

@@ -5,6 +5,7 @@ mod commands;
 mod connect;
 mod fake;
 mod fan_out;
+mod init;
 mod inputs;
 mod keys;
 mod losses;
@@ -17,7 +18,7 @@ mod switch;
 mod timing;
 mod values;
 
-use std::{sync::Arc, time::Duration};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use ::keys::{KeyPair, keystore::KeyName};
 use frontend::{
@@ -112,6 +113,11 @@ fn keypair(name: &str) -> KeyPair {
 
 impl Console {
     fn open(setup: ConsoleSetup) -> Self {
+        Self::with_init(setup, None)
+    }
+
+    /// Opens a session with an init script.
+    fn with_init(setup: ConsoleSetup, init: Option<PathBuf>) -> Self {
         let ConsoleSetup { access, name, key: named, preferred, unlocked, is_scratch, is_broken, refuses_other } =
             setup;
         let circle = FakeCircle::new(name.unwrap_or("team"), access);
@@ -129,6 +135,7 @@ impl Console {
             room: Size { width: 100, height: 30 },
             identity_notes: IdentityNotes::default(),
             directory: Arc::default(),
+            init,
             other_circle: if refuses_other { OtherCirclePolicy::Refuse } else { OtherCirclePolicy::AcceptAfterNotice },
         };
         let (session, events) = SessionHandle::open(&Handle::current(), options);

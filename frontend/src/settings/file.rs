@@ -21,7 +21,8 @@ const MAX_BYTES: u64 = 64 << 10;
 const MAX_HISTORY_SIZE: usize = 1_000_000;
 
 /// The names of the settings.
-const NAMES: [&str; 7] = ["bell", "edit_mode", "history_size", "keys", "mouse", "reduced_motion", "theme"];
+const NAMES: [&str; 8] =
+    ["bell", "edit_mode", "history_size", "init", "keys", "mouse", "reduced_motion", "theme"];
 
 /// Loads a file, if it exists.
 pub(super) fn load(path: PathBuf) -> LoadedSettings {
@@ -87,6 +88,13 @@ fn apply(settings: &mut Settings, path: &Path, text: &str) -> Vec<CliError> {
                 let size = size.filter(|size| *size <= MAX_HISTORY_SIZE);
                 settings.history_size.set(size, SettingSource::File);
                 size.is_none().then_some("a number from 0 (which keeps no history) to 1000000")
+            }
+            "init" => {
+                // Relative to the file, wherever the console starts.
+                let named = item.as_str().filter(|named| !named.is_empty());
+                let script = named.map(|named| path.with_file_name(files::expanded(named)));
+                settings.init.set(script.clone().map(Some), SettingSource::File);
+                script.is_none().then_some("the path of a script")
             }
             "keys" => {
                 errors.extend(keys::apply(&mut settings.keys, item, line_of));
@@ -158,6 +166,13 @@ mod tests {
         assert_eq!(settings.theme.source, SettingSource::File);
         assert!(settings.bell.value && !settings.mouse.value);
         assert_eq!(loaded("mouse = 1\n").1.len(), 1);
+        for (named, expected) in [("my.rhai", "/home/me/my.rhai"), ("/etc/x", "/etc/x"), ("../x", "/home/me/../x")] {
+            let mut settings = Settings::default();
+            let text = format!("init = \"{named}\"\n");
+            assert!(apply(&mut settings, Path::new("/home/me/config.toml"), &text).is_empty());
+            assert_eq!(settings.init.value.as_deref(), Some(Path::new(expected)));
+        }
+        assert_eq!(loaded("init = \"\"\n").1.len(), 1);
         assert_eq!(loaded(""), (Settings::default(), Vec::new()));
     }
 

@@ -157,8 +157,19 @@ impl App {
                 // An address has one entry in the list, whatever circle answers there.
                 let other_circle = OtherCirclePolicy::AcceptAfterNotice;
                 let target = target();
-                let session_options =
-                    SessionOptions { target, remote, keys, key, owner, room, identity_notes, other_circle, directory };
+                let init = self.setup.settings.init.value.clone();
+                let session_options = SessionOptions {
+                    target,
+                    remote,
+                    keys,
+                    key,
+                    owner,
+                    room,
+                    identity_notes,
+                    other_circle,
+                    directory,
+                    init,
+                };
                 let session = self.tasks.open_session(id, session_options);
                 none.insert(SessionView::new(entry.name.clone(), session, connector, room, editor))
             }

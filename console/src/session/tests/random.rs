@@ -1,7 +1,7 @@
 //! Property tests with random inputs and faults: every input ends once, and no input is played in an environment that
 //! it was not typed for.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
 use client_ws::{ClientError, Notice, RpcError};
 use proptest::prelude::*;
@@ -101,8 +101,9 @@ struct World {
 }
 
 impl World {
-    fn new(access: Access) -> Self {
-        let console = Console::open(ConsoleSetup { access, preferred: Some("alice"), ..ConsoleSetup::default() });
+    fn new(access: Access, init: Option<PathBuf>) -> Self {
+        let setup = ConsoleSetup { access, preferred: Some("alice"), ..ConsoleSetup::default() };
+        let console = Console::with_init(setup, init);
         Self {
             console,
             asked: Vec::new(),
@@ -312,11 +313,14 @@ proptest! {
     fn input_ends_once_in_every_sequence(
         steps in proptest::collection::vec(step(), 1..60),
         access in proptest::sample::select(vec![Access::Open, Access::Members]),
+        has_init in proptest::bool::ANY,
     ) {
+        let init = tempfile::NamedTempFile::new().expect("a file");
+        std::fs::write(init.path(), "fn f(x) { x }").expect("written");
         let mut builder = tokio::runtime::Builder::new_current_thread();
         let runtime = builder.enable_time().start_paused(true).build().expect("there is room for a runtime");
         runtime.block_on(async {
-            let mut world = World::new(access);
+            let mut world = World::new(access, has_init.then(|| init.path().to_owned()));
             for step in steps {
                 world.step(step).await;
             }
