@@ -32,6 +32,7 @@ fn config_shows_each_setting_with_its_source() {
         shown["settings"],
         json!({
             "bell": { "value": false, "source": "default" },
+            "close_brackets": { "value": true, "source": "default" },
             "edit_mode": { "value": "vi", "source": "inputrc" },
             "history_size": { "value": 7, "source": "file" },
             "init": { "value": home.path().join(".config/circles/init.rhai"), "source": "default" },

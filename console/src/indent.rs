@@ -72,6 +72,13 @@ impl Indenter {
         !matches!(tokens.last(), Some((Token::SemiColon, place)) if *place > text.len())
     }
 
+    /// Whether code follows a text, and not the rest of a string or a comment.
+    pub fn is_code_after(&self, before: &str) -> bool {
+        let tokens = || highlight::lex(&self.lexer, &format!("{before}("));
+        before.len() <= MAX_BYTES
+            && matches!(tokens().last(), Some((Token::LeftParen, place)) if *place == before.len())
+    }
+
     fn open_brackets(&self, text: &str) -> Vec<OpenBracket> {
         let mut open: Vec<OpenBracket> = Vec::new();
         for (token, place) in highlight::lex(&self.lexer, text) {
@@ -175,6 +182,17 @@ mod tests {
         ];
         for (before, closing, expected) in cases {
             assert_eq!(indenter.dedented(before, closing).as_deref(), expected, "{before:?}");
+        }
+    }
+
+    #[test]
+    fn code_follows_unless_a_string_or_a_comment_goes_on() {
+        let indenter = Indenter::default();
+        for before in ["", "f", "let x = #", "\"a\" + ", "`a ${", "// a\n", "f(\"a\", ", "日 + "] {
+            assert!(indenter.is_code_after(before), "{before}");
+        }
+        for before in ["\"", "\"a\\\"", "'", "`a", "// a", "/* a", "f(\"a"] {
+            assert!(!indenter.is_code_after(before), "{before}");
         }
     }
 

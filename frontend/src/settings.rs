@@ -116,6 +116,8 @@ impl<T> Setting<T> {
 pub struct Settings {
     /// Whether the terminal interface rings the bell when a play on a circle that is not shown has ended.
     pub bell: Setting<bool>,
+    /// Whether the editor of the terminal interface inserts closing brackets.
+    pub close_brackets: Setting<bool>,
     /// Keys that edit an input.
     pub edit_mode: Setting<EditMode>,
     /// The number of inputs that the history keeps; 0 keeps none.
@@ -136,6 +138,7 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             bell: Setting::by_default(false),
+            close_brackets: Setting::by_default(true),
             edit_mode: Setting::by_default(EditMode::default()),
             history_size: Setting::by_default(HISTORY_SIZE),
             init: Setting::by_default(None),

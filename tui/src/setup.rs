@@ -44,8 +44,9 @@ pub struct Setup {
 impl Setup {
     /// Returns what the editors of all sessions share.
     pub(crate) fn editor(&self) -> EditorSetup {
-        let Settings { edit_mode, history_size, .. } = &self.settings;
-        EditorSetup { mode: edit_mode.value, history: SharedHistory::new(history_size.value) }
+        let Settings { close_brackets, edit_mode, history_size, .. } = &self.settings;
+        let history = SharedHistory::new(history_size.value);
+        EditorSetup { mode: edit_mode.value, history, closes_brackets: close_brackets.value }
     }
 
     /// Returns the stored history.

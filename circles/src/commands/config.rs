@@ -41,10 +41,11 @@ fn rows(settings: &Settings) -> Vec<Row> {
     fn row<T: Display>(name: &'static str, setting: &Setting<T>, value: Value) -> Row {
         Row { name, text: setting.value.to_string(), value, source: setting.source }
     }
-    let Settings { bell, edit_mode, history_size, init, keys: _, mouse, reduced_motion, theme } =
+    let Settings { bell, close_brackets, edit_mode, history_size, init, keys: _, mouse, reduced_motion, theme } =
         settings;
     vec![
         row("bell", bell, json!(bell.value)),
+        row("close_brackets", close_brackets, json!(close_brackets.value)),
         row("edit_mode", edit_mode, json!(edit_mode.value.to_string())),
         row("history_size", history_size, json!(history_size.value)),
         Row {

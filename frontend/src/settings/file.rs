@@ -21,8 +21,8 @@ const MAX_BYTES: u64 = 64 << 10;
 const MAX_HISTORY_SIZE: usize = 1_000_000;
 
 /// The names of the settings.
-const NAMES: [&str; 8] =
-    ["bell", "edit_mode", "history_size", "init", "keys", "mouse", "reduced_motion", "theme"];
+const NAMES: [&str; 9] =
+    ["bell", "close_brackets", "edit_mode", "history_size", "init", "keys", "mouse", "reduced_motion", "theme"];
 
 /// Loads a file, if it exists.
 pub(super) fn load(path: PathBuf) -> LoadedSettings {
@@ -78,6 +78,7 @@ fn apply(settings: &mut Settings, path: &Path, text: &str) -> Vec<CliError> {
         let line = line_of(item.span());
         let expected = match name {
             "bell" => flag(&mut settings.bell, item),
+            "close_brackets" => flag(&mut settings.close_brackets, item),
             "edit_mode" => {
                 let mode = item.as_str().and_then(EditMode::named);
                 settings.edit_mode.set(mode, SettingSource::File);

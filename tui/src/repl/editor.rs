@@ -1,5 +1,6 @@
 //! The editor: several lines of input, with history and completion.
 
+mod brackets;
 mod completing;
 mod drawing;
 mod indenting;
@@ -31,6 +32,7 @@ use crate::{
     help::HintRow::{self, Bound, Fixed, Short},
     layout::Pane,
 };
+use brackets::Brackets;
 use completing::MenuKey;
 use indenting::IndentState;
 use menu::Menu;
@@ -67,6 +69,7 @@ pub(crate) struct Editor {
     /// State of the vi keys, if the user has chosen them.
     vi: Option<ViKeys>,
     indentation: IndentState,
+    brackets: Brackets,
 }
 
 /// What the editors of all sessions share.
@@ -74,6 +77,8 @@ pub(crate) struct Editor {
 pub(crate) struct EditorSetup {
     pub history: SharedHistory,
     pub mode: EditMode,
+    /// Whether an opening bracket gets its closing one.
+    pub closes_brackets: bool,
 }
 
 /// Key hints of the editor.
@@ -111,7 +116,8 @@ pub(crate) const SHORT_HINTS: &[HintRow] = &[
 impl Editor {
     pub(crate) fn new(setup: EditorSetup, origin: InputOrigin) -> Self {
         let vi = (setup.mode == EditMode::Vi).then(ViKeys::default);
-        Self { area: empty(), history: setup.history, origin, vi, ..Self::default() }
+        let brackets = Brackets::new(setup.closes_brackets);
+        Self { area: empty(), history: setup.history, origin, vi, brackets, ..Self::default() }
     }
 
     pub(crate) fn text(&self) -> String {
@@ -126,6 +132,7 @@ impl Editor {
         self.area = empty();
         self.area.insert_str(text);
         (self.menu, self.search) = (None, None);
+        self.brackets.clear();
     }
 
     /// Shows the first of several inputs; the others follow one by one, and the present text comes last.
@@ -177,7 +184,20 @@ impl Editor {
     }
 
     pub(crate) fn key(&mut self, key: KeyEvent) -> Option<Action> {
-        let was_indented = self.indentation.key(key, Instant::now());
+        self.key_at(key, Instant::now())
+    }
+
+    /// Handles a key press at a time, which tells typed text from pasted text.
+    fn key_at(&mut self, key: KeyEvent, now: Instant) -> Option<Action> {
+        let was_indented = self.indentation.key(key, now);
+        self.sync_brackets();
+        self.take_back_bracket();
+        let action = self.typed_key(key, was_indented);
+        self.sync_brackets();
+        action
+    }
+
+    fn typed_key(&mut self, key: KeyEvent, was_indented: bool) -> Option<Action> {
         let key = match &mut self.vi {
             Some(vi) if self.menu.is_none() && self.search.is_none() => match vi.key(&mut self.area, key) {
                 ViOutcome::Handled => return None,
@@ -212,7 +232,7 @@ impl Editor {
             KeyCode::Char('e') if is_control && is_prefixed => return Some(Action::Edit),
             KeyCode::Enter if key.modifiers.contains(KeyModifiers::ALT) => self.newline(),
             KeyCode::Char('j') if is_control => self.newline(),
-            KeyCode::Enter => return Some(Action::Submit),
+            KeyCode::Enter => return self.enter(),
             KeyCode::Tab if self.is_at_indent() => {
                 self.area.insert_str(INDENT);
             }
@@ -233,6 +253,7 @@ impl Editor {
             KeyCode::Char('u') if is_control => {
                 self.area.delete_line_by_head();
             }
+            _ if self.bracket_key(key) => {}
             _ => {
                 if let KeyCode::Char(closing @ ('}' | ']' | ')')) = key.code {
                     self.dedent(closing, was_indented);

@@ -4,9 +4,9 @@ use std::time::Instant;
 
 use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
-use console::indent::{Indenter, PasteDetector};
+use console::indent::{INDENT, Indenter, PasteDetector};
 
-use super::Editor;
+use super::{Editor, vi};
 
 /// What the last keys mean for the indentation of the next line.
 #[derive(Debug, Default)]
@@ -27,6 +27,22 @@ impl IndentState {
         self.is_pasted = self.paste_detector.is_pasted(is_text, now);
         std::mem::take(&mut self.is_indented)
     }
+
+    /// Whether the last key belongs to pasted text.
+    pub(super) fn is_pasted(&self) -> bool {
+        self.is_pasted
+    }
+
+    /// Whether code follows a text, and not the rest of a string or a comment.
+    pub(super) fn is_code_after(&self, before: &str) -> bool {
+        self.indenter.is_code_after(before)
+    }
+
+    /// Forgets when the last key came.
+    #[cfg(test)]
+    pub(super) fn forget_time(&mut self) {
+        self.paste_detector = PasteDetector::default();
+    }
 }
 
 impl Editor {
@@ -39,6 +55,7 @@ impl Editor {
         }
         let before = self.before_cursor();
         let indent = self.indentation.indenter.next_line(&before);
+        let is_in_brackets = self.is_in_empty_brackets();
         // A blank line keeps no indentation.
         let line = before.rsplit('\n').next().unwrap_or_default();
         if line.chars().all(|character| character == ' ') {
@@ -46,6 +63,12 @@ impl Editor {
         }
         self.indentation.is_indented = !indent.is_empty();
         self.area.insert_str(format!("\n{indent}"));
+        if is_in_brackets {
+            let (_, cursor) = self.cursor();
+            // The closing bracket begins the line below.
+            self.area.insert_str(format!("\n{}", indent.strip_suffix(INDENT).unwrap_or_default()));
+            vi::jump(&mut self.area, cursor);
+        }
     }
 
     /// Returns the text before the cursor.

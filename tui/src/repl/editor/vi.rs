@@ -371,7 +371,7 @@ fn row_of(text: &[char], place: usize) -> usize {
 }
 
 /// Moves the cursor to a position in characters of the whole text.
-fn jump(area: &mut TextArea<'static>, place: usize) {
+pub(super) fn jump(area: &mut TextArea<'static>, place: usize) {
     let mut left = place;
     let mut row = 0;
     for line in area.lines() {
