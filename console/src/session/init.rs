@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 
 use client_ws::{ClientError, PlayResult, RpcError};
-use frontend::{error::CliError, script};
+use frontend::{error::CliError, quantity, script};
 
 use super::{
     core::Core,
@@ -96,7 +96,7 @@ impl Core {
                 let limits = self.connection.circle.as_ref().map(|circle| &circle.limits);
                 let limits = limits.filter(|limits| message_size_error(limits, &script.text).is_some());
                 let Some(limits) = limits else { return self.play_init(script) };
-                let size = script::size_text(script.text.len());
+                let size = quantity::size(script.text.len() as u64);
                 let error = messages::too_large_init(self.init.file.as_deref(), &size, limits.message_kib);
                 self.show_init_error(&error);
             }
