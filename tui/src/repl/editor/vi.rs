@@ -1,11 +1,19 @@
-//! Vi keys of the editor: motions, operators, registers and undo of the normal mode.
+//! Vi keys of the editor: motions, operators, text objects, registers, repeat and undo of the normal mode.
 
+mod edits;
 mod motion;
+mod objects;
+mod operators;
+mod place;
+mod repeat;
 
 use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use ratatui_textarea::{CursorMove, TextArea};
 
-use motion::{Motion, MotionKind};
+use motion::Motion;
+use objects::TextObject;
+use place::cursor;
+use repeat::{ChangeRecorder, snapshot};
 
 /// Largest count before a command.
 const MAX_COUNT: usize = 9999;
@@ -17,10 +25,11 @@ pub(super) struct ViKeys {
     count: usize,
     /// `d`, `c` or `y`, and the count before it.
     operator: Option<(char, usize)>,
-    /// A key that needs another one: `g`, `r`, `f`, `F`, `t` or `T`.
+    /// A key that needs another one: `g`, `r`, `f`, `F`, `t` or `T`; after an operator, `i` or `a`.
     prefix: Option<char>,
     last_find: Option<(char, char)>,
     register: Register,
+    recorder: ChangeRecorder,
 }
 
 /// Text that was deleted or copied.
@@ -45,13 +54,22 @@ impl ViKeys {
 
     /// Returns to the insert mode, for a new input.
     pub(super) fn reset(&mut self) {
-        *self = Self { register: std::mem::take(&mut self.register), last_find: self.last_find, ..Self::default() };
+        let mut recorder = std::mem::take(&mut self.recorder);
+        recorder.reset();
+        let register = std::mem::take(&mut self.register);
+        *self = Self { register, recorder, last_find: self.last_find, ..Self::default() };
     }
 
     pub(super) fn key(&mut self, area: &mut TextArea<'static>, key: KeyEvent) -> ViOutcome {
         if !self.is_normal {
-            if key.code != KeyCode::Esc {
-                return ViOutcome::Pass(key);
+            match key.code {
+                KeyCode::Esc => self.recorder.end_insertion(&snapshot(area).0),
+                // It may end the input, and with it the insertion.
+                KeyCode::Enter => {
+                    self.recorder.note_insertion(&snapshot(area).0);
+                    return ViOutcome::Pass(key);
+                }
+                _ => return ViOutcome::Pass(key),
             }
             self.is_normal = true;
             if area.cursor().1 > 0 {
@@ -59,14 +77,14 @@ impl ViKeys {
             }
             return ViOutcome::Handled;
         }
-        let is_pending = self.count > 0 || self.operator.is_some() || self.prefix.is_some();
+        let is_pending = self.is_pending();
         let outcome = match key.code {
             KeyCode::Esc if is_pending => {
                 self.forget();
                 ViOutcome::Handled
             }
             KeyCode::Char(letter) if !key.modifiers.intersects(KeyModifiers::CONTROL | KeyModifiers::ALT) => {
-                self.command(area, letter)
+                self.recorded_command(area, letter)
             }
             KeyCode::Backspace => self.command(area, 'h'),
             _ => {
@@ -88,6 +106,47 @@ impl ViKeys {
         }
     }
 
+    fn is_pending(&self) -> bool {
+        self.count > 0 || self.operator.is_some() || self.prefix.is_some()
+    }
+
+    /// Handles a key of a command, and keeps a command that changes the text for `.`.
+    fn recorded_command(&mut self, area: &mut TextArea<'static>, letter: char) -> ViOutcome {
+        let is_count = self.prefix.is_none() && letter.is_ascii_digit() && (letter != '0' || self.count > 0);
+        if is_count {
+            return self.command(area, letter);
+        }
+        if letter == '.' && self.prefix.is_none() && self.operator.is_none() {
+            self.repeat_change(area);
+            return ViOutcome::Handled;
+        }
+        let before = self.operator.map_or(0, |(_, count)| count);
+        let count = if self.count + before > 0 { self.count.max(1) * before.max(1) } else { 0 };
+        let is_undo = letter == 'u' && !self.is_pending_command();
+        let (text, _) = snapshot(area);
+        self.recorder.push(letter);
+        let outcome = self.command(area, letter);
+        if self.is_pending_command() {
+            return outcome;
+        }
+        let (after, place) = snapshot(area);
+        let is_search = matches!(outcome, ViOutcome::Pass(key) if key.code == KeyCode::Char(':'));
+        if is_undo || is_search || self.is_normal && text == after {
+            self.recorder.drop_command();
+        } else {
+            self.recorder.finish_command(count.min(MAX_COUNT));
+        }
+        if !self.is_normal {
+            self.recorder.begin_insertion(after, place);
+        }
+        outcome
+    }
+
+    /// Returns whether a command needs more keys.
+    fn is_pending_command(&self) -> bool {
+        self.operator.is_some() || self.prefix.is_some()
+    }
+
     fn forget(&mut self) {
         (self.count, self.operator, self.prefix) = (0, None, None);
     }
@@ -101,6 +160,10 @@ impl ViKeys {
             '1'..='9' | '0' if letter != '0' || self.count > 0 => {
                 let digit = letter.to_digit(10).map_or(0, |digit| digit as usize);
                 self.count = (self.count * 10 + digit).min(MAX_COUNT);
+                return ViOutcome::Handled;
+            }
+            'i' | 'a' if self.operator.is_some() => {
+                self.prefix = Some(letter);
                 return ViOutcome::Handled;
             }
             'g' | 'r' | 'f' | 'F' | 't' | 'T' => {
@@ -160,230 +223,14 @@ impl ViKeys {
                 self.last_find = Some((prefix, letter));
                 self.apply(area, Motion::Find(prefix, letter));
             }
+            ('i' | 'a', _) => self.apply_to_object(area, TextObject { is_around: prefix == 'a', key: letter }),
             _ => self.forget(),
         }
-    }
-
-    /// Moves the cursor, or applies the operator from here to the motion's target.
-    fn apply(&mut self, area: &mut TextArea<'static>, motion: Motion) {
-        let text: Vec<char> = area.lines().join("\n").chars().collect();
-        let place = index(area, cursor(area));
-        let (operator, before) = self.operator.take().map_or((None, 0), |(operator, count)| (Some(operator), count));
-        let count = self.count.max(1).saturating_mul(before.max(1)).min(MAX_COUNT);
-        let has_count = self.count > 0 || before > 0;
-        self.forget();
-        // `cw` ends with the word, as `ce` does.
-        let motion = match (operator, motion) {
-            (Some('c'), Motion::NextWord(is_big)) if text.get(place).is_some_and(|here| !here.is_whitespace()) => {
-                Motion::WordEnd(is_big)
-            }
-            (_, motion) => motion,
-        };
-        let Some((target, kind)) = motion.target(&text, place, count, has_count) else { return };
-        match (operator, kind) {
-            (None, _) => jump(area, target),
-            (Some(operator), MotionKind::Lines) => {
-                let rows = [row_of(&text, place), row_of(&text, target)];
-                self.operate_on_rows(area, operator, rows[0].min(rows[1]), rows[0].max(rows[1]));
-            }
-            (Some(operator), _) => {
-                let inclusive = usize::from(kind == MotionKind::Inclusive);
-                let (start, end) = (place.min(target), (place.max(target) + inclusive).min(text.len()));
-                // A word at the end of a line does not take the next line in.
-                let end = match motion {
-                    Motion::NextWord(_) => {
-                        text[start..end].iter().position(|letter| *letter == '\n').map_or(end, |at| start + at)
-                    }
-                    _ => end,
-                };
-                self.operate(area, operator, start, end);
-            }
-        }
-    }
-
-    fn operate(&mut self, area: &mut TextArea<'static>, operator: char, start: usize, end: usize) {
-        let text: String = area.lines().join("\n").chars().skip(start).take(end - start).collect();
-        self.register = Register { text, is_lines: false };
-        jump(area, start);
-        if operator != 'y' {
-            area.delete_str(end - start);
-        }
-        self.is_normal = operator != 'c';
-    }
-
-    fn operate_on_lines(&mut self, area: &mut TextArea<'static>) {
-        let Some((operator, before)) = self.operator.take() else { return };
-        let count = self.count.max(1).saturating_mul(before.max(1));
-        self.forget();
-        let row = area.cursor().0;
-        let last = (row + count - 1).min(area.lines().len().saturating_sub(1));
-        self.operate_on_rows(area, operator, row, last);
-    }
-
-    fn operate_on_rows(&mut self, area: &mut TextArea<'static>, operator: char, first: usize, last: usize) {
-        let lines: Vec<String> = area.lines().iter().skip(first).take(last + 1 - first).cloned().collect();
-        let length = lines.join("\n").chars().count();
-        let (rows, before) = (area.lines().len(), index(area, cursor(area)));
-        self.register = Register { text: lines.join("\n"), is_lines: true };
-        let start = index(area, (first, 0));
-        match operator {
-            'y' => jump(area, start.min(before)),
-            'c' => {
-                jump(area, start);
-                area.delete_str(length);
-                self.is_normal = false;
-            }
-            // With the newline after the lines, or else with the one before them.
-            _ if last + 1 < rows => {
-                jump(area, start);
-                area.delete_str(length + 1);
-            }
-            _ => {
-                jump(area, start.saturating_sub(1));
-                area.delete_str(length + usize::from(first > 0));
-                area.move_cursor(CursorMove::Head);
-            }
-        }
-    }
-
-    /// Handles the keys that edit without a motion.
-    fn edit(&mut self, area: &mut TextArea<'static>, letter: char) -> ViOutcome {
-        let count = std::mem::take(&mut self.count).max(1);
-        // An operator needs a motion.
-        if self.operator.take().is_some() {
-            return ViOutcome::Handled;
-        }
-        let (row, column) = cursor(area);
-        let width = area.lines().get(row).map_or(0, |line| line.chars().count());
-        let place = index(area, (row, column));
-        let line_end = place + width - column.min(width);
-        match letter {
-            'i' => self.is_normal = false,
-            'a' => self.insert_at(area, if width > 0 { CursorMove::Forward } else { CursorMove::End }),
-            'A' => self.insert_at(area, CursorMove::End),
-            'I' => {
-                self.apply(area, Motion::FirstCharacter);
-                self.is_normal = false;
-            }
-            'o' => {
-                area.move_cursor(CursorMove::End);
-                return self.open_line();
-            }
-            'O' => {
-                area.move_cursor(CursorMove::Head);
-                area.insert_newline();
-                area.move_cursor(CursorMove::Up);
-                self.is_normal = false;
-            }
-            'x' => self.operate(area, 'd', place, (place + count).min(line_end)),
-            'X' => self.operate(area, 'd', place - count.min(column), place),
-            's' => self.operate(area, 'c', place, (place + count).min(line_end)),
-            'D' => self.operate(area, 'd', place, line_end),
-            'C' => self.operate(area, 'c', place, line_end),
-            'S' => self.operate_on_rows(area, 'c', row, row),
-            'Y' => self.operate_on_rows(area, 'y', row, row),
-            'p' | 'P' => self.put(area, letter == 'p', count),
-            'u' => undo(area, count),
-            '/' => return ViOutcome::Pass(KeyEvent::new(KeyCode::Char('r'), KeyModifiers::CONTROL)),
-            ':' if area.is_empty() => {
-                self.is_normal = false;
-                return ViOutcome::Pass(KeyEvent::new(KeyCode::Char(':'), KeyModifiers::NONE));
-            }
-            _ => {}
-        }
-        ViOutcome::Handled
-    }
-
-    fn insert_at(&mut self, area: &mut TextArea<'static>, place: CursorMove) {
-        area.move_cursor(place);
-        self.is_normal = false;
-    }
-
-    /// The editor indents the new line.
-    fn open_line(&mut self) -> ViOutcome {
-        self.is_normal = false;
-        ViOutcome::Pass(KeyEvent::new(KeyCode::Char('j'), KeyModifiers::CONTROL))
-    }
-
-    fn put(&self, area: &mut TextArea<'static>, is_after: bool, count: usize) {
-        let Register { text, is_lines } = &self.register;
-        // A count must not make an input of any size.
-        let count = count.min(super::MAX_BYTES / text.len().max(1));
-        if text.is_empty() || count == 0 {
-            return;
-        }
-        if *is_lines {
-            let lines = vec![text.as_str(); count].join("\n");
-            if is_after {
-                area.move_cursor(CursorMove::End);
-                let row = area.cursor().0;
-                area.insert_str(format!("\n{lines}"));
-                jump(area, index(area, (row + 1, 0)));
-            } else {
-                area.move_cursor(CursorMove::Head);
-                let start = index(area, cursor(area));
-                area.insert_str(format!("{lines}\n"));
-                jump(area, start);
-            }
-        } else {
-            let (row, column) = cursor(area);
-            let width = area.lines().get(row).map_or(0, |line| line.chars().count());
-            if is_after && column < width {
-                area.move_cursor(CursorMove::Forward);
-            }
-            area.insert_str(text.repeat(count));
-            area.move_cursor(CursorMove::Back);
-        }
-    }
-}
-
-/// Undoes changes, and moves the cursor to the begin of what has changed.
-fn undo(area: &mut TextArea<'static>, count: usize) {
-    let before = area.lines().join("\n");
-    for _ in 0..count {
-        if !area.undo() {
-            break;
-        }
-    }
-    let after = area.lines().join("\n");
-    if before != after {
-        jump(area, before.chars().zip(after.chars()).take_while(|(old, new)| old == new).count());
     }
 }
 
 fn opposite(find: char) -> char {
     if find.is_lowercase() { find.to_ascii_uppercase() } else { find.to_ascii_lowercase() }
-}
-
-/// Returns the row and the column of the cursor.
-fn cursor(area: &TextArea<'_>) -> (usize, usize) {
-    let cursor = area.cursor();
-    (cursor.0, cursor.1)
-}
-
-/// Returns a position in characters of the whole text.
-fn index(area: &TextArea<'_>, (row, column): (usize, usize)) -> usize {
-    area.lines().iter().take(row).map(|line| line.chars().count() + 1).sum::<usize>() + column
-}
-
-fn row_of(text: &[char], place: usize) -> usize {
-    text[..place.min(text.len())].iter().filter(|letter| **letter == '\n').count()
-}
-
-/// Moves the cursor to a position in characters of the whole text.
-pub(super) fn jump(area: &mut TextArea<'static>, place: usize) {
-    let mut left = place;
-    let mut row = 0;
-    for line in area.lines() {
-        let width = line.chars().count();
-        if left <= width {
-            break;
-        }
-        left -= width + 1;
-        row += 1;
-    }
-    let clip = |value: usize| u16::try_from(value).unwrap_or(u16::MAX);
-    area.move_cursor(CursorMove::Jump(clip(row), clip(left)));
 }
 
 #[cfg(test)]

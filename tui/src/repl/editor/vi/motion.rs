@@ -97,7 +97,7 @@ fn repeated(place: usize, count: usize, step: impl Fn(usize) -> usize) -> usize 
 }
 
 /// Returns where the line of a place starts and ends.
-fn line(text: &[char], place: usize) -> (usize, usize) {
+pub(super) fn line(text: &[char], place: usize) -> (usize, usize) {
     let place = place.min(text.len());
     let start = text[..place].iter().rposition(|letter| *letter == '\n').map_or(0, |at| at + 1);
     let end = text[place..].iter().position(|letter| *letter == '\n').map_or(text.len(), |at| place + at);
@@ -114,7 +114,7 @@ fn first_character(text: &[char], start: usize, end: usize) -> usize {
 }
 
 /// Kind of a character: space, part of a word, other.
-fn kind(letter: char, is_big: bool) -> u8 {
+pub(super) fn kind(letter: char, is_big: bool) -> u8 {
     match letter {
         _ if letter.is_whitespace() => 0,
         _ if is_big || letter.is_alphanumeric() || letter == '_' => 1,

@@ -1,6 +1,6 @@
 //! Tests of the vi keys.
 
-use super::*;
+use super::{place::index, *};
 
 /// Types keys in the normal mode (`␛` is Esc), from the begin of a text; returns the text with `|` at the cursor.
 fn typed(text: &str, keys: &str) -> String {
@@ -91,6 +91,72 @@ fn vi_operators_delete_change_and_copy() {
 }
 
 #[test]
+fn vi_text_objects_are_words_strings_and_brackets() {
+    let cases = [
+        ("let total = 1", "wldiw", "let | = 1"),
+        ("let total = 1", "wldaw", "let |= 1"),
+        ("let total", "wdaw", "le|t"),
+        ("let total = 1", "2daw", "|= 1"),
+        ("let total = 1", "2diw", "|total = 1"),
+        ("a  b", "ldaw", "|a"),
+        ("sum(a.b, c)", "wwdiW", "| c)"),
+        ("sum(a, b)", "fadi(", "sum(|)"),
+        ("sum(a, b)", "da(", "|sum(a, b)"),
+        ("sum(a, b)", "f(da(", "su|m"),
+        ("sum(a, b)", "$ci)x␛", "sum(|x)"),
+        ("f(g(1), 2)", "f1dib", "f(g(|), 2)"),
+        ("f(g(1), 2)", "f12di(", "f(|)"),
+        ("f(g(1), 2)", "f12da(", "|f"),
+        ("[1, [2], 3]", "f2di[", "[1, [|], 3]"),
+        ("[1, [2], 3]", "f3da]", "|"),
+        ("#{a: 1}", "fadi{", "#{|}"),
+        ("{\n  a;\n  b\n}", "jdi{", "{\n|}"),
+        ("{\n  a\n}", "jci{x␛", "{\n|x\n}"),
+        ("{}", "ci{x␛", "{|x}"),
+        ("print(\"a b\", c)", "di\"", "print(\"|\", c)"),
+        ("print(\"a \\\" b\")", "fbdi\"", "print(\"|\")"),
+        ("say \"a b\" now", "fadaw", "say \"|b\" now"),
+        ("say \"a b\" now", "fada\"", "say |now"),
+        ("say \"a b\"", "fada\"", "sa|y"),
+        ("'a' + 'b'", "f+ci'c␛", "'a' + '|c'"),
+        ("say \"a", "di\"", "|say \"a"),
+        ("", "diwdi(di\"da{", "|"),
+        ("abc", "yiwP", "ab|cabc"),
+        ("abc", "dizx", "|bc"),
+    ];
+    for (text, keys, expected) in cases {
+        assert_eq!(typed(text, keys), expected, "{keys} in {text}");
+    }
+}
+
+#[test]
+fn vi_repeat_makes_the_last_change_again() {
+    let cases = [
+        ("one two three four", "dw.", "|three four"),
+        ("one two three four", "2dw.", "|"),
+        ("one two three four", "dw2.", "|four"),
+        ("abcdef", "x..", "|def"),
+        ("abcdef", "2x.", "|ef"),
+        ("one two", "ciwx␛w.", "x |x"),
+        ("f(a, b)\nf(c, d)", "f(ci(x␛j0f(.", "f(x)\nf(|x)"),
+        ("ab", "ix␛.", "|xxab"),
+        ("ab", "Ax␛.", "abx|x"),
+        ("a", "ox␛.", "a\nx\n|x"),
+        ("abc", "rx.l.", "x|xc"),
+        ("a,b,c,d", "df,.", "|c,d"),
+        ("one\ntwo\nthree", "dd.", "|three"),
+        ("one", "yyp.", "one\none\n|one"),
+        ("abc", "xu.", "|bc"),
+        ("abc", "xl.", "|b"),
+        ("abc", ".", "|abc"),
+        ("abc", "xyl.", "|c"),
+    ];
+    for (text, keys, expected) in cases {
+        assert_eq!(typed(text, keys), expected, "{keys} in {text}");
+    }
+}
+
+#[test]
 fn vi_insertions_begin_at_their_place() {
     let cases = [
         ("ab", "ix␛", "|xab"),
@@ -115,7 +181,8 @@ fn vi_keys_at_random_never_panic() {
         state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         usize::try_from(state >> 40).unwrap_or(0)
     };
-    let letters: Vec<char> = "hjklwbeWBE0^$fFtT;,ggG%dcyxXsSrDCYpPuiaIAoO␛␛␛␛1239( )日=/:".chars().collect();
+    let letters: Vec<char> =
+        "hjklwbeWBE0^$fFtT;,ggG%dcyxXsSrDCYpPuiaIAoO␛␛␛␛1239( )日=/:....iaiaw\"{}[]".chars().collect();
     for text in ["", "one", "fn f(x) {\n  日本 + x\n}\n", "\n\n"] {
         for _ in 0..200 {
             let keys: String = (0..40).map(|_| letters[next() % letters.len()]).collect();
