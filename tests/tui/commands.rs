@@ -42,6 +42,30 @@ fn use_switches_circles_and_returns_to_the_kept_session() {
 }
 
 #[test]
+fn source_and_question_marks_show_a_function() {
+    let mut screen = TuiScreen::alone();
+    screen.play_alone();
+    screen.write("fn double(x) { x * 2 }\n");
+    screen.write(":source double\n");
+    // Without the prompt of the input.
+    screen.wait_for_row("fn double(x) { x * 2 }");
+    screen.write("fn half(x) { x / 2 }\n");
+    screen.write("half??\n");
+    screen.wait_for_row("fn half(x) { x / 2 }");
+    screen.write("?half\n");
+    screen.wait_for_row("half(x)");
+    screen.write("double?\n");
+    screen.wait_for_row("double(x)");
+    screen.write(":source other\n");
+    screen.wait_for("no input of this session defines other");
+    screen.write("?other\n");
+    screen.wait_for("other");
+    // The marks are no part of a script.
+    screen.write("half(double(21))\n");
+    screen.wait_for_row("21");
+}
+
+#[test]
 fn key_command_authenticates_in_place_and_reconnects_for_another_key() {
     let home = Home::new();
     let (alice, bob) = (home.add_key("alice").public_key().to_hex(), home.add_key("bob").public_key().to_hex());
