@@ -98,7 +98,9 @@ impl UnhandledEvents {
             SessionEvent::Display(shown) => self.notes.show(&shown),
             // A print of the init script.
             SessionEvent::Output(output, _) => {
-                text::lines(Style::Plain, &output.text).iter().for_each(|line| self.notes.show_line(line));
+                for line in &text::lines(Style::Plain, &output.text) {
+                    self.notes.show_line(line);
+                }
             }
             // No passphrase prompt while a line is being typed: the next input requests the key again.
             SessionEvent::Request(SessionRequest::Unlock(name)) => {

@@ -5,6 +5,7 @@ mod completing;
 mod drawing;
 mod indenting;
 mod menu;
+mod place;
 mod pointing;
 mod recall;
 mod search_list;

@@ -7,7 +7,7 @@ use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
 use console::commands;
 
-use super::{Editor, vi};
+use super::{Editor, place};
 use crate::action::Action;
 
 /// The pairs that the editor has completed.
@@ -52,7 +52,7 @@ impl Editor {
             KeyCode::Char(opening) if is_plain && !self.indentation.is_pasted() => match closing(opening) {
                 Some(closing) if self.brackets.is_on && self.is_pair_wanted(&text, cursor, opening) => {
                     self.area.insert_str(format!("{opening}{closing}"));
-                    vi::jump(&mut self.area, cursor + 1);
+                    place::jump(&mut self.area, cursor + 1);
                     self.sync_brackets();
                     self.brackets.pairs.push(Pair { open: cursor, close: cursor + 1 });
                     self.brackets.text = self.characters().0;
@@ -80,7 +80,7 @@ impl Editor {
         let Some(pair) = self.brackets.pairs.last() else { return Some(Action::Submit) };
         if text[pair.close] == '"' {
             // A new line would break the string.
-            vi::jump(&mut self.area, (pair.close + 1).max(cursor));
+            place::jump(&mut self.area, (pair.close + 1).max(cursor));
         } else {
             self.newline();
         }
@@ -141,9 +141,9 @@ impl Editor {
     /// Removes a character behind the cursor.
     fn remove(&mut self, place: usize) {
         let (_, cursor) = self.characters();
-        vi::jump(&mut self.area, place);
+        place::jump(&mut self.area, place);
         self.area.delete_next_char();
-        vi::jump(&mut self.area, cursor);
+        place::jump(&mut self.area, cursor);
         self.sync_brackets();
     }
 
@@ -164,11 +164,11 @@ impl Editor {
         let below = between.iter().rposition(|character| *character == '\n').map(|at| cursor + at + 1);
         let mut close = pair.close;
         if let Some(below) = below.filter(|_| text[line..cursor].iter().all(|character| *character == ' ')) {
-            vi::jump(&mut self.area, line);
+            place::jump(&mut self.area, line);
             self.area.delete_str(below - line);
             close -= below - line;
         }
-        vi::jump(&mut self.area, close + 1);
+        place::jump(&mut self.area, close + 1);
         true
     }
 

@@ -6,7 +6,7 @@ use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
 use console::indent::{INDENT, Indenter, PasteDetector};
 
-use super::{Editor, vi};
+use super::{Editor, place};
 
 /// What the last keys mean for the indentation of the next line.
 #[derive(Debug, Default)]
@@ -67,7 +67,7 @@ impl Editor {
             let (_, cursor) = self.cursor();
             // The closing bracket begins the line below.
             self.area.insert_str(format!("\n{}", indent.strip_suffix(INDENT).unwrap_or_default()));
-            vi::jump(&mut self.area, cursor);
+            place::jump(&mut self.area, cursor);
         }
     }
 

@@ -4,15 +4,14 @@ mod edits;
 mod motion;
 mod objects;
 mod operators;
-mod place;
 mod repeat;
 
 use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use ratatui_textarea::{CursorMove, TextArea};
 
+use super::place::{self, cursor};
 use motion::Motion;
 use objects::TextObject;
-use place::cursor;
 use repeat::{ChangeRecorder, snapshot};
 
 /// Largest count before a command.

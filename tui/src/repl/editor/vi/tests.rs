@@ -1,6 +1,6 @@
 //! Tests of the vi keys.
 
-use super::{place::index, *};
+use super::{super::place::index, *};
 
 /// Types keys in the normal mode (`␛` is Esc), from the begin of a text; returns the text with `|` at the cursor.
 fn typed(text: &str, keys: &str) -> String {
