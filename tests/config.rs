@@ -81,9 +81,9 @@ fn invalid_edit_mode_of_the_environment_is_reported_alike() {
     assert!(String::from_utf8_lossy(&output.stderr).contains(error), "{output:?}");
     for console in ["repl", "tui"] {
         let mut terminal = Terminal::run_command(&home, &command(), &[console]);
-        // The TUI draws words apart.
+        // The TUI draws words apart, in the order of its rows.
+        terminal.wait_for(if console == "tui" { "scratch" } else { "cannot" });
         terminal.wait_for("CIRCLES_EDIT_MODE");
-        terminal.wait_for("scratch");
     }
 }
 

@@ -2,7 +2,10 @@
 
 use rhai::{Engine, LexError, OptimizationLevel, ParseErrorType, Token};
 
-use crate::{commands, highlight};
+use crate::{
+    commands::{self, shorthand},
+    highlight,
+};
 
 /// The maximum nesting depth to parse here. The circle refuses deeper inputs.
 const MAX_DEPTH: usize = 64;
@@ -32,6 +35,10 @@ impl Validator {
     /// Whether more lines could complete the input. Other invalid inputs count as complete, so that the circle reports
     /// the error. Two blank lines at the end force an input to be complete.
     pub fn is_incomplete(&self, input: &str) -> bool {
+        // To Rhai, `name??` is an operator without its second operand.
+        if shorthand::question(input).is_some() {
+            return false;
+        }
         // A `:` command is complete, unless it ends with a script.
         let Some((_, input)) = commands::script_part(input) else { return false };
         if input.len() > MAX_BYTES || ends_in_two_blank_lines(input) {
@@ -149,6 +156,8 @@ mod tests {
             "`abc\n\n",
             deep.as_str(),
             "eval(1)",
+            "area??",
+            "??area",
             "// comment",
             "// a /* b",
             "`/*`",

@@ -46,10 +46,14 @@ fn source_and_question_marks_show_a_function() {
     let mut screen = TuiScreen::alone();
     screen.play_alone();
     screen.write("fn double(x) { x * 2 }\n");
+    screen.write("double(350)\n");
+    screen.wait_for_row("700");
     screen.write(":source double\n");
     // Without the prompt of the input.
     screen.wait_for_row("fn double(x) { x * 2 }");
     screen.write("fn half(x) { x / 2 }\n");
+    screen.write("half(1600)\n");
+    screen.wait_for_row("800");
     screen.write("half??\n");
     screen.wait_for_row("fn half(x) { x / 2 }");
     screen.write("?half\n");
