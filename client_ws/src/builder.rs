@@ -5,8 +5,9 @@ use std::{sync::Arc, time::Duration};
 use keys::{Authority, KeyPair, PublicKey};
 
 use crate::{
-    CircleUrl, CircleWsClient, ClientError, IdentityRefusal, VerifiedIdentity, identity::IdentityRules,
-    transport::MaybeSend,
+    CircleUrl, CircleWsClient, ClientError, IdentityRefusal, VerifiedIdentity,
+    identity::IdentityRules,
+    transport::{MaybeSend, MaybeSync},
 };
 
 /// Default of [`CircleWsClientBuilder::timeout`].
@@ -83,7 +84,7 @@ impl CircleWsClientBuilder {
     #[must_use]
     pub fn check_identity<F, E>(
         mut self,
-        check: impl Fn(Authority, VerifiedIdentity) -> F + Send + Sync + 'static,
+        check: impl Fn(Authority, VerifiedIdentity) -> F + MaybeSend + MaybeSync + 'static,
     ) -> Self
     where
         F: Future<Output = Result<(), E>> + MaybeSend + 'static,

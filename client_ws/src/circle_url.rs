@@ -1,14 +1,9 @@
-//! The URL of a circle, and the endpoints and authorities that follow from it.
-
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+//! The URL of a circle, and the authority that follows from it.
 
 use keys::Authority;
-use url::{Host, Url};
+use url::Url;
 
 use crate::ClientError;
-
-/// Default port of `ws` URLs.
-const DEFAULT_PORT: u16 = 80;
 
 /// The URL of a circle, normalised according to the WHATWG URL standard.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,19 +13,17 @@ pub struct CircleUrl {
 }
 
 impl CircleUrl {
-    /// Parses a `ws://` URL.
+    /// Parses a `ws://` or `wss://` URL.
     ///
     /// # Errors
     ///
-    /// Returns [`ClientError::BadUrl`] if the text is not a `ws://` URL, or has a user, a password, a query or a
+    /// Returns [`ClientError::BadUrl`] if the text is not a `ws://` or `wss://` URL, or has a user, a password, a query or a
     /// fragment.
     pub fn parse(text: &str) -> Result<Self, ClientError> {
         let bad = |reason: &str| ClientError::BadUrl { url: shorten(text), reason: reason.into() };
         let url = Url::parse(text).map_err(|error| bad(&error.to_string()))?;
-        match url.scheme() {
-            "ws" => {}
-            "wss" => return Err(bad("this version does not support TLS yet; use a ws:// URL")),
-            _ => return Err(bad("the URL of a circle begins with ws://")),
+        if !matches!(url.scheme(), "ws" | "wss") {
+            return Err(bad("the URL of a circle begins with ws:// or wss://"));
         }
         if !url.username().is_empty() || url.password().is_some() {
             return Err(bad("it must not contain a user or a password; circles authenticate callers by key"));
@@ -43,7 +36,8 @@ impl CircleUrl {
         Ok(Self { url, authority })
     }
 
-    /// The authority of the URL. For `localhost`, a client sends and expects the literal address that it connects to.
+    /// The authority of the URL. For `localhost` without TLS, a native client sends and expects the literal address that
+    /// it connects to.
     pub fn authority(&self) -> &Authority {
         &self.authority
     }
@@ -53,33 +47,15 @@ impl CircleUrl {
         self.url.as_str()
     }
 
-    pub(crate) fn path(&self) -> &str {
-        self.url.path()
+    /// Whether the URL is `wss://`: the connection uses TLS, which encrypts it.
+    pub fn is_tls(&self) -> bool {
+        self.url.scheme() == "wss"
     }
 
-    /// The endpoints that a client tries, in this order: host and port for the operating system's resolver, and the
-    /// circle's authority there.
-    ///
-    /// `localhost` stands for two addresses, and another user of the machine can listen on the one that the circle does
-    /// not use. A nonce for `localhost` would be valid at both, so the authority of each endpoint is its literal
-    /// address.
-    pub(crate) fn endpoints(&self) -> Vec<(String, u16, Authority)> {
-        let port = self.url.port_or_known_default().unwrap_or(DEFAULT_PORT);
-        let host = match self.url.host() {
-            Some(Host::Domain("localhost" | "localhost.")) => return loopback_endpoints(port).into(),
-            Some(Host::Ipv4(address)) => address.to_string(),
-            Some(Host::Ipv6(address)) => address.to_string(),
-            Some(Host::Domain(name)) => name.to_owned(),
-            None => String::new(),
-        };
-        vec![(host, port, self.authority.clone())]
+    #[cfg(not(target_arch = "wasm32"))]
+    pub(crate) fn as_url(&self) -> &Url {
+        &self.url
     }
-}
-
-fn loopback_endpoints(port: u16) -> [(String, u16, Authority); 2] {
-    [Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()].map(|address: IpAddr| {
-        (address.to_string(), port, Authority::from_socket_addr((address, port).into(), DEFAULT_PORT))
-    })
 }
 
 impl std::fmt::Display for CircleUrl {
@@ -107,6 +83,10 @@ mod tests {
             ("ws://[0:0:0:0:0:0:0:1]:9001", "[::1]:9001"),
             ("ws://0x7f.1:9001", "127.0.0.1:9001"),
             ("ws://bücher.example", "xn--bcher-kva.example"),
+            ("wss://example.org", "example.org"),
+            ("wss://example.org:443/", "example.org"),
+            ("wss://example.org:80/", "example.org:80"),
+            ("WSS://localhost:9443", "localhost:9443"),
         ];
         for (url, authority) in cases {
             assert_eq!(CircleUrl::parse(url).expect(url).authority().as_str(), authority, "{url}");
@@ -114,25 +94,19 @@ mod tests {
     }
 
     #[test]
-    fn localhost_endpoints_are_literal_addresses() {
-        let endpoints = |url: &str| {
-            let endpoints = CircleUrl::parse(url).expect(url).endpoints();
-            endpoints
-                .into_iter()
-                .map(|(host, port, authority)| format!("{host} {port} {authority}"))
-                .collect::<Vec<_>>()
-        };
-        let both = ["127.0.0.1 9001 127.0.0.1:9001", "::1 9001 [::1]:9001"];
-        assert_eq!(endpoints("ws://localhost:9001"), both);
-        assert_eq!(endpoints("ws://LOCALHOST.:9001"), both);
-        assert_eq!(endpoints("ws://localhost"), ["127.0.0.1 80 127.0.0.1", "::1 80 [::1]"]);
-        assert_eq!(endpoints("ws://example.org:9001"), ["example.org 9001 example.org:9001"]);
-        assert_eq!(endpoints("ws://[::1]:9001"), ["::1 9001 [::1]:9001"]);
-    }
-
-    #[test]
     fn invalid_url_is_rejected() {
-        let urls = ["", "team", "http://x", "ws://", "ws://a:b@x", "ws://x/?q", "ws://x/#f", "wss://x", "ws://x:99999"];
+        let urls = [
+            "",
+            "team",
+            "http://x",
+            "ws://",
+            "ws://a:b@x",
+            "ws://x/?q",
+            "ws://x/#f",
+            "wss://x/?q",
+            "https://x",
+            "ws://x:99999",
+        ];
         for url in urls {
             assert!(matches!(CircleUrl::parse(url), Err(ClientError::BadUrl { .. })), "{url}");
         }

@@ -7,7 +7,7 @@ use protocol::methods::IdentifyResult;
 
 use crate::{
     CircleUrl, ClientError,
-    transport::{BoxFuture, MaybeSend},
+    transport::{BoxFuture, MaybeSend, MaybeSync},
 };
 
 /// The identity of a circle, verified by its signature for the authority that the client connected to.
@@ -23,7 +23,12 @@ pub struct VerifiedIdentity {
 /// The error by which a custom check refuses an identity.
 pub type IdentityRefusal = Box<dyn Error + Send + Sync>;
 
-type CustomCheck = dyn Fn(Authority, VerifiedIdentity) -> BoxFuture<'static, Result<(), IdentityRefusal>> + Send + Sync;
+type CheckFuture = BoxFuture<'static, Result<(), IdentityRefusal>>;
+
+#[cfg(not(target_arch = "wasm32"))]
+type CustomCheck = dyn Fn(Authority, VerifiedIdentity) -> CheckFuture + Send + Sync;
+#[cfg(target_arch = "wasm32")]
+type CustomCheck = dyn Fn(Authority, VerifiedIdentity) -> CheckFuture;
 
 /// The rules by which a client accepts a circle's identity.
 #[derive(Clone, Default)]
@@ -40,8 +45,10 @@ impl fmt::Debug for IdentityRules {
 }
 
 impl IdentityRules {
-    pub(crate) fn set_check<F, E>(&mut self, check: impl Fn(Authority, VerifiedIdentity) -> F + Send + Sync + 'static)
-    where
+    pub(crate) fn set_check<F, E>(
+        &mut self,
+        check: impl Fn(Authority, VerifiedIdentity) -> F + MaybeSend + MaybeSync + 'static,
+    ) where
         F: Future<Output = Result<(), E>> + MaybeSend + 'static,
         E: Into<IdentityRefusal>,
     {

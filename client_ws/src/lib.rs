@@ -23,8 +23,8 @@
 //! with [`expect_identity`](CircleWsClientBuilder::expect_identity); one that remembers identities, like ssh, sets a
 //! [custom check](CircleWsClientBuilder::check_identity).
 //!
-//! Native clients need a tokio runtime. Only the transport uses a runtime and sockets, so that a transport for browsers
-//! can replace it.
+//! A native client needs a tokio runtime. For `wasm32-unknown-unknown`, the client uses the WebSocket of the browser,
+//! and its futures run on the browser's event loop; nothing else differs.
 
 #![warn(clippy::missing_errors_doc)]
 
@@ -53,3 +53,5 @@ pub use protocol::{
         ScopeResult, Variable,
     },
 };
+#[doc(no_inline)]
+pub use transport::{MaybeSend, MaybeSync};

@@ -1,5 +1,7 @@
 //! The native transport, based on tokio-tungstenite.
 
+mod endpoints;
+
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use futures_util::{
@@ -19,7 +21,11 @@ use tokio_tungstenite::{
     },
 };
 
-use super::{TransportReceiver, TransportSender};
+use endpoints::{Endpoint, endpoints};
+
+use super::{TransportReceiver, TransportSender, binary_message, closed_by_circle};
+pub use std::marker::{Send as MaybeSend, Sync as MaybeSync};
+
 use crate::{
     CircleUrl, ClientError,
     message_limit::{MAX_MESSAGE, limit_message},
@@ -44,6 +50,10 @@ pub(crate) async fn connect(
     authority: Option<&Authority>,
     connect_timeout: Duration,
 ) -> Result<(NativeSender, NativeReceiver, Authority), ClientError> {
+    if url.is_tls() {
+        let reason = "this version does not support TLS yet; use a ws:// URL".into();
+        return Err(ClientError::BadUrl { url: url.to_string(), reason });
+    }
     let (stream, endpoint_authority) = connect_any(url, connect_timeout)
         .await
         .map_err(|reason| ClientError::Unreachable { url: url.to_string(), reason })?;
@@ -54,7 +64,7 @@ pub(crate) async fn connect(
         .header(header::UPGRADE, "websocket")
         .header(header::SEC_WEBSOCKET_VERSION, "13")
         .header(header::SEC_WEBSOCKET_KEY, generate_key())
-        .uri(format!("ws://{authority}{}", url.path()))
+        .uri(format!("ws://{authority}{}", url.as_url().path()))
         .body(())
         .map_err(|error| ClientError::BadUrl { url: url.to_string(), reason: error.to_string() })?;
     let config = WebSocketConfig::default()
@@ -78,7 +88,7 @@ pub(crate) async fn connect(
 /// missing address, which says nothing about the circle.
 async fn connect_any(url: &CircleUrl, connect_timeout: Duration) -> Result<(TcpStream, Authority), String> {
     let mut first_reason = None;
-    for (host, port, authority) in url.endpoints() {
+    for Endpoint { host, port, authority } in endpoints(url) {
         match connect_tcp(&host, port, connect_timeout).await {
             Ok(stream) => return Ok((stream, authority)),
             Err(reason) => first_reason = first_reason.or(Some(reason)),
@@ -144,10 +154,8 @@ impl TransportReceiver for NativeReceiver {
     async fn receive(&mut self) -> Result<Option<Utf8Bytes>, ClientError> {
         match self.socket.next().await {
             Some(Ok(Message::Text(text))) => Ok(Some(text)),
-            Some(Ok(Message::Close(frame))) => Err(closed(frame)),
-            Some(Ok(Message::Binary(_))) => {
-                Err(ClientError::NotACircle { url: self.url.clone(), reason: "it sent a binary message".into() })
-            }
+            Some(Ok(Message::Close(frame))) => Err(closed(frame.as_ref())),
+            Some(Ok(Message::Binary(_))) => Err(binary_message(&self.url)),
             Some(Ok(_)) => Ok(None),
             Some(Err(error)) => Err(lost(&error)),
             None => Err(ClientError::ConnectionLost { code: None, reason: "the circle ended the connection".into() }),
@@ -155,18 +163,11 @@ impl TransportReceiver for NativeReceiver {
     }
 }
 
-fn closed(frame: Option<CloseFrame>) -> ClientError {
-    let Some(frame) = frame else {
-        return ClientError::ConnectionLost { code: None, reason: "the circle closed the connection".into() };
-    };
-    let code = u16::from(frame.code);
-    let body_text: String = frame.reason.chars().filter(|character| !character.is_control()).collect();
-    let reason = if body_text.is_empty() {
-        format!("the circle closed the connection ({code})")
-    } else {
-        format!("{body_text} ({code})")
-    };
-    ClientError::ConnectionLost { code: Some(code), reason }
+fn closed(frame: Option<&CloseFrame>) -> ClientError {
+    match frame {
+        Some(frame) => closed_by_circle(Some(frame.code.into()), &frame.reason),
+        None => closed_by_circle(None, ""),
+    }
 }
 
 fn lost(error: &Error) -> ClientError {
