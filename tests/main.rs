@@ -26,6 +26,7 @@ mod serve;
 mod service;
 mod spares;
 mod strangers;
+mod tls;
 mod tui;
 mod up;
 mod wire;

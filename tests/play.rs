@@ -107,7 +107,7 @@ fn exit_code_reflects_the_outcome() {
         (&["--timeout", "soon", "-e", "1"], 2, "soon"),
         (&["--circle", "team", "-e", "1"], 2, "give a port"),
         (&["--circle", "http://x", "-e", "1"], 2, "ws://"),
-        (&["--circle", "wss://x", "-e", "1"], 2, "TLS"),
+        (&["--circle", "wss://x?y", "-e", "1"], 2, "must not contain a query"),
         (&["--circle", "1", "-e", "1"], 3, "circles serve"),
         (&["--key", "a/b", "-e", "1"], 2, "key's name"),
         (&["--key", "alice", "-e", "1"], 2, "--circle WHERE"),

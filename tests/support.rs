@@ -8,6 +8,7 @@ pub(crate) mod ports;
 pub(crate) mod process;
 pub(crate) mod pty;
 pub(crate) mod skipped;
+pub(crate) mod tls;
 pub(crate) mod wire;
 
 use std::{

@@ -13,7 +13,9 @@ mod tour;
 use std::path::PathBuf;
 
 use ::keys::keystore::{Keystore, WorkFactor};
-use ::tui::{Background, Directories, KnownCircles, Settings, Setup, SupervisorSetup, headless::HeadlessApp};
+use ::tui::{
+    Background, Directories, EncryptionOptions, KnownCircles, Settings, Setup, SupervisorSetup, headless::HeadlessApp,
+};
 use tokio::runtime::{Builder, Runtime};
 
 use crate::support::{BINARY, Home, WAIT_TIMEOUT, background::BackgroundCircles, eventually, free_port};
@@ -60,6 +62,7 @@ impl TuiScreen {
             authority: None,
             known_circles: Some(KnownCircles::at(home.path().join("data/circles"))),
             accepts_ephemeral: false,
+            encryption: EncryptionOptions::default(),
             passphrase: None,
             has_colours: false,
             background: Background::Dark,

@@ -23,7 +23,7 @@ use clap::{
     builder::{PossibleValuesParser, TypedValueParser},
 };
 use frontend::{
-    connect::{ConnectOptions, Options},
+    connect::{ConnectOptions, EncryptionOptions, Options},
     edit_mode::EditMode,
     settings::{LoadedSettings, Settings},
 };
@@ -130,6 +130,12 @@ pub(crate) struct ConnectArgs {
     /// Accept a remote circle whose identity changes with each start: an impostor would look the same
     #[arg(long)]
     pub accept_ephemeral: bool,
+    /// Trust only the CAs in this PEM file for wss:// [default: those of the system]
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub ca: Option<PathBuf>,
+    /// Authenticate over ws:// to other machines: anyone on the way can read and change everything
+    #[arg(long)]
+    pub insecure: bool,
     #[command(flatten)]
     pub passphrase: PassphraseArgs,
     #[command(flatten)]
@@ -146,7 +152,7 @@ pub(crate) struct PassphraseArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct TuiArgs {
-    /// Connect to this circle first: a name in circles.json, a port, host:port or a ws:// URL [default: $CIRCLES_CIRCLE]
+    /// Connect to this circle first: a name in circles.json, a port, host:port or a ws:// or wss:// URL [default: $CIRCLES_CIRCLE]
     #[arg(value_name = "WHERE", add = shell_completion::circles())]
     pub target: Option<String>,
     #[command(flatten)]
@@ -182,7 +188,7 @@ impl ConsoleArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct ReplArgs {
-    /// The circle: a name in circles.json, a port, host:port or a ws:// URL [default: $CIRCLES_CIRCLE, then a scratch circle]
+    /// The circle: a name in circles.json, a port, host:port or a ws:// or wss:// URL [default: $CIRCLES_CIRCLE, then a scratch circle]
     #[arg(value_name = "WHERE", add = shell_completion::circles())]
     pub target: Option<String>,
     /// Same as WHERE
@@ -201,7 +207,7 @@ pub(crate) struct ReplArgs {
                   the script with the value 3, and the exit code is 0."
 )]
 pub(crate) struct PlayArgs {
-    /// The circle: a name in circles.json, a port, host:port or a ws:// URL; separate several with commas, or repeat the
+    /// The circle: a name in circles.json, a port, host:port or a ws:// or wss:// URL; separate several with commas, or repeat the
     /// option [default: $CIRCLES_CIRCLE, then a scratch circle]
     #[arg(long, value_name = "WHERE", value_delimiter = ',', add = shell_completion::circles())]
     pub circle: Vec<String>,
@@ -270,6 +276,7 @@ impl ConnectArgs {
                 key: self.key.clone(),
                 authority: self.authority.clone(),
                 accepts_ephemeral: self.accept_ephemeral,
+                encryption: EncryptionOptions { ca_file: self.ca.clone(), is_insecure: self.insecure },
             },
             config: self.config.config.clone(),
             passphrase_fd: self.passphrase.passphrase_fd,

@@ -7,7 +7,7 @@ use keys::{Authority, KeyPair, PublicKey};
 use crate::{
     CircleUrl, CircleWsClient, ClientError, IdentityRefusal, VerifiedIdentity,
     identity::IdentityRules,
-    transport::{MaybeSend, MaybeSync},
+    transport::{MaybeSend, MaybeSync, platform},
 };
 
 /// Default of [`CircleWsClientBuilder::timeout`].
@@ -38,11 +38,21 @@ pub struct CircleWsClientBuilder {
     pub(crate) authority: Option<Authority>,
     pub(crate) timeout: Duration,
     pub(crate) identity_rules: IdentityRules,
+    pub(crate) is_insecure: bool,
+    pub(crate) transport: platform::TransportOptions,
 }
 
 impl CircleWsClientBuilder {
     pub(crate) fn new(url: String) -> Self {
-        Self { url, keypair: None, authority: None, timeout: DEFAULT_TIMEOUT, identity_rules: IdentityRules::default() }
+        Self {
+            url,
+            keypair: None,
+            authority: None,
+            timeout: DEFAULT_TIMEOUT,
+            identity_rules: IdentityRules::default(),
+            is_insecure: false,
+            transport: platform::TransportOptions::default(),
+        }
     }
 
     /// Sets the key with which [`authenticate`](CircleWsClient::authenticate) authenticates.
@@ -94,6 +104,25 @@ impl CircleWsClientBuilder {
         self
     }
 
+    /// Sets a PEM file with the only CAs that the client trusts for `wss://`, in place of the system's. Not in browsers,
+    /// which do not let a page choose.
+    #[cfg(not(target_arch = "wasm32"))]
+    #[must_use]
+    pub fn ca_file(mut self, path: impl Into<std::path::PathBuf>) -> Self {
+        self.transport.ca_file = Some(path.into());
+        self
+    }
+
+    /// Authenticates over `ws://` to other machines, too. Anyone on the way can then read and change everything that
+    /// the client and the circle send.
+    ///
+    /// By default, [`authenticate`](CircleWsClient::authenticate) returns [`ClientError::NotEncrypted`] there.
+    #[must_use]
+    pub fn insecure(mut self) -> Self {
+        self.is_insecure = true;
+        self
+    }
+
     /// Sets the timeout for connecting and for the answers to all requests except plays. Default: 10 seconds.
     #[must_use]
     pub fn timeout(mut self, timeout: Duration) -> Self {
@@ -105,9 +134,11 @@ impl CircleWsClientBuilder {
     ///
     /// # Errors
     ///
-    /// Returns [`ClientError::BadUrl`] if the URL is not the URL of a circle.
+    /// Returns [`ClientError::BadUrl`] if the URL is not the URL of a circle; for a `wss://` URL also
+    /// [`ClientError::BadCaFile`] or [`ClientError::NoCaCertificates`] if there are no CAs to trust.
     pub fn build(self) -> Result<CircleWsClient, ClientError> {
         let url = CircleUrl::parse(&self.url)?;
-        Ok(CircleWsClient::new(url, self))
+        let transport = platform::Transport::new(&url, &self.transport)?;
+        Ok(CircleWsClient::new(url, transport, self))
     }
 }

@@ -52,6 +52,12 @@ impl CircleUrl {
         self.url.scheme() == "wss"
     }
 
+    /// Whether nobody between client and circle can read or change what they send: the connection uses TLS, or stays on
+    /// this machine.
+    pub fn is_private(&self) -> bool {
+        self.is_tls() || self.authority.is_loopback()
+    }
+
     #[cfg(not(target_arch = "wasm32"))]
     pub(crate) fn as_url(&self) -> &Url {
         &self.url
@@ -90,6 +96,16 @@ mod tests {
         ];
         for (url, authority) in cases {
             assert_eq!(CircleUrl::parse(url).expect(url).authority().as_str(), authority, "{url}");
+        }
+    }
+
+    #[test]
+    fn url_is_private_with_tls_or_on_loopback() {
+        for url in ["wss://example.org", "ws://localhost", "ws://127.0.0.1:9001", "ws://[::1]:1", "ws://127.9.9.9"] {
+            assert!(CircleUrl::parse(url).expect(url).is_private(), "{url}");
+        }
+        for url in ["ws://example.org", "ws://10.0.0.1:9001", "ws://[fe80::1]", "ws://127.0.0.1.example.org"] {
+            assert!(!CircleUrl::parse(url).expect(url).is_private(), "{url}");
         }
     }
 

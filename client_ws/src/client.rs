@@ -43,6 +43,9 @@ pub struct CircleWsClient {
     authority: Option<Authority>,
     timeout: Duration,
     identity_rules: IdentityRules,
+    /// Whether the client authenticates over an unencrypted connection to another machine.
+    is_insecure: bool,
+    transport: platform::Transport,
     state: Mutex<ClientState>,
 }
 
@@ -103,15 +106,15 @@ impl NumberedRequest {
 }
 
 impl CircleWsClient {
-    /// Returns a builder for a client of the circle at a `ws://` URL.
+    /// Returns a builder for a client of the circle at a `ws://` or `wss://` URL.
     pub fn builder(url: impl Into<String>) -> CircleWsClientBuilder {
         CircleWsClientBuilder::new(url.into())
     }
 
-    pub(crate) fn new(url: CircleUrl, builder: CircleWsClientBuilder) -> Self {
-        let CircleWsClientBuilder { keypair, authority, timeout, identity_rules, .. } = builder;
+    pub(crate) fn new(url: CircleUrl, transport: platform::Transport, builder: CircleWsClientBuilder) -> Self {
+        let CircleWsClientBuilder { keypair, authority, timeout, identity_rules, is_insecure, .. } = builder;
         let state = ClientState { keypair, connection: None, waker: None };
-        Self { url, authority, timeout, identity_rules, state: Mutex::new(state) }
+        Self { url, authority, timeout, identity_rules, is_insecure, transport, state: Mutex::new(state) }
     }
 
     /// The URL of the circle.
@@ -135,8 +138,9 @@ impl CircleWsClient {
     ///
     /// # Errors
     ///
-    /// Returns [`ClientError::Unreachable`], [`ClientError::Refused`] or [`ClientError::NotACircle`] if there is no
-    /// circle at the URL that accepts the connection, [`ClientError::OtherIdentity`] if the circle's identity is not
+    /// Returns [`ClientError::Unreachable`], [`ClientError::Tls`], [`ClientError::NotUpgraded`],
+    /// [`ClientError::Refused`] or [`ClientError::NotACircle`] if there is no circle at the URL that accepts the
+    /// connection, [`ClientError::OtherIdentity`] if the circle's identity is not
     /// the [expected](CircleWsClientBuilder::expect_identity) one, [`ClientError::EphemeralIdentity`] if it is
     /// [ephemeral](CircleWsClientBuilder::accept_ephemeral_identity) on another machine, and
     /// [`ClientError::IdentityRefused`] if the [check](CircleWsClientBuilder::check_identity) refuses it.
@@ -147,7 +151,7 @@ impl CircleWsClient {
     pub async fn connect(&self) -> Result<(), ClientError> {
         self.disconnect();
         let (sender, receiver, target_authority) =
-            platform::connect(&self.url, self.authority.as_ref(), self.timeout).await?;
+            self.transport.connect(&self.url, self.authority.as_ref(), self.timeout).await?;
         let (requests, to_task) = mpsc::channel(MAX_QUEUED_REQUESTS);
         let (to_client, notices) = mpsc::channel(MAX_QUEUED_NOTICES);
         let limit = MessageLimit::new();
@@ -238,12 +242,26 @@ impl CircleWsClient {
     ///
     /// # Errors
     ///
-    /// Returns [`ClientError::NoKey`] if the client has no key, [`ClientError::NonceRejected`] or
+    /// Returns [`ClientError::NoKey`] if the client has no key, [`ClientError::NotEncrypted`] if the URL is `ws://` and
+    /// of another machine and [`insecure`](CircleWsClientBuilder::insecure) does not allow that, [`ClientError::NonceRejected`] or
     /// [`ClientError::BadNonce`] if it refuses to sign the nonce, [`ClientError::Rpc`] if the circle refuses the key,
     /// and other errors if the connection or the request fails.
     pub async fn authenticate(&self) -> Result<(), ClientError> {
         let keypair = self.state().keypair.clone().ok_or(ClientError::NoKey)?;
         self.authenticate_keypair(&keypair).await
+    }
+
+    /// Checks whether the client may authenticate at this URL, before it asks for a passphrase.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`ClientError::NotEncrypted`] if the URL is `ws://` and of another machine, and
+    /// [`insecure`](CircleWsClientBuilder::insecure) does not allow that.
+    pub fn check_encryption(&self) -> Result<(), ClientError> {
+        if self.is_insecure || self.url.is_private() {
+            return Ok(());
+        }
+        Err(ClientError::NotEncrypted { url: self.url.to_string() })
     }
 
     /// Authenticates with another key, and keeps it as the client's key if the circle accepts it.
@@ -262,6 +280,7 @@ impl CircleWsClient {
     }
 
     async fn authenticate_keypair(&self, keypair: &KeyPair) -> Result<(), ClientError> {
+        self.check_encryption()?;
         let pubkey = keypair.public_key().to_hex();
         let target = self
             .state()

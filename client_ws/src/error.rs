@@ -1,9 +1,15 @@
 //! The errors of a client, one variant for each remedy.
 
+mod tls_fault;
+
+use std::path::PathBuf;
+
 use keys::{NonceRejection, PublicKey, RandomError};
 use protocol::RpcError;
 
 use crate::IdentityRefusal;
+
+pub use tls_fault::TlsFault;
 
 /// The reason why an operation of a client failed.
 #[derive(Debug, thiserror::Error)]
@@ -24,6 +30,46 @@ pub enum ClientError {
         url: String,
         /// The network's error.
         reason: String,
+    },
+    /// The TLS handshake with the server failed, so the client has sent it nothing.
+    #[error("cannot trust the server at {url}: {fault}")]
+    Tls {
+        /// The URL of the circle.
+        url: String,
+        /// The reason.
+        fault: TlsFault,
+    },
+    /// The file of [`ca_file`](crate::CircleWsClientBuilder::ca_file) has no usable certificates.
+    #[error("cannot use the CA file {}: {reason}", path.display())]
+    BadCaFile {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with the file.
+        reason: String,
+    },
+    /// The system has no CA certificates to verify a server with.
+    #[error("cannot load the CA certificates of this system: {reason}")]
+    NoCaCertificates {
+        /// The reason.
+        reason: String,
+    },
+    /// The server answered the request for a WebSocket with something else: it is no circle, or a proxy in front of the
+    /// circle does not pass the upgrade on.
+    #[error("{url} answered with HTTP {status} instead of a WebSocket")]
+    NotUpgraded {
+        /// The URL of the circle.
+        url: String,
+        /// The HTTP status.
+        status: u16,
+        /// The address that a redirect names, as the URL of a circle if possible.
+        location: Option<String>,
+    },
+    /// The URL is `ws://` and not of this machine, so anyone on the way could read and change everything. The client
+    /// does not authenticate there unless [`insecure`](crate::CircleWsClientBuilder::insecure) allows it.
+    #[error("will not authenticate at {url}: the connection is not encrypted")]
+    NotEncrypted {
+        /// The URL of the circle.
+        url: String,
     },
     /// The server at the URL does not speak the protocol.
     #[error("the server at {url} is not a circle: {reason}")]

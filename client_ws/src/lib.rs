@@ -42,7 +42,7 @@ mod transport;
 pub use builder::CircleWsClientBuilder;
 pub use circle_url::CircleUrl;
 pub use client::CircleWsClient;
-pub use error::ClientError;
+pub use error::{ClientError, TlsFault};
 pub use identity::{IdentityRefusal, VerifiedIdentity};
 pub use pending_requests::Notice;
 pub use play::{PlayEvent, PlayHandle, PlayRequest};

@@ -1,7 +1,7 @@
 //! The transport interface: the two halves of a connection, and the platform's functions for tasks and time.
 //!
-//! `native` and `wasm` are all that differs between a native client and one in a browser. Each has the same functions:
-//! `connect`, `spawn`, `timeout` and `now_unix`.
+//! `native` and `wasm` are all that differs between a native client and one in a browser. Both have a `Transport` that
+//! connects, its `TransportOptions`, and the functions `spawn`, `timeout` and `now_unix`.
 
 #[cfg(not(target_arch = "wasm32"))]
 pub(crate) mod native;

@@ -64,7 +64,7 @@ impl CircleTarget {
             TargetKind::Address(_) => {
                 let authority = self.url.trim_end_matches('/').rsplit('/').next().unwrap_or_default();
                 let (host, port) = authority.rsplit_once(':').unwrap_or((authority, ""));
-                if !is_loopback(host) {
+                if !is_loopback(host) || self.url.starts_with("wss:") {
                     return "check the address, and that a circle runs there".into();
                 }
                 let port = Some(port).filter(|port| port.parse::<u16>().is_ok()).unwrap_or("PORT");

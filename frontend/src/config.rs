@@ -23,7 +23,7 @@ pub fn path(named: Option<&Path>) -> Result<PathBuf, CliError> {
         CliError::usage(
             format!("there is no {FILE}"),
             "neither here nor in the user's configuration directory",
-            "write one: circles init; name it: --config FILE; or, where a command takes a circle, give a port (9001), host:port or a ws:// URL",
+            "write one: circles init; name it: --config FILE; or, where a command takes a circle, give a port (9001), host:port or a ws:// or wss:// URL",
         )
     })
 }
@@ -59,7 +59,9 @@ pub fn circle(named: Option<&Path>, name: &str) -> Result<CircleConfig, CliError
     circles.into_iter().find(|circle| circle.name == name).ok_or_else(|| {
         let fix = match suggest::nearest(name, names.iter().map(String::as_str)) {
             Some(near) => format!("did you mean '{near}'?"),
-            None if names.is_empty() => "the file lists no circles; a port, host:port or a ws:// URL works, too".into(),
+            None if names.is_empty() => {
+                "the file lists no circles; a port, host:port or a ws:// or wss:// URL works, too".into()
+            }
             None => format!("available: {}", names.join(", ")),
         };
         let what = format!("there is no circle '{}'", crate::visible::visible(name));

@@ -2,10 +2,10 @@
 
 use std::path::PathBuf;
 
-use client_ws::{CircleWsClient, ClientError, Description};
+use client_ws::{CircleUrl, CircleWsClient, CircleWsClientBuilder, ClientError, Description};
 use keys::{Authority, keystore::KeyName};
 
-use crate::error::CliError;
+use crate::{error::CliError, known_circles::check::IdentityCheck};
 
 /// The user's choices for connecting to a circle.
 #[derive(Debug, Clone, Default)]
@@ -16,6 +16,36 @@ pub struct ConnectOptions {
     pub authority: Option<Authority>,
     /// Whether to accept ephemeral identities of circles on other machines.
     pub accepts_ephemeral: bool,
+    /// The protection of the connection.
+    pub encryption: EncryptionOptions,
+}
+
+/// The user's choices for the protection of a connection.
+#[derive(Debug, Clone, Default)]
+pub struct EncryptionOptions {
+    /// The file with the only CAs to trust for `wss://`; `None` for those of the system.
+    pub ca_file: Option<PathBuf>,
+    /// Whether to authenticate over `ws://` to other machines.
+    pub is_insecure: bool,
+}
+
+impl ConnectOptions {
+    /// Returns the builder of a client that connects with these options and makes the identity check. The notes of the
+    /// check also warn of a connection that is not encrypted.
+    pub fn client_builder(&self, url: &str, check: IdentityCheck) -> CircleWsClientBuilder {
+        let EncryptionOptions { ca_file, is_insecure } = &self.encryption;
+        if !is_insecure && CircleUrl::parse(url).is_ok_and(|url| !url.is_private()) {
+            check.warn_of_plain_connection(url);
+        }
+        let mut builder = check.attach(CircleWsClient::builder(url));
+        if let Some(authority) = &self.authority {
+            builder = builder.authority(authority.clone());
+        }
+        if let Some(ca_file) = ca_file {
+            builder = builder.ca_file(ca_file);
+        }
+        if *is_insecure { builder.insecure() } else { builder }
+    }
 }
 
 /// The connection options of a whole program.

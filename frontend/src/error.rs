@@ -2,6 +2,7 @@
 
 mod files;
 mod rpc_fixes;
+mod transport_fixes;
 
 use std::io;
 
@@ -19,6 +20,7 @@ use crate::{
 pub(crate) use files::file_error_parts;
 use files::shell_quote;
 use rpc_fixes::{rpc_fix, stop_reason};
+use transport_fixes::{not_upgraded_parts, tls_fix};
 
 /// The exit code for a bug in circles.
 pub const BUG_EXIT_CODE: u8 = 70;
@@ -275,6 +277,9 @@ fn client_exit_code(error: &ClientError) -> u8 {
         ClientError::Refused { status: 403, .. } => 4,
         ClientError::IdentityRefused(error) => error.downcast_ref().map_or(4, IdentityError::exit_code),
         ClientError::OtherIdentity { .. } | ClientError::EphemeralIdentity { .. } => 4,
+        // Nobody knows who answers there.
+        ClientError::Tls { .. } | ClientError::NotEncrypted { .. } => 4,
+        ClientError::BadCaFile { .. } | ClientError::NoCaCertificates { .. } => 2,
         ClientError::ConnectionLost { code: Some(1008), .. } => 4,
         ClientError::ConnectionLost { code: Some(1009), .. } => 5,
         ClientError::Rpc(error) => rpc_exit_code(error),
@@ -309,17 +314,40 @@ fn refused_key_parts(target: &CircleTarget, key: Option<&KeyName>, reason: &str)
 
 fn client_error_parts(target: &CircleTarget, error: &ClientError) -> ErrorParts {
     let parts = |what: String, why: String, fix: &str| ErrorParts { what, why: to_visible(&why), fix: fix.into() };
+    let url = to_visible(target.url.trim_end_matches('/'));
     match error {
         ClientError::BadUrl { reason, .. } => parts(
             format!("'{}' is not a circle", to_visible(target.label())),
             reason.clone(),
-            "give a port (9001), host:port, or a ws:// URL",
+            "give a port (9001), host:port, or a ws:// or wss:// URL",
         ),
         ClientError::Unreachable { reason, .. } => {
             parts(format!("cannot reach {target}"), reason.clone(), &target.start_hint())
         }
+        ClientError::Tls { fault, .. } => {
+            parts(format!("cannot trust the server at {url}"), fault.to_string(), tls_fix(fault))
+        }
+        ClientError::BadCaFile { path, reason } => parts(
+            format!("cannot use the CA file {}", to_visible(&path.to_string_lossy())),
+            reason.clone(),
+            "name a PEM file with the certificate of the CA: --ca FILE",
+        ),
+        ClientError::NoCaCertificates { reason } => parts(
+            "cannot verify any server".into(),
+            format!("the CA certificates of this system cannot be loaded: {reason}"),
+            "install them (Debian's package is ca-certificates), or name a PEM file with CAs: --ca FILE",
+        ),
+        ClientError::NotUpgraded { status, location, .. } => {
+            let (why, fix) = not_upgraded_parts(*status, location.as_deref());
+            parts(format!("no circle answers at {url}"), why, &fix)
+        }
+        ClientError::NotEncrypted { .. } => parts(
+            format!("will not authenticate to {target}"),
+            "the connection is not encrypted, so anyone on the way could read and change everything".into(),
+            "use wss:// or a tunnel; if you trust the network, add --insecure",
+        ),
         ClientError::NotACircle { reason, .. } => parts(
-            format!("no circle answers at {}", to_visible(target.url.trim_end_matches('/'))),
+            format!("no circle answers at {url}"),
             reason.clone(),
             "check the port: another program may be using it",
         ),

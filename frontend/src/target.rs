@@ -26,7 +26,7 @@ pub fn argument_or_env(argument: Option<&str>) -> Option<String> {
 pub fn parse(text: &str, config: Option<&Path>) -> Result<CircleTarget, CliError> {
     let is_digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     let invalid = |why: &str| {
-        let fix = "for example: team, 9001, example.org:9001 or ws://example.org:9001";
+        let fix = "for example: team, 9001, example.org:9001 or wss://example.org";
         CliError::usage(format!("'{}' is not a circle", visible(text)), why, fix)
     };
     if text.contains("://") {
@@ -43,7 +43,7 @@ pub fn parse(text: &str, config: Option<&Path>) -> Result<CircleTarget, CliError
         None if is_name(text) => {
             config::circle(config, text).map(|circle| CircleTarget::from_config(text, circle.url(), config))
         }
-        _ => Err(invalid("expected a name, a port, host:port or a ws:// URL")),
+        _ => Err(invalid("expected a name, a port, host:port or a ws:// or wss:// URL")),
     }
 }
 

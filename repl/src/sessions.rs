@@ -148,8 +148,9 @@ impl Sessions {
         let target = self.current().session.target().clone();
         // A locked key cannot open a session.
         self.unlock(&name)?;
+        let connect_options = self.options.connect.clone();
         let index = self
-            .find_or_open(target, ConnectOptions { key: Some(name.clone()), authority: None, ..self.options.connect })
+            .find_or_open(target, ConnectOptions { key: Some(name.clone()), authority: None, ..connect_options })
             .await?;
         self.options.connect.key = Some(name);
         Ok(index)

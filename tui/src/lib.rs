@@ -56,6 +56,7 @@ use screen::AlternateScreen;
 use tasks::Tasks;
 
 pub use frontend::{
+    connect::EncryptionOptions,
     known_circles::KnownCircles,
     settings::Settings,
     supervisor::{Directories, SupervisorSetup},
@@ -98,6 +99,7 @@ pub fn run(
         authority: options.connect.authority,
         known_circles: KnownCircles::open_default().ok(),
         accepts_ephemeral: options.connect.accepts_ephemeral,
+        encryption: options.connect.encryption,
         passphrase: passphrase::read_given(options.passphrase_fd)?,
         has_colours,
         background: background::of(&loaded.settings),

@@ -3,7 +3,9 @@
 use std::path::PathBuf;
 
 use console::history::{HistoryStore, SharedHistory};
-use frontend::{known_circles::KnownCircles, settings::Settings, supervisor::SupervisorSetup};
+use frontend::{
+    connect::EncryptionOptions, known_circles::KnownCircles, settings::Settings, supervisor::SupervisorSetup,
+};
 use keys::{
     Authority,
     keystore::{Keystore, WorkFactor},
@@ -31,6 +33,8 @@ pub struct Setup {
     pub known_circles: Option<KnownCircles>,
     /// Whether a circle off loopback may have an ephemeral identity.
     pub accepts_ephemeral: bool,
+    /// The protection of connections to other machines.
+    pub encryption: EncryptionOptions,
     /// The given passphrase; with one, the app never asks.
     pub passphrase: Option<Zeroizing<String>>,
     /// Whether the terminal shows colours.

@@ -32,7 +32,7 @@ const EXIT_CODES: &[(&str, &str)] = &[
         "3",
         "circle not reachable, shutting down, the connection was lost, or what answers is no circle; a supervisor that does not answer; a circle that is not up in time, or not ready (circles status NAME)",
     ),
-    ("4", "not authenticated, not admitted"),
+    ("4", "not authenticated, not admitted, or a server that the client does not trust"),
     ("5", "a limit of the circle ended it, the environment was lost, someone else cancelled it, or it was busy"),
     (
         "6",
@@ -51,6 +51,7 @@ const ENVIRONMENT: &[(&str, &str)] = &[
     ("CIRCLES_EDIT_MODE", "emacs or vi: key bindings for editing an input"),
     ("VISUAL, EDITOR, PAGER", "the editor and the pager"),
     ("NOTIFY_SOCKET, WATCHDOG_USEC, WATCHDOG_PID", "set by a service manager, for circles launch and serve"),
+    ("SSL_CERT_FILE, SSL_CERT_DIR", "the CAs to trust for wss://, in place of those of the system"),
     ("NO_COLOR, CLICOLOR_FORCE", "no colours; colours even if the output is not a terminal"),
     ("XDG_CONFIG_HOME, XDG_DATA_HOME, XDG_STATE_HOME, XDG_RUNTIME_DIR", "directories of the files below"),
 ];

@@ -2,39 +2,43 @@
 
 mod endpoints;
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+mod tls;
+mod upgrade;
 
+use std::{
+    io::ErrorKind,
+    path::PathBuf,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use endpoints::{Endpoint, endpoints};
 use futures_util::{
     SinkExt, StreamExt,
     stream::{SplitSink, SplitStream},
 };
 use keys::Authority;
+use tls::TlsClient;
 use tokio::net::TcpStream;
+use tokio_rustls::client::TlsStream;
 use tokio_tungstenite::{
-    WebSocketStream, client_async_with_config,
+    WebSocketStream,
     tungstenite::{
         Bytes, Error, Message, Utf8Bytes,
         error::{CapacityError, ProtocolError},
-        handshake::client::generate_key,
-        http::{Request, Response, header},
-        protocol::{CloseFrame, WebSocketConfig},
+        protocol::CloseFrame,
     },
 };
+use tokio_util::either::Either;
 
-use endpoints::{Endpoint, endpoints};
-
-use super::{TransportReceiver, TransportSender, binary_message, closed_by_circle};
 pub use std::marker::{Send as MaybeSend, Sync as MaybeSync};
 
-use crate::{
-    CircleUrl, ClientError,
-    message_limit::{MAX_MESSAGE, limit_message},
-};
+use super::{TransportReceiver, TransportSender, binary_message, closed_by_circle};
+use crate::{CircleUrl, ClientError, message_limit::limit_message};
 
-/// Size of the read buffer, in bytes. Every connection allocates one; the library's default is 128 KiB.
-const READ_BUFFER: usize = 16 << 10;
+/// A TCP connection, with TLS for `wss://`.
+type NetworkStream = Either<TcpStream, TlsStream<TcpStream>>;
 
-type NativeSocket = WebSocketStream<TcpStream>;
+type NativeSocket = WebSocketStream<NetworkStream>;
 
 pub(crate) struct NativeSender(SplitSink<NativeSocket, Message>);
 
@@ -43,43 +47,56 @@ pub(crate) struct NativeReceiver {
     url: String,
 }
 
-/// Connects to a circle. Returns both halves of the connection and the authority that the client connected to:
-/// `authority` if given, otherwise that of the endpoint. `connect_timeout` applies to each endpoint and to the upgrade.
-pub(crate) async fn connect(
-    url: &CircleUrl,
-    authority: Option<&Authority>,
-    connect_timeout: Duration,
-) -> Result<(NativeSender, NativeReceiver, Authority), ClientError> {
-    if url.is_tls() {
-        let reason = "this version does not support TLS yet; use a ws:// URL".into();
-        return Err(ClientError::BadUrl { url: url.to_string(), reason });
+/// The options of the transport.
+#[derive(Debug, Default)]
+pub(crate) struct TransportOptions {
+    /// The only CAs to trust; `None` for those of the system.
+    pub(crate) ca_file: Option<PathBuf>,
+}
+
+/// The transport of one client.
+#[derive(Debug)]
+pub(crate) struct Transport {
+    /// `None` for a `ws://` URL.
+    tls: Option<TlsClient>,
+}
+
+impl Transport {
+    pub(crate) fn new(url: &CircleUrl, options: &TransportOptions) -> Result<Self, ClientError> {
+        let tls = if url.is_tls() { Some(TlsClient::new(options.ca_file.clone())?) } else { None };
+        Ok(Self { tls })
     }
-    let (stream, endpoint_authority) = connect_any(url, connect_timeout)
-        .await
-        .map_err(|reason| ClientError::Unreachable { url: url.to_string(), reason })?;
-    let authority = authority.cloned().unwrap_or(endpoint_authority);
-    let request = Request::builder()
-        .header(header::HOST, authority.as_str())
-        .header(header::CONNECTION, "Upgrade")
-        .header(header::UPGRADE, "websocket")
-        .header(header::SEC_WEBSOCKET_VERSION, "13")
-        .header(header::SEC_WEBSOCKET_KEY, generate_key())
-        .uri(format!("ws://{authority}{}", url.as_url().path()))
-        .body(())
-        .map_err(|error| ClientError::BadUrl { url: url.to_string(), reason: error.to_string() })?;
-    let config = WebSocketConfig::default()
-        .read_buffer_size(READ_BUFFER)
-        .max_message_size(Some(MAX_MESSAGE))
-        .max_frame_size(Some(MAX_MESSAGE));
-    let (socket, _) = timeout(connect_timeout, client_async_with_config(request, stream, Some(config)))
-        .await
-        .ok_or_else(|| ClientError::NotACircle {
+
+    /// Connects to a circle. Returns both halves of the connection and the authority that the client connected to:
+    /// `authority` if given, otherwise that of the endpoint. `connect_timeout` applies to each endpoint, to the TLS
+    /// handshake and to the upgrade.
+    pub(crate) async fn connect(
+        &self,
+        url: &CircleUrl,
+        authority: Option<&Authority>,
+        connect_timeout: Duration,
+    ) -> Result<(NativeSender, NativeReceiver, Authority), ClientError> {
+        let late = |what: &str| ClientError::NotACircle {
             url: url.to_string(),
-            reason: format!("it accepted the connection but did not answer within {} s", connect_timeout.as_secs()),
-        })?
-        .map_err(|error| handshake_error(url, &error))?;
-    let (sender, receiver) = socket.split();
-    Ok((NativeSender(sender), NativeReceiver { socket: receiver, url: url.to_string() }, authority))
+            reason: format!("it accepted the connection but did not {what} within {connect_timeout:?}"),
+        };
+        let (stream, endpoint_authority) = connect_any(url, connect_timeout)
+            .await
+            .map_err(|reason| ClientError::Unreachable { url: url.to_string(), reason })?;
+        let authority = authority.cloned().unwrap_or(endpoint_authority);
+        let stream = match &self.tls {
+            None => Either::Left(stream),
+            Some(tls) => {
+                let encrypted = timeout(connect_timeout, tls.connect(url, stream)).await;
+                Either::Right(encrypted.ok_or_else(|| late("answer the TLS handshake"))??)
+            }
+        };
+        let socket = timeout(connect_timeout, upgrade::upgrade(url, &authority, stream))
+            .await
+            .ok_or_else(|| late("answer"))??;
+        let (sender, receiver) = socket.split();
+        Ok((NativeSender(sender), NativeReceiver { socket: receiver, url: url.to_string() }, authority))
+    }
 }
 
 /// Connects to the first endpoint that accepts a connection, and returns its authority.
@@ -100,31 +117,10 @@ async fn connect_any(url: &CircleUrl, connect_timeout: Duration) -> Result<(TcpS
 async fn connect_tcp(host: &str, port: u16, connect_timeout: Duration) -> Result<TcpStream, String> {
     let stream = timeout(connect_timeout, TcpStream::connect((host, port)))
         .await
-        .ok_or_else(|| format!("no answer within {} s", connect_timeout.as_secs()))?
+        .ok_or_else(|| format!("no answer within {connect_timeout:?}"))?
         .map_err(|error| error_text(&error))?;
     stream.set_nodelay(true).map_err(|error| error_text(&error))?;
     Ok(stream)
-}
-
-fn handshake_error(url: &CircleUrl, error: &Error) -> ClientError {
-    let url = url.to_string();
-    match error {
-        Error::Http(response) => http_error(url, response),
-        Error::Io(error) if error.kind() != std::io::ErrorKind::InvalidData => {
-            ClientError::Unreachable { url, reason: error_text(error) }
-        }
-        other => ClientError::NotACircle { url, reason: other.to_string() },
-    }
-}
-
-fn http_error(url: String, response: &Response<Option<Vec<u8>>>) -> ClientError {
-    let status = response.status().as_u16();
-    let body = response.body().as_deref().map(String::from_utf8_lossy).unwrap_or_default();
-    let body_text: String = body.trim().chars().filter(|character| !character.is_control()).take(300).collect();
-    match status {
-        403 | 421 | 503 => ClientError::Refused { url, status, reason: body_text },
-        _ => ClientError::NotACircle { url, reason: format!("it answered with HTTP {status} instead of a WebSocket") },
-    }
 }
 
 /// The text of the operating system's error without its number.
@@ -172,6 +168,8 @@ fn closed(frame: Option<&CloseFrame>) -> ClientError {
 
 fn lost(error: &Error) -> ClientError {
     let reason = match error {
+        // With TLS, a connection that ends without the circle's word for it.
+        Error::Io(error) if error.kind() == ErrorKind::UnexpectedEof => "no reason given".into(),
         Error::Io(error) => error_text(error),
         // A killed process or a machine that is down.
         Error::Protocol(ProtocolError::ResetWithoutClosingHandshake) => "no reason given".into(),

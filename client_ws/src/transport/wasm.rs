@@ -81,32 +81,47 @@ pub(crate) struct WasmReceiver {
     url: String,
 }
 
-/// Connects to a circle. Returns both halves of the connection and the authority that the client connected to:
-/// `authority` if given, otherwise that of the URL.
-pub(crate) async fn connect(
-    url: &CircleUrl,
-    authority: Option<&Authority>,
-    connect_timeout: Duration,
-) -> Result<(WasmSender, WasmReceiver, Authority), ClientError> {
-    let unreachable = |reason: String| ClientError::Unreachable { url: url.to_string(), reason };
-    // The browser refuses, for example, ws:// from a page of https://.
-    let socket = WebSocket::open(url.as_str())
-        .map_err(|error| unreachable(format!("the browser does not allow it: {}", error.message)))?;
-    let socket = SharedSocket(Rc::new(RefCell::new(Some(socket))));
-    match timeout(connect_timeout, future::poll_fn(|context| socket.poll_open(context))).await {
-        Some(true) => {}
-        Some(false) => {
-            return Err(unreachable(
-                "the browser could not open a WebSocket there; it tells only its developer tools why: no circle \
-                 answers, the certificate is not trusted, or the circle does not list this page's origin in `origins`"
-                    .into(),
-            ));
-        }
-        None => return Err(unreachable(format!("no answer within {} s", connect_timeout.as_secs_f32()))),
+/// The options of the transport: a page has none.
+#[derive(Debug, Default)]
+pub(crate) struct TransportOptions;
+
+/// The transport of one client.
+#[derive(Debug)]
+pub(crate) struct Transport;
+
+impl Transport {
+    pub(crate) fn new(_: &CircleUrl, _: &TransportOptions) -> Result<Self, ClientError> {
+        Ok(Self)
     }
-    let target_authority = authority.unwrap_or(url.authority()).clone();
-    let receiver = WasmReceiver { socket: socket.clone(), url: url.to_string() };
-    Ok((WasmSender(socket), receiver, target_authority))
+
+    /// Connects to a circle. Returns both halves of the connection and the authority that the client connected to:
+    /// `authority` if given, otherwise that of the URL.
+    pub(crate) async fn connect(
+        &self,
+        url: &CircleUrl,
+        authority: Option<&Authority>,
+        connect_timeout: Duration,
+    ) -> Result<(WasmSender, WasmReceiver, Authority), ClientError> {
+        let unreachable = |reason: String| ClientError::Unreachable { url: url.to_string(), reason };
+        // The browser refuses, for example, ws:// from a page of https://.
+        let socket = WebSocket::open(url.as_str())
+            .map_err(|error| unreachable(format!("the browser does not allow it: {}", error.message)))?;
+        let socket = SharedSocket(Rc::new(RefCell::new(Some(socket))));
+        match timeout(connect_timeout, future::poll_fn(|context| socket.poll_open(context))).await {
+            Some(true) => {}
+            Some(false) => {
+                return Err(unreachable(
+                    "the browser could not open a WebSocket there; it tells only its developer tools why: no circle \
+                 answers, the certificate is not trusted, or the circle does not list this page's origin in `origins`"
+                        .into(),
+                ));
+            }
+            None => return Err(unreachable(format!("no answer within {} s", connect_timeout.as_secs_f32()))),
+        }
+        let target_authority = authority.unwrap_or(url.authority()).clone();
+        let receiver = WasmReceiver { socket: socket.clone(), url: url.to_string() };
+        Ok((WasmSender(socket), receiver, target_authority))
+    }
 }
 
 impl WasmSender {

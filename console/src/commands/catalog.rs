@@ -45,7 +45,7 @@ pub const COMMANDS: &[CommandSpec] = &[
         ArgumentKind::Circle,
         "switch to another circle; this session is kept",
         ":use team",
-        "WHERE is a name in circles.json, a port, host:port or a ws:// URL. Each circle keeps its session: :use returns to it.",
+        "WHERE is a name in circles.json, a port, host:port or a ws:// or wss:// URL. Each circle keeps its session: :use returns to it.",
     ),
     spec(
         "key",

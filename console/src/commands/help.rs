@@ -19,7 +19,7 @@ const TOPICS: &[(&str, &str)] = &[
     (
         "circles",
         "A circle plays scripts. Each session has its own variables.
-WHERE names a circle: a name in circles.json (team), a port (9001), host:port, or a ws:// URL.
+WHERE names a circle: a name in circles.json (team), a port (9001), host:port, or a ws:// or wss:// URL.
 :use switches to another circle and keeps the session here; :use again returns to it.",
     ),
     (

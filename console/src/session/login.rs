@@ -52,6 +52,12 @@ impl Core {
 
     fn request_key(&mut self, name: KeyName) {
         self.announce();
+        if let Err(error) = self.remote.check_encryption() {
+            let error = CliError::from_authentication(Some(&name), &self.target, error);
+            self.report(SessionEvent::NotAdmitted(Some(name), error));
+            self.finish_key_command(false);
+            return self.return_inputs();
+        }
         self.login.requested = Some(name.clone());
         self.request(SessionRequest::Unlock(name));
     }
@@ -77,7 +83,7 @@ impl Core {
         };
         self.login.identity = CallerIdentity::Anonymous;
         // Without an answer the session's identity is unknown: the circle may have accepted the signature.
-        let is_known = matches!(error, ClientError::Rpc(_));
+        let is_known = matches!(error, ClientError::Rpc(_) | ClientError::NotEncrypted { .. });
         let is_first = self.connection.connections == 1 && self.reconnection.announcement.is_none();
         let error = CliError::from_authentication(key.as_ref(), &self.target, error);
         self.announce();

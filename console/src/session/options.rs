@@ -5,7 +5,7 @@ use std::{
     sync::Arc,
 };
 
-use client_ws::{CircleWsClient, ClientError};
+use client_ws::ClientError;
 use frontend::{
     circle_target::CircleTarget,
     connect::ConnectOptions,
@@ -89,11 +89,7 @@ impl SessionOptions {
     ) -> Result<Self, CliError> {
         let identity_notes = check.notes();
         let failed = |error| CliError::Client { target: target.clone(), error };
-        let mut builder = check.attach(CircleWsClient::builder(&*target.url));
-        if let Some(authority) = &choice.authority {
-            builder = builder.authority(authority.clone());
-        }
-        let client = builder.build().map_err(failed)?;
+        let client = choice.client_builder(&target.url, check).build().map_err(failed)?;
         // The normalised URL, as other messages show it.
         let target = CircleTarget { url: client.url().to_string().into(), ..target };
         // Report an unknown key before connecting.

@@ -23,6 +23,11 @@ pub trait Remote: Send + Sync + 'static {
     /// Authenticates. If the future is dropped or fails without an answer, the session's identity is unknown.
     fn authenticate(self: Arc<Self>, keypair: Arc<KeyPair>) -> RemoteFuture<()>;
 
+    /// Checks whether the connection is fit for authentication, before the user types a passphrase.
+    fn check_encryption(&self) -> Result<(), ClientError> {
+        Ok(())
+    }
+
     /// Starts a play.
     fn play(self: Arc<Self>, script: Script) -> SessionPlay;
 
@@ -52,6 +57,10 @@ impl Remote for CircleWsClient {
 
     fn authenticate(self: Arc<Self>, keypair: Arc<KeyPair>) -> RemoteFuture<()> {
         Box::pin(async move { self.authenticate_as(keypair).await })
+    }
+
+    fn check_encryption(&self) -> Result<(), ClientError> {
+        CircleWsClient::check_encryption(self)
     }
 
     fn play(self: Arc<Self>, script: Script) -> SessionPlay {

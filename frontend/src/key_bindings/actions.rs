@@ -74,7 +74,7 @@ actions! {
     Restart "restart" CIRCLES, [key('r')], "restart it";
     SignIn "sign_in" CIRCLES, [key('a')], "sign in even though the circle doesn't require it";
     Disconnect "disconnect" CIRCLES, [key('d')], "disconnect; removes the address of a circle that is not connected";
-    ConnectTo "connect_to" CIRCLES, [key('o')], "connect to another circle: a name, a port, host:port or a ws:// URL";
+    ConnectTo "connect_to" CIRCLES, [key('o')], "connect to another circle: a name, a port, host:port or a ws:// or wss:// URL";
     Admit "admit" CIRCLES, [key('m')], "make your key a member of it, in circles.json";
     EditConfig "edit_config" CIRCLES, [key('e')], "open circles.json in $EDITOR, or make one";
     CopyUrl "copy_url" CIRCLES, [key('y')], "copy its URL";

@@ -17,6 +17,7 @@ use crate::{
     connect::ConnectOptions,
     error::{BUG_EXIT_CODE, CliError, ErrorParts},
     supervisor::{self, Directories},
+    visible::visible,
 };
 
 /// The identity check of one client. Clones share their notes and the identities that they have seen.
@@ -69,6 +70,8 @@ struct SeenIdentities {
     accepted: AcceptedEphemeral,
     /// The ephemeral identity that the check refused last.
     refused: Option<PublicKey>,
+    /// Whether the user was warned that the connection is not encrypted.
+    is_warned: bool,
 }
 
 /// The ephemeral identities of other machines that the user accepts.
@@ -210,8 +213,19 @@ impl IdentityCheck {
         self.notes.clone()
     }
 
+    /// Adds a warning, once, that the connection to a URL is not encrypted.
+    pub(crate) fn warn_of_plain_connection(&self, url: &str) {
+        if !std::mem::replace(&mut self.seen().is_warned, true) {
+            self.notes.add(IdentityNote::Warning(format!(
+                "the connection to {} is not encrypted: anyone on the way can read and change everything; \
+                 use wss://, or a tunnel with --authority",
+                visible(url.trim_end_matches('/'))
+            )));
+        }
+    }
+
     /// Adds this check to a client.
-    pub fn attach(self, builder: CircleWsClientBuilder) -> CircleWsClientBuilder {
+    pub(crate) fn attach(self, builder: CircleWsClientBuilder) -> CircleWsClientBuilder {
         builder.check_identity(move |authority, identity| {
             let check = self.clone();
             async move { check.check(authority, identity).await }

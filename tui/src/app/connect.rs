@@ -141,7 +141,8 @@ impl App {
             Slot::Vacant(none) => {
                 let authority = self.setup.authority.clone().filter(|_| entry.source == CircleSource::Address);
                 let accepts_ephemeral = self.setup.accepts_ephemeral;
-                let choice = ConnectOptions { key: None, authority, accepts_ephemeral };
+                let encryption = self.setup.encryption.clone();
+                let choice = ConnectOptions { key: None, authority, accepts_ephemeral, encryption };
                 let check = if owner.is_some() {
                     IdentityCheck::for_scratch_circle()
                 } else {
@@ -150,7 +151,7 @@ impl App {
                     IdentityCheck::new(user, &choice, self.setup.config.as_deref())
                 };
                 let identity_notes = check.notes();
-                let connector = Arc::new(Connector::new(entry.url(), choice.authority, check));
+                let connector = Arc::new(Connector::new(entry.url(), choice, check));
                 let key = if owner.is_some() { None } else { self.keys.named() };
                 let room = Transcript::default().room();
                 let (remote, keys) = (connector.clone(), self.keys.source());

@@ -200,7 +200,7 @@ impl AddressForm {
 
     pub(super) fn draw(&self, frame: &mut Frame<'_>, theme: Theme, spinner: &str) {
         let mut lines = vec![
-            Line::from("a name in circles.json, a port (9001), host:port or a ws:// URL").dim(),
+            Line::from("a name in circles.json, a port (9001), host:port or a ws:// or wss:// URL").dim(),
             Line::from(self.field.spans().to_vec()),
         ];
         lines.extend(wrap_lines(

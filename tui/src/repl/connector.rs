@@ -7,13 +7,12 @@ use console::{
     commands::ReplCommand,
     session::{PlayUpdate, Remote, RemoteFuture, Script, SessionPlay},
 };
-use frontend::{known_circles::check::IdentityCheck, text::StyledLine};
-use keys::{Authority, KeyPair};
+use frontend::{connect::ConnectOptions, known_circles::check::IdentityCheck, text::StyledLine};
+use keys::KeyPair;
 
 /// Creates a client when it is needed, and another one when the circle has moved.
 pub(crate) struct Connector {
-    /// The circle's own authority, for connections through a tunnel.
-    authority: Option<Authority>,
+    choice: ConnectOptions,
     check: IdentityCheck,
     endpoint: Mutex<Endpoint>,
 }
@@ -30,8 +29,8 @@ impl std::fmt::Debug for Connector {
 }
 
 impl Connector {
-    pub(crate) fn new(url: &str, authority: Option<Authority>, check: IdentityCheck) -> Self {
-        Self { authority, check, endpoint: Mutex::new(Endpoint { url: url.to_owned(), client: None }) }
+    pub(crate) fn new(url: &str, choice: ConnectOptions, check: IdentityCheck) -> Self {
+        Self { choice, check, endpoint: Mutex::new(Endpoint { url: url.to_owned(), client: None }) }
     }
 
     /// Sets the circle's URL. Returns whether it has changed. An existing connection is kept.
@@ -55,11 +54,7 @@ impl Connector {
     /// Creates the client for the next connection.
     fn new_client(&self) -> Result<Arc<CircleWsClient>, ClientError> {
         let mut endpoint = self.endpoint();
-        let mut builder = self.check.clone().attach(CircleWsClient::builder(&*endpoint.url));
-        if let Some(authority) = &self.authority {
-            builder = builder.authority(authority.clone());
-        }
-        let client = Arc::new(builder.build()?);
+        let client = Arc::new(self.choice.client_builder(&endpoint.url, self.check.clone()).build()?);
         if let Some(before) = endpoint.client.replace(client.clone()) {
             before.disconnect();
         }
@@ -88,6 +83,10 @@ impl Remote for Connector {
             Ok(client) => Remote::authenticate(client, keypair),
             Err(error) => failed(error),
         }
+    }
+
+    fn check_encryption(&self) -> Result<(), ClientError> {
+        self.client().map_or(Ok(()), |client| client.check_encryption())
     }
 
     fn play(self: Arc<Self>, script: Script) -> SessionPlay {
@@ -137,13 +136,15 @@ mod tests {
 
     #[tokio::test]
     async fn invalid_url_fails_to_connect() {
-        let connector = Arc::new(Connector::new("http://nowhere", None, IdentityCheck::for_scratch_circle()));
+        let connector =
+            Arc::new(Connector::new("http://nowhere", ConnectOptions::default(), IdentityCheck::for_scratch_circle()));
         assert!(matches!(Remote::connect(connector).await, Err(ClientError::BadUrl { .. })));
     }
 
     #[test]
     fn connector_notices_that_its_circle_has_moved() {
-        let connector = Connector::new("ws://127.0.0.1:0", None, IdentityCheck::for_scratch_circle());
+        let connector =
+            Connector::new("ws://127.0.0.1:0", ConnectOptions::default(), IdentityCheck::for_scratch_circle());
         assert!(!connector.set_url("ws://127.0.0.1:0"));
         assert!(connector.set_url("ws://127.0.0.1:9001"));
         assert!(!connector.is_connected());

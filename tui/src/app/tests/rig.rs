@@ -7,6 +7,7 @@ use ::keys::{
     keystore::{Keystore, WorkFactor},
 };
 use frontend::{
+    connect::EncryptionOptions,
     settings::Settings,
     supervisor::{Directories, SupervisorSetup},
 };
@@ -90,6 +91,7 @@ impl Rig {
             authority: None,
             known_circles: None,
             accepts_ephemeral: false,
+            encryption: EncryptionOptions::default(),
             passphrase: None,
             has_colours: true,
             background: Background::Dark,

@@ -2,7 +2,6 @@
 
 use std::{path::Path, time::Duration};
 
-use client_ws::CircleWsClient;
 use server_ws::Access;
 use tokio::time::timeout;
 
@@ -40,7 +39,7 @@ pub(super) async fn probe(url: String, config: Option<&Path>, answer_timeout: Du
     let description = async {
         let check =
             IdentityCheck::new(UserFiles::for_current_user(), &ConnectOptions::default(), config).without_recording();
-        let client = check.attach(CircleWsClient::builder(url)).timeout(answer_timeout).build()?;
+        let client = ConnectOptions::default().client_builder(&url, check).timeout(answer_timeout).build()?;
         client.connect().await?;
         fetch_description(&client).await
     };
