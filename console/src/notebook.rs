@@ -316,7 +316,7 @@ mod tests {
     use super::*;
 
     fn result(of: &str, value: &str) -> Arc<PlayResult> {
-        let raw = serde_json::value::RawValue::from_string(value.to_owned()).expect("JSON");
+        let raw = serde_json::value::RawValue::from_string(value.to_owned()).expect("JSON").into();
         PlayResult { output: value.into(), r#type: of.into(), value: raw, elapsed_us: 1500, operations: 7 }.into()
     }
 

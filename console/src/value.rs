@@ -63,7 +63,7 @@ pub(crate) mod tests {
         PlayResult {
             output: output.into(),
             r#type: r#type.into(),
-            value: RawValue::from_string(json.into()).expect("it is JSON"),
+            value: RawValue::from_string(json.into()).expect("it is JSON").into(),
             elapsed_us: 1,
             operations: 1,
         }

@@ -245,6 +245,10 @@ words! {
         Killed = "killed",
         /// The session was idle for too long. Reported only between plays.
         Idle = "idle",
+        /// A reason of a later version of the protocol.
+        #[serde(other)]
+        #[cfg_attr(feature = "schema", schemars(skip))]
+        Unknown = "unknown",
     }
 }
 

@@ -222,8 +222,8 @@ pub fn parse_server_message(text: &str) -> Option<ServerMessage> {
         Raw { id: Some(id), method: None, result: None, error: Some(error), .. } => {
             Some(ServerMessage::Response { id, result: Err(error) })
         }
-        Raw { id: None, method: Some(method), params: Some(params), .. } => {
-            Some(ServerMessage::Notification { method, params })
+        Raw { id: None, method: Some(method), params, .. } => {
+            Some(ServerMessage::Notification { method, params: params.unwrap_or_else(|| RawValue::NULL.to_owned()) })
         }
         _ => None,
     }
@@ -315,6 +315,8 @@ mod tests {
             panic!("no response")
         };
         assert_eq!((read, raw.get()), (id, "null"));
+        let without_params = parse_server_message(r#"{"jsonrpc":"2.0","method":"later","more":1}"#);
+        assert!(matches!(without_params, Some(ServerMessage::Notification { params, .. }) if params.get() == "null"));
         for text in ["{}", "[]", "hello", r#"{"jsonrpc":"2.0"}"#, r#"{"jsonrpc":"2.0","id":1}"#] {
             assert!(parse_server_message(text).is_none(), "{text}");
         }

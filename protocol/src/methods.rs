@@ -1,6 +1,6 @@
 //! The methods and notifications, their parameters and results.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
 
 use crate::{Id, Limits, Method, Params, RpcError, error::LossReason, method::ParamValues};
@@ -190,8 +190,10 @@ macro_rules! results {
 }
 
 // After the macros that this module uses.
+mod play_value;
 mod queries;
 
+pub use play_value::PlayValue;
 pub use queries::{
     Candidate, CandidateKind, CompleteParams, CompleteResult, FunctionDoc, LookupParams, LookupResult, Origin,
     ScopeFunction, ScopeResult, Variable,
@@ -229,7 +231,7 @@ results! {
         r#type: String,
         /// The value as JSON.
         #[cfg_attr(feature = "schema", schemars(with = "serde_json::Value"))]
-        value: Box<RawValue>,
+        value: PlayValue,
         /// The duration in microseconds, including time spent waiting.
         elapsed_us: u64,
         /// The number of operations, as Rhai counts them.
@@ -260,6 +262,7 @@ results! {
         /// The version of the protocol.
         protocol: u32,
         /// Who may play.
+        #[serde(deserialize_with = "deserialize_access")]
         access: Access,
         /// The caller, as the circle identifies it.
         you: CallerInfo,
@@ -341,6 +344,9 @@ pub enum Access {
     Authenticated,
     /// Listed keys.
     Members,
+    /// A rule of a later version of the protocol. Only a [`Description`] can have it.
+    #[serde(skip)]
+    Unknown,
 }
 
 impl Access {
@@ -350,8 +356,14 @@ impl Access {
             Self::Open => "open",
             Self::Authenticated => "authenticated",
             Self::Members => "members",
+            Self::Unknown => "unknown",
         }
     }
+}
+
+/// Reads the access of a circle, which may be of a later version. A configuration has no such values.
+fn deserialize_access<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Access, D::Error> {
+    String::deserialize(deserializer).map(|word| word.parse().unwrap_or(Access::Unknown))
 }
 
 impl std::fmt::Display for Access {
@@ -380,6 +392,10 @@ pub enum Stream {
     Print,
     /// `debug`.
     Debug,
+    /// A stream of a later version of the protocol.
+    #[serde(other)]
+    #[cfg_attr(feature = "schema", schemars(skip))]
+    Unknown,
 }
 
 /// A notification, as a type that server and client share.

@@ -132,7 +132,7 @@ fn play_timeout_only_shortens_the_circle_limit() {
     let server = ServeProcess::start(&["--limit", "play_ms=300"]);
     let mut wire = server.connect();
     for (timeout, max) in
-        [(json!(50), 50), (json!(3_600_000), 300), (json!(u64::MAX), 300), (Value::Null, 300), (json!(0), 0)]
+        [(json!(50), 50), (json!(3_600_000), 300), (json!(u64::MAX), 300), (Value::Null, 300), (json!(0), 1)]
     {
         let error = wire.call("play", json!(["loop {}", timeout]))["error"].clone();
         let setting = if max < 300 { "timeout_ms" } else { "play_ms" };

@@ -92,7 +92,7 @@ impl ValueHistory {
 }
 
 fn size(result: &PlayResult) -> usize {
-    result.output.len() + result.value.get().len()
+    result.output.len() + result.value.as_json().len()
 }
 
 #[cfg(test)]

@@ -45,7 +45,7 @@ impl Core {
     /// Requests to copy the last value.
     pub(super) fn copy_value(&mut self, is_json: bool) {
         let Some(result) = self.notebook.value() else { return self.finish_with_remark(messages::NO_VALUES) };
-        let mut text = if is_json { value::pretty_json(result.value.get()) } else { result.output.clone() };
+        let mut text = if is_json { value::pretty_json(result.value.as_json()) } else { result.output.clone() };
         let (size, limit) = (text.len(), MAX_COPY_BYTES >> 10);
         let message = if size <= MAX_COPY_BYTES {
             if is_json { "copied the last value as JSON" } else { "copied the last value" }.to_owned()
@@ -62,7 +62,7 @@ impl Core {
     /// Shows the last value as JSON, or writes it to a file.
     pub(super) fn show_json(&mut self, file: Option<PathBuf>, overwrite: bool) {
         let Some(result) = self.notebook.value() else { return self.finish_with_remark(messages::NO_VALUES) };
-        let json = value::pretty_json(result.value.get());
+        let json = value::pretty_json(result.value.as_json());
         let Some(file) = file.map(|file| self.directory.resolve(&file)) else {
             let lines = if json.len() > MAX_HIGHLIGHTED {
                 text::lines(Style::Plain, &json)

@@ -60,7 +60,7 @@ pub struct Key<'a> {
 impl<'a> Node<'a> {
     /// Reads a value; `None` if text and JSON do not match, or the value has more than 500,000 nodes.
     pub fn of(result: &'a PlayResult) -> Option<Self> {
-        Self::read(result.value.get(), &result.output)
+        Self::read(result.value.as_json(), &result.output)
     }
 
     fn read(json: &'a str, text: &'a str) -> Option<Self> {

@@ -21,6 +21,7 @@ pub(crate) fn stop_reason(error: &RpcError) -> Option<String> {
             LossReason::Crash => "the session's worker crashed",
             LossReason::Killed => "the session's worker was killed",
             LossReason::Idle => "the session was idle for too long",
+            LossReason::Unknown => "the circle gives a reason that this version does not know",
         }
         .into(),
         RpcError::Cancelled => "someone cancelled the play".into(),

@@ -109,6 +109,10 @@ pub enum CandidateKind {
     Keyword,
     /// A module, or the name under which it was imported.
     Module,
+    /// A kind of a later version of the protocol.
+    #[serde(other)]
+    #[cfg_attr(feature = "schema", schemars(skip))]
+    Unknown,
 }
 
 /// The origin of a function.
@@ -128,4 +132,8 @@ pub enum Origin {
     Native,
     /// Rhai's standard library.
     Standard,
+    /// An origin of a later version of the protocol.
+    #[serde(other)]
+    #[cfg_attr(feature = "schema", schemars(skip))]
+    Unknown,
 }

@@ -180,8 +180,8 @@ impl PlayOutcome {
                 LossReason::Memory => Self::LostMemory,
                 LossReason::Time => Self::LostTime,
                 LossReason::Crash => Self::LostCrash,
-                // An idle session has no play that could be lost.
-                LossReason::Killed | LossReason::Idle => Self::LostKilled,
+                // An idle session has no play that could be lost, and a circle sends no unknown reason.
+                LossReason::Killed | LossReason::Idle | LossReason::Unknown => Self::LostKilled,
             },
             RpcError::Busy { limit, .. } => match limit {
                 BusyLimit::Queued => Self::BusyQueued,
@@ -243,7 +243,7 @@ impl From<LossReason> for EnvironmentLoss {
             LossReason::Memory => Self::Memory,
             LossReason::Time => Self::Time,
             LossReason::Crash => Self::Crash,
-            LossReason::Killed => Self::Killed,
+            LossReason::Killed | LossReason::Unknown => Self::Killed,
         }
     }
 }

@@ -193,7 +193,7 @@ impl Player {
     /// Makes the next play, without a grant.
     fn new_play(&mut self, ticket: Ticket, params: &PlayParams, caller: Option<PublicKey>) -> RunningPlay {
         self.plays += 1;
-        let max_ms = params.timeout_ms.unwrap_or(u64::MAX).min(self.limits.values.play_ms);
+        let max_ms = params.timeout_ms.map_or(u64::MAX, |ms| ms.max(1)).min(self.limits.values.play_ms);
         let timer = PlayTimer::new(self.circle.metrics.clone());
         RunningPlay::new(self.plays, ticket, params.script.len() as u64, caller, max_ms, timer)
     }

@@ -50,7 +50,7 @@ impl Session {
 
     /// Replies to a play. The result contains the value twice, and counts as the larger of the two.
     pub(super) fn reply_play(&mut self, ticket: &Ticket, result: &Result<PlayResult, RpcError>) {
-        let weight = result.as_ref().map_or(0, |result| result.output.len().max(result.value.get().len()));
+        let weight = result.as_ref().map_or(0, |result| result.output.len().max(result.value.as_json().len()));
         self.reply_weighted(ticket, result.as_ref(), weight as u64);
     }
 

@@ -82,7 +82,7 @@ fn description() -> Description {
 }
 
 fn answer() -> PlayResult {
-    let value = RawValue::from_string("42".to_owned()).expect("it is JSON");
+    let value = RawValue::from_string("42".to_owned()).expect("it is JSON").into();
     PlayResult { output: "42".to_owned(), r#type: "i64".to_owned(), value, elapsed_us: 1500, operations: 7 }
 }
 

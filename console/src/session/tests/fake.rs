@@ -338,7 +338,7 @@ impl Remote for FakeRemote {
 /// Returns a result of the given type. Its text is its JSON, except for `()`.
 pub(super) fn result(r#type: &str, json: &str) -> PlayResult {
     let output = if r#type == "()" { String::new() } else { json.to_owned() };
-    let value = RawValue::from_string(json.to_owned()).expect("it is JSON");
+    let value = RawValue::from_string(json.to_owned()).expect("it is JSON").into();
     PlayResult { output, r#type: r#type.to_owned(), value, elapsed_us: 1500, operations: 7 }
 }
 

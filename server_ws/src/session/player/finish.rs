@@ -37,7 +37,7 @@ impl Player {
                 Ok(json) => Ok(PlayResult {
                     output: value.output,
                     r#type: value.type_name,
-                    value: json,
+                    value: json.into(),
                     elapsed_us: micros(elapsed),
                     operations: value.operations,
                 }),
