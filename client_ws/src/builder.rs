@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use keys::{Authority, KeyPair, PublicKey};
 
 use crate::{
-    CircleUrl, CircleWsClient, ClientError, IdentityRefusal, VerifiedIdentity,
+    CircleUrl, CircleWsClient, ClientError, IdentityRefusal, ReconnectPolicy, VerifiedIdentity,
     identity::IdentityRules,
     transport::{MaybeSend, MaybeSync, platform},
 };
@@ -39,6 +39,7 @@ pub struct CircleWsClientBuilder {
     pub(crate) timeout: Duration,
     pub(crate) identity_rules: IdentityRules,
     pub(crate) is_insecure: bool,
+    pub(crate) policy: Option<ReconnectPolicy>,
     pub(crate) transport: platform::TransportOptions,
 }
 
@@ -51,6 +52,7 @@ impl CircleWsClientBuilder {
             timeout: DEFAULT_TIMEOUT,
             identity_rules: IdentityRules::default(),
             is_insecure: false,
+            policy: None,
             transport: platform::TransportOptions::default(),
         }
     }
@@ -120,6 +122,18 @@ impl CircleWsClientBuilder {
     #[must_use]
     pub fn insecure(mut self) -> Self {
         self.is_insecure = true;
+        self
+    }
+
+    /// Reconnects automatically after the connection was lost, and authenticates with the same key if the client had
+    /// authenticated. [`connect`](CircleWsClient::connect) still makes the first connection.
+    ///
+    /// The new session has no variables, and the client sends nothing again: each request without an answer fails with
+    /// [`ClientError::ConnectionLost`]. [`next_notice`](CircleWsClient::next_notice) says what was lost. Calls that
+    /// begin while the client reconnects wait, at most for the [timeout](Self::timeout).
+    #[must_use]
+    pub fn reconnect(mut self, policy: ReconnectPolicy) -> Self {
+        self.policy = Some(policy);
         self
     }
 

@@ -7,12 +7,14 @@ use std::{
 };
 
 use futures_channel::{mpsc, oneshot};
-use futures_util::{SinkExt, StreamExt, future, pin_mut};
+use futures_util::{StreamExt, future, pin_mut};
 
 use crate::{
-    ClientError, Notice, PlayEvent,
+    event_queue::EventSender,
     message_limit::MessageLimit,
-    pending_requests::{Delivery, PendingRequests, RawResponse},
+    notices::NoticeQueue,
+    pending_requests::{PendingRequests, RawResponse},
+    request_channel::{ConnectionEnd, EndReason},
     transport::{TransportReceiver, TransportSender, platform},
 };
 
@@ -32,23 +34,31 @@ pub(crate) struct OutgoingRequest {
     pub(crate) id: u64,
     pub(crate) text: String,
     pub(crate) response_sender: oneshot::Sender<RawResponse>,
-    pub(crate) events: Option<mpsc::Sender<PlayEvent>>,
+    pub(crate) events: Option<EventSender>,
 }
 
-/// A notice, or, as the last item, the reason for the end of the connection.
-pub(crate) type NoticeResult = Result<Notice, ClientError>;
+/// Time for which the client still reads after it could not write: the circle's reason may be on its way.
+const LAST_WORDS_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Runs until the connection ends or all senders of requests are dropped.
+/// The parts of a connection that its task shares with the client.
+#[derive(Debug)]
+pub(crate) struct TaskContext {
+    pub(crate) notices: NoticeQueue,
+    pub(crate) limit: MessageLimit,
+    pub(crate) end: ConnectionEnd,
+    /// Receives the reason for the end, and the number of requests without an answer.
+    pub(crate) ended: oneshot::Sender<(EndReason, usize)>,
+    pub(crate) url: String,
+}
+
+/// Runs until the connection ends, or all senders of requests are dropped or closed.
 pub(crate) async fn run(
     mut sender: impl TransportSender,
     mut receiver: impl TransportReceiver,
     mut requests: mpsc::Receiver<OutgoingRequest>,
-    mut notices: mpsc::Sender<NoticeResult>,
-    limit: MessageLimit,
-    url: String,
+    context: TaskContext,
 ) {
-    // Each sender has a guaranteed slot in the channel, so a second sender reserves one for the final error.
-    let mut last = notices.clone();
+    let TaskContext { notices, limit, end, ended, url } = context;
     let pending = Arc::new(Mutex::new(PendingRequests::new(limit.clone())));
     let write = async {
         loop {
@@ -59,12 +69,13 @@ pub(crate) async fn run(
                 }
                 Some(None) => {
                     sender.close().await;
-                    return ClientError::NotConnected;
+                    return EndReason::Closed;
                 }
                 None => sender.ping().await,
             };
             if let Err(error) = sent {
-                return error;
+                platform::timeout(LAST_WORDS_TIMEOUT, future::pending::<()>()).await;
+                return error.into();
             }
         }
     };
@@ -78,61 +89,47 @@ pub(crate) async fn run(
             let text = match received {
                 Some(Ok(Some(text))) => text,
                 Some(Ok(None)) => continue,
-                Some(Err(error)) => return error,
+                Some(Err(error)) => return error.into(),
                 None if !was_late => continue,
                 None => {
                     let reason = format!(
                         "no heartbeat from the circle for {} s",
                         (HEARTBEAT_TIMEOUT + HEARTBEAT_GRACE_PERIOD).as_secs()
                     );
-                    return ClientError::ConnectionLost { code: None, reason };
+                    return EndReason::Lost { code: None, reason };
                 }
             };
             if let Err(reason) = limit.check(text.as_ref().len()) {
-                return ClientError::ConnectionLost { code: None, reason };
+                return EndReason::Lost { code: None, reason };
             }
-            let delivery = lock(&pending).receive(text.as_ref());
-            match delivery {
-                Ok(Delivery::Done) => {}
-                // Waits for the receiver of events, and so slows down a play that prints. If the receiver is
-                // dropped, the output is dropped as well.
-                Ok(Delivery::Event(mut events, event)) => {
-                    let _receiver_dropped = events.send(event).await;
-                }
-                // Dropped if the channel is full: a notice that nobody takes must not delay answers.
-                Ok(Delivery::Notice(notice)) => {
-                    let _receiver_dropped = notices.try_send(Ok(notice));
-                }
-                Err(reason) => return ClientError::NotACircle { url: url.clone(), reason },
+            // Nothing here waits: what the program does not take must not delay the rest.
+            let received = lock(&pending).receive(text.as_ref());
+            match received {
+                Ok(None) => {}
+                Ok(Some(notice)) => notices.push(notice),
+                Err(reason) => return EndReason::NotACircle { reason },
             }
         }
     };
-    let error = {
+    let reason = {
         pin_mut!(write, read);
         future::select(write, read).await.factor_first().0
     };
+    end.set(reason.clone());
     // Close the channel first, so that no request can arrive after the last one that fails here.
     requests.close();
-    let mut pending = lock(&pending);
-    while let Ok(request) = requests.try_recv() {
-        pending.insert(request.id, request.response_sender, request.events);
-    }
-    pending.fail_all(|| clone_error(&error));
-    // The client may have been dropped.
-    let _receiver_dropped = last.try_send(Err(error));
+    let unanswered = {
+        let mut pending = lock(&pending);
+        while let Ok(request) = requests.try_recv() {
+            pending.insert(request.id, request.response_sender, request.events);
+        }
+        pending.fail_all(|| reason.to_error(&url))
+    };
+    // Nobody waits for the end of a client that does not reconnect.
+    let _unawaited = ended.send((reason, unanswered));
+    notices.wake();
 }
 
 fn lock(pending: &Mutex<PendingRequests>) -> MutexGuard<'_, PendingRequests> {
     pending.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// Copies the error that ended the connection, for each unanswered request.
-fn clone_error(error: &ClientError) -> ClientError {
-    match error {
-        ClientError::ConnectionLost { code, reason } => {
-            ClientError::ConnectionLost { code: *code, reason: reason.clone() }
-        }
-        ClientError::NotACircle { url, reason } => ClientError::NotACircle { url: url.clone(), reason: reason.clone() },
-        _ => ClientError::NotConnected,
-    }
 }

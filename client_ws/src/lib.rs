@@ -33,10 +33,14 @@ mod circle_url;
 mod client;
 mod connection_task;
 mod error;
+mod event_queue;
 mod identity;
 mod message_limit;
+mod notices;
 mod pending_requests;
 mod play;
+mod reconnection;
+mod request_channel;
 mod transport;
 
 pub use builder::CircleWsClientBuilder;
@@ -44,14 +48,23 @@ pub use circle_url::CircleUrl;
 pub use client::CircleWsClient;
 pub use error::{ClientError, TlsFault};
 pub use identity::{IdentityRefusal, VerifiedIdentity};
-pub use pending_requests::Notice;
-pub use play::{PlayEvent, PlayHandle, PlayRequest};
+pub use notices::Notice;
+pub use play::{PlayEvent, PlayRequest, RunningPlay};
+pub use reconnection::ReconnectPolicy;
+
+// The types of other crates in the signatures above, and what they consist of.
+#[doc(no_inline)]
+pub use keys::{Authority, AuthorityError, KeyPair, NonceError, NonceRejection, PublicKey, RandomError};
+#[doc(no_inline)]
 pub use protocol::{
-    RpcError,
+    ErrorObject, Id, Limits, RpcError,
+    error::{BusyLimit, LimitSetting, LossReason, PlayLimit, ScriptError, ScriptErrorKind, TraceFrame, TraceSource},
     methods::{
-        Candidate, CandidateKind, CompleteResult, Description, FunctionDoc, Origin, PlayResult, ScopeFunction,
-        ScopeResult, Variable,
+        Access, CallerInfo, Candidate, CandidateKind, CompleteResult, Description, FunctionDoc, Origin, Output,
+        PlayResult, PlayValue, Position, Progress, ScopeFunction, ScopeResult, Stream as OutputStream, Variable,
     },
 };
+#[doc(no_inline)]
+pub use serde_json::{Error as JsonError, Value as JsonValue, value::RawValue};
 #[doc(no_inline)]
 pub use transport::{MaybeSend, MaybeSync};

@@ -2,34 +2,22 @@
 
 use std::collections::HashMap;
 
-use futures_channel::{mpsc, oneshot};
+use futures_channel::oneshot;
 use protocol::{
     Id, RpcError,
-    error::LossReason,
     message::{self, ServerMessage},
     methods::{Notification, Output, Progress, SessionReset},
 };
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 
-use crate::{ClientError, PlayEvent, message_limit::MessageLimit};
+use crate::{ClientError, Notice, PlayEvent, event_queue::EventSender, message_limit::MessageLimit};
 
 /// Maximum size of an error response, in bytes. The texts of an error have at most 16 KiB before JSON escapes them.
 const MAX_ERROR: usize = 512 << 10;
 
 /// The response to one request, not parsed yet.
 pub(crate) type RawResponse = Result<Box<RawValue>, ClientError>;
-
-/// An unsolicited notification about the session.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Notice {
-    /// The environment and its variables were lost between plays.
-    EnvironmentLost {
-        /// Why the environment was lost.
-        reason: LossReason,
-    },
-}
 
 /// The requests without a response, by id.
 #[derive(Debug)]
@@ -41,18 +29,7 @@ pub(crate) struct PendingRequests {
 #[derive(Debug)]
 struct PendingRequest {
     response_sender: oneshot::Sender<RawResponse>,
-    events: Option<mpsc::Sender<PlayEvent>>,
-}
-
-/// The action that follows a message.
-#[derive(Debug)]
-pub(crate) enum Delivery {
-    /// None: the message was delivered, or has no receiver.
-    Done,
-    /// Send the event to the receiver of a play's events.
-    Event(mpsc::Sender<PlayEvent>, PlayEvent),
-    /// Send the notice to the client.
-    Notice(Notice),
+    events: Option<EventSender>,
 }
 
 impl PendingRequests {
@@ -64,13 +41,13 @@ impl PendingRequests {
         &mut self,
         id: u64,
         response_sender: oneshot::Sender<RawResponse>,
-        events: Option<mpsc::Sender<PlayEvent>>,
+        events: Option<EventSender>,
     ) {
         self.waiting.insert(id, PendingRequest { response_sender, events });
     }
 
-    /// Routes a message of the circle. The error says why the message is invalid.
-    pub(crate) fn receive(&mut self, text: &str) -> Result<Delivery, String> {
+    /// Routes a message of the circle, and returns a notice for the client. The error says why the message is invalid.
+    pub(crate) fn receive(&mut self, text: &str) -> Result<Option<Notice>, String> {
         let message = message::parse_server_message(text).ok_or("it sent a message that is not JSON-RPC 2.0")?;
         match message {
             ServerMessage::Response { result: Err(_), .. } if text.len() > MAX_ERROR => Err(format!(
@@ -83,56 +60,61 @@ impl PendingRequests {
         }
     }
 
-    fn handle_response(&mut self, id: &Id, result: Result<Box<RawValue>, RpcError>) -> Result<Delivery, String> {
+    fn handle_response(&mut self, id: &Id, result: Result<Box<RawValue>, RpcError>) -> Result<Option<Notice>, String> {
         if let Err(RpcError::EnvironmentLost { .. }) = &result {
             self.limit.forget_stated();
         }
         if let Some(waiting) = id.as_number().and_then(|number| self.waiting.remove(&number)) {
             // The caller may have dropped its future.
             let _receiver_dropped = waiting.response_sender.send(result.map_err(ClientError::Rpc));
-            return Ok(Delivery::Done);
+            return Ok(None);
         }
         match result {
             // With the id null, the circle reports a request that it could not parse and will never answer.
             Err(error) if id.as_written() == "null" => {
                 Err(format!("it could not parse a request of this client: {error}"))
             }
-            _ => Ok(Delivery::Done),
+            _ => Ok(None),
         }
     }
 
-    fn handle_notification(&self, method: &str, params: &RawValue) -> Result<Delivery, String> {
+    fn handle_notification(&self, method: &str, params: &RawValue) -> Result<Option<Notice>, String> {
         match method {
             Output::NAME => {
                 let output: Output = parse_params(method, params)?;
-                Ok(self.route_event(&output.play.clone(), PlayEvent::Output(output)))
+                self.route_event(&output.play.clone(), PlayEvent::Output(output));
+                Ok(None)
             }
             Progress::NAME => {
                 let progress: Progress = parse_params(method, params)?;
-                Ok(self.route_event(&progress.play.clone(), PlayEvent::Progress(progress)))
+                self.route_event(&progress.play.clone(), PlayEvent::Progress(progress));
+                Ok(None)
             }
             SessionReset::NAME => {
                 let SessionReset { reason } = parse_params(method, params)?;
                 self.limit.forget_stated();
-                Ok(Delivery::Notice(Notice::EnvironmentLost { reason }))
+                Ok(Some(Notice::EnvironmentLost { reason }))
             }
             // A client ignores unknown notifications.
-            _ => Ok(Delivery::Done),
+            _ => Ok(None),
         }
     }
 
-    fn route_event(&self, play: &Id, event: PlayEvent) -> Delivery {
-        let events =
-            play.as_number().and_then(|number| self.waiting.get(&number)).and_then(|waiting| waiting.events.clone());
-        events.map_or(Delivery::Done, |events| Delivery::Event(events, event))
+    fn route_event(&self, play: &Id, event: PlayEvent) {
+        let request = play.as_number().and_then(|number| self.waiting.get(&number));
+        if let Some(events) = request.and_then(|request| request.events.as_ref()) {
+            events.send(event);
+        }
     }
 
-    /// Fails all pending requests because the connection has ended.
-    pub(crate) fn fail_all(&mut self, error: impl Fn() -> ClientError) {
+    /// Fails all pending requests because the connection has ended. Returns their number.
+    pub(crate) fn fail_all(&mut self, error: impl Fn() -> ClientError) -> usize {
+        let count = self.waiting.len();
         for (_, waiting) in self.waiting.drain() {
             // The caller may have dropped its future.
             let _receiver_dropped = waiting.response_sender.send(Err(error()));
         }
+        count
     }
 }
 
@@ -172,7 +154,7 @@ mod tests {
             r#"{"jsonrpc":"2.0","method":"event","params":{}}"#,
             r#"{"jsonrpc":"2.0","method":"play.output","params":{"play":9,"stream":"print","text":"x"}}"#,
         ] {
-            assert!(matches!(pending.receive(text), Ok(Delivery::Done)), "{text}");
+            assert!(matches!(pending.receive(text), Ok(None)), "{text}");
         }
         for text in [
             "hello",

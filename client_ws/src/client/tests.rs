@@ -1,6 +1,11 @@
 //! Tests of the client against a circle that the test simulates.
 
-use keys::IdentityStatement;
+mod plays;
+mod reconnecting;
+mod tolerance;
+
+use futures_util::{SinkExt, StreamExt};
+use keys::{IdentityStatement, Nonce};
 use protocol::methods::IdentifyResult;
 use serde_json::{Value, json};
 use tokio::{
@@ -11,8 +16,11 @@ use tokio_tungstenite::{WebSocketStream, accept_async};
 
 use super::*;
 
+/// The simulated circle's end of a connection.
+type CircleSocket = WebSocketStream<TcpStream>;
+
 /// Returns a connected client and the simulated circle's end of the connection.
-async fn connect_identified() -> (CircleWsClient, WebSocketStream<TcpStream>) {
+async fn connect_identified() -> (CircleWsClient, CircleSocket) {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let url = format!("ws://{}", listener.local_addr().expect("bound"));
     let client = CircleWsClient::builder(url).build().expect("a URL");
@@ -22,31 +30,39 @@ async fn connect_identified() -> (CircleWsClient, WebSocketStream<TcpStream>) {
 }
 
 /// Accepts a connection and identifies the circle with an ephemeral key.
-async fn accept(listener: &TcpListener) -> WebSocketStream<TcpStream> {
+async fn accept(listener: &TcpListener) -> CircleSocket {
+    accept_as(listener, &KeyPair::generate().expect("random bytes"), false).await
+}
+
+/// Accepts a connection and identifies the circle.
+async fn accept_as(listener: &TcpListener, circle: &KeyPair, persistent: bool) -> CircleSocket {
     let (stream, _) = listener.accept().await.expect("a connection");
     let mut socket = accept_async(stream).await.expect("a WebSocket");
-    identify(&mut socket, listener).await;
+    identify_as(&mut socket, listener, circle, persistent).await;
     socket
 }
 
-async fn identify(socket: &mut WebSocketStream<TcpStream>, listener: &TcpListener) {
-    let circle = KeyPair::generate().expect("random bytes");
+async fn identify(socket: &mut CircleSocket, listener: &TcpListener) {
+    identify_as(socket, listener, &KeyPair::generate().expect("random bytes"), false).await;
+}
+
+async fn identify_as(socket: &mut CircleSocket, listener: &TcpListener, circle: &KeyPair, persistent: bool) {
     let target = Authority::from_socket_addr(listener.local_addr().expect("bound"), 80);
     let challenge = next_params(socket, "identify").await["challenge"].as_str().expect("text").parse().expect("hex");
-    let signature = circle.sign_identity(&IdentityStatement::new(&target, challenge, false)).to_string();
-    let identity = IdentifyResult { pubkey: circle.public_key().to_hex(), persistent: false, signature };
+    let signature = circle.sign_identity(&IdentityStatement::new(&target, challenge, persistent)).to_string();
+    let identity = IdentifyResult { pubkey: circle.public_key().to_hex(), persistent, signature };
     answer(socket, 1, &json!(identity)).await;
 }
 
 /// Receives the next request, checks its method and returns its parameters.
-async fn next_params(socket: &mut WebSocketStream<TcpStream>, method: &str) -> Value {
+async fn next_params(socket: &mut CircleSocket, method: &str) -> Value {
     let request = socket.next().await.expect("a request").expect("it is read");
     let request: Value = serde_json::from_str(request.to_text().expect("text")).expect("JSON");
     assert_eq!(request["method"], method);
     request["params"].clone()
 }
 
-async fn answer(socket: &mut WebSocketStream<TcpStream>, id: u64, result: &Value) {
+async fn answer(socket: &mut CircleSocket, id: u64, result: &Value) {
     let answer = json!({ "jsonrpc": "2.0", "id": id, "result": result });
     socket.send(answer.to_string().into()).await.expect("it is sent");
 }
@@ -137,7 +153,25 @@ async fn next_notice_returns_notice_and_connection_loss() {
     assert!(matches!(client.next_notice().await, Ok(Notice::EnvironmentLost { .. })));
     drop(circle);
     assert!(matches!(client.next_notice().await, Err(ClientError::ConnectionLost { .. })));
+    client.disconnect();
     assert!(matches!(client.next_notice().await, Err(ClientError::NotConnected)));
+}
+
+#[tokio::test]
+async fn reason_for_the_end_is_never_lost() {
+    use tokio_tungstenite::tungstenite::{Message, protocol::CloseFrame};
+
+    let (client, mut circle) = connect_identified().await;
+    let frame = CloseFrame { code: 1008.into(), reason: "the key is no longer a member".into() };
+    circle.send(Message::Close(Some(frame))).await.expect("it is sent");
+    let expected = "connection lost: the key is no longer a member (1008)";
+    for _ in 0..2 {
+        assert_eq!(client.next_notice().await.expect_err("it has ended").to_string(), expected);
+        assert_eq!(client.describe().await.expect_err("it has ended").to_string(), expected);
+        assert_eq!(client.play("1").await.expect_err("it has ended").to_string(), expected);
+        assert_eq!(client.play("1").start().await.expect_err("it has ended").to_string(), expected);
+    }
+    assert!(!client.is_connected());
 }
 
 #[tokio::test]
@@ -160,7 +194,7 @@ async fn silent_server_is_not_a_circle() {
 }
 
 /// The reason that the client reports for the end of its connection.
-async fn close_reason(client: CircleWsClient, circle: WebSocketStream<TcpStream>) -> String {
+async fn close_reason(client: CircleWsClient, circle: CircleSocket) -> String {
     drop(circle);
     match client.next_notice().await {
         Err(ClientError::ConnectionLost { code: None, reason }) => reason,

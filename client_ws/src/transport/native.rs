@@ -36,7 +36,7 @@ use super::{TransportReceiver, TransportSender, binary_message, closed_by_circle
 use crate::{CircleUrl, ClientError, message_limit::limit_message};
 
 /// A TCP connection, with TLS for `wss://`.
-type NetworkStream = Either<TcpStream, TlsStream<TcpStream>>;
+type NetworkStream = Either<TcpStream, Box<TlsStream<TcpStream>>>;
 
 type NativeSocket = WebSocketStream<NetworkStream>;
 
@@ -87,13 +87,12 @@ impl Transport {
         let stream = match &self.tls {
             None => Either::Left(stream),
             Some(tls) => {
-                let encrypted = timeout(connect_timeout, tls.connect(url, stream)).await;
-                Either::Right(encrypted.ok_or_else(|| late("answer the TLS handshake"))??)
+                let encrypted = Box::pin(timeout(connect_timeout, tls.connect(url, stream))).await;
+                Either::Right(Box::new(encrypted.ok_or_else(|| late("answer the TLS handshake"))??))
             }
         };
-        let socket = timeout(connect_timeout, upgrade::upgrade(url, &authority, stream))
-            .await
-            .ok_or_else(|| late("answer"))??;
+        let upgraded = Box::pin(timeout(connect_timeout, upgrade::upgrade(url, &authority, stream)));
+        let socket = upgraded.await.ok_or_else(|| late("answer"))??;
         let (sender, receiver) = socket.split();
         Ok((NativeSender(sender), NativeReceiver { socket: receiver, url: url.to_string() }, authority))
     }

@@ -83,13 +83,14 @@ pub(crate) struct WasmReceiver {
 
 /// The options of the transport: a page has none.
 #[derive(Debug, Default)]
-pub(crate) struct TransportOptions;
+pub(crate) struct TransportOptions {}
 
 /// The transport of one client.
 #[derive(Debug)]
 pub(crate) struct Transport;
 
 impl Transport {
+    #[expect(clippy::unnecessary_wraps, reason = "the native transport can fail")]
     pub(crate) fn new(_: &CircleUrl, _: &TransportOptions) -> Result<Self, ClientError> {
         Ok(Self)
     }

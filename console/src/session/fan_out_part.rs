@@ -2,7 +2,7 @@
 
 use std::{collections::VecDeque, sync::Arc};
 
-use client_ws::{ClientError, PlayEvent, PlayResult, RpcError};
+use client_ws::{ClientError, Id, Output, OutputStream, PlayEvent, PlayResult, RpcError};
 use frontend::{
     error::CliError,
     report,
@@ -76,6 +76,11 @@ impl Core {
         match update {
             PartUpdate::Play(PlayUpdate::Event(PlayEvent::Output(output))) => {
                 self.notebook.add_print(&output.text);
+                running.outbox.push_back(FanOutEvent::Output(output));
+            }
+            PartUpdate::Play(PlayUpdate::Event(PlayEvent::EventsDropped { count })) => {
+                let (play, text) = (Id::number(0), messages::events_dropped(count));
+                let output = Output { play, stream: OutputStream::Debug, text, position: None };
                 running.outbox.push_back(FanOutEvent::Output(output));
             }
             PartUpdate::Play(PlayUpdate::Event(_)) => {}

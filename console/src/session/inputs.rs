@@ -209,6 +209,9 @@ impl Core {
                     running.progress = Some(progress);
                 }
             }
+            PlayEvent::EventsDropped { count } => {
+                self.show(DisplayLines::warning(&messages::events_dropped(count)));
+            }
             _ => {}
         }
     }

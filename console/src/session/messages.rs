@@ -26,6 +26,11 @@ pub(super) const QUEUE_FULL: &str = "too many inputs are waiting: Ctrl-C returns
 pub(super) const SCRATCH_KEY: &str = "the scratch circle accepts only its own key";
 pub(super) const SCRATCH_KEY_HINT: &str = "  to use your key, switch to another circle: :use WHERE";
 
+/// The message about output that the client did not keep.
+pub(super) fn events_dropped(count: u64) -> String {
+    format!("{count} prints were dropped here: they came faster than they could be shown")
+}
+
 /// The end of a message about a lost environment: the number of inputs whose variables are gone; empty for none.
 pub(super) fn lost_variables(inputs: usize) -> String {
     match inputs {

@@ -12,7 +12,7 @@ use tokio::{
 /// arrive.
 const ANSWER_GRACE_PERIOD: Duration = Duration::from_secs(10);
 
-/// The maximum number of unread updates. Further output makes the play wait.
+/// The maximum number of unread updates. Further output waits in the client.
 const UPDATE_CAPACITY: usize = 64;
 
 /// A script to play, with its options.
@@ -46,7 +46,7 @@ pub enum PlayUpdate {
     Ended(Result<PlayResult, ClientError>),
 }
 
-/// A started play. Dropping it discards its updates, but does not end the play.
+/// A started play. Dropping it cancels the play.
 #[derive(Debug)]
 pub struct SessionPlay {
     updates: mpsc::Receiver<PlayUpdate>,
@@ -64,7 +64,7 @@ pub struct PlayReporter {
 impl SessionPlay {
     /// Plays a script on a client. Needs a tokio runtime.
     ///
-    /// Take the updates with [`SessionPlay::next`]: a play with output waits until they are taken.
+    /// Take the updates with [`SessionPlay::next`]: the client drops output over 32 MiB that nobody takes.
     pub fn start(client: Arc<CircleWsClient>, script: Script) -> Self {
         Self::spawn(|mut reporter| async move {
             let result = play(&client, &script, &mut reporter).await;
