@@ -29,6 +29,7 @@ mod strangers;
 mod tls;
 mod tui;
 mod up;
+mod web;
 mod wire;
 mod words;
 mod workers;

@@ -18,6 +18,8 @@ pub fn start(runtime: &Handle, workers: Workers) -> Result<(String, KeyPair), Cl
         .description("a scratch circle")
         .access(Access::Members)
         .members([keypair.public_key()])
+        // Nobody else has the key.
+        .console(false)
         .workers(workers)
         .build()
         .map_err(|error| cannot(error.to_string()))?;

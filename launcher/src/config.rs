@@ -49,6 +49,8 @@ pub struct CircleConfig {
     pub origins: Vec<String>,
     /// Addresses of reverse proxies whose forwarding headers the circle trusts.
     pub trusted_proxies: Vec<IpAddr>,
+    /// Whether a browser that opens the circle's address gets the web console.
+    pub console: bool,
     /// Rhai file whose functions and constants are available in every session.
     pub init: Option<PathBuf>,
     /// The only directory that `import` reads from.
@@ -235,6 +237,7 @@ const FIELD_NAMES: &[&str] = &[
     "hosts",
     "origins",
     "trusted_proxies",
+    "console",
     "tls",
     "init",
     "modules",
@@ -344,6 +347,7 @@ impl<'a> CircleResolver<'a, '_> {
             hosts,
             origins: self.list("origins", self.field(|fields| &fields.origins), parse_origin)?,
             trusted_proxies: self.list("trusted_proxies", self.field(|fields| &fields.trusted_proxies), parse_proxy)?,
+            console: self.field(|fields| &fields.console).unwrap_or(true),
             init: self.path(self.field(|fields| &fields.init)),
             modules: self.path(self.field(|fields| &fields.modules)),
             identity: self.path(self.field(|fields| &fields.identity)),

@@ -26,6 +26,7 @@ pub enum CircleField {
     Hosts,
     Origins,
     TrustedProxies,
+    Console,
     /// The path of the file, or its content.
     Init,
     /// The path of the directory, or the content of its modules.
@@ -54,7 +55,7 @@ impl CircleField {
         match self {
             Self::Restart | Self::AllowOpen => FieldEffect::NextStart,
             Self::Description | Self::Members | Self::Hosts | Self::Origins | Self::TrustedProxies => FieldEffect::Live,
-            Self::Init | Self::Modules | Self::Limits => FieldEffect::Live,
+            Self::Console | Self::Init | Self::Modules | Self::Limits => FieldEffect::Live,
             Self::Host | Self::Port | Self::Access | Self::Sandbox => FieldEffect::Restart,
             Self::Identity | Self::Log | Self::Audit | Self::AuditRotation => FieldEffect::Restart,
         }
@@ -74,6 +75,7 @@ impl fmt::Display for CircleField {
             Self::Hosts => "hosts",
             Self::Origins => "origins",
             Self::TrustedProxies => "trusted_proxies",
+            Self::Console => "console",
             Self::Init => "init",
             Self::Modules => "modules",
             Self::Identity => "identity",
@@ -181,6 +183,7 @@ fn changed_fields(before: &CircleDefinition, after: &CircleDefinition) -> Vec<Ci
         hosts,
         origins,
         trusted_proxies,
+        console,
         init,
         modules,
         identity,
@@ -203,6 +206,7 @@ fn changed_fields(before: &CircleDefinition, after: &CircleDefinition) -> Vec<Ci
         (CircleField::Hosts, to_set(hosts) != to_set(&other.hosts)),
         (CircleField::Origins, to_set(origins) != to_set(&other.origins)),
         (CircleField::TrustedProxies, to_set(trusted_proxies) != to_set(&other.trusted_proxies)),
+        (CircleField::Console, *console != other.console),
         (CircleField::Init, *init != other.init || *init_content != contents.init),
         (CircleField::Modules, *modules != other.modules || *modules_content != contents.modules),
         (CircleField::Identity, *identity != other.identity),

@@ -49,6 +49,8 @@ pub(crate) struct CircleFields {
     pub(crate) origins: Option<Vec<String>>,
     /// IP addresses of reverse proxies whose `X-Forwarded-For` header the circle trusts.
     pub(crate) trusted_proxies: Option<Vec<String>>,
+    /// Whether a browser that opens the circle's address gets the web console; default true.
+    pub(crate) console: Option<bool>,
     /// Certificate and key for wss (not supported yet).
     pub(crate) tls: Option<Tls>,
     /// Rhai file whose functions and constants are available in every session.

@@ -4,6 +4,7 @@
 mod chunks;
 mod client_address;
 mod connection;
+mod console;
 mod counted_stream;
 mod frames;
 mod handshake;

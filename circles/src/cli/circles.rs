@@ -204,6 +204,9 @@ pub(crate) struct ServeArgs {
     /// Addresses of proxies whose X-Forwarded-For header is trusted, separated by commas
     #[arg(long, value_name = "ADDRESS", value_delimiter = ',', value_parser = launcher::parse_proxy)]
     pub trusted_proxies: Vec<std::net::IpAddr>,
+    /// Serve no web console: browsers that open the circle's address get a line of text
+    #[arg(long)]
+    pub no_console: bool,
     /// The only directory that scripts can import from
     #[arg(long, value_name = "DIR")]
     pub modules: Option<PathBuf>,

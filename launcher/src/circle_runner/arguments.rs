@@ -47,5 +47,8 @@ pub(crate) fn serve_arguments(circle: &CircleConfig, files: &CircleFiles) -> Vec
     if circle.allow_open {
         arguments.push("--allow-open".into());
     }
+    if !circle.console {
+        arguments.push("--no-console".into());
+    }
     arguments
 }

@@ -19,7 +19,7 @@ fn definition() -> CircleDefinition {
 
 /// Each field with a way to change it and nothing else.
 type FieldMutation = (CircleField, ReloadAction, fn(&mut CircleDefinition));
-const FIELD_MUTATIONS: [FieldMutation; 17] = [
+const FIELD_MUTATIONS: [FieldMutation; 18] = [
     (CircleField::Host, ReloadAction::Restart, |it| it.circle.address.set_ip("::1".parse().expect("an address"))),
     (CircleField::Port, ReloadAction::Restart, |it| it.circle.address.set_port(2)),
     (CircleField::Access, ReloadAction::Restart, |it| {
@@ -32,6 +32,7 @@ const FIELD_MUTATIONS: [FieldMutation; 17] = [
     (CircleField::Hosts, ReloadAction::Change, |it| it.circle.hosts.truncate(1)),
     (CircleField::Origins, ReloadAction::Change, |it| it.circle.origins.clear()),
     (CircleField::TrustedProxies, ReloadAction::Change, |it| it.circle.trusted_proxies.push([10, 0, 0, 1].into())),
+    (CircleField::Console, ReloadAction::Change, |it| it.circle.console = false),
     (CircleField::Init, ReloadAction::Change, |it| it.circle.init = Some("a.rhai".into())),
     (CircleField::Init, ReloadAction::Change, |it| it.contents.init = Some([1; 32])),
     (CircleField::Modules, ReloadAction::Change, |it| it.circle.modules = Some("scripts".into())),

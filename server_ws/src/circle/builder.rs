@@ -70,6 +70,7 @@ impl Circle {
             hosts: BTreeSet::new(),
             origins: BTreeSet::new(),
             trusted_proxies: BTreeSet::new(),
+            has_console: true,
             modules: None,
             init: None,
             host: Vec::new(),
@@ -112,6 +113,7 @@ pub struct CircleBuilder {
     hosts: BTreeSet<Authority>,
     origins: BTreeSet<String>,
     trusted_proxies: BTreeSet<IpAddr>,
+    has_console: bool,
     modules: Option<PathBuf>,
     init: Option<String>,
     host: Vec<Arc<dyn AnyModule>>,
@@ -195,6 +197,14 @@ impl CircleBuilder {
     #[must_use]
     pub fn trusted_proxies(mut self, proxies: impl IntoIterator<Item = IpAddr>) -> Self {
         self.trusted_proxies = proxies.into_iter().map(|proxy| proxy.to_canonical()).collect();
+        self
+    }
+
+    /// Sets whether a browser that opens the circle's address gets the web console; the default is true. Without the
+    /// console, the browser gets a line of text, as other HTTP clients do.
+    #[must_use]
+    pub fn console(mut self, has_console: bool) -> Self {
+        self.has_console = has_console;
         self
     }
 
@@ -315,6 +325,7 @@ impl CircleBuilder {
             hosts: self.hosts,
             origins: self.origins,
             trusted_proxies: self.trusted_proxies,
+            has_console: self.has_console,
             limits: Arc::new(SessionLimits { values: self.limits.clone(), module_names }),
         };
         let identity = self.identity.map_or_else(CircleIdentity::generate, Ok)?;

@@ -28,8 +28,8 @@ impl Circle {
     ///
     /// The changes take effect at different times:
     ///
-    /// - At once: the description, hosts, origins, trusted proxies and members. The circle closes sessions whose key is
-    ///   no longer a member with 1008.
+    /// - At once: the description, hosts, origins, trusted proxies, the web console and members. The circle closes
+    ///   sessions whose key is no longer a member with 1008.
     /// - For later admissions: the bounds of the circle (`connections`, `workers`, `running_plays`, `per_minute`, …).
     /// - For new connections: the limits of messages and queues.
     /// - For new environments, including those after a `reset`: all other limits, the init script and the modules.

@@ -24,6 +24,8 @@ pub(crate) struct Settings {
     pub(crate) origins: BTreeSet<String>,
     /// In their canonical form.
     pub(crate) trusted_proxies: BTreeSet<IpAddr>,
+    /// Whether browsers get the web console.
+    pub(crate) has_console: bool,
     pub(crate) limits: Arc<SessionLimits>,
     pub(crate) workers: Arc<WorkerPool>,
     /// The digest of the modules' content when the circle was made.

@@ -16,7 +16,7 @@ use actix_web::{
     dev::{AppConfig, Extensions, ServiceRequest, ServiceResponse},
     error::ErrorInternalServerError,
     http::{
-        StatusCode,
+        Method, StatusCode,
         header::{self, ContentType},
     },
     middleware::{DefaultHeaders, Next, from_fn},
@@ -27,7 +27,7 @@ use keys::Authority;
 use super::{
     chunks::Chunks,
     client_address::client_address,
-    handshake, refusal,
+    console, handshake, refusal,
     request_socket::RequestSocket,
     upgrade::{AcceptedUpgrade, Upgradable},
 };
@@ -45,6 +45,9 @@ const STALL_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The default port of `ws` URLs.
 const DEFAULT_PORT: u16 = 80;
+
+/// The path of a file of the web console.
+const CONSOLE_FILE: &str = "/console/{hash}/{file}";
 
 /// The content type of Prometheus' text format.
 const PROMETHEUS: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -104,6 +107,9 @@ fn routes(config: &mut web::ServiceConfig) {
         web::scope("")
             .wrap(from_fn(check_host))
             .route("/", web::get().to(root))
+            .route("/", web::head().to(root))
+            .route(CONSOLE_FILE, web::get().to(console::file))
+            .route(CONSOLE_FILE, web::head().to(console::file))
             .route("/openrpc.json", web::get().to(contract))
             .route("/metrics", web::get().to(metrics))
             .default_service(web::to(|| async { text(StatusCode::NOT_FOUND, "not found".into()) })),
@@ -134,13 +140,13 @@ async fn root(
 ) -> Result<HttpResponse, Error> {
     let circle: &Arc<Circle> = &circle;
     let authority = authority.into_inner();
-    if !request.headers().contains_key(header::UPGRADE) {
-        let greeting = format!(
-            "This is the circle '{}'. It speaks JSON-RPC 2.0 over a WebSocket at this same address:\n\
-             circles repl ws://{authority}/\nThe contract is at /openrpc.json.\n",
-            circle.name
-        );
-        return Ok(text(StatusCode::OK, greeting));
+    // Only GET can upgrade (RFC 6455 §4.1).
+    if request.method() != Method::GET || !request.headers().contains_key(header::UPGRADE) {
+        let has_console = circle.settings.borrow().has_console;
+        if has_console && console::is_page_request(&request) {
+            return Ok(console::page(&request, &authority));
+        }
+        return Ok(greeting(circle, &authority, has_console));
     }
     if request.headers().get(header::SEC_WEBSOCKET_VERSION).is_none_or(|version| version != "13") {
         circle.metrics.count_rejection(ConnectionRejectReason::Version);
@@ -190,6 +196,24 @@ async fn root(
         }
         Err(refusal) => Ok(refuse(circle, address, refusal)),
     }
+}
+
+/// Returns the response to a program that opens the address without a WebSocket.
+fn greeting(circle: &Circle, authority: &Authority, has_console: bool) -> HttpResponse {
+    let mut body = format!(
+        "This is the circle '{}'. It speaks JSON-RPC 2.0 over a WebSocket at this same address:\n\
+         circles repl ws://{authority}/\nThe contract is at /openrpc.json.\n",
+        circle.name
+    );
+    if has_console {
+        body.push_str("A browser that opens this address shows a console.\n");
+    }
+    let mut response = text(StatusCode::OK, body);
+    if has_console {
+        // Browsers get the page at the same URL.
+        response.headers_mut().insert(header::VARY, header::HeaderValue::from_static("accept"));
+    }
+    response
 }
 
 /// Returns the response to a client that gets no connection.
@@ -257,7 +281,7 @@ fn is_own_authority(circle: &Circle, local: Option<LocalAddress>, authority: &Au
             && Authority::new("localhost", port).is_ok_and(|localhost| localhost == *authority)
 }
 
-fn text(status: StatusCode, body: String) -> HttpResponse {
+pub(super) fn text(status: StatusCode, body: String) -> HttpResponse {
     HttpResponse::build(status).content_type(ContentType::plaintext()).body(body)
 }
 

@@ -39,6 +39,7 @@ pub(crate) fn build_circle(
         .hosts(args.hosts.iter().cloned())
         .origins(args.origins.iter().cloned())
         .trusted_proxies(args.trusted_proxies.iter().copied())
+        .console(!args.no_console)
         .sandbox(match args.sandbox {
             Some(launcher::Sandbox::Required) => Sandbox::Required,
             None if !args.host.is_loopback() => Sandbox::Required,
