@@ -3,6 +3,7 @@
 mod cli;
 mod commands;
 mod confirmation;
+mod console_hint;
 mod process_1;
 mod shell_completion;
 

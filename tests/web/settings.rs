@@ -1,7 +1,7 @@
 //! The setting that disables the console.
 
 use super::{BROWSER, browse, directory, text};
-use crate::support::{background::BackgroundCircles, http::request, process::ServeProcess};
+use crate::support::{background::BackgroundCircles, http::request, process::ServeProcess, pty::Terminal};
 
 const CONFIG: &str = r#"{ "circles": [{ "name": "a", "port": 0, "console": CONSOLE }] }"#;
 
@@ -35,4 +35,18 @@ fn console_of_circles_json_changes_without_a_restart() {
     here.configure(&CONFIG.replace("CONSOLE", "\"no\""));
     let ran = here.run(&["check"]);
     assert!(ran.code == Some(2) && ran.stderr.contains("boolean"), "{ran:?}");
+}
+
+#[test]
+fn address_for_a_browser_is_shown_on_a_terminal_only() {
+    let here = BackgroundCircles::start(&CONFIG.replace("CONSOLE", "true"));
+    let ran = here.run(&["up"]);
+    assert!(ran.stdout.contains("a  ready  ws://") && ran.stderr.is_empty(), "{ran:?}");
+    let url = here.status("a")["url"].as_str().expect("a URL").replace("ws://", "http://");
+    let mut terminal = Terminal::run(&here.home, &["up"]);
+    terminal.wait_for(&format!("open {url}/ in a browser for a console"));
+    assert_eq!(terminal.end(), Some(0));
+    let mut serve = Terminal::run(&here.home, &["serve", "--port", "0"]);
+    serve.wait_for("listening on ws://");
+    serve.wait_for("open http://127.0.0.1:");
 }

@@ -23,7 +23,7 @@ use shutdown::{RUNTIME_TIMEOUT, shutdown};
 use supervisor_ipc::SupervisorIpc;
 use tokio::{runtime::Runtime, sync::oneshot};
 
-use crate::cli::ServeArgs;
+use crate::{cli::ServeArgs, console_hint};
 use frontend::{
     error::{CliError, os_error_text},
     script,
@@ -102,6 +102,9 @@ fn serve_circle(
             // A closed stdout is fine.
             Ok(()) | Err(CliError::OutputClosed) => {}
             Err(error) => return Err(error),
+        }
+        if !args.no_console {
+            console_hint::show(&format!("ws://{dialled}"));
         }
         let (drain, drained) = oneshot::channel();
         // Without a supervisor the sender must stay alive: dropping it would drain the circle.

@@ -10,7 +10,7 @@ use launcher::{
     supervisor_files::SupervisorFiles,
 };
 
-use crate::cli::UpArgs;
+use crate::{cli::UpArgs, console_hint};
 use frontend::{
     config,
     error::CliError,
@@ -27,8 +27,8 @@ pub(crate) fn run(args: &UpArgs, command: StartCommand) -> Result<(), CliError> 
     if args.dry_run {
         return dry_run::run(args, command);
     }
-    let names: Vec<String> =
-        config::circles(args.config.path(), &args.names)?.into_iter().map(|circle| circle.name).collect();
+    let circles = config::circles(args.config.path(), &args.names)?;
+    let names: Vec<String> = circles.iter().map(|circle| circle.name.clone()).collect();
     let supervisors = SupervisorSetup { is_watching: !args.no_watch, ..SupervisorSetup::for_user()? };
     let files = supervisors.files(args.config.path())?;
     let runtime = terminal::runtime::client_runtime()?;
@@ -41,7 +41,13 @@ pub(crate) fn run(args: &UpArgs, command: StartCommand) -> Result<(), CliError> 
     }
     let started = supervisor::start_circles(&supervisors, &files, &args.names, command, args.timeout);
     let statuses = runtime.block_on(started)?;
-    report(&files, &names, &statuses, args.timeout)
+    report(&files, &names, &statuses, args.timeout)?;
+    // One address is enough to find the others.
+    let has_console = |status: &&CircleStatus| circles.iter().any(|it| it.name == status.name && it.console);
+    if let Some(circle) = statuses.circles.iter().find(has_console) {
+        console_hint::show(&circle.url);
+    }
+    Ok(())
 }
 
 fn report(
