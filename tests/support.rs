@@ -4,6 +4,7 @@ pub(crate) mod background;
 pub(crate) mod eventually;
 pub(crate) mod fake;
 pub(crate) mod http;
+pub(crate) mod nginx;
 pub(crate) mod ports;
 pub(crate) mod process;
 pub(crate) mod pty;

@@ -1,5 +1,6 @@
 //! The web console of a circle: its page, its files and its setting.
 
+mod https;
 mod limits;
 mod settings;
 

@@ -174,6 +174,7 @@ pub(crate) fn memory_kib(pid: Pid, field: &str) -> u64 {
 }
 
 /// A child process that is killed and reaped at the end of its test.
+#[derive(Debug)]
 pub(crate) struct ReapedChild(pub Child);
 
 impl Drop for ReapedChild {
