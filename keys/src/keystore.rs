@@ -26,7 +26,6 @@
 //! ```
 
 mod error;
-mod key_file;
 mod key_name;
 mod operations;
 
@@ -36,9 +35,9 @@ use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
 
 pub use self::error::KeystoreError;
-use self::key_file::KeyFile;
-pub use self::key_file::{MAX_WORK_LOG2, WorkFactor};
 pub use self::key_name::{KeyName, KeyNameError};
+use crate::key_file::KeyFile;
+pub use crate::key_file::{MAX_WORK_LOG2, WorkFactor};
 use crate::private_files::{self, RequiredPermissions, WriteOutcome};
 use crate::{KeyPair, PublicKey};
 
@@ -129,7 +128,8 @@ impl Keystore {
         }
         // Fail early, before the expensive encryption; `add` checks again with the lock held.
         self.check_name_free(name)?;
-        let file = KeyFile::seal(keypair, passphrase, work)?;
+        let file = KeyFile::seal(keypair, passphrase, work)
+            .map_err(|error| KeystoreError::of_file(error, name, &self.path(name)))?;
         self.add(name, &file)
     }
 
@@ -217,7 +217,8 @@ impl Keystore {
     /// write ([`KeystoreError::LoosePermissions`]) and a directory that others can write to
     /// ([`KeystoreError::WritableDirectory`]) before it decrypts anything.
     pub fn unlock(&self, name: &KeyName, passphrase: &str) -> Result<KeyPair, KeystoreError> {
-        self.read_private(name)?.open(name, passphrase, &self.path(name))
+        let opened = self.read_private(name)?.open(passphrase);
+        opened.map_err(|error| KeystoreError::of_file(error, name, &self.path(name)))
     }
 
     /// Checks that [`Keystore::unlock`] would not refuse the key whatever the passphrase, because of its permissions or
@@ -253,19 +254,19 @@ impl Keystore {
     fn read(&self, name: &KeyName) -> Result<KeyFile, KeystoreError> {
         self.must_exist(name)?;
         let path = self.path(name);
-        Self::parse(private_files::read_text(&self.dir, &path, MAX_BYTES, RequiredPermissions::Any)?, &path)
+        Self::parse(name, private_files::read_text(&self.dir, &path, MAX_BYTES, RequiredPermissions::Any)?, &path)
     }
 
     fn read_private(&self, name: &KeyName) -> Result<KeyFile, KeystoreError> {
         self.must_exist(name)?;
         let path = self.path(name);
-        Self::parse(private_files::read_text(&self.dir, &path, MAX_BYTES, RequiredPermissions::Private)?, &path)
+        Self::parse(name, private_files::read_text(&self.dir, &path, MAX_BYTES, RequiredPermissions::Private)?, &path)
     }
 
-    fn parse(text: Option<Zeroizing<String>>, path: &Path) -> Result<KeyFile, KeystoreError> {
+    fn parse(name: &KeyName, text: Option<Zeroizing<String>>, path: &Path) -> Result<KeyFile, KeystoreError> {
         let text =
             text.ok_or_else(|| KeystoreError::damaged(path, "it was removed, or is a dangling symbolic link"))?;
-        KeyFile::from_text(&text, path)
+        KeyFile::from_text(&text).map_err(|error| KeystoreError::of_file(error, name, path))
     }
 
     /// Looks the name up in the directory listing, because a file system that ignores case would open another key's

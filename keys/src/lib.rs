@@ -7,7 +7,7 @@
 //! circle's own key (feature `keystore`, on by default).
 //!
 //! Without that feature, the crate reads neither files nor a clock (the caller passes the time), and builds for
-//! `wasm32-unknown-unknown`.
+//! `wasm32-unknown-unknown`; so does the feature `key-file`, the encryption of keys for a store of the caller's own.
 //!
 //! ```
 //! use keys::{Authority, Challenge, IdentityStatement, KeyPair, NONCE_LIFETIME_S, Nonce};
@@ -48,6 +48,8 @@ mod signature;
 
 #[cfg(feature = "keystore")]
 pub mod identity_file;
+#[cfg(feature = "key-file")]
+pub mod key_file;
 #[cfg(feature = "keystore")]
 pub mod keystore;
 #[cfg(feature = "keystore")]

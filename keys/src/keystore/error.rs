@@ -3,8 +3,8 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::key_file::MAX_WORK_LOG2;
 use super::key_name::{KeyName, KeyNameError};
+use crate::key_file::{KeyFileError, MAX_WORK_LOG2};
 use crate::private_files::PrivateFileError;
 
 /// The reason why a keystore operation failed. No error contains a passphrase or a secret.
@@ -105,6 +105,19 @@ pub enum KeystoreError {
 impl KeystoreError {
     pub(super) fn damaged(path: &Path, reason: impl Into<String>) -> Self {
         Self::Damaged { path: path.to_owned(), reason: reason.into() }
+    }
+
+    /// Adds the key's name and the path to an error of a key file.
+    pub(super) fn of_file(error: KeyFileError, name: &KeyName, path: &Path) -> Self {
+        let path = path.to_owned();
+        match error {
+            KeyFileError::EmptyPassphrase => Self::EmptyPassphrase,
+            KeyFileError::WrongPassphrase => Self::WrongPassphrase { name: name.clone() },
+            KeyFileError::BadWorkFactor { log2 } => Self::BadWorkFactor { log2 },
+            KeyFileError::Damaged { reason } => Self::Damaged { path, reason },
+            KeyFileError::NewerVersion { version } => Self::NewerVersion { path, version },
+            KeyFileError::Altered => Self::Altered { path },
+        }
     }
 }
 

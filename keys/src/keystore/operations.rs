@@ -2,8 +2,9 @@
 
 use std::path::Path;
 
-use super::{DEFAULT_FILE, KeyEntry, KeyFile, KeyName, Keystore, KeystoreError, WorkFactor};
+use super::{DEFAULT_FILE, KeyEntry, KeyName, Keystore, KeystoreError, WorkFactor};
 use crate::KeyPair;
+use crate::key_file::KeyFile;
 use crate::private_files::{self, WriteOutcome};
 
 impl Keystore {
@@ -15,7 +16,7 @@ impl Keystore {
     /// decrypt, so that nobody relies on such a copy.
     pub fn export(&self, name: &KeyName) -> Result<String, KeystoreError> {
         let file = self.read(name)?;
-        file.check_sealed(&self.path(name))?;
+        file.check_sealed().map_err(|error| KeystoreError::of_file(error, name, &self.path(name)))?;
         Ok(file.to_text())
     }
 
@@ -30,8 +31,9 @@ impl Keystore {
     /// Returns [`KeystoreError::Damaged`] or [`KeystoreError::NewerVersion`] if the text is not a usable key,
     /// [`KeystoreError::Exists`] if the name is taken, and other errors if the keystore cannot be read or written.
     pub fn import(&self, name: &KeyName, text: &str, source: &Path) -> Result<KeyEntry, KeystoreError> {
-        let file = KeyFile::from_text(text, source)?;
-        file.check_sealed(source)?;
+        let of_file = |error| KeystoreError::of_file(error, name, source);
+        let file = KeyFile::from_text(text).map_err(of_file)?;
+        file.check_sealed().map_err(of_file)?;
         self.check_name_free(name)?;
         self.add(name, &file)
     }
@@ -58,7 +60,8 @@ impl Keystore {
             return Err(KeystoreError::EmptyPassphrase);
         }
         self.verify_keypair(name, keypair)?;
-        let file = KeyFile::seal(keypair, passphrase, work)?;
+        let file = KeyFile::seal(keypair, passphrase, work)
+            .map_err(|error| KeystoreError::of_file(error, name, &self.path(name)))?;
         let _held = self.begin_change()?;
         self.verify_keypair(name, keypair)?;
         private_files::replace(&self.dir, &self.path(name), &file.to_text())?;
