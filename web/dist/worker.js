@@ -1,1 +1,1 @@
-self.onmessage = () => self.postMessage("ready");
+import n,{Key as r}from"./circles.js";addEventListener("message",e=>{let t=s=>postMessage(s);a(e.data).then(s=>t({result:s}),s=>t({failure:s instanceof Error?s.message:String(s)}))});async function a(e){return await n({module_or_path:new URL("client.wasm",import.meta.url)}),e.task==="open"?r.open(e.text,e.passphrase).exportSecret():r.fromSecret(e.secret).seal(e.passphrase)}

@@ -1,0 +1,120 @@
+// The dialog for keys: make one, bring one, unlock one, show the public key.
+
+import { Key } from "circles";
+import { field, form, openDialog } from "./dialog";
+import { button, element, short } from "./dom";
+import * as keys from "./keys";
+import type { NamedKey } from "./keys";
+
+const RULES: Record<keys.KeyRule, string> = {
+  kept: "Keys are kept in this browser, encrypted with their passphrases.",
+  tab: "This page came over http, so a key lives in this tab only and is gone after a reload: another program that serves this address later could read what the browser keeps. Over https, the browser can keep keys.",
+  none: "This page came over http from another machine, so it takes no key: anybody on the way can change the page. Use https, or circles repl.",
+};
+
+/** Opens the dialog. `use` authenticates with a key and throws if the circle refuses it. */
+export function openKeys(present: NamedKey | null, use: (key: NamedKey) => Promise<void>): void {
+  openDialog("Keys", (close) => {
+    const signIn = async (key: NamedKey) => {
+      await use(key);
+      close();
+    };
+    const parts: Node[] = [element("p", {}, RULES[keys.keyRule])];
+    if (present) parts.push(publicKey(present));
+    if (keys.keyRule === "none") return parts;
+    for (const kept of keys.keptKeys()) parts.push(keptKey(kept, signIn, close, () => openKeys(present, use)));
+    parts.push(makeKey(signIn), bringKey(signIn));
+    return parts;
+  });
+}
+
+function publicKey({ name, key }: NamedKey): HTMLElement {
+  const text = key.publicKey;
+  const copied = element("span", { role: "status" });
+  const copy = button("Copy", () => {
+    navigator.clipboard.writeText(text).then(
+      () => (copied.textContent = "copied"),
+      () => (copied.textContent = "the browser does not allow it: select the text"),
+    );
+  });
+  return element(
+    "section",
+    {},
+    element("h3", {}, `You are ${name}`),
+    element("p", {}, "Your public key, for an operator who adds you as a member:"),
+    element("code", { class: "key" }, text),
+    element("p", {}, copy, " ", copied),
+  );
+}
+
+function keptKey(
+  kept: { name: string; publicKey: string | null },
+  signIn: (key: NamedKey) => Promise<void>,
+  close: () => void,
+  again: () => void,
+): HTMLElement {
+  const title = element("h3", {}, kept.name, " ", element("code", {}, kept.publicKey ? short(kept.publicKey) : "damaged file"));
+  const forget = button("Forget…", () => {
+    close();
+    openDialog(`Forget ${kept.name}?`, (done) => [
+      element("p", {}, "The key is removed from this browser. Without another copy of its file, nobody can be this key again."),
+      element("p", {}, button("Forget the key", () => {
+        keys.forget(kept.name);
+        done();
+        again();
+      }, { class: "danger" })),
+    ]);
+  });
+  const section = element("section", {}, title);
+  if (kept.publicKey) {
+    const passphrase = field("Passphrase", { type: "password", autocomplete: "current-password", required: true });
+    section.append(form("Unlock and sign in", [passphrase.row], async () => signIn(await keys.unlock(kept.name, passphrase.input.value))));
+    section.append(button("Export", () => download(`${kept.name}.json`, keys.exportKey(kept.name))), " ");
+  }
+  section.append(forget);
+  return section;
+}
+
+function makeKey(signIn: (key: NamedKey) => Promise<void>): HTMLElement {
+  const details = element("details", {}, element("summary", {}, "Make a key"));
+  if (keys.keyRule === "tab") {
+    details.append(form("Make a key for this tab", [], () => signIn({ name: "a key of this tab", key: Key.generate() })));
+    return details;
+  }
+  const name = field("Name", { required: true, autocomplete: "username", maxlength: "64" });
+  const passphrase = field("Passphrase", { type: "password", autocomplete: "new-password", required: true });
+  const repeat = field("Repeat it", { type: "password", autocomplete: "new-password", required: true });
+  details.append(form("Make and keep the key", [name.row, passphrase.row, repeat.row], async () => {
+    if (passphrase.input.value !== repeat.input.value) throw new Error("the passphrases differ: type them again");
+    const key = Key.generate();
+    await keys.keep(name.input.value, key, passphrase.input.value);
+    await signIn({ name: name.input.value, key });
+  }));
+  return details;
+}
+
+function bringKey(signIn: (key: NamedKey) => Promise<void>): HTMLElement {
+  const file = field("Key file (circles keys export)", { type: "file", accept: ".json,application/json", required: true });
+  const passphrase = field("Passphrase", { type: "password", autocomplete: "current-password", required: true });
+  const keep = field("Keep it in this browser", { type: "checkbox" });
+  const rows = keys.keyRule === "kept" ? [file.row, passphrase.row, keep.row] : [file.row, passphrase.row];
+  return element(
+    "details",
+    {},
+    element("summary", {}, "Bring a key"),
+    form("Open and sign in", rows, async () => {
+      const chosen = file.input.files?.[0];
+      if (!chosen) throw new Error("choose the file of a key");
+      const name = chosen.name.replace(/\.json$/, "");
+      const text = await chosen.slice(0, 65 * 1024).text();
+      const key = await keys.open(text, passphrase.input.value);
+      if (keep.input.checked) keys.keepFile(name, text);
+      await signIn({ name, key });
+    }),
+  );
+}
+
+function download(name: string, text: string): void {
+  const link = element("a", { download: name, href: `data:application/json;charset=utf-8,${encodeURIComponent(text)}` });
+  link.click();
+}

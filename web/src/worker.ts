@@ -1,0 +1,20 @@
+// The worker that turns passphrases into keys: it takes seconds, and memory that ends with the worker.
+
+import init, { Key } from "circles";
+
+export type KeyTask = { task: "open"; text: string; passphrase: string } | { task: "seal"; secret: string; passphrase: string };
+export type KeyAnswer = { result: string } | { failure: string };
+
+addEventListener("message", (message: MessageEvent<KeyTask>) => {
+  const answer = (value: KeyAnswer) => postMessage(value);
+  work(message.data).then(
+    (result) => answer({ result }),
+    (error: unknown) => answer({ failure: error instanceof Error ? error.message : String(error) }),
+  );
+});
+
+async function work(task: KeyTask): Promise<string> {
+  await init({ module_or_path: new URL("client.wasm", import.meta.url) });
+  if (task.task === "open") return Key.open(task.text, task.passphrase).exportSecret();
+  return Key.fromSecret(task.secret).seal(task.passphrase);
+}
