@@ -139,7 +139,7 @@ function help(): void {
   openDialog("Help", () => [
     element("p", {}, "Each input is a Rhai script that runs in your own session on the circle. Its variables stay until you reset or leave."),
     element("table", { class: "keys" }, element("tbody", {}, ...rows.map(([key, text]) => element("tr", {}, element("th", { scope: "row" }, element("kbd", {}, key)), element("td", {}, text))))),
-    element("p", {}, "The terminal has more: circles tui, circles repl. The contract of the circle is at ", element("a", { href: "/openrpc.json" }, "/openrpc.json"), "."),
+    element("p", {}, "The terminal has more: circles tui, circles repl. The contract of the circle is at ", element("a", { href: "/openrpc.json" }, "/openrpc.json"), ". The ", element("a", { href: new URL("licenses.txt", import.meta.url).href }, "licences"), " of what this page consists of."),
   ]);
 }
 

@@ -27,7 +27,9 @@ extern "C" {
     #[wasm_bindgen(typescript_type = "(event: PlayEvent) => void")]
     pub type OnEvent;
     /// A callback for notices of the session.
-    #[wasm_bindgen(typescript_type = "(notice: { kind: 'environmentLost', reason: string } | { kind: 'ended', error: CircleError }) => void")]
+    #[wasm_bindgen(
+        typescript_type = "(notice: { kind: 'environmentLost', reason: string } | { kind: 'ended', error: CircleError }) => void"
+    )]
     pub type OnNotice;
     /// `Identity` of TypeScript.
     #[wasm_bindgen(typescript_type = "Identity")]
@@ -85,9 +87,10 @@ impl Circle {
     /// The verified identity of the circle.
     #[wasm_bindgen(getter)]
     pub fn identity(&self) -> Identity {
-        let identity = self.client.identity().map(
-            |identity| json!({ "publicKey": identity.public_key.to_hex(), "persistent": identity.is_persistent }),
-        );
+        let identity = self
+            .client
+            .identity()
+            .map(|identity| json!({ "publicKey": identity.public_key.to_hex(), "persistent": identity.is_persistent }));
         to_js(&identity).unchecked_into()
     }
 
@@ -210,7 +213,7 @@ impl Circle {
 #[wasm_bindgen]
 pub struct RunningPlay {
     client: Rc<CircleWsClient>,
-    id: protocol::Id,
+    id: client_ws::Id,
     end: Rc<RefCell<Option<oneshot::Receiver<Result<PlayResult, ClientError>>>>>,
 }
 
@@ -231,7 +234,7 @@ impl RunningPlay {
         let value = json!({
             "output": result.output,
             "type": result.r#type,
-            "json": result.value.get(),
+            "json": result.value.as_json(),
             "elapsedUs": result.elapsed_us,
             "operations": result.operations,
         });

@@ -24,9 +24,9 @@ pub(crate) fn client_error(failure: &ClientError) -> JsValue {
         | ClientError::Refused { .. }
         | ClientError::Tls { .. } => "unreachable",
         ClientError::ConnectionLost { .. } | ClientError::NotConnected | ClientError::TimedOut { .. } => "lost",
-        ClientError::OtherIdentity { .. }
-        | ClientError::EphemeralIdentity { .. }
-        | ClientError::IdentityRefused(_) => "identity",
+        ClientError::OtherIdentity { .. } | ClientError::EphemeralIdentity { .. } | ClientError::IdentityRefused(_) => {
+            "identity"
+        }
         ClientError::NoKey | ClientError::NonceRejected(_) | ClientError::BadNonce(_) => "credentials",
         ClientError::Rpc(RpcError::InvalidCredentials) => "credentials",
         ClientError::Rpc(_) => "rpc",

@@ -29,7 +29,8 @@ impl Key {
     /// Reads a key from its 64 hex digits.
     #[wasm_bindgen(js_name = fromSecret)]
     pub fn from_secret(digits: &str) -> Result<Key, JsValue> {
-        let keypair = KeyPair::from_secret_hex(digits.trim()).map_err(|failure| error("usage", &failure.to_string()))?;
+        let keypair =
+            KeyPair::from_secret_hex(digits.trim()).map_err(|failure| error("usage", &failure.to_string()))?;
         Ok(Self(keypair.into()))
     }
 
