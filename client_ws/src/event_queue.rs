@@ -142,7 +142,6 @@ impl Drop for EventReceiver {
 
 #[cfg(test)]
 mod tests {
-    use futures_util::{FutureExt, future};
     use protocol::{
         Id,
         methods::{Output, Progress, Stream},
@@ -159,8 +158,8 @@ mod tests {
         PlayEvent::Progress(Progress { play: Id::number(1), elapsed_us: 0, operations, done, total, text })
     }
 
-    fn next(receiver: &EventReceiver) -> Option<Option<PlayEvent>> {
-        future::poll_fn(|context| receiver.poll_next(context)).now_or_never()
+    fn next(receiver: &EventReceiver) -> Poll<Option<PlayEvent>> {
+        receiver.poll_next(&mut Context::from_waker(Waker::noop()))
     }
 
     #[test]
@@ -170,14 +169,14 @@ mod tests {
         for size in [half, half, 0, 1] {
             sender.send(output("x".repeat(size)));
         }
-        assert!(matches!(next(&receiver), Some(Some(PlayEvent::Output(_)))));
+        assert!(matches!(next(&receiver), Poll::Ready(Some(PlayEvent::Output(_)))));
         sender.send(output("later".into()));
-        assert!(matches!(next(&receiver), Some(Some(PlayEvent::Output(_)))));
-        assert!(matches!(next(&receiver), Some(Some(PlayEvent::EventsDropped { count: 2 }))));
-        assert!(matches!(next(&receiver), Some(Some(PlayEvent::Output(output))) if output.text == "later"));
-        assert!(next(&receiver).is_none(), "the play goes on");
+        assert!(matches!(next(&receiver), Poll::Ready(Some(PlayEvent::Output(_)))));
+        assert!(matches!(next(&receiver), Poll::Ready(Some(PlayEvent::EventsDropped { count: 2 }))));
+        assert!(matches!(next(&receiver), Poll::Ready(Some(PlayEvent::Output(output))) if output.text == "later"));
+        assert!(next(&receiver).is_pending(), "the play goes on");
         drop(sender);
-        assert!(matches!(next(&receiver), Some(None)));
+        assert!(matches!(next(&receiver), Poll::Ready(None)));
     }
 
     #[test]
@@ -186,8 +185,10 @@ mod tests {
         for operations in 0..100_000 {
             sender.send(progress(operations));
         }
-        assert!(matches!(next(&receiver), Some(Some(PlayEvent::Progress(progress))) if progress.operations == 99_999));
-        assert!(next(&receiver).is_none());
+        assert!(
+            matches!(next(&receiver), Poll::Ready(Some(PlayEvent::Progress(progress))) if progress.operations == 99_999)
+        );
+        assert!(next(&receiver).is_pending());
     }
 
     #[test]
@@ -196,7 +197,7 @@ mod tests {
         sender.send(output("x".into()));
         receiver.discard();
         sender.send(output("y".into()));
-        assert!(matches!(next(&receiver), Some(None)));
+        assert!(matches!(next(&receiver), Poll::Ready(None)));
         assert!(lock(&receiver.0).events.is_empty());
     }
 }
