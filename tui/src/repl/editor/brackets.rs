@@ -101,10 +101,13 @@ impl Editor {
         }
         let (text, cursor) = self.characters();
         let old = std::mem::take(&mut self.brackets.text);
-        let same_at_start = old.iter().zip(&text).take_while(|(old, new)| old == new).count();
-        let rest = old.len().min(text.len()) - same_at_start;
+        // What is after the cursor did not change, so an inserted quote is not taken for the one behind it.
+        let shorter = old.len().min(text.len());
+        let after = shorter.min(text.len() - cursor);
         let same_at_end =
-            old.iter().rev().zip(text.iter().rev()).take(rest).take_while(|(old, new)| old == new).count();
+            old.iter().rev().zip(text.iter().rev()).take(after).take_while(|(old, new)| old == new).count();
+        let rest = shorter - same_at_end;
+        let same_at_start = old.iter().zip(&text).take(rest).take_while(|(old, new)| old == new).count();
         let moved = |place: usize| match place {
             _ if place < same_at_start => Some(place),
             _ if place >= old.len() - same_at_end => Some(place + text.len() - old.len()),

@@ -115,7 +115,7 @@ fn vi_text_objects_are_words_strings_and_brackets() {
         ("{}", "ci{x␛", "{|x}"),
         ("print(\"a b\", c)", "di\"", "print(\"|\", c)"),
         ("print(\"a \\\" b\")", "fbdi\"", "print(\"|\")"),
-        ("say \"a b\" now", "fadaw", "say \"|b\" now"),
+        ("say \"a b\" now", "f\"ldaw", "say \"|b\" now"),
         ("say \"a b\" now", "fada\"", "say |now"),
         ("say \"a b\"", "fada\"", "sa|y"),
         ("'a' + 'b'", "f+ci'c␛", "'a' + '|c'"),
