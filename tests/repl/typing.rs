@@ -246,7 +246,9 @@ fn ctrl_r_searches_all_circles_and_keys() {
         terminal.keys(&format!("{input}\r"));
     }
     terminal.wait_for("43\r\n");
-    drop(terminal);
+    // A REPL that ends has written its inputs.
+    terminal.keys("\x04");
+    assert_eq!(terminal.end(), Some(0));
     let mut terminal = Terminal::run(&home, &["repl"]);
     terminal.wait_for("scratch> ");
     terminal.keys("6 * 7\r");
