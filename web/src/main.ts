@@ -33,6 +33,7 @@ const editor = new Editor(
 );
 
 async function run(input: string): Promise<void> {
+  if (session.state === "idle") await session.connect();
   const circle = session.circle;
   if (!circle) {
     note("there is no connection to the circle: the input is back in the editor");
@@ -100,7 +101,7 @@ function show(): void {
   byId("circle-name").textContent = visible(name);
   document.title = `${running.size > 0 ? "● " : ""}${visible(name)} · circles`;
   const you = session.key ? `signed in as ${session.key.name}` : description && !description.you.admitted ? "not signed in" : "no key needed";
-  const texts = { connecting: "connecting…", connected: `connected · ${you}`, lost: session.reason, refused: session.reason };
+  const texts = { connecting: "connecting…", connected: `connected · ${you}`, idle: session.reason, lost: session.reason, refused: session.reason };
   const shown = byId("state");
   shown.textContent = visible(texts[state]);
   shown.dataset["state"] = state;

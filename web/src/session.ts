@@ -9,7 +9,8 @@ import { knownIdentity, rememberIdentity } from "./keys";
 const FIRST_DELAY = 500;
 const LONGEST_DELAY = 15_000;
 
-export type State = "connecting" | "connected" | "lost" | "refused";
+/** `idle`: the circle closed the connection because nobody had signed in; the next input or key connects again. */
+export type State = "connecting" | "connected" | "idle" | "lost" | "refused";
 
 /** What the session tells the page. */
 export interface SessionEvents {
@@ -26,6 +27,8 @@ export class Session {
   private delay = FIRST_DELAY;
   private timer: ReturnType<typeof setTimeout> | undefined;
   private hasBeenConnected = false;
+  /** Whether the last session could play, and so had something to lose. */
+  private hadEnvironment = false;
 
   constructor(private readonly events: SessionEvents) {}
 
@@ -43,8 +46,9 @@ export class Session {
       if (this.key) await this.authenticate(this.key);
       this.delay = FIRST_DELAY;
       this.set("connected", "");
-      if (this.hasBeenConnected) this.events.note("connected again: the session is new, its variables and functions are gone");
+      if (this.hasBeenConnected && this.hadEnvironment) this.events.note("connected again: the session is new, its variables and functions are gone");
       this.hasBeenConnected = true;
+      this.hadEnvironment = this.description.you.admitted;
     } catch (error) {
       this.circle?.close();
       this.circle = null;
@@ -56,10 +60,12 @@ export class Session {
 
   /** Authenticates with a key, and keeps it for the connections that follow. */
   async authenticate(key: NamedKey): Promise<void> {
+    if (this.state === "idle") await this.connect();
     if (!this.circle) throw new Error("there is no connection to the circle: wait until the page is connected again");
     await this.circle.authenticate(key.key);
     this.key = key;
     this.description = await this.circle.describe();
+    this.hadEnvironment = true;
     this.events.changed();
   }
 
@@ -71,7 +77,10 @@ export class Session {
       return;
     }
     this.circle = null;
-    this.retry(notice.error?.message ?? "the connection ended");
+    const reason = notice.error?.message ?? "the connection ended";
+    // A circle gives strangers half a minute. To connect again and again would keep one of its places for nobody.
+    if (!this.key && this.description?.you.admitted === false) return this.set("idle", "not connected: sign in with a key");
+    this.retry(reason);
   }
 
   private retry(reason: string): void {

@@ -155,6 +155,23 @@ test("a members circle refuses a play without a key, and takes one of the tab th
   });
 });
 
+test("a page without a key waits once the circle has closed its connection, and signs in later", async () => {
+  const { file, publicKey } = keyFile();
+  await withPage(["--member", publicKey, "--limit", "login_s=1"], {}, async (page) => {
+    await page.locator('#state[data-state="idle"]').waitFor();
+    await page.getByRole("button", { name: "Key", exact: true }).click();
+    const dialog = page.getByRole("dialog", { name: "Keys" });
+    await dialog.getByText("Bring a key").click();
+    await dialog.getByLabel("Key file (circles keys export)").setInputFiles(file);
+    await dialog.getByLabel("Passphrase").fill(PASSPHRASE);
+    await dialog.getByRole("button", { name: "Open and sign in" }).click();
+    await page.locator("#state", { hasText: "signed in as ada" }).waitFor();
+    await run(page, "6 * 7");
+    await page.locator("article .value", { hasText: "42" }).waitFor();
+    assert.equal(await page.locator(".note", { hasText: "connected again" }).count(), 0);
+  });
+});
+
 test("the page connects again after a restart, signs in, and says what was lost", async () => {
   const { file, publicKey } = keyFile();
   const port = await freePort();
