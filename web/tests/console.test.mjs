@@ -99,12 +99,13 @@ test("an error shows its place, its traceback and its hint", async () => {
 test("completions come from the circle, and Tab accepts one", async () => {
   await withPage([], {}, async (page) => {
     await connected(page);
-    await run(page, "let temperature = 21");
-    await page.locator("article").waitFor();
+    await run(page, 'let temperature = 21; "known"');
+    await page.locator("article .value", { hasText: "known" }).waitFor();
     await page.getByRole("textbox", { name: "Input" }).click();
     await page.keyboard.type("tempe");
     await page.locator(".cm-tooltip-autocomplete li", { hasText: "temperature" }).waitFor();
     await page.keyboard.press("Tab");
+    await page.locator(".cm-tooltip-autocomplete").waitFor({ state: "detached" });
     await page.keyboard.press("Enter");
     await page.locator("article .value", { hasText: "21" }).waitFor();
   });
