@@ -7,6 +7,8 @@ import {
   closeBracketsKeymap,
   completionKeymap,
   completionStatus,
+  moveCompletionSelection,
+  selectedCompletionIndex,
   startCompletion,
   type Completion,
   type CompletionContext,
@@ -86,7 +88,13 @@ export class Editor {
           bracketMatching(),
           closeBrackets(),
           drawSelection(),
-          autocompletion({ override: [(context) => this.completions(context)], icons: false }),
+          autocompletion({
+            override: [(context) => this.completions(context)],
+            icons: false,
+            // Enter runs what is typed; Tab takes the first completion.
+            selectOnOpen: false,
+            interactionDelay: 0,
+          }),
           keymap.of([...closeBracketsKeymap, ...completionKeymap, ...historyKeymap, ...defaultKeymap]),
           placeholder("type Rhai, for example 40 + 2"),
           EditorView.lineWrapping,
@@ -134,8 +142,13 @@ export class Editor {
       {
         key: "Enter",
         run: (view: EditorView) => {
-          if (isOpen()) return acceptCompletion(view);
-          if (!isComplete(view.state.doc.toString())) return insertNewlineAndIndent(view);
+          if (isOpen() && selectedCompletionIndex(view.state) !== null && acceptCompletion(view)) return true;
+          const { doc, selection } = view.state;
+          const head = selection.main.head;
+          // An input goes on where its user is, whatever closing brackets the editor has added behind the cursor.
+          const isBetween = ["{}", "[]", "()"].includes(view.state.sliceDoc(head - 1, head + 1));
+          const isOpenHere = !isComplete(doc.sliceString(0, doc.lineAt(head).to)) || !isComplete(doc.toString());
+          if (isBetween || isOpenHere) return insertNewlineAndIndent(view);
           this.run();
           return true;
         },
@@ -166,7 +179,10 @@ export class Editor {
       {
         key: "Tab",
         run: (view: EditorView) => {
-          if (isOpen()) return acceptCompletion(view);
+          if (isOpen()) {
+            if (selectedCompletionIndex(view.state) === null) moveCompletionSelection(true)(view);
+            return acceptCompletion(view);
+          }
           const head = view.state.selection.main.head;
           const line = view.state.doc.lineAt(head);
           // In an empty editor, Tab leaves it: nobody is caught here.
@@ -191,7 +207,7 @@ export class Editor {
     if (!found || context.aborted) return null;
     const from = [...input].slice(0, found.start).join("").length;
     const options = found.candidates.map((candidate): Completion => {
-      const option: Completion = { label: candidate.text, detail: visible(candidate.detail), type: TYPES[candidate.kind] ?? "text" };
+      const option: Completion = { label: candidate.text, displayLabel: visible(candidate.text), detail: visible(candidate.detail), type: TYPES[candidate.kind] ?? "text" };
       if (candidate.kind === "function" || candidate.kind === "method") option.info = () => this.documentation(candidate.text);
       return option;
     });

@@ -28,8 +28,9 @@ export function messageOf(error: unknown): string {
 function place(line: number | undefined, column: number | undefined, text: string | undefined): string {
   if (line === undefined || text === undefined) return "";
   const margin = `${line} | `;
-  const caret = column === undefined ? "" : `\n${" ".repeat(margin.length + [...text].slice(0, column - 1).length)}^`;
-  return `${margin}${text}${caret}\n`;
+  const before = visible([...text].slice(0, (column ?? 1) - 1).join("")).replace(/[^\t]/gu, " ");
+  const caret = column === undefined ? "" : `\n${" ".repeat(margin.length)}${before}^`;
+  return `${margin}${visible(text)}${caret}\n`;
 }
 
 function frameText(frame: Frame): string {
@@ -51,10 +52,9 @@ export function renderError(error: unknown, input: string, advice?: Node): HTMLE
     : frames.length <= 1
       ? place(data.line, data.column, input.split("\n")[(data.line ?? 0) - 1])
       : "";
-  if (where) shown.append(element("pre", { class: "place" }, visible(where)));
-  const limit = data.limit ? ` (${data.limit}${data.max === undefined ? "" : `, at most ${data.max}`}${data.setting ? `; the operator can raise ${data.setting}` : ""})` : "";
-  const reason = typeof data.reason === "string" ? `: ${data.reason}` : "";
-  shown.append(element("p", {}, element("strong", {}, "error: "), visible(messageOf(error) + reason + limit)));
+  if (where) shown.append(element("pre", { class: "place", tabindex: "0" }, where));
+  const limit = typeof data.setting === "string" && data.setting !== "timeout_ms" ? `; the operator can raise ${data.setting}` : "";
+  shown.append(element("p", {}, element("strong", {}, "error: "), visible(messageOf(error) + limit)));
   if (frames.length > 1) shown.append(element("pre", { class: "trace" }, visible(frames.map(frameText).join("\n"))));
   if (typeof data.hint === "string") shown.append(element("p", { class: "hint" }, element("span", {}, "hint: "), visible(data.hint)));
   if (advice) shown.append(element("p", { class: "hint" }, advice));

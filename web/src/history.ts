@@ -1,5 +1,7 @@
 // Earlier inputs. On https they are kept in the browser; over http, whoever serves this address next could read them.
 
+import { forgetStored, store, stored } from "./store";
+
 const STORED = "circles.history";
 const MAX = 500;
 const MAX_CHARACTERS = 200_000;
@@ -17,11 +19,8 @@ export class History {
     while (this.inputs.length > MAX || this.inputs.join().length > MAX_CHARACTERS) this.inputs.shift();
     this.at = this.inputs.length;
     if (isPrivateOrigin) {
-      try {
-        localStorage.setItem(STORED, JSON.stringify(this.inputs));
-      } catch {
-        // A full store loses the history of the next visit, not this one's.
-      }
+      // A full store loses the history of the next visit, not this one's.
+      store(STORED, JSON.stringify(this.inputs.filter(isKept)));
     }
   }
 
@@ -52,11 +51,21 @@ export class History {
   }
 }
 
+/** Whether an input may be kept: none that begins with a space or contains a secret key, as in the terminal. */
+function isKept(input: string): boolean {
+  return !input.startsWith(" ") && !input.split(/[^0-9a-fA-F]/).some((digits) => digits.length === 64);
+}
+
+/** Removes what the browser keeps of the history. */
+export function forgetHistory(): void {
+  forgetStored(STORED);
+}
+
 function load(): string[] {
   if (!isPrivateOrigin) return [];
   try {
-    const stored: unknown = JSON.parse(localStorage.getItem(STORED) ?? "[]");
-    return Array.isArray(stored) ? stored.filter((input) => typeof input === "string") : [];
+    const inputs: unknown = JSON.parse(stored(STORED) ?? "[]");
+    return Array.isArray(inputs) ? inputs.filter((input) => typeof input === "string") : [];
   } catch {
     return [];
   }

@@ -2,7 +2,7 @@
 
 import { Key } from "circles";
 import { field, form, openDialog } from "./dialog";
-import { button, element, short } from "./dom";
+import { button, element, visible } from "./dom";
 import * as keys from "./keys";
 import type { NamedKey } from "./keys";
 
@@ -13,22 +13,30 @@ const RULES: Record<keys.KeyRule, string> = {
 };
 
 /** Opens the dialog. `use` authenticates with a key and throws if the circle refuses it. */
-export function openKeys(present: NamedKey | null, use: (key: NamedKey) => Promise<void>): void {
-  openDialog("Keys", (close) => {
+export function openKeys(present: NamedKey | null, use: (key: NamedKey) => Promise<void>, signOut: () => Promise<void>): void {
+  const dialog = openDialog("Keys", (close) => {
     const signIn = async (key: NamedKey) => {
+      // Whoever closed the dialog meanwhile does not want it any more.
+      if (!dialog.isConnected) return;
       await use(key);
       close();
     };
     const parts: Node[] = [element("p", {}, RULES[keys.keyRule])];
-    if (present) parts.push(publicKey(present));
+    if (present) {
+      const leave = button("Sign out", () => {
+        close();
+        void signOut();
+      });
+      parts.push(publicKey(`You are ${present.name}`, present), element("p", {}, leave));
+    }
     if (keys.keyRule === "none") return parts;
-    for (const kept of keys.keptKeys()) parts.push(keptKey(kept, signIn, close, () => openKeys(present, use)));
+    for (const kept of keys.keptKeys()) parts.push(keptKey(kept, signIn, close, () => openKeys(present, use, signOut)));
     parts.push(makeKey(signIn), bringKey(signIn));
     return parts;
   });
 }
 
-function publicKey({ name, key }: NamedKey): HTMLElement {
+function publicKey(title: string, { key }: NamedKey): HTMLElement {
   const text = key.publicKey;
   const copied = element("span", { role: "status" });
   const copy = button("Copy", () => {
@@ -40,7 +48,7 @@ function publicKey({ name, key }: NamedKey): HTMLElement {
   return element(
     "section",
     {},
-    element("h3", {}, `You are ${name}`),
+    element("h3", {}, visible(title)),
     element("p", {}, "Your public key, for an operator who adds you as a member:"),
     element("code", { class: "key" }, text),
     element("p", {}, copy, " ", copied),
@@ -53,7 +61,7 @@ function keptKey(
   close: () => void,
   again: () => void,
 ): HTMLElement {
-  const title = element("h3", {}, kept.name, " ", element("code", {}, kept.publicKey ? short(kept.publicKey) : "damaged file"));
+  const title = element("h3", {}, visible(kept.name));
   const forget = button("Forget…", () => {
     close();
     openDialog(`Forget ${kept.name}?`, (done) => [
@@ -65,7 +73,7 @@ function keptKey(
       }, { class: "danger" })),
     ]);
   });
-  const section = element("section", {}, title);
+  const section = element("section", {}, title, element("code", { class: "key" }, kept.publicKey ?? "damaged file"));
   if (kept.publicKey) {
     const passphrase = field("Passphrase", { type: "password", autocomplete: "current-password", required: true });
     section.append(form("Unlock and sign in", [passphrase.row], async () => signIn(await keys.unlock(kept.name, passphrase.input.value))));
@@ -78,24 +86,40 @@ function keptKey(
 function makeKey(signIn: (key: NamedKey) => Promise<void>): HTMLElement {
   const details = element("details", {}, element("summary", {}, "Make a key"));
   if (keys.keyRule === "tab") {
-    details.append(form("Make a key for this tab", [], () => signIn({ name: "a key of this tab", key: Key.generate() })));
+    let made: NamedKey | undefined;
+    details.append(form("Make a key for this tab", [], async () => {
+      if (!made) {
+        made = { name: "a key of this tab", key: Key.generate() };
+        // A new key is no member yet: its owner needs it before the circle accepts it.
+        details.append(publicKey("The key of this tab", made));
+      }
+      await signIn(made);
+    }));
     return details;
   }
   const name = field("Name", { required: true, autocomplete: "username", maxlength: "64" });
   const passphrase = field("Passphrase", { type: "password", autocomplete: "new-password", required: true });
+  let made: NamedKey | undefined;
   const repeat = field("Repeat it", { type: "password", autocomplete: "new-password", required: true });
   details.append(form("Make and keep the key", [name.row, passphrase.row, repeat.row], async () => {
     if (passphrase.input.value !== repeat.input.value) throw new Error("the passphrases differ: type them again");
-    const key = Key.generate();
-    await keys.keep(name.input.value, key, passphrase.input.value);
-    await signIn({ name: name.input.value, key });
+    const isSame = made?.name === name.input.value;
+    if (!made || !isSame) {
+      const key = Key.generate();
+      await keys.keep(name.input.value, key, passphrase.input.value);
+      made = { name: name.input.value, key };
+      details.append(publicKey(`The key ${made.name}`, made));
+    }
+    await signIn(made);
   }));
   return details;
 }
 
 function bringKey(signIn: (key: NamedKey) => Promise<void>): HTMLElement {
   const file = field("Key file (circles keys export)", { type: "file", accept: ".json,application/json", required: true });
-  const passphrase = field("Passphrase", { type: "password", autocomplete: "current-password", required: true });
+  // Over http, the browser's own store of passwords is no safer than the page's.
+  const autocomplete = keys.keyRule === "kept" ? "current-password" : "off";
+  const passphrase = field("Passphrase", { type: "password", autocomplete, required: true });
   const keep = field("Keep it in this browser", { type: "checkbox" });
   const rows = keys.keyRule === "kept" ? [file.row, passphrase.row, keep.row] : [file.row, passphrase.row];
   return element(
@@ -105,7 +129,7 @@ function bringKey(signIn: (key: NamedKey) => Promise<void>): HTMLElement {
     form("Open and sign in", rows, async () => {
       const chosen = file.input.files?.[0];
       if (!chosen) throw new Error("choose the file of a key");
-      const name = chosen.name.replace(/\.json$/, "");
+      const name = chosen.name.replace(/\.json$/, "").replace(/[^\w.-]+/g, "-").slice(0, 64);
       const text = await chosen.slice(0, 65 * 1024).text();
       const key = await keys.open(text, passphrase.input.value);
       if (keep.input.checked) keys.keepFile(name, text);

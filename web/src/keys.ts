@@ -2,6 +2,7 @@
 
 import { Key, keyFilePublicKey } from "circles";
 import { isPrivateOrigin } from "./history";
+import { forgetStored, store, stored, storedNames } from "./store";
 import type { KeyAnswer, KeyTask } from "./worker";
 
 const STORED = "circles.key.";
@@ -32,15 +33,15 @@ export interface NamedKey {
 /** Returns the names and the public keys of the kept keys; damaged files have none. */
 export function keptKeys(): { name: string; publicKey: string | null }[] {
   if (keyRule !== "kept") return [];
-  const names = Object.keys(localStorage).filter((name) => name.startsWith(STORED));
-  return names.sort().map((stored) => {
+  const names = storedNames().filter((name) => name.startsWith(STORED));
+  return names.sort().map((file) => {
     let publicKey: string | null = null;
     try {
-      publicKey = keyFilePublicKey(localStorage.getItem(stored) ?? "");
+      publicKey = keyFilePublicKey(stored(file) ?? "");
     } catch {
       // The list shows the file as damaged.
     }
-    return { name: stored.slice(STORED.length), publicKey };
+    return { name: file.slice(STORED.length), publicKey };
   });
 }
 
@@ -56,33 +57,39 @@ export async function keep(name: string, key: Key, passphrase: string): Promise<
   const problem = nameProblem(name);
   if (problem) throw new Error(problem);
   const text = await inWorker({ task: "seal", secret: key.exportSecret(), passphrase });
-  try {
-    localStorage.setItem(STORED + name, text);
-  } catch {
-    throw new Error("the browser does not let this page store anything: allow it, or use the key for this tab");
-  }
+  write(name, text);
 }
 
 /** Decrypts a kept key. */
 export async function unlock(name: string, passphrase: string): Promise<NamedKey> {
-  return { name, key: await open(localStorage.getItem(STORED + name) ?? "", passphrase) };
+  return { name, key: await open(stored(STORED + name) ?? "", passphrase) };
 }
 
 /** Keeps a key file that was brought. It stays encrypted as it is. */
 export function keepFile(name: string, text: string): void {
+  const publicKey = keyFilePublicKey(text);
+  if (keptKeys().some((kept) => kept.name === name && kept.publicKey === publicKey)) return;
   const problem = nameProblem(name);
   if (problem) throw new Error(problem);
-  keyFilePublicKey(text);
-  localStorage.setItem(STORED + name, text);
+  write(name, text);
+}
+
+function write(name: string, text: string): void {
+  if (!store(STORED + name, text)) throw new Error("the browser does not let this page store anything: allow it, and try again");
+}
+
+/** Forgets the identity of the circle, so that the next one is accepted. */
+export function forgetIdentity(): void {
+  forgetStored(IDENTITY);
 }
 
 /** Returns the file of a kept key, still encrypted. */
 export function exportKey(name: string): string {
-  return localStorage.getItem(STORED + name) ?? "";
+  return stored(STORED + name) ?? "";
 }
 
 export function forget(name: string): void {
-  localStorage.removeItem(STORED + name);
+  forgetStored(STORED + name);
 }
 
 /** Decrypts the text of a key file. */
@@ -94,11 +101,11 @@ export async function open(text: string, passphrase: string): Promise<Key> {
 
 /** Returns the identity that this circle had on the last visit; only https remembers. */
 export function knownIdentity(): string | null {
-  return keyRule === "kept" ? localStorage.getItem(IDENTITY) : null;
+  return keyRule === "kept" ? stored(IDENTITY) : null;
 }
 
 export function rememberIdentity(publicKey: string): void {
-  if (keyRule === "kept") localStorage.setItem(IDENTITY, publicKey);
+  if (keyRule === "kept") store(IDENTITY, publicKey);
 }
 
 function inWorker(task: KeyTask): Promise<string> {

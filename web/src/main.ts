@@ -5,8 +5,8 @@ import { openDialog } from "./dialog";
 import { button, byId, element, short, visible } from "./dom";
 import { Editor } from "./editor";
 import { isCircleError, messageOf, renderError } from "./errors";
-import { History } from "./history";
-import { keyRule } from "./keys";
+import { History, forgetHistory, isPrivateOrigin } from "./history";
+import { forgetIdentity, keyRule, knownIdentity } from "./keys";
 import { openKeys } from "./keys-dialog";
 import { Session } from "./session";
 import { startTheme } from "./theme";
@@ -18,7 +18,13 @@ import { Variables } from "./variables";
 const UNAUTHENTICATED = -32001;
 
 const running = new Set<RunningPlay>();
-const session = new Session({ changed: show, note: (text) => note(text) });
+const session: Session = new Session({
+  changed: () => {
+    show();
+    if (session.state === "connected") void variables.refresh();
+  },
+  note: (text) => note(visible(text)),
+});
 const variables = new Variables(() => session.circle, () => void reset());
 const inputs = new History();
 const editor = new Editor(
@@ -91,7 +97,7 @@ function keys(): void {
     note(`signed in as ${key.name} (${short(key.key.publicKey)})`);
     void variables.refresh();
     editor.focus();
-  });
+  }, () => session.signOut());
 }
 
 /** Shows the state of the session. */
@@ -103,18 +109,36 @@ function show(): void {
   const you = session.key ? `signed in as ${session.key.name}` : description && !description.you.admitted ? "not signed in" : "no key needed";
   const texts = { connecting: "connecting…", connected: `connected · ${you}`, idle: session.reason, lost: session.reason, refused: session.reason };
   const shown = byId("state");
-  shown.textContent = visible(texts[state]);
+  // What is written again would be read aloud again.
+  if (shown.textContent !== visible(texts[state])) shown.textContent = visible(texts[state]);
   shown.dataset["state"] = state;
   byId<HTMLButtonElement>("stop-button").disabled = running.size === 0;
   byId("key-button").textContent = session.key ? session.key.name : "Key";
   const identity = byId("identity-button");
-  identity.hidden = !circle;
+  identity.hidden = !circle && !hasOtherIdentity();
+  if (hasOtherIdentity()) identity.textContent = "Another circle answers";
   if (circle) identity.textContent = `Circle ${short(circle.identity.publicKey)}`;
+}
+
+/** Whether the page refused a circle because of its identity. */
+function hasOtherIdentity(): boolean {
+  return session.state === "refused" && !session.circle && knownIdentity() !== null && session.key === null;
 }
 
 function showIdentity(): void {
   const identity = session.circle?.identity;
-  if (!identity) return;
+  if (!identity) {
+    openDialog("Another circle answers", (close) => [
+      element("p", {}, visible(session.reason)),
+      element("p", {}, "The operator may have given the circle a new identity; or someone else answers at its address. Compare the new identity with what the operator gives you by another way."),
+      element("p", {}, button("Accept the new identity", () => {
+        close();
+        forgetIdentity();
+        void session.connect();
+      }, { class: "danger" })),
+    ]);
+    return;
+  }
   const kind = identity.persistent ? "It keeps this identity at this address." : "It is ephemeral: it ends with the circle's process.";
   const rule = keyRule === "kept"
     ? "This browser remembers it, and the page refuses another circle at this address."
@@ -136,11 +160,13 @@ function help(): void {
     ["Ctrl-C", "stop the running play; without one, clear the input (with a selection: copy)"],
     ["Ctrl-Space", "complete"],
     ["Esc", "close the completions"],
+    ["Esc, then Tab", "leave the editor"],
   ];
   openDialog("Help", () => [
     element("p", {}, "Each input is a Rhai script that runs in your own session on the circle. Its variables stay until you reset or leave."),
     element("table", { class: "keys" }, element("tbody", {}, ...rows.map(([key, text]) => element("tr", {}, element("th", { scope: "row" }, element("kbd", {}, key)), element("td", {}, text))))),
-    element("p", {}, "The terminal has more: circles tui, circles repl. The contract of the circle is at ", element("a", { href: "/openrpc.json" }, "/openrpc.json"), ". The ", element("a", { href: new URL("licenses.txt", import.meta.url).href }, "licences"), " of what this page consists of."),
+    isPrivateOrigin ? element("p", {}, button("Forget the history", forgetHistory)) : "",
+    element("p", {}, "The terminal has more: circles tui, circles repl. The contract of the circle is at ", element("a", { href: "/openrpc.json" }, "/openrpc.json"), ". Here are the ", element("a", { href: new URL("licenses.txt", import.meta.url).href }, "licences"), " of its JavaScript."),
   ]);
 }
 
@@ -155,6 +181,8 @@ async function start(): Promise<void> {
   byId("identity-button").addEventListener("click", showIdentity);
   byId("help-button").addEventListener("click", help);
   document.addEventListener("keydown", (event) => {
+    // The editor and the fields have their own meaning for the key.
+    if (event.defaultPrevented || event.target === byId("editor") || event.target instanceof HTMLInputElement) return;
     const isCopy = document.getSelection()?.toString() !== "";
     if (event.key === "c" && event.ctrlKey && !event.metaKey && !isCopy && stop()) event.preventDefault();
   });
@@ -174,4 +202,4 @@ async function start(): Promise<void> {
   document.documentElement.dataset["ready"] = "";
 }
 
-void start();
+start().catch((error: unknown) => note(visible(messageOf(error))));

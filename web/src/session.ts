@@ -8,6 +8,10 @@ import { knownIdentity, rememberIdentity } from "./keys";
 /** The first and the longest delay before another attempt, in milliseconds. */
 const FIRST_DELAY = 500;
 const LONGEST_DELAY = 15_000;
+/** After so long a connection, the next attempt is quick again. */
+const CALM = 60_000;
+/** The error code of a key that may not play. */
+const FORBIDDEN = -32003;
 
 /** `idle`: the circle closed the connection because nobody had signed in; the next input or key connects again. */
 export type State = "connecting" | "connected" | "idle" | "lost" | "refused";
@@ -26,6 +30,7 @@ export class Session {
   reason = "";
   private delay = FIRST_DELAY;
   private timer: ReturnType<typeof setTimeout> | undefined;
+  private calm: ReturnType<typeof setTimeout> | undefined;
   private hasBeenConnected = false;
   /** Whether the last session could play, and so had something to lose. */
   private hadEnvironment = false;
@@ -35,6 +40,7 @@ export class Session {
   /** Connects. Connects again by itself when the connection ends, unless another circle answers. */
   async connect(): Promise<void> {
     clearTimeout(this.timer);
+    clearTimeout(this.calm);
     this.set("connecting", "");
     const scheme = location.protocol === "https:" ? "wss" : "ws";
     try {
@@ -44,7 +50,8 @@ export class Session {
       this.circle = circle;
       this.description = await circle.describe();
       if (this.key) await this.authenticate(this.key);
-      this.delay = FIRST_DELAY;
+      // A circle that accepts and closes is not dialled twice a second.
+      this.calm = setTimeout(() => (this.delay = FIRST_DELAY), CALM);
       this.set("connected", "");
       if (this.hasBeenConnected && this.hadEnvironment) this.events.note("connected again: the session is new, its variables and functions are gone");
       this.hasBeenConnected = true;
@@ -53,20 +60,40 @@ export class Session {
       this.circle?.close();
       this.circle = null;
       if (isCircleError(error) && error.kind === "identity") return this.set("refused", error.message);
-      if (isCircleError(error) && error.kind === "credentials") this.key = null;
+      if (isCircleError(error) && (error.kind === "credentials" || error.code === FORBIDDEN)) {
+        return this.set("refused", `${error.message}: sign in with another key, or ask the operator`);
+      }
       this.retry(messageOf(error));
     }
   }
 
   /** Authenticates with a key, and keeps it for the connections that follow. */
   async authenticate(key: NamedKey): Promise<void> {
-    if (this.state === "idle") await this.connect();
-    if (!this.circle) throw new Error("there is no connection to the circle: wait until the page is connected again");
-    await this.circle.authenticate(key.key);
+    const isOther = this.key !== null && this.key.key.publicKey !== key.key.publicKey;
+    if (isOther || this.state === "idle" || this.state === "refused") {
+      // A session has one key.
+      await this.signOut();
+      if (this.hadEnvironment) this.events.note("another key begins a new session: the variables and functions are gone");
+    }
+    const circle = this.circle;
+    if (!circle) throw new Error("there is no connection to the circle: wait until the page is connected again");
+    await circle.authenticate(key.key);
+    if (this.circle !== circle) throw new Error("the connection ended meanwhile: try again");
     this.key = key;
-    this.description = await this.circle.describe();
+    this.description = await circle.describe();
     this.hadEnvironment = true;
     this.events.changed();
+  }
+
+  /** Forgets the key, and begins a session without one. */
+  async signOut(): Promise<void> {
+    const [old, hadEnvironment] = [this.circle, this.hadEnvironment];
+    this.circle = null;
+    this.key = null;
+    this.hadEnvironment = false;
+    old?.close();
+    await this.connect();
+    this.hadEnvironment = hadEnvironment;
   }
 
   private onNotice(circle: Circle, notice: { kind: string; reason?: string; error?: Error }): void {
@@ -84,10 +111,12 @@ export class Session {
   }
 
   private retry(reason: string): void {
-    const seconds = Math.round(this.delay / 100) / 10;
-    this.set("lost", `${reason}; next attempt in ${seconds} s`);
+    clearTimeout(this.calm);
+    // Pages do not all come back at once.
+    const delay = this.delay * (0.5 + Math.random() / 2);
+    this.set("lost", `${reason}; next attempt in ${Math.round(delay / 100) / 10} s`);
     clearTimeout(this.timer);
-    this.timer = setTimeout(() => void this.connect(), this.delay);
+    this.timer = setTimeout(() => void this.connect(), delay);
     this.delay = Math.min(LONGEST_DELAY, this.delay * 2);
   }
 

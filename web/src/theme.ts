@@ -1,6 +1,7 @@
 // Light and dark: the system's choice, unless the user chooses.
 
 import { byId } from "./dom";
+import { store, stored } from "./store";
 
 type Theme = "system" | "light" | "dark";
 
@@ -10,7 +11,7 @@ const STORED = "circles.theme";
 /** Applies the stored theme, and has the button change it. */
 export function startTheme(): void {
   const button = byId("theme-button");
-  let theme = THEMES.find((name) => name === localStorage.getItem(STORED)) ?? "system";
+  let theme = THEMES.find((name) => name === stored(STORED)) ?? "system";
   const apply = () => {
     if (theme === "system") delete document.documentElement.dataset["theme"];
     else document.documentElement.dataset["theme"] = theme;
@@ -19,7 +20,7 @@ export function startTheme(): void {
   };
   button.addEventListener("click", () => {
     theme = THEMES[(THEMES.indexOf(theme) + 1) % THEMES.length]!;
-    localStorage.setItem(STORED, theme);
+    store(STORED, theme);
     apply();
   });
   apply();

@@ -16,7 +16,7 @@ const transcript = byId("transcript");
 /** A play in the transcript. */
 export class Entry {
   private readonly output = element("pre", { class: "output" });
-  private readonly status = element("p", { class: "progress" });
+  private readonly status = element("p", { class: "progress", "aria-live": "off" });
   private readonly article: HTMLElement;
   private waiting = "";
   private dropped = 0;
@@ -31,6 +31,10 @@ export class Entry {
 
   /** Shows an event. Prints are drawn once a frame, so that a flood does not stop the page. */
   event(event: PlayEvent): void {
+    if (event.kind === "dropped") {
+      this.waiting += `… ${event.count} prints came faster than this page could take them, and are lost\n`;
+      return this.plan();
+    }
     if (event.kind === "output") {
       this.waiting += event.stream === "debug" ? `debug: ${event.text}\n` : `${event.text}\n`;
       // What would be cut anyway is not kept until the next frame.
@@ -52,7 +56,7 @@ export class Entry {
     this.flush();
     this.status.remove();
     if (result) this.article.append(result);
-    follow(true);
+    follow();
   }
 
   private cutWaiting(): void {

@@ -6,6 +6,10 @@ import { Digits, isMap, parse, type Json } from "./json";
 /** Rows and items that are shown at first; a button shows as many more. */
 const STEP = 100;
 const MAX_COLUMNS = 50;
+/** Numbers beside a chart that are shown at once. */
+const OPEN_ITEMS = 20;
+/** Characters of a text that are shown. */
+const MAX_TEXT = 20_000;
 /** Points of a chart; longer arrays are thinned out. */
 const MAX_POINTS = 600;
 
@@ -21,7 +25,12 @@ export function renderValue(json: string, output: string, type: string): HTMLEle
     }
   }
   const text = type === "string" ? `"${output.replace(/[\\"]/g, "\\$&").replace(/\n/g, "\\n").replace(/\t/g, "\\t")}"` : output;
-  return element("pre", { class: `value ${isNumber(type) ? "number" : type === "string" ? "string" : ""}` }, visible(text));
+  return element("pre", { class: `value ${isNumber(type) ? "number" : type === "string" ? "string" : ""}` }, visible(cut(text)));
+}
+
+/** Returns what is shown of a text. */
+function cut(text: string): string {
+  return text.length <= MAX_TEXT ? text : `${text.slice(0, MAX_TEXT)}… (${text.length.toLocaleString("en")} characters)`;
 }
 
 function isNumber(type: string): boolean {
@@ -33,7 +42,7 @@ function structure(value: Json[] | { [name: string]: Json }): HTMLElement {
   const rows = value.filter(isMap);
   if (rows.length > 0 && rows.length === value.length) return table(rows);
   const numbers = numbersOf(value);
-  return element("div", { class: "value" }, numbers && chart(numbers), tree(value, !numbers));
+  return element("div", { class: "value" }, numbers && chart(numbers), tree(value, !numbers || value.length <= OPEN_ITEMS));
 }
 
 function numbersOf(value: Json[]): number[] | null {
@@ -44,14 +53,14 @@ function numbersOf(value: Json[]): number[] | null {
 
 function scalar(value: Json): HTMLElement {
   if (value instanceof Digits) return element("span", { class: "number" }, value.text);
-  if (typeof value === "string") return element("span", { class: "string" }, visible(JSON.stringify(value)));
+  if (typeof value === "string") return element("span", { class: "string" }, visible(cut(JSON.stringify(value))));
   return element("span", { class: "atom" }, value === null ? "()" : String(value));
 }
 
 /** A cell shows a text without quotes, and a nested value folded. */
 function cell(value: Json | undefined): HTMLElement {
   if (value === undefined) return element("td", {});
-  if (typeof value === "string") return element("td", {}, visible(value));
+  if (typeof value === "string") return element("td", {}, visible(cut(value)));
   if (Array.isArray(value) || isMap(value)) return element("td", {}, tree(value, false));
   return element("td", { class: value instanceof Digits ? "number" : "atom" }, scalar(value));
 }
@@ -70,7 +79,7 @@ function table(rows: { [name: string]: Json }[]): HTMLElement {
     element("table", {}, element("caption", {}, size + more), head, body),
   );
   const shown = element("div", { class: "value" }, scrolled);
-  const numeric = columns.find((name) => rows.length > 2 && rows.every((row) => row[name] instanceof Digits));
+  const numeric = columns.find((name) => rows.length > 2 && rows.every((row) => Object.hasOwn(row, name) && row[name] instanceof Digits));
   if (numeric !== undefined) {
     const drawn = element("div", {});
     const toggle = button(`Chart of ${visible(numeric)}`, () => {
@@ -81,7 +90,7 @@ function table(rows: { [name: string]: Json }[]): HTMLElement {
     shown.append(toggle, drawn);
   }
   steps(shown, rows.length, (index) => {
-    body.append(element("tr", {}, ...columns.map((name) => cell(rows[index]![name]))));
+    body.append(element("tr", {}, ...columns.map((name) => cell(Object.hasOwn(rows[index]!, name) ? rows[index]![name] : undefined))));
   });
   return shown;
 }
@@ -140,7 +149,7 @@ function chart(numbers: number[]): HTMLElement {
   const points: string[] = [];
   for (let index = 0; index < numbers.length; index += every) {
     const x = (index / Math.max(1, numbers.length - 1)) * 600;
-    const y = high === low ? 60 : 115 - ((numbers[index]! - low) / (high - low)) * 110;
+    const y = high === low ? 60 : 115 - ((numbers[index]! / 2 - low / 2) / (high / 2 - low / 2)) * 110;
     points.push(`${x.toFixed(1)},${y.toFixed(1)}`);
   }
   const svg = document.createElementNS(SVG, "svg");

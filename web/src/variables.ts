@@ -36,7 +36,7 @@ export class Variables {
         "dl",
         {},
         ...variables.flatMap((variable) => [
-          element("dt", {}, visible(variable.name), " ", element("span", { class: "quiet" }, variable.type + (variable.constant ? ", const" : ""))),
+          element("dt", {}, visible(variable.name), " ", element("span", { class: "quiet" }, visible(variable.type) + (variable.constant ? ", const" : ""))),
           element("dd", {}, visible(variable.output ?? (variable.length === undefined ? "" : `${variable.length} items`))),
         ]),
       ),

@@ -9,7 +9,11 @@ addEventListener("message", (message: MessageEvent<KeyTask>) => {
   const answer = (value: KeyAnswer) => postMessage(value);
   work(message.data).then(
     (result) => answer({ result }),
-    (error: unknown) => answer({ failure: error instanceof Error ? error.message : String(error) }),
+    (error: unknown) => {
+      const isTooLarge = error instanceof WebAssembly.RuntimeError;
+      const message = error instanceof Error ? error.message : String(error);
+      answer({ failure: isTooLarge ? "the browser has not enough memory for this key file: change its passphrase with circles keys passwd, which makes a smaller one" : message });
+    },
   );
 });
 

@@ -115,16 +115,24 @@ test("several lines are one input, and Up brings it back", async () => {
   await withPage([], {}, async (page) => {
     await connected(page);
     await page.getByRole("textbox", { name: "Input" }).click();
-    await page.keyboard.type("if true {");
+    await page.keyboard.type("fn f(x) {");
     await page.keyboard.press("Enter");
-    await page.keyboard.type("7");
+    await page.keyboard.type("let y = x;");
+    await page.keyboard.press("Enter");
+    await page.keyboard.type("y * 2");
+    // Past the bracket that the editor has closed.
     await page.keyboard.press("ArrowDown");
     await page.keyboard.press("End");
     await page.keyboard.press("Enter");
-    await page.locator("article .value", { hasText: "7" }).waitFor();
+    await page.locator("article").waitFor();
+    assert.equal(await page.locator("article .input").innerText(), "fn f(x) {\n    let y = x;\n    y * 2\n}");
+    await run(page, "f(4)");
+    await page.locator("article .value", { hasText: "8" }).waitFor();
+    await page.keyboard.press("Control+Home");
+    await page.getByRole("textbox", { name: "Input" }).click();
     await page.keyboard.press("ArrowUp");
     await page.keyboard.press("Control+Enter");
-    await page.locator("article .value", { hasText: "7" }).nth(1).waitFor();
+    await page.locator("article .value", { hasText: "8" }).nth(1).waitFor();
   });
 });
 
@@ -141,6 +149,9 @@ test("a members circle refuses a play without a key, and takes one of the tab th
     await dialog.getByText("Make a key", { exact: true }).click();
     await dialog.getByRole("button", { name: "Make a key for this tab" }).click();
     await dialog.getByRole("alert").filter({ hasText: /\w/ }).waitFor();
+    // The circle has refused it, and its owner can give it to an operator.
+    const made = dialog.locator("section", { hasText: "The key of this tab" }).locator("code");
+    assert.match(await made.textContent(), /^0[23][0-9a-f]{64}$/);
     await dialog.getByText("Bring a key").click();
     await dialog.getByLabel("Key file (circles keys export)").setInputFiles(file);
     await dialog.getByLabel("Passphrase").fill("wrong");
@@ -151,6 +162,11 @@ test("a members circle refuses a play without a key, and takes one of the tab th
     await page.locator("#state", { hasText: "signed in as ada" }).waitFor();
     await run(page, "CALLER_PUBLIC_KEY");
     await page.locator("article .value", { hasText: publicKey }).waitFor();
+    await page.getByRole("button", { name: "ada", exact: true }).click();
+    await page.getByRole("button", { name: "Sign out" }).click();
+    await page.locator("#state", { hasText: "not signed in" }).waitFor();
+    await run(page, "2");
+    await page.locator("article .error", { hasText: "Unauthenticated" }).nth(1).waitFor();
     // Nothing of the key is left after a reload.
     assert.deepEqual(await page.evaluate(() => Object.keys(localStorage).filter((name) => name.startsWith("circles.key"))), []);
   });
@@ -230,6 +246,28 @@ test("over https, a kept key survives a reload", async () => {
     await run(page, "CALLER_PUBLIC_KEY.len()");
     await page.locator("article .value", { hasText: "66" }).waitFor();
     assert.deepEqual(complaints, []);
+  } finally {
+    await context.close();
+    await proxy.stop();
+    await circle.stop();
+  }
+});
+
+test("over https, another identity at the address is refused until its user accepts it", async () => {
+  const [port, front] = [await freePort(), await freePort()];
+  const home = mkdtempSync(join(tmpdir(), "circles-identity-"));
+  const start = (name) => startCircle(port, "--hosts", `127.0.0.1:${front}`, "--trusted-proxies", "127.0.0.1", "--identity", join(home, name));
+  let circle = await start("first");
+  const proxy = await startProxy(front, port);
+  const { context, page } = await openPage(browser, proxy.url);
+  try {
+    await connected(page);
+    await circle.stop();
+    circle = await start("second");
+    await page.locator('#state[data-state="refused"]').waitFor();
+    await page.getByRole("button", { name: "Another circle answers" }).click();
+    await page.getByRole("button", { name: "Accept the new identity" }).click();
+    await connected(page);
   } finally {
     await context.close();
     await proxy.stop();

@@ -255,6 +255,7 @@ fn event_to_js(event: &PlayEvent) -> Option<JsValue> {
             "total": progress.total,
             "text": progress.text,
         }))),
+        PlayEvent::EventsDropped { count } => Some(to_js(&json!({ "kind": "dropped", "count": count }))),
         _ => None,
     }
 }

@@ -8,6 +8,8 @@ use keys::{
 };
 use wasm_bindgen::{JsValue, prelude::wasm_bindgen};
 
+use zeroize::Zeroizing;
+
 use crate::errors::error;
 
 /// The work factor of new key files: 128 MiB of memory for a second or so, half of what the terminal uses, because
@@ -28,9 +30,9 @@ impl Key {
 
     /// Reads a key from its 64 hex digits.
     #[wasm_bindgen(js_name = fromSecret)]
-    pub fn from_secret(digits: &str) -> Result<Key, JsValue> {
-        let keypair =
-            KeyPair::from_secret_hex(digits.trim()).map_err(|failure| error("usage", &failure.to_string()))?;
+    pub fn from_secret(digits: String) -> Result<Key, JsValue> {
+        let keypair = KeyPair::from_secret_hex(Zeroizing::new(digits).trim())
+            .map_err(|failure| error("usage", &failure.to_string()))?;
         Ok(Self(keypair.into()))
     }
 

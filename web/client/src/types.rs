@@ -29,6 +29,7 @@ export interface PlayResult {
 /** What a running play reports. */
 export type PlayEvent =
   | { kind: "output"; text: string; stream: "print" | "debug" }
+  | { kind: "dropped"; count: number }
   | { kind: "progress"; operations: number; elapsedUs: number; done: number | null; total: number | null; text: string | null };
 
 /** The settings of a play. */
