@@ -162,7 +162,9 @@ mod tests {
                 "{has} {wants}: {error}"
             );
             drop(taken);
-            check_address(address).expect("it is free");
+            // A process that another test forks at this moment holds the listener until it executes its program.
+            let is_free = (0..1000).any(|_| check_address(address).is_ok());
+            assert!(is_free, "{has} {wants}");
         }
     }
 
