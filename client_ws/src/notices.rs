@@ -15,7 +15,7 @@ const MAX_NOTICES: usize = 16;
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Notice {
-    /// The environment and its variables were lost between plays.
+    /// The environment and its variables were lost between plays, or by a play whose result nobody awaits.
     EnvironmentLost {
         /// Why the environment was lost.
         reason: LossReason,

@@ -61,13 +61,17 @@ impl PendingRequests {
     }
 
     fn handle_response(&mut self, id: &Id, result: Result<Box<RawValue>, RpcError>) -> Result<Option<Notice>, String> {
-        if let Err(RpcError::EnvironmentLost { .. }) = &result {
+        let lost = match &result {
+            Err(RpcError::EnvironmentLost { reason }) => Some(*reason),
+            _ => None,
+        };
+        if lost.is_some() {
             self.limit.forget_stated();
         }
         if let Some(waiting) = id.as_number().and_then(|number| self.waiting.remove(&number)) {
-            // The caller may have dropped its future.
-            let _receiver_dropped = waiting.response_sender.send(result.map_err(ClientError::Rpc));
-            return Ok(None);
+            // The caller may have dropped its future. Without this notice nobody would learn of the loss.
+            let is_dropped = waiting.response_sender.send(result.map_err(ClientError::Rpc)).is_err();
+            return Ok(lost.filter(|_| is_dropped).map(|reason| Notice::EnvironmentLost { reason }));
         }
         match result {
             // With the id null, the circle reports a request that it could not parse and will never answer.
@@ -125,6 +129,7 @@ fn parse_params<T: DeserializeOwned>(method: &str, params: &RawValue) -> Result<
 #[cfg(test)]
 mod tests {
     use futures_util::FutureExt;
+    use protocol::error::LossReason;
 
     use super::*;
 
@@ -198,6 +203,17 @@ mod tests {
             pending.receive(text).expect("JSON-RPC");
             assert_eq!(limit.check(2 << 20), Ok(()), "{text}");
         }
+    }
+
+    #[test]
+    fn lost_environment_is_a_notice_if_nobody_awaits_the_response() {
+        let text = r#"{"jsonrpc":"2.0","id":1,"error":{"code":-32009,"message":"Environment lost","data":{"reason":"crash"}}}"#;
+        let mut pending = PendingRequests::new(MessageLimit::new());
+        drop(insert_request(&mut pending, 1));
+        let notice = pending.receive(text).expect("JSON-RPC");
+        assert_eq!(notice, Some(Notice::EnvironmentLost { reason: LossReason::Crash }));
+        let _response = insert_request(&mut pending, 1);
+        assert_eq!(pending.receive(text).expect("JSON-RPC"), None);
     }
 
     #[test]

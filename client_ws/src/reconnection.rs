@@ -17,7 +17,7 @@ use crate::{
 /// The close code for a connection that did not authenticate in time, among others.
 const POLICY_VIOLATION: u16 = 1008;
 
-/// How a client reconnects after it has lost its connection.
+/// The policy of a client that reconnects after the loss of its connection.
 ///
 /// The client verifies the circle's identity at each connection, by the rules of its builder. In addition, it expects a
 /// persistent identity that the circle has shown before. It authenticates with the same key as before.

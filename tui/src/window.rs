@@ -60,7 +60,7 @@ pub(crate) struct Window {
     pub detail: Option<Rect>,
     /// The tabs, where only one pane is shown.
     pub tabs: Option<Rect>,
-    /// How much larger than usual the panes are.
+    /// The change of the panes from their usual size.
     pub sizes: PaneSizes,
     /// Whether the app handles the mouse.
     pub has_mouse: bool,

@@ -176,13 +176,7 @@ test("a page without a key waits once the circle has closed its connection, and 
   const { file, publicKey } = keyFile();
   await withPage(["--member", publicKey, "--limit", "login_s=1"], {}, async (page) => {
     await page.locator('#state[data-state="idle"]').waitFor();
-    await page.getByRole("button", { name: "Key", exact: true }).click();
-    const dialog = page.getByRole("dialog", { name: "Keys" });
-    await dialog.getByText("Bring a key").click();
-    await dialog.getByLabel("Key file (circles keys export)").setInputFiles(file);
-    await dialog.getByLabel("Passphrase").fill(PASSPHRASE);
-    await dialog.getByRole("button", { name: "Open and sign in" }).click();
-    await page.locator("#state", { hasText: "signed in as ada" }).waitFor();
+    await bringKey(page, file);
     await run(page, "6 * 7");
     await page.locator("article .value", { hasText: "42" }).waitFor();
     assert.equal(await page.locator(".note", { hasText: "connected again" }).count(), 0);
@@ -196,13 +190,7 @@ test("the page connects again after a restart, signs in, and says what was lost"
   const { context, page } = await openPage(browser, circle.url);
   try {
     await connected(page);
-    await page.getByRole("button", { name: "Key", exact: true }).click();
-    const dialog = page.getByRole("dialog", { name: "Keys" });
-    await dialog.getByText("Bring a key").click();
-    await dialog.getByLabel("Key file (circles keys export)").setInputFiles(file);
-    await dialog.getByLabel("Passphrase").fill(PASSPHRASE);
-    await dialog.getByRole("button", { name: "Open and sign in" }).click();
-    await page.locator("#state", { hasText: "signed in as ada" }).waitFor();
+    await bringKey(page, file);
     await circle.stop();
     await page.locator('#state[data-state="lost"]').waitFor();
     circle = await startCircle(port, "--member", publicKey);
@@ -393,6 +381,17 @@ test("the page of docs/browser.md plays", async () => {
 /** Returns the path of a file of the repository. */
 function file(name) {
   return fileURLToPath(new URL(`../../${name}`, import.meta.url));
+}
+
+/** Signs in with the key of a file. */
+async function bringKey(page, file) {
+  await page.getByRole("button", { name: "Key", exact: true }).click();
+  const dialog = page.getByRole("dialog", { name: "Keys" });
+  await dialog.getByText("Bring a key").click();
+  await dialog.getByLabel("Key file (circles keys export)").setInputFiles(file);
+  await dialog.getByLabel("Passphrase").fill(PASSPHRASE);
+  await dialog.getByRole("button", { name: "Open and sign in" }).click();
+  await page.locator("#state", { hasText: "signed in as ada" }).waitFor();
 }
 
 async function check(page) {

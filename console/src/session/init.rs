@@ -126,11 +126,14 @@ impl Core {
                 if !has_started(&error) {
                     self.notebook.forget_play();
                 }
-                if costs_environment(&error) {
-                    self.init.state = InitState::Disabled;
-                }
+                let (is_lost, held) = (costs_environment(&error), self.notebook.inputs());
                 lost = connection_error(&error);
                 self.show_init_error(&CliError::from_play(&running.script, &self.target, error));
+                if is_lost {
+                    self.init.state = InitState::Disabled;
+                    self.notebook.mark_lost();
+                    self.return_inputs_of_lost(held);
+                }
             }
         }
         self.finish_on_connection(lost.as_ref());

@@ -290,11 +290,18 @@ impl Core {
         let shown = DisplayLines::error(&CliError::from_play(script, &self.target, error), self.room.width);
         self.notebook.record_failure(&shown.lines, is_lost);
         self.show(shown);
-        if is_lost && held > 0 {
+        if is_lost {
+            self.return_inputs_of_lost(held);
+        }
+        self.finish_on_connection(is_connection.as_ref());
+    }
+
+    /// Returns the queued inputs if the environment that is lost had inputs.
+    pub(super) fn return_inputs_of_lost(&mut self, held: usize) {
+        if held > 0 {
             self.remark(&messages::lost_inputs(held));
             self.return_unplayed_inputs();
         }
-        self.finish_on_connection(is_connection.as_ref());
     }
 
     /// Returns the display size for full-width layouts, with the width of a usual terminal if the width is unbounded.

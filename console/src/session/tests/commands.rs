@@ -176,7 +176,7 @@ async fn query_commands_show_the_circles_answers() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_command_shows_the_key() {
+async fn command_who_shows_the_key() {
     let mut console = Console::alice().await;
     console.submit(":who");
     let (_, reply) = console.circle.query().await;

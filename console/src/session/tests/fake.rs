@@ -10,6 +10,7 @@ use frontend::text::StyledLine;
 use keys::{KeyPair, PublicKey};
 use protocol::{
     Id, Limits,
+    error::{ScriptError, ScriptErrorKind},
     methods::{Access, CallerInfo, Output, Progress, Stream},
 };
 use serde_json::value::RawValue;
@@ -345,6 +346,20 @@ pub(super) fn result(r#type: &str, json: &str) -> PlayResult {
 /// The error of requests on a lost connection.
 pub(super) fn lost() -> ClientError {
     ClientError::ConnectionLost { code: None, reason: "no reason given".to_owned() }
+}
+
+/// The error of a script that reads a variable that does not exist.
+pub(super) fn not_found(variable: &str) -> RpcError {
+    RpcError::Script(Box::new(ScriptError {
+        message: format!("Variable not found: {variable}"),
+        kind: ScriptErrorKind::Runtime,
+        line: Some(1),
+        column: Some(1),
+        function: None,
+        hint: None,
+        thrown: None,
+        trace: Vec::new(),
+    }))
 }
 
 pub(super) fn unreachable() -> ClientError {

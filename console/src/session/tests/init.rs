@@ -1,13 +1,10 @@
 //! Tests of the user's init script.
 
 use client_ws::{Notice, RpcError};
-use protocol::{
-    error::{LossReason, ScriptError, ScriptErrorKind},
-    methods::Access,
-};
+use protocol::{error::LossReason, methods::Access};
 use tempfile::TempDir;
 
-use super::{Console, ConsoleSetup, LOST, RECONNECTED};
+use super::{Console, ConsoleSetup, LOST, RECONNECTED, fake::not_found};
 use crate::session::FanOutTarget;
 
 const INIT: &str = "fn area(r) { r * r }";
@@ -137,17 +134,7 @@ async fn init_script_is_played_before_the_next_input_after_a_lost_environment() 
 async fn init_script_that_fails_is_reported_and_the_session_goes_on() {
     let (InitConsole { mut console, directory: _directory }, play) = InitConsole::connected().await;
     console.submit("1");
-    play.fail(RpcError::Script(Box::new(ScriptError {
-        message: "Variable not found: x".to_owned(),
-        kind: ScriptErrorKind::Runtime,
-        line: Some(1),
-        column: Some(1),
-        function: None,
-        hint: None,
-        thrown: None,
-        trace: Vec::new(),
-    })))
-    .await;
+    play.fail(not_found("x")).await;
     let error = console.event_text().await;
     assert!(error.contains("Variable not found: x"), "{error}");
     console.expect_events(&["began 1"]).await;
@@ -234,4 +221,20 @@ async fn part_of_a_fan_out_waits_for_the_init_script() {
     play.unit().await;
     console.circle.plays("1").await.answer(5).await;
     assert!(starter.remaining_events().await.join("\n").contains('5'));
+}
+
+#[tokio::test(start_paused = true)]
+async fn init_script_that_costs_an_environment_with_inputs_returns_the_queued_ones() {
+    let InitConsole { mut console, directory: _directory } = InitConsole::open(ConsoleSetup::default());
+    console.submit(":each team 1");
+    console.connect().await;
+    let target = FanOutTarget { label: "team".to_owned(), session: console.session.clone() };
+    console.session.fan_out(vec![target]).expect("there is room");
+    console.circle.plays("1").await.answer(1).await;
+    let init = console.circle.plays(INIT).await;
+    console.submit("2");
+    init.fail(RpcError::EnvironmentLost { reason: LossReason::Memory }).await;
+    let events = console.remaining_events().await;
+    assert!(events.contains(&r#"given back ["2"]"#.to_owned()), "{events:?}");
+    assert_eq!(console.state().inputs, 0);
 }

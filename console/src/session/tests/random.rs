@@ -226,8 +226,13 @@ impl World {
     }
 
     async fn cost(&mut self) {
-        if let Some(RemoteCall::Play(_)) = self.asked.first() {
-            self.fail(RpcError::EnvironmentLost { reason: LossReason::Memory }.into()).await;
+        if let Some(RemoteCall::Play(playing)) = self.asked.first_mut() {
+            let (is_awaited, reason) = (playing.has_listener(), LossReason::Memory);
+            self.fail(RpcError::EnvironmentLost { reason }.into()).await;
+            // As the client does: an error that nobody awaits is a notice.
+            if !is_awaited {
+                self.console.circle.notify(Notice::EnvironmentLost { reason });
+            }
             self.environment += 1;
         }
     }

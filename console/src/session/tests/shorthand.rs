@@ -1,22 +1,11 @@
 //! Tests of inputs that other REPLs understand.
 
 use client_ws::RpcError;
-use protocol::error::{ScriptError, ScriptErrorKind};
 
-use super::{Console, ConsoleSetup, fake};
-
-fn not_found(word: &str) -> RpcError {
-    RpcError::Script(Box::new(ScriptError {
-        message: format!("Variable not found: {word}"),
-        kind: ScriptErrorKind::Runtime,
-        line: Some(1),
-        column: Some(1),
-        function: None,
-        hint: None,
-        thrown: None,
-        trace: Vec::new(),
-    }))
-}
+use super::{
+    Console, ConsoleSetup,
+    fake::{self, not_found},
+};
 
 #[tokio::test(start_paused = true)]
 async fn word_is_a_command_unless_a_variable_has_its_name() {

@@ -31,7 +31,7 @@ async fn bell_rings_once_for_plays_on_a_circle_that_is_not_shown() {
         rig.pass_time().await;
         assert_eq!(rung(&rig), expected);
         rig.shows("◆");
-        // Whoever has looked is told again.
+        // A look at the circle rings no bell.
         rig.keys(&[Up, Down]).await;
         assert_eq!(rung(&rig), expected);
     }

@@ -55,7 +55,7 @@ fn trace_leads_into_functions_of_earlier_plays() {
     assert_eq!(trace(&error), expected);
     assert_eq!((error_position(&error), error.function.as_deref()), ((2, 1), Some("boom")));
     assert_eq!(error.hint, None);
-    // Functions with one name are told apart by their places.
+    // The places distinguish functions with one name.
     session.output("fn boom() {\n\n\n boom(1) }");
     let expected = ["boom input 1:3:5     throw `boom at ${y}`", "boom input 4:4:2  boom(1) }"];
     assert_eq!(trace(&session.error("boom()"))[..2], expected);
