@@ -9,6 +9,7 @@
 //! The session never plays an input unasked: if the environment or the circle of an input is gone, the session returns
 //! the input.
 
+mod cancellation;
 mod connection;
 mod core;
 mod event;
@@ -32,13 +33,14 @@ mod tests;
 mod timing;
 mod value_commands;
 
+pub use cancellation::GIVE_UP_WINDOW;
 pub use event::{
     CallerIdentity, ConnectionStatus, DisplayKind, DisplayLines, FanOutEvent, FanOutOutcome, FanOutRefusal,
     PlaySnapshot, SessionEvent, SessionRequest, SessionState, ShellCommand,
 };
 pub use fan_out::FanOut;
 pub use handle::{Events, FanOutTarget, QueueFull, SessionHandle};
-pub use inputs::GIVE_UP_WINDOW;
+
 pub use keys::{KeySource, Keyring};
 pub use options::{OtherCirclePolicy, Readiness, SessionOptions, connect_until_ready, continue_with_key, no_key_error};
 pub use play::{PlayReporter, PlayUpdate, Script, SessionPlay};
