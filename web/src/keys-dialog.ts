@@ -16,7 +16,7 @@ const RULES: Record<keys.KeyRule, string> = {
 export function openKeys(present: NamedKey | null, use: (key: NamedKey) => Promise<void>, signOut: () => Promise<void>): void {
   const dialog = openDialog("Keys", (close) => {
     const signIn = async (key: NamedKey) => {
-      // Whoever closed the dialog meanwhile does not want it any more.
+      // A user who has closed the dialog does not want the key any more.
       if (!dialog.isConnected) return;
       await use(key);
       close();
