@@ -151,7 +151,7 @@ export class Key {
     free(): void;
     [Symbol.dispose](): void;
     /**
-     * The secret key as 64 hex digits. Whoever has them is this key.
+     * The secret key as 64 hex digits. Anyone who has them is this key.
      */
     exportSecret(): string;
     /**

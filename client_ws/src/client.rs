@@ -58,6 +58,12 @@ struct ClientState {
     waiting: Vec<oneshot::Sender<()>>,
 }
 
+impl ClientState {
+    fn is_current(&self, connection: &Arc<Connection>) -> bool {
+        self.connection.as_ref().is_some_and(|current| Arc::ptr_eq(current, connection))
+    }
+}
+
 impl CircleWsClient {
     /// Returns a builder for a client of the circle at a `ws://` or `wss://` URL.
     pub fn builder(url: impl Into<String>) -> CircleWsClientBuilder {
@@ -232,14 +238,14 @@ impl Shared {
 
     /// Whether this is the client's connection.
     pub(crate) fn is_current(&self, connection: &Arc<Connection>) -> bool {
-        self.state().connection.as_ref().is_some_and(|current| Arc::ptr_eq(current, connection))
+        self.state().is_current(connection)
     }
 
     /// Puts a new connection in the place of a lost one. Returns false if the program has replaced that one.
     pub(crate) fn replace_lost(&self, lost: &Arc<Connection>, newer: Arc<Connection>, attempts: u32) -> bool {
         let (notices, waiting) = {
             let mut state = self.state();
-            if !state.connection.as_ref().is_some_and(|current| Arc::ptr_eq(current, lost)) {
+            if !state.is_current(lost) {
                 return false;
             }
             state.connection = Some(newer);
@@ -254,7 +260,7 @@ impl Shared {
     pub(crate) fn give_up(&self, lost: &Arc<Connection>, error: &ClientError) {
         let waiting = {
             let mut state = self.state();
-            if !state.connection.as_ref().is_some_and(|current| Arc::ptr_eq(current, lost)) {
+            if !state.is_current(lost) {
                 return;
             }
             state.is_reconnecting = false;

@@ -85,32 +85,28 @@ function keptKey(
 
 function makeKey(signIn: (key: NamedKey) => Promise<void>): HTMLElement {
   const details = element("details", {}, element("summary", {}, "Make a key"));
+  let made: NamedKey | undefined;
+  const signInAs = async (name: string, title: string, keep?: (key: Key) => Promise<void>) => {
+    if (made?.name !== name) {
+      const key = Key.generate();
+      await keep?.(key);
+      made = { name, key };
+      // A new key is no member yet: its owner needs it before the circle accepts it.
+      details.append(publicKey(title, made));
+    }
+    await signIn(made);
+  };
   if (keys.keyRule === "tab") {
-    let made: NamedKey | undefined;
-    details.append(form("Make a key for this tab", [], async () => {
-      if (!made) {
-        made = { name: "a key of this tab", key: Key.generate() };
-        // A new key is no member yet: its owner needs it before the circle accepts it.
-        details.append(publicKey("The key of this tab", made));
-      }
-      await signIn(made);
-    }));
+    details.append(form("Make a key for this tab", [], () => signInAs("a key of this tab", "The key of this tab")));
     return details;
   }
   const name = field("Name", { required: true, autocomplete: "username", maxlength: "64" });
   const passphrase = field("Passphrase", { type: "password", autocomplete: "new-password", required: true });
-  let made: NamedKey | undefined;
   const repeat = field("Repeat it", { type: "password", autocomplete: "new-password", required: true });
   details.append(form("Make and keep the key", [name.row, passphrase.row, repeat.row], async () => {
     if (passphrase.input.value !== repeat.input.value) throw new Error("the passphrases differ: type them again");
-    const isSame = made?.name === name.input.value;
-    if (!made || !isSame) {
-      const key = Key.generate();
-      await keys.keep(name.input.value, key, passphrase.input.value);
-      made = { name: name.input.value, key };
-      details.append(publicKey(`The key ${made.name}`, made));
-    }
-    await signIn(made);
+    const chosen = name.input.value;
+    await signInAs(chosen, `The key ${chosen}`, (key) => keys.keep(chosen, key, passphrase.input.value));
   }));
   return details;
 }

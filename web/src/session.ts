@@ -73,7 +73,6 @@ export class Session {
     if (isOther || this.state === "idle" || this.state === "refused") {
       // A session has one key.
       await this.signOut();
-      if (this.hadEnvironment) this.events.note("another key begins a new session: the variables and functions are gone");
     }
     const circle = this.circle;
     if (!circle) throw new Error("there is no connection to the circle: wait until the page is connected again");
@@ -87,13 +86,13 @@ export class Session {
 
   /** Forgets the key, and begins a session without one. */
   async signOut(): Promise<void> {
-    const [old, hadEnvironment] = [this.circle, this.hadEnvironment];
+    const old = this.circle;
     this.circle = null;
     this.key = null;
-    this.hadEnvironment = false;
     old?.close();
+    if (this.hadEnvironment) this.events.note("a new session begins: the variables and functions are gone");
+    this.hadEnvironment = false;
     await this.connect();
-    this.hadEnvironment = hadEnvironment;
   }
 
   private onNotice(circle: Circle, notice: { kind: string; reason?: string; error?: Error }): void {

@@ -42,7 +42,7 @@ impl Key {
         self.0.public_key().to_hex()
     }
 
-    /// The secret key as 64 hex digits. Whoever has them is this key.
+    /// The secret key as 64 hex digits. Anyone who has them is this key.
     #[wasm_bindgen(js_name = exportSecret)]
     pub fn export_secret(&self) -> String {
         self.0.secret_hex().to_string()
