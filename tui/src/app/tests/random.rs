@@ -14,7 +14,7 @@ use super::rig::{Rig, status};
 use crate::{circle_id::CircleId, event::AppEvent, popup::Popup, repl::SessionView};
 
 /// Keys in all.
-const KEYS: usize = 10_000;
+const KEYS: usize = 20_000;
 
 /// Keys of one app: what is open after a start is different from what is open much later.
 const KEYS_OF_AN_APP: usize = 500;
@@ -223,5 +223,5 @@ async fn random_keys_lose_nothing_without_a_confirmation() {
         }
     }
     let Counts { dialogs, confirmed, quits, inputs, mouse, requests, .. } = counts;
-    assert!(dialogs > 50 && confirmed > 5 && quits > 0 && inputs > 0 && mouse > 1000 && requests > 5, "{counts:?}");
+    assert!(dialogs > 50 && confirmed > 10 && quits > 0 && inputs > 0 && mouse > 1000 && requests > 5, "{counts:?}");
 }
