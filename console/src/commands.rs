@@ -1,6 +1,7 @@
 //! The REPL commands. They begin with a colon, which no Rhai script can.
 
 mod catalog;
+mod dependencies;
 mod help;
 mod markdown;
 mod queries;
@@ -9,6 +10,8 @@ pub(crate) mod shorthand;
 use std::path::{Path, PathBuf};
 
 pub use catalog::{COMMANDS, CommandSpec};
+pub(crate) use dependencies::{changes_directory, depends_on_inputs, uses_directory};
+pub use dependencies::{may_wait, needs_circle};
 use directories::BaseDirs;
 pub use help::{help, topics};
 use keys::keystore::KeyName;
@@ -183,35 +186,6 @@ impl ReplCommand {
     }
 }
 
-/// Whether an input needs the session's circle. The console carries out some commands itself, and `:each` plays on
-/// other circles.
-pub fn needs_circle(input: &str) -> bool {
-    match input.trim().strip_prefix(':').map(ReplCommand::parse) {
-        Some(
-            Err(_)
-            | Ok(
-                ReplCommand::Help(_)
-                | ReplCommand::Quit
-                | ReplCommand::Use(_)
-                | ReplCommand::Edit
-                | ReplCommand::FanOut { .. }
-                | ReplCommand::History(_)
-                | ReplCommand::Last
-                | ReplCommand::Save { .. }
-                | ReplCommand::Source(_)
-                | ReplCommand::Out(_)
-                | ReplCommand::Copy { .. }
-                | ReplCommand::Json { .. }
-                | ReplCommand::Shell(_)
-                | ReplCommand::Directory(_)
-                | ReplCommand::Replay { is_confirmed: false },
-            ),
-        ) => false,
-        Some(Ok(ReplCommand::Time(script) | ReplCommand::Plot(script))) => !script.is_empty(),
-        Some(Ok(_)) | None => true,
-    }
-}
-
 /// Returns the Rhai script in an input and its start in bytes: the whole input, or the script at the end of a command.
 pub fn script_part(input: &str) -> Option<(usize, &str)> {
     let Some(at) = input.find(|character: char| !character.is_whitespace()) else { return Some((0, input)) };
@@ -244,18 +218,6 @@ pub fn split_list(text: &str) -> Vec<String> {
         }
     }
     listed
-}
-
-/// Whether a command uses the directory that `:cd` changes.
-pub fn uses_directory(input: &str) -> bool {
-    matches!(
-        input.trim().strip_prefix(':').map(ReplCommand::parse),
-        Some(Ok(ReplCommand::Load(_)
-            | ReplCommand::Save { .. }
-            | ReplCommand::Json { .. }
-            | ReplCommand::Shell(_)
-            | ReplCommand::Directory(_)))
-    )
 }
 
 fn optional_path(argument: &str) -> Option<PathBuf> {
@@ -331,44 +293,6 @@ mod tests {
         for command in COMMANDS {
             assert!(ReplCommand::parse(&command.example[1..]).is_ok(), "{}", command.example);
         }
-    }
-
-    #[test]
-    fn local_commands_need_no_circle() {
-        let local = [
-            ":source f",
-            ":help",
-            ":hlep",
-            ":quit",
-            ":use lab",
-            ":edit",
-            ":history a",
-            ":last",
-            ":save x",
-            ":time",
-            ":plot",
-            ":replay",
-            ":out 3",
-            ":copy",
-            ":json",
-            ":sh ls",
-            ":cd",
-        ];
-        let with_circle = [
-            "1 + 1",
-            ":time 1",
-            ":plot [1]",
-            ":load x",
-            ":vars",
-            ":functions",
-            ":reset",
-            ":who",
-            ":key alice",
-            ":replay!",
-            ":timeit 1",
-        ];
-        assert!(local.iter().all(|input| !needs_circle(input)) && !needs_circle(":each a 1"));
-        assert!(with_circle.iter().all(|input| needs_circle(input)));
     }
 
     #[test]

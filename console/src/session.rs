@@ -24,6 +24,7 @@ mod messages;
 mod options;
 mod pending;
 mod play;
+mod queue;
 mod remote;
 mod replay;
 mod run_command;

@@ -9,37 +9,49 @@ use super::{
     core::Core,
     event::{FanOutEvent, FanOutOutcome, SessionEvent},
     messages,
-    pending::{PendingCommand, PlayKind, Purpose, RunningPart},
+    pending::{PendingCommand, PlayKind, RunningPart},
 };
 use crate::commands::ReplCommand;
 
 /// The time within which a second cancellation gives up waiting for the end of the play.
 pub const GIVE_UP_WINDOW: Duration = Duration::from_secs(2);
 
+/// Whether a cancellation follows the one before so soon that the user gives up waiting.
+pub(super) fn is_second_cancellation(before: Option<Instant>, now: Instant) -> bool {
+    before.is_some_and(|before| now.duration_since(before) < GIVE_UP_WINDOW)
+}
+
 impl Core {
     /// Cancels the current activity. A second time soon after, gives up waiting for its end.
     pub(super) fn cancel(&mut self) {
         if let Some(running) = &mut self.work.running {
             let now = Instant::now();
-            let is_second = running.cancelled.is_some_and(|before| now.duration_since(before) < GIVE_UP_WINDOW);
+            let is_second = is_second_cancellation(running.cancelled, now);
             running.cancelled = Some(now);
-            if is_second {
-                return self.stop_waiting_for_play();
-            }
             running.cancel();
-            // The inputs behind the init script are returned when it has ended.
-            if running.purpose != Purpose::Init {
+            // The part of a fan-out may wait for the init script.
+            let is_init_ended = self.cancel_init();
+            if is_second {
+                self.stop_waiting_for_play();
+            } else {
                 self.return_inputs();
+            }
+            if is_init_ended {
+                self.start_waiting_inputs();
             }
             return;
         }
-        match &self.work.pending {
-            Some(PendingCommand::Init(_)) => {
-                self.cancel_init();
-                self.note(messages::INIT_CANCELLED);
-                self.return_inputs();
-                self.start_waiting_inputs();
+        if self.is_playing_init() {
+            let is_init_ended = self.cancel_init();
+            // The inputs behind the script are returned when it has ended.
+            if self.work.pending.is_none() {
+                if is_init_ended {
+                    self.start_waiting_inputs();
+                }
+                return;
             }
+        }
+        match &self.work.pending {
             Some(PendingCommand::Load(_) | PendingCommand::FanOut { .. }) => {
                 self.abandon_pending(messages::NOT_STARTED);
             }
@@ -88,11 +100,6 @@ impl Core {
     fn stop_waiting_for_play(&mut self) {
         self.return_inputs();
         let Some(running) = self.work.running.take() else { return };
-        if running.purpose == Purpose::Init {
-            self.note(messages::INIT_GIVEN_UP);
-            self.finish_on_connection(None);
-            return self.start_waiting_inputs();
-        }
         match running.play {
             PlayKind::Single(_) => {
                 self.notebook.record_failure(&[], false);
@@ -111,14 +118,12 @@ impl Core {
         if let Some(running) = self.work.running.take() {
             // A fan-out would go on on the other circles.
             running.cancel();
-            if running.purpose != Purpose::Init {
-                self.notebook.record_failure(&[], false);
-                self.work.timing = None;
-                self.stop_replay(false);
-                self.finish_input();
-            }
+            self.notebook.record_failure(&[], false);
+            self.work.timing = None;
+            self.stop_replay(false);
+            self.finish_input();
         }
-        self.cancel_init();
+        self.init.detach();
         if let Some(part) = self.init.part.take() {
             let error = self.error(ClientError::NotConnected);
             drop(tokio::spawn(part.end(FanOutEvent::Ended(FanOutOutcome::Failed(error)))));

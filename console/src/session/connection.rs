@@ -250,6 +250,7 @@ impl Core {
                         self.cancel_load();
                         self.return_unplayed_inputs();
                     }
+                    self.start_due_init();
                 }
             }
             Err(error) => self.connection_lost(error),
@@ -309,6 +310,7 @@ impl Core {
         self.work.running.as_ref().is_some_and(RunningInput::is_play)
             || self.work.part.is_some()
             || matches!(self.work.pending, Some(PendingCommand::Query { .. }))
+            || self.init.is_running()
     }
 
     fn lose_connection(&mut self) {
@@ -333,7 +335,8 @@ impl Core {
         self.notebook.mark_lost();
         self.finish_key_command(false);
         self.cancel_load();
-        self.cancel_init();
+        self.init.stop_reading();
+        self.refuse_waiting_part();
         self.return_inputs();
     }
 

@@ -29,6 +29,10 @@ const MESSAGE_TOO_BIG: u16 = 1009;
 impl Core {
     /// Starts this session's part of a fan-out.
     pub(super) fn start_part(&mut self, part: FanOutPart) {
+        if *part.cancelled.borrow() {
+            drop(tokio::spawn(part.end(FanOutEvent::Ended(FanOutOutcome::Cancelled))));
+            return;
+        }
         self.start_init();
         if self.is_playing_init() && self.init.part.is_none() {
             self.init.part = Some(part);

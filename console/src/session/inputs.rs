@@ -1,4 +1,4 @@
-//! Inputs and plays: the queue, the running play, and its end.
+//! Plays of inputs: the start, the output and the end.
 
 use std::{sync::Arc, time::Duration};
 
@@ -11,121 +11,15 @@ use tokio::time::Instant;
 
 use super::{
     core::Core,
-    event::{CallerIdentity, ConnectionStatus, DisplayKind, DisplayLines, SessionEvent},
+    event::{DisplayKind, DisplayLines, SessionEvent},
     messages,
-    pending::{PendingCommand, PlayKind, Purpose, RunningFanOut, RunningInput, RunningUpdate},
+    pending::{PlayKind, Purpose, RunningFanOut, RunningInput, RunningUpdate},
     play::{PlayUpdate, Script},
     timing::Timing,
 };
-use crate::{
-    LAST_VALUE,
-    commands::{self, ReplCommand, shorthand},
-    message_size_error,
-    notebook::costs_environment,
-    plot, truncate, value,
-};
-
-/// The maximum number of queued inputs.
-const MAX_WAITING: usize = 64;
+use crate::{LAST_VALUE, notebook::costs_environment, plot, truncate, value};
 
 impl Core {
-    pub(super) fn submit(&mut self, input: String) {
-        let Some(input) = self.check_size(input) else { return };
-        if commands::needs_circle(&input) {
-            self.start_init();
-        }
-        let input = shorthand::question(&input).unwrap_or(input);
-        if let Some(command) = shorthand::word(&input).filter(|_| !self.can_play()) {
-            // Without an environment there is no variable of that name.
-            self.report(SessionEvent::InputStarted(input));
-            return self.run_command(command);
-        }
-        if !self.must_wait(&input) {
-            return self.start_input(input);
-        }
-        if self.work.waiting.len() == MAX_WAITING {
-            self.remark(messages::QUEUE_FULL);
-            return self.report(SessionEvent::InputsReturned(vec![input]));
-        }
-        let needs_circle = commands::needs_circle(&input);
-        self.work.waiting.push_back(input);
-        if !needs_circle {
-            return;
-        }
-        let is_stuck = self.login.identity == CallerIdentity::Anonymous
-            && self.login.requested.is_none()
-            && !self.state().is_ready()
-            && self.work.pending.is_none();
-        match self.connection.status {
-            ConnectionStatus::Disconnected | ConnectionStatus::Connecting if self.is_starting() => {}
-            ConnectionStatus::Disconnected => {
-                self.reconnection.is_awaited = true;
-                self.connect();
-            }
-            ConnectionStatus::Connecting => self.reconnection.is_awaited = true,
-            ConnectionStatus::Connected if is_stuck => self.choose_key(),
-            ConnectionStatus::Connected => {}
-        }
-    }
-
-    /// Whether an input must wait. Inputs that depend on the state of the session wait for the running play.
-    fn must_wait(&self, input: &str) -> bool {
-        let is_at_work = self.work.running.is_some() || self.work.pending.is_some() || self.work.part.is_some();
-        let is_ready = self.can_play();
-        match input.trim().strip_prefix(':').map(ReplCommand::parse) {
-            // Other circles play the script, independently of this session's play.
-            Some(Ok(ReplCommand::FanOut { .. })) => is_at_work,
-            _ if !commands::needs_circle(input) => {
-                matches!(self.work.pending, Some(PendingCommand::Directory(_))) && commands::uses_directory(input)
-            }
-            // The command may make the session ready for the inputs behind it.
-            Some(Ok(ReplCommand::Key(_))) => is_at_work || self.login.identity == CallerIdentity::Authenticating,
-            Some(Ok(ReplCommand::Who | ReplCommand::Doc(_))) => self.work.pending.is_some() || !is_ready,
-            _ => is_at_work || !is_ready,
-        }
-    }
-
-    /// Returns the input to the user if it exceeds the circle's message limit.
-    fn check_size(&mut self, input: String) -> Option<String> {
-        let is_fan_out =
-            matches!(input.trim().strip_prefix(':').map(ReplCommand::parse), Some(Ok(ReplCommand::FanOut { .. })));
-        // Each circle of a fan-out has a limit of its own.
-        let circle = self.connection.circle.as_ref().filter(|_| !is_fan_out);
-        let Some(why) = circle.and_then(|circle| message_size_error(&circle.limits, &input)) else {
-            return Some(input);
-        };
-        self.show(DisplayLines::new(DisplayKind::Error, text::lines(Style::Plain, &why)));
-        self.report(SessionEvent::InputsReturned(vec![input]));
-        None
-    }
-
-    fn start_input(&mut self, input: String) {
-        self.report(SessionEvent::InputStarted(input.clone()));
-        match input.trim().strip_prefix(':') {
-            Some(command) => self.run_command(command),
-            None => match shorthand::word(&input) {
-                Some(command) => self.play_word(input, command),
-                None => self.play(input, Purpose::Value),
-            },
-        }
-    }
-
-    /// Starts queued inputs, as far as possible.
-    pub(super) fn start_waiting_inputs(&mut self) {
-        self.start_due_init();
-        self.start_waiting_part();
-        while let Some(next) = self.work.waiting.pop_front() {
-            // After a lost connection, the session returns the queued inputs.
-            if self.must_wait(&next) || commands::needs_circle(&next) && !self.remote.is_connected() {
-                return self.work.waiting.push_front(next);
-            }
-            // The user may have typed it before the message limit was known.
-            if let Some(next) = self.check_size(next) {
-                self.start_input(next);
-            }
-        }
-    }
-
     /// Reports that an input is finished.
     pub(super) fn finish_input(&mut self) {
         self.report(SessionEvent::InputFinished);
@@ -136,7 +30,7 @@ impl Core {
     }
 
     /// Plays a word that is a variable of the session or stands for a command.
-    fn play_word(&mut self, word: String, command: &'static str) {
+    pub(super) fn play_word(&mut self, word: String, command: &'static str) {
         // The circle counts it like any other play.
         self.notebook.repeat_play();
         let play = Script { text: word.clone(), bind: Some(LAST_VALUE.into()), ..Script::default() };
@@ -196,9 +90,7 @@ impl Core {
                 if self.work.timing.as_ref().is_some_and(Timing::has_run) {
                     return;
                 }
-                if !self.is_playing_init() {
-                    self.notebook.add_print(&output.text);
-                }
+                self.notebook.add_print(&output.text);
                 self.report(SessionEvent::Output(output, None));
             }
             PlayEvent::Progress(progress) => {
@@ -215,9 +107,6 @@ impl Core {
 
     fn finish_play(&mut self, result: Result<PlayResult, ClientError>) {
         let Some(running) = self.work.running.take() else { return };
-        if running.purpose == Purpose::Init {
-            return self.finish_init(&running, result);
-        }
         match result {
             Ok(result) => {
                 let result = Arc::new(result);
@@ -234,7 +123,7 @@ impl Core {
                 }
                 let lines = match running.purpose {
                     Purpose::Plot => self.chart(&result),
-                    Purpose::Value | Purpose::Time | Purpose::Replay | Purpose::TimeIt | Purpose::Init => {
+                    Purpose::Value | Purpose::Time | Purpose::Replay | Purpose::TimeIt => {
                         value_lines(&result, self.room)
                     }
                 };

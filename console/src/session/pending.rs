@@ -80,8 +80,6 @@ pub(super) enum Purpose {
     Plot,
     /// Nothing but prints and errors: an input of a replay.
     Replay,
-    /// Nothing but prints and errors: the user's init script, which is no input.
-    Init,
     /// The prints and errors of the first run, and at the end the times of all.
     TimeIt,
 }
@@ -133,7 +131,7 @@ impl RunningInput {
 }
 
 /// The result of a blocking task.
-type BlockingResult<T> = BoxFuture<'static, Result<Result<T, CliError>, JoinError>>;
+pub(super) type BlockingResult<T> = BoxFuture<'static, Result<Result<T, CliError>, JoinError>>;
 
 /// A command that the next input waits for.
 pub(super) enum PendingCommand {
@@ -143,8 +141,6 @@ pub(super) enum PendingCommand {
     Key { before: Option<KeyName> },
     /// A file to play, which is being read.
     Load(BlockingResult<Script>),
-    /// The user's init script, which is being read; `None` if there is no such file.
-    Init(BlockingResult<Option<Script>>),
     /// A change of the directory.
     Directory(BlockingResult<PathBuf>),
     /// A fan-out that waits for its targets.
@@ -155,7 +151,6 @@ pub(super) enum PendingCommand {
 pub(super) enum CommandOutcome {
     Answered(Result<Vec<StyledLine>, ClientError>),
     Loaded(Result<Script, CliError>),
-    InitLoaded(Result<Option<Script>, CliError>),
     DirectoryChanged(Result<PathBuf, CliError>),
 }
 
@@ -165,7 +160,6 @@ impl PendingCommand {
         match pending {
             Some(Self::Query { answer, .. }) => CommandOutcome::Answered(answer.await),
             Some(Self::Load(read)) => CommandOutcome::Loaded(finished(read).await),
-            Some(Self::Init(read)) => CommandOutcome::InitLoaded(finished(read).await),
             Some(Self::Directory(changed)) => CommandOutcome::DirectoryChanged(finished(changed).await),
             Some(Self::Key { .. } | Self::FanOut { .. }) | None => std::future::pending().await,
         }
@@ -173,7 +167,7 @@ impl PendingCommand {
 }
 
 /// Waits for a blocking task. Cancel safe.
-async fn finished<T>(task: &mut BlockingResult<T>) -> Result<T, CliError> {
+pub(super) async fn finished<T>(task: &mut BlockingResult<T>) -> Result<T, CliError> {
     match task.await {
         Ok(result) => result,
         // The panic hook has reported a panic; or the runtime is shutting down, and this task with it.

@@ -154,7 +154,6 @@ impl Core {
         match done {
             CommandOutcome::Answered(answer) => self.on_query_answer(answer),
             CommandOutcome::Loaded(read) => self.on_script_loaded(read),
-            CommandOutcome::InitLoaded(read) => self.on_init_loaded(read),
             CommandOutcome::DirectoryChanged(changed) => self.on_directory_changed(changed),
         }
     }

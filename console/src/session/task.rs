@@ -14,6 +14,7 @@ use super::{
     core::Core,
     event::{ConnectionStatus, SessionState},
     handle::{Events, SessionHandle, SessionInput, TaskGuard},
+    init::{InitUpdate, InitWork},
     options::SessionOptions,
     pending::{CommandOutcome, ConnectOutcome, PartUpdate, PendingCommand, RunningInput, RunningPart, RunningUpdate},
 };
@@ -53,6 +54,7 @@ enum Wakeup {
     Notice(Result<Notice, ClientError>),
     Retry,
     Running(RunningUpdate),
+    Init(InitUpdate),
     Part(PartUpdate),
     Pending(CommandOutcome),
     Saved(Result<String, CliError>),
@@ -75,6 +77,11 @@ impl Core {
                     continue;
                 }
                 Wakeup::Running(update) => self.on_running_update(update),
+                Wakeup::Init(update) if update.is_output() => {
+                    self.on_init_update(update);
+                    continue;
+                }
+                Wakeup::Init(update) => self.on_init_update(update),
                 Wakeup::Part(update) => self.on_part_update(update),
                 Wakeup::Pending(done) => self.on_command_outcome(done),
                 Wakeup::Saved(saved) => self.on_saved(saved),
@@ -87,6 +94,8 @@ impl Core {
     async fn wake(&mut self, inputs: &mut mpsc::Receiver<SessionInput>) -> Wakeup {
         // Plays with output wait until the events before are sent; everything else goes on.
         let has_room = self.reports.outbox.is_empty();
+        // A file that is loaded is played after the init script.
+        let can_continue = !(self.is_playing_init() && matches!(self.work.pending, Some(PendingCommand::Load(_))));
         let authenticated = async {
             match &mut self.login.authenticating {
                 Some((_, answer)) => answer.await,
@@ -115,9 +124,10 @@ impl Core {
             () = sleep_until_some(self.reconnection.retry.as_ref().and_then(|retry| retry.at)) => {
                 Wakeup::Retry
             }
+            update = InitWork::next(&mut self.init.work), if has_room => Wakeup::Init(update),
             update = RunningInput::next(&mut self.work.running), if has_room => Wakeup::Running(update),
             update = RunningPart::next(&mut self.work.part) => Wakeup::Part(update),
-            done = PendingCommand::next(&mut self.work.pending) => Wakeup::Pending(done),
+            done = PendingCommand::next(&mut self.work.pending), if can_continue => Wakeup::Pending(done),
             // The panic hook has reported a panic.
             Some(Ok(saved)) = self.work.saves.join_next() => Wakeup::Saved(saved),
         }

@@ -23,7 +23,7 @@ use crate::{
 };
 
 /// The channel for an answer.
-type Reply<T> = oneshot::Sender<Result<T, ClientError>>;
+pub(super) type Reply<T> = oneshot::Sender<Result<T, ClientError>>;
 
 /// The notices of a connection. The end of the channel is the end of the connection.
 type Notices = mpsc::UnboundedReceiver<Result<Notice, ClientError>>;

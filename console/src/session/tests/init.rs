@@ -223,18 +223,123 @@ async fn part_of_a_fan_out_waits_for_the_init_script() {
     assert!(starter.remaining_events().await.join("\n").contains('5'));
 }
 
+/// A fan-out that began before the connection.
 #[tokio::test(start_paused = true)]
-async fn init_script_that_costs_an_environment_with_inputs_returns_the_queued_ones() {
-    let InitConsole { mut console, directory: _directory } = InitConsole::open(ConsoleSetup::default());
+async fn init_script_comes_before_the_part_of_the_sessions_own_fan_out() {
+    for is_answered_early in [true, false] {
+        let InitConsole { mut console, directory: _directory } = InitConsole::open(ConsoleSetup::default());
+        console.submit(":each team 1");
+        console.expect_events(&["began :each team 1", "request FanOut([\"team\"])"]).await;
+        console.session.connect(true).expect("there is room");
+        let attempt = console.circle.attempt().await;
+        let answer = |console: &Console| {
+            let target = FanOutTarget { label: "team".to_owned(), session: console.session.clone() };
+            console.session.fan_out(vec![target]).expect("there is room");
+        };
+        if is_answered_early {
+            answer(&console);
+        }
+        console.circle.answer(attempt);
+        let init = console.circle.plays(INIT).await;
+        if !is_answered_early {
+            answer(&console);
+        }
+        console.submit("2");
+        console.expect_events(&["connected first", "ready"]).await;
+        console.expect_no_event().await;
+        init.unit().await;
+        console.circle.plays("1").await.answer(5).await;
+        assert!(console.event_text().await.contains('5'));
+        console.expect_events(&["done", "began 2"]).await;
+        console.circle.plays("2").await.unit().await;
+        console.expect_events(&["value ", "done"]).await;
+        console.expect_no_event().await;
+    }
+}
+
+/// The environment is lost while a fan-out looks for its circles.
+#[tokio::test(start_paused = true)]
+async fn init_script_comes_before_the_part_in_a_lost_environment() {
+    let InitConsole { mut console, directory: _directory } = InitConsole::ready().await;
     console.submit(":each team 1");
-    console.connect().await;
+    console.expect_events(&["began :each team 1", "request FanOut([\"team\"])"]).await;
+    console.circle.notify(Notice::EnvironmentLost { reason: LossReason::Idle });
+    assert!(console.event_text().await.starts_with("warning "));
+    console.expect_no_event().await;
     let target = FanOutTarget { label: "team".to_owned(), session: console.session.clone() };
     console.session.fan_out(vec![target]).expect("there is room");
-    console.circle.plays("1").await.answer(1).await;
-    let init = console.circle.plays(INIT).await;
-    console.submit("2");
-    init.fail(RpcError::EnvironmentLost { reason: LossReason::Memory }).await;
-    let events = console.remaining_events().await;
-    assert!(events.contains(&r#"given back ["2"]"#.to_owned()), "{events:?}");
-    assert_eq!(console.state().inputs, 0);
+    console.circle.plays(INIT).await.unit().await;
+    console.circle.plays("1").await.answer(5).await;
+    assert!(console.event_text().await.contains('5'));
+    console.expect_events(&["done"]).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn cancelled_fan_out_cancels_the_init_script_before_its_part() {
+    for is_given_up in [false, true] {
+        let InitConsole { mut console, directory: _directory } = InitConsole::open(ConsoleSetup::default());
+        console.submit(":each team 1");
+        console.connect().await;
+        let target = FanOutTarget { label: "team".to_owned(), session: console.session.clone() };
+        console.session.fan_out(vec![target]).expect("there is room");
+        let mut init = console.circle.plays(INIT).await;
+        console.remaining_events().await;
+        console.submit("2");
+        console.cancel();
+        init.cancelled().await;
+        console.expect_events(&[r#"given back ["2"]"#]).await;
+        console.expect_no_event().await;
+        if is_given_up {
+            console.cancel();
+            let given_up = "note gave up waiting for the init script; it may still be running";
+            console.expect_events(&[given_up]).await;
+            assert!(console.event_text().await.contains("gave up waiting"));
+        } else {
+            init.fail(RpcError::Cancelled).await;
+            console.expect_events(&["note cancelled the init script"]).await;
+            assert!(console.event_text().await.contains("cancelled"));
+        }
+        console.expect_events(&["done"]).await;
+        console.expect_no_event().await;
+        console.play_to_end("3").await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn part_that_waits_for_the_init_script_is_refused_when_the_connection_is_lost() {
+    let (InitConsole { mut console, directory: _directory }, init) = InitConsole::connected().await;
+    let mut starter = Console::ready().await;
+    starter.submit(":each team 1");
+    let target = FanOutTarget { label: "team".to_owned(), session: console.session.clone() };
+    starter.remaining_events().await;
+    starter.session.fan_out(vec![target]).expect("there is room");
+    super::settle().await;
+    console.circle.lose();
+    init.fail(super::fake::lost()).await;
+    let events = starter.remaining_events().await;
+    assert!(events.iter().any(|event| event.contains("cannot be reached")), "{events:?}");
+}
+
+/// The environment is lost while the session reads the file.
+#[tokio::test(start_paused = true)]
+async fn init_script_comes_before_a_file_that_is_loaded() {
+    let InitConsole { mut console, directory } = InitConsole::ready().await;
+    let file = directory.path().join("work.rhai");
+    std::fs::write(&file, "area(2)").expect("written");
+    console.submit(&format!(":load {}", file.display()));
+    console.circle.notify(Notice::EnvironmentLost { reason: LossReason::Idle });
+    console.circle.plays(INIT).await.unit().await;
+    console.circle.plays("area(2)").await.answer(4).await;
+    assert_eq!(console.remaining_events().await.last().map(String::as_str), Some("done"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn documentation_waits_for_the_init_script() {
+    let (InitConsole { mut console, directory: _directory }, init) = InitConsole::connected().await;
+    console.submit(":doc area");
+    console.expect_no_event().await;
+    init.unit().await;
+    let (_, reply) = console.circle.query().await;
+    reply.send(Ok(Vec::new())).expect("the session waits for it");
+    console.expect_events(&["began :doc area", "listing ", "done"]).await;
 }
