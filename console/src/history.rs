@@ -3,6 +3,7 @@
 mod browser;
 mod file;
 mod inputs;
+mod known_entry;
 mod search;
 mod store;
 
@@ -19,7 +20,7 @@ pub use browser::HistoryBrowser;
 pub use file::HistoryFile;
 pub use inputs::{InputHistory, SharedHistory};
 pub use search::{HistorySearch, SearchRow};
-pub use store::{HistoryStore, default_directory};
+pub use store::{HistoryReader, HistoryStore, HistoryUpdate, default_directory};
 
 /// The number of hex digits of a secret key.
 const SECRET_DIGITS: usize = 64;

@@ -52,7 +52,7 @@ impl Repl {
         match opened {
             Ok(index) => {
                 self.sessions.switch_to(index);
-                self.load_history();
+                self.enter_session();
             }
             Err(error) => output::report(&error),
         }

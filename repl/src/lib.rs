@@ -55,7 +55,6 @@ struct Repl {
     interrupts: Interrupts,
     notes: Notes,
     line: Arc<LineState>,
-    history_file: HistoryFile,
     quiet: QuietTerminal,
     /// Text of the next prompt.
     initial_text: String,
@@ -83,10 +82,10 @@ pub fn run(circle: Option<&str>, options: &Options, loaded: &LoadedSettings) -> 
             .map_err(|error| terminal_error(&error))?;
     // Without a printer (on a terminal that can do nothing) notes appear as they come.
     let notes = Notes::start(editor.create_external_printer().ok());
-    let history_file = open_history(history, settings.history_size.value, notes.clone());
+    line.set_history_file(open_history(history, settings.history_size.value, notes.clone()));
     let init = settings.init.value.clone();
     let sessions = runtime.block_on(Sessions::start(runtime.handle().clone(), notes.clone(), circle, options, init))?;
-    Repl::new(runtime, (editor, line), sessions, notes, quiet, options, history_file)?.run()
+    Repl::new(runtime, (editor, line), sessions, notes, quiet, options)?.run()
 }
 
 impl Repl {
@@ -97,7 +96,6 @@ impl Repl {
         notes: Notes,
         quiet: QuietTerminal,
         options: &Options,
-        history_file: HistoryFile,
     ) -> Result<Self, CliError> {
         let interrupts = {
             let _in_runtime = runtime.enter();
@@ -119,7 +117,7 @@ impl Repl {
         let completer = Completer::new(runtime.handle().clone(), session.clone(), candidates);
         editor.set_helper(Some(LineHelper::new(completer, session, line.clone())));
         let initial_text = String::new();
-        let mut repl = Self { runtime, editor, sessions, interrupts, notes, line, history_file, quiet, initial_text };
+        let mut repl = Self { runtime, editor, sessions, interrupts, notes, line, quiet, initial_text };
         repl.enter_session();
         Ok(repl)
     }
@@ -130,6 +128,7 @@ impl Repl {
             let prompt = line_helper::prompt(&self.sessions.current().session);
             let text = std::mem::take(&mut self.initial_text);
             self.line.begin_line();
+            self.line.read_history();
             let read = {
                 let _prompting = self.notes.begin_prompt();
                 self.editor.readline_with_initial(&prompt, (&text, ""))
@@ -137,7 +136,7 @@ impl Repl {
             match read {
                 Ok(input) if input.trim().is_empty() => self.reconnect(),
                 Ok(input) => {
-                    self.add_to_history(&input);
+                    self.line.add(&input);
                     if self.run_input(input)? == NextStep::Quit {
                         return Ok(());
                     }
@@ -173,12 +172,6 @@ impl Repl {
         lines.iter().flat_map(|line| line.wrapped(width)).map(|line| paint.line(&line) + "\n").collect()
     }
 
-    /// Reads the history again, with the inputs of other consoles.
-    fn load_history(&mut self) {
-        self.history_file.read();
-        self.enter_session();
-    }
-
     /// Assigns new inputs to the current session's circle and key.
     fn enter_session(&mut self) {
         let current = self.sessions.current();
@@ -186,12 +179,6 @@ impl Repl {
         let session = current.session.clone();
         if let Some(helper) = self.editor.helper_mut() {
             helper.set_session(session);
-        }
-    }
-
-    fn add_to_history(&self, input: &str) {
-        if let Some(entry) = self.line.add(input) {
-            self.history_file.append(entry);
         }
     }
 
@@ -229,14 +216,14 @@ impl Repl {
         }
     }
 
-    /// Loads the history of another key, if the session has authenticated with a different one.
+    /// Assigns new inputs to another key, if the session has authenticated with a different one.
     fn sync_key(&mut self, before: Option<&KeyName>) {
         let state = self.sessions.current().session.state();
         if state.key.as_ref() != before
             && let Some(name) = state.authenticated()
         {
             self.sessions.set_key(name.clone());
-            self.load_history();
+            self.enter_session();
         }
     }
 

@@ -3,12 +3,14 @@
 use std::{
     borrow::Cow,
     path::Path,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
     time::Instant,
 };
 
 use console::{
-    history::{HistoryBrowser, HistoryEntry, HistorySearch, InputOrigin, SearchRow, SharedHistory, is_kept},
+    history::{
+        HistoryBrowser, HistoryEntry, HistoryFile, HistorySearch, InputOrigin, SearchRow, SharedHistory, is_kept,
+    },
     indent::{Indenter, PasteDetector},
     validate::Validator,
 };
@@ -36,6 +38,8 @@ thread_local! {
 #[derive(Debug)]
 pub(crate) struct LineState {
     history: SharedHistory,
+    /// The history's file, once it is open.
+    history_file: OnceLock<HistoryFile>,
     edit: Mutex<LineEdit>,
 }
 
@@ -62,7 +66,7 @@ pub(crate) fn is_incomplete(input: &str) -> bool {
 
 impl LineState {
     pub(crate) fn new(history: SharedHistory) -> Self {
-        Self { history, edit: Mutex::default() }
+        Self { history, history_file: OnceLock::new(), edit: Mutex::default() }
     }
 
     fn edit(&self) -> MutexGuard<'_, LineEdit> {
@@ -80,14 +84,33 @@ impl LineState {
         self.edit().origin = origin;
     }
 
-    /// Adds an input to the history. Returns the entry to store, if there is one.
-    pub(crate) fn add(&self, input: &str) -> Option<HistoryEntry> {
+    /// Sets the file that the history is kept in.
+    pub(crate) fn set_history_file(&self, file: HistoryFile) {
+        // There is only one.
+        let _is_set = self.history_file.set(file);
+    }
+
+    /// Reads what other consoles have added to the history, without waiting for it.
+    pub(crate) fn read_history(&self) {
+        if let Some(file) = self.history_file.get() {
+            file.read();
+        }
+    }
+
+    /// Adds an input to the history and its file.
+    pub(crate) fn add(&self, input: &str) {
         let entry = HistoryEntry::now(self.edit().origin.clone(), input);
-        (is_kept(input) && self.history.lock().push(entry.clone())).then_some(entry)
+        if is_kept(input)
+            && self.history.lock().push(entry.clone())
+            && let Some(file) = self.history_file.get()
+        {
+            file.append(entry);
+        }
     }
 
     /// Returns the inputs of this circle, oldest first.
     pub(crate) fn inputs_here(&self) -> Vec<Arc<str>> {
+        self.read_history();
         self.history.wait_until_read();
         let circle = self.edit().origin.circle.clone();
         self.history.lock().inputs_of(&circle)
@@ -129,6 +152,8 @@ impl LineState {
 
     /// Opens the search, or switches an open one between all circles and this circle.
     pub(crate) fn search(&self, line: &str) {
+        // Another console may have played something since the prompt.
+        self.read_history();
         self.history.wait_until_read();
         let mut edit = self.edit();
         match &mut edit.search {
@@ -288,6 +313,8 @@ impl History for LineReplacement {
 
 #[cfg(test)]
 mod tests {
+    use console::history::HistoryStore;
+
     use super::*;
 
     fn state(inputs: &[&str]) -> Arc<LineState> {
@@ -318,6 +345,37 @@ mod tests {
         let command = state.newer("fac(1)");
         assert_eq!(replaced(&state, &command).as_deref(), Some("fac"));
         assert_eq!((state.older("x", 1), state.newer("x")), (Cmd::Noop, Cmd::Noop));
+    }
+
+    /// Two prompts with one file.
+    #[test]
+    fn search_finds_the_inputs_of_another_console_and_up_shows_own_ones_first() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let open = || {
+            let history = SharedHistory::default();
+            let state = Arc::new(LineState::new(history.clone()));
+            let store = HistoryStore::new(Some(directory.path().to_owned()), 100);
+            state.set_history_file(HistoryFile::open(store, history, |outcome| outcome.expect("no error")));
+            state.set_origin(InputOrigin { circle: "here".into(), ..InputOrigin::default() });
+            state.read_history();
+            state.history.wait_until_read();
+            state
+        };
+        let (one, other) = (open(), open());
+        one.add("mine");
+        assert!(one.history.flush());
+        other.add("theirs");
+        assert!(other.history.flush());
+        one.search("");
+        let command = one.accept_search("");
+        assert_eq!(replaced(&one, &command).as_deref(), Some("theirs"));
+        for expected in [Some("mine"), Some("theirs"), None] {
+            let line = if expected == Some("theirs") { "mine" } else { "" };
+            let shown = if expected.is_none() { "theirs" } else { line };
+            let command = one.older(shown, 0);
+            assert_eq!(replaced(&one, &command).as_deref(), expected);
+        }
+        assert_eq!(one.inputs_here().len(), 2, "its own input once");
     }
 
     #[test]

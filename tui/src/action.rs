@@ -70,6 +70,8 @@ pub(crate) enum Action {
     Submit,
     /// Cancel the running play of the session that is shown.
     Cancel,
+    /// Read what other consoles have added to the history.
+    ReadHistory,
     /// Complete the word at the cursor.
     Complete,
     /// Show the documentation of a completion.

@@ -45,7 +45,7 @@ pub(crate) enum AppEvent {
     Background(Background),
     /// A minor error.
     Error(String),
-    /// The stored history has arrived, so that the hint may be another one.
+    /// Inputs of the history's file have arrived, so that the hint and the search may show others.
     HistoryRead,
     /// A signal ends the process with this exit code.
     Quit(u8),

@@ -12,11 +12,7 @@ use std::{
 };
 
 use console::{
-    directory::WorkingDirectory,
-    highlight,
-    history::{HistoryEntry, HistoryFile},
-    progress::PlayStatus,
-    session::PlaySnapshot,
+    directory::WorkingDirectory, highlight, history::HistoryFile, progress::PlayStatus, session::PlaySnapshot,
     validate::Validator,
 };
 use frontend::{
@@ -107,7 +103,7 @@ impl ReplPane {
         self.scratch = Some((id, owner.into()));
     }
 
-    /// Reads the history again, with the inputs of other consoles.
+    /// Reads what other consoles have added to the history, without waiting for it.
     pub(crate) fn read_history(&self) {
         self.history_file.read();
     }
@@ -152,8 +148,10 @@ impl ReplPane {
     pub(crate) fn show_input(&mut self, id: CircleId, input: &str) {
         let Some(session) = self.sessions.get_mut(&id) else { return };
         session.transcript.push_input(echo(&self.lexer, &session.name, input));
-        if let Some(origin) = session.origin.clone() {
-            self.history_file.append(HistoryEntry::now(origin, input));
+        if let Some(origin) = &session.origin
+            && let Some(entry) = self.editor.history.lock().store(origin, input)
+        {
+            self.history_file.append(entry);
         }
     }
 

@@ -22,6 +22,7 @@ const READ_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// A thread that reads and writes the history's file. Dropping the value waits until all inputs are written, unless the
 /// disk hangs.
+#[derive(Debug)]
 pub struct HistoryFile {
     history: SharedHistory,
     /// `None` once the value is being dropped, or if nothing is stored.
@@ -35,6 +36,7 @@ enum JobKind {
     Write,
 }
 
+#[derive(Debug)]
 enum Job {
     Read,
     Append(HistoryEntry),
@@ -69,14 +71,26 @@ impl HistoryFile {
         let (jobs, waiting) = sync_channel::<Job>(QUEUE_CAPACITY);
         let shared = history.clone();
         let thread = std::thread::spawn(move || {
+            let mut reader = store.reader();
+            let mut reported = None;
             for job in waiting {
                 let kind = job.kind();
                 let outcome = match job {
-                    Job::Read => store.read().map(|entries| shared.lock().load(entries)),
+                    Job::Read => reader.read().map(|update| shared.lock().update(update)),
                     Job::Append(entry) => store.append(&entry),
                 };
                 shared.jobs().finish(kind);
-                if kind == JobKind::Read || outcome.is_err() {
+                let is_reported = match kind {
+                    // The consoles read often: the same error is reported once.
+                    JobKind::Read => {
+                        let error = outcome.as_ref().err().cloned();
+                        let is_known = error.is_some() && error == reported;
+                        reported = error;
+                        !is_known
+                    }
+                    JobKind::Write => outcome.is_err(),
+                };
+                if is_reported {
                     on_done(outcome);
                 }
             }
@@ -84,9 +98,12 @@ impl HistoryFile {
         Self { history, jobs: Some(jobs), thread: Some(thread) }
     }
 
-    /// Reads the file again, with the inputs of other consoles.
+    /// Reads what the file has got since the last time: the inputs of other consoles.
     pub fn read(&self) {
-        self.queue(Job::Read);
+        // One that waits reads everything.
+        if self.history.jobs().reads() < 2 {
+            self.queue(Job::Read);
+        }
     }
 
     /// Appends an input to the file. Drops it if the queue is full because the disk is slow.
@@ -130,6 +147,11 @@ impl Job {
 impl JobCounter {
     fn start(&self, kind: JobKind) {
         *self.lock().count(kind) += 1;
+    }
+
+    /// The number of unfinished reads.
+    fn reads(&self) -> usize {
+        self.lock().reads
     }
 
     fn finish(&self, kind: JobKind) {
@@ -191,6 +213,70 @@ mod tests {
         file.read();
         assert!(history.wait_until_read());
         assert_eq!(history.lock().inputs_of("a").len(), 100);
+    }
+
+    /// Two consoles with one file.
+    #[test]
+    fn console_finds_the_inputs_of_another_one_and_its_own_once() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let open = || {
+            let store = HistoryStore::new(Some(directory.path().join("history")), 100);
+            let history = SharedHistory::default();
+            let file = HistoryFile::open(store, history.clone(), |outcome| outcome.expect("no error"));
+            file.read();
+            assert!(history.wait_until_read());
+            (history, file)
+        };
+        let play = |(history, file): &(SharedHistory, HistoryFile), time, input: &str| {
+            let entry = entry(time, "a", input);
+            assert!(history.lock().push(entry.clone()));
+            file.append(entry);
+            assert!(history.flush());
+        };
+        let inputs = |(history, file): &(SharedHistory, HistoryFile)| {
+            file.read();
+            assert!(history.wait_until_read());
+            history.lock().inputs_of("a").iter().map(ToString::to_string).collect::<Vec<_>>()
+        };
+        let (one, other) = (open(), open());
+        play(&one, 1, "first");
+        play(&other, 2, "second");
+        play(&one, 3, "third");
+        assert_eq!(inputs(&one), ["first", "second", "third"]);
+        assert_eq!(inputs(&other), ["first", "second", "third"]);
+        play(&other, 4, "third");
+        assert_eq!(inputs(&one), ["first", "second", "third", "third"]);
+        // Another console makes the file anew.
+        let file = directory.path().join("history/history.jsonl");
+        let text = std::fs::read_to_string(&file).expect("it is there");
+        let rest: Vec<&str> = text.lines().skip(1).collect();
+        std::fs::remove_file(&file).expect("removed");
+        std::fs::write(&file, rest.join("\n") + "\n").expect("written");
+        play(&other, 5, "fourth");
+        assert_eq!(inputs(&one), ["first", "second", "third", "third", "fourth"]);
+        assert_eq!(inputs(&other), ["second", "third", "third", "fourth"]);
+    }
+
+    #[test]
+    fn error_of_reading_is_reported_once() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let place = directory.path().join("history/history.jsonl");
+        std::fs::create_dir_all(&place).expect("made");
+        let (report, reported) = std::sync::mpsc::channel();
+        let history = SharedHistory::default();
+        let store = HistoryStore::new(Some(directory.path().join("history")), 100);
+        let file =
+            HistoryFile::open(store, history.clone(), move |outcome| report.send(outcome).expect("the test listens"));
+        let read = || {
+            file.read();
+            assert!(history.wait_until_read());
+        };
+        read();
+        assert!(reported.recv().expect("reported").expect_err("a directory").starts_with("cannot read the history"));
+        read();
+        std::fs::remove_dir(&place).expect("removed");
+        read();
+        assert_eq!(reported.recv(), Ok(Ok(())));
     }
 
     #[test]

@@ -29,6 +29,8 @@ pub struct HistorySearch {
     /// The text that the selection belongs to.
     query: String,
     selected: usize,
+    /// The input that was selected when the matches were last needed.
+    selected_input: Option<Arc<str>>,
     /// Whether only inputs of this circle are shown.
     is_local: bool,
     /// The places of the matches in the history, counted from the newest input.
@@ -68,11 +70,13 @@ impl HistorySearch {
 
     /// Moves the selection to an older input, or to a newer one.
     pub fn select(&mut self, is_older: bool) {
+        self.selected_input = None;
         self.selected = if is_older { self.selected + 1 } else { self.selected.saturating_sub(1) };
     }
 
     /// Selects a match by its place. Returns false if it was selected already.
     pub fn select_place(&mut self, place: usize) -> bool {
+        self.selected_input = None;
         std::mem::replace(&mut self.selected, place) != place
     }
 
@@ -136,8 +140,18 @@ impl HistorySearch {
         if !self.searched.as_ref().is_some_and(is_current) {
             self.found = find(history, self.is_local.then_some(circle), query);
             self.searched = Some((history.revision(), self.is_local.then(|| circle.to_owned())));
+            // Inputs of other consoles may have come before it.
+            let same =
+                |place: &usize| history.nth_newest(*place).map(|entry| &entry.input) == self.selected_input.as_ref();
+            if self.selected > 0
+                && let Some(selected) = self.found.iter().position(same)
+            {
+                self.selected = selected;
+            }
         }
         self.selected = self.selected.min(self.found.len().saturating_sub(1));
+        let place = self.found.get(self.selected);
+        self.selected_input = place.and_then(|place| history.nth_newest(*place)).map(|entry| entry.input.clone());
     }
 }
 
@@ -197,7 +211,10 @@ fn searched(entry: &HistoryEntry) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::history::inputs::tests::{entry, history};
+    use crate::history::{
+        HistoryUpdate,
+        inputs::tests::{entry, history},
+    };
 
     fn found(search: &mut HistorySearch, history: &InputHistory, query: &str) -> Vec<String> {
         let (rows, _) = search.rows(history, "a", query, (40, 10));
@@ -247,6 +264,19 @@ mod tests {
         assert_eq!(found(&mut search, &history, "t"), ["three"]);
         let (rows, _) = search.rows(&history, "b", "t", (40, 10));
         assert!(rows[0].line.to_string().ends_with("two"), "{rows:?}");
+    }
+
+    #[test]
+    fn selection_stays_on_its_input_when_inputs_of_other_consoles_arrive() {
+        let mut history = history(&[("a", "one"), ("a", "two"), ("a", "three")]);
+        let mut search = HistorySearch::new("");
+        search.select(true);
+        assert_eq!(search.selected(&history, "a", "").as_deref(), Some("two"));
+        history.update(HistoryUpdate { entries: vec![entry(9, "b", "four")], is_whole: false });
+        assert_eq!(found(&mut search, &history, ""), ["four", "three", "two", "one"]);
+        assert_eq!(search.selected(&history, "a", "").as_deref(), Some("two"));
+        search.select(true);
+        assert_eq!(search.selected(&history, "a", "").as_deref(), Some("one"));
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! The history's file: a line of JSON for each input.
 
 mod import;
+mod position;
 
 use std::{
     fs::{self, DirBuilder, File, OpenOptions, TryLockError},
@@ -12,6 +13,7 @@ use std::{
 
 use directories::ProjectDirs;
 
+use self::position::{ReadPosition, StoredFile, read_file};
 use super::{HistoryEntry, is_kept};
 
 /// The name of the file.
@@ -40,6 +42,23 @@ pub struct HistoryStore {
     capacity: usize,
 }
 
+/// Reads the history's file again and again: first all of it, then what other consoles and this one have appended.
+#[derive(Debug)]
+pub struct HistoryReader {
+    store: HistoryStore,
+    /// `None` before the first read, and if there is no file.
+    position: Option<ReadPosition>,
+}
+
+/// What a [`HistoryReader`] has read.
+#[derive(Debug, Default)]
+pub struct HistoryUpdate {
+    /// The entries, oldest first.
+    pub entries: Vec<HistoryEntry>,
+    /// Whether these are all entries of the file, and not only those behind the ones read before.
+    pub is_whole: bool,
+}
+
 /// Returns the directory of the history: `history` in the user's state directory.
 pub fn default_directory() -> Option<PathBuf> {
     let dirs = ProjectDirs::from("", "", "circles")?;
@@ -57,17 +76,22 @@ impl HistoryStore {
         self.directory.is_some()
     }
 
-    /// Reads the inputs, oldest first. Takes in the files of earlier versions, and cuts a file that has become too
-    /// large. Blocks.
-    pub fn read(&self) -> Result<Vec<HistoryEntry>, String> {
+    /// Returns a reader of the file, which has read nothing.
+    pub fn reader(&self) -> HistoryReader {
+        HistoryReader { store: self.clone(), position: None }
+    }
+
+    /// Reads all inputs, oldest first, and returns the place behind them. Takes in the files of earlier versions, and
+    /// cuts a file that has become too large. Blocks.
+    fn read(&self) -> Result<(Vec<HistoryEntry>, Option<ReadPosition>), String> {
         let Some(directory) = self.directory.as_deref().filter(|directory| directory.is_dir()) else {
-            return Ok(Vec::new());
+            return Ok((Vec::new(), None));
         };
         let lock = lock(directory);
         let file = directory.join(FILE);
-        let stored =
-            read_file(&file).map_err(|error| format!("cannot read the history file {}: {error}", file.display()))?;
-        let (size, mut entries) = stored.unwrap_or_default();
+        let stored = read_file(&file).map_err(|error| read_error(&file, &error))?;
+        let (size, mut entries, mut position) =
+            stored.map_or((0, Vec::new(), None), |stored| (stored.size, stored.entries, Some(stored.position)));
         // Without the lock, another console is changing the files.
         if lock.is_some() {
             let earlier = import::files(directory);
@@ -76,13 +100,14 @@ impl HistoryStore {
                 import::merge(&mut entries, &earlier);
                 self.cut(&mut entries);
                 // The files of earlier versions stay until their inputs are stored safely.
-                replace(directory, &entries)
+                let replaced = replace(directory, &entries)
                     .map_err(|error| format!("cannot write the history file {}: {error}", file.display()))?;
+                position = Some(replaced);
                 import::remove(&earlier);
             }
         }
         self.cut(&mut entries);
-        Ok(entries)
+        Ok((entries, position))
     }
 
     /// Appends an input, unless the history must not keep it. Blocks.
@@ -108,7 +133,7 @@ impl HistoryStore {
         // One write: lines of several consoles never mix, even if one of them did not get the lock.
         file.write_all(&line)?;
         if size > MAX_FILE_BYTES && lock.is_some() {
-            let (_, mut entries) = read_file(path)?.unwrap_or_default();
+            let mut entries = read_file(path)?.map_or_else(Vec::new, |StoredFile { entries, .. }| entries);
             self.cut(&mut entries);
             replace(directory, &entries)?;
         }
@@ -124,6 +149,30 @@ impl HistoryStore {
         });
         let kept = fits.count();
         entries.drain(..entries.len() - kept);
+    }
+}
+
+impl HistoryReader {
+    /// Reads what the file has got since the last time; all of it the first time, and after another console has
+    /// replaced the file. Blocks.
+    ///
+    /// # Errors
+    ///
+    /// The file cannot be read, or cannot be cut. The message names the file and the reason.
+    pub fn read(&mut self) -> Result<HistoryUpdate, String> {
+        if let (Some(position), Some(directory)) = (&mut self.position, &self.store.directory) {
+            let file = directory.join(FILE);
+            match position.read_on(&file) {
+                Ok(Some(entries)) => return Ok(HistoryUpdate { entries, is_whole: false }),
+                Ok(None) => {}
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => return Err(read_error(&file, &error)),
+            }
+        }
+        let (entries, position) = self.store.read()?;
+        self.position = position;
+        // Without a file, nothing is known of the entries.
+        Ok(HistoryUpdate { entries, is_whole: self.position.is_some() })
     }
 }
 
@@ -148,20 +197,8 @@ fn last_byte(file: &mut File) -> io::Result<u8> {
     Ok(byte[0])
 }
 
-/// Reads the file, without lines that are no entries; `None` if there is no file. Returns the size, too.
-fn read_file(path: &Path) -> io::Result<Option<(u64, Vec<HistoryEntry>)>> {
-    let mut bytes = Vec::new();
-    match File::open(path) {
-        Ok(file) => file.take(2 * MAX_FILE_BYTES).read_to_end(&mut bytes)?,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(error),
-    };
-    let entries = bytes.split(|byte| *byte == b'\n').filter_map(|line| serde_json::from_slice(line).ok());
-    Ok(Some((bytes.len() as u64, entries.collect())))
-}
-
-/// Replaces the file, so that a crash leaves the old one or the new one.
-fn replace(directory: &Path, entries: &[HistoryEntry]) -> io::Result<()> {
+/// Replaces the file, so that a crash leaves the old one or the new one. Returns the place behind its entries.
+fn replace(directory: &Path, entries: &[HistoryEntry]) -> io::Result<ReadPosition> {
     let mut bytes = Vec::new();
     for entry in entries {
         serde_json::to_writer(&mut bytes, entry)?;
@@ -176,7 +213,13 @@ fn replace(directory: &Path, entries: &[HistoryEntry]) -> io::Result<()> {
     let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&new)?;
     file.write_all(&bytes)?;
     file.sync_all()?;
-    fs::rename(&new, directory.join(FILE))
+    let position = ReadPosition::behind(&bytes, &file.metadata()?);
+    fs::rename(&new, directory.join(FILE))?;
+    Ok(position)
+}
+
+fn read_error(file: &Path, error: &io::Error) -> String {
+    format!("cannot read the history file {}: {error}", file.display())
 }
 
 #[cfg(test)]

@@ -81,6 +81,7 @@ impl App {
             Action::ChangeKey(change) => self.change_key(change),
             Action::ToggleLock(name) => self.toggle_lock(name),
             Action::Submit => self.submit(),
+            Action::ReadHistory => self.repl.read_history(),
             Action::Insert(text) => self.insert(&text),
             Action::Complete => self.complete(),
             Action::Document(name) => self.document_shown(name),

@@ -44,7 +44,7 @@ impl App {
             }
         } else if is_incomplete {
             return session.editor.newline();
-        } else if commands::needs_circle(&input) && is_full(session) {
+        } else if commands::may_wait(&input) && is_full(session) {
             return self.show_hint("too many inputs are waiting: Ctrl-C returns them to the editor");
         } else {
             session.editor.take();

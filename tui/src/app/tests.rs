@@ -3,6 +3,7 @@
 mod config;
 mod details;
 mod display;
+mod history;
 mod key_dialogs;
 mod mouse;
 mod random;

@@ -249,6 +249,7 @@ impl Editor {
                 self.search = Some(HistorySearch::new(&self.text()));
                 self.area.move_cursor(CursorMove::Bottom);
                 self.area.move_cursor(CursorMove::End);
+                return Some(Action::ReadHistory);
             }
             // Like in every shell; the library binds the key to something else.
             KeyCode::Char('u') if is_control => {

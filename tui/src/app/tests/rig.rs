@@ -1,6 +1,10 @@
 //! The app on a screen in memory. Its circles are faked, and the test posts what the supervisor reports.
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use ::keys::{
     KeyPair,
@@ -65,7 +69,18 @@ impl Rig {
 
     /// Starts the app with settings, and with the circles of [`Self::start`].
     pub(super) async fn start_with(settings: Settings) -> Self {
-        let mut rig = Self::unread_with(settings).await;
+        Self::report_circles(Self::unread_with(settings, None).await).await
+    }
+
+    /// Starts the app with the history in a directory, and with the circles of [`Self::start`].
+    pub(super) async fn start_with_history(directory: &Path) -> Self {
+        let mut rig =
+            Self::report_circles(Self::unread_with(Settings::default(), Some(directory.to_owned())).await).await;
+        rig.wait_for_history().await;
+        rig
+    }
+
+    async fn report_circles(mut rig: Self) -> Self {
         rig.post(AppEvent::ConfigRead(Ok(None)));
         rig.report(&[status("lab", "ready", Some(7)), status("team", "ready", Some(8))]).await;
         rig
@@ -73,15 +88,15 @@ impl Rig {
 
     /// Starts the app, which has not read anything yet.
     pub(super) async fn unread() -> Self {
-        Self::unread_with(Settings::default()).await
+        Self::unread_with(Settings::default(), None).await
     }
 
-    async fn unread_with(settings: Settings) -> Self {
+    async fn unread_with(settings: Settings, history: Option<PathBuf>) -> Self {
         let nowhere = Path::new("/nonexistent");
         let setup = Setup {
             config: Some(nowhere.join("circles.json")),
             keystore: Some(Keystore::at(nowhere.join("keys"))),
-            history: None,
+            history,
             work_factor: WorkFactor::Log2(1),
             supervisors: SupervisorSetup {
                 program: nowhere.join("circles"),
@@ -105,6 +120,12 @@ impl Rig {
         let mut rig = Self { app, outside, effects: Vec::new(), messages, terminal };
         rig.settle().await;
         rig
+    }
+
+    /// Waits until the history is read and written.
+    pub(super) async fn wait_for_history(&mut self) {
+        assert!(self.app.repl.editor_setup().history.flush());
+        self.settle().await;
     }
 
     /// Posts a report of the supervisor.

@@ -5,7 +5,7 @@ use rhai::Engine;
 
 use console::{
     completion::{CompletionItem, CompletionList},
-    history::HistoryEntry,
+    history::{HistoryEntry, HistoryUpdate},
 };
 
 use super::*;
@@ -39,7 +39,7 @@ fn history_browsing_restores_the_typed_text() {
     editor.paste("two\nlines");
     editor.take();
     let zero = HistoryEntry { time: 0, origin: InputOrigin::default(), input: "zero".into() };
-    editor.history.lock().load(vec![zero]);
+    editor.history.lock().update(HistoryUpdate { entries: vec![zero], is_whole: true });
     press(&mut editor, KeyCode::Up);
     assert_eq!(editor.text(), "two\nlines");
     // Up moves through the lines of an input first.
