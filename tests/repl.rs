@@ -256,6 +256,13 @@ fn tab_completes_from_the_circle() {
     terminal.keys(":va\t\r");
     terminal.wait_for("total_tea");
     terminal.wait_for("i64 = 41");
+    terminal.wait_for("scratch> ");
+    // Only functions: there is a variable with the same beginning.
+    terminal.keys("let area_unit = 1; fn area(r) { r * 2 } print(`de${\"fined\"}`)\r");
+    terminal.wait_for("defined");
+    terminal.wait_for("scratch> ");
+    terminal.keys(":source are\t\r");
+    terminal.wait_until("the source", |screen| screen.contents().matches("fn area(r) { r * 2 }").count() == 2);
     terminal.keys("\x04");
     assert_eq!(terminal.end(), Some(0));
 }

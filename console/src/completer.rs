@@ -44,15 +44,15 @@ impl Completer {
         self.latest = Arc::default();
     }
 
-    /// Returns the candidates at a cursor. If the circle does not answer within 150 ms, narrows the latest answer
-    /// instead; a late answer serves the next call. Blocks for 150 ms at most.
+    /// Returns the candidates at a cursor. If the circle does not answer within 150 ms, narrows the latest answer or
+    /// returns what the session knows instead; a late answer serves the next call. Blocks for 150 ms at most.
     pub fn complete(&self, input: &str, cursor: usize) -> CompletionList {
-        let (script, at, offset) = match completion_source(input, cursor, &self.known) {
+        let request = match completion_source(input, cursor, &self.known) {
             CompletionSource::Local(completion) => return completion,
-            CompletionSource::Circle { script, cursor, offset } => (script, cursor, offset),
+            CompletionSource::Circle(request) => request,
         };
         let newest = self.latest.clone();
-        let answer = self.session.complete((input.to_owned(), cursor), (script, at, offset));
+        let answer = self.session.complete((input.to_owned(), cursor), request.clone());
         let answer = self.runtime.spawn(async move {
             let completion = answer.await?;
             newest.lock().unwrap_or_else(PoisonError::into_inner).clone_from(&completion);
@@ -62,6 +62,7 @@ impl Completer {
             return completion;
         }
         let newest = self.latest.lock().unwrap_or_else(PoisonError::into_inner);
-        newest.narrow(input, cursor).unwrap_or_default()
+        let narrowed = newest.narrow(input, cursor);
+        narrowed.or_else(|| self.session.complete_locally((input.to_owned(), cursor), &request)).unwrap_or_default()
     }
 }

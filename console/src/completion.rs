@@ -1,20 +1,14 @@
 //! Tab completion: scripts are completed by the circle, REPL commands locally.
 
-use client_ws::CompleteResult;
-use frontend::visible::visible;
+mod circle;
 
 use std::path::PathBuf;
 
+pub use self::circle::{CircleCompletion, CompletionScope};
 use crate::{
     commands::{self, ArgumentKind, COMMANDS, CommandSpec},
     directory::WorkingDirectory,
 };
-
-/// The maximum length of a candidate, in bytes.
-const MAX_TEXT: usize = 256;
-
-/// The maximum length of a candidate's detail, in characters.
-const MAX_DETAIL: usize = 200;
 
 /// The maximum number of candidates, as in the protocol.
 const MAX_CANDIDATES: usize = 200;
@@ -50,14 +44,7 @@ pub enum CompletionSource {
     /// The candidates are known locally.
     Local(CompletionList),
     /// The circle knows the candidates.
-    Circle {
-        /// The script to complete, which ends the input.
-        script: String,
-        /// The cursor, in characters of the script.
-        cursor: usize,
-        /// The number of characters of the input before the script.
-        offset: usize,
-    },
+    Circle(CircleCompletion),
 }
 
 /// Returns the source of the candidates at a cursor. `known` returns local candidates for the argument of a REPL
@@ -69,7 +56,8 @@ pub fn completion_source(
 ) -> CompletionSource {
     let before: String = input.chars().take(cursor).collect();
     let Some(command) = before.trim_start().strip_prefix(':') else {
-        return CompletionSource::Circle { script: input.to_owned(), cursor, offset: 0 };
+        let (script, scope) = (input.to_owned(), CompletionScope::Names);
+        return CompletionSource::Circle(CircleCompletion { script, cursor, offset: 0, scope });
     };
     let local = |word: &str, candidates: Vec<CompletionItem>| {
         let start = cursor.saturating_sub(word.chars().count());
@@ -79,11 +67,9 @@ pub fn completion_source(
     let Some((name, argument)) = command.split_once(char::is_whitespace) else { return local(command, commands()) };
     if let Some((begin, _)) = commands::script_part(&before) {
         let offset = before[..begin].chars().count();
-        return CompletionSource::Circle {
-            script: input.chars().skip(offset).collect(),
-            cursor: cursor - offset,
-            offset,
-        };
+        let script = input.chars().skip(offset).collect();
+        let scope = CompletionScope::Names;
+        return CompletionSource::Circle(CircleCompletion { script, cursor: cursor - offset, offset, scope });
     }
     let argument = argument.trim_start();
     let argument_kind =
@@ -91,7 +77,9 @@ pub fn completion_source(
     match argument_kind {
         Some(ArgumentKind::Function) => {
             let word = argument.chars().count();
-            CompletionSource::Circle { script: argument.to_owned(), cursor: word, offset: cursor - word }
+            let scope = if name == "source" { CompletionScope::OwnFunctions } else { CompletionScope::Functions };
+            let script = argument.to_owned();
+            CompletionSource::Circle(CircleCompletion { script, cursor: word, offset: cursor - word, scope })
         }
         Some(ArgumentKind::CirclesAndScript) => {
             let word = argument.rsplit(',').next().unwrap_or_default();
@@ -143,34 +131,6 @@ pub fn file_candidates(prefix: &str, working_directory: &WorkingDirectory) -> Ve
 }
 
 impl CompletionList {
-    /// Converts the answer of a circle about the script after `offset` characters of the input.
-    pub fn from_answer(input: String, cursor: usize, offset: usize, answer: CompleteResult) -> Self {
-        let start = usize::try_from(answer.start).unwrap_or(usize::MAX).saturating_add(offset).min(cursor);
-        let word: String = input.chars().take(cursor).skip(start).collect();
-        // The circle is not trusted: a candidate must extend the word before the cursor, and be a word of bounded
-        // length.
-        let before: String = input.chars().take(start).collect();
-        let is_word_char = match () {
-            () if is_in_import(&before) => is_module_name_char,
-            () if is_in_index(&before) => is_key_char,
-            () => is_identifier_char,
-        };
-        let is_word = word.chars().all(is_word_char);
-        let is_fitting =
-            |text: &str| is_word && text.starts_with(&word) && text.len() <= MAX_TEXT && text.chars().all(is_word_char);
-        let candidates = answer
-            .candidates
-            .into_iter()
-            .take(MAX_CANDIDATES)
-            .filter(|candidate| is_fitting(&candidate.text))
-            .map(|candidate| {
-                let detail: String = candidate.detail.chars().take(MAX_DETAIL).collect();
-                CompletionItem { text: candidate.text, detail: detail.replace('\n', " ") }
-            })
-            .collect();
-        Self { input, start, cursor, candidates }
-    }
-
     /// Narrows the candidates for a longer word; `None` if the input before it or the word itself differs.
     pub fn narrow(&self, input: &str, cursor: usize) -> Option<Self> {
         let begin = |text: &str| text.chars().take(self.start).collect::<String>();
@@ -182,36 +142,6 @@ impl CompletionList {
             self.candidates.iter().filter(|candidate| candidate.text.starts_with(&word)).cloned().collect();
         Some(Self { input: input.to_owned(), start: self.start, cursor, candidates })
     }
-}
-
-/// Whether the text ends in the string of an `import`.
-fn is_in_import(before: &str) -> bool {
-    let statement = before.strip_suffix('"').map(str::trim_end);
-    statement
-        .and_then(|statement| statement.strip_suffix("import"))
-        .is_some_and(|rest| !rest.ends_with(is_identifier_char))
-}
-
-/// Whether the text ends in the string of an index, such as `map["`.
-fn is_in_index(before: &str) -> bool {
-    before.strip_suffix('"').is_some_and(|index| index.trim_end().ends_with('['))
-}
-
-/// Whether a character may be inserted as part of a key. Excludes characters that could end the string, and those that
-/// a terminal does not show as they are.
-fn is_key_char(character: char) -> bool {
-    let text = String::from(character);
-    !matches!(character, '"' | '\\' | '\n' | '\t') && visible(&text) == text
-}
-
-/// Whether a character can be part of a Rhai identifier or keyword.
-fn is_identifier_char(character: char) -> bool {
-    character.is_ascii_alphanumeric() || character == '_'
-}
-
-/// Whether a character may be inserted as part of a module name. Excludes characters that could end the string.
-fn is_module_name_char(character: char) -> bool {
-    character.is_alphanumeric() || matches!(character, '_' | '-' | '.' | '/')
 }
 
 /// Returns the position of a character, in bytes.
@@ -263,9 +193,16 @@ mod tests {
             (":each team,x tot", 16, ("tot", 3, 13)),
             (":doc pu", 7, ("pu", 2, 5)),
             (":functions ", 11, ("", 0, 11)),
+            (":source ar", 10, ("ar", 2, 8)),
         ];
         for (input, cursor, (script, at, offset)) in cases {
-            let expected = CompletionSource::Circle { script: script.into(), cursor: at, offset };
+            let scope = match input.split(' ').next() {
+                Some(":doc" | ":functions") => CompletionScope::Functions,
+                Some(":source") => CompletionScope::OwnFunctions,
+                _ => CompletionScope::Names,
+            };
+            let expected =
+                CompletionSource::Circle(CircleCompletion { script: script.into(), cursor: at, offset, scope });
             assert_eq!(completion_source(input, cursor, known), expected, "{input}");
         }
     }
@@ -288,70 +225,6 @@ mod tests {
         assert!(file_candidates(&format!("{path}/none/x"), &here).is_empty());
         here.change(directory.path()).expect("it is a directory");
         assert_eq!(file_candidates("rest", &here)[0].text, "rest.txt");
-    }
-
-    #[test]
-    fn candidates_of_a_circle_are_validated() {
-        let offer = |text: &str, detail: &str| client_ws::Candidate {
-            text: text.into(),
-            kind: client_ws::CandidateKind::Variable,
-            detail: detail.into(),
-        };
-        let answer = |start, candidates| CompleteResult { start, candidates };
-        let long = "x".repeat(70_000);
-        let offers =
-            || vec![offer("total", &long), offer("other", ""), offer("to\nend", ""), offer(&format!("to{long}"), "")];
-        let completion = CompletionList::from_answer("1 + to".into(), 6, 0, answer(4, offers()));
-        assert_eq!((texts(&completion), completion.candidates[0].detail.len()), (vec!["total"], MAX_DETAIL));
-        // The circle may replace only the word before the cursor.
-        assert!(CompletionList::from_answer("1 + to".into(), 6, 0, answer(0, offers())).candidates.is_empty());
-        assert_eq!(CompletionList::from_answer("to".into(), 2, 0, answer(u64::MAX, offers())).start, 2);
-    }
-
-    #[test]
-    fn candidates_of_a_circle_are_words() {
-        // (input, start of the word, candidates of the circle, accepted candidates)
-        let cases: [(&str, u64, &[&str], &[&str]); 7] = [
-            (
-                r#"m["a"#,
-                3,
-                &["a key", "ä-1", "a\"]; wipe(); m[\"", "a\\", "a\n", "a\u{202e}b", "a\u{1b}[2J"],
-                &["a key"],
-            ),
-            (
-                "pr",
-                0,
-                &[
-                    "print",
-                    "pr;delete_all()",
-                    "pr(1)",
-                    "pr x",
-                    "pr\u{200b}",
-                    "pr.x",
-                    "pr-x",
-                    "pr/x",
-                    "pr\"",
-                    "prä",
-                    "pr_2",
-                ],
-                &["print", "pr_2"],
-            ),
-            ("stock::", 7, &["reserve", "reserve()", "a::b"], &["reserve"]),
-            ("item.", 5, &["name", "x = 1"], &["name"]),
-            (r#"import "sh"#, 8, &["shop/2.0-stock", "sh\";wipe();\"", "sh\\", "sh${x}", "sh`"], &["shop/2.0-stock"]),
-            (r#"myimport "sh"#, 10, &["sh/x", "shop"], &["shop"]),
-            ("x;y", 0, &["x;y", "x;y_all"], &[]),
-        ];
-        for (input, start, offered, taken) in cases {
-            let candidate = |text: &&str| client_ws::Candidate {
-                text: (*text).into(),
-                kind: client_ws::CandidateKind::Module,
-                detail: String::new(),
-            };
-            let answer = CompleteResult { start, candidates: offered.iter().map(candidate).collect() };
-            let completion = CompletionList::from_answer(input.into(), input.chars().count(), 0, answer);
-            assert_eq!(texts(&completion), taken, "{input}");
-        }
     }
 
     #[test]

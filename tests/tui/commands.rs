@@ -46,9 +46,13 @@ fn source_and_question_marks_show_a_function() {
     let mut screen = TuiScreen::alone();
     screen.play_alone();
     screen.write("fn double(x) { x * 2 }\n");
-    screen.write("double(350)\n");
+    // Tab completes functions, and no variable.
+    screen.write("let double_unit = 1; double(350)\n");
     screen.wait_for_row("700");
-    screen.write(":source double\n");
+    screen.write(":source dou");
+    screen.press(&["Tab"]);
+    screen.wait_for_row("> :source double");
+    screen.press(&["Enter"]);
     // Without the prompt of the input.
     screen.wait_for_row("fn double(x) { x * 2 }");
     screen.write("fn half(x) { x / 2 }\n");

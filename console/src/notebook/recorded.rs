@@ -1,10 +1,14 @@
 //! The successful inputs of an environment, within bounds.
 
-use std::collections::VecDeque;
+use std::{
+    collections::{BTreeSet, VecDeque},
+    sync::Arc,
+};
 
 use frontend::text::{Style, StyledLine};
 use rhai::Engine;
 
+use super::save;
 use crate::{highlight, truncate::group_digits};
 
 /// The maximum number of inputs.
@@ -30,6 +34,8 @@ pub(crate) struct NotebookInput {
 pub(super) struct RecordedInputs {
     inputs: Vec<NotebookInput>,
     bytes: usize,
+    /// The names of the functions that the inputs define, sorted.
+    functions: Arc<[String]>,
     /// The number of inputs beyond the maximum.
     pub(super) dropped: usize,
     /// The number of failed plays, which may have changed something before they failed.
@@ -42,9 +48,19 @@ impl RecordedInputs {
     pub(super) fn push(&mut self, input: NotebookInput) {
         if self.inputs.len() < MAX_INPUTS && self.bytes + input.script.len() <= MAX_BYTES {
             self.bytes += input.script.len();
+            self.add_functions(&input.script);
             self.inputs.push(input);
         } else {
             self.dropped += 1;
+        }
+    }
+
+    fn add_functions(&mut self, script: &str) {
+        let mut names: BTreeSet<String> = save::function_names(script).collect();
+        names.retain(|name| self.functions.binary_search(name).is_err());
+        if !names.is_empty() {
+            names.extend(self.functions.iter().cloned());
+            self.functions = names.into_iter().collect();
         }
     }
 
@@ -58,6 +74,10 @@ impl RecordedInputs {
         for input in other.inputs.into_iter().chain(after) {
             self.push(input);
         }
+    }
+
+    pub(super) fn functions(&self) -> Arc<[String]> {
+        self.functions.clone()
     }
 
     pub(super) fn inputs(&self) -> &[NotebookInput] {
@@ -115,6 +135,15 @@ mod tests {
         let shown: Vec<_> = inputs.inputs().iter().map(|input| input.script.len()).collect();
         assert_eq!((shown, inputs.dropped), (vec![large.len(), 1, 1, 1], 1));
         assert_eq!(inputs.bytes, large.len() + 3);
+    }
+
+    #[test]
+    fn functions_of_all_inputs_are_named_once() {
+        let mut inputs = recorded(&["fn b() {}", "let fnord = 1", "fn a(x) { x }\nfn b(y) { y }"]);
+        assert_eq!(*inputs.functions(), ["a", "b"].map(str::to_owned));
+        inputs.insert(1, recorded(&["private fn c() {}"]));
+        assert_eq!(*inputs.functions(), ["a", "b", "c"].map(str::to_owned));
+        assert!(recorded(&[]).functions().is_empty());
     }
 
     #[test]

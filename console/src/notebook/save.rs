@@ -64,6 +64,13 @@ pub(crate) fn sources(inputs: &[NotebookInput], name: &str) -> Vec<String> {
     found
 }
 
+/// Returns the names of the functions that a script defines.
+pub(crate) fn function_names(script: &str) -> impl Iterator<Item = String> {
+    // Most scripts define none, and need no lexer.
+    let defined = if script.contains("fn") { definitions(&Engine::new_raw(), script) } else { Vec::new() };
+    defined.into_iter().map(|function| function.name.0)
+}
+
 /// Returns, for each input, the ranges of functions that a later input redefines: a script can define a function only
 /// once.
 fn redefined_ranges(engine: &Engine, inputs: &[NotebookInput]) -> Vec<Vec<Range<usize>>> {

@@ -181,6 +181,7 @@ impl Core {
             is_pending: self.work.pending.is_some() || self.work.part.is_some() || self.init.is_reading(),
             waiting: self.work.waiting.len(),
             inputs: self.notebook.inputs(),
+            functions: self.notebook.functions(),
             last_elapsed: self.work.last_elapsed,
         }
     }

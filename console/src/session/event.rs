@@ -181,6 +181,8 @@ pub struct SessionState {
     pub waiting: usize,
     /// The number of inputs in the current environment.
     pub inputs: usize,
+    /// The names of the functions that these inputs define, sorted.
+    pub functions: Arc<[String]>,
     /// The time that the last play took in the circle.
     pub last_elapsed: Option<Duration>,
 }

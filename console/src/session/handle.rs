@@ -17,7 +17,10 @@ use super::{
     play::Script,
     remote::Remote,
 };
-use crate::{commands::ReplCommand, completion::CompletionList};
+use crate::{
+    commands::ReplCommand,
+    completion::{CircleCompletion, CompletionList},
+};
 
 /// The inputs of a session.
 #[derive(Debug)]
@@ -209,15 +212,25 @@ impl SessionHandle {
         self.send(SessionInput::FanOut(targets))
     }
 
-    /// Asks the circle for the completions at a character of a script; `None` without an answer. `offset` is the number
-    /// of characters of the input before the script.
+    /// Asks the circle to complete an input at its cursor; `None` without an answer, unless the session knows candidates.
     pub fn complete(
         &self,
-        (input, cursor): (String, usize),
-        (script, at, offset): (String, usize, usize),
+        input: (String, usize),
+        request: CircleCompletion,
     ) -> impl Future<Output = Option<CompletionList>> + Send + 'static {
-        let answer = self.remote.clone().complete(script, at as u64);
-        async move { Some(CompletionList::from_answer(input, cursor, offset, answer.await.ok()?)) }
+        let answer = self.remote.clone().complete(request.script.clone(), request.cursor as u64);
+        let own = self.state.borrow().functions.clone();
+        async move { request.candidates(input, answer.await.ok(), &own) }
+    }
+
+    /// Returns the candidates that the session knows without the circle.
+    pub(crate) fn complete_locally(
+        &self,
+        input: (String, usize),
+        request: &CircleCompletion,
+    ) -> Option<CompletionList> {
+        let own = self.state.borrow().functions.clone();
+        request.candidates(input, None, &own)
     }
 
     /// Asks the circle for the documentation of a function, as `:doc` shows it; `None` without an answer.

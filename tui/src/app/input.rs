@@ -160,8 +160,8 @@ impl App {
                 self.tasks.list_files(id, completion, prefix, self.repl.directory());
             }
             (CompletionSource::Local(completion), None) => self.show_completions(id, completion),
-            (CompletionSource::Circle { script, cursor: at, offset }, _) => {
-                let answer = session.session.complete((input, cursor), (script, at, offset));
+            (CompletionSource::Circle(request), _) => {
+                let answer = session.session.complete((input, cursor), request);
                 self.tasks.complete(id, answer);
             }
         }
