@@ -3,7 +3,12 @@
 //! A terminal answers on the line of the keyboard, and perhaps late: the answer must neither delay the first frame nor
 //! be taken for keys.
 
-use std::{env, io, io::Write, time::Duration};
+use std::{
+    env, io,
+    io::Write,
+    sync::mpsc::Receiver,
+    time::{Duration, Instant},
+};
 
 use ratatui::crossterm::event::{Event, KeyCode, KeyEvent, KeyModifiers};
 
@@ -21,6 +26,12 @@ const MAX_ANSWER: usize = 48;
 /// The longest pause within an answer. A key that may begin an answer waits for it.
 pub(crate) const ANSWER_PAUSE: Duration = Duration::from_millis(50);
 
+/// The time after which an answer is not expected any more: the terminal does not know the question.
+const ANSWER_WINDOW: Duration = Duration::from_secs(5);
+
+/// The longest wait for an answer when the app ends.
+const EXIT_WAIT: Duration = Duration::from_millis(100);
+
 /// Returns whether the terminal may be asked: `screen` would show the answer to the user.
 pub(crate) fn is_supported() -> bool {
     let term = env::var("TERM").unwrap_or_default();
@@ -31,6 +42,28 @@ pub(crate) fn is_supported() -> bool {
 /// Asks the terminal.
 pub(crate) fn send() -> io::Result<()> {
     io::stdout().write_all(QUERY.as_bytes()).and_then(|()| io::stdout().flush())
+}
+
+/// An answer that may still come when the app ends. The shell would take it for typed text.
+#[derive(Debug)]
+pub(crate) struct PendingAnswer {
+    /// Ends when no answer is to come.
+    settled: Receiver<()>,
+    asked_at: Instant,
+}
+
+impl PendingAnswer {
+    pub(crate) fn new(settled: Receiver<()>) -> Self {
+        Self { settled, asked_at: Instant::now() }
+    }
+
+    /// Waits a moment for the answer, unless the terminal has had enough time for it.
+    pub(crate) fn wait(&self) {
+        if self.asked_at.elapsed() < ANSWER_WINDOW {
+            // The answer of a terminal that is slower than this reaches the shell.
+            let _is_settled = self.settled.recv_timeout(EXIT_WAIT);
+        }
+    }
 }
 
 /// What the keyboard line has brought.
@@ -53,6 +86,11 @@ pub(crate) struct AnswerFilter {
 impl AnswerFilter {
     pub(crate) fn new(is_waiting: bool) -> Self {
         Self { is_waiting, ..Self::default() }
+    }
+
+    /// Returns whether an answer is to come.
+    pub(crate) fn is_waiting(&self) -> bool {
+        self.is_waiting
     }
 
     /// Returns whether events are held until more comes.

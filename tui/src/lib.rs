@@ -128,9 +128,9 @@ pub fn run(
     if asks_background {
         background_query::send().map_err(unusable)?;
     }
-    let host = screen::listen(queue, AnswerFilter::new(asks_background));
+    let (host, answer) = screen::listen(queue, AnswerFilter::new(asks_background));
     let ended = runtime.block_on(event_loop::run(app, &mut screen.terminal, messages, host));
-    drop(screen);
+    screen.end(&answer);
     let ended = ended.map_err(unusable)?;
     if let Some(exit_message) = ended.exit_message {
         // The terminal may be gone.

@@ -5,7 +5,10 @@ use std::{
     os::unix::process::ExitStatusExt,
     path::Path,
     process::{Command, ExitStatus, Stdio},
-    sync::atomic::{AtomicBool, Ordering},
+    sync::{
+        atomic::{AtomicBool, Ordering},
+        mpsc::{Receiver, Sender},
+    },
 };
 
 use console::session::ShellCommand;
@@ -27,7 +30,7 @@ use rustix::process::{Signal, kill_current_process_group};
 use tokio::sync::mpsc;
 
 use super::{
-    background_query::{ANSWER_PAUSE, AnswerFilter, Input},
+    background_query::{ANSWER_PAUSE, AnswerFilter, Input, PendingAnswer},
     event::Message,
     event_loop::TerminalHost,
 };
@@ -77,6 +80,13 @@ impl AlternateScreen {
         enter()?;
         Ok(Self { terminal: Terminal::new(CrosstermBackend::new(stdout()))? })
     }
+
+    /// Restores the terminal. The screen comes first: an answer of the terminal that is still to come needs the raw
+    /// mode, because it would become a part of the next command line.
+    pub(crate) fn end(self, answer: &PendingAnswer) {
+        leave();
+        answer.wait();
+    }
 }
 
 impl Drop for AlternateScreen {
@@ -95,10 +105,15 @@ fn enter() -> io::Result<()> {
 
 /// Restores the terminal. There is nothing to do about a failure.
 fn give_back() {
+    leave();
+    let _untidy = disable_raw_mode();
+}
+
+/// Leaves the screen, if the app has it.
+fn leave() {
     if IS_TAKEN.swap(false, Ordering::SeqCst) {
         let _untidy = write_mode(MOUSE_OFF);
         let _untidy = execute!(stdout(), DisableBracketedPaste, LeaveAlternateScreen, Print(RESTORE_TITLE), Show);
-        let _untidy = disable_raw_mode();
     }
 }
 
@@ -113,27 +128,42 @@ pub(crate) fn is_lent() -> bool {
 
 /// Posts the terminal's events from a thread of its own, until the app or the terminal is gone. The thread reads the
 /// next event only when the app has handled the last one: if that hands the terminal to another program, the next keys
-/// are meant for that program.
-pub(crate) fn listen(queue: mpsc::Sender<Message>, mut filter: AnswerFilter) -> RealTerminal {
+/// are meant for that program. Without the app, the thread reads on while an answer of the terminal is to come.
+pub(crate) fn listen(queue: mpsc::Sender<Message>, mut filter: AnswerFilter) -> (RealTerminal, PendingAnswer) {
     let (handled, handled_receiver) = std::sync::mpsc::channel();
-    std::thread::spawn(move || {
-        while let Ok(inputs) = next_inputs(&mut filter) {
-            for input in inputs {
-                let is_posted = match input {
+    let (settled, settled_receiver) = std::sync::mpsc::channel();
+    std::thread::spawn(move || post_events(&queue, &handled_receiver, (&mut filter, settled), next_inputs));
+    (RealTerminal { handled }, PendingAnswer::new(settled_receiver))
+}
+
+/// Posts what `next` reads, until the terminal is gone, or the app is gone and no answer is to come. Drops `settled` when
+/// no answer is to come.
+fn post_events(
+    queue: &mpsc::Sender<Message>,
+    handled: &Receiver<()>,
+    (filter, settled): (&mut AnswerFilter, Sender<()>),
+    mut next: impl FnMut(&mut AnswerFilter) -> io::Result<Vec<Input>>,
+) {
+    let (mut has_app, mut settled) = (true, Some(settled));
+    while has_app || filter.is_waiting() {
+        if !filter.is_waiting() {
+            drop(settled.take());
+        }
+        let Ok(inputs) = next(filter) else {
+            // The user is gone with the terminal, as after a hangup.
+            let _ended = queue.blocking_send(Message::end(129));
+            return;
+        };
+        for input in inputs {
+            has_app = has_app
+                && match input {
                     Input::Event(event) => {
-                        queue.blocking_send(Message::terminal(event)).is_ok() && handled_receiver.recv().is_ok()
+                        queue.blocking_send(Message::terminal(event)).is_ok() && handled.recv().is_ok()
                     }
                     Input::Answer(background) => queue.blocking_send(Message::background(background)).is_ok(),
                 };
-                if !is_posted {
-                    return;
-                }
-            }
         }
-        // The user is gone with the terminal, as after a hangup.
-        let _ended = queue.blocking_send(Message::end(129));
-    });
-    RealTerminal { handled }
+    }
 }
 
 /// Waits for the next event. What may be the begin of an answer of the terminal does not wait long for the rest.
@@ -175,7 +205,7 @@ fn not_found_status() -> ExitStatus {
 
 /// The real terminal as the environment of the app.
 pub(crate) struct RealTerminal {
-    handled: std::sync::mpsc::Sender<()>,
+    handled: Sender<()>,
 }
 
 impl RealTerminal {
@@ -266,4 +296,62 @@ impl TerminalHost<RealBackend> for RealTerminal {
     }
 
     fn frame_drawn(&mut self, _: &Buffer) {}
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::TryRecvError;
+
+    use ratatui::crossterm::event::{Event, KeyCode, KeyEvent, KeyModifiers};
+
+    use super::*;
+
+    fn key(letter: char, modifiers: KeyModifiers) -> Event {
+        Event::Key(KeyEvent::new(KeyCode::Char(letter), modifiers))
+    }
+
+    /// The keys that the terminal library makes of the answer to the question for the background.
+    fn answer() -> impl Iterator<Item = Event> {
+        let text = "11;rgb:ffff/ffff/ffff".chars().map(|letter| key(letter, KeyModifiers::NONE));
+        [key(']', KeyModifiers::ALT)].into_iter().chain(text).chain([key('\\', KeyModifiers::ALT)])
+    }
+
+    /// Reads events while the app lives and after its end. Returns how many events are left, and for each event whether
+    /// an answer was to come when it was read.
+    fn read(is_waiting: bool, has_app: bool) -> (usize, Vec<bool>) {
+        let (queue, messages) = mpsc::channel(100);
+        let messages = has_app.then_some(messages);
+        let (handled, handled_receiver) = std::sync::mpsc::channel();
+        for _ in 0..100 {
+            handled.send(()).expect("the test listens");
+        }
+        let (settled, settled_receiver) = std::sync::mpsc::channel();
+        let typed = ['q', 'l', 's'].map(|letter| key(letter, KeyModifiers::NONE));
+        let mut events = typed.clone().into_iter().chain(answer()).chain(typed);
+        let mut filter = AnswerFilter::new(is_waiting);
+        let mut was_awaited = Vec::new();
+        let next = |filter: &mut AnswerFilter| {
+            was_awaited.push(settled_receiver.try_recv() == Err(TryRecvError::Empty));
+            let event = events.next().ok_or_else(|| io::Error::from(io::ErrorKind::UnexpectedEof))?;
+            Ok(filter.take(event))
+        };
+        post_events(&queue, &handled_receiver, (&mut filter, settled), next);
+        assert_eq!(settled_receiver.try_recv(), Err(TryRecvError::Disconnected));
+        drop(messages);
+        (events.count(), was_awaited)
+    }
+
+    #[test]
+    fn answer_that_comes_after_the_end_of_the_app_is_read_and_nothing_behind_it() {
+        assert_eq!(read(true, false).0, 3);
+        assert_eq!(read(false, false).0, 5 + answer().count());
+    }
+
+    #[test]
+    fn answer_is_awaited_until_it_has_come() {
+        let (left, was_awaited) = read(true, true);
+        let before = 3 + answer().count();
+        assert_eq!((left, was_awaited.iter().filter(|is_awaited| **is_awaited).count()), (0, before));
+        assert!(!read(false, true).1.contains(&true));
+    }
 }
