@@ -1,5 +1,7 @@
 //! Circles behind TLS (`wss://`), and connections without it.
 
+mod server;
+
 use std::{fs, net::TcpListener};
 
 use crate::support::{

@@ -92,7 +92,7 @@ pub(crate) enum Verb {
     #[command(subcommand)]
     Identity(IdentityVerb),
     /// Serve one circle in this process until Ctrl-C
-    Serve(ServeArgs),
+    Serve(Box<ServeArgs>),
     /// Print the machine-readable description of the protocol (OpenRPC)
     Openrpc,
     /// Show your settings, and where each comes from

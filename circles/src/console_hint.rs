@@ -8,6 +8,6 @@ use terminal::output::to_stderr;
 /// read the output get nothing.
 pub(crate) fn show(url: &str) {
     if stdout().is_terminal() {
-        to_stderr(&format!("open {}/ in a browser for a console\n", url.replacen("ws://", "http://", 1)));
+        to_stderr(&format!("open {}/ in a browser for a console\n", url.replacen("ws", "http", 1)));
     }
 }

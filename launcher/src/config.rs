@@ -20,7 +20,7 @@ pub use locator::ConfigLocator;
 
 use crate::{
     config_error::{ConfigError, ConfigSource},
-    fields::{Audit, CircleFields, LogFormat, RestartPolicy, Sandbox},
+    fields::{Audit, CircleFields, LogFormat, RestartPolicy, Sandbox, TlsFiles},
     log::AuditRotation,
 };
 
@@ -51,6 +51,8 @@ pub struct CircleConfig {
     pub trusted_proxies: Vec<IpAddr>,
     /// Whether a browser that opens the circle's address gets the web console.
     pub console: bool,
+    /// Certificate and key, if the circle serves TLS.
+    pub tls: Option<TlsFiles>,
     /// Rhai file whose functions and constants are available in every session.
     pub init: Option<PathBuf>,
     /// The only directory that `import` reads from.
@@ -74,7 +76,14 @@ pub struct CircleConfig {
 impl CircleConfig {
     /// Returns the URL at which clients on this machine connect to the circle.
     pub fn url(&self) -> String {
-        format!("ws://{}", connect_address(self.address))
+        self.url_at(self.address)
+    }
+
+    /// Returns the URL of the circle while it listens on this address. With TLS, it has the first of `hosts`, if there is
+    /// one, because a certificate is seldom for an address; otherwise `localhost` on loopback.
+    pub fn url_at(&self, listening: SocketAddr) -> String {
+        let hosts: Vec<_> = self.hosts.iter().map(ToString::to_string).collect();
+        client_url(connect_address(listening), self.tls.is_some(), &hosts)
     }
 }
 
@@ -87,6 +96,16 @@ pub fn connect_address(address: SocketAddr) -> SocketAddr {
         IpAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
     };
     SocketAddr::new(ip, address.port())
+}
+
+/// Returns the URL at which clients on this machine connect to a circle with these `hosts`.
+pub fn client_url(address: SocketAddr, has_tls: bool, hosts: &[String]) -> String {
+    match hosts.first() {
+        _ if !has_tls => format!("ws://{address}"),
+        Some(host) => format!("wss://{host}"),
+        None if address.ip().is_loopback() => format!("wss://localhost:{}", address.port()),
+        None => format!("wss://{address}"),
+    }
 }
 
 /// Reads and parses a `circles.json`.
@@ -298,7 +317,11 @@ impl<'a> CircleResolver<'a, '_> {
 
     /// Resolves a path that is relative to the file.
     fn path(&self, path: Option<PathBuf>) -> Option<PathBuf> {
-        path.map(|path| self.source.path.parent().unwrap_or(Path::new("")).join(path))
+        path.map(|path| self.resolve(&path))
+    }
+
+    fn resolve(&self, path: &Path) -> PathBuf {
+        self.source.path.parent().unwrap_or(Path::new("")).join(path)
     }
 
     fn circle(&self) -> Result<CircleConfig, ConfigError> {
@@ -326,9 +349,6 @@ impl<'a> CircleResolver<'a, '_> {
             );
             return Err(self.error_at("host", message));
         }
-        if self.entry.fields.tls.is_some() || self.defaults.fields.tls.is_some() {
-            return Err(self.error_at("tls", "this version does not support TLS yet"));
-        }
         let members = self.list("members", self.field(|fields| &fields.members), |key| {
             key.parse::<PublicKey>().map_err(|error| error.to_string())
         })?;
@@ -348,6 +368,9 @@ impl<'a> CircleResolver<'a, '_> {
             origins: self.list("origins", self.field(|fields| &fields.origins), parse_origin)?,
             trusted_proxies: self.list("trusted_proxies", self.field(|fields| &fields.trusted_proxies), parse_proxy)?,
             console: self.field(|fields| &fields.console).unwrap_or(true),
+            tls: self
+                .field(|fields| &fields.tls)
+                .map(|TlsFiles { cert, key }| TlsFiles { cert: self.resolve(&cert), key: self.resolve(&key) }),
             init: self.path(self.field(|fields| &fields.init)),
             modules: self.path(self.field(|fields| &fields.modules)),
             identity: self.path(self.field(|fields| &fields.identity)),
@@ -404,16 +427,15 @@ impl<'a> CircleResolver<'a, '_> {
     }
 
     fn check_files(&self, circle: &CircleConfig) -> Result<(), ConfigError> {
-        if let Some(init) = &circle.init {
+        let tls = circle.tls.iter().flat_map(|files| [("tls", &files.cert), ("tls", &files.key)]);
+        for (field, path) in circle.init.iter().map(|init| ("init", init)).chain(tls) {
             // Not opened: opening a pipe would block.
-            let problem = match std::fs::metadata(init) {
-                Ok(metadata) if metadata.is_file() => None,
-                Ok(_) => Some("not a regular file".to_owned()),
-                Err(error) => Some(error.to_string()),
+            let problem = match std::fs::metadata(path) {
+                Ok(metadata) if metadata.is_file() => continue,
+                Ok(_) => "not a regular file".to_owned(),
+                Err(error) => error.to_string(),
             };
-            if let Some(problem) = problem {
-                return Err(self.error_at("init", format!("cannot read {}: {problem}", init.display())));
-            }
+            return Err(self.error_at(field, format!("cannot read {}: {problem}", path.display())));
         }
         if let Some(modules) = &circle.modules
             && let Err(error) = std::fs::read_dir(modules)

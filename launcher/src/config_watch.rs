@@ -95,6 +95,19 @@ fn link_chain(name: &Path) -> Vec<PathBuf> {
     found
 }
 
+/// Calls `apply` at the begin and after every change of one of the files, until the future is dropped. Links may change
+/// their targets, and files may be replaced. `report` receives a warning when something cannot be watched.
+pub async fn watch_files(files: BTreeSet<PathBuf>, mut apply: impl AsyncFnMut(), report: impl AsyncFnMut(String)) {
+    let Some(first) = files.first().cloned() else { return };
+    let definitions =
+        || CircleDefinitions { circles: Vec::new(), files: files.clone(), folders: BTreeSet::new(), is_watched: true };
+    let apply = async || {
+        apply().await;
+        Some(definitions())
+    };
+    watch(first, apply, report).await;
+}
+
 /// Applies every change until the future is dropped. `apply` returns the definitions to watch from then on, if it could
 /// read them; `report` receives a warning when something cannot be watched.
 pub(crate) async fn watch(

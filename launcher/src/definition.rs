@@ -43,6 +43,8 @@ pub(crate) struct CircleDefinition {
 pub(crate) struct ContentDigests {
     pub(crate) init: Option<Digest>,
     pub(crate) modules: Option<Digest>,
+    /// That of the certificate and of the key.
+    pub(crate) tls: Option<[Digest; 2]>,
 }
 
 /// Definitions of all circles, and the paths where a change could show.
@@ -72,12 +74,14 @@ pub(crate) fn read_contents(circles: Vec<CircleConfig>) -> CircleDefinitions {
         .into_iter()
         .map(|circle| {
             files.extend(circle.init.iter().chain(&circle.modules).cloned());
+            files.extend(circle.tls.iter().flat_map(|tls| [tls.cert.clone(), tls.key.clone()]));
             let mut init = |path: &PathBuf| *inits.entry(path.clone()).or_insert_with(|| digest_file(path));
             let mut directory =
                 |path: &PathBuf| *modules.entry(path.clone()).or_insert_with(|| digest_directory(path, &mut folders));
             let contents = ContentDigests {
                 init: circle.init.as_ref().map(&mut init),
                 modules: circle.modules.as_ref().map(&mut directory),
+                tls: circle.tls.as_ref().map(|tls| [&tls.cert, &tls.key].map(|path| digest_file(path))),
             };
             CircleDefinition { circle, contents }
         })

@@ -27,6 +27,10 @@ pub enum CircleField {
     Origins,
     TrustedProxies,
     Console,
+    /// Whether the circle serves TLS.
+    Tls,
+    /// The paths of `tls`, or the content of the files.
+    Certificate,
     /// The path of the file, or its content.
     Init,
     /// The path of the directory, or the content of its modules.
@@ -55,8 +59,8 @@ impl CircleField {
         match self {
             Self::Restart | Self::AllowOpen => FieldEffect::NextStart,
             Self::Description | Self::Members | Self::Hosts | Self::Origins | Self::TrustedProxies => FieldEffect::Live,
-            Self::Console | Self::Init | Self::Modules | Self::Limits => FieldEffect::Live,
-            Self::Host | Self::Port | Self::Access | Self::Sandbox => FieldEffect::Restart,
+            Self::Console | Self::Certificate | Self::Init | Self::Modules | Self::Limits => FieldEffect::Live,
+            Self::Host | Self::Port | Self::Tls | Self::Access | Self::Sandbox => FieldEffect::Restart,
             Self::Identity | Self::Log | Self::Audit | Self::AuditRotation => FieldEffect::Restart,
         }
     }
@@ -76,6 +80,7 @@ impl fmt::Display for CircleField {
             Self::Origins => "origins",
             Self::TrustedProxies => "trusted_proxies",
             Self::Console => "console",
+            Self::Tls | Self::Certificate => "tls",
             Self::Init => "init",
             Self::Modules => "modules",
             Self::Identity => "identity",
@@ -172,7 +177,10 @@ pub(crate) fn plan_change(
 /// Returns the fields in which two definitions differ for anyone who reaches the circle.
 fn changed_fields(before: &CircleDefinition, after: &CircleDefinition) -> Vec<CircleField> {
     // Destructured in full, so that the compiler reports a new field here.
-    let CircleDefinition { circle, contents: ContentDigests { init: init_content, modules: modules_content } } = before;
+    let CircleDefinition {
+        circle,
+        contents: ContentDigests { init: init_content, modules: modules_content, tls: tls_content },
+    } = before;
     let CircleConfig {
         name: _,
         description,
@@ -184,6 +192,7 @@ fn changed_fields(before: &CircleDefinition, after: &CircleDefinition) -> Vec<Ci
         origins,
         trusted_proxies,
         console,
+        tls,
         init,
         modules,
         identity,
@@ -195,6 +204,8 @@ fn changed_fields(before: &CircleDefinition, after: &CircleDefinition) -> Vec<Ci
         audit_rotation,
     } = circle;
     let CircleDefinition { circle: other, contents } = after;
+    let is_certificate_changed =
+        tls.is_some() && other.tls.is_some() && (*tls != other.tls || *tls_content != contents.tls);
     let is_changed = [
         (CircleField::Host, address.ip() != other.address.ip()),
         (CircleField::Port, address.port() != other.address.port()),
@@ -207,6 +218,8 @@ fn changed_fields(before: &CircleDefinition, after: &CircleDefinition) -> Vec<Ci
         (CircleField::Origins, to_set(origins) != to_set(&other.origins)),
         (CircleField::TrustedProxies, to_set(trusted_proxies) != to_set(&other.trusted_proxies)),
         (CircleField::Console, *console != other.console),
+        (CircleField::Tls, tls.is_some() != other.tls.is_some()),
+        (CircleField::Certificate, is_certificate_changed),
         (CircleField::Init, *init != other.init || *init_content != contents.init),
         (CircleField::Modules, *modules != other.modules || *modules_content != contents.modules),
         (CircleField::Identity, *identity != other.identity),

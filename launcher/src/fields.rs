@@ -51,8 +51,8 @@ pub(crate) struct CircleFields {
     pub(crate) trusted_proxies: Option<Vec<String>>,
     /// Whether a browser that opens the circle's address gets the web console; default true.
     pub(crate) console: Option<bool>,
-    /// Certificate and key for wss (not supported yet).
-    pub(crate) tls: Option<Tls>,
+    /// Certificate and key, with which the circle serves wss and https, and nothing without TLS.
+    pub(crate) tls: Option<TlsFiles>,
     /// Rhai file whose functions and constants are available in every session.
     pub(crate) init: Option<PathBuf>,
     /// The only directory that `import` reads from.
@@ -87,16 +87,15 @@ pub(crate) struct RotationFields {
     pub(crate) days: Option<u64>,
 }
 
-/// Certificate and key for wss, as PEM files.
-#[derive(Debug, Deserialize)]
+/// Certificate and key of a circle that serves TLS, as PEM files.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
-#[expect(dead_code, reason = "this version does not support TLS yet")]
-pub(crate) struct Tls {
-    /// The certificate chain.
-    pub(crate) cert: PathBuf,
-    /// The private key.
-    pub(crate) key: PathBuf,
+pub struct TlsFiles {
+    /// The certificate of the circle, then those of the intermediate CAs.
+    pub cert: PathBuf,
+    /// The private key, without a passphrase.
+    pub key: PathBuf,
 }
 
 /// Whether a circle refuses to start where its scripts cannot be sandboxed.

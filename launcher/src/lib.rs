@@ -31,13 +31,14 @@ pub use circle_event::{CircleEvent, CircleEventKind, SupervisorHandle};
 pub use circle_runner::SUPERVISED_FLAG;
 pub use circle_state::CircleState;
 pub use config::{
-    CircleConfig, ConfigEditError, ConfigLocator, MemberChange, add_member, connect_address, load, parse, parse_host,
-    parse_origin, parse_proxy,
+    CircleConfig, ConfigEditError, ConfigLocator, MemberChange, add_member, client_url, connect_address, load, parse,
+    parse_host, parse_origin, parse_proxy,
 };
 pub use config_error::ConfigError;
+pub use config_watch::watch_files;
 pub use control::{CircleStatus, Statuses};
 pub use diff::{CircleChange, CircleField, ReloadAction};
-pub use fields::{Audit, LogFormat, RestartPolicy, Sandbox};
+pub use fields::{Audit, LogFormat, RestartPolicy, Sandbox, TlsFiles};
 pub use log::AuditRotation;
 pub use sd_notifier::SdNotifier;
 pub use supervisor::SUPERVISOR_LOG_NAME;

@@ -322,7 +322,7 @@ impl Supervisor {
             match &event.kind {
                 CircleEventKind::Started { pid } => entry.state_machine.apply(StateChange::Started { pid: *pid }, now),
                 CircleEventKind::Listening(ready) => {
-                    (entry.url, entry.identity) = (format!("ws://{}", ready.address), ready.identity.clone());
+                    (entry.url, entry.identity) = (entry.circle.url_at(ready.address), ready.identity.clone());
                 }
                 CircleEventKind::Heartbeat(heartbeat) => entry.heartbeat = Some(heartbeat.clone()),
                 CircleEventKind::Ready => entry.state_machine.apply(StateChange::Ready, now),

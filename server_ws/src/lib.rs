@@ -33,6 +33,7 @@ mod metrics;
 mod quota;
 mod rpc;
 mod session;
+mod tls;
 mod transport;
 
 use std::{
@@ -53,6 +54,7 @@ pub use circle::{
 };
 pub use metrics::{CircleSnapshot, Observer};
 pub use protocol::{Limits, methods::Access};
+pub use tls::{TlsCertificate, TlsCertificateError};
 use tokio::task::JoinSet;
 use transport::{loopback::Listeners, server};
 

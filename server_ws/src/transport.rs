@@ -1,6 +1,7 @@
 //! The transport, from sockets to sessions: HTTP routes, the WebSocket upgrade, and the actor of each connection. Only
 //! these modules and the crate's root depend on actix.
 
+mod accept;
 mod chunks;
 mod client_address;
 mod connection;
@@ -11,6 +12,7 @@ mod handshake;
 mod head;
 mod http;
 pub(crate) mod loopback;
+mod network_stream;
 mod refusal;
 mod request_socket;
 pub(crate) mod server;

@@ -68,7 +68,7 @@ impl ServeProcess {
     }
 
     pub(crate) fn authority(&self) -> &str {
-        self.url.strip_prefix("ws://").expect("a ws URL")
+        self.url.split_once("://").expect("a URL").1
     }
 
     pub(crate) fn port(&self) -> u16 {

@@ -1,6 +1,12 @@
 //! TLS in front of a circle, with certificates of the test's own.
 
-use std::{fs, net::TcpListener, path::PathBuf, sync::Arc, thread};
+use std::{
+    fs,
+    net::TcpListener,
+    path::{Path, PathBuf},
+    sync::Arc,
+    thread,
+};
 
 use rcgen::{BasicConstraints, Certificate, CertificateParams, IsCa, Issuer, KeyPair, date_time_ymd};
 use tempfile::TempDir;
@@ -24,6 +30,24 @@ pub(crate) struct TestCa {
 pub(crate) struct ServerCertificate {
     certificate: Certificate,
     key: KeyPair,
+}
+
+/// The files of a certificate and its key.
+pub(crate) struct TlsPaths {
+    pub cert: PathBuf,
+    pub key: PathBuf,
+}
+
+impl TlsPaths {
+    pub(crate) fn in_directory(directory: &Path) -> Self {
+        Self { cert: directory.join("cert.pem"), key: directory.join("key.pem") }
+    }
+
+    /// The options of `circles serve`.
+    pub(crate) fn options(&self) -> [&str; 4] {
+        let [cert, key] = [&self.cert, &self.key].map(|path| path.to_str().expect("UTF-8"));
+        ["--tls-cert", cert, "--tls-key", key]
+    }
 }
 
 /// The validity of a certificate.
@@ -67,6 +91,16 @@ impl ServerCertificate {
 
     pub(crate) fn pem(&self) -> String {
         self.certificate.pem()
+    }
+
+    pub(crate) fn key_pem(&self) -> String {
+        self.key.serialize_pem()
+    }
+
+    /// Writes the certificate and its key to these files.
+    pub(crate) fn write(&self, TlsPaths { cert, key }: &TlsPaths) {
+        fs::write(cert, self.pem()).expect("written");
+        fs::write(key, self.key_pem()).expect("written");
     }
 }
 

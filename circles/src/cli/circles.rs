@@ -207,6 +207,12 @@ pub(crate) struct ServeArgs {
     /// Serve no web console: browsers that open the circle's address get a line of text
     #[arg(long)]
     pub no_console: bool,
+    /// Serve TLS (wss, https) with this certificate chain, a PEM file; a renewed file applies automatically
+    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    pub tls_cert: Option<PathBuf>,
+    /// The private key of --tls-cert, a PEM file without a passphrase
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    pub tls_key: Option<PathBuf>,
     /// The only directory that scripts can import from
     #[arg(long, value_name = "DIR")]
     pub modules: Option<PathBuf>,

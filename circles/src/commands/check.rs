@@ -11,7 +11,7 @@ use launcher::{ConfigLocator, port, supervisor_files::SupervisorFiles};
 use protocol::methods::Access;
 use rustix::fs::{Access as Permission, access};
 use serde_json::json;
-use server_ws::Circle;
+use server_ws::{Circle, TlsCertificate};
 
 use crate::cli::CheckArgs;
 use frontend::{
@@ -119,6 +119,11 @@ pub(crate) fn find_errors(circle: &launcher::CircleConfig, pointer: &ConfigLocat
             Some(at("modules", format!("cannot read {}: {}", file.display(), os_error_text(&error))))
         });
         errors.extend(unreadable.take(MAX_LISTED_MODULES));
+    }
+    if let Some(tls) = &circle.tls
+        && let Err(error) = TlsCertificate::from_files(&tls.cert, &tls.key)
+    {
+        errors.push(at("tls", error.to_string()));
     }
     if let Some(why) = circle.identity.as_deref().and_then(unusable_identity) {
         errors.push(at("identity", why));

@@ -1,6 +1,7 @@
 //! `circles serve`: serve one circle in this process.
 
 mod audit;
+mod certificate_watch;
 mod circle_args;
 mod circle_logs;
 pub(crate) mod shutdown;
@@ -96,7 +97,9 @@ fn serve_circle(
             () = drain_requested => return Ok(()),
         }
         let dialled = launcher::connect_address(address);
-        let listening = format!("listening on ws://{dialled}");
+        let hosts: Vec<_> = args.hosts.iter().map(ToString::to_string).collect();
+        let url = launcher::client_url(dialled, args.tls_cert.is_some(), &hosts);
+        let listening = format!("listening on {url}");
         logs.write_to_file(LogLevel::Info, &listening);
         match output::to_stdout(&format!("{listening}\n")).map_err(CliError::from) {
             // A closed stdout is fine.
@@ -104,8 +107,10 @@ fn serve_circle(
             Err(error) => return Err(error),
         }
         if !args.no_console {
-            console_hint::show(&format!("ws://{dialled}"));
+            console_hint::show(&url);
         }
+        let watched = args.tls_cert.clone().zip(args.tls_key.clone()).filter(|_| supervisor.is_none());
+        let watching = certificate_watch::watch(circle.clone(), watched);
         let (drain, drained) = oneshot::channel();
         // Without a supervisor the sender must stay alive: dropping it would drain the circle.
         let _unused_drain = match supervisor {
@@ -135,8 +140,11 @@ fn serve_circle(
             // The receiver lives as long as the circle is served.
             let _sent = stopping.send(());
         };
-        let served = serve_with_notifications(server_ws::run(listener, circle, shutdown), sd_notifier, stop_signal).await;
-        served.map_err(|error| serve_error(&error))
+        let serving = serve_with_notifications(server_ws::run(listener, circle, shutdown), sd_notifier, stop_signal);
+        tokio::select! {
+            served = serving => served.map_err(|error| serve_error(&error)),
+            never = watching => match never {},
+        }
     })
 }
 

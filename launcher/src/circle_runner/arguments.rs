@@ -26,6 +26,10 @@ pub(crate) fn serve_arguments(circle: &CircleConfig, files: &CircleFiles) -> Vec
     circle.origins.iter().for_each(|origin| flag("origins", origin.clone()));
     circle.trusted_proxies.iter().for_each(|proxy| flag("trusted-proxies", proxy.to_string()));
     circle.description.iter().for_each(|description| flag("description", description.clone()));
+    if let Some(tls) = &circle.tls {
+        flag("tls-cert", tls.cert.display().to_string());
+        flag("tls-key", tls.key.display().to_string());
+    }
     circle.init.iter().for_each(|init| flag("init", init.display().to_string()));
     circle.modules.iter().for_each(|modules| flag("modules", modules.display().to_string()));
     if let Some(identity) = circle.identity.as_ref().or(files.identity.as_ref()) {

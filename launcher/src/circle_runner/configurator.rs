@@ -138,7 +138,10 @@ mod tests {
     fn definition(fields: &str, init: u8) -> Arc<CircleDefinition> {
         let text = format!(r#"{{ "circles": [{{ "name": "a", "port": 1{fields} }}] }}"#);
         let circle = crate::parse(&text, std::path::Path::new("circles.json")).expect("valid").remove(0);
-        Arc::new(CircleDefinition { circle, contents: ContentDigests { init: Some([init; 32]), modules: None } })
+        Arc::new(CircleDefinition {
+            circle,
+            contents: ContentDigests { init: Some([init; 32]), ..ContentDigests::default() },
+        })
     }
 
     fn outcome(happened: Option<CircleEventKind>) -> Option<(u64, bool)> {

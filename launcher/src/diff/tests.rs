@@ -14,12 +14,14 @@ fn definition() -> CircleDefinition {
         KEYS[0]
     );
     let circle = crate::parse(&text, std::path::Path::new("circles.json")).expect("valid").remove(0);
+    let mut circle = circle;
+    circle.tls = Some(crate::TlsFiles { cert: "cert.pem".into(), key: "key.pem".into() });
     CircleDefinition { circle, contents: ContentDigests::default() }
 }
 
 /// Each field with a way to change it and nothing else.
 type FieldMutation = (CircleField, ReloadAction, fn(&mut CircleDefinition));
-const FIELD_MUTATIONS: [FieldMutation; 18] = [
+const FIELD_MUTATIONS: [FieldMutation; 21] = [
     (CircleField::Host, ReloadAction::Restart, |it| it.circle.address.set_ip("::1".parse().expect("an address"))),
     (CircleField::Port, ReloadAction::Restart, |it| it.circle.address.set_port(2)),
     (CircleField::Access, ReloadAction::Restart, |it| {
@@ -33,6 +35,11 @@ const FIELD_MUTATIONS: [FieldMutation; 18] = [
     (CircleField::Origins, ReloadAction::Change, |it| it.circle.origins.clear()),
     (CircleField::TrustedProxies, ReloadAction::Change, |it| it.circle.trusted_proxies.push([10, 0, 0, 1].into())),
     (CircleField::Console, ReloadAction::Change, |it| it.circle.console = false),
+    (CircleField::Tls, ReloadAction::Restart, |it| it.circle.tls = None),
+    (CircleField::Certificate, ReloadAction::Change, |it| {
+        it.circle.tls = Some(crate::TlsFiles { cert: "new.pem".into(), key: "key.pem".into() });
+    }),
+    (CircleField::Certificate, ReloadAction::Change, |it| it.contents.tls = Some([[1; 32]; 2])),
     (CircleField::Init, ReloadAction::Change, |it| it.circle.init = Some("a.rhai".into())),
     (CircleField::Init, ReloadAction::Change, |it| it.contents.init = Some([1; 32])),
     (CircleField::Modules, ReloadAction::Change, |it| it.circle.modules = Some("scripts".into())),

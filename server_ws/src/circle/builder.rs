@@ -29,6 +29,7 @@ use crate::{
     log_limit::LogLimit,
     metrics::Metrics,
     quota::{self, Admission, CallerSemaphores, FairSemaphore, LossRate, RateLimit},
+    tls::TlsCertificate,
 };
 
 /// Sessions for each core whose queries are evaluated at the same time. Further sessions wait, and callers take turns.
@@ -71,6 +72,7 @@ impl Circle {
             origins: BTreeSet::new(),
             trusted_proxies: BTreeSet::new(),
             has_console: true,
+            tls: None,
             modules: None,
             init: None,
             host: Vec::new(),
@@ -114,6 +116,7 @@ pub struct CircleBuilder {
     origins: BTreeSet<String>,
     trusted_proxies: BTreeSet<IpAddr>,
     has_console: bool,
+    tls: Option<TlsCertificate>,
     modules: Option<PathBuf>,
     init: Option<String>,
     host: Vec<Arc<dyn AnyModule>>,
@@ -205,6 +208,15 @@ impl CircleBuilder {
     #[must_use]
     pub fn console(mut self, has_console: bool) -> Self {
         self.has_console = has_console;
+        self
+    }
+
+    /// Serves TLS with this certificate: `wss://` and `https://`, and nothing without TLS. Every name by which clients
+    /// connect, other than the address, also belongs to [`hosts`](Self::hosts). [`Circle::reconfigure`] applies a renewed
+    /// certificate to new connections.
+    #[must_use]
+    pub fn tls(mut self, certificate: TlsCertificate) -> Self {
+        self.tls = Some(certificate);
         self
     }
 
@@ -326,6 +338,7 @@ impl CircleBuilder {
             origins: self.origins,
             trusted_proxies: self.trusted_proxies,
             has_console: self.has_console,
+            tls: self.tls,
             limits: Arc::new(SessionLimits { values: self.limits.clone(), module_names }),
         };
         let identity = self.identity.map_or_else(CircleIdentity::generate, Ok)?;

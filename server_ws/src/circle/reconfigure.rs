@@ -2,7 +2,12 @@
 
 use std::{io, sync::Arc};
 
+use keys::PublicKey;
+
 use super::{Circle, CirclePhase, settings::Settings, startup_check};
+use crate::tls::TlsCertificate;
+
+const TLS: &str = "whether the circle serves TLS";
 
 /// The error of [`Circle::reconfigure`].
 #[derive(Debug, thiserror::Error)]
@@ -23,12 +28,38 @@ pub enum ReconfigureError {
 }
 
 impl Circle {
+    /// Sets the keys that [`Access::Members`](crate::Access::Members) admits. The circle closes sessions whose key is no
+    /// longer a member with 1008.
+    pub fn set_members(&self, members: impl IntoIterator<Item = PublicKey>) {
+        let members = members.into_iter().collect();
+        self.change_settings(|settings| settings.members = members);
+    }
+
+    /// Sets the certificate of new connections, for a circle that was built with [`tls`](crate::CircleBuilder::tls).
+    ///
+    /// # Errors
+    ///
+    /// [`Fixed`](ReconfigureError::Fixed) if the circle does not serve TLS.
+    pub fn set_certificate(&self, certificate: TlsCertificate) -> Result<(), ReconfigureError> {
+        if self.settings.borrow().tls.is_none() {
+            return Err(ReconfigureError::Fixed { what: TLS });
+        }
+        self.change_settings(|settings| settings.tls = Some(certificate));
+        Ok(())
+    }
+
+    fn change_settings(&self, change: impl FnOnce(&mut Settings)) {
+        self.settings.send_modify(|settings| change(Arc::make_mut(settings)));
+        self.admission.connections.wake_sessions();
+    }
+
     /// Applies the settings of `new` without losing a connection. If this fails, the circle stays unchanged. Call it on
     /// a clone of the `Arc` that was passed to [`run`](crate::run), on the same runtime.
     ///
     /// The changes take effect at different times:
     ///
-    /// - At once: the description, hosts, origins, trusted proxies, the web console and members. The circle closes
+    /// - At once: the description, hosts, origins, trusted proxies, the web console, members, and the certificate of new
+    ///   connections. The circle closes
     ///   sessions whose key is no longer a member with 1008.
     /// - For later admissions: the bounds of the circle (`connections`, `workers`, `running_plays`, `per_minute`, …).
     /// - For new connections: the limits of messages and queues.
@@ -38,7 +69,8 @@ impl Circle {
     ///
     /// # Errors
     ///
-    /// [`Fixed`](ReconfigureError::Fixed) if the name, access, sandbox, workers or host modules differ;
+    /// [`Fixed`](ReconfigureError::Fixed) if the name, access, sandbox, workers, host modules or
+    /// the use of TLS differ;
     /// [`ShuttingDown`](ReconfigureError::ShuttingDown); or [`Worker`](ReconfigureError::Worker) if the startup check
     /// of the new settings fails.
     pub async fn reconfigure(&self, new: Self) -> Result<(), ReconfigureError> {
@@ -50,6 +82,7 @@ impl Circle {
             ("the access", self.access == new.access),
             ("the sandbox", self.sandbox == new.sandbox),
             ("the kind of workers", settings.workers.kind == before.workers.kind),
+            (TLS, settings.tls.is_some() == before.tls.is_some()),
             ("the set of host functions", setup.host == setup_before.host),
         ];
         if let Some((what, _)) = fixed.into_iter().find(|(_, is_same)| !is_same) {

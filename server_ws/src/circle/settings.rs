@@ -6,6 +6,7 @@ use keys::{Authority, PublicKey};
 use protocol::Limits;
 
 use super::worker_pool::WorkerPool;
+use crate::tls::TlsCertificate;
 
 /// The limits that a connection keeps from its start, and an environment from its creation. This type holds no process,
 /// so an old connection does not keep an old fork server alive.
@@ -26,6 +27,8 @@ pub(crate) struct Settings {
     pub(crate) trusted_proxies: BTreeSet<IpAddr>,
     /// Whether browsers get the web console.
     pub(crate) has_console: bool,
+    /// The certificate of new connections; `None` without TLS.
+    pub(crate) tls: Option<TlsCertificate>,
     pub(crate) limits: Arc<SessionLimits>,
     pub(crate) workers: Arc<WorkerPool>,
     /// The digest of the modules' content when the circle was made.

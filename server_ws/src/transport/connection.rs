@@ -70,6 +70,10 @@ async fn run(frames: impl Stream<Item = Result<Bytes, Error>>, mut socket: impl 
                 _ => return,
             }
         }
+        // TLS accepts bytes before the socket does.
+        if socket.flush().await.is_err() {
+            return;
+        }
     }
     if let Err(error) = socket.shutdown().await {
         tracing::debug!(%error, "cannot shut down the socket of a connection");

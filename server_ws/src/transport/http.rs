@@ -43,8 +43,9 @@ pub(super) const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long the kernel keeps a connection whose client does not read.
 const STALL_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// The default port of `ws` URLs.
+/// The default ports of `ws` and `wss` URLs.
 const DEFAULT_PORT: u16 = 80;
+const DEFAULT_TLS_PORT: u16 = 443;
 
 /// The path of a file of the web console.
 const CONSOLE_FILE: &str = "/console/{hash}/{file}";
@@ -60,11 +61,11 @@ struct LocalAddress(SocketAddr);
 /// cannot.
 pub(super) fn on_connect(socket: &RequestSocket, data: &mut Extensions) {
     data.insert(socket.slot().clone());
-    if let Ok(address) = socket.stream().local_addr() {
+    if let Ok(address) = socket.tcp().local_addr() {
         data.insert(LocalAddress(address));
     }
     #[cfg(target_os = "linux")]
-    if let Err(error) = drop_stalled(socket.stream(), STALL_TIMEOUT) {
+    if let Err(error) = drop_stalled(socket.tcp(), STALL_TIMEOUT) {
         tracing::warn!(%error, "cannot set the stall timeout of a socket");
     }
 }
@@ -155,10 +156,11 @@ async fn root(
         response.headers_mut().insert(header::SEC_WEBSOCKET_VERSION, header::HeaderValue::from_static("13"));
         return Ok(response);
     }
+    // Without TLS of its own, the circle may be behind a proxy with TLS.
+    let schemes = if circle.settings.borrow().tls.is_some() { &["https://"][..] } else { &["http://", "https://"] };
     for origin in request.headers().get_all(header::ORIGIN) {
         let origin = origin.to_str().unwrap_or_default().to_ascii_lowercase();
-        let is_own =
-            ["http://", "https://"].iter().any(|scheme| origin.strip_prefix(scheme) == Some(authority.as_str()));
+        let is_own = schemes.iter().any(|scheme| origin.strip_prefix(scheme) == Some(authority.as_str()));
         if !is_own && !circle.settings.borrow().origins.contains(&origin) {
             circle.metrics.count_rejection(ConnectionRejectReason::Origin);
             let body = format!(
@@ -200,9 +202,10 @@ async fn root(
 
 /// Returns the response to a program that opens the address without a WebSocket.
 fn greeting(circle: &Circle, authority: &Authority, has_console: bool) -> HttpResponse {
+    let scheme = if circle.settings.borrow().tls.is_some() { "wss" } else { "ws" };
     let mut body = format!(
         "This is the circle '{}'. It speaks JSON-RPC 2.0 over a WebSocket at this same address:\n\
-         circles repl ws://{authority}/\nThe contract is at /openrpc.json.\n",
+         circles repl {scheme}://{authority}/\nThe contract is at /openrpc.json.\n",
         circle.name
     );
     if has_console {
@@ -269,13 +272,17 @@ async fn check_host(
 }
 
 fn is_own_authority(circle: &Circle, local: Option<LocalAddress>, authority: &Authority) -> bool {
-    if circle.settings.borrow().hosts.contains(authority) {
-        return true;
-    }
+    let default_port = {
+        let settings = circle.settings.borrow();
+        if settings.hosts.contains(authority) {
+            return true;
+        }
+        if settings.tls.is_some() { DEFAULT_TLS_PORT } else { DEFAULT_PORT }
+    };
     let Some(LocalAddress(address)) = local else { return false };
     let address = SocketAddr::new(address.ip().to_canonical(), address.port());
-    let port = (address.port() != DEFAULT_PORT).then_some(address.port());
-    *authority == Authority::from_socket_addr(address, DEFAULT_PORT)
+    let port = (address.port() != default_port).then_some(address.port());
+    *authority == Authority::from_socket_addr(address, default_port)
         || address.ip().is_loopback()
             && circle.has_localhost.load(Ordering::Relaxed)
             && Authority::new("localhost", port).is_ok_and(|localhost| localhost == *authority)
@@ -296,7 +303,7 @@ mod tests {
     use protocol::Limits;
 
     use super::*;
-    use crate::quota::Connections;
+    use crate::{quota::Connections, transport::network_stream::NetworkStream};
 
     #[tokio::test]
     async fn stalled_socket_is_dropped() {
@@ -304,11 +311,11 @@ mod tests {
         let _client = std::net::TcpStream::connect(listener.local_addr().expect("bound")).expect("it listens");
         let (accepted, _) = listener.accept().await.expect("a client");
         let slot = Connections::new(&Limits::default(), true).accept(None).expect("room");
-        let socket = RequestSocket::new(accepted, slot);
+        let socket = RequestSocket::new(NetworkStream::Tcp(accepted), slot);
         let mut data = Extensions::new();
         on_connect(&socket, &mut data);
         assert!(data.contains::<LocalAddress>() && data.contains::<Arc<Slot>>());
-        let timeout = rustix::net::sockopt::tcp_user_timeout(socket.stream()).expect("a TCP socket");
+        let timeout = rustix::net::sockopt::tcp_user_timeout(socket.tcp()).expect("a TCP socket");
         assert_eq!(Duration::from_millis(timeout.into()), STALL_TIMEOUT);
     }
 

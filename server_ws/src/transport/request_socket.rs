@@ -7,10 +7,12 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use actix_web::rt::net::TcpStream;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    net::TcpStream,
+};
 
-use super::{counted_stream::CountedStream, head::RequestHead};
+use super::{counted_stream::CountedStream, head::RequestHead, network_stream::NetworkStream};
 use crate::quota::Slot;
 
 /// The send buffer of the kernel in bytes. By default, the kernel would hold megabytes for each client that does not
@@ -28,21 +30,21 @@ const MAX_DISCARDED: usize = 64 << 10;
 
 #[derive(Debug)]
 pub(super) struct RequestSocket {
-    socket: CountedStream<TcpStream>,
+    socket: CountedStream<NetworkStream>,
     head: RequestHead,
     /// Whether a response has been written.
     has_answered: bool,
 }
 
 impl RequestSocket {
-    pub(super) fn new(stream: TcpStream, slot: Arc<Slot>) -> Self {
+    pub(super) fn new(stream: NetworkStream, slot: Arc<Slot>) -> Self {
         set_send_buffer(&stream, STRANGER_SEND_BUFFER);
         let socket = CountedStream::new(stream, slot, Some(|stream| set_send_buffer(stream, SEND_BUFFER)));
         Self { socket, head: RequestHead::default(), has_answered: false }
     }
 
-    pub(super) fn stream(&self) -> &TcpStream {
-        self.socket.stream()
+    pub(super) fn tcp(&self) -> &TcpStream {
+        self.socket.stream().tcp()
     }
 
     pub(super) fn slot(&self) -> &Arc<Slot> {
@@ -51,7 +53,7 @@ impl RequestSocket {
 
     /// Returns the socket after the request and its response. What the client has sent after the head of the request is
     /// still to be read.
-    pub(super) fn into_stream(self) -> CountedStream<TcpStream> {
+    pub(super) fn into_stream(self) -> CountedStream<NetworkStream> {
         self.socket
     }
 
@@ -69,8 +71,8 @@ impl RequestSocket {
     }
 }
 
-fn set_send_buffer(stream: &TcpStream, bytes: usize) {
-    if let Err(error) = rustix::net::sockopt::set_socket_send_buffer_size(stream, bytes) {
+fn set_send_buffer(stream: &NetworkStream, bytes: usize) {
+    if let Err(error) = rustix::net::sockopt::set_socket_send_buffer_size(stream.tcp(), bytes) {
         tracing::warn!(%error, "cannot set the send buffer size of a socket");
     }
 }
@@ -92,7 +94,7 @@ impl AsyncRead for RequestSocket {
         }
         let mut peeked = [0; PEEKED];
         let room = buffer.remaining().min(PEEKED);
-        let peeked_bytes = ready!(this.stream().poll_peek(cx, &mut ReadBuf::new(&mut peeked[..room])))?;
+        let peeked_bytes = ready!(this.socket.stream_mut().poll_peek(cx, &mut ReadBuf::new(&mut peeked[..room])))?;
         let Some(of_head) = this.head.take(&peeked[..peeked_bytes]) else {
             return Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidData, "the request head is too long")));
         };

@@ -3,11 +3,11 @@
 use std::{io, net::TcpListener, sync::Arc, time::Duration};
 
 use actix_codec::Framed;
-use actix_http::{HttpService, KeepAlive, Protocol, Request, error::DispatchError, h1::Codec};
+use actix_http::{HttpService, KeepAlive, Request, h1::Codec};
 use actix_service::{Service, ServiceFactoryExt, apply_fn_factory, fn_service};
-use actix_web::{dev::Server, rt::net::TcpStream};
+use actix_web::dev::Server;
 
-use super::{chunks::CHUNK, http, refusal, request_socket::RequestSocket, upgrade};
+use super::{accept::accept, chunks::CHUNK, http, request_socket::RequestSocket, upgrade};
 use crate::circle::Circle;
 
 /// The maximum number of threads that serve connections.
@@ -39,7 +39,7 @@ pub(crate) fn start(circle: &Arc<Circle>, listeners: Vec<TcpListener>) -> io::Re
             .upgrade(upgrades)
             .finish(http::service(circle.clone()));
         let circle = circle.clone();
-        fn_service(move |stream| std::future::ready(accept(&circle, stream))).and_then(http)
+        fn_service(move |stream| accept(circle.clone(), stream)).and_then(http)
     };
     let threads = std::thread::available_parallelism().map_or(1, |cores| cores.get().min(MAX_THREADS));
     let mut server = Server::build().workers(threads).max_concurrent_connections(MAX_SOCKETS).disable_signals();
@@ -47,21 +47,4 @@ pub(crate) fn start(circle: &Arc<Circle>, listeners: Vec<TcpListener>) -> io::Re
         server = server.listen("circle", listener, service.clone())?;
     }
     Ok(server.run())
-}
-
-/// Gives a socket its slot, or closes the socket if there is no room for it.
-fn accept(
-    circle: &Circle,
-    stream: TcpStream,
-) -> Result<(RequestSocket, Protocol, Option<std::net::SocketAddr>), DispatchError> {
-    let address = stream.peer_addr()?;
-    // Many clients share the address of a proxy.
-    let is_proxy = circle.settings.borrow().trusted_proxies.contains(&address.ip().to_canonical());
-    let slot = circle.admission.connections.accept((!is_proxy).then_some(address.ip())).map_err(|refusal| {
-        refusal::note(circle, address.ip(), refusal);
-        io::Error::from(io::ErrorKind::ConnectionRefused)
-    })?;
-    tracing::debug!(socket = slot.number(), %address, "connection accepted");
-    stream.set_nodelay(true)?;
-    Ok((RequestSocket::new(stream, slot), Protocol::Http1, Some(address)))
 }

@@ -94,7 +94,7 @@ async fn send(response: Response<BoxBody>, socket: &mut RequestSocket, mut codec
         codec.encode(Message::Chunk(chunk), &mut bytes)?;
         socket.write_all_buf(&mut bytes).await?;
         if is_end {
-            return Ok(());
+            return socket.flush().await;
         }
     }
 }

@@ -1,5 +1,6 @@
 //! Checks of circles.json, its supervisor and each circle: as configured, and as they answer.
 
+mod certificate;
 mod probe;
 
 use std::{path::Path, sync::Arc, time::Duration};
@@ -223,6 +224,7 @@ async fn check_machine(
         .flat_map(|circle| find_errors(circle, &pointer, &own_pids))
         .map(|mistake| Section::Config.error(&mistake, &check))
         .collect();
+    findings.extend(circles.iter().flat_map(|circle| certificate::findings(circle, commands)));
     findings.extend(check_init_scripts(stopped_circles(), &commands.run("check")).await);
     findings
 }

@@ -1,12 +1,12 @@
 //! Builds circles from arguments.
 
-use std::net::IpAddr;
+use std::{net::IpAddr, path::Path};
 
 use clap::Parser;
 use keys::KeyPair;
 use launcher::control::CONFIG_INVALID;
 use protocol::{ErrorObject, RpcError};
-use server_ws::{Access, BuildError, Circle, Limits, PlayRecord, Sandbox};
+use server_ws::{Access, BuildError, Circle, Limits, PlayRecord, Sandbox, TlsCertificate, TlsCertificateError};
 
 use crate::cli::{Cli, ServeArgs, Verb};
 use frontend::{error::CliError, script, suggest};
@@ -46,6 +46,9 @@ pub(crate) fn build_circle(
             _ => Sandbox::BestEffort,
         })
         .limits(parse_limits(&args.limit)?);
+    if let Some((cert, key)) = args.tls_cert.as_deref().zip(args.tls_key.as_deref()) {
+        circle = circle.tls(load_certificate(cert, key)?);
+    }
     if let Some(description) = &args.description {
         circle = circle.description(description);
     }
@@ -77,6 +80,20 @@ pub(crate) fn build_circle(
     })
 }
 
+/// Reads the certificate of a circle. Blocks.
+pub(crate) fn load_certificate(cert: &Path, key: &Path) -> Result<TlsCertificate, CliError> {
+    TlsCertificate::from_files(cert, key).map_err(|error| {
+        let file = if error.is_about_key() { key } else { cert };
+        let fix = "check --tls-cert and --tls-key (\"tls\" in circles.json)";
+        match error {
+            TlsCertificateError::Read { path, source } => {
+                CliError::io(format!("cannot read {}", path.display()), &source, fix)
+            }
+            other => CliError::usage(format!("cannot serve TLS with {}", file.display()), other.to_string(), fix),
+        }
+    })
+}
+
 /// Parses the arguments from a supervisor.
 pub(crate) fn parse_args(arguments: Vec<String>) -> Result<ServeArgs, CliError> {
     let not_understood = |why: String| {
@@ -87,7 +104,7 @@ pub(crate) fn parse_args(arguments: Vec<String>) -> Result<ServeArgs, CliError> 
         )
     };
     match Cli::try_parse_from(std::iter::once("circles".to_owned()).chain(arguments)).map(|cli| cli.verb) {
-        Ok(Some(Verb::Serve(args))) => Ok(args),
+        Ok(Some(Verb::Serve(args))) => Ok(*args),
         Ok(_) => Err(not_understood("its supervisor sent no configuration of a circle".into())),
         Err(error) => Err(not_understood(error.to_string())),
     }
