@@ -71,7 +71,7 @@ fn error_has_line_and_column() {
         ("{\"circles\": [{\"name\": \"a\", \"port\": 1, \"description\": §\"x\\u0000y\"}]}", "control"),
         ("{\"circles\": [{\"name\": \"a\", \"port\": 1, \"init\": §\"nowhere.rhai\"}]}", "nowhere.rhai"),
         ("{\"circles\": [{\"name\": \"a\", \"port\": 1, \"modules\": §\"nowhere/\"}]}", "nowhere"),
-        ("{\"circles\": [{\"name\": \"a\", \"port\": 1, \"tls\": §{\"cert\": \"c\", \"key\": \"k\"}}]}", "TLS"),
+        ("{\"circles\": [{\"name\": \"a\", \"port\": 1, \"tls\": §{\"cert\": \"c.pem\", \"key\": \"k\"}}]}", "c.pem"),
         ("{\"defaults\": {\"port\": §1},\n \"circles\": []}", "its own port"),
         ("{\"defaults\": {\"identity\": §\"a\"},\n \"circles\": []}", "its own identity"),
     ];
