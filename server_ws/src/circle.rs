@@ -30,6 +30,7 @@ use tokio::sync::watch;
 use worker::Layer;
 
 use crate::{
+    admission_hook::AdmissionHook,
     audit::Auditor,
     host::FunctionTable,
     log_limit::LogLimit,
@@ -90,6 +91,10 @@ pub struct Circle {
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) host: FunctionTable,
     pub(crate) phase: watch::Sender<CirclePhase>,
+    /// Whether the circle has been started.
+    pub(crate) has_started: AtomicBool,
+    /// The program's decision on connections.
+    pub(crate) admission_hook: Option<AdmissionHook>,
     sessions: watch::Sender<usize>,
     sessions_so_far: AtomicU64,
     /// The layers of the workers' sandbox; empty until the startup check.

@@ -22,16 +22,20 @@
 
 // From the top down: transport, rpc, session, circle, audit, host and metrics, quota; auth and conversion import none
 // of the others. A module never imports one above it.
+mod admission_hook;
 mod audit;
 mod auth;
 mod circle;
 mod conversion;
 mod freed_memory;
 pub mod host;
+mod local_session;
 mod log_limit;
 mod metrics;
+pub mod mount;
 mod quota;
 mod rpc;
+mod running;
 mod session;
 mod tls;
 mod transport;
@@ -40,11 +44,10 @@ use std::{
     io,
     net::TcpListener,
     sync::{Arc, atomic::Ordering},
-    time::Duration,
 };
 
+pub use admission_hook::ConnectionRequest;
 pub use audit::{PlayCaller, PlayRecord};
-use circle::CirclePhase;
 pub use circle::{
     Circle, Sandbox,
     build_error::BuildError,
@@ -52,14 +55,19 @@ pub use circle::{
     reconfigure::ReconfigureError,
     startup_check::InitScriptError,
 };
+pub use keys::{Authority, KeyPair, PublicKey};
+pub use local_session::{LocalPlay, LocalPlayResult, LocalSession, LocalSessionError};
 pub use metrics::{CircleSnapshot, Observer};
-pub use protocol::{Limits, methods::Access};
+pub use protocol::{
+    Limits, RpcError,
+    error::ScriptError,
+    methods::{Access, CompleteResult, FunctionDoc, PlayResult, ScopeResult},
+};
+pub use running::{RunningCircle, start};
 pub use tls::{TlsCertificate, TlsCertificateError};
-use tokio::task::JoinSet;
 use transport::{loopback::Listeners, server};
-
-/// How long sessions may take to close their connections once their plays have finished.
-const CLOSE_TIMEOUT: Duration = Duration::from_secs(3);
+pub use transport::{mounted::AcceptedConnection, rejection::Rejection};
+pub use worker::HostNameError;
 
 /// Runs the circle's init script in a worker, without serving anyone.
 ///
@@ -86,7 +94,7 @@ pub async fn check(circle: &Circle) -> io::Result<()> {
 ///
 /// - [`InvalidInput`](io::ErrorKind::InvalidInput): the listener is not on loopback, and either the circle is open without
 ///   [`allow_open`](CircleBuilder::allow_open), or [`sandbox`](CircleBuilder::sandbox) was not set.
-/// - An error of [`check`], which runs first.
+/// - An error of [`start`], which runs first.
 /// - An error of the listener or of the HTTP server.
 pub async fn run(
     listener: TcpListener,
@@ -98,41 +106,23 @@ pub async fn run(
     let listeners = Listeners::new(listener)?;
     circle.has_localhost.store(listeners.has_localhost, Ordering::Relaxed);
     tokio::pin!(shutdown);
-    tokio::select! {
-        checked = check(&circle) => checked?,
+    let running = tokio::select! {
+        running = start(circle.clone()) => running?,
         () = &mut shutdown => return Ok(()),
-    }
-    circle.host.tasks.run_on(tokio::runtime::Handle::current());
+    };
     let server = server::start(&circle, listeners.sockets)?;
-    // Dropping this future also stops the task.
-    let mut upkeep = JoinSet::new();
-    upkeep.spawn(freed_memory::return_periodically(circle.clone()));
-    upkeep.spawn(circle::spare_workers::keep(circle.clone()));
     let handle = server.handle();
     tokio::pin!(server);
     tokio::select! {
         ended = &mut server => return ended,
         () = &mut shutdown => {}
     }
-
-    tracing::info!(circle = circle.name, "draining");
-    circle.enter_phase(CirclePhase::Draining);
-    let drained = async {
-        if tokio::time::timeout(circle.grace, circle.wait_for_sessions()).await.is_err() {
-            circle.enter_phase(CirclePhase::Ending);
-            if tokio::time::timeout(CLOSE_TIMEOUT, circle.wait_for_sessions()).await.is_err() {
-                tracing::warn!("connections are still open after the close timeout");
-            }
-        }
-    };
     tokio::select! {
         ended = &mut server => return ended,
-        () = drained => {}
+        () = running.close_sessions() => {}
     }
     let stop = handle.stop(false);
     let (ended, ()) = tokio::join!(server, stop);
-    if !circle.host.tasks.wait_for_all(CLOSE_TIMEOUT).await {
-        tracing::warn!("host functions are still running at shutdown");
-    }
+    running.wait_for_host_functions().await;
     ended
 }

@@ -24,6 +24,7 @@ use super::{
     worker_pool::{WorkerKind, WorkerPool},
 };
 use crate::{
+    admission_hook::{AdmissionHook, ConnectionRequest},
     audit::{Auditor, PlayRecord},
     host::{AnyModule, FunctionTable, Module},
     log_limit::LogLimit,
@@ -81,6 +82,7 @@ impl Circle {
             workers: Workers::default(),
             sandbox: None,
             auditor: None,
+            admission_hook: None,
             identity: None,
         }
     }
@@ -125,6 +127,7 @@ pub struct CircleBuilder {
     workers: Workers,
     sandbox: Option<Sandbox>,
     auditor: Option<Auditor>,
+    admission_hook: Option<AdmissionHook>,
     identity: Option<CircleIdentity>,
 }
 
@@ -271,6 +274,18 @@ impl CircleBuilder {
         self
     }
 
+    /// Sets a function that decides on each connection before its upgrade, by the address and the headers of the request.
+    /// The error is the reason, one line for the client, who gets it with the status 403. The function may take 10
+    /// seconds. It runs before the client can authenticate, and in addition to all other checks.
+    #[must_use]
+    pub fn admit<F>(mut self, decide: impl Fn(ConnectionRequest) -> F + Send + Sync + 'static) -> Self
+    where
+        F: Future<Output = Result<(), String>> + Send + 'static,
+    {
+        self.admission_hook = Some(AdmissionHook::new(decide));
+        self
+    }
+
     /// Sets a function that receives a record of each finished play. The circle calls it on the threads that serve
     /// connections, so it must not block.
     #[must_use]
@@ -363,6 +378,8 @@ impl CircleBuilder {
             rate_limit: RateLimit::new(&self.limits),
             host,
             phase: watch::channel(CirclePhase::Open).0,
+            has_started: AtomicBool::new(false),
+            admission_hook: self.admission_hook,
             sessions: watch::channel(0).0,
             sessions_so_far: AtomicU64::new(0),
             layers: OnceLock::new(),

@@ -86,6 +86,8 @@ labels! {
         Address = "address",
         Draining = "draining",
         Version = "version",
+        /// The program refused the connection.
+        Program = "program",
         /// The TLS handshake failed.
         Tls = "tls",
         /// The WebSocket upgrade is malformed.

@@ -29,7 +29,7 @@ pub(crate) enum OutboundFrame {
 
 impl OutboundFrame {
     /// Returns the size on the wire in bytes.
-    pub(super) fn wire_bytes(&self) -> usize {
+    pub(crate) fn wire_bytes(&self) -> usize {
         match self {
             Self::Texts(texts) => texts.iter().map(|text| frame_bytes(text.len())).sum(),
             Self::Ping => frame_bytes(0),

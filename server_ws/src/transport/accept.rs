@@ -8,7 +8,7 @@ use tokio::io::AsyncWriteExt;
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
 
 use super::{http::HANDSHAKE_TIMEOUT, network_stream::NetworkStream, refusal, request_socket::RequestSocket};
-use crate::{circle::Circle, quota::Slot};
+use crate::{circle::Circle, quota::Slot, tls::TlsCertificate};
 
 /// The first byte of a TLS connection: a handshake record (RFC 8446 §5.1).
 const TLS_HANDSHAKE: u8 = 22;
@@ -30,7 +30,7 @@ pub(super) async fn accept(
         let settings = circle.settings.borrow();
         // Many clients share the address of a proxy.
         let is_proxy = settings.trusted_proxies.contains(&address.ip().to_canonical());
-        (settings.tls.as_ref().map(|certificate| certificate.acceptor()), is_proxy)
+        (settings.tls.as_ref().map(TlsCertificate::acceptor), is_proxy)
     };
     let slot = circle.admission.connections.accept((!is_proxy).then_some(address.ip())).map_err(|refusal| {
         refusal::note(&circle, address.ip(), refusal);

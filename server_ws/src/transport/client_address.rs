@@ -5,14 +5,12 @@ use std::{
     net::{IpAddr, SocketAddr},
 };
 
-use actix_web::http::header::{self, HeaderMap};
-
 /// Returns the address of the client whose request came from `peer`. If the peer is a trusted proxy, this is the last
 /// address in `X-Forwarded-For` that is not a trusted proxy; earlier ones may be forged by the client.
-pub(super) fn client_address(peer: IpAddr, headers: &HeaderMap, proxies: &BTreeSet<IpAddr>) -> IpAddr {
+/// `forwarded` are the values of that header.
+pub(super) fn client_address(peer: IpAddr, forwarded: &[&[u8]], proxies: &BTreeSet<IpAddr>) -> IpAddr {
     let mut address = peer.to_canonical();
-    let forwarded: Vec<_> = headers.get_all(header::X_FORWARDED_FOR).collect();
-    let entries = forwarded.iter().rev().flat_map(|line| line.as_bytes().rsplit(|byte| *byte == b','));
+    let entries = forwarded.iter().rev().flat_map(|line| line.rsplit(|byte| *byte == b','));
     for entry in entries {
         if !proxies.contains(&address) {
             break;
@@ -38,11 +36,8 @@ mod tests {
 
     fn address(peer: &str, lines: &[&str]) -> String {
         let proxies = ["10.0.0.1", "10.0.0.2", "2001:db8::1"].map(|proxy| proxy.parse().expect("an address")).into();
-        let mut headers = HeaderMap::new();
-        for line in lines {
-            headers.append(header::X_FORWARDED_FOR, line.parse().expect("a value"));
-        }
-        client_address(peer.parse().expect("an address"), &headers, &proxies).to_string()
+        let lines: Vec<_> = lines.iter().map(|line| line.as_bytes()).collect();
+        client_address(peer.parse().expect("an address"), &lines, &proxies).to_string()
     }
 
     #[test]

@@ -12,6 +12,7 @@ use keys::Authority;
 use tokio::{
     io::{AsyncRead, AsyncWrite, AsyncWriteExt},
     sync::mpsc,
+    task::JoinHandle,
 };
 
 use super::{
@@ -34,7 +35,12 @@ const MAX_QUEUED_MESSAGES: usize = 4;
 
 /// Starts the connection of a client at `address` that dialled `authority`, and its session. The stream is a WebSocket
 /// whose handshake is done.
-pub(super) fn start<S>(circle: &Arc<Circle>, address: IpAddr, authority: Authority, stream: CountedStream<S>)
+pub(super) fn start<S>(
+    circle: &Arc<Circle>,
+    address: IpAddr,
+    authority: Authority,
+    stream: CountedStream<S>,
+) -> ConnectionTasks
 where
     S: AsyncRead + AsyncWrite + Unpin + 'static,
 {
@@ -50,11 +56,29 @@ where
         is_closing: false,
     };
     // `Frames` reads the socket, because the context would read ahead without a bound.
-    actix_web::rt::spawn(run(WebsocketContext::create(actor, stream::pending()), writer));
+    let socket = actix_web::rt::spawn(run(WebsocketContext::create(actor, stream::pending()), writer));
     let number = circle.next_session_number();
     let session = Session::new(circle.clone(), limits, number, authority, address, slot.clone(), outbound);
     // In a box, because the future of an async method has room for several copies of what it takes.
-    tokio::spawn(SpannedSession::new(Box::new(session).serve(inbound, rpc::receive), slot, number));
+    let session = tokio::spawn(SpannedSession::new(Box::new(session).serve(inbound, rpc::receive), slot, number));
+    ConnectionTasks { socket, session }
+}
+
+/// The tasks of a connection, which run on if this is dropped.
+pub(super) struct ConnectionTasks {
+    socket: JoinHandle<()>,
+    session: JoinHandle<()>,
+}
+
+impl ConnectionTasks {
+    /// Waits until both tasks have ended.
+    pub(super) async fn ended(self) {
+        for task in [self.socket, self.session] {
+            if let Err(error) = task.await {
+                tracing::error!(%error, "a connection has failed");
+            }
+        }
+    }
 }
 
 /// Runs the actor and writes its frames, until one of them ends. The actor runs only when the socket has accepted the

@@ -2,12 +2,12 @@
 
 use actix_web::{
     HttpRequest, HttpResponse,
-    http::{
-        Version,
-        header::{self, HeaderMap},
-    },
+    http::{Version, header::HeaderValue},
 };
 use actix_web_actors::ws;
+
+/// The error of a request without the header.
+pub(super) const NO_UPGRADE: &str = "the Upgrade header must be 'websocket'";
 
 /// Checks a WebSocket request, before it takes a connection. Returns the response that accepts it. The error is a reason
 /// for a person.
@@ -16,18 +16,33 @@ pub(super) fn check(request: &HttpRequest) -> Result<HttpResponse, String> {
     if request.version() < Version::HTTP_11 {
         return Err("the version of HTTP must be 1.1".into());
     }
-    check_headers(request.headers())?;
+    let headers = request.headers();
+    check_values(|name| headers.get_all(name).map(HeaderValue::as_bytes).collect())?;
     Ok(response.finish())
 }
 
-fn check_headers(headers: &HeaderMap) -> Result<(), String> {
-    let mut keys = headers.get_all(header::SEC_WEBSOCKET_KEY);
-    if !keys.next().is_some_and(|key| is_key(key.as_bytes())) || keys.next().is_some() {
-        return Err("there must be one Sec-WebSocket-Key header, of 16 bytes in base64".into());
+/// Checks the headers that the library does not check. `values` returns the values of a header. Returns the key.
+pub(super) fn check_values<'a>(values: impl Fn(&str) -> Vec<&'a [u8]>) -> Result<&'a [u8], String> {
+    let key = match values("sec-websocket-key")[..] {
+        [key] if is_key(key) => key,
+        _ => return Err("there must be one Sec-WebSocket-Key header, of 16 bytes in base64".into()),
+    };
+    let has_body =
+        !values("transfer-encoding").is_empty() || values("content-length").iter().any(|length| *length != b"0");
+    if has_body { Err("a WebSocket request must not have a body".into()) } else { Ok(key) }
+}
+
+/// Checks the headers that ask for the upgrade, for a request that the library does not check.
+pub(super) fn check_upgrade<'a>(values: impl Fn(&str) -> Vec<&'a [u8]>) -> Result<(), String> {
+    let has_token = |name: &str, token: &str| {
+        let lines = values(name);
+        let mut tokens = lines.iter().flat_map(|line| line.split(|byte| *byte == b','));
+        tokens.any(|found| found.trim_ascii().eq_ignore_ascii_case(token.as_bytes()))
+    };
+    if !has_token("upgrade", "websocket") {
+        return Err(NO_UPGRADE.into());
     }
-    let has_body = headers.contains_key(header::TRANSFER_ENCODING)
-        || headers.get_all(header::CONTENT_LENGTH).any(|length| length != "0");
-    if has_body { Err("a WebSocket request must not have a body".into()) } else { Ok(()) }
+    if has_token("connection", "upgrade") { Ok(()) } else { Err("the Connection header must have 'upgrade'".into()) }
 }
 
 /// Whether the key is 16 bytes in base64: 22 digits, the last of which has two bits, and two pad characters.
@@ -42,12 +57,21 @@ mod tests {
 
     const KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
 
+    /// Returns the values of a header in a list of headers.
+    fn values<'a>(headers: &'a [(&str, &str)]) -> impl Fn(&str) -> Vec<&'a [u8]> {
+        move |name| headers.iter().filter(|(other, _)| *other == name).map(|(_, value)| value.as_bytes()).collect()
+    }
+
     fn check(headers: &[(&str, &str)]) -> bool {
-        let mut map = HeaderMap::new();
-        for (name, value) in headers {
-            map.append(name.parse().expect("a name"), value.parse().expect("a value"));
-        }
-        check_headers(&map).is_ok()
+        check_values(values(headers)).is_ok()
+    }
+
+    #[test]
+    fn upgrade_headers_are_lists() {
+        let check =
+            |upgrade, connection| check_upgrade(values(&[("upgrade", upgrade), ("connection", connection)])).is_ok();
+        assert!(check("websocket", "Upgrade") && check("h2c, WebSocket", "keep-alive, upgrade"));
+        assert!(!check("h2c", "upgrade") && !check("websocket", "close") && !check("", ""));
     }
 
     #[test]

@@ -27,15 +27,12 @@ use keys::Authority;
 use super::{
     chunks::Chunks,
     client_address::client_address,
-    console, handshake, refusal,
+    console, handshake,
+    rejection::{self, Rejection},
     request_socket::RequestSocket,
     upgrade::{AcceptedUpgrade, Upgradable},
 };
-use crate::{
-    circle::Circle,
-    metrics::ConnectionRejectReason,
-    quota::{ConnectionRefusal, Slot},
-};
+use crate::{admission_hook::ConnectionRequest, circle::Circle, quota::Slot};
 
 /// How long a client may take to send a request.
 pub(super) const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -61,11 +58,12 @@ struct LocalAddress(SocketAddr);
 /// cannot.
 pub(super) fn on_connect(socket: &RequestSocket, data: &mut Extensions) {
     data.insert(socket.slot().clone());
-    if let Ok(address) = socket.tcp().local_addr() {
+    let Some(tcp) = socket.tcp() else { return };
+    if let Ok(address) = tcp.local_addr() {
         data.insert(LocalAddress(address));
     }
     #[cfg(target_os = "linux")]
-    if let Err(error) = drop_stalled(socket.tcp(), STALL_TIMEOUT) {
+    if let Err(error) = drop_stalled(tcp, STALL_TIMEOUT) {
         tracing::warn!(%error, "cannot set the stall timeout of a socket");
     }
 }
@@ -149,55 +147,74 @@ async fn root(
         }
         return Ok(greeting(circle, &authority, has_console));
     }
-    if request.headers().get(header::SEC_WEBSOCKET_VERSION).is_none_or(|version| version != "13") {
-        circle.metrics.count_rejection(ConnectionRejectReason::Version);
-        let body = "unsupported WebSocket version: this circle speaks version 13 (RFC 6455)\n";
-        let mut response = text(StatusCode::UPGRADE_REQUIRED, body.into());
-        response.headers_mut().insert(header::SEC_WEBSOCKET_VERSION, header::HeaderValue::from_static("13"));
-        return Ok(response);
+    match upgrade(&request, circle, authority).await {
+        Ok(response) => Ok(response),
+        Err(Refusal::Rejected(rejection)) => Ok(rejected(&rejection)),
+        Err(Refusal::Failed(error)) => Err(error),
     }
-    // Without TLS of its own, the circle may be behind a proxy with TLS.
-    let schemes = if circle.settings.borrow().tls.is_some() { &["https://"][..] } else { &["http://", "https://"] };
-    for origin in request.headers().get_all(header::ORIGIN) {
-        let origin = origin.to_str().unwrap_or_default().to_ascii_lowercase();
-        let is_own = schemes.iter().any(|scheme| origin.strip_prefix(scheme) == Some(authority.as_str()));
-        if !is_own && !circle.settings.borrow().origins.contains(&origin) {
-            circle.metrics.count_rejection(ConnectionRejectReason::Origin);
-            let body = format!(
-                "the origin {} may not connect to this circle: to allow it, the operator adds it to \
-                 `origins` (circles serve --origins)\n",
-                shorten(&origin)
-            );
-            return Ok(text(StatusCode::FORBIDDEN, body));
-        }
+}
+
+/// Why a request is not upgraded.
+enum Refusal {
+    Rejected(Rejection),
+    Failed(Error),
+}
+
+impl From<Rejection> for Refusal {
+    fn from(rejection: Rejection) -> Self {
+        Self::Rejected(rejection)
     }
-    if circle.is_draining() {
-        circle.metrics.count_rejection(ConnectionRejectReason::Draining);
-        return Ok(text(StatusCode::SERVICE_UNAVAILABLE, "the circle is shutting down\n".into()));
-    }
-    let accepting = handshake::check(&request).and_then(|response| {
-        // actix hands over only sockets with this header, and it also reads a body before.
-        let is_upgradable = request.extensions().contains::<Upgradable>();
-        is_upgradable.then_some(response).ok_or_else(|| "the Upgrade header must be 'websocket'".into())
-    });
-    let mut response = match accepting {
-        Ok(response) => response,
-        Err(reason) => {
-            circle.metrics.count_rejection(ConnectionRejectReason::Handshake);
-            return Ok(text(StatusCode::BAD_REQUEST, format!("invalid WebSocket request (RFC 6455): {reason}\n")));
-        }
-    };
-    // An accepted socket has an address; clients without one would count as one caller.
+}
+
+/// Accepts the upgrade of a request. The slot of its socket then counts it as a WebSocket.
+async fn upgrade(request: &HttpRequest, circle: &Arc<Circle>, authority: Authority) -> Result<HttpResponse, Refusal> {
+    let values = |name: header::HeaderName| request.headers().get_all(name).map(header::HeaderValue::as_bytes);
+    rejection::check_version(circle, values(header::SEC_WEBSOCKET_VERSION).next())?;
+    rejection::check_origins(circle, &authority, values(header::ORIGIN))?;
+    rejection::check_open(circle)?;
+    // actix hands over only sockets with this header, and it also reads a body before.
+    let is_upgradable = request.extensions().contains::<Upgradable>();
+    let mut response = handshake::check(request)
+        .and_then(|response| is_upgradable.then_some(response).ok_or_else(|| handshake::NO_UPGRADE.into()))
+        .map_err(|reason| rejection::invalid_handshake(circle, &reason))?;
+    // A stream of the program has the address that the program gave.
     let peer = request.peer_addr().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.ip());
-    let address = client_address(peer, request.headers(), &circle.settings.borrow().trusted_proxies);
-    let slot = request.conn_data::<Arc<Slot>>().cloned().ok_or_else(|| ErrorInternalServerError("no slot"))?;
-    match slot.upgrade(address) {
-        Ok(()) => {
-            response.extensions_mut().insert(AcceptedUpgrade { address, authority });
-            Ok(response)
-        }
-        Err(refusal) => Ok(refuse(circle, address, refusal)),
+    let forwarded: Vec<_> = values(header::X_FORWARDED_FOR).collect();
+    let address = client_address(peer, &forwarded, &circle.settings.borrow().trusted_proxies);
+    let slot = request.conn_data::<Arc<Slot>>().cloned();
+    let slot = slot.ok_or_else(|| Refusal::Failed(ErrorInternalServerError("no slot")))?;
+    rejection::ask_program(circle, || ConnectionRequest {
+        address,
+        authority: authority.clone(),
+        headers: to_http_headers(request.headers()),
+    })
+    .await?;
+    rejection::upgrade_slot(circle, &slot, address)?;
+    response.extensions_mut().insert(AcceptedUpgrade { address, authority });
+    Ok(response)
+}
+
+/// Converts headers to the types that programs use.
+pub(crate) fn to_http_headers(headers: &header::HeaderMap) -> http::HeaderMap {
+    let convert = |(name, value): (&header::HeaderName, &header::HeaderValue)| {
+        let name = http::HeaderName::from_bytes(name.as_str().as_bytes()).ok()?;
+        Some((name, http::HeaderValue::from_bytes(value.as_bytes()).ok()?))
+    };
+    let mut converted = http::HeaderMap::new();
+    for (name, value) in headers.iter().filter_map(convert) {
+        converted.append(name, value);
     }
+    converted
+}
+
+/// Returns the response to a refused client.
+pub(super) fn rejected(rejection: &Rejection) -> HttpResponse {
+    let status = StatusCode::from_u16(rejection.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let mut response = text(status, format!("{}\n", rejection.reason));
+    if status == StatusCode::UPGRADE_REQUIRED {
+        response.headers_mut().insert(header::SEC_WEBSOCKET_VERSION, header::HeaderValue::from_static("13"));
+    }
+    response
 }
 
 /// Returns the response to a program that opens the address without a WebSocket.
@@ -219,28 +236,6 @@ fn greeting(circle: &Circle, authority: &Authority, has_console: bool) -> HttpRe
     response
 }
 
-/// Returns the response to a client that gets no connection.
-fn refuse(circle: &Circle, address: IpAddr, refusal: ConnectionRefusal) -> HttpResponse {
-    refusal::note(circle, address, refusal);
-    match refusal {
-        ConnectionRefusal::Full => {
-            let body = format!(
-                "the circle already has {} connections, its limit: try again later, or ask the operator to raise \
-                 `limits.connections` and, if the circle has lowered that limit itself, `limits.connection_mib`\n",
-                circle.settings.borrow().limits.values.connections
-            );
-            text(StatusCode::SERVICE_UNAVAILABLE, body)
-        }
-        ConnectionRefusal::Address { max } => {
-            let body = format!(
-                "your address has {max} unauthenticated connections, its limit: authenticate or close some of them, \
-                 or ask the operator to raise `limits.unauthenticated_per_address`\n"
-            );
-            text(StatusCode::TOO_MANY_REQUESTS, body)
-        }
-    }
-}
-
 /// Rejects requests for authorities that the circle does not answer to, so that no page and no other circle can
 /// impersonate this one (DNS rebinding, or a nonce signed for another circle).
 async fn check_host(
@@ -256,15 +251,10 @@ async fn check_host(
         .ok()
         .filter(|authority| circle.as_ref().is_some_and(|circle| is_own_authority(circle, local, authority)));
     let Some(authority) = authority else {
-        if let Some(circle) = &circle {
-            circle.metrics.count_rejection(ConnectionRejectReason::Host);
-        }
-        let body = format!(
-            "this circle does not answer to the host '{}': to allow it, the operator adds it to `hosts` \
-             (circles serve --hosts)\n",
-            shorten(host)
-        );
-        let response = text(StatusCode::MISDIRECTED_REQUEST, body);
+        let response = match &circle {
+            Some(circle) => rejected(&rejection::unknown_host(circle, host)),
+            None => HttpResponse::InternalServerError().finish(),
+        };
         return Ok(request.into_response(response).map_into_right_body());
     };
     request.extensions_mut().insert(authority);
@@ -292,10 +282,6 @@ pub(super) fn text(status: StatusCode, body: String) -> HttpResponse {
     HttpResponse::build(status).content_type(ContentType::plaintext()).body(body)
 }
 
-fn shorten(text: &str) -> String {
-    text.chars().take(100).collect()
-}
-
 #[cfg(all(test, target_os = "linux"))]
 mod tests {
     use std::{io::Write, net::TcpListener};
@@ -315,7 +301,8 @@ mod tests {
         let mut data = Extensions::new();
         on_connect(&socket, &mut data);
         assert!(data.contains::<LocalAddress>() && data.contains::<Arc<Slot>>());
-        let timeout = rustix::net::sockopt::tcp_user_timeout(socket.tcp()).expect("a TCP socket");
+        let timeout =
+            rustix::net::sockopt::tcp_user_timeout(socket.tcp().expect("a TCP socket")).expect("a TCP socket");
         assert_eq!(Duration::from_millis(timeout.into()), STALL_TIMEOUT);
     }
 

@@ -11,49 +11,88 @@ use bytes::{Buf, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_rustls::server::TlsStream;
 
-#[derive(Debug)]
 pub(super) enum NetworkStream {
     Tcp(TcpStream),
-    Tls(Box<EncryptedStream>),
+    Tls(Box<PeekableStream<TlsStream<TcpStream>>>),
+    /// A stream that the program has accepted.
+    Other(Box<PeekableStream<Box<dyn ProgramStream>>>),
 }
 
-/// A TLS stream, and decrypted bytes that were peeked at.
-#[derive(Debug)]
-pub(super) struct EncryptedStream {
-    stream: TlsStream<TcpStream>,
+/// A stream of the program.
+pub(super) trait ProgramStream: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<S: AsyncRead + AsyncWrite + Send + Unpin> ProgramStream for S {}
+
+/// A stream, and bytes of it that were peeked at.
+pub(super) struct PeekableStream<S> {
+    stream: S,
     peeked: BytesMut,
 }
 
 impl NetworkStream {
     pub(super) fn encrypted(stream: TlsStream<TcpStream>) -> Self {
-        Self::Tls(Box::new(EncryptedStream { stream, peeked: BytesMut::new() }))
+        Self::Tls(Box::new(PeekableStream { stream, peeked: BytesMut::new() }))
     }
 
-    pub(super) fn tcp(&self) -> &TcpStream {
+    pub(super) fn other(stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static) -> Self {
+        Self::Other(Box::new(PeekableStream { stream: Box::new(stream), peeked: BytesMut::new() }))
+    }
+
+    /// Returns the socket, if the circle has accepted it itself.
+    pub(super) fn tcp(&self) -> Option<&TcpStream> {
         match self {
-            Self::Tcp(stream) => stream,
-            Self::Tls(encrypted) => encrypted.stream.get_ref().0,
+            Self::Tcp(stream) => Some(stream),
+            Self::Tls(encrypted) => Some(encrypted.stream.get_ref().0),
+            Self::Other(_) => None,
         }
     }
 
     /// Copies the next bytes to the buffer without consuming them. Returns how many they are; 0 at the end of the
     /// stream.
     pub(super) fn poll_peek(&mut self, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<usize>> {
-        let encrypted = match self {
-            Self::Tcp(stream) => return stream.poll_peek(cx, buffer),
-            Self::Tls(encrypted) => encrypted,
-        };
-        if encrypted.peeked.is_empty() {
-            encrypted.peeked.resize(buffer.remaining(), 0);
-            let mut peeked = ReadBuf::new(&mut encrypted.peeked);
-            let polled = Pin::new(&mut encrypted.stream).poll_read(cx, &mut peeked);
+        match self {
+            Self::Tcp(stream) => stream.poll_peek(cx, buffer),
+            Self::Tls(encrypted) => encrypted.poll_peek(cx, buffer),
+            Self::Other(stream) => stream.poll_peek(cx, buffer),
+        }
+    }
+
+    fn writer(&mut self) -> Pin<&mut (dyn AsyncWrite + Unpin)> {
+        match self {
+            Self::Tcp(stream) => Pin::new(stream),
+            Self::Tls(encrypted) => Pin::new(&mut encrypted.stream),
+            Self::Other(other) => Pin::new(&mut other.stream),
+        }
+    }
+}
+
+impl<S: AsyncRead + Unpin> PeekableStream<S> {
+    fn poll_peek(&mut self, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<usize>> {
+        if self.peeked.is_empty() {
+            self.peeked.resize(buffer.remaining(), 0);
+            let mut peeked = ReadBuf::new(&mut self.peeked);
+            let polled = Pin::new(&mut self.stream).poll_read(cx, &mut peeked);
             let length = peeked.filled().len();
-            encrypted.peeked.truncate(length);
+            self.peeked.truncate(length);
             ready!(polled)?;
         }
-        let length = encrypted.peeked.len().min(buffer.remaining());
-        buffer.put_slice(&encrypted.peeked[..length]);
+        let length = self.peeked.len().min(buffer.remaining());
+        buffer.put_slice(&self.peeked[..length]);
         Poll::Ready(Ok(length))
+    }
+
+    fn poll_read(&mut self, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        if self.peeked.is_empty() {
+            return Pin::new(&mut self.stream).poll_read(cx, buffer);
+        }
+        let length = self.peeked.len().min(buffer.remaining());
+        buffer.put_slice(&self.peeked[..length]);
+        self.peeked.advance(length);
+        if self.peeked.is_empty() {
+            // Otherwise the buffer would stay for as long as the connection lasts.
+            self.peeked = BytesMut::new();
+        }
+        Poll::Ready(Ok(()))
     }
 }
 
@@ -61,19 +100,8 @@ impl AsyncRead for NetworkStream {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         match self.get_mut() {
             Self::Tcp(stream) => Pin::new(stream).poll_read(cx, buffer),
-            Self::Tls(encrypted) if encrypted.peeked.is_empty() => {
-                Pin::new(&mut encrypted.stream).poll_read(cx, buffer)
-            }
-            Self::Tls(encrypted) => {
-                let length = encrypted.peeked.len().min(buffer.remaining());
-                buffer.put_slice(&encrypted.peeked[..length]);
-                encrypted.peeked.advance(length);
-                if encrypted.peeked.is_empty() {
-                    // Otherwise the buffer would stay for as long as the connection lasts.
-                    encrypted.peeked = BytesMut::new();
-                }
-                Poll::Ready(Ok(()))
-            }
+            Self::Tls(encrypted) => encrypted.poll_read(cx, buffer),
+            Self::Other(other) => other.poll_read(cx, buffer),
         }
     }
 }
@@ -81,22 +109,17 @@ impl AsyncRead for NetworkStream {
 impl AsyncWrite for NetworkStream {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         match self.get_mut() {
+            // The common case without a virtual call.
             Self::Tcp(stream) => Pin::new(stream).poll_write(cx, bytes),
-            Self::Tls(encrypted) => Pin::new(&mut encrypted.stream).poll_write(cx, bytes),
+            other => other.writer().poll_write(cx, bytes),
         }
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Self::Tcp(stream) => Pin::new(stream).poll_flush(cx),
-            Self::Tls(encrypted) => Pin::new(&mut encrypted.stream).poll_flush(cx),
-        }
+        self.get_mut().writer().poll_flush(cx)
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Self::Tcp(stream) => Pin::new(stream).poll_shutdown(cx),
-            Self::Tls(encrypted) => Pin::new(&mut encrypted.stream).poll_shutdown(cx),
-        }
+        self.get_mut().writer().poll_shutdown(cx)
     }
 }

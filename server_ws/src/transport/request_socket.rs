@@ -28,7 +28,6 @@ const PEEKED: usize = 2048;
 /// The maximum number of bytes after a request that are read and discarded.
 const MAX_DISCARDED: usize = 64 << 10;
 
-#[derive(Debug)]
 pub(super) struct RequestSocket {
     socket: CountedStream<NetworkStream>,
     head: RequestHead,
@@ -43,7 +42,8 @@ impl RequestSocket {
         Self { socket, head: RequestHead::default(), has_answered: false }
     }
 
-    pub(super) fn tcp(&self) -> &TcpStream {
+    /// Returns the TCP socket, if the circle has accepted it itself.
+    pub(super) fn tcp(&self) -> Option<&TcpStream> {
         self.socket.stream().tcp()
     }
 
@@ -72,7 +72,9 @@ impl RequestSocket {
 }
 
 fn set_send_buffer(stream: &NetworkStream, bytes: usize) {
-    if let Err(error) = rustix::net::sockopt::set_socket_send_buffer_size(stream.tcp(), bytes) {
+    if let Some(stream) = stream.tcp()
+        && let Err(error) = rustix::net::sockopt::set_socket_send_buffer_size(stream, bytes)
+    {
         tracing::warn!(%error, "cannot set the send buffer size of a socket");
     }
 }

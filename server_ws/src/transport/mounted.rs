@@ -1,0 +1,187 @@
+//! Connections that somebody else has accepted.
+
+use std::{
+    io,
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+};
+
+use actix_http::{Protocol, ws::hash_key};
+use actix_service::{Service, ServiceFactory};
+use http::{HeaderMap, header};
+use keys::Authority;
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
+
+use super::{
+    client_address::client_address,
+    connection,
+    counted_stream::CountedStream,
+    handshake,
+    network_stream::NetworkStream,
+    refusal,
+    rejection::{self, Rejection},
+    request_socket::RequestSocket,
+    server,
+};
+use crate::{admission_hook::ConnectionRequest, circle::Circle, quota::Slot, running::RunningCircle};
+
+/// The close code of a refused connection (RFC 6455 §7.4.1).
+const POLICY_VIOLATION: u16 = 1008;
+
+/// The maximum length of the reason in a close frame, in bytes (RFC 6455 §5.5).
+const MAX_CLOSE_REASON: usize = 123;
+
+/// A connection that the circle has accepted, and whose upgrade is still to be done.
+#[derive(Debug)]
+#[must_use = "the connection closes when this is dropped"]
+pub struct AcceptedConnection {
+    running: RunningCircle,
+    address: IpAddr,
+    authority: Authority,
+    place: Place,
+}
+
+/// The place of a connection. It is closed once this is dropped, whatever the connection does.
+#[derive(Debug)]
+struct Place(Arc<Slot>);
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.0.close();
+    }
+}
+
+pub(crate) async fn accept(
+    running: &RunningCircle,
+    peer: IpAddr,
+    headers: &HeaderMap,
+) -> Result<AcceptedConnection, Rejection> {
+    let circle = running.circle();
+    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
+    let authority = Authority::from_host_header(host)
+        .ok()
+        .filter(|authority| circle.settings.borrow().hosts.contains(authority))
+        .ok_or_else(|| rejection::unknown_host(circle, host))?;
+    rejection::check_origins(circle, &authority, values(headers, "origin"))?;
+    rejection::check_open(circle)?;
+    check_peer(circle, peer)?;
+    let (address, is_proxy) = {
+        let proxies = &circle.settings.borrow().trusted_proxies;
+        let forwarded: Vec<_> = values(headers, "x-forwarded-for").collect();
+        (client_address(peer, &forwarded, proxies), proxies.contains(&peer.to_canonical()))
+    };
+    let slot = circle
+        .admission
+        .connections
+        .accept((!is_proxy).then_some(address))
+        .map_err(|refusal| rejection::no_room(circle, address, refusal))?;
+    let place = Place(slot);
+    rejection::ask_program(circle, || ConnectionRequest {
+        address,
+        authority: authority.clone(),
+        headers: headers.clone(),
+    })
+    .await?;
+    rejection::upgrade_slot(circle, &place.0, address)?;
+    Ok(AcceptedConnection { running: running.clone(), address, authority, place })
+}
+
+fn values<'a>(headers: &'a HeaderMap, name: &str) -> impl Iterator<Item = &'a [u8]> {
+    headers.get_all(name).iter().map(header::HeaderValue::as_bytes)
+}
+
+/// Checks that the circle may serve this peer. The defaults are safe on loopback only.
+fn check_peer(circle: &Circle, peer: IpAddr) -> Result<(), Rejection> {
+    circle.check_address(peer).map_err(|error| {
+        tracing::error!(%error, "connection refused");
+        Rejection::new(503, "this circle serves its own machine only: its log says how to change that")
+    })
+}
+
+/// Checks the headers of an upgrade request. Returns the value of `Sec-WebSocket-Accept` in its response.
+pub(crate) fn check_handshake(circle: &Circle, headers: &HeaderMap) -> Result<String, Rejection> {
+    if !headers.contains_key(header::UPGRADE) {
+        let reason = format!("this is the circle '{}': connect to it with a WebSocket", circle.name);
+        return Err(Rejection::new(426, reason));
+    }
+    rejection::check_version(circle, values(headers, "sec-websocket-version").next())?;
+    let all = |name: &str| values(headers, name).collect();
+    let key = handshake::check_upgrade(all).and_then(|()| handshake::check_values(all));
+    let key = key.map_err(|reason| rejection::invalid_handshake(circle, &reason))?;
+    Ok(String::from_utf8_lossy(&hash_key(key)).into_owned())
+}
+
+impl AcceptedConnection {
+    /// Serves the connection over a WebSocket whose upgrade is done, until it ends. If the future is dropped, the
+    /// connection closes.
+    pub async fn serve<S>(self, stream: S)
+    where
+        S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    {
+        let Self { running, address, authority, place } = self;
+        let (circle, slot) = (running.circle().clone(), place.0.clone());
+        let served = running.threads().spawn_pinned(move || async move {
+            connection::start(&circle, address, authority, CountedStream::new(stream, slot, None)).ended().await;
+        });
+        if let Err(error) = served.await {
+            tracing::error!(%error, "a connection has failed");
+        }
+    }
+
+    /// As [`serve`](Self::serve), on the thread of the caller, which runs a local set of tasks.
+    pub(crate) async fn serve_here<S>(self, stream: S)
+    where
+        S: AsyncRead + AsyncWrite + Unpin + 'static,
+    {
+        let Self { running, address, authority, place } = self;
+        let stream = CountedStream::new(stream, place.0.clone(), None);
+        connection::start(running.circle(), address, authority, stream).ended().await;
+    }
+}
+
+/// Closes a WebSocket that the circle refuses, with the reason.
+pub(crate) async fn close_refused(mut stream: impl AsyncWrite + Unpin, rejection: &Rejection) {
+    let reason = &rejection.reason[..rejection.reason.floor_char_boundary(MAX_CLOSE_REASON)];
+    let payload = [&POLICY_VIOLATION.to_be_bytes()[..], reason.as_bytes()].concat();
+    let length = u8::try_from(payload.len()).expect("at most 125 bytes");
+    // A close frame, final and without a mask (RFC 6455 §5.2).
+    let frame = [&[0x88, length][..], &payload].concat();
+    let sent = async {
+        stream.write_all(&frame).await?;
+        stream.shutdown().await
+    };
+    if let Err(error) = sent.await {
+        tracing::debug!(%error, "cannot close a refused connection");
+    }
+}
+
+/// Serves HTTP on a stream.
+pub(crate) fn serve_http<S>(running: &RunningCircle, stream: S, peer: IpAddr)
+where
+    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+{
+    let circle = running.circle().clone();
+    if check_peer(&circle, peer).is_err() {
+        return;
+    }
+    let is_proxy = circle.settings.borrow().trusted_proxies.contains(&peer.to_canonical());
+    let slot = match circle.admission.connections.accept((!is_proxy).then_some(peer)) {
+        Ok(slot) => slot,
+        Err(refusal) => return refusal::note(&circle, peer, refusal),
+    };
+    let socket = RequestSocket::new(NetworkStream::other(stream), slot);
+    // The connection has its own end.
+    let _detached = running.threads().spawn_pinned(move || async move {
+        let served = async {
+            let failed = |()| io::Error::other("the HTTP service cannot start");
+            let service = server::http_service(circle).new_service(()).await.map_err(failed)?;
+            service
+                .call((socket, Protocol::Http1, Some(SocketAddr::new(peer, 0))))
+                .await
+                .map_err(|error| io::Error::other(error.to_string()))
+        };
+        if let Err(error) = served.await {
+            tracing::debug!(%error, "HTTP connection ended");
+        }
+    });
+}
