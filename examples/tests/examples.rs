@@ -5,7 +5,9 @@
 mod wire;
 
 use std::{
-    io::{BufRead, BufReader},
+    ffi::{OsStr, OsString},
+    io::{BufRead, BufReader, Write},
+    net::TcpStream,
     path::Path,
     process::{Child, Command, Stdio},
     time::Duration,
@@ -26,36 +28,66 @@ fn run_script_example_runs_script() {
     assert_eq!(run("let a = []; loop { a.push(a); }").status.code(), Some(1));
 }
 
-struct InventoryProcess {
+#[test]
+fn in_process_example_plays_as_a_key() {
+    let run = |script| Command::new(env!("CARGO_BIN_EXE_in_process")).arg(script).output().expect("it runs");
+    let ran = run("print(\"hi\"); shop::price(\"tea\") * 2");
+    assert_eq!((ran.status.code(), ran.stdout.as_slice()), (Some(0), b"hi\n42\n".as_slice()));
+    let failed = run("shop::price(\"salt\")");
+    assert!(String::from_utf8_lossy(&failed.stderr).contains("there is no salt"), "{failed:?}");
+}
+
+#[test]
+fn mounted_examples_serve_a_page_and_a_circle() {
+    for program in [env!("CARGO_BIN_EXE_actix"), env!("CARGO_BIN_EXE_axum")] {
+        let server = ExampleServer::start(program, &["0".as_ref()], "listening on http://");
+        let mut wire = WireClient::connect_to(&server.authority, "/circle");
+        assert_eq!(wire.value("CIRCLE_NAME"), "mounted");
+        let mut stream = TcpStream::connect(&server.authority).expect("it listens");
+        let request = format!("GET / HTTP/1.1\r\nhost: {}\r\nconnection: close\r\n\r\n", server.authority);
+        stream.write_all(request.as_bytes()).expect("sent");
+        let page = std::io::read_to_string(stream).expect("UTF-8");
+        assert!(page.ends_with("a page of the server\n"), "{page}");
+    }
+}
+
+/// A server among the examples, which prints its address.
+struct ExampleServer {
     child: Child,
     authority: String,
 }
 
-impl InventoryProcess {
-    fn start(file: &Path, keeper: &KeyPair) -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_inventory"))
-            .args([file.as_os_str(), "0".as_ref(), keeper.public_key().to_hex().as_ref()])
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("it runs");
+impl ExampleServer {
+    fn start(program: &str, arguments: &[&OsStr], prefix: &str) -> Self {
+        let mut child = Command::new(program).args(arguments).stdout(Stdio::piped()).spawn().expect("it runs");
         let mut line = String::new();
         BufReader::new(child.stdout.as_mut().expect("piped")).read_line(&mut line).expect("an address line");
-        let authority = line.trim_end().strip_prefix("listening on ws://").expect("an address").to_owned();
+        let authority = line.trim_end().strip_prefix(prefix).expect("an address").to_owned();
         Self { child, authority }
-    }
-
-    fn connect(&self, key: &KeyPair) -> WireClient {
-        let mut wire = WireClient::connect(&self.authority);
-        assert_eq!(wire.authenticate(key)["result"]["authenticated"], true);
-        wire
     }
 }
 
-impl Drop for InventoryProcess {
+impl Drop for ExampleServer {
     fn drop(&mut self) {
         // The process may have ended already.
         let _ended = self.child.kill();
         let _reaped = self.child.wait();
+    }
+}
+
+struct InventoryProcess(ExampleServer);
+
+impl InventoryProcess {
+    fn start(file: &Path, keeper: &KeyPair) -> Self {
+        let arguments = [file.as_os_str(), "0".as_ref(), keeper.public_key().to_hex().as_ref()].map(OsStr::to_owned);
+        let arguments = arguments.each_ref().map(OsString::as_os_str);
+        Self(ExampleServer::start(env!("CARGO_BIN_EXE_inventory"), &arguments, "listening on ws://"))
+    }
+
+    fn connect(&self, key: &KeyPair) -> WireClient {
+        let mut wire = WireClient::connect(&self.0.authority);
+        assert_eq!(wire.authenticate(key)["result"]["authenticated"], true);
+        wire
     }
 }
 
@@ -67,7 +99,7 @@ fn inventory_example_checks_keys_and_stock() {
     {
         let inventory = InventoryProcess::start(&file, &keeper);
         let (mut keeper, mut guest) = (inventory.connect(&keeper), inventory.connect(&guest));
-        assert_eq!(WireClient::connect(&inventory.authority).error("stock::count(\"tea\")")["code"], -32001);
+        assert_eq!(WireClient::connect(&inventory.0.authority).error("stock::count(\"tea\")")["code"], -32001);
         assert_eq!(guest.value("stock::count(\"tea\")"), 0);
         keeper.value("stock::add(\"tea\", 5); stock::add(\"salt\", 1);");
         assert_eq!(guest.error("stock::add(\"tea\", 5)")["message"], "stock::add: only keepers add to the stock");

@@ -55,11 +55,16 @@ impl Write for RetryingStream {
 
 impl WireClient {
     pub(crate) fn connect(authority: &str) -> Self {
+        Self::connect_to(authority, "/")
+    }
+
+    /// Connects to a path.
+    pub(crate) fn connect_to(authority: &str, path: &str) -> Self {
         let stream = TcpStream::connect(authority).expect("it listens");
         stream.set_read_timeout(Some(WAIT_TIMEOUT)).expect("a timeout");
         // Messages must arrive at once, while earlier requests are executed.
         stream.set_nodelay(true).expect("a TCP socket");
-        let request = format!("ws://{authority}/").into_client_request().expect("a URL");
+        let request = format!("ws://{authority}{path}").into_client_request().expect("a URL");
         let (socket, _) = tokio_tungstenite::tungstenite::client(request, RetryingStream(stream)).expect("it upgrades");
         Self { socket, notifications: VecDeque::new(), answers: Vec::new(), ids: 1000 }
     }

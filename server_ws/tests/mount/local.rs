@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use server_ws::{Access, KeyPair, Limits, LocalSessionError, PlayCaller, RpcError, host};
+use server_ws::{Access, KeyPair, Limits, LocalSessionError, PlayCaller, PublicKey, RpcError, host};
 
 use super::*;
 
@@ -38,7 +38,7 @@ async fn host_function_is_tested_without_a_connection() {
         "whoami",
         [],
         "Returns the key of the caller.",
-        |call: host::Call, (): ()| async move { Ok(call.caller().map(|key| key.to_hex())) },
+        |call: host::Call, (): ()| async move { Ok(call.caller().map(PublicKey::to_hex)) },
     );
     let circle = start(builder("team").access(Access::Authenticated).host_module(module)).await;
     let session = circle.session(PlayCaller::Key(key)).expect("a session");
