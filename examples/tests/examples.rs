@@ -39,7 +39,7 @@ fn in_process_example_plays_as_a_key() {
 
 #[test]
 fn mounted_examples_serve_a_page_and_a_circle() {
-    for program in [env!("CARGO_BIN_EXE_actix"), env!("CARGO_BIN_EXE_axum")] {
+    for program in [env!("CARGO_BIN_EXE_mount_actix"), env!("CARGO_BIN_EXE_mount_axum")] {
         let server = ExampleServer::start(program, &["0".as_ref()], "listening on http://");
         let mut wire = WireClient::connect_to(&server.authority, "/circle");
         assert_eq!(wire.value("CIRCLE_NAME"), "mounted");

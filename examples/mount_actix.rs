@@ -1,6 +1,6 @@
 //! A circle at a path of an actix-web server, beside a page of its own.
 //!
-//! `cargo run --release -p circles-examples --bin actix -- 8080`, then `circles repl --circle ws://127.0.0.1:8080/circle`
+//! `cargo run --release -p circles-examples --bin mount_actix -- 8080`, then `circles repl --circle ws://127.0.0.1:8080/circle`
 
 use actix_web::{
     App, HttpRequest, HttpResponse, HttpServer,
@@ -18,7 +18,7 @@ async fn circle(request: HttpRequest, payload: Payload, circle: Data<RunningCirc
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     worker::run_if_worker();
     actix_web::rt::System::new().block_on(async {
-        let port: u16 = std::env::args().nth(1).ok_or("usage: actix PORT")?.parse()?;
+        let port: u16 = std::env::args().nth(1).ok_or("usage: mount_actix PORT")?.parse()?;
         let listener = std::net::TcpListener::bind(("127.0.0.1", port))?;
         // The authorities by which clients reach the server.
         let hosts = [listener.local_addr()?.to_string().parse()?];

@@ -1,6 +1,6 @@
 //! A circle at a path of an axum server, beside a page of its own.
 //!
-//! `cargo run --release -p circles-examples --bin axum -- 8080`, then `circles repl --circle ws://127.0.0.1:8080/circle`
+//! `cargo run --release -p circles-examples --bin mount_axum -- 8080`, then `circles repl --circle ws://127.0.0.1:8080/circle`
 
 use std::net::SocketAddr;
 
@@ -13,7 +13,7 @@ static ALLOCATOR: worker::Allocator = worker::Allocator;
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     worker::run_if_worker();
     tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(async {
-        let port: u16 = std::env::args().nth(1).ok_or("usage: axum PORT")?.parse()?;
+        let port: u16 = std::env::args().nth(1).ok_or("usage: mount_axum PORT")?.parse()?;
         let listener = tokio::net::TcpListener::bind(("127.0.0.1", port)).await?;
         let address = listener.local_addr()?;
         // The authorities by which clients reach the server.
