@@ -223,6 +223,11 @@ impl FakePlay {
         self.reporter.report(PlayUpdate::Event(PlayEvent::Progress(progress))).await;
     }
 
+    /// Reports that the client has dropped events.
+    pub(super) async fn drop_events(&self, count: u64) {
+        self.reporter.report(PlayUpdate::Event(PlayEvent::EventsDropped { count })).await;
+    }
+
     /// Ends with a number.
     pub(super) async fn answer(self, number: i64) {
         self.end(Ok(result("i64", &number.to_string()))).await;

@@ -69,6 +69,17 @@ async fn circles_answer_side_by_side() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn dropped_prints_of_a_part_name_its_circle() {
+    let (mut one, mut two) = (Console::named("one").await, Console::named("two").await);
+    one.each("flood()", vec![two.target("two")]).await;
+    let playing = two.circle.plays("flood()").await;
+    playing.drop_events(7).await;
+    let dropped = "output two | 7 prints were dropped here: they came faster than they could be shown";
+    one.expect_events(&[dropped]).await;
+    playing.unit().await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn part_is_in_the_notebook_of_its_session() {
     let (mut one, mut two) = (Console::named("one").await, Console::named("two").await);
     one.each("f()", vec![two.target("two")]).await;

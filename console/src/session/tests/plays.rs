@@ -36,6 +36,18 @@ async fn play_is_reported_in_order() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn dropped_prints_are_counted_where_they_were() {
+    let mut console = Console::ready().await;
+    let playing = console.begin("flood()").await;
+    playing.print("one").await;
+    playing.drop_events(7).await;
+    playing.print("nine").await;
+    playing.unit().await;
+    let dropped = "warning 7 prints were dropped here: they came faster than they could be shown";
+    console.expect_events(&["output one", dropped, "output nine", "value ", "done"]).await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn progress_is_in_the_state() {
     let mut console = Console::ready().await;
     let playing = console.begin("long()").await;
