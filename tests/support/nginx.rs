@@ -13,6 +13,9 @@ use super::{Home, WAIT_TIMEOUT, eventually, process::ReapedChild};
 /// The name in the certificate.
 pub(crate) const NAME: &str = "circle.example";
 
+/// The path below which the circle is, too.
+pub(crate) const PATH: &str = "/team/";
+
 /// The page with the configuration that operators copy.
 const OPERATING: &str = include_str!("../../docs/operating.md");
 
@@ -106,11 +109,14 @@ impl Write for TlsStream {
     }
 }
 
-/// Returns a configuration with the server of docs/operating.md, on another port and with other files.
+/// Returns a configuration with the server of docs/operating.md, on another port and with other files. The circle is also
+/// below the path of the documented location.
 fn configuration(directory: &Path, port: u16, circle: &str) -> String {
-    let (_, fenced) = OPERATING.split_once("```nginx\n").expect("the documented configuration");
-    let (documented, _) = fenced.split_once("```").expect("an end");
-    let mut server = documented.to_owned();
+    let mut fences = OPERATING.split("```nginx\n").skip(1).map(|fenced| fenced.split("```").next().expect("an end"));
+    let documented = fences.next().expect("the documented configuration");
+    let location = fences.next().expect("the documented location");
+    assert!(location.contains(&format!("location {PATH} {{")), "{location}");
+    let mut server = documented.replace("    location / {", &format!("{location}\n    location / {{"));
     let directory = directory.display();
     for (from, to) in [
         ("listen 443 ssl", format!("listen 127.0.0.1:{port} ssl")),
@@ -118,6 +124,7 @@ fn configuration(directory: &Path, port: u16, circle: &str) -> String {
         ("/etc/ssl/circles.example.org.pem", format!("{directory}/server.pem")),
         ("/etc/ssl/private/circles.example.org.key", format!("{directory}/server.key")),
         ("http://127.0.0.1:9001", format!("http://{circle}")),
+        ("http://127.0.0.1:9002", format!("http://{circle}")),
     ] {
         assert!(server.contains(from), "{from}: {documented}");
         server = server.replace(from, &to);

@@ -4,9 +4,24 @@ import { button, element } from "./dom";
 
 /** Opens a dialog. `fill` gets a function that closes it. */
 export function openDialog(title: string, fill: (close: () => void) => (Node | string)[]): HTMLDialogElement {
+  return open(title, (close) => [...fill(close), element("p", { class: "end" }, button("Close", close))]);
+}
+
+/** Opens a dialog that asks before something is lost. `confirm` runs if the user chooses the button `label`. */
+export function askFirst(title: string, texts: string[], label: string, confirm: () => void): void {
+  open(title, (close) => {
+    const confirmed = button(label, () => {
+      close();
+      confirm();
+    }, { class: "danger" });
+    // The first button has the focus: Enter loses nothing.
+    return [...texts.map((text) => element("p", {}, text)), element("p", { class: "end" }, button("Cancel", close), " ", confirmed)];
+  });
+}
+
+function open(title: string, fill: (close: () => void) => (Node | string)[]): HTMLDialogElement {
   const dialog = element("dialog", { "aria-label": title });
-  const close = () => dialog.close();
-  dialog.append(element("h2", {}, title), ...fill(close), element("p", { class: "end" }, button("Close", close)));
+  dialog.append(element("h2", {}, title), ...fill(() => dialog.close()));
   dialog.addEventListener("close", () => dialog.remove());
   document.body.append(dialog);
   dialog.showModal();

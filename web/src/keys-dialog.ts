@@ -1,7 +1,7 @@
 // The dialog for keys: make one, bring one, unlock one, show the public key.
 
 import { Key } from "circles";
-import { field, form, openDialog } from "./dialog";
+import { askFirst, field, form, openDialog } from "./dialog";
 import { button, element, visible } from "./dom";
 import * as keys from "./keys";
 import type { NamedKey } from "./keys";
@@ -30,7 +30,10 @@ export function openKeys(present: NamedKey | null, use: (key: NamedKey) => Promi
       parts.push(publicKey(`You are ${present.name}`, present), element("p", {}, leave));
     }
     if (keys.keyRule === "none") return parts;
-    for (const kept of keys.keptKeys()) parts.push(keptKey(kept, signIn, close, () => openKeys(present, use, signOut)));
+    for (const kept of keys.keptKeys()) {
+      const isPresent = kept.publicKey !== null && kept.publicKey === present?.key.publicKey;
+      parts.push(keptKey(kept, isPresent, signIn, close, () => openKeys(present, use, signOut)));
+    }
     parts.push(makeKey(signIn), bringKey(signIn));
     return parts;
   });
@@ -57,6 +60,7 @@ function publicKey(title: string, { key }: NamedKey): HTMLElement {
 
 function keptKey(
   kept: { name: string; publicKey: string | null },
+  isPresent: boolean,
   signIn: (key: NamedKey) => Promise<void>,
   close: () => void,
   again: () => void,
@@ -64,19 +68,19 @@ function keptKey(
   const title = element("h3", {}, visible(kept.name));
   const forget = button("Forget…", () => {
     close();
-    openDialog(`Forget ${kept.name}?`, (done) => [
-      element("p", {}, "The key is removed from this browser. Without another copy of its file, nobody can be this key again."),
-      element("p", {}, button("Forget the key", () => {
-        keys.forget(kept.name);
-        done();
-        again();
-      }, { class: "danger" })),
-    ]);
+    askFirst(`Forget ${visible(kept.name)}?`, ["This removes the key from this browser. Without another copy of its file, nobody can use this key again."], "Forget the key", () => {
+      keys.forget(kept.name);
+      again();
+    });
   });
-  const section = element("section", {}, title, element("code", { class: "key" }, kept.publicKey ?? "damaged file"));
-  if (kept.publicKey) {
+  const section = element("section", {}, title);
+  if (isPresent) section.append(element("p", {}, "You are signed in with this key."));
+  else section.append(element("code", { class: "key" }, kept.publicKey ?? "damaged file"));
+  if (kept.publicKey && !isPresent) {
     const passphrase = field("Passphrase", { type: "password", autocomplete: "current-password", required: true });
     section.append(form("Unlock and sign in", [passphrase.row], async () => signIn(await keys.unlock(kept.name, passphrase.input.value))));
+  }
+  if (kept.publicKey) {
     section.append(button("Export", () => download(`${kept.name}.json`, keys.exportKey(kept.name))), " ");
   }
   section.append(forget);

@@ -1,12 +1,14 @@
 // Keys: where the page may have them, and the encrypted store on https.
 
 import { Key, keyFilePublicKey } from "circles";
+import { pagePath } from "./address";
 import { isPrivateOrigin } from "./history";
 import { forgetStored, store, stored, storedNames } from "./store";
 import type { KeyAnswer, KeyTask } from "./worker";
 
 const STORED = "circles.key.";
-const IDENTITY = "circles.identity";
+/** Circles below several paths of one origin share what the browser stores, but each has its own identity. */
+const IDENTITY = `circles.identity${pagePath}`;
 const NAME = /^[A-Za-z0-9._-]{1,64}$/;
 /** Largest key file, as in the keystore of the terminal. */
 const MAX_FILE = 64 * 1024;

@@ -1,7 +1,8 @@
 // The console: one session on the circle that serves this page.
 
 import init, { type RunningPlay } from "circles";
-import { openDialog } from "./dialog";
+import { besidePage } from "./address";
+import { askFirst, openDialog } from "./dialog";
 import { button, byId, element, short, visible } from "./dom";
 import { Editor } from "./editor";
 import { isCircleError, messageOf, renderError } from "./errors";
@@ -79,16 +80,12 @@ function stop(): boolean {
 async function reset(): Promise<void> {
   const circle = session.circle;
   if (!circle) return;
-  openDialog("Reset the session?", (close) => [
-    element("p", {}, "Its variables and functions are thrown away. Other sessions are not touched."),
-    element("p", {}, button("Reset", () => {
-      close();
-      circle.reset().then(
-        () => note("the session is new"),
-        (error: unknown) => note(`cannot reset the session: ${messageOf(error)}`),
-      ).finally(() => void variables.refresh());
-    }, { class: "danger" })),
-  ]);
+  askFirst("Reset the session?", ["This deletes its variables and functions. Other sessions keep theirs."], "Reset", () => {
+    circle.reset().then(
+      () => note("the session is new"),
+      (error: unknown) => note(`cannot reset the session: ${messageOf(error)}`),
+    ).finally(() => void variables.refresh());
+  });
 }
 
 function keys(): void {
@@ -128,15 +125,11 @@ function hasOtherIdentity(): boolean {
 function showIdentity(): void {
   const identity = session.circle?.identity;
   if (!identity) {
-    openDialog("Another circle answers", (close) => [
-      element("p", {}, visible(session.reason)),
-      element("p", {}, "The operator may have given the circle a new identity; or someone else answers at its address. Compare the new identity with what the operator gives you by another way."),
-      element("p", {}, button("Accept the new identity", () => {
-        close();
-        forgetIdentity();
-        void session.connect();
-      }, { class: "danger" })),
-    ]);
+    const advice = "The operator may have given the circle a new identity; or someone else answers at its address. Compare the new identity with what the operator gives you by another way.";
+    askFirst("Another circle answers", [visible(session.reason), advice], "Accept the new identity", () => {
+      forgetIdentity();
+      void session.connect();
+    });
     return;
   }
   const kind = identity.persistent ? "It keeps this identity at this address." : "It is ephemeral: it ends with the circle's process.";
@@ -144,7 +137,7 @@ function showIdentity(): void {
     ? "This browser remembers it, and the page refuses another circle at this address."
     : "Over http, this page cannot remember it: compare it with what the operator gave you (circles status shows it).";
   openDialog("Identity of the circle", () => [
-    element("p", {}, "The circle has proved, by its signature, that it is:"),
+    element("p", {}, "The circle has signed that this is its identity:"),
     element("code", { class: "key" }, identity.publicKey),
     element("p", {}, kind, " ", rule),
   ]);
@@ -166,7 +159,7 @@ function help(): void {
     element("p", {}, "Each input is a Rhai script that runs in your own session on the circle. Its variables stay until you reset or leave."),
     element("table", { class: "keys" }, element("tbody", {}, ...rows.map(([key, text]) => element("tr", {}, element("th", { scope: "row" }, element("kbd", {}, key)), element("td", {}, text))))),
     isPrivateOrigin ? element("p", {}, button("Forget the history", forgetHistory)) : "",
-    element("p", {}, "The terminal has more: circles tui, circles repl. The contract of the circle is at ", element("a", { href: "/openrpc.json" }, "/openrpc.json"), ". Here are the ", element("a", { href: new URL("licenses.txt", import.meta.url).href }, "licences"), " of its JavaScript."),
+    element("p", {}, "The terminal has more: circles tui, circles repl. The contract of the circle is at ", element("a", { href: besidePage("openrpc.json") }, "openrpc.json"), ". Here are the ", element("a", { href: new URL("licenses.txt", import.meta.url).href }, "licences"), " of its parts."),
   ]);
 }
 

@@ -1,6 +1,7 @@
 // The session on the circle that serves this page: connect, authenticate, connect again.
 
 import { Circle, type Description } from "circles";
+import { socketUrl } from "./address";
 import { isCircleError, messageOf } from "./errors";
 import type { NamedKey } from "./keys";
 import { knownIdentity, rememberIdentity } from "./keys";
@@ -42,9 +43,8 @@ export class Session {
     clearTimeout(this.timer);
     clearTimeout(this.calm);
     this.set("connecting", "");
-    const scheme = location.protocol === "https:" ? "wss" : "ws";
     try {
-      const circle = await Circle.connect(`${scheme}://${location.host}/`, knownIdentity() ?? undefined);
+      const circle = await Circle.connect(socketUrl, knownIdentity() ?? undefined);
       if (circle.identity.persistent) rememberIdentity(circle.identity.publicKey);
       circle.onNotice((notice) => this.onNotice(circle, notice));
       this.circle = circle;

@@ -83,29 +83,39 @@ function table(rows: { [name: string]: Json }[]): HTMLElement {
   if (numeric !== undefined) {
     const drawn = element("div", {});
     const toggle = button(`Chart of ${visible(numeric)}`, () => {
-      toggle.remove();
       const numbers = numbersOf(rows.map((row) => row[numeric]!));
-      if (numbers) drawn.append(chart(numbers));
+      if (numbers) replaceFocused(toggle, drawn.appendChild(chart(numbers)));
     });
     shown.append(toggle, drawn);
   }
   steps(shown, rows.length, (index) => {
-    body.append(element("tr", {}, ...columns.map((name) => cell(Object.hasOwn(rows[index]!, name) ? rows[index]![name] : undefined))));
+    const row = element("tr", {}, ...columns.map((name) => cell(Object.hasOwn(rows[index]!, name) ? rows[index]![name] : undefined)));
+    return body.appendChild(row);
   });
   return shown;
 }
 
 /** Shows the first items, and a button for more. */
-function steps(where: HTMLElement, count: number, show: (index: number) => void): void {
+function steps(where: HTMLElement, count: number, show: (index: number) => HTMLElement): void {
   let shown = 0;
   const next = () => {
-    for (const end = Math.min(count, shown + STEP); shown < end; shown++) show(shown);
+    const first = show(shown++);
+    for (const end = Math.min(count, shown + STEP - 1); shown < end; shown++) show(shown);
     more.textContent = `Show more (${count - shown} left)`;
-    if (shown === count) more.remove();
+    if (shown === count) replaceFocused(more, first);
   };
   const more = button("", next, { class: "more" });
   where.append(more);
   next();
+}
+
+/** Removes a button. If it has the focus, what the button has brought gets the focus, so that the keyboard goes on there. */
+function replaceFocused(gone: HTMLElement, brought: HTMLElement): void {
+  const isFocused = document.activeElement === gone;
+  gone.remove();
+  if (!isFocused) return;
+  brought.tabIndex = -1;
+  brought.focus();
 }
 
 function tree(value: Json[] | { [name: string]: Json }, isOpen: boolean): HTMLElement {
@@ -128,7 +138,7 @@ function tree(value: Json[] | { [name: string]: Json }, isOpen: boolean): HTMLEl
     steps(details, entries.length, (index) => {
       const [name, item] = entries[index]!;
       const nested = Array.isArray(item) || isMap(item);
-      items.append(element("li", {}, element("span", { class: "name" }, `${visible(name)}: `), nested ? tree(item, false) : scalar(item)));
+      return items.appendChild(element("li", {}, element("span", { class: "name" }, `${visible(name)}: `), nested ? tree(item, false) : scalar(item)));
     });
   };
   // A tree is filled when it opens: a deep value costs what is looked at.

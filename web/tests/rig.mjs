@@ -1,4 +1,4 @@
-// What the browser tests share: circles, an https proxy in front of one, and a browser.
+// What the browser tests share: circles, an https proxy in front of circles, and a browser.
 
 import { spawn, spawnSync } from "node:child_process";
 import { mkdtempSync, writeFileSync, rmSync } from "node:fs";
@@ -8,12 +8,11 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { chromium } from "playwright-core";
 
-const ROOT = fileURLToPath(new URL("../..", import.meta.url));
-export const PROGRAM = process.env.CIRCLES_PROGRAM ?? join(ROOT, "target/release/circles");
+export const PROGRAM = process.env.CIRCLES_PROGRAM ?? file("target/release/circles");
 const CHROMIUM = process.env.CHROMIUM ?? "/usr/bin/chromium";
 
 /** Longest wait for anything, in milliseconds: only a failing test waits so long. */
-export const PATIENCE = 60_000;
+export const WAIT_TIMEOUT = 60_000;
 
 /** Returns a port that is free now. */
 export function freePort() {
@@ -29,7 +28,8 @@ export function freePort() {
 
 /** Starts a circle and waits until it listens. */
 export async function startCircle(port, ...options) {
-  const child = spawn(PROGRAM, ["serve", "--name", "lab", "--port", String(port), ...options], { stdio: ["ignore", "pipe", "pipe"] });
+  const name = options.includes("--name") ? [] : ["--name", "lab"];
+  const child = spawn(PROGRAM, ["serve", ...name, "--port", String(port), ...options], { stdio: ["ignore", "pipe", "pipe"] });
   let output = "";
   const started = new Promise((resolve, reject) => {
     const collect = (chunk) => {
@@ -41,20 +41,17 @@ export async function startCircle(port, ...options) {
     child.on("exit", () => reject(new Error(`the circle ended: ${output}`)));
   });
   await started;
-  return {
-    port,
-    url: `http://127.0.0.1:${port}/`,
-    stop: () =>
-      new Promise((resolve) => {
-        child.removeAllListeners("exit");
-        child.on("exit", resolve);
-        child.kill("SIGTERM");
-      }),
-  };
+  const end = (signal) =>
+    new Promise((resolve) => {
+      child.removeAllListeners("exit");
+      child.on("exit", resolve);
+      child.kill(signal);
+    });
+  return { port, url: `http://127.0.0.1:${port}/`, stop: () => end("SIGTERM"), kill: () => end("SIGKILL") };
 }
 
-/** Starts nginx with a certificate of its own in front of a circle. */
-export async function startProxy(port, target) {
+/** Starts nginx with a certificate of its own in front of circles: their ports by the paths below which they are. */
+export async function startProxy(port, circles) {
   const directory = mkdtempSync(join(tmpdir(), "circles-nginx-"));
   const made = spawnSync("openssl", [
     "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2", "-subj", "/CN=localhost",
@@ -71,15 +68,13 @@ export async function startProxy(port, target) {
        server {
          listen 127.0.0.1:${port} ssl;
          ssl_certificate ${directory}/cert.pem; ssl_certificate_key ${directory}/key.pem;
-         location / {
-           proxy_pass http://127.0.0.1:${target};
-           proxy_http_version 1.1;
-           proxy_set_header Host $http_host;
-           proxy_set_header X-Forwarded-For $remote_addr;
-           proxy_set_header Upgrade $http_upgrade;
-           proxy_set_header Connection $connection_upgrade;
-           proxy_read_timeout 1h;
-         }
+         proxy_http_version 1.1;
+         proxy_set_header Host $http_host;
+         proxy_set_header X-Forwarded-For $remote_addr;
+         proxy_set_header Upgrade $http_upgrade;
+         proxy_set_header Connection $connection_upgrade;
+         proxy_read_timeout 1h;
+         ${Object.entries(circles).map(([path, circle]) => `location ${path} { proxy_pass http://127.0.0.1:${circle}/; }`).join("\n")}
        }
        map $http_upgrade $connection_upgrade { default upgrade; '' close; }
      }`,
@@ -109,32 +104,10 @@ export async function startProxy(port, target) {
 
 /** Starts the browser. */
 export function startBrowser() {
-  return chromium.launch({ executablePath: CHROMIUM, args: ["--no-sandbox", "--host-resolver-rules=MAP circle.test 127.0.0.1"], timeout: PATIENCE });
+  return chromium.launch({ executablePath: CHROMIUM, args: ["--no-sandbox", "--host-resolver-rules=MAP circle.test 127.0.0.1"], timeout: WAIT_TIMEOUT });
 }
 
-/** Opens a page, and collects everything that the browser complains about. */
-export async function openPage(browser, url, options = {}) {
-  const context = await browser.newContext({ ignoreHTTPSErrors: true, viewport: { width: 1100, height: 760 }, ...options });
-  context.setDefaultTimeout(PATIENCE);
-  const page = await context.newPage();
-  const complaints = [];
-  page.on("console", (message) => {
-    if (message.type() === "error" || message.type() === "warning") complaints.push(message.text());
-  });
-  page.on("pageerror", (error) => complaints.push(String(error)));
-  await page.goto(url);
-  return { context, page, complaints };
-}
-
-/** Types an input and runs it. */
-export async function run(page, input) {
-  const editor = page.getByRole("textbox", { name: "Input" });
-  await editor.click();
-  await page.keyboard.insertText(input);
-  await page.getByRole("button", { name: "Run", exact: true }).click();
-}
-
-/** Waits until the session is connected. */
-export function connected(page) {
-  return page.waitForSelector('html[data-ready] #state[data-state="connected"]');
+/** Returns the path of a file of the repository. */
+export function file(name) {
+  return fileURLToPath(new URL(`../../${name}`, import.meta.url));
 }
