@@ -4,6 +4,7 @@ mod support;
 
 mod cases;
 mod check;
+mod client_behaviour;
 mod completions;
 mod config;
 mod doctor;
