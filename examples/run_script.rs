@@ -12,7 +12,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let script = std::env::args().nth(1).ok_or("usage: run_script SCRIPT")?;
     tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
         let mut worker = Worker::start(Program::SameExecutable, WorkerSetup::default()).await?;
-        worker.play(&Play { number: 1, script: &script, name: None, bind: None, caller: None });
+        worker.play(&Play { number: 1, script: &script, name: None, bind: None });
         loop {
             match worker.event().await {
                 WorkerEvent::Print(print) => println!("{}", print.text),

@@ -9,6 +9,7 @@ pub(crate) mod build_error;
 pub(crate) mod builder;
 mod identity;
 pub(crate) mod reconfigure;
+pub(crate) mod script_constants;
 mod settings;
 pub(crate) mod spare_workers;
 pub(crate) mod startup_check;

@@ -77,6 +77,8 @@ fn limit_error(kind: LimitKind, max: u64) -> RpcError {
         LimitKind::HostBytes => (PlayLimit::Size, max / 1024, Some(LimitSetting::HostKib)),
         LimitKind::ArraySize => (PlayLimit::Size, max, Some(LimitSetting::ArrayItems)),
         LimitKind::MapSize => (PlayLimit::Size, max, Some(LimitSetting::MapItems)),
+        // The worker crate may get limits that no setting of a circle has.
+        _ => (PlayLimit::Size, max, None),
     };
     RpcError::LimitExceeded { limit, max, setting }
 }
@@ -127,7 +129,7 @@ pub(crate) fn lookup_result(functions: Vec<worker::FunctionDoc>) -> LookupResult
 fn origin(origin: worker::Origin) -> Origin {
     match origin {
         worker::Origin::Session => Origin::Session,
-        worker::Origin::Circle => Origin::Circle,
+        worker::Origin::Init => Origin::Circle,
         worker::Origin::Module => Origin::Module,
         worker::Origin::Host => Origin::Host,
         worker::Origin::Native => Origin::Native,

@@ -35,18 +35,15 @@
 //! **A module may keep state for each play** ([`Module::for_each_play`]). Its end hook learns how the play ended before
 //! anyone else does.
 
-mod arguments;
 mod call;
-mod error;
 mod function_table;
 mod module;
 mod tasks;
 
-pub use arguments::Arguments;
 pub use call::{Call, PlayContext, PlayEnd};
-pub use error::Error;
 pub use module::Module;
 pub use tasks::MAX_DETACHED_CALLS;
+pub use worker::{Arguments, HostError as Error};
 
 pub(crate) use call::EndHookError;
 pub(crate) use function_table::FunctionTable;

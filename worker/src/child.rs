@@ -8,6 +8,7 @@
 //!
 //! It depends on the server side ([`parent`](crate::parent)) only through the messages between them.
 
+mod constants;
 mod environment;
 #[cfg(target_os = "linux")]
 mod fork_loop;

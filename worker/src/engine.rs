@@ -23,7 +23,7 @@ mod trace;
 pub(crate) use build::build;
 pub(crate) use failure::{exit_value, parse_failure, run_failure};
 pub(crate) use function_sources::FunctionSources;
-pub(crate) use host_functions::register_host;
+pub(crate) use host_functions::{named_value, register_host};
 pub(crate) use meter::{INIT_PLAY, Meter};
 pub(crate) use modules::{ModuleLoader, ModuleSources};
 pub use modules::{module_names, modules_digest};

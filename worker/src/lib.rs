@@ -12,9 +12,8 @@
 //! worker::run_if_worker();
 //!
 //! # async fn example() -> std::io::Result<()> {
-//! let setup = WorkerSetup { circle: "example".into(), ..WorkerSetup::default() };
-//! let mut worker = Worker::start(Program::SameExecutable, setup).await?;
-//! worker.play(&Play { number: 1, script: "print(`hi`); 40 + 2", name: None, bind: None, caller: None });
+//! let mut worker = Worker::start(Program::SameExecutable, WorkerSetup::default()).await?;
+//! worker.play(&Play { number: 1, script: "print(`hi`); 40 + 2", name: None, bind: None });
 //! loop {
 //!     match worker.event().await {
 //!         WorkerEvent::Print(print) => println!("{}", print.text),
@@ -64,6 +63,7 @@
 mod child;
 mod engine;
 mod entry;
+mod host;
 mod inspection;
 mod message;
 mod parent;
@@ -72,11 +72,12 @@ mod threads;
 
 pub use engine::{module_names, modules_digest};
 pub use entry::{is_prepared, run_if_worker, run_if_worker_with};
+pub use host::Arguments;
 pub use message::{
     CLOSURE, Candidate, CandidateKind, Completion, ErrorKind, EvalOutcome, FunctionDoc, FunctionEntry, HOST_ERROR,
-    HostCall, HostError, HostFunction, HostModule, HostReturn, Layer, LimitKind, MAX_CANDIDATES, Origin, Play,
-    PlayValue, Position, Print, ProgressReport, Query, QueryAnswer, ScopeListing, ScriptError, ScriptProgress, Stream,
-    TraceFrame, TraceSource, VariableEntry, WorkerLimits, WorkerSetup,
+    HostCall, HostError, HostFunction, HostModule, HostReturn, InvalidValue, Layer, LimitKind, MAX_CANDIDATES,
+    NamedValue, Origin, Play, PlayValue, Position, Print, ProgressReport, Query, QueryAnswer, ScopeListing,
+    ScriptError, ScriptProgress, Stream, TraceFrame, TraceSource, VariableEntry, WorkerLimits, WorkerSetup,
 };
 pub use parent::{ForkServer, HostNameError, Loss, Program, SpareWorker, Worker, WorkerEvent};
 pub use rhai;

@@ -8,6 +8,7 @@ mod fork_server;
 pub(crate) mod frame;
 mod host;
 mod layer;
+mod named_value;
 mod play;
 mod process_command;
 mod query;
@@ -20,6 +21,7 @@ mod worker;
 pub(crate) use fork_server::{FromForkServer, ToForkServer};
 pub use host::{HOST_ERROR, HostCall, HostError, HostFunction, HostModule, HostReturn};
 pub use layer::Layer;
+pub use named_value::{InvalidValue, NamedValue};
 pub use play::{
     ErrorKind, EvalOutcome, LimitKind, Play, PlayValue, Position, Print, ProgressReport, ScriptError, ScriptProgress,
     Stream,

@@ -6,7 +6,6 @@
 use std::{
     io::{self, PipeReader, PipeWriter},
     panic::{AssertUnwindSafe, catch_unwind},
-    rc::Rc,
     sync::Arc,
     thread,
 };
@@ -89,7 +88,7 @@ fn start(setup: WorkerSetup) -> io::Result<(ServerChannels, Process)> {
 
 fn evaluate(work: (PipeReader, PipeWriter), setup: WorkerSetup, shared: &SharedState) -> io::Result<()> {
     // No layer is active.
-    let pipes = Rc::new(WorkPipes::new(work));
+    let pipes = Arc::new(WorkPipes::new(work));
     pipes.write(&FromWorker::Sealed(Vec::new()))?;
     pipes.flush()?;
     let sources = ModuleSources::read(setup.modules.as_deref());

@@ -93,13 +93,13 @@ fn main() -> ExitCode {
 }
 
 async fn start_fork_server(init: &str) -> ForkServer {
-    let setup = WorkerSetup { circle: "test".into(), init: Some(init.into()), ..WorkerSetup::default() };
+    let setup = WorkerSetup { init: Some(init.into()), ..WorkerSetup::default() };
     ForkServer::start(Program::SameExecutable, setup).await.expect("a fork server")
 }
 
 /// Plays a script, and returns its output, its error or the loss as text.
 async fn play(worker: &mut Worker, number: u64, script: &str) -> String {
-    worker.play(&Play { number, script, name: None, bind: None, caller: None });
+    worker.play(&Play { number, script, name: None, bind: None });
     loop {
         match worker.event().await {
             WorkerEvent::Done { outcome: EvalOutcome::Value(value), .. } => return value.output,
@@ -128,7 +128,7 @@ async fn workers_are_isolated() {
 
 fn send_plays(worker: &mut Worker, scripts: &[&str]) {
     for (number, script) in (1..).zip(scripts) {
-        worker.play(&Play { number, script, name: None, bind: None, caller: None });
+        worker.play(&Play { number, script, name: None, bind: None });
     }
 }
 
@@ -196,7 +196,7 @@ async fn held_worker_pauses_between_plays() {
     assert_eq!(next_outcome(&mut worker).await, "2: 2");
     assert_eq!(play(&mut worker, 4, "n").await, "2");
     // A hold ends with the last play that was sent before it.
-    worker.play(&Play { number: 5, script: "print(5); loop {}", name: None, bind: None, caller: None });
+    worker.play(&Play { number: 5, script: "print(5); loop {}", name: None, bind: None });
     wait_for_print(&mut worker).await;
     worker.hold();
     worker.stop(5);

@@ -60,7 +60,7 @@ fn main() {
     worker::run_if_worker_with(natives);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     let (passed, skipped) = runtime.block_on(async {
-        let setup = || WorkerSetup { circle: "test".into(), ..WorkerSetup::default() };
+        let setup = || WorkerSetup { ..WorkerSetup::default() };
         let fresh = Worker::start(Program::SameExecutable, setup()).await.expect("it starts");
         let fork_server = ForkServer::start(Program::SameExecutable, setup()).await.expect("it starts");
         let forked = fork_server.start_worker().await.expect("it forks");
@@ -106,7 +106,7 @@ async fn check_sandbox(mut worker: Worker) -> SandboxSupport {
         ("timestamp().elapsed >= 0.0", "true"),
     ];
     for (number, (script, expected)) in (1..).zip(scripts) {
-        worker.play(&Play { number, script, name: None, bind: None, caller: None });
+        worker.play(&Play { number, script, name: None, bind: None });
         let output = loop {
             match worker.event().await {
                 WorkerEvent::Done { outcome: EvalOutcome::Value(value), .. } => break value.output,
@@ -125,7 +125,7 @@ async fn check_sandbox(mut worker: Worker) -> SandboxSupport {
     }
     assert!(worker.layers().is_some_and(|layers| layers.contains(&Layer::Memory)));
     // A stack overflow ends the worker, although the seal denies the system calls of an abort.
-    worker.play(&Play { number: 99, script: "overflow()", name: None, bind: None, caller: None });
+    worker.play(&Play { number: 99, script: "overflow()", name: None, bind: None });
     loop {
         match worker.event().await {
             WorkerEvent::Lost(loss) => break assert_eq!(loss, Loss::Crashed),

@@ -20,6 +20,7 @@ use super::{
     BeyondLoopback, Circle, CirclePhase, Sandbox,
     build_error::BuildError,
     identity::CircleIdentity,
+    script_constants,
     settings::{SessionLimits, Settings},
     worker_pool::{WorkerKind, WorkerPool},
 };
@@ -337,7 +338,7 @@ impl CircleBuilder {
         let host_modules = host.offered();
         HostModule::check(&host_modules)?;
         let setup = worker::WorkerSetup {
-            circle: self.name.clone(),
+            constants: script_constants::of_circle(&self.name),
             limits: worker_limits(&self.limits),
             modules: self.modules,
             init: self.init,

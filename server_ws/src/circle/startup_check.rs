@@ -81,16 +81,11 @@ fn check_layers(sandbox: Sandbox, has_processes: bool, layers: &[Layer]) -> io::
             "the required sandbox is not available: this system cannot filter system calls (seccomp on Linux)",
         );
     }
-    if has_processes && !layers.contains(&Layer::Memory) {
-        if is_required {
-            return missing(
-                "the required sandbox is not available, because nothing limits the memory of scripts: \
-                 make worker::Allocator the #[global_allocator] of this program",
-            );
-        }
-        tracing::warn!(
-            "memory_mib is not enforced, because the program has another allocator: \
-             make worker::Allocator its #[global_allocator]"
+    // Otherwise the worker's handle has logged that memory_mib is not enforced.
+    if is_required && has_processes && !layers.contains(&Layer::Memory) {
+        return missing(
+            "the required sandbox is not available, because nothing limits the memory of scripts: \
+             make worker::Allocator the #[global_allocator] of this program",
         );
     }
     // The filter of system calls already forbids sockets, so the circle starts without this layer.
@@ -106,7 +101,7 @@ fn check_layers(sandbox: Sandbox, has_processes: bool, layers: &[Layer]) -> io::
 /// Runs an empty script in a worker, and returns the layers of the worker's sandbox.
 async fn try_worker(circle: &Circle, factory: &WorkerFactory<'_>) -> io::Result<Vec<Layer>> {
     let mut worker = factory.start_worker(0).await.map_err(|error| worker_error(circle, &error.to_string()))?;
-    worker.play(&Play { number: 1, script: "", name: None, bind: None, caller: None });
+    worker.play(&Play { number: 1, script: "", name: None, bind: None });
     let mut has_passed = false;
     loop {
         match worker.event().await {

@@ -5,7 +5,7 @@ use std::{ops::Deref, sync::Arc, time::Instant};
 use keys::PublicKey;
 use tokio_util::sync::CancellationToken;
 
-use super::error::Error;
+use super::Error;
 
 /// The play that a call belongs to.
 #[derive(Debug, Clone)]

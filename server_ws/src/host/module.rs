@@ -11,9 +11,8 @@ use serde_json::value::RawValue;
 use worker::{HostFunction, HostModule};
 
 use super::{
-    arguments::Arguments,
+    Arguments, Error,
     call::{Call, PlayContext, PlayEnd},
-    error::Error,
 };
 
 type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
@@ -139,7 +138,7 @@ struct PlayInstance<S> {
 
 impl<S: Send + Sync + 'static> ModuleInstance for PlayInstance<S> {
     fn call(&self, function: usize, play: PlayContext, args: &[&RawValue]) -> PreparedCall {
-        let Some(handler) = self.module.handlers.get(function) else { return Err(Error::failed()) };
+        let Some(handler) = self.module.handlers.get(function) else { return Err(Error::hidden()) };
         let state = self.state.get_or_init(|| Arc::new((self.module.begin)(&play))).clone();
         handler(Call { play, state }, args)
     }

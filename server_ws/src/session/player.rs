@@ -25,7 +25,7 @@ use worker::{QueryAnswer, Worker};
 
 use super::{pending_queries::PendingQueries, ticket::Ticket};
 use crate::{
-    circle::{Circle, SessionLimits, StartedWorker, WorkerStartGuard},
+    circle::{Circle, SessionLimits, StartedWorker, WorkerStartGuard, script_constants::caller_key},
     metrics::PlayTimer,
     quota::{Caller, Contention, Grant, Waiter, WorkerPermit},
 };
@@ -65,6 +65,8 @@ pub(crate) struct Player {
     query_grant: QueryGrant,
     /// The caller of the last play or query.
     worker_caller: Caller,
+    /// The key in `CALLER_PUBLIC_KEY` of the plays that the worker has received last.
+    worker_key: Option<PublicKey>,
 }
 
 type WorkerStart = Pin<Box<dyn Future<Output = io::Result<StartedWorker>> + Send>>;
@@ -115,6 +117,7 @@ impl Player {
             queries,
             query_grant: QueryGrant::None,
             worker_caller: Caller::anonymous(address),
+            worker_key: None,
         }
     }
 
@@ -222,7 +225,7 @@ impl Player {
         let Some(play) = self.play.as_mut().filter(|play| play.grant.is_some()) else { return };
         if let Some(params) = play.unsent.take() {
             play.cpu_budget = (!worker.has_low_priority()).then(|| CpuBudget::new(Instant::now()));
-            send(worker, play.number, &params, play.caller);
+            send(worker, &mut self.worker_key, play.number, &params, play.caller);
         }
     }
 
@@ -281,14 +284,22 @@ impl Player {
     }
 }
 
-/// Queues a play for its worker.
-fn send(worker: &mut Worker, number: u64, params: &PlayParams, caller: Option<PublicKey>) {
-    let caller = caller.map(|key| key.to_hex());
+/// Queues a play for its worker, after the key of its caller if the worker has another one.
+fn send(
+    worker: &mut Worker,
+    worker_key: &mut Option<PublicKey>,
+    number: u64,
+    params: &PlayParams,
+    caller: Option<PublicKey>,
+) {
+    if *worker_key != caller {
+        worker.set_constants(&[caller_key(caller)]);
+        *worker_key = caller;
+    }
     worker.play(&worker::Play {
         number,
         script: &params.script,
         name: params.name.as_deref(),
         bind: params.bind.as_deref(),
-        caller: caller.as_deref(),
     });
 }

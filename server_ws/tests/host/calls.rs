@@ -132,7 +132,7 @@ fn panic_message_is_not_disclosed(workers: &Workers) {
     let circle = serve(workers, Circle::builder("test").host_module(echo(mpsc::channel().0)));
     let mut wire = circle.connect();
     let error = wire.error("echo::panic()");
-    assert_eq!(error["message"], "echo::panic: internal error; see the circle's log");
+    assert_eq!(error["message"], "echo::panic: internal error; see the log of the host");
     assert!(!error.to_string().contains("1234"));
     assert_eq!(wire.value("echo::sum([1]).sum"), 1);
 }

@@ -251,7 +251,7 @@ fn panicking_end_hook_fails_play(workers: &Workers) {
     let (ledger, module) = test_store();
     let circle = serve(workers, Circle::builder("test").host_module(module));
     let mut wire = circle.connect();
-    assert_eq!(wire.error("ledger::set(\"panic\", 1);")["message"], "ledger: internal error; see the circle's log");
+    assert_eq!(wire.error("ledger::set(\"panic\", 1);")["message"], "ledger: internal error; see the log of the host");
     assert_eq!(wire.value("ledger::set(\"a\", 1); 7"), 7);
     assert_eq!(ledger.committed(), [("a".into(), 1)]);
 }

@@ -2,12 +2,14 @@
 
 use std::{
     collections::HashSet,
-    rc::Rc,
+    io,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
 use rhai::{AST, Caches, Dynamic, Engine, EvalAltResult, GlobalRuntimeState, Module, Scope, Shared};
 
+use super::constants::Constants;
 use crate::{
     engine::{
         self, FunctionSources, INIT_PLAY, Meter, ModuleLoader, ModuleSources, Renderer, ScriptCache, Sources,
@@ -15,8 +17,8 @@ use crate::{
     },
     inspection::{self, Inventory, SharedInventory, Values},
     message::{
-        EvalOutcome, HostCall, HostReturn, Play, PlayValue, Print, Query, QueryAnswer, TraceFrame, WorkerLimits,
-        WorkerSetup,
+        EvalOutcome, HostCall, HostReturn, NamedValue, Play, PlayValue, Print, Query, QueryAnswer, TraceFrame,
+        WorkerLimits, WorkerSetup,
     },
 };
 
@@ -35,13 +37,12 @@ pub(crate) struct Environment {
     cache: ScriptCache,
     /// Rhai keeps constants for functions (`global::NAME`) only while a library is not empty.
     placeholder_module: Shared<Module>,
-    meter: Rc<Meter>,
+    meter: Arc<Meter>,
     sizes: VariableSizes,
     /// The index of names and functions, which the control thread reads.
     inventory: SharedInventory,
     limits: WorkerLimits,
-    circle: String,
-    caller: Option<String>,
+    constants: Constants,
     /// The outcome of the init script if it failed; every play then has this outcome.
     init_failure: Option<EvalOutcome>,
 }
@@ -52,11 +53,11 @@ impl Environment {
         sources: ModuleSources,
         meter: Meter,
         inventory: SharedInventory,
-        print: impl Fn(Print) + 'static,
-        call_host: impl Fn(HostCall) -> HostReturn + 'static,
+        print: impl Fn(Print) + Send + Sync + 'static,
+        call_host: impl Fn(HostCall) -> HostReturn + Send + Sync + 'static,
     ) -> Self {
         *inventory.lock() = Inventory::new(sources.names(), &setup.host, setup.limits.output_bytes);
-        let meter = Rc::new(meter);
+        let meter = Arc::new(meter);
         let print = move |printed: Print| {
             if printed.play != INIT_PLAY {
                 print(printed);
@@ -66,7 +67,7 @@ impl Environment {
         let mut engine = engine::build(&setup, modules.clone(), &meter, print);
         engine::register_host(&mut engine, &setup.host, setup.limits.host_bytes, &meter, call_host);
         let mut placeholder_module = Module::new();
-        placeholder_module.set_var("circles", Dynamic::UNIT);
+        placeholder_module.set_var("placeholder", Dynamic::UNIT);
         let mut environment = Self {
             global: engine.new_global_runtime_state(),
             engine,
@@ -80,20 +81,20 @@ impl Environment {
             sizes: VariableSizes::default(),
             inventory,
             limits: setup.limits,
-            circle: setup.circle,
-            caller: None,
+            constants: Constants::default(),
             init_failure: None,
         };
+        environment.constants.add_to_setup(&setup.constants);
         environment.register_constants();
         if let Some(script) = &setup.init {
-            let outcome = environment.play(&Play { number: INIT_PLAY, script, name: None, bind: None, caller: None });
+            let outcome = environment.play(&Play { number: INIT_PLAY, script, name: None, bind: None });
             environment.init_failure = (!matches!(outcome, EvalOutcome::Value(_))).then_some(outcome);
         }
         environment.reset_memory_baseline();
         environment
     }
 
-    /// Excludes the memory in use now, which belongs to the circle, from the session's memory.
+    /// Excludes the memory in use now, which belongs to the setup, from the session's memory.
     pub(crate) fn reset_memory_baseline(&self) {
         self.meter.reset_memory_baseline();
     }
@@ -117,10 +118,6 @@ impl Environment {
     }
 
     fn run_play(&mut self, play: &Play<'_>) -> EvalOutcome {
-        if self.caller.as_deref() != play.caller {
-            self.caller = play.caller.map(Into::into);
-            self.register_constants();
-        }
         if let Some(outcome) = &self.init_failure {
             return outcome.clone();
         }
@@ -180,7 +177,6 @@ impl Environment {
     /// Updates the inventory after a play.
     fn update_inventory(&self, ast: &AST, is_init: bool) {
         let mut inventory = self.inventory.lock();
-        inventory.note_caller(self.caller.is_some());
         inventory.note_variables(&self.scope, &self.engine);
         inventory.note_imports(&self.global, &self.engine);
         if ast.has_functions() {
@@ -190,7 +186,8 @@ impl Environment {
 
     /// Runs a script in the persistent state. Uses a volatile function of Rhai, which other versions may change.
     fn run(&mut self, ast: &AST) -> Result<Dynamic, Box<EvalAltResult>> {
-        self.global.num_operations = 0;
+        // A plain number, or an atomic one with the feature `sync` of Rhai.
+        self.global.num_operations = Default::default();
         self.global.level = 0;
         self.global.scope_level = 0;
         self.global.always_search_scope = false;
@@ -247,12 +244,26 @@ impl Environment {
         }
     }
 
-    /// Registers `CIRCLE_NAME` and `CALLER_PUBLIC_KEY`, visible in functions too. Definitions of the script hide them.
+    /// Sets the constants of the following plays, besides those of the setup.
+    pub(crate) fn set_constants(&mut self, constants: &[NamedValue]) -> io::Result<()> {
+        self.constants.replace(constants)?;
+        self.register_constants();
+        Ok(())
+    }
+
+    /// Registers the constants, visible in functions too. Definitions of the script hide them.
     fn register_constants(&mut self) {
-        let mut constants = Module::new();
-        constants.set_var("CIRCLE_NAME", self.circle.clone());
-        constants.set_var("CALLER_PUBLIC_KEY", self.caller.clone().map_or(Dynamic::UNIT, Dynamic::from));
-        self.engine.register_global_module(constants.into());
+        self.engine.register_global_module(self.constants.module().into());
+        self.inventory.lock().note_constants(self.constants.values(), &self.engine);
+    }
+
+    /// Assigns values to variables, which a script sees like those that it declares.
+    pub(crate) fn set_inputs(&mut self, inputs: &[NamedValue]) -> io::Result<()> {
+        for input in inputs {
+            self.scope.push_dynamic(input.name().to_owned(), engine::named_value(input)?);
+        }
+        self.remove_shadowed();
+        Ok(())
     }
 }
 

@@ -97,6 +97,14 @@ pub(crate) fn serve_work(pipes: &WorkPipes, environment: &mut Environment) -> io
             }
             // No play waits for this result.
             ToWorker::Return { .. } => continue,
+            ToWorker::Constants(constants) => {
+                environment.set_constants(&constants)?;
+                continue;
+            }
+            ToWorker::Inputs(inputs) => {
+                environment.set_inputs(&inputs)?;
+                continue;
+            }
         };
         pipes.write(&message)?;
     }

@@ -1,6 +1,6 @@
 //! Construction of the engine: packages, limits, progress and output.
 
-use std::rc::Rc;
+use std::sync::Arc;
 
 use rhai::{
     Dynamic, Engine, EvalAltResult, FLOAT, FuncRegistration, INT, OptimizationLevel,
@@ -17,8 +17,8 @@ const MAX_PROGRESS_TEXT: usize = 256;
 pub(crate) fn build(
     setup: &WorkerSetup,
     modules: ModuleLoader,
-    meter: &Rc<Meter>,
-    print: impl Fn(Print) + 'static,
+    meter: &Arc<Meter>,
+    print: impl Fn(Print) + Send + Sync + 'static,
 ) -> Engine {
     // Not `Engine::new`, which reads files and prints to the terminal.
     let mut engine = Engine::new_raw();
@@ -29,7 +29,7 @@ pub(crate) fn build(
     engine.set_optimization_level(OptimizationLevel::None);
     // `eval` recurses on the native stack without a bound.
     engine.disable_symbol("eval");
-    let sleep = |params| native("sleep", params, "/// Disabled in circles: scripts can only compute.");
+    let sleep = |params| native("sleep", params, "/// Disabled: scripts can only compute.");
     sleep(&["seconds: i64"]).register_into_engine(&mut engine, |_: INT| sleep_disabled());
     sleep(&["seconds: f64"]).register_into_engine(&mut engine, |_: FLOAT| sleep_disabled());
     engine.set_module_resolver(modules);
@@ -60,10 +60,10 @@ fn limit(engine: &mut Engine, setup: &WorkerSetup) {
 }
 
 fn sleep_disabled() -> Result<(), Box<EvalAltResult>> {
-    Err("`sleep` is disabled in circles: scripts can only compute".into())
+    Err("`sleep` is disabled: scripts can only compute".into())
 }
 
-fn register_progress(engine: &mut Engine, meter: &Rc<Meter>) {
+fn register_progress(engine: &mut Engine, meter: &Arc<Meter>) {
     let plain = meter.clone();
     let progress = |params| native("progress", params, "/// Reports the progress of the play to its caller.");
     progress(&["done: i64", "total: i64"]).register_into_engine(engine, move |done: INT, total: INT| {
@@ -77,8 +77,8 @@ fn register_progress(engine: &mut Engine, meter: &Rc<Meter>) {
     progress(&["done: i64", "total: i64", "text: string"]).register_into_engine(engine, report);
 }
 
-fn register_prints(engine: &mut Engine, meter: &Rc<Meter>, print: impl Fn(Print) + 'static) {
-    let print = Rc::new(print);
+fn register_prints(engine: &mut Engine, meter: &Arc<Meter>, print: impl Fn(Print) + Send + Sync + 'static) {
+    let print = Arc::new(print);
     let (debug, counter) = (print.clone(), meter.clone());
     engine.on_print(move |text| {
         if counter.count_print(text.len()) {

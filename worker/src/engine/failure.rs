@@ -31,7 +31,7 @@ pub(crate) fn parse_failure(error: &ParseError, play: &Play<'_>, limits: &Worker
     }
     let hint = match error.err_type() {
         ParseErrorType::BadInput(LexError::ImproperSymbol(word, _)) if word == "eval" => {
-            Some("`eval` is disabled in circles".into())
+            Some("`eval` is disabled".into())
         }
         _ => None,
     };

@@ -109,7 +109,7 @@ mod tests {
 
     fn add(sources: &mut FunctionSources, number: u64, script: &str) -> AST {
         let ast = Engine::new().compile(script).expect("it parses");
-        sources.add(&Play { number, script, name: None, bind: None, caller: None }, &ast);
+        sources.add(&Play { number, script, name: None, bind: None }, &ast);
         ast
     }
 

@@ -3,7 +3,7 @@
 //! A worker knows only their names. It sends the function's number and the arguments as JSON, and waits for the result.
 //! The program decides about the caller's permissions.
 
-use std::{any::TypeId, rc::Rc};
+use std::{any::TypeId, io, sync::Arc};
 
 use rhai::{
     Array, Dynamic, Engine, EvalAltResult, FnNamespace, FuncRegistration, INT, Map, Module, NativeCallContext,
@@ -15,17 +15,17 @@ use super::{
     meter::Meter,
     renderer::{Renderer, TooLarge},
 };
-use crate::message::{HOST_ERROR, HostCall, HostModule, HostReturn, LimitKind};
+use crate::message::{HOST_ERROR, HostCall, HostModule, HostReturn, LimitKind, NamedValue};
 
 /// Registers the host functions in an engine. `call` sends a call to the program and waits for the result.
 pub(crate) fn register_host(
     engine: &mut Engine,
     modules: &[HostModule],
     max_bytes: u64,
-    meter: &Rc<Meter>,
-    call: impl Fn(HostCall) -> HostReturn + 'static,
+    meter: &Arc<Meter>,
+    call: impl Fn(HostCall) -> HostReturn + Send + Sync + 'static,
 ) {
-    let bridge = Rc::new(HostBridge { meter: meter.clone(), call: Box::new(call), max_bytes });
+    let bridge = Arc::new(HostBridge { meter: meter.clone(), call: Box::new(call), max_bytes });
     let mut index = 0;
     for module in modules {
         let mut functions = Module::new();
@@ -52,8 +52,8 @@ pub(crate) fn register_host(
 }
 
 struct HostBridge {
-    meter: Rc<Meter>,
-    call: Box<dyn Fn(HostCall) -> HostReturn>,
+    meter: Arc<Meter>,
+    call: Box<dyn Fn(HostCall) -> HostReturn + Send + Sync>,
     max_bytes: u64,
 }
 
@@ -135,6 +135,11 @@ fn render(args: &[&mut Dynamic], renderer: Renderer<'_>) -> Result<String, TooLa
 fn parse_value(json: &str) -> Result<Dynamic, String> {
     let parsed: Value = serde_json::from_str(json).map_err(|error| format!("its result is invalid JSON: {error}"))?;
     to_dynamic(parsed)
+}
+
+/// The value of a constant or an input. The program has checked it, so an error is a violation of the protocol.
+pub(crate) fn named_value(value: &NamedValue) -> io::Result<Dynamic> {
+    parse_value(value.json()).map_err(|why| io::Error::new(io::ErrorKind::InvalidData, why))
 }
 
 fn to_dynamic(value: Value) -> Result<Dynamic, String> {

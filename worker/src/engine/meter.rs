@@ -1,6 +1,9 @@
 //! Metering of a running play: counts its use after every operation, and exchanges its state with the control thread.
 
-use std::{cell::Cell, sync::Arc};
+use std::sync::{
+    Arc, Mutex, PoisonError,
+    atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed},
+};
 
 use super::monitor::PlayMonitor;
 use crate::{
@@ -9,7 +12,7 @@ use crate::{
 };
 
 /// The function that writes the output that the worker has collected.
-struct Flush(Box<dyn Fn()>);
+struct Flush(Box<dyn Fn() + Send + Sync>);
 
 impl std::fmt::Debug for Flush {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -21,23 +24,27 @@ impl std::fmt::Debug for Flush {
 const FLUSH_DELAY: u64 = 64;
 
 /// The meter of the evaluating thread.
+///
+/// Only that thread changes the values. They are atomic because Rhai's feature `sync` requires functions that are
+/// `Sync`. A relaxed load or store costs as much as that of a plain value.
 #[derive(Debug)]
 pub(crate) struct Meter {
     monitor: Arc<PlayMonitor>,
-    play: Cell<u64>,
-    operations: Cell<u64>,
+    play: AtomicU64,
+    operations: AtomicU64,
     max_operations: u64,
     /// Number of operations after which the play ends or output is flushed; 0 after a breach.
-    last_operation: Cell<u64>,
-    output_left: Cell<u64>,
+    last_operation: AtomicU64,
+    output_left: AtomicU64,
     max_output: u64,
-    breach: Cell<Option<(LimitKind, u64)>>,
+    has_breach: AtomicBool,
+    breach: Mutex<Option<(LimitKind, u64)>>,
     /// Number of live bytes at which the play ends.
-    max_live: Cell<usize>,
+    max_live: AtomicUsize,
     max_memory: u64,
     /// Number of live bytes before the first play.
-    base: Cell<usize>,
-    host_calls: Cell<u64>,
+    base: AtomicUsize,
+    host_calls: AtomicU64,
     flush: Flush,
 }
 
@@ -54,51 +61,58 @@ pub(crate) const INIT_PLAY: u64 = u64::MAX;
 const PRINT_COST: u64 = 256;
 
 impl Meter {
-    pub(crate) fn new(monitor: Arc<PlayMonitor>, limits: &WorkerLimits, flush: impl Fn() + 'static) -> Self {
+    pub(crate) fn new(
+        monitor: Arc<PlayMonitor>,
+        limits: &WorkerLimits,
+        flush: impl Fn() + Send + Sync + 'static,
+    ) -> Self {
         Self {
             monitor,
-            play: Cell::new(0),
-            operations: Cell::new(0),
+            play: AtomicU64::new(0),
+            operations: AtomicU64::new(0),
             max_operations: limits.operations.unwrap_or(u64::MAX),
-            last_operation: Cell::new(0),
-            output_left: Cell::new(limits.output_bytes),
+            last_operation: AtomicU64::new(0),
+            output_left: AtomicU64::new(limits.output_bytes),
             max_output: limits.output_bytes,
-            breach: Cell::new(None),
-            max_live: Cell::new(usize::MAX),
+            has_breach: AtomicBool::new(false),
+            breach: Mutex::new(None),
+            max_live: AtomicUsize::new(usize::MAX),
             max_memory: limits.memory_bytes,
-            base: Cell::new(allocator::live_bytes()),
-            host_calls: Cell::new(0),
+            base: AtomicUsize::new(allocator::live_bytes()),
+            host_calls: AtomicU64::new(0),
             flush: Flush(Box::new(flush)),
         }
     }
 
-    /// Excludes the memory in use now, which belongs to the circle, from the session's memory.
+    /// Excludes the memory in use now, which belongs to the setup, from the session's memory.
     pub(crate) fn reset_memory_baseline(&self) {
-        self.base.set(allocator::live_bytes());
+        self.base.store(allocator::live_bytes(), Relaxed);
         allocator::reset_limit_baseline();
     }
 
     /// Begins a play. Returns false if the server has stopped the play already. Waits while the server holds the play.
     pub(crate) fn begin(&self, play: u64) -> bool {
-        self.operations.set(0);
+        self.operations.store(0, Relaxed);
         // The outcome of the play before may still wait.
-        self.last_operation.set(self.max_operations.min(FLUSH_DELAY));
-        self.output_left.set(self.max_output);
-        self.breach.set(None);
+        self.last_operation.store(self.max_operations.min(FLUSH_DELAY), Relaxed);
+        self.output_left.store(self.max_output, Relaxed);
+        if self.has_breach.load(Relaxed) {
+            self.set_breach(None);
+        }
         let max = usize::try_from(self.max_memory).unwrap_or(usize::MAX);
         // A session at its limit may still run plays that free memory.
-        let full = self.base.get().saturating_add(max);
+        let full = self.base.load(Relaxed).saturating_add(max);
         let spare =
             allocator::live_bytes().saturating_add(SPARE_BYTES).min(full.saturating_add(MAX_SPARES * SPARE_BYTES));
-        self.max_live.set(full.max(spare));
-        self.play.set(play);
+        self.max_live.store(full.max(spare), Relaxed);
+        self.play.store(play, Relaxed);
         self.monitor.begin(play, &self.flush.0)
     }
 
     /// Whether half of the memory is in use, so that caches should be cleared.
     pub(crate) fn is_half_full(&self) -> bool {
         let half = usize::try_from(self.max_memory / 2).unwrap_or(usize::MAX);
-        allocator::live_bytes() > self.base.get().saturating_add(half)
+        allocator::live_bytes() > self.base.load(Relaxed).saturating_add(half)
     }
 
     pub(crate) fn end(&self) {
@@ -110,10 +124,10 @@ impl Meter {
     /// The engine's own counter does not suffice: callbacks of native functions (`map`, `sort`, …) use a copy of it.
     pub(crate) fn count(&self) -> bool {
         // Three comparisons suffice on the fast path; 2^64 operations would take centuries.
-        let operations = self.operations.get().wrapping_add(1);
-        self.operations.set(operations);
+        let operations = self.operations.load(Relaxed).wrapping_add(1);
+        self.operations.store(operations, Relaxed);
         self.monitor.set_operations(operations);
-        if operations > self.last_operation.get() || allocator::live_bytes() > self.max_live.get() {
+        if operations > self.last_operation.load(Relaxed) || allocator::live_bytes() > self.max_live.load(Relaxed) {
             return self.check(operations);
         }
         !self.is_stopped()
@@ -123,35 +137,38 @@ impl Meter {
     /// already. Returns false if the play must end.
     #[cold]
     fn check(&self, operations: u64) -> bool {
-        if self.breach.get().is_none() && operations <= self.max_operations && operations > self.last_operation.get() {
+        if !self.has_breach.load(Relaxed)
+            && operations <= self.max_operations
+            && operations > self.last_operation.load(Relaxed)
+        {
             self.flush();
         }
         if operations > self.max_operations {
             self.record_breach(LimitKind::Operations, self.max_operations);
         }
-        if allocator::live_bytes() > self.max_live.get() {
+        if allocator::live_bytes() > self.max_live.load(Relaxed) {
             self.record_breach(LimitKind::Memory, self.max_memory);
         }
-        self.breach.get().is_none() && !self.is_stopped()
+        !self.has_breach.load(Relaxed) && !self.is_stopped()
     }
 
     /// Whether the play had few operations.
     pub(crate) fn is_short(&self) -> bool {
-        self.operations.get() <= FLUSH_DELAY
+        self.operations.load(Relaxed) <= FLUSH_DELAY
     }
 
     /// Writes the output that the worker has collected.
     pub(crate) fn flush(&self) {
         (self.flush.0)();
-        self.last_operation.set(if self.breach.get().is_none() { self.max_operations } else { 0 });
+        self.last_operation.store(if self.has_breach.load(Relaxed) { 0 } else { self.max_operations }, Relaxed);
     }
 
     /// Counts a print. Returns false if the text must not be printed.
     pub(crate) fn count_print(&self, bytes: usize) -> bool {
         let cost = PRINT_COST.saturating_add(bytes as u64);
-        match self.output_left.get().checked_sub(cost) {
-            Some(left) if self.breach.get().is_none() => {
-                self.output_left.set(left);
+        match self.output_left.load(Relaxed).checked_sub(cost) {
+            Some(left) if !self.has_breach.load(Relaxed) => {
+                self.output_left.store(left, Relaxed);
                 !self.is_stopped()
             }
             _ => {
@@ -163,14 +180,22 @@ impl Meter {
 
     pub(crate) fn record_breach(&self, kind: LimitKind, max: u64) {
         // The first exceeded limit is reported.
-        if self.breach.get().is_none() {
-            self.breach.set(Some((kind, max)));
-            self.last_operation.set(0);
+        if !self.has_breach.load(Relaxed) {
+            self.set_breach(Some((kind, max)));
+            self.last_operation.store(0, Relaxed);
         }
     }
 
     pub(crate) fn breach(&self) -> Option<(LimitKind, u64)> {
-        self.breach.get()
+        if !self.has_breach.load(Relaxed) {
+            return None;
+        }
+        *self.breach.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn set_breach(&self, breach: Option<(LimitKind, u64)>) {
+        self.has_breach.store(breach.is_some(), Relaxed);
+        *self.breach.lock().unwrap_or_else(PoisonError::into_inner) = breach;
     }
 
     pub(crate) fn is_stopped(&self) -> bool {
@@ -179,23 +204,23 @@ impl Meter {
 
     /// Stops the running play because its host call was aborted.
     pub(crate) fn stop(&self) {
-        self.monitor.stop(self.play.get());
+        self.monitor.stop(self.play.load(Relaxed));
     }
 
     /// Returns the running play and the number of its next host call, or `None` for the init script, which cannot call
     /// the host.
     pub(crate) fn next_host_call(&self) -> Option<(u64, u64)> {
-        let play = Some(self.play.get()).filter(|play| *play != INIT_PLAY)?;
-        self.host_calls.set(self.host_calls.get() + 1);
-        Some((play, self.host_calls.get()))
+        let play = Some(self.play.load(Relaxed)).filter(|play| *play != INIT_PLAY)?;
+        self.host_calls.store(self.host_calls.load(Relaxed) + 1, Relaxed);
+        Some((play, self.host_calls.load(Relaxed)))
     }
 
     pub(crate) fn operations(&self) -> u64 {
-        self.operations.get()
+        self.operations.load(Relaxed)
     }
 
     pub(crate) fn play(&self) -> u64 {
-        self.play.get()
+        self.play.load(Relaxed)
     }
 
     pub(crate) fn set_progress(&self, progress: Option<ScriptProgress>) {

@@ -1,13 +1,12 @@
 //! Modules for `import`: the Rhai files below one directory.
 
 use std::{
-    cell::RefCell,
     collections::{BTreeMap, BTreeSet, HashMap, VecDeque},
     hash::{DefaultHasher, Hash, Hasher},
     io::Read,
     os::unix::fs::MetadataExt,
     path::Path,
-    rc::Rc,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use rhai::{Engine, EvalAltResult, ImmutableString, Module, ModuleResolver, Position, Scope, ScriptFuncDef, Shared};
@@ -25,7 +24,7 @@ const MAX_TOTAL_BYTES: usize = 16 << 20;
 /// The sources of the modules below a directory, by their names in `import`. They are read once, before the worker is
 /// sealed and can no longer open files.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct ModuleSources(Rc<BTreeMap<String, Result<String, String>>>);
+pub(crate) struct ModuleSources(Arc<BTreeMap<String, Result<String, String>>>);
 
 impl ModuleSources {
     /// Reads the modules. The error of an unreadable module is reported when a script imports it.
@@ -44,7 +43,7 @@ impl ModuleSources {
             });
             Some((name, source))
         };
-        Self(Rc::new(module_names(&directory).unwrap_or_default().into_iter().filter_map(read).collect()))
+        Self(Arc::new(module_names(&directory).unwrap_or_default().into_iter().filter_map(read).collect()))
     }
 
     /// The names of the modules, sorted.
@@ -63,22 +62,30 @@ pub fn modules_digest(directory: &Path) -> u64 {
 
 /// The module resolver for `import "a/b"`, which compiles each module once for each environment. Clones are the same
 /// resolver.
+///
+/// `Shared` and the locks let the resolver be `Sync` with Rhai's feature `sync`.
 #[derive(Clone)]
-pub(crate) struct ModuleLoader(Rc<LoaderState>);
+pub(crate) struct ModuleLoader(Shared<LoaderState>);
 
 struct LoaderState {
     sources: ModuleSources,
-    loaded: RefCell<HashMap<String, SharedModule>>,
+    loaded: Mutex<HashMap<String, SharedModule>>,
     /// The stack of modules that are being loaded, each imported by the one before.
-    loading: RefCell<Vec<String>>,
+    loading: Mutex<Vec<String>>,
     /// The functions of each compiled module, private ones and closures included, with the module's file.
-    functions: RefCell<Vec<(ImmutableString, SharedModule)>>,
+    functions: Mutex<Vec<(ImmutableString, SharedModule)>>,
+}
+
+/// Locks a part of the state. No lock is held while a module is evaluated, which may import others.
+fn lock<T>(part: &Mutex<T>) -> MutexGuard<'_, T> {
+    // Every change leaves the state consistent, even if the thread panics.
+    part.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl ModuleLoader {
     pub(crate) fn new(sources: ModuleSources) -> Self {
-        let (loaded, loading, functions) = (RefCell::default(), RefCell::default(), RefCell::default());
-        Self(Rc::new(LoaderState { sources, loaded, loading, functions }))
+        let (loaded, loading, functions) = (Mutex::default(), Mutex::default(), Mutex::default());
+        Self(Shared::new(LoaderState { sources, loaded, loading, functions }))
     }
 
     /// The path of a module's file below the directory.
@@ -87,8 +94,8 @@ impl ModuleLoader {
     }
 
     /// Visits each function of the compiled modules, with the path of the module's file.
-    pub(super) fn each_function(&self, mut visit: impl FnMut(&ImmutableString, &Rc<ScriptFuncDef>)) {
-        for (file, functions) in &*self.0.functions.borrow() {
+    pub(super) fn each_function(&self, mut visit: impl FnMut(&ImmutableString, &Shared<ScriptFuncDef>)) {
+        for (file, functions) in &*lock(&self.0.functions) {
             functions.iter_script_fn_info().for_each(|(.., function)| visit(file, function));
         }
     }
@@ -99,7 +106,7 @@ impl ModuleLoader {
         ast.set_source(file.clone());
         if ast.has_functions() {
             // Also if the module fails: the functions can be in the traceback.
-            let mut functions = self.0.functions.borrow_mut();
+            let mut functions = lock(&self.0.functions);
             functions.retain(|(other, _)| *other != file);
             functions.push((file, ast.shared_lib().clone()));
         }
@@ -118,21 +125,21 @@ impl ModuleResolver for ModuleLoader {
         let not_found = || EvalAltResult::ErrorModuleNotFound(name.into(), position);
         let Self(state) = self;
         let source = state.sources.0.get(name).ok_or_else(not_found)?;
-        if let Some(module) = state.loaded.borrow().get(name) {
+        if let Some(module) = lock(&state.loaded).get(name) {
             return Ok(module.clone());
         }
         let in_module =
             |error: Box<EvalAltResult>| Box::new(EvalAltResult::ErrorInModule(name.into(), error, position));
         // Rhai does not limit the depth of imports, so a cycle would exhaust the stack.
-        if state.loading.borrow().iter().any(|loading| loading == name) {
+        if lock(&state.loading).iter().any(|loading| loading == name) {
             return Err(in_module("the module imports itself, directly or through another module".into()));
         }
         let script = source.as_ref().map_err(|error| in_module(error.as_str().into()))?;
-        state.loading.borrow_mut().push(name.to_owned());
+        lock(&state.loading).push(name.to_owned());
         let module = self.load(engine, name, script);
-        state.loading.borrow_mut().pop();
+        lock(&state.loading).pop();
         let module = SharedModule::new(module.map_err(in_module)?);
-        state.loaded.borrow_mut().insert(name.to_owned(), module.clone());
+        lock(&state.loaded).insert(name.to_owned(), module.clone());
         Ok(module)
     }
 }

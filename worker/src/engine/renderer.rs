@@ -190,12 +190,12 @@ mod tests {
             "[Fn(\"f\")]",
         ];
         for script in scripts {
-            let printed = std::rc::Rc::new(std::cell::RefCell::new(String::new()));
+            let printed = std::sync::Arc::new(std::sync::Mutex::new(String::new()));
             let mut engine = Engine::new();
             let sink = printed.clone();
-            engine.on_print(move |text| *sink.borrow_mut() = text.into());
+            engine.on_print(move |text| *sink.lock().expect("not poisoned") = text.into());
             engine.run(&format!("print({script})")).expect("it can be printed");
-            assert_eq!(render(script).0, *printed.borrow(), "{script}");
+            assert_eq!(render(script).0, *printed.lock().expect("not poisoned"), "{script}");
         }
     }
 

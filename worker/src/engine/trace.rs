@@ -6,7 +6,7 @@
 
 use std::{collections::HashMap, rc::Rc};
 
-use rhai::{AST, EvalAltResult, ImmutableString, Position as RhaiPosition, ScriptFuncDef};
+use rhai::{AST, EvalAltResult, ImmutableString, Position as RhaiPosition, ScriptFuncDef, Shared};
 
 use super::{
     failure::{MAX_NAME, shorten},
@@ -125,7 +125,7 @@ pub(super) fn top_level(play: &Play<'_>, position: RhaiPosition) -> Vec<TraceFra
 struct FunctionFinder<'a> {
     sources: &'a Sources<'a>,
     /// The functions of a name, because a recursion can have many frames.
-    functions: HashMap<String, Vec<(Rc<ScriptFuncDef>, CodeSource)>>,
+    functions: HashMap<String, Vec<(Shared<ScriptFuncDef>, CodeSource)>>,
 }
 
 impl FunctionFinder<'_> {
@@ -148,8 +148,8 @@ impl FunctionFinder<'_> {
     }
 
     /// The script functions of a name: first those of the session, as scripts find them.
-    fn named(&self, name: &str) -> Vec<(Rc<ScriptFuncDef>, CodeSource)> {
-        let is_named = |function: &&Rc<ScriptFuncDef>| function.name == name;
+    fn named(&self, name: &str) -> Vec<(Shared<ScriptFuncDef>, CodeSource)> {
+        let is_named = |function: &&Shared<ScriptFuncDef>| function.name == name;
         let source_of = |function: &ScriptFuncDef| match self.sources.origins.source(function) {
             Some(source) if source.number == self.sources.play.number => CodeSource::Current,
             Some(source) => CodeSource::Play(source.clone()),

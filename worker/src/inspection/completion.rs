@@ -74,8 +74,8 @@ fn offer_names(offered: &mut CandidateList<'_>, inventory: &Inventory) {
         functions.map(|function| (function.name.as_str(), CandidateKind::Function, function.signature.as_str()))
     };
     offered.group(variables.chain(functions(false)));
-    let globals = inventory.globals().map(|(name, type_name)| (name, CandidateKind::Constant, type_name));
-    offered.group(functions(true).chain(globals));
+    let constants = inventory.constants().map(|(name, type_name)| (name, CandidateKind::Constant, type_name));
+    offered.group(functions(true).chain(constants));
     offered.group(inventory.aliases().map(|alias| (alias, CandidateKind::Module, "")));
     let natives = library().iter().filter(|native| !native.is_property);
     offered.group(natives.map(|native| (native.name.as_str(), CandidateKind::Function, native.signature.as_str())));

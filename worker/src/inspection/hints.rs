@@ -48,8 +48,8 @@ fn unknown_variable(name: &str, at: &TraceFrame, inventory: &Inventory) -> Optio
         return Some(format!("{name} is a function; call it as {signature}"));
     }
     let variables = inventory.variables().iter().filter(|_| !is_in_function).map(|variable| variable.name.as_str());
-    let globals = inventory.globals().map(|(name, _)| name);
-    did_you_mean(name, variables.chain(globals))
+    let constants = inventory.constants().map(|(name, _)| name);
+    did_you_mean(name, variables.chain(constants))
 }
 
 /// Whether the source assigns to the variable at the position of the error.

@@ -35,7 +35,7 @@ pub(crate) struct ScriptFunction {
     pub(super) doc: String,
     /// The name in Rhai of the only type on whose values the function can be called, if there is one.
     pub(super) this_type: Option<String>,
-    /// Whether the init script of the circle defined the function.
+    /// Whether the init script defined the function.
     pub(super) is_from_init: bool,
 }
 
@@ -118,7 +118,8 @@ pub(crate) struct Inventory {
     host: BTreeMap<String, ModuleIndex>,
     /// Number of the environment's imports that `imports` includes.
     imports_seen: usize,
-    pub(super) has_caller: bool,
+    /// Names and types of the predefined constants, sorted by name.
+    constants: Vec<(String, String)>,
     /// The names of the modules that scripts can import.
     pub(super) importable: Arc<[String]>,
     /// Maximum size of an answer, in bytes.
@@ -150,14 +151,16 @@ impl Inventory {
             imports: BTreeMap::new(),
             host: host.iter().map(|module| (module.name.clone(), ModuleIndex::from_host(module))).collect(),
             imports_seen: 0,
-            has_caller: false,
+            constants: Vec::new(),
             importable: importable.into(),
             max_bytes,
         }
     }
 
-    pub(crate) fn note_caller(&mut self, has_caller: bool) {
-        self.has_caller = has_caller;
+    /// Replaces the predefined constants.
+    pub(crate) fn note_constants(&mut self, constants: &BTreeMap<String, Dynamic>, engine: &Engine) {
+        let type_of = |value: &Dynamic| engine.map_type_name(value.type_name()).to_owned();
+        self.constants = constants.iter().map(|(name, value)| (name.clone(), type_of(value))).collect();
     }
 
     pub(crate) fn note_variables(&mut self, scope: &Scope<'_>, engine: &Engine) {
@@ -243,8 +246,8 @@ impl Inventory {
         Some((module, origin))
     }
 
-    /// Names and types of the predefined constants.
-    pub(super) fn globals(&self) -> [(&'static str, &'static str); 2] {
-        [("CALLER_PUBLIC_KEY", if self.has_caller { "string" } else { "()" }), ("CIRCLE_NAME", "string")]
+    /// Names and types of the predefined constants, sorted by name.
+    pub(super) fn constants(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.constants.iter().map(|(name, type_name)| (name.as_str(), type_name.as_str()))
     }
 }

@@ -2,7 +2,6 @@
 
 use std::{
     any::TypeId,
-    rc::Rc,
     sync::{Arc, OnceLock},
 };
 
@@ -94,7 +93,7 @@ pub(super) fn library() -> &'static [Native] {
 
 fn collect() -> Vec<Native> {
     let setup = WorkerSetup::default();
-    let meter = Rc::new(Meter::new(Arc::default(), &setup.limits, || {}));
+    let meter = Arc::new(Meter::new(Arc::default(), &setup.limits, || {}));
     // A separate engine, because the environment's engine cannot leave its thread.
     let engine = engine::build(&setup, ModuleLoader::new(ModuleSources::default()), &meter, |_| {});
     let known = |info: FuncInfo<'_>| (info.metadata.access == FnAccess::Public).then(|| info.metadata.clone());

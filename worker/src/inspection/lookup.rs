@@ -22,7 +22,7 @@ pub(super) fn find(name: &str, inventory: &Inventory) -> Option<Vec<FunctionDoc>
     }
     let script_functions: Vec<&ScriptFunction> =
         inventory.functions().filter(|function| function.name == name).collect();
-    for (is_from_init, origin) in [(false, Origin::Session), (true, Origin::Circle)] {
+    for (is_from_init, origin) in [(false, Origin::Session), (true, Origin::Init)] {
         for function in script_functions.iter().filter(|function| function.is_from_init == is_from_init) {
             found.add(function.signature.clone(), &function.doc, origin)?;
         }

@@ -8,7 +8,8 @@ use crate::{
     engine::{Meter, ModuleSources},
     message::{
         Candidate, CandidateKind, Completion, FunctionDoc, FunctionEntry, HostFunction, HostModule, HostReturn,
-        MAX_CANDIDATES, Origin, Play, Query, QueryAnswer, ScopeListing, VariableEntry, WorkerLimits, WorkerSetup,
+        MAX_CANDIDATES, NamedValue, Origin, Play, Query, QueryAnswer, ScopeListing, VariableEntry, WorkerLimits,
+        WorkerSetup,
     },
 };
 
@@ -33,7 +34,7 @@ impl QuerySession {
 
     fn play(&mut self, script: &str) -> &mut Self {
         self.plays += 1;
-        self.environment.play(&Play { number: self.plays, script, name: None, bind: None, caller: None });
+        self.environment.play(&Play { number: self.plays, script, name: None, bind: None });
         self
     }
 
@@ -73,7 +74,7 @@ impl QuerySession {
 }
 
 fn setup() -> WorkerSetup {
-    WorkerSetup { circle: "test".into(), ..WorkerSetup::default() }
+    WorkerSetup { constants: vec![NamedValue::new("REGION", "test").expect("valid")], ..WorkerSetup::default() }
 }
 
 fn candidate(text: &str, kind: CandidateKind, detail: &str) -> Candidate {
@@ -96,7 +97,7 @@ fn completion_lists_nearest_names_first() {
     );
     assert_eq!(session.candidates("PUS"), [candidate("PUSHED", CandidateKind::Constant, "i64")]);
     assert_eq!(session.candidates("whil"), [candidate("while", CandidateKind::Keyword, "")]);
-    assert_eq!(session.candidates("CIRCLE_N"), [candidate("CIRCLE_NAME", CandidateKind::Constant, "string")]);
+    assert_eq!(session.candidates("REGI"), [candidate("REGION", CandidateKind::Constant, "string")]);
     assert_eq!(session.completion("é + pus").start, 4);
     assert!(session.candidates("").len() > 100);
     assert!(session.candidates("nothing_of_the_kind").is_empty() && session.candidates("\"pus").is_empty());
@@ -277,7 +278,7 @@ fn inventory_is_updated_after_each_play() {
 
 #[test]
 fn lookup_shows_docs_and_origin() {
-    let init = "/// Of the circle.\nfn both(a) {} /// Too.\nfn other() {}";
+    let init = "/// Of the init script.\nfn both(a) {} /// Too.\nfn other() {}";
     let mut session = QuerySession::with(WorkerSetup { init: Some(init.into()), ..setup() });
     session.play("/// Of the session,\n/// in two lines.\nfn both(a, b) {}");
     let doc = |signature: &str, doc: &str, origin| FunctionDoc { signature: signature.into(), doc: doc.into(), origin };
@@ -285,7 +286,7 @@ fn lookup_shows_docs_and_origin() {
         session.lookup("both"),
         [
             doc("both(a, b)", "Of the session,\nin two lines.", Origin::Session),
-            doc("both(a)", "Of the circle.", Origin::Circle)
+            doc("both(a)", "Of the init script.", Origin::Init)
         ]
     );
     session.play("fn both(a) {}");

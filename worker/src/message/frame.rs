@@ -13,7 +13,7 @@ pub(crate) fn encode(message: &impl Serialize, frame: Vec<u8>) -> Vec<u8> {
     let mut frame = frame;
     frame.extend_from_slice(&[0; HEADER]);
     let mut frame = postcard::to_extend(message, frame).expect("postcard can encode all messages");
-    let length = u32::try_from(frame.len() - start - HEADER).expect("messages are bounded by the limits of a circle");
+    let length = u32::try_from(frame.len() - start - HEADER).expect("messages are bounded by the limits of a worker");
     frame[start..start + HEADER].copy_from_slice(&length.to_le_bytes());
     frame
 }

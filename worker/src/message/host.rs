@@ -55,6 +55,9 @@ pub enum HostReturn {
 }
 
 /// The error of a host function, as the script sees it.
+///
+/// There is no conversion from other errors, because their texts may not be meant for scripts:
+/// [`HostError::internal`] logs such an error and hides its text.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HostError {
     /// The text for a person.

@@ -15,8 +15,6 @@ pub struct Play<'a> {
     pub name: Option<&'a str>,
     /// A variable to which the worker binds the value, unless the value is `()`.
     pub bind: Option<&'a str>,
-    /// The value of `CALLER_PUBLIC_KEY` in the script; without one, the value is `()`.
-    pub caller: Option<&'a str>,
 }
 
 /// A text that a play printed.
@@ -124,6 +122,18 @@ pub struct ScriptError {
     pub trace: Vec<TraceFrame>,
 }
 
+impl std::fmt::Display for ScriptError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.message)?;
+        match self.position {
+            Some(Position { line, column }) => write!(f, " (line {line}, column {column})"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl std::error::Error for ScriptError {}
+
 /// The phase in which a script failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ErrorKind {
@@ -135,6 +145,7 @@ pub enum ErrorKind {
 
 /// A limit that can end a play.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub enum LimitKind {
     /// [`WorkerLimits::operations`](crate::WorkerLimits::operations).
     Operations,
@@ -156,4 +167,22 @@ pub enum LimitKind {
     Memory,
     /// [`WorkerLimits::host_bytes`](crate::WorkerLimits::host_bytes).
     HostBytes,
+}
+
+impl std::fmt::Display for LimitKind {
+    /// Writes the unit of the limit's value.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Operations => "operations",
+            Self::Output => "bytes of output",
+            Self::CallDepth => "levels of function calls",
+            Self::ExpressionDepth => "levels of an expression",
+            Self::ValueDepth => "levels of a value",
+            Self::StringSize => "bytes of a string",
+            Self::ArraySize => "items of an array",
+            Self::MapSize => "properties of a map",
+            Self::Memory => "bytes of memory",
+            Self::HostBytes => "bytes of a host call",
+        })
+    }
 }

@@ -159,8 +159,8 @@ pub struct FunctionDoc {
 pub enum Origin {
     /// A play of this session.
     Session,
-    /// The init script of the circle.
-    Circle,
+    /// The init script.
+    Init,
     /// An imported module.
     Module,
     /// A host module: the program that owns the worker offers the function.

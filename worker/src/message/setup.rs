@@ -4,13 +4,13 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::host::HostModule;
+use super::{host::HostModule, named_value::NamedValue};
 
 /// The setup with which a worker is started.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WorkerSetup {
-    /// The value of `CIRCLE_NAME` in scripts.
-    pub circle: String,
+    /// Constants that scripts see, in functions too. Definitions of a script hide them.
+    pub constants: Vec<NamedValue>,
     /// The limits of plays.
     pub limits: WorkerLimits,
     /// The directory from which `import` reads modules. Without one, scripts cannot import.

@@ -6,13 +6,14 @@ use serde::{Deserialize, Serialize};
 use super::{
     host::{HostCall, HostReturn},
     layer::Layer,
+    named_value::NamedValue,
     play::{EvalOutcome, Play, Print, ProgressReport},
     query::{NumberedQuery, QueryAnswer},
     setup::WorkerSetup,
 };
 
-/// Identifies the build: a worker of another build would misread the messages.
-pub(crate) const BUILD: &str = concat!(env!("CARGO_PKG_NAME"), " ", env!("CARGO_PKG_VERSION"));
+/// Identifies the build by a digest of the crate's sources: a worker of another build would misread the messages.
+pub(crate) const BUILD: &str = concat!(env!("CARGO_PKG_VERSION"), " ", env!("CIRCLES_WORKER_SOURCES"));
 
 /// The first message on the work pipe.
 #[derive(Debug, Serialize, Deserialize)]
@@ -30,6 +31,10 @@ pub(crate) enum ToWorker<'a> {
     Query(NumberedQuery),
     /// The result of a host call, for which the play waits.
     Return { call: u64, returned: HostReturn },
+    /// The constants of the following plays, besides those of the setup.
+    Constants(Vec<NamedValue>),
+    /// Values to assign to variables, before the next play.
+    Inputs(Vec<NamedValue>),
 }
 
 /// A message on the work pipe from the worker.

@@ -8,11 +8,17 @@ use crate::message::HostModule;
 
 /// The reason why host functions cannot be offered to scripts.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum HostNameError {
     /// Scripts cannot write the call: a name in it is not an identifier, or is a keyword.
     Unwritable {
         /// The call.
         call: String,
+    },
+    /// The function is in no module.
+    NoModule {
+        /// The function's name.
+        name: String,
     },
     /// Two modules have this name, or two functions have this name and the same number of parameters.
     Duplicate {
@@ -30,6 +36,7 @@ impl std::fmt::Display for HostNameError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Unwritable { call } => write!(f, "scripts cannot call {call}: not every name in it is an identifier"),
+            Self::NoModule { name } => write!(f, "{name} is in no module: name it MODULE::{name}"),
             Self::Duplicate { name } => write!(f, "{name} is defined twice"),
             Self::TooManyParams { name } => write!(f, "{name} has more than {MAX_PARAMS} parameters"),
         }
@@ -55,6 +62,9 @@ impl HostModule {
                 return Err(HostNameError::Duplicate { name: module.name.clone() });
             }
             for function in &module.functions {
+                if module.name.is_empty() {
+                    return Err(HostNameError::NoModule { name: function.name.clone() });
+                }
                 let name = format!("{}::{}", module.name, function.name);
                 if function.params.len() > MAX_PARAMS {
                     return Err(HostNameError::TooManyParams { name });
@@ -108,6 +118,7 @@ mod tests {
             let checked = check(module, &[(name, params)]);
             assert!(matches!(checked, Err(HostNameError::Unwritable { .. })), "{module}::{name} {checked:?}");
         }
+        assert_eq!(check("", &[("f", &[])]), Err(HostNameError::NoModule { name: "f".into() }));
         let twice = check("stock", &[("f", &["a"]), ("f", &["b"])]);
         assert_eq!(twice, Err(HostNameError::Duplicate { name: "stock::f".into() }));
         assert!(matches!(check("stock", &[("f", &["a"; 9])]), Err(HostNameError::TooManyParams { .. })));

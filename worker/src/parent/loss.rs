@@ -8,6 +8,7 @@ use crate::system::allocator;
 
 /// The reason why a worker's process ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Loss {
     /// [`Worker::kill`](crate::Worker::kill), or a SIGKILL from elsewhere.
     Killed,
@@ -15,6 +16,16 @@ pub enum Loss {
     Memory,
     /// The process failed, or the server killed it because it violated the protocol.
     Crashed,
+}
+
+impl std::fmt::Display for Loss {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Killed => "it was killed",
+            Self::Memory => "it reached its memory limit",
+            Self::Crashed => "it crashed",
+        })
+    }
 }
 
 impl Loss {

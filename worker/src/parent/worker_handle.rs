@@ -21,8 +21,8 @@ use super::{
 };
 use crate::{
     message::{
-        BUILD, EvalOutcome, Hello, HostCall, HostReturn, Layer, NumberedQuery, Play, Print, ProgressReport, Query,
-        QueryAnswer, ToControl, ToWorker, WorkerSetup,
+        BUILD, EvalOutcome, Hello, HostCall, HostReturn, Layer, NamedValue, NumberedQuery, Play, Print, ProgressReport,
+        Query, QueryAnswer, ToControl, ToWorker, WorkerSetup,
     },
     system::channels::{ServerChannels, channels},
 };
@@ -71,7 +71,7 @@ pub enum WorkerEvent {
 ///
 /// # async fn example() -> std::io::Result<()> {
 /// let mut worker = Worker::start(Program::SameExecutable, WorkerSetup::default()).await?;
-/// worker.play(&Play { number: 1, script: "40 + 2", name: None, bind: None, caller: None });
+/// worker.play(&Play { number: 1, script: "40 + 2", name: None, bind: None });
 /// if let WorkerEvent::Done { outcome, .. } = worker.event().await {
 ///     println!("{outcome:?}");
 /// }
@@ -86,6 +86,8 @@ pub struct Worker {
     /// The active layers of its sandbox, as the worker reports them.
     layers: Option<Vec<Layer>>,
     plays: SentPlays,
+    /// The constants of the queued plays.
+    constants: Vec<NamedValue>,
     host: HostCallValidator,
     /// The pending queries, by number.
     pending_queries: HashMap<u64, ExpectedAnswer>,
@@ -128,6 +130,7 @@ impl Worker {
             is_progress_pending: false,
             layers: None,
             plays: SentPlays::new(),
+            constants: Vec::new(),
             host: HostCallValidator::new(bounds),
             pending_queries: HashMap::new(),
             max_answer: bounds.output,
@@ -146,6 +149,24 @@ impl Worker {
     /// The process id, for log lines.
     pub fn pid(&self) -> Option<u32> {
         self.process.pid
+    }
+
+    /// Sets the constants of the plays that are queued from now on, besides [`WorkerSetup::constants`], which they hide.
+    ///
+    /// A name that is not set any more becomes `()`. Each change remains in the worker's memory: pass a value that is new
+    /// in each play as an [input](Self::set_inputs).
+    pub fn set_constants(&mut self, constants: &[NamedValue]) {
+        if self.constants != constants {
+            self.constants = constants.to_vec();
+            self.work.queue(&ToWorker::Constants(self.constants.clone()));
+        }
+    }
+
+    /// Assigns values to variables before the play that is queued next. A variable of the same name is replaced.
+    pub fn set_inputs(&mut self, inputs: Vec<NamedValue>) {
+        if !inputs.is_empty() {
+            self.work.queue(&ToWorker::Inputs(inputs));
+        }
     }
 
     /// Queues a play, which [`flush`](Self::flush) or [`event`](Self::event) sends. The worker runs the plays that it has

@@ -18,36 +18,60 @@ static LIVE: AtomicUsize = AtomicUsize::new(0);
 static BOUND: AtomicUsize = AtomicUsize::new(usize::MAX);
 static ROOM: AtomicUsize = AtomicUsize::new(usize::MAX);
 
-/// The system's allocator, with a count of live bytes in workers. In other processes, it only checks a flag.
+/// A global allocator that counts the live bytes of workers and delegates to another allocator, by default the
+/// system's. In other processes, it only checks a flag.
 ///
 /// [`WorkerLimits::memory_bytes`](crate::WorkerLimits::memory_bytes) is enforced only in programs with this global
-/// allocator:
+/// allocator. Without it, the first worker logs a warning.
+///
+/// # Examples
 ///
 /// ```
 /// #[global_allocator]
 /// static ALLOCATOR: worker::Allocator = worker::Allocator;
 /// ```
+///
+/// Around another allocator, such as jemalloc or mimalloc:
+///
+/// ```
+/// # use std::alloc::System as Jemalloc;
+/// #[global_allocator]
+/// static ALLOCATOR: worker::Allocator<Jemalloc> = worker::Allocator::new(Jemalloc);
+/// ```
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Allocator;
+pub struct Allocator<A = System> {
+    inner: A,
+}
 
-// SAFETY: every call is delegated unchanged to the system's allocator, and the counting does not allocate.
-unsafe impl GlobalAlloc for Allocator {
+/// The [`Allocator`] around the system's allocator.
+#[expect(non_upper_case_globals, reason = "the constant is written like a unit struct")]
+pub const Allocator: Allocator = Allocator::new(System);
+
+impl<A> Allocator<A> {
+    /// Wraps another allocator.
+    pub const fn new(inner: A) -> Self {
+        Self { inner }
+    }
+}
+
+// SAFETY: every call is delegated unchanged to the wrapped allocator, and the counting does not allocate.
+unsafe impl<A: GlobalAlloc> GlobalAlloc for Allocator<A> {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         grow(layout.size());
-        // SAFETY: the caller upholds the contract, which is the same for the system's allocator.
-        unsafe { System.alloc(layout) }
+        // SAFETY: the caller upholds the contract, which is the same for the wrapped allocator.
+        unsafe { self.inner.alloc(layout) }
     }
 
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
         grow(layout.size());
         // SAFETY: as above.
-        unsafe { System.alloc_zeroed(layout) }
+        unsafe { self.inner.alloc_zeroed(layout) }
     }
 
     unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
         shrink(layout.size());
-        // SAFETY: as above; `alloc` returned memory of the system's allocator.
-        unsafe { System.dealloc(pointer, layout) }
+        // SAFETY: as above; `alloc` returned memory of the wrapped allocator.
+        unsafe { self.inner.dealloc(pointer, layout) }
     }
 
     unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
@@ -56,7 +80,7 @@ unsafe impl GlobalAlloc for Allocator {
             None => shrink(layout.size() - size),
         }
         // SAFETY: as above.
-        unsafe { System.realloc(pointer, layout, size) }
+        unsafe { self.inner.realloc(pointer, layout, size) }
     }
 }
 

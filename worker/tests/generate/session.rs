@@ -4,7 +4,9 @@ use std::{path::Path, time::Duration};
 
 use tempfile::TempDir;
 use tokio::time::{Instant, timeout_at};
-use worker::{ErrorKind, EvalOutcome, LimitKind, Loss, Play, Program, Worker, WorkerEvent, WorkerLimits, WorkerSetup};
+use worker::{
+    ErrorKind, EvalOutcome, LimitKind, Loss, NamedValue, Play, Program, Worker, WorkerEvent, WorkerLimits, WorkerSetup,
+};
 
 /// Time after which a play is stopped.
 const STOP_DELAY: Duration = Duration::from_millis(200);
@@ -118,7 +120,7 @@ pub(crate) async fn play(
     outcomes.sessions += 1;
     let limits = profile.limits();
     let setup = WorkerSetup {
-        circle: "generate".into(),
+        constants: vec![named("CIRCLE_NAME", "generate"), named("CALLER_PUBLIC_KEY", "02ab")],
         limits: limits.clone(),
         modules: Some(modules.to_owned()),
         ..WorkerSetup::default()
@@ -205,7 +207,7 @@ impl WorkerSession {
     async fn run(&mut self, script: &str) -> Result<PlayEnding, String> {
         self.plays += 1;
         let number = self.plays;
-        self.worker.play(&Play { number, script, name: None, bind: None, caller: Some("02ab") });
+        self.worker.play(&Play { number, script, name: None, bind: None });
         let started = Instant::now();
         let stages = [
             (started + STOP_DELAY, Escalation::Stop),
@@ -265,4 +267,8 @@ enum Escalation {
     Stop,
     Kill,
     GiveUp,
+}
+
+fn named(name: &str, value: &str) -> NamedValue {
+    NamedValue::new(name, value).expect("a text is valid")
 }

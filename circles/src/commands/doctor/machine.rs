@@ -66,11 +66,11 @@ pub(super) async fn sandbox() -> Finding {
 const NOT_SUPPORTED: &str = "this system does not support it";
 
 async fn layers() -> Result<Vec<Layer>, String> {
-    let setup = WorkerSetup { circle: "doctor".into(), ..WorkerSetup::default() };
+    let setup = WorkerSetup { ..WorkerSetup::default() };
     // From a fork server, as in a circle.
     let fork_server = ForkServer::start(Program::SameExecutable, setup).await.map_err(|error| os_error_text(&error))?;
     let mut worker = fork_server.start_worker().await.map_err(|error| os_error_text(&error))?;
-    worker.play(&Play { number: 1, script: "()", name: None, bind: None, caller: None });
+    worker.play(&Play { number: 1, script: "()", name: None, bind: None });
     loop {
         match worker.event().await {
             WorkerEvent::Done { .. } => return Ok(worker.layers().unwrap_or_default().to_vec()),

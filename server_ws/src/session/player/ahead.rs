@@ -53,7 +53,7 @@ impl Player {
     pub(super) fn send_ahead(&mut self, ticket: Ticket, params: &PlayParams, caller: Option<PublicKey>) {
         let play = self.new_play(ticket, params, caller);
         if let WorkerState::Ready(worker, _) = &mut self.worker {
-            send(worker, play.number, params, caller);
+            send(worker, &mut self.worker_key, play.number, params, caller);
         }
         self.ahead.push_back(play);
     }

@@ -58,7 +58,7 @@ impl Player {
             (Loss::Killed, Some(StopReason::Time)) => LossReason::Time,
             (Loss::Killed, _) => LossReason::Killed,
             (Loss::Memory, _) => LossReason::Memory,
-            (Loss::Crashed, _) => LossReason::Crash,
+            _ => LossReason::Crash,
         };
         if self.play.as_ref().is_some_and(|play| play.end_hooks.is_some()) {
             // The play already has its result, so the loss is an event of its own, after the finish.
@@ -201,7 +201,7 @@ fn play_end(result: &Result<PlayResult, RpcError>) -> PlayEnd {
 /// not catch.
 fn end_hook_error(EndHookError { module, error }: EndHookError) -> RpcError {
     let mut thrown = json!({ "error": worker::HOST_ERROR, "function": module, "message": error.message });
-    if let Some(data) = error.data {
+    if let Some(data) = error.data.and_then(|data| serde_json::from_str(&data).ok()) {
         thrown["data"] = data;
     }
     RpcError::Script(Box::new(ScriptError {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::value::RawValue;
 use tokio::task::{JoinError, JoinHandle};
-use worker::{HostCall, HostError, HostReturn};
+use worker::{HostCall, HostReturn};
 
 use crate::{
     circle::{Circle, SessionLimits},
@@ -99,10 +99,10 @@ impl HostCalls {
                 Err(waiter) => tokio::select! {
                     biased;
                     // The function has not started, so it does not run at all.
-                    () = play.cancelled.cancelled() => return CallEnd::Returned(Err(host::Error::failed())),
+                    () = play.cancelled.cancelled() => return CallEnd::Returned(Err(host::Error::hidden())),
                     // The circle holds the sender.
                     Ok(grant) = waiter => grant,
-                    else => return CallEnd::Returned(Err(host::Error::failed())),
+                    else => return CallEnd::Returned(Err(host::Error::hidden())),
                 },
             };
             let future = match serde_json::from_str::<Vec<&RawValue>>(&call.args) {
@@ -148,7 +148,7 @@ impl HostCalls {
             Ok(CallEnd::Malformed) => return CallReturn::Malformed,
             Err(error) => {
                 tracing::error!(function = self.circle.host.name(number), %error, "host function panicked");
-                Err(host::Error::failed())
+                Err(host::Error::hidden())
             }
         };
         let max = self.limits.values.host_kib.saturating_mul(1024);
@@ -156,11 +156,10 @@ impl HostCalls {
             Ok(json) if json.len() as u64 > max => CallReturn::TooLarge,
             Ok(json) => CallReturn::Script(HostReturn::Value(json)),
             Err(error) => {
-                let data = error.data.map(|data| data.to_string());
-                if (error.message.len() + data.as_ref().map_or(0, String::len)) as u64 > max {
+                if (error.message.len() + error.data.as_ref().map_or(0, String::len)) as u64 > max {
                     return CallReturn::TooLarge;
                 }
-                CallReturn::Script(HostReturn::Failed(HostError { message: error.message, data }))
+                CallReturn::Script(HostReturn::Failed(error))
             }
         }
     }
@@ -198,7 +197,7 @@ impl HostCalls {
                 });
                 let hook_result = hook.await.unwrap_or_else(|error| {
                     tracing::error!(%error, "end hook panicked");
-                    Err(host::Error::failed())
+                    Err(host::Error::hidden())
                 });
                 if let Err(error) = hook_result
                     && end.is_success()

@@ -64,6 +64,7 @@ impl Player {
                 permit.set_memory_base(memory_base);
                 self.worker_start = Some(start);
                 self.worker = WorkerState::Ready(worker, permit);
+                self.worker_key = None;
                 self.send_pending();
                 None
             }

@@ -2,7 +2,7 @@ mod hints;
 mod stack;
 mod traces;
 
-use std::{cell::RefCell, rc::Rc, sync::Arc};
+use std::sync::{Arc, Mutex};
 
 use super::*;
 use crate::{
@@ -10,46 +10,57 @@ use crate::{
     message::{ErrorKind, HostError, HostFunction, HostModule, LimitKind, ScriptError, Stream},
 };
 
+/// The constants of the setup: a text, and one that plays replace.
+fn constants() -> Vec<NamedValue> {
+    let constant = |name, value: Option<&str>| NamedValue::new(name, value).expect("a valid value");
+    vec![constant("REGION", Some("test")), constant("USER", None)]
+}
+
 struct PlaySession {
     environment: Environment,
-    prints: Rc<RefCell<Vec<Print>>>,
-    calls: Rc<RefCell<Vec<HostCall>>>,
+    prints: Arc<Mutex<Vec<Print>>>,
+    calls: Arc<Mutex<Vec<HostCall>>>,
     monitor: Arc<PlayMonitor>,
     plays: u64,
 }
 
 impl PlaySession {
     fn new(limits: WorkerLimits) -> Self {
-        Self::with(WorkerSetup { circle: "test".into(), limits, ..WorkerSetup::default() })
+        Self::with(WorkerSetup { constants: constants(), limits, ..WorkerSetup::default() })
     }
 
     fn with(setup: WorkerSetup) -> Self {
         Self::with_host(setup, |_| HostReturn::Aborted)
     }
 
-    fn with_host(setup: WorkerSetup, host: impl Fn(&HostCall) -> HostReturn + 'static) -> Self {
-        let (prints, monitor) = (Rc::new(RefCell::new(Vec::new())), Arc::new(PlayMonitor::default()));
-        let calls = Rc::new(RefCell::new(Vec::new()));
+    fn with_host(setup: WorkerSetup, host: impl Fn(&HostCall) -> HostReturn + Send + Sync + 'static) -> Self {
+        let (prints, monitor) = (Arc::new(Mutex::new(Vec::new())), Arc::new(PlayMonitor::default()));
+        let calls = Arc::new(Mutex::new(Vec::new()));
         let meter = Meter::new(monitor.clone(), &setup.limits, || {});
         let sources = ModuleSources::read(setup.modules.as_deref());
         let (sink, called) = (prints.clone(), calls.clone());
         let call_host = move |call: HostCall| {
             let returned = host(&call);
-            called.borrow_mut().push(call);
+            called.lock().expect("not poisoned").push(call);
             returned
         };
-        let print = move |print| sink.borrow_mut().push(print);
+        let print = move |print| sink.lock().expect("not poisoned").push(print);
         let environment = Environment::new(setup, sources, meter, SharedInventory::default(), print, call_host);
         Self { environment, prints, calls, monitor, plays: 0 }
     }
 
-    fn play_as(&mut self, script: &str, bind: Option<&str>, caller: Option<&str>) -> EvalOutcome {
+    fn play_bound(&mut self, script: &str, bind: Option<&str>) -> EvalOutcome {
         self.plays += 1;
-        self.environment.play(&Play { number: self.plays, script, name: None, bind, caller })
+        self.environment.play(&Play { number: self.plays, script, name: None, bind })
     }
 
     fn play(&mut self, script: &str) -> EvalOutcome {
-        self.play_as(script, None, None)
+        self.play_bound(script, None)
+    }
+
+    fn set_user(&mut self, user: Option<&str>) {
+        let user = user.map(|user| NamedValue::new("USER", user).expect("a valid value"));
+        self.environment.set_constants(user.as_slice()).expect("a valid value");
     }
 
     fn output(&mut self, script: &str) -> String {
@@ -66,8 +77,13 @@ impl PlaySession {
         }
     }
 
+    /// The host calls since the last time.
+    fn calls(&self) -> Vec<HostCall> {
+        std::mem::take(&mut *self.calls.lock().expect("not poisoned"))
+    }
+
     fn texts(&self) -> Vec<String> {
-        self.prints.borrow_mut().drain(..).map(|print| print.text).collect()
+        self.prints.lock().expect("not poisoned").drain(..).map(|print| print.text).collect()
     }
 }
 
@@ -113,12 +129,11 @@ fn environment_keeps_definitions_between_plays() {
 #[test]
 fn init_script_runs_before_first_play() {
     let init = "print(`dropped`); const RATE = 7; fn rated(x) { x * global::RATE }";
-    let mut session =
-        PlaySession::with(WorkerSetup { circle: "test".into(), init: Some(init.into()), ..WorkerSetup::default() });
+    let mut session = PlaySession::with(WorkerSetup { init: Some(init.into()), ..WorkerSetup::default() });
     assert_eq!(session.output("rated(6)"), "42");
     assert_eq!(session.output("fn rated(x) { x } rated(RATE)"), "7");
     assert!(session.texts().is_empty());
-    let broken = WorkerSetup { circle: "test".into(), init: Some("1;\n nowhere".into()), ..WorkerSetup::default() };
+    let broken = WorkerSetup { init: Some("1;\n nowhere".into()), ..WorkerSetup::default() };
     let mut session = PlaySession::with(broken);
     for _ in 0..2 {
         let error = session.error("1");
@@ -132,7 +147,7 @@ fn environment_keeps_imports() {
     std::fs::write(directory.path().join("geo.rhai"), "fn area(a, b) { a * b } export const UNIT = \"m\";")
         .expect("write");
     let modules = Some(directory.path().to_owned());
-    let mut session = PlaySession::with(WorkerSetup { circle: "test".into(), modules, ..WorkerSetup::default() });
+    let mut session = PlaySession::with(WorkerSetup { modules, ..WorkerSetup::default() });
     assert_eq!(session.output("import \"geo\" as g; g::area(2, 3)"), "6");
     assert_eq!(session.output("g::area(4, 5) + g::UNIT"), "20m");
     assert_eq!(session.output("fn f() { import \"geo\" as h; h::area(1, 2) } f()"), "2");
@@ -150,16 +165,18 @@ fn cached_script_behaves_like_parsed_one() {
         "fn f(x) {\n throw x } f(7)",
         "let = 1",
         "/// Stray.\n40 + 2",
-        "CALLER_PUBLIC_KEY",
+        "USER",
     ];
     let (mut kept, mut fresh) = (PlaySession::new(WorkerLimits::default()), PlaySession::new(WorkerLimits::default()));
     // A different order each time: the steps are coprime to ten.
     for (round, step) in [1, 3, 7, 9, 3].into_iter().enumerate() {
         for number in 0..scripts.len() {
             let script = scripts[(number * step + round) % scripts.len()];
-            let caller = (round > 2).then_some("02ab");
+            for session in [&mut kept, &mut fresh] {
+                session.set_user((round > 2).then_some("02ab"));
+            }
             fresh.environment.cache.clear();
-            assert_eq!(kept.play_as(script, None, caller), fresh.play_as(script, None, caller), "{round}: {script}");
+            assert_eq!(kept.play(script), fresh.play(script), "{round}: {script}");
         }
     }
 }
@@ -223,7 +240,7 @@ fn cyclic_imports_are_an_error() {
         std::fs::write(directory.path().join(name).with_extension("rhai"), source).expect("write");
     }
     let modules = Some(directory.path().to_owned());
-    let mut session = PlaySession::with(WorkerSetup { circle: "test".into(), modules, ..WorkerSetup::default() });
+    let mut session = PlaySession::with(WorkerSetup { modules, ..WorkerSetup::default() });
     for name in ["itself", "there", "there"] {
         let error = session.error(&format!("import {name:?} as m;"));
         assert_eq!(error.message, "Runtime error: the module imports itself, directly or through another module");
@@ -239,7 +256,7 @@ fn import_does_not_leave_its_directory() {
     std::fs::write(outside.path().join("secret.rhai"), "export const X = 1;").expect("write");
     std::os::unix::fs::symlink(outside.path().join("secret.rhai"), directory.join("link.rhai")).expect("linked");
     let absolute = outside.path().join("secret").display().to_string();
-    let setup = WorkerSetup { circle: "test".into(), modules: Some(directory), ..WorkerSetup::default() };
+    let setup = WorkerSetup { modules: Some(directory), ..WorkerSetup::default() };
     let mut session = PlaySession::with(setup);
     for name in ["../secret", "link", "./../secret", "a/../../secret", "", ".", absolute.as_str()] {
         let error = session.error(&format!("import {name:?} as m;"));
@@ -272,27 +289,46 @@ fn redeclared_variables_do_not_grow_session() {
 #[test]
 fn value_is_bound_unless_unit() {
     let mut session = PlaySession::new(WorkerLimits::default());
-    session.play_as("6 * 7", Some("ans"), None);
+    session.play_bound("6 * 7", Some("ans"));
     assert_eq!(session.output("ans"), "42");
-    session.play_as("let quiet = 1;", Some("ans"), None);
-    session.play_as("nothing_like_this", Some("ans"), None);
+    session.play_bound("let quiet = 1;", Some("ans"));
+    session.play_bound("nothing_like_this", Some("ans"));
     assert_eq!(session.output("ans"), "42");
-    session.play_as("const fixed = 1; [1]", Some("fixed"), None);
+    session.play_bound("const fixed = 1; [1]", Some("fixed"));
     assert_eq!(session.output("fixed"), "[1]");
 }
 
 #[test]
-fn script_sees_caller_and_circle_name() {
+fn constants_of_setup_and_plays_are_visible_in_functions() {
     let mut session = PlaySession::new(WorkerLimits::default());
-    assert_eq!(session.output("CIRCLE_NAME"), "test");
-    assert_eq!(session.output("type_of(CALLER_PUBLIC_KEY)"), "()");
-    session.output("fn who() { CALLER_PUBLIC_KEY }");
-    for _ in 0..2 {
-        let EvalOutcome::Value(value) = session.play_as("who()", None, Some("02ab")) else { panic!() };
-        assert_eq!(value.output, "02ab");
-    }
-    session.error("CIRCLE_NAME = \"mine\"");
-    assert_eq!(session.output("CIRCLE_NAME"), "test");
+    assert_eq!(session.output("REGION"), "test");
+    assert_eq!(session.output("type_of(USER)"), "()");
+    session.output("fn user() { USER }");
+    session.set_user(Some("02ab"));
+    assert_eq!([session.output("user()"), session.output("user()")], ["02ab", "02ab"]);
+    session.error("REGION = \"mine\"");
+    assert_eq!(session.output("REGION"), "test");
+    session.set_user(None);
+    assert_eq!(session.output("type_of(user())"), "()");
+    let list = NamedValue::new("LIST", [1, 2]).expect("a valid value");
+    session.environment.set_constants(&[list]).expect("a valid value");
+    assert_eq!(session.output("LIST"), "[1, 2]");
+    session.set_user(None);
+    assert_eq!(session.output("type_of(LIST)"), "()", "a constant of earlier plays");
+}
+
+#[test]
+fn inputs_are_variables() {
+    let mut session = PlaySession::new(WorkerLimits::default());
+    session.output("let item = 1; const FIXED = 1; let old = || item;");
+    let input = |name, value: serde_json::Value| NamedValue::new(name, value).expect("a valid value");
+    let attack = "\"; loop {} //`${loop {}}";
+    let inputs = [input("item", attack.into()), input("FIXED", serde_json::json!({ "a": [1, 2.5, null, true] }))];
+    session.environment.set_inputs(&inputs).expect("valid values");
+    assert_eq!(session.output("item"), attack);
+    assert_eq!(session.output("FIXED.a.push(3); FIXED"), r#"#{"a": [1, 2.5, (), true, 3]}"#);
+    assert_eq!(session.output("old.call()"), "1", "a captured variable is another one");
+    assert_eq!(session.output("item = 7; item"), "7");
 }
 
 #[test]
@@ -325,7 +361,7 @@ fn thrown_value_has_text_and_json() {
 fn prints_keep_order_and_debug_position() {
     let mut session = PlaySession::new(WorkerLimits::default());
     session.output("print(1); debug(\"x\");\n print([\"a\"])");
-    let prints = session.prints.borrow().clone();
+    let prints = session.prints.lock().expect("not poisoned").clone();
     assert_eq!(prints.iter().map(|print| print.text.as_str()).collect::<Vec<_>>(), ["1", "\"x\"", "[\"a\"]"]);
     assert_eq!((prints[1].stream, prints[1].position.map(|position| position.column)), (Stream::Debug, Some(11)));
 }
@@ -404,7 +440,7 @@ fn stopped_play_keeps_environment() {
 #[test]
 fn unbounded_functions_are_disabled() {
     let mut session = PlaySession::new(WorkerLimits::default());
-    assert_eq!(session.error("let s = \"eval(s)\"; eval(s)").hint.as_deref(), Some("`eval` is disabled in circles"));
+    assert_eq!(session.error("let s = \"eval(s)\"; eval(s)").hint.as_deref(), Some("`eval` is disabled"));
     assert!(session.error("sleep(9223372036854775807)").message.contains("`sleep` is disabled"));
     assert!(session.error("import \"anything\" as a;").message.starts_with("Module not found"));
     assert!(session.texts().is_empty());
@@ -422,7 +458,7 @@ fn stock() -> Vec<HostModule> {
 }
 
 fn with_stock() -> WorkerSetup {
-    WorkerSetup { circle: "test".into(), host: stock(), ..WorkerSetup::default() }
+    WorkerSetup { host: stock(), ..WorkerSetup::default() }
 }
 
 #[test]
@@ -436,7 +472,7 @@ fn host_function_exchanges_json_with_script() {
     assert_eq!(session.output("stock::all(1, 2.0, \"3\", '4', true, (), [7], #{}).b.c"), i64::MAX.to_string());
     assert_eq!(session.output("fn of_function() { stock::count() } of_function().a.len()"), "5");
     let calls: Vec<(u64, u64, u32, String)> =
-        session.calls.take().into_iter().map(|call| (call.play, call.number, call.function, call.args)).collect();
+        session.calls().into_iter().map(|call| (call.play, call.number, call.function, call.args)).collect();
     let all = r#"[1,2.0,"3","4",true,null,[7],{}]"#;
     assert_eq!(
         calls,
@@ -465,7 +501,7 @@ fn wrong_arguments_error_shows_signature() {
     assert!(error.message.starts_with("Function not found: stock::reserve"), "{error:?}");
     assert_eq!(error.hint.as_deref(), Some("call it as stock::reserve(item, count)"));
     assert_eq!(session.error("stock::nothing()").hint, None);
-    assert!(session.calls.take().is_empty());
+    assert!(session.calls().is_empty());
 }
 
 #[test]
@@ -496,7 +532,7 @@ fn aborted_play_ends_whatever_it_catches() {
     let script = "let kept = 1; try { stock::count() } catch { } loop { try { stock::count() } catch { } }";
     assert_eq!(session.play(script), EvalOutcome::Stopped);
     assert_eq!(session.output("kept"), "1");
-    assert_eq!(session.calls.take().len(), 1);
+    assert_eq!(session.calls().len(), 1);
 }
 
 #[test]
@@ -504,6 +540,6 @@ fn init_script_cannot_call_host_functions() {
     let init = Some("let failed = \"\"; try { stock::count() } catch (e) { failed = e.message; }".into());
     let mut session = PlaySession::with_host(WorkerSetup { init, ..with_stock() }, |_| HostReturn::Value("1".into()));
     assert!(session.output("failed").contains("plays"));
-    assert!(session.calls.take().is_empty());
+    assert!(session.calls().is_empty());
     assert_eq!(session.output("stock::count()"), "1");
 }

@@ -3,6 +3,7 @@
 use std::{
     future::poll_fn,
     io,
+    sync::Once,
     task::{Context, Poll},
     time::Duration,
 };
@@ -14,7 +15,7 @@ use super::{
     sent_plays::{Decision, Violation},
 };
 use crate::{
-    message::{EvalOutcome, FromControl, FromWorker, HostReturn, Print, QueryAnswer},
+    message::{EvalOutcome, FromControl, FromWorker, HostReturn, Layer, Print, QueryAnswer},
     parent::loss::Loss,
 };
 
@@ -180,7 +181,12 @@ impl Worker {
     fn handle_message(&mut self, message: FromWorker) -> io::Result<Option<WorkerEvent>> {
         let violation = |why| Err(Violation(why).into());
         match message {
-            FromWorker::Sealed(layers) if self.layers.is_none() => self.layers = Some(layers),
+            FromWorker::Sealed(layers) if self.layers.is_none() => {
+                if self.process.has_process() {
+                    warn_of_missing_allocator(&layers);
+                }
+                self.layers = Some(layers);
+            }
             // A worker sends nothing else before it is sealed.
             _ if self.layers.is_none() => return violation("message before the worker is sealed"),
             FromWorker::Print(print) if self.plays.is_running(print.play) => {
@@ -235,6 +241,19 @@ impl Worker {
             // The owner of the process was dropped without reporting.
             loss => loss.unwrap_or(Loss::Crashed),
         })
+    }
+}
+
+/// Logs once that nothing enforces the memory limit of workers.
+fn warn_of_missing_allocator(layers: &[Layer]) {
+    static WARNED: Once = Once::new();
+    if !layers.contains(&Layer::Memory) {
+        WARNED.call_once(|| {
+            tracing::warn!(
+                "the memory limit of scripts is not enforced, because the program has another allocator: make \
+                 worker::Allocator its #[global_allocator], or worker::Allocator::new(…) around its own"
+            );
+        });
     }
 }
 

@@ -43,7 +43,7 @@ fn done(play: u64) -> FromWorker {
 async fn worker_that_goes_on_although_it_is_held_is_killed() {
     for violation in [done(2), FromWorker::Print(Print { play: 2, ..a_print() })] {
         let (mut worker, mut channels, end) = fake_worker();
-        (1..=3).for_each(|number| worker.play(&Play { number, script: "", name: None, bind: None, caller: None }));
+        (1..=3).for_each(|number| worker.play(&Play { number, script: "", name: None, bind: None }));
         worker.hold();
         write(&mut channels.work.1, &[FromWorker::Sealed(Vec::new()), done(1)]);
         write(&mut channels.control, &[FromControl::Begun { play: 1 }]);
@@ -58,7 +58,7 @@ async fn worker_that_goes_on_although_it_is_held_is_killed() {
 #[tokio::test]
 async fn answer_to_no_stop_is_a_violation() {
     let (mut worker, mut channels, end) = fake_worker();
-    worker.play(&Play { number: 1, script: "", name: None, bind: None, caller: None });
+    worker.play(&Play { number: 1, script: "", name: None, bind: None });
     write(&mut channels.work.1, &[FromWorker::Sealed(Vec::new()), FromWorker::Print(a_print())]);
     assert!(matches!(worker.event().await, WorkerEvent::Print(_)));
     write(&mut channels.control, &[FromControl::Begun { play: 1 }]);
@@ -69,12 +69,12 @@ async fn answer_to_no_stop_is_a_violation() {
 #[tokio::test]
 async fn messages_before_end_of_worker_are_read_after_failed_write() {
     let (mut worker, mut channels, end) = fake_worker();
-    worker.play(&Play { number: 1, script: "", name: None, bind: None, caller: None });
+    worker.play(&Play { number: 1, script: "", name: None, bind: None });
     worker.flush();
     write(&mut channels.work.1, &[FromWorker::Sealed(Vec::new()), done(1)]);
     drop(channels);
     end.send(Loss::Memory).expect("it waits");
-    worker.play(&Play { number: 2, script: "", name: None, bind: None, caller: None });
+    worker.play(&Play { number: 2, script: "", name: None, bind: None });
     assert!(matches!(worker.event().await, WorkerEvent::Done { play: 1, .. }));
     assert!(matches!(worker.event().await, WorkerEvent::Lost(Loss::Memory)));
 }
@@ -82,7 +82,7 @@ async fn messages_before_end_of_worker_are_read_after_failed_write() {
 #[tokio::test]
 async fn arrived_prints_are_taken_up_to_next_event() {
     let (mut worker, mut channels, _end) = fake_worker();
-    worker.play(&Play { number: 1, script: "", name: None, bind: None, caller: None });
+    worker.play(&Play { number: 1, script: "", name: None, bind: None });
     assert_eq!(worker.arrived_print(), None, "before anything has arrived");
     let messages = [FromWorker::Sealed(Vec::new()), print("a"), print("b"), print("c"), done(1), print("late")];
     write(&mut channels.work.1, &messages);

@@ -15,7 +15,7 @@ fn hint(session: &mut PlaySession, scripts: &[&str]) -> Option<String> {
 fn hint_names_what_is_near_and_what_exists() {
     let cases: &[(&[&str], Option<&str>)] = &[
         (&["let total = 1;", "totl + 1"], Some("did you mean total?")),
-        (&["CIRCLE_NAM"], Some("did you mean CIRCLE_NAME?")),
+        (&["REGIO"], Some("did you mean REGION?")),
         (&["let mine = 1; mien"], Some("did you mean mine?")),
         (&["fn area(r) { r * r }", "aera(1)"], Some("did you mean area?")),
         (&["fn fresh(a) { a } fersh(1)"], Some("did you mean fresh?")),
@@ -72,7 +72,7 @@ fn hint_leads_to_modules_and_their_functions() {
     let home = tempfile::tempdir().expect("a directory");
     std::fs::write(home.path().join("geo.rhai"), "fn area(a, b) { a * b }").expect("written");
     let modules = Some(home.path().into());
-    let setup = WorkerSetup { circle: "test".into(), modules, ..WorkerSetup::default() };
+    let setup = WorkerSetup { modules, ..WorkerSetup::default() };
     let mut session = PlaySession::with(setup);
     let cases: &[(&str, Option<&str>)] = &[
         ("import \"goe\" as g;", Some("did you mean geo?")),

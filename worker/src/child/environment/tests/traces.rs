@@ -32,12 +32,7 @@ fn with_modules(modules: &[(&str, &str)], init: Option<&str>) -> (PlaySession, t
     for (file, text) in modules {
         std::fs::write(home.path().join(file), text).expect("written");
     }
-    let setup = WorkerSetup {
-        circle: "test".into(),
-        modules: Some(home.path().into()),
-        init: init.map(Into::into),
-        ..WorkerSetup::default()
-    };
+    let setup = WorkerSetup { modules: Some(home.path().into()), init: init.map(Into::into), ..WorkerSetup::default() };
     (PlaySession::with(setup), home)
 }
 
@@ -68,7 +63,7 @@ fn trace_leads_into_functions_of_earlier_plays() {
 #[test]
 fn trace_shows_the_name_of_a_source() {
     let mut session = PlaySession::new(WorkerLimits::default());
-    let play = Play { number: 1, script: "fn f() { nope }", name: Some("work.rhai"), bind: None, caller: None };
+    let play = Play { number: 1, script: "fn f() { nope }", name: Some("work.rhai"), bind: None };
     session.environment.play(&play);
     session.plays = 1;
     assert_eq!(trace(&session.error("f()")), ["f work.rhai:1:10 fn f() { nope }", "- input 2:1:1 f()"]);
@@ -164,7 +159,7 @@ fn trace_of_a_thrown_host_error_ends_at_the_call() {
         name: "stock".into(),
         functions: vec![HostFunction { name: "left".into(), params: vec!["item".into()], doc: String::new() }],
     };
-    let setup = WorkerSetup { circle: "test".into(), host: vec![stock], ..WorkerSetup::default() };
+    let setup = WorkerSetup { host: vec![stock], ..WorkerSetup::default() };
     let failed = |_: &HostCall| HostReturn::Failed(HostError { message: "no tea".into(), data: None });
     let mut session = PlaySession::with_host(setup, failed);
     session.output("fn order(item) {\n  stock::left(item) }");

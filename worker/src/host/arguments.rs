@@ -3,7 +3,7 @@
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 
-use super::error::Error;
+use crate::message::HostError;
 
 /// The maximum length in bytes of the reason for an invalid argument; the rest is truncated.
 const MAX_REASON: usize = 200;
@@ -20,10 +20,10 @@ pub trait Arguments<const N: usize>: Sized + Send + 'static {
     ///
     /// An argument has the wrong type; the error names its parameter.
     #[doc(hidden)]
-    fn read(values: &[&RawValue], params: &[String]) -> Result<Self, Error>;
+    fn read(values: &[&RawValue], params: &[String]) -> Result<Self, HostError>;
 }
 
-fn read_one<T: DeserializeOwned>(index: usize, values: &[&RawValue], params: &[String]) -> Result<T, Error> {
+fn read_one<T: DeserializeOwned>(index: usize, values: &[&RawValue], params: &[String]) -> Result<T, HostError> {
     let param = params.get(index).map_or("?", String::as_str);
     let value = values.get(index).map_or("null", |value| value.get());
     serde_json::from_str(value).map_err(|error| {
@@ -33,14 +33,19 @@ fn read_one<T: DeserializeOwned>(index: usize, values: &[&RawValue], params: &[S
         // The reason may quote the whole argument.
         let cut = reason.floor_char_boundary(MAX_REASON);
         let reason = if cut < reason.len() { format!("{}…", &reason[..cut]) } else { reason.to_owned() };
-        Error::new(format!("argument '{param}': {reason}")).with_data(serde_json::json!({ "param": param }))
+        HostError::new(format!("argument '{param}': {reason}")).with_data(serde_json::json!({ "param": param }))
     })
+}
+
+/// Splits the arguments of a call. Returns `None` if they are not what an uncompromised worker sends.
+pub(crate) fn split(args: &str, count: usize) -> Option<Vec<&RawValue>> {
+    serde_json::from_str(args).ok().filter(|args: &Vec<_>| args.len() == count)
 }
 
 macro_rules! arguments {
     ($($count:literal: $($name:ident $index:literal),*;)*) => {
         $(impl<$($name: DeserializeOwned + Send + 'static),*> Arguments<$count> for ($($name,)*) {
-            fn read(_values: &[&RawValue], _params: &[String]) -> Result<Self, Error> {
+            fn read(_values: &[&RawValue], _params: &[String]) -> Result<Self, HostError> {
                 Ok(($(read_one::<$name>($index, _values, _params)?,)*))
             }
         })*
@@ -63,7 +68,7 @@ arguments! {
 mod tests {
     use super::*;
 
-    fn read<const N: usize, A: Arguments<N>>(json: &str) -> Result<A, Error> {
+    fn read<const N: usize, A: Arguments<N>>(json: &str) -> Result<A, HostError> {
         let values: Vec<&RawValue> = serde_json::from_str(json).expect("an array");
         let params: Vec<String> = ["item", "count"].map(Into::into).to_vec();
         A::read(&values, &params)
@@ -80,7 +85,7 @@ mod tests {
     fn invalid_argument_names_parameter() {
         let error = read::<2, (String, u8)>(r#"["tea", 300]"#).expect_err("no u8");
         assert_eq!(error.message, "argument 'count': invalid value: integer `300`, expected u8");
-        assert_eq!(error.data, Some(serde_json::json!({ "param": "count" })));
+        assert_eq!(error.data.as_deref(), Some(r#"{"param":"count"}"#));
         let long = format!("[\"{}\", \"{}\"]", "a", "ß".repeat(1000));
         let error = read::<2, (String, u8)>(&long).expect_err("no u8");
         assert!(error.message.len() < 300 && error.message.ends_with('…'), "{error}");
