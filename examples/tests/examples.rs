@@ -25,7 +25,25 @@ fn run_script_example_runs_script() {
     let run = |script| Command::new(env!("CARGO_BIN_EXE_run_script")).arg(script).output().expect("it runs");
     let ran = run("print(\"hi\"); 40 + 2");
     assert_eq!((ran.status.code(), ran.stdout.as_slice()), (Some(0), b"hi\n42\n".as_slice()));
-    assert_eq!(run("let a = []; loop { a.push(a); }").status.code(), Some(1));
+    assert_eq!(run("count * shop::price(item)").stdout, b"7.5\n");
+    for (script, error) in [
+        ("let a = []; loop { a.push(a); }", "the script exceeded its limit of "),
+        ("loop {}", "the script ran longer than its time limit of 1s"),
+        ("shop::price(\"gold\")", "a host function failed: shop::price: there is no gold (line 1, column 7)"),
+    ] {
+        let ran = run(script);
+        let text = String::from_utf8_lossy(&ran.stderr);
+        assert!(ran.status.code() == Some(1) && text.contains(error), "{script}: {text}");
+    }
+}
+
+#[test]
+fn readme_of_worker_shows_run_script_example() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace");
+    let read = |file: &str| std::fs::read_to_string(root.join(file)).expect("readable");
+    let example = read("examples/run_script.rs");
+    let code = &example[example.find("use std").expect("code behind the documentation")..];
+    assert!(read("worker/README.md").contains(code), "worker/README.md shows another program");
 }
 
 #[test]

@@ -67,6 +67,7 @@ mod host;
 mod inspection;
 mod message;
 mod parent;
+mod pool;
 mod system;
 mod threads;
 
@@ -80,6 +81,7 @@ pub use message::{
     ScriptError, ScriptProgress, Stream, TraceFrame, TraceSource, VariableEntry, WorkerLimits, WorkerSetup,
 };
 pub use parent::{ForkServer, HostNameError, Loss, Program, SpareWorker, Worker, WorkerEvent};
+pub use pool::{Pool, PoolBuilder, Run, RunError, Session, StartError};
 pub use rhai;
 pub use system::{
     allocator::{Allocator, limit_arenas, return_freed_memory},
