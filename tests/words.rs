@@ -79,7 +79,9 @@ fn check(name: &str, text: &str, failures: &mut Vec<String>) {
 fn pages_use_the_words_of_the_field() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace");
     let mut files: Vec<_> =
-        ["README.md", "CHANGELOG.md", "CONTRIBUTING.md", "protocol/openrpc.json"].map(|file| root.join(file)).into();
+        ["README.md", "CHANGELOG.md", "CONTRIBUTING.md", "protocol/openrpc.json", "worker/README.md"]
+            .map(|file| root.join(file))
+            .into();
     let docs = fs::read_dir(root.join("docs")).expect("readable").map(|entry| entry.expect("readable").path());
     files.extend(docs.filter(|path| path.is_file()));
     let snapshots = fs::read_dir(root.join("tests/tui/snapshots")).expect("readable");

@@ -7,4 +7,4 @@ mod arguments;
 mod error;
 
 pub use arguments::Arguments;
-pub(crate) use arguments::split;
+pub(crate) use arguments::{reason, split};

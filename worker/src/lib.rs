@@ -1,9 +1,22 @@
 //! Sandboxed Rhai workers: script evaluation in separate processes, for programs that run untrusted scripts.
 //!
-//! A [`Worker`] is one environment: its variables, functions, closures and imports persist across plays, and no other
-//! worker can access them. The worker is a process that runs the program's own executable, so a script that exhausts
-//! its stack or its memory ends only that process. The program that owns the [`Worker`] sets limits and timeouts, and
-//! validates all messages of the process.
+//! A [`Pool`] hands out [`Session`]s. Each one has a worker of its own: its variables, functions, closures and imports
+//! persist between runs, and no other worker can access them. A run has typed inputs, host functions, a time limit and a
+//! typed result; see [`Pool`] for a complete program.
+//!
+//! ```no_run
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! let pool = worker::Pool::builder().start().await?;
+//! let mut session = pool.checkout().await?;
+//! let sum: i64 = session.run("numbers.reduce(|sum, n| sum + n, 0)").input("numbers", [1, 2, 3]).await?;
+//! # Ok(()) }
+//! ```
+//!
+//! # One level below
+//!
+//! A [`Worker`] is a process that runs the program's own executable, so a script that exhausts its stack or its memory
+//! ends only that process. The program that owns the [`Worker`] sets limits and timeouts, and validates all messages of
+//! the process. A [`ForkServer`] runs the init script once, and forks workers in a fraction of the time.
 //!
 //! ```no_run
 //! use worker::{EvalOutcome, Play, Program, Worker, WorkerEvent, WorkerSetup};
@@ -26,9 +39,6 @@
 //! # Ok(()) }
 //! ```
 //!
-//! A program that needs many workers with the same setup starts a [`ForkServer`]: it runs the init script once, and
-//! forks workers in a fraction of the time.
-//!
 //! Guarantees:
 //!
 //! - The process limits a play's operations, call depth, expression depth, output and sizes.
@@ -47,7 +57,8 @@
 //! All processes run the program's executable; `entry` selects the role by the first argument.
 //!
 //! ```text
-//! the program                  parent/    owns workers, validates their messages, evaluates nothing
+//! the program                  pool/      typed runs: sends scripts, answers host calls, watches the time
+//! │                            parent/    owns workers, validates their messages, evaluates nothing
 //! ├─ a fresh worker            child/     evaluates scripts, sealed
 //! └─ a fork server             child/     prepares a worker, then forks, kills and reaps
 //!    ├─ a forked worker        child/     evaluates scripts, sealed; its channels connect directly to the program
@@ -55,7 +66,8 @@
 //! ```
 //!
 //! `parent/` and `child/` share only `message/`, the messages between them. `child/` holds the session of a worker,
-//! `engine/` the restrictions of scripts, and `inspection/` the queries. `threads` runs both sides in the program.
+//! `engine/` the restrictions of scripts, and `inspection/` the queries. `host/` converts the values of host functions.
+//! `threads` runs both sides in the program.
 //! `system/` contains the calls of the operating system.
 
 #![warn(clippy::missing_errors_doc)]

@@ -60,7 +60,7 @@ fn main() {
     worker::run_if_worker_with(natives);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     let (passed, skipped) = runtime.block_on(async {
-        let setup = || WorkerSetup { ..WorkerSetup::default() };
+        let setup = || WorkerSetup::default();
         let fresh = Worker::start(Program::SameExecutable, setup()).await.expect("it starts");
         let fork_server = ForkServer::start(Program::SameExecutable, setup()).await.expect("it starts");
         let forked = fork_server.start_worker().await.expect("it forks");

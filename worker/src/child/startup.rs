@@ -59,3 +59,21 @@ pub(crate) fn limit_resources(memory: u64) -> io::Result<()> {
     setrlimit(Resource::Fsize, at_most(0))?;
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hello_of_another_build_is_rejected() {
+        let read = |build| {
+            let hello = Hello { build, setup: WorkerSetup::default() };
+            read_hello(&frame::encode(&hello, Vec::new())[frame::HEADER..])
+        };
+        assert_eq!(read(BUILD).expect("the same build"), WorkerSetup::default());
+        // The version alone does not identify a build.
+        for other in [env!("CARGO_PKG_VERSION"), "", &BUILD.replace(' ', " 0")] {
+            assert_eq!(read(other).expect_err(other).to_string(), "the server is a different build");
+        }
+    }
+}

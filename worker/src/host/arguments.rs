@@ -5,7 +5,7 @@ use serde_json::value::RawValue;
 
 use crate::message::HostError;
 
-/// The maximum length in bytes of the reason for an invalid argument; the rest is truncated.
+/// The maximum length in bytes of the reason for an invalid value; the rest is truncated.
 const MAX_REASON: usize = 200;
 
 /// A tuple of `N` arguments, each read with serde: `()`, `(A,)`, `(A, B)`, up to eight.
@@ -27,14 +27,19 @@ fn read_one<T: DeserializeOwned>(index: usize, values: &[&RawValue], params: &[S
     let param = params.get(index).map_or("?", String::as_str);
     let value = values.get(index).map_or("null", |value| value.get());
     serde_json::from_str(value).map_err(|error| {
-        // The position counts within the JSON, which the script has not written.
-        let text = error.to_string();
-        let reason = text.rsplit_once(" at line ").map_or(text.as_str(), |(reason, _)| reason);
-        // The reason may quote the whole argument.
-        let cut = reason.floor_char_boundary(MAX_REASON);
-        let reason = if cut < reason.len() { format!("{}…", &reason[..cut]) } else { reason.to_owned() };
-        HostError::new(format!("argument '{param}': {reason}")).with_data(serde_json::json!({ "param": param }))
+        HostError::new(format!("argument '{param}': {}", reason(&error)))
+            .with_data(serde_json::json!({ "param": param }))
     })
+}
+
+/// The reason why a script's value does not have a type.
+pub(crate) fn reason(error: &serde_json::Error) -> String {
+    // The position counts within the JSON, which the script has not written.
+    let text = error.to_string();
+    let reason = text.rsplit_once(" at line ").map_or(text.as_str(), |(reason, _)| reason);
+    // The reason may quote the whole value.
+    let cut = reason.floor_char_boundary(MAX_REASON);
+    if cut < reason.len() { format!("{}…", &reason[..cut]) } else { reason.to_owned() }
 }
 
 /// Splits the arguments of a call. Returns `None` if they are not what an uncompromised worker sends.

@@ -227,5 +227,7 @@ impl PoolBuilder {
 async fn try_worker(state: &Arc<PoolState>) -> Result<(), RunError> {
     let place = state.place().await?;
     let mut session = Session::new(state.start_worker().await?, place);
-    session.run::<()>("").await
+    session.run::<()>("").await?;
+    session.close().await;
+    Ok(())
 }

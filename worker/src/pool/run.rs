@@ -11,7 +11,7 @@ use super::{
     session::Session,
 };
 use crate::{
-    host::Arguments,
+    host::{self, Arguments},
     message::{HostError, NamedValue, PlayValue, Print},
 };
 
@@ -137,7 +137,7 @@ impl<'s, T: DeserializeOwned + 's> IntoFuture for Run<'s, T> {
         Box::pin(async move {
             let value = self.raw().await?;
             serde_json::from_str(&value.json)
-                .map_err(|error| RunError::Value { expected: type_name::<T>(), reason: error.to_string() })
+                .map_err(|error| RunError::Value { expected: type_name::<T>(), reason: host::reason(&error) })
         })
     }
 }

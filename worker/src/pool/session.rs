@@ -18,7 +18,8 @@ pub(super) const STOP_GRACE_PERIOD: Duration = Duration::from_secs(1);
 
 /// A worker of a [`Pool`](super::Pool), whose variables, functions and imports persist between runs.
 ///
-/// Dropping the session kills the worker, and frees its place in the pool.
+/// Dropping the session kills the worker, and frees its place in the pool at once: the process may take a moment longer
+/// to end. [`close`](Self::close) waits for that.
 #[derive(Debug)]
 pub struct Session {
     // Dropped first: the place is free once the worker is being killed.
@@ -55,6 +56,14 @@ impl Session {
     /// Prepares a run of a script; awaiting the [`Run`] runs it. `T` is the type of the script's value: see [`Run`].
     pub fn run<'s, T>(&'s mut self, script: &'s str) -> Run<'s, T> {
         Run::new(self, script)
+    }
+
+    /// Ends the session, and waits until its process has ended. Dropping the session does not wait.
+    pub async fn close(mut self) {
+        if let Ok(worker) = self.worker().await {
+            worker.kill();
+            while !matches!(worker.event().await, WorkerEvent::Lost(_)) {}
+        }
     }
 
     /// Whether the worker is known to have ended. All further runs then fail.

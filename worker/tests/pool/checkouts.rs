@@ -42,7 +42,10 @@ pub(crate) async fn session_leaves_nothing_for_next() {
         assert_ne!(next.pid(), Some(worker));
         let leaked = "is_def_var(\"secret\") || is_def_var(\"given\") || is_def_fn(\"f\", 0) || list.len() != 1";
         assert!(!next.run::<bool>(leaked).await.expect("a value"));
-        drop(next);
+        let process = next.pid().expect("a worker");
+        let fork_server = fork_server(&next);
+        next.close().await;
+        assert!(!workers(fork_server).contains(&process), "it has ended");
         wait_for_end(worker).await;
     }
 }

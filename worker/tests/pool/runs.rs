@@ -42,7 +42,8 @@ pub(crate) async fn values_inputs_and_prints_are_typed() {
     assert_eq!((raw.output.as_str(), raw.type_name.as_str()), (r#"[1, "a"]"#, "array"));
     assert_eq!(raw.json, r#"[1,"a"]"#);
     let error = session.run::<u8>("300").await.expect_err("no u8");
-    assert!(matches!(&error, RunError::Value { expected: "u8", .. }), "{error}");
+    assert_eq!(error.to_string(), "the script's value is not a u8: invalid value: integer `300`, expected u8");
+    assert!(matches!(error, RunError::Value { expected: "u8", .. }));
 }
 
 pub(crate) async fn errors_have_position_and_trace() {

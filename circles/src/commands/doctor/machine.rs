@@ -66,7 +66,7 @@ pub(super) async fn sandbox() -> Finding {
 const NOT_SUPPORTED: &str = "this system does not support it";
 
 async fn layers() -> Result<Vec<Layer>, String> {
-    let setup = WorkerSetup { ..WorkerSetup::default() };
+    let setup = WorkerSetup::default();
     // From a fork server, as in a circle.
     let fork_server = ForkServer::start(Program::SameExecutable, setup).await.map_err(|error| os_error_text(&error))?;
     let mut worker = fork_server.start_worker().await.map_err(|error| os_error_text(&error))?;
