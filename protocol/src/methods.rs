@@ -270,6 +270,9 @@ results! {
         modules: Vec<String>,
         /// The layers of the sandbox that are in effect.
         sandbox: Vec<String>,
+        /// Whether the circle itself serves TLS; absent if not, as behind a proxy with TLS.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        tls: bool,
         /// The limits of this session and of the circle.
         limits: Limits,
     }

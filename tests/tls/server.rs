@@ -2,6 +2,7 @@
 
 use std::{fs, io::Read, io::Write, net::TcpStream};
 
+use client_ws::CircleWsClient;
 use serde_json::json;
 
 use super::play;
@@ -33,6 +34,13 @@ fn circle_serves_tls() {
     assert_eq!((played.code, played.stdout.as_str()), (Some(0), "42\n"), "{played:?}");
     // Nothing asks for --insecure.
     assert!(!played.stderr.contains("encrypted"), "{played:?}");
+
+    let client = CircleWsClient::builder(&*circle.url).ca_file(&ca_file).build().expect("a client");
+    let described = tokio::runtime::Runtime::new().expect("a runtime").block_on(async {
+        client.connect().await?;
+        client.describe().await
+    });
+    assert!(described.expect("described").tls);
 
     // More than the socket and the buffers of TLS take at once, in both directions.
     let script = format!("let text = \"{}\"; text.len() + 1", "x".repeat(100_000));

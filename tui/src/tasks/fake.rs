@@ -77,6 +77,7 @@ fn description() -> Description {
         you: CallerInfo { public_key: None, admitted: true },
         modules: Vec::new(),
         sandbox: Vec::new(),
+        tls: false,
         limits: Limits::default(),
     }
 }

@@ -205,6 +205,7 @@ impl FakeCircle {
             you: CallerInfo { public_key: None, admitted: self.access == Access::Open },
             modules: Vec::new(),
             sandbox: Vec::new(),
+            tls: false,
             limits: self.limits.clone(),
         }
     }

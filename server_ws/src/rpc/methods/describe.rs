@@ -25,6 +25,7 @@ pub(crate) fn handle(session: &Session) -> Description {
             .into_iter()
             .map(|layer| layer.name().into())
             .collect(),
+        tls: now.tls.is_some(),
         limits: limits(session, &now.limits.values, &environment.values),
     }
 }
