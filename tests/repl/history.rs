@@ -7,7 +7,7 @@ use rustix::{
     process::Signal,
 };
 
-use crate::support::{Home, pty::Terminal};
+use crate::support::{Home, eventually, pty::Terminal};
 
 /// Creates the directory of the history.
 fn history_directory(home: &Home) -> std::path::PathBuf {
@@ -49,4 +49,24 @@ fn signal_loses_no_input() {
     terminal.signal(Signal::TERM);
     terminal.wait_until_ended();
     assert!(stored(&directory).contains("6 * 7"), "{:?}", stored(&directory));
+}
+
+#[test]
+fn search_finds_an_input_of_another_console() {
+    let home = Home::new();
+    let mut one = Terminal::run(&home, &["repl"]);
+    one.wait_for("scratch> ");
+    let mut other = Terminal::run(&home, &["repl"]);
+    other.wait_for("scratch> ");
+    other.keys("6 * 7\r");
+    other.wait_for("42\r\n");
+    let directory = history_directory(&home);
+    eventually(|| if stored(&directory).contains("6 * 7") { Ok(()) } else { Err(stored(&directory)) });
+    one.keys("\x12");
+    one.wait_for_screen("1 on all circles");
+    // Enter takes the input, and Enter plays it.
+    one.keys("\r");
+    one.wait_until("the prompt", |screen| screen.contents().trim_end().ends_with("scratch> 6 * 7"));
+    one.keys("\r");
+    one.wait_for("42\r\n");
 }

@@ -86,6 +86,7 @@ impl AlternateScreen {
     pub(crate) fn end(self, answer: &PendingAnswer) {
         leave();
         answer.wait();
+        drop(self);
     }
 }
 

@@ -48,25 +48,22 @@ pub(super) struct World {
 #[derive(Default)]
 struct InitOfWorld {
     is_wanted: bool,
-    /// Whether the script was played in the present environment.
-    was_played: bool,
-    /// Whether the user may have cancelled the script before it was played.
-    is_cancelled: bool,
+    /// Whether the script must be the next play: not if the user may have cancelled it.
+    is_due: bool,
     /// Whether the script has cost an environment of the present connection.
     is_disabled: bool,
 }
 
 impl InitOfWorld {
     fn on_new_environment(&mut self) {
-        (self.was_played, self.is_cancelled) = (false, false);
+        self.is_due = self.is_wanted && !self.is_disabled;
     }
 
     fn on_play(&mut self, script: &str) {
         if script == INIT {
-            self.was_played = true;
+            self.is_due = false;
         }
-        let is_first = self.is_wanted && !self.was_played && !self.is_cancelled && !self.is_disabled;
-        assert!(!is_first, "{script} is played before the init script");
+        assert!(!self.is_due, "{script} is played before the init script");
     }
 }
 
@@ -112,7 +109,7 @@ impl World {
             }
             RandomStep::Command(command) => self.submit(command),
             RandomStep::Cancel => {
-                self.init.is_cancelled = true;
+                self.init.is_due = false;
                 self.console.cancel();
             }
             RandomStep::Connect => self.console.session.connect(true).expect("there is room"),
@@ -192,8 +189,8 @@ impl World {
             RemoteCall::Connect(reply) => {
                 self.console.circle.answer(reply);
                 self.environment += 1;
-                self.init.on_new_environment();
                 self.init.is_disabled = false;
+                self.init.on_new_environment();
             }
             RemoteCall::Authenticate(_, reply) => drop(reply.send(Ok(()))),
             RemoteCall::Query(_, reply) => drop(reply.send(Ok(Vec::new()))),
