@@ -67,6 +67,8 @@ export interface Description {
     protocol: number;
     access: string;
     you: { public_key?: string; admitted: boolean };
+    /** True if the circle itself serves TLS. */
+    tls?: boolean;
     limits: Record<string, number>;
 }
 
