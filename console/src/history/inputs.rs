@@ -205,8 +205,9 @@ impl InputHistory {
         inputs
     }
 
-    /// Returns how the newest input goes on that begins with a line, in the order of [`Self::with_prefix`]. Inputs that go on
-    /// over several lines give no hint, because a hint of several lines would move what is below.
+    /// Returns how the newest input goes on that begins with a line: from the circle if it has one, of this console rather
+    /// than of another one. Inputs that go on over several lines give no hint, because a hint of several lines would move
+    /// what is below.
     pub fn hint(&self, circle: &str, line: &str) -> Option<String> {
         if line.is_empty() {
             return None;
