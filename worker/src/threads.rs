@@ -6,6 +6,7 @@
 use std::{
     io::{self, PipeReader, PipeWriter},
     panic::{AssertUnwindSafe, catch_unwind},
+    rc::Rc,
     sync::Arc,
     thread,
 };
@@ -88,12 +89,12 @@ fn start(setup: WorkerSetup) -> io::Result<(ServerChannels, Process)> {
 
 fn evaluate(work: (PipeReader, PipeWriter), setup: WorkerSetup, shared: &SharedState) -> io::Result<()> {
     // No layer is active.
-    let pipes = Arc::new(WorkPipes::new(work));
+    let pipes = Rc::new(WorkPipes::new(work));
     pipes.write(&FromWorker::Sealed(Vec::new()))?;
     pipes.flush()?;
     let sources = ModuleSources::read(setup.modules.as_deref());
     let server = ServerConnection::default();
-    let mut environment = shared.environment(setup, sources, &server);
+    let mut environment = shared.environment(setup, sources);
     server.open(pipes.clone());
     child::serve_work(&pipes, &mut environment)
 }

@@ -54,7 +54,7 @@ pub(crate) fn run() -> io::Result<()> {
     let seal = SealOptions { must_hold: setup.must_be_sealed, is_memory_counted, has_left_network, filter };
     // The init script may run for ever without reading a socket; the process must still exit with its server.
     let exits_with_server = os::ExitWithPeer::of(&server)?;
-    let environment = shared.environment(setup, sources, &connection);
+    let environment = shared.environment(setup, sources);
     drop(exits_with_server);
     if !os::is_single_threaded()? {
         return Err(io::Error::other("the program's native functions started a thread"));

@@ -5,7 +5,7 @@ use std::{
     fs::File,
     io::{self, Write},
     os::fd::AsFd,
-    sync::Arc,
+    rc::Rc,
 };
 
 use rustix::process::{Pid, Signal};
@@ -64,7 +64,7 @@ impl PreparedWorker {
         if name.is_none() {
             rustix::thread::set_name(WORKER_NAME)?;
         }
-        let pipes = Arc::new(WorkPipes::new((plays, results)));
+        let pipes = Rc::new(WorkPipes::new((plays, results)));
         enter_sandbox(&pipes, control, &self.shared, &self.seal)?;
         self.server.open(pipes.clone());
         self.environment.reset_memory_baseline();

@@ -1,6 +1,6 @@
 //! The main function of a fresh worker: one that is started as a new process, not forked.
 
-use std::{io, os::fd::AsFd, sync::Arc, thread};
+use std::{io, os::fd::AsFd, rc::Rc, thread};
 
 use super::{
     sandbox::SyscallFilter,
@@ -24,7 +24,7 @@ pub(crate) fn run() -> io::Result<()> {
     // Not on this thread, whose stack size depends on the user's limits.
     let evaluates = thread::Builder::new().name("evaluate".into()).stack_size(STACK);
     let evaluates = evaluates.spawn(move || {
-        let pipes = Arc::new(WorkPipes::new((plays.into(), results.into())));
+        let pipes = Rc::new(WorkPipes::new((plays.into(), results.into())));
         let mut frame = Vec::new();
         if !pipes.read(&mut frame)? {
             return Ok(());
@@ -45,7 +45,7 @@ pub(crate) fn run() -> io::Result<()> {
             },
         )?;
         let server = ServerConnection::default();
-        let mut environment = shared.environment(setup, sources, &server);
+        let mut environment = shared.environment(setup, sources);
         server.open(pipes.clone());
         serve_work(&pipes, &mut environment)
     })?;

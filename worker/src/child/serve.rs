@@ -11,7 +11,7 @@ use std::{
 use super::{
     environment::Environment,
     sandbox::{self, SyscallFilter},
-    work_pipes::{ServerConnection, WorkPipes},
+    work_pipes::{self, WorkPipes},
 };
 use crate::{
     engine::{Meter, ModuleSources, PlayMonitor},
@@ -28,14 +28,11 @@ pub(crate) struct SharedState {
 }
 
 impl SharedState {
-    pub(crate) fn environment(
-        &self,
-        setup: WorkerSetup,
-        sources: ModuleSources,
-        server: &ServerConnection,
-    ) -> Environment {
-        let meter = Meter::new(self.monitor.clone(), &setup.limits, server.flusher());
-        Environment::new(setup, sources, meter, self.inventory.clone(), server.printer(), server.caller())
+    /// Creates the environment of the evaluating thread, which calls this.
+    pub(crate) fn environment(&self, setup: WorkerSetup, sources: ModuleSources) -> Environment {
+        let meter = Meter::new(self.monitor.clone(), &setup.limits, work_pipes::flush);
+        let inventory = self.inventory.clone();
+        Environment::new(setup, sources, meter, inventory, work_pipes::print, work_pipes::call_host)
     }
 }
 

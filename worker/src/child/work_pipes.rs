@@ -1,9 +1,10 @@
 //! The work pipes on the worker's side.
 
 use std::{
+    cell::RefCell,
     collections::VecDeque,
     io::{self, BufRead, BufReader, PipeReader, PipeWriter, Write},
-    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
+    rc::Rc,
 };
 
 use crate::message::{FromWorker, HostCall, HostReturn, Print, ToWorker, frame};
@@ -15,54 +16,37 @@ const READ_BUFFER: usize = 32 << 10;
 const MAX_COLLECTED: usize = 4 << 10;
 
 /// The work pipes of the evaluating thread, with one read buffer for all readers so that no data is lost between them.
-///
-/// No other thread uses the pipes. The locks are never contended: they are there because Rhai's feature `sync` requires
-/// functions that are `Sync`.
 #[derive(Debug)]
 pub(crate) struct WorkPipes {
-    input: Mutex<Input>,
+    from: RefCell<BufReader<PipeReader>>,
     to: PipeWriter,
     /// The messages that are not written yet.
-    output: Mutex<Vec<u8>>,
-}
-
-#[derive(Debug)]
-struct Input {
-    from: BufReader<PipeReader>,
+    output: RefCell<Vec<u8>>,
     /// The messages that arrived while a play waited for the result of a host call: plays that were sent ahead.
-    early: VecDeque<Vec<u8>>,
+    early: RefCell<VecDeque<Vec<u8>>>,
 }
 
 impl WorkPipes {
     pub(crate) fn new((from, to): (PipeReader, PipeWriter)) -> Self {
-        let from = BufReader::with_capacity(READ_BUFFER, from);
-        Self { input: Mutex::new(Input { from, early: VecDeque::new() }), to, output: Mutex::default() }
-    }
-
-    fn input(&self) -> MutexGuard<'_, Input> {
-        self.input.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn output(&self) -> MutexGuard<'_, Vec<u8>> {
-        self.output.lock().unwrap_or_else(PoisonError::into_inner)
+        let from = RefCell::new(BufReader::with_capacity(READ_BUFFER, from));
+        Self { from, to, output: RefCell::default(), early: RefCell::default() }
     }
 
     /// Reads the next frame. Returns false at the end of the stream. Before it waits, it writes the collected output.
     pub(super) fn read(&self, frame: &mut Vec<u8>) -> io::Result<bool> {
-        let mut input = self.input();
-        if let Some(early) = input.early.pop_front() {
+        if let Some(early) = self.early.borrow_mut().pop_front() {
             *frame = early;
             return Ok(true);
         }
-        self.read_pipe(&mut input.from, frame)
+        self.read_pipe(frame)
     }
 
     /// Waits until something arrives, or the server closes the pipe.
     #[cfg(target_os = "linux")]
     pub(super) fn wait_for_input(&self) -> io::Result<()> {
         self.flush()?;
-        let mut input = self.input();
-        while let Err(error) = input.from.fill_buf() {
+        let mut from = self.from.borrow_mut();
+        while let Err(error) = from.fill_buf() {
             if error.kind() != io::ErrorKind::Interrupted {
                 return Err(error);
             }
@@ -70,16 +54,17 @@ impl WorkPipes {
         Ok(())
     }
 
-    fn read_pipe(&self, from: &mut BufReader<PipeReader>, frame: &mut Vec<u8>) -> io::Result<bool> {
+    fn read_pipe(&self, frame: &mut Vec<u8>) -> io::Result<bool> {
+        let mut from = self.from.borrow_mut();
         if !frame::is_complete(from.buffer()) {
             self.flush()?;
         }
-        frame::read_frame(from, frame)
+        frame::read_frame(&mut *from, frame)
     }
 
     /// Adds a message to the output, which is written with the next [`flush`](Self::flush), or at once if it is large.
     pub(crate) fn write(&self, message: &FromWorker) -> io::Result<()> {
-        let mut output = self.output();
+        let mut output = self.output.borrow_mut();
         *output = frame::encode(message, std::mem::take(&mut *output));
         if output.len() < MAX_COLLECTED {
             return Ok(());
@@ -90,7 +75,7 @@ impl WorkPipes {
 
     /// Writes the collected output.
     pub(crate) fn flush(&self) -> io::Result<()> {
-        let mut output = self.output();
+        let mut output = self.output.borrow_mut();
         (&self.to).write_all(&output)?;
         output.clear();
         output.shrink_to(MAX_COLLECTED);
@@ -105,12 +90,11 @@ impl WorkPipes {
             // The server has ended; the control thread will exit the process.
             return HostReturn::Aborted;
         }
-        let mut input = self.input();
-        while let Ok(true) = self.read_pipe(&mut input.from, &mut frame) {
+        while let Ok(true) = self.read_pipe(&mut frame) {
             match frame::decode_borrowed(&frame) {
                 Ok(ToWorker::Return { call, returned }) if call == number => return returned,
                 Ok(ToWorker::Play(_) | ToWorker::Query(_) | ToWorker::Constants(_) | ToWorker::Inputs(_)) => {
-                    input.early.push_back(std::mem::take(&mut frame));
+                    self.early.borrow_mut().push_back(std::mem::take(&mut frame));
                 }
                 _ => break,
             }
@@ -119,38 +103,51 @@ impl WorkPipes {
     }
 }
 
+thread_local! {
+    /// The pipes of the worker whose evaluating thread this is.
+    static PIPES: RefCell<Option<Rc<WorkPipes>>> = const { RefCell::new(None) };
+}
+
 /// An environment's connection to the server, opened later: a fork server prepares an environment before the pipes
-/// exist.
+/// exist. It belongs to the evaluating thread.
+///
+/// The functions of an engine reach the pipes through the thread, because functions must be `Sync` with rhai's feature
+/// `sync`, and the pipes are not. A lock would be an additional cost of each print.
 #[derive(Debug, Default)]
-pub(crate) struct ServerConnection(Arc<OnceLock<Arc<WorkPipes>>>);
+pub(crate) struct ServerConnection(());
 
 impl ServerConnection {
-    pub(crate) fn open(&self, pipes: Arc<WorkPipes>) {
-        self.0.set(pipes).expect("a connection is opened once");
+    #[expect(clippy::unused_self, reason = "the connection closes when this value is dropped")]
+    pub(crate) fn open(&self, pipes: Rc<WorkPipes>) {
+        let former = PIPES.replace(Some(pipes));
+        assert!(former.is_none(), "a thread has one connection");
     }
+}
 
-    pub(super) fn printer(&self) -> impl Fn(Print) + Send + Sync + 'static {
-        let pipes = self.0.clone();
-        move |print| {
-            if let Some(pipes) = pipes.get() {
-                // If the server has ended, the control thread will exit the process.
-                let _closed = pipes.write(&FromWorker::Print(print));
-            }
-        }
+impl Drop for ServerConnection {
+    fn drop(&mut self) {
+        drop(PIPES.take());
     }
+}
 
-    pub(super) fn flusher(&self) -> impl Fn() + Send + Sync + 'static {
-        let pipes = self.0.clone();
-        move || {
-            if let Some(pipes) = pipes.get() {
-                // As above.
-                let _closed = pipes.flush();
-            }
-        }
-    }
+/// Calls a function with the pipes of this thread, if its connection is open.
+fn with_pipes<T>(call: impl FnOnce(&WorkPipes) -> T) -> Option<T> {
+    PIPES.with_borrow(|pipes| pipes.as_deref().map(call))
+}
 
-    pub(super) fn caller(&self) -> impl Fn(HostCall) -> HostReturn + Send + Sync + 'static {
-        let pipes = self.0.clone();
-        move |call| pipes.get().map_or(HostReturn::Aborted, |pipes| pipes.call_host(call))
-    }
+/// Prints to the server.
+pub(super) fn print(print: Print) {
+    // If the server has ended, the control thread will exit the process.
+    let _closed = with_pipes(|pipes| pipes.write(&FromWorker::Print(print)));
+}
+
+/// Writes the collected output.
+pub(super) fn flush() {
+    // As above.
+    let _closed = with_pipes(WorkPipes::flush);
+}
+
+/// Calls a host function of the server.
+pub(super) fn call_host(call: HostCall) -> HostReturn {
+    with_pipes(|pipes| pipes.call_host(call)).unwrap_or(HostReturn::Aborted)
 }
