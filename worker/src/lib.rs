@@ -44,7 +44,7 @@
 //! - The process limits a play's operations, call depth, expression depth, output and sizes.
 //! - [`Worker::stop`] ends an interruptible play and keeps the environment; [`Worker::kill`] ends any play.
 //! - The process ends when its [`Worker`] is dropped or the program ends, for whatever reason.
-//! - If the program's global allocator is [`Allocator`], the process's memory is bounded.
+//! - If the program's global allocator is [`struct@Allocator`], the process's memory is bounded.
 //! - On Linux (`x86_64`, aarch64, riscv64), the process is sealed before it evaluates a script: it cannot open files,
 //!   connect, start processes or send signals. [`Worker::layers`] reports whether the seal is active. Without it, the
 //!   process has the rights of its user.

@@ -46,7 +46,7 @@ pub struct WorkerLimits {
     pub host_bytes: u64,
     /// Maximum number of live bytes of the process, not counting those before the first play.
     ///
-    /// Enforced if the program's global allocator is [`Allocator`](crate::Allocator). A play that exceeds the limit
+    /// Enforced if the program's global allocator is [`Allocator`](struct@crate::Allocator). A play that exceeds the limit
     /// ends at its next operation; a process that exceeds twice the limit within one operation exits.
     pub memory_bytes: u64,
 }

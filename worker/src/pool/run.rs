@@ -18,7 +18,7 @@ use crate::{
 /// A run of a script in a [`Session`]: awaiting it runs the script and returns its value as a `T`.
 ///
 /// `T` is any type that deserializes: [`serde_json::Value`] takes every value, and [`serde::de::IgnoredAny`] drops it.
-/// Values have the form that `circles` documents for JSON: integers exactly; numbers that are not finite as null; `()`
+/// Values have the form of JSON: integers exactly; numbers that are not finite as null; `()`
 /// as null; characters as strings; blobs as base64; values without a form in JSON, such as functions, as their text.
 ///
 /// Dropping the future stops the script, and drops the future of a running host function. The session and its variables

@@ -43,7 +43,7 @@ pub struct Allocator<A = System> {
     inner: A,
 }
 
-/// The [`Allocator`] around the system's allocator.
+/// The [`struct@Allocator`] around the system's allocator.
 #[expect(non_upper_case_globals, reason = "the constant is written like a unit struct")]
 pub const Allocator: Allocator = Allocator::new(System);
 
