@@ -121,12 +121,14 @@ fn inventory_example_checks_keys_and_stock() {
         assert_eq!(guest.value("stock::count(\"tea\")"), 0);
         keeper.value("stock::add(\"tea\", 5); stock::add(\"salt\", 1);");
         assert_eq!(guest.error("stock::add(\"tea\", 5)")["message"], "stock::add: only keepers add to the stock");
-        guest.value("stock::reserve(\"tea\", 2);");
+        let reservation = guest.value("stock::reserve(\"tea\", 1); stock::reserve(\"tea\", 1)");
+        assert_eq!(reservation, json!({ "item": "tea", "count": 2 }));
         assert_eq!(keeper.value("stock::count(\"tea\")"), 3);
         // A play commits all of its changes or none.
         let error = guest.error("stock::reserve(\"salt\", 1); stock::reserve(\"tea\", 4);");
         assert_eq!(error["message"], "stock: there are 3 of tea");
         assert_eq!(error["data"]["thrown"]["data"], json!({ "tea": 3 }));
+        assert_eq!(error["data"]["thrown"]["code"], "not_enough");
         guest.error("stock::reserve(\"salt\", 1); throw \"changed my mind\";");
         let cancelled = guest.request("play", json!(["stock::reserve(\"salt\", 1); print(\"reserved\"); loop {}"]));
         guest.expect_print("reserved");
@@ -137,7 +139,9 @@ fn inventory_example_checks_keys_and_stock() {
         assert!(guest.error(long)["message"].as_str().is_some_and(|message| message.contains("64 bytes")));
         let many = "for i in 0..200 { stock::reserve(`item ${i}`, 0) }";
         assert!(guest.error(many)["message"].as_str().is_some_and(|message| message.contains("100 items")));
-        assert_eq!(guest.call("lookup", json!(["stock::add"]))["result"]["functions"][0]["origin"], "host");
+        let found = &guest.call("lookup", json!(["stock::reserve"]))["result"]["functions"][0];
+        assert_eq!(found["origin"], "host");
+        assert_eq!(found["signature"], "stock::reserve(item: string, count: int) -> Reservation");
     }
     let again = InventoryProcess::start(&file, &keeper);
     assert_eq!(again.connect(&guest).value("stock::count(\"tea\")"), 3);

@@ -21,10 +21,14 @@
 //! # drop(stock);
 //! ```
 //!
+//! A module with a state has methods of the state as functions ([`Module::with_state`]). A
+//! [transactional](Transactional) one makes every play a transaction.
+//!
 //! **Arguments** are read with serde from the JSON of the script's values, as a tuple of up to eight. An argument of
-//! the wrong type is an error that names the parameter. **Results** are any serialisable values, up to `host_kib`.
-//! **Errors** are [`Error`]s: the script can catch them as maps with `error` (`"HostError"`), `function`, `message`
-//! and, if present, `data`. An uncaught error ends the play with −32000 at the line of the call.
+//! the wrong type, or one that has no form in JSON, is an error that names the parameter. **Results** are any
+//! serialisable values, up to `host_kib`; see [`Blob`] for blobs. **Errors** are [`Error`]s: the script can catch them as
+//! maps with `error` (`"HostError"`), `function`, `message` and, if present, `code` and `data`. An uncaught error ends
+//! the play with −32000 at the line of the call.
 //!
 //! **A function always runs to its end.** It runs on the runtime on which [`run`](crate::run) was called. If its play
 //! is cancelled, reaches its deadline or loses its connection, the play ends at once and the function continues as a
@@ -32,19 +36,33 @@
 //! calls, a play that makes another call ends with −32006. The circle never executes a call twice. If a function
 //! panics, the circle logs the panic, and the script gets an error without details.
 //!
-//! **A module may keep state for each play** ([`Module::for_each_play`]). Its end hook learns how the play ended before
-//! anyone else does.
+//! [`TestPlay`] makes calls for unit tests of functions.
 
 mod call;
 mod function_table;
+mod handler;
+mod instance;
 mod module;
+mod output;
+mod signature;
 mod tasks;
+mod test_play;
+mod transaction;
 
 pub use call::{Call, PlayContext, PlayEnd};
+pub use handler::Handler;
 pub use module::Module;
+pub use schemars::{self, JsonSchema};
+pub use serde_json::Value;
 pub use tasks::MAX_DETACHED_CALLS;
-pub use worker::{Arguments, HostError as Error};
+pub use test_play::TestPlay;
+pub use transaction::Transactional;
+pub use worker::{Arguments, Blob, CodedError, HostError as Error, Internal};
 
-pub(crate) use call::EndHookError;
+/// The result of a host function; see [`Error`].
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
 pub(crate) use function_table::FunctionTable;
-pub(crate) use module::{AnyModule, ModuleInstance};
+pub(crate) use instance::ModuleInstance;
+pub(crate) use module::AnyModule;
+pub(crate) use output::{HostPrint, PlayOutput};

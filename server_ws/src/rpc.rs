@@ -121,6 +121,10 @@ fn dispatch(session: &mut Session, ticket: Ticket, request: Request) {
             let result = serde_json::value::to_raw_value(&methods::describe::handle(session));
             session.reply_text(&ticket, &result.as_deref().map_err(|_| RpcError::Internal));
         }
-        Request::Discover(_) => session.reply_text(&ticket, &methods::discover::handle()),
+        Request::Discover(_) => {
+            let circle = session.circle.clone();
+            let contract = methods::discover::handle(&circle, session.is_admitted());
+            session.reply_text(&ticket, &contract);
+        }
     }
 }

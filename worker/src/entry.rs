@@ -34,6 +34,26 @@ pub fn run_if_worker() {
 ///
 /// Each worker calls `natives` for each of its engines. Native functions run inside the sandbox and can only compute.
 ///
+/// Three native functions say how values of a type of the program appear everywhere: in `print`, in the output and the
+/// value of a play, in the list of variables, and as arguments of host functions. Without `to_string` and `to_debug`
+/// their text is the name of the type. Without `to_json` their text is their JSON, and they cannot be arguments.
+///
+/// ```no_run
+/// #[derive(Clone)]
+/// struct Money(i64);
+///
+/// worker::run_if_worker_with(|engine| {
+///     engine
+///         .register_type_with_name::<Money>("Money")
+///         .register_fn("money", Money)
+///         // The text of a value, and the text inside of an array or a map.
+///         .register_fn("to_string", |money: &mut Money| format!("{} cents", money.0))
+///         .register_fn("to_debug", |money: &mut Money| format!("money({})", money.0))
+///         // A JSON text.
+///         .register_fn("to_json", |money: &mut Money| money.0.to_string());
+/// });
+/// ```
+///
 /// A [fork server](crate::ForkServer) calls `natives` once, before the first fork. Its workers inherit copies of the
 /// state of the functions, so random numbers drawn by `natives` are the same in all of them. A thread started by
 /// `natives` makes the fork server unusable.

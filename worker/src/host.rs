@@ -4,7 +4,10 @@
 //! It evaluates nothing, and knows neither pools nor processes.
 
 mod arguments;
+mod blob;
 mod error;
 
 pub use arguments::Arguments;
-pub(crate) use arguments::{reason, split};
+pub(crate) use arguments::from_script;
+pub use blob::Blob;
+pub use error::{CodedError, Internal};

@@ -85,7 +85,7 @@ mod threads;
 
 pub use engine::{module_names, modules_digest};
 pub use entry::{is_prepared, run_if_worker, run_if_worker_with};
-pub use host::Arguments;
+pub use host::{Arguments, Blob, CodedError, Internal};
 pub use message::{
     CLOSURE, Candidate, CandidateKind, Completion, ErrorKind, EvalOutcome, FunctionDoc, FunctionEntry, HOST_ERROR,
     HostCall, HostError, HostFunction, HostModule, HostReturn, InvalidValue, Layer, LimitKind, MAX_CANDIDATES,

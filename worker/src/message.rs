@@ -19,6 +19,7 @@ mod worker;
 
 #[cfg(target_os = "linux")]
 pub(crate) use fork_server::{FromForkServer, ToForkServer};
+pub(crate) use host::BLOB_MEMBER;
 pub use host::{HOST_ERROR, HostCall, HostError, HostFunction, HostModule, HostReturn};
 pub use layer::Layer;
 pub use named_value::{InvalidValue, NamedValue};

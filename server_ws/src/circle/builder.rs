@@ -241,8 +241,8 @@ impl CircleBuilder {
 
     /// Adds a module of host functions; see [`host`](crate::host). Each module needs a name of its own.
     #[must_use]
-    pub fn host_module<S: Send + Sync + 'static>(mut self, module: Module<S>) -> Self {
-        self.host.push(Arc::new(module));
+    pub fn host_module<S, Tx: Send + 'static>(mut self, module: Module<S, Tx>) -> Self {
+        self.host.push(module.erase());
         self
     }
 

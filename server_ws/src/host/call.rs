@@ -1,11 +1,12 @@
 //! The context of a host call: its play and its caller.
 
-use std::{ops::Deref, sync::Arc, time::Instant};
+use std::{fmt, ops::Deref, sync::Arc, time::Instant};
 
 use keys::PublicKey;
+use tokio::sync::OwnedMappedMutexGuard;
 use tokio_util::sync::CancellationToken;
 
-use super::Error;
+use super::{instance::Transaction, output::PlayOutput};
 
 /// The play that a call belongs to.
 #[derive(Debug, Clone)]
@@ -15,6 +16,7 @@ pub struct PlayContext {
     pub(crate) circle: Arc<str>,
     pub(crate) deadline: Option<Instant>,
     pub(crate) cancelled: CancellationToken,
+    pub(crate) output: PlayOutput,
 }
 
 impl PlayContext {
@@ -44,31 +46,52 @@ impl PlayContext {
         self.cancelled.is_cancelled()
     }
 
+    /// Prints a text to the caller of the play, as the script's `print` does. The text and 256 bytes for each print count
+    /// towards a limit of `output_kib` for the host functions of a play; beyond it the play ends with −32004 `output`.
+    /// When the play has ended, this has no effect.
+    pub fn print(&self, text: impl Into<String>) {
+        self.output.print(text.into());
+    }
+
+    /// Reports the progress of the call to the caller of the play, as the script's `progress` does: the amount of work
+    /// done, the total amount, and a text of at most 256 bytes, the rest of which is cut off. The circle sends the newest
+    /// report a few times a second. When the call has returned, the script's own reports apply again.
+    pub fn progress<'t>(&self, done: i64, total: i64, text: impl Into<Option<&'t str>>) {
+        self.output.set_progress(done, total, text.into());
+    }
+
     /// Waits until [`is_cancelled`](Self::is_cancelled) is true. Cancel safe.
     pub async fn cancelled(&self) {
         self.cancelled.cancelled().await;
     }
 }
 
-/// A host call: its [`PlayContext`], to which it dereferences, and the state that its module keeps for the play.
-#[derive(Debug)]
-pub struct Call<S = ()> {
-    pub(crate) play: PlayContext,
-    pub(crate) state: Arc<S>,
+/// A host call: its [`PlayContext`], to which it dereferences, and the transaction of its play.
+///
+/// While a call exists, other calls of the same module in the same play wait, and so does the end of the transaction.
+pub struct Call<Tx = ()> {
+    pub(super) play: PlayContext,
+    pub(super) tx: OwnedMappedMutexGuard<Transaction<Tx>, Tx>,
 }
 
-impl<S> Call<S> {
-    /// Returns the state that the module keeps for this play ([`Module::for_each_play`](super::Module::for_each_play)).
-    pub fn state(&self) -> &S {
-        &self.state
+impl<Tx> Call<Tx> {
+    /// Returns the transaction of the play ([`Transactional`](super::Transactional)).
+    pub fn tx(&mut self) -> &mut Tx {
+        &mut self.tx
     }
 }
 
-impl<S> Deref for Call<S> {
+impl<Tx> Deref for Call<Tx> {
     type Target = PlayContext;
 
     fn deref(&self) -> &PlayContext {
         &self.play
+    }
+}
+
+impl<Tx> fmt::Debug for Call<Tx> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Call").field("play", &self.play).finish_non_exhaustive()
     }
 }
 
@@ -78,7 +101,7 @@ impl<S> Deref for Call<S> {
 pub enum PlayEnd {
     /// The play returned a value.
     Succeeded,
-    /// The script failed, or the end hook of another module failed the play.
+    /// The script failed, or a module refused the end of the play.
     Failed,
     /// The client cancelled the play.
     Cancelled,
@@ -97,12 +120,4 @@ impl PlayEnd {
     pub fn is_success(self) -> bool {
         self == Self::Succeeded
     }
-}
-
-/// The error of a module's end hook, which fails a play that has succeeded until then.
-#[derive(Debug)]
-pub(crate) struct EndHookError {
-    /// The name of the module.
-    pub(crate) module: String,
-    pub(crate) error: Error,
 }

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use protocol::Limits;
+use serde_json::value::RawValue;
 use worker::HostModule;
 
-use super::{module::AnyModule, tasks::HostTasks};
+use super::{module::AnyModule, signature, tasks::HostTasks};
 
 #[derive(Debug)]
 pub(crate) struct FunctionTable {
@@ -13,6 +14,8 @@ pub(crate) struct FunctionTable {
     /// By number: the index of the module, and the index of the function in the module.
     functions: Vec<(usize, usize)>,
     pub(crate) tasks: HostTasks,
+    /// The contract of the circle with the functions, if there are any.
+    pub(crate) contract: Option<Box<RawValue>>,
 }
 
 impl FunctionTable {
@@ -21,7 +24,8 @@ impl FunctionTable {
             .iter()
             .enumerate()
             .flat_map(|(index, module)| (0..module.offered().functions.len()).map(move |function| (index, function)));
-        Self { functions: functions.collect(), modules, tasks: HostTasks::new(limits) }
+        let (functions, contract) = (functions.collect(), signature::contract(&modules));
+        Self { functions, modules, tasks: HostTasks::new(limits), contract }
     }
 
     /// The modules as scripts see them, in the order of the numbers.

@@ -5,6 +5,7 @@ mod cpu_budget;
 mod finish;
 mod host_calls;
 mod inputs;
+mod play_end;
 mod prints;
 mod query_grant;
 mod running_play;
@@ -59,7 +60,7 @@ pub(crate) struct Player {
     sample_memory_at: Option<Instant>,
     plays: u64,
     pacing: StartPacing,
-    /// The loss of the environment while end hooks ran. The session gets this event after the finish of the play.
+    /// The loss of the environment while transactions ended. The session gets this event after the finish of the play.
     unreported_loss: Option<LossReason>,
     pub(super) queries: PendingQueries,
     query_grant: QueryGrant,
@@ -131,9 +132,9 @@ impl Player {
         self.play.is_none() && self.unreported_loss.is_none()
     }
 
-    /// Whether the running play is being stopped or waits for end hooks, so that only its finish is left.
+    /// Whether the running play is being stopped or its transactions end, so that only its finish is left.
     pub(crate) fn is_finishing(&self) -> bool {
-        self.play.as_ref().is_some_and(|play| play.stop_reason.is_some() || play.end_hooks.is_some())
+        self.play.as_ref().is_some_and(|play| play.stop_reason.is_some() || play.ending_result.is_some())
     }
 
     pub(crate) fn is_running(&self, id: &Id) -> bool {
@@ -232,11 +233,12 @@ impl Player {
     /// Stops the play, unless it is already being stopped. A play that does not run yet finishes at once.
     pub(crate) fn stop(&mut self, reason: StopReason) -> Option<PlayerEvent> {
         let play = self.play.as_mut().filter(|play| play.stop_reason.is_none())?;
-        if let Some(hooks) = &mut play.end_hooks {
-            // The play has its result, but a circle that shuts down does not wait long for end hooks.
-            if reason == StopReason::Shutdown {
-                let grace_deadline = Instant::now() + STOP_GRACE_PERIOD;
-                hooks.deadline = Some(hooks.deadline.map_or(grace_deadline, |deadline| deadline.min(grace_deadline)));
+        if play.ending_result.is_some() {
+            // The play has its result, but a circle that shuts down does not wait long for the end of transactions.
+            if reason == StopReason::Shutdown
+                && let Some(host_calls) = &mut play.host_calls
+            {
+                host_calls.shut_down();
             }
             return None;
         }

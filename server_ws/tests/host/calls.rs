@@ -4,7 +4,7 @@ use std::{os::fd::BorrowedFd, sync::mpsc};
 
 use keys::KeyPair;
 use serde_json::json;
-use server_ws::{Circle, Workers, host};
+use server_ws::{Access, Circle, Workers, host};
 use worker::rhai::Engine;
 
 use super::{Test, receive, serve};
@@ -17,6 +17,7 @@ pub(crate) const TESTS: &[Test] = &[
     ("function_pointers_are_rejected_as_arguments", function_pointers_are_rejected_as_arguments),
     ("panic_message_is_not_disclosed", panic_message_is_not_disclosed),
     ("functions_are_completed_and_documented", functions_are_completed_and_documented),
+    ("contract_has_host_functions", contract_has_host_functions),
 ];
 
 /// Tests for which workers must be processes.
@@ -108,7 +109,7 @@ fn invalid_argument_error_names_parameter(workers: &Workers) {
         assert_eq!(wire.error(script)["message"], message, "{script}");
     }
     let error = wire.error("echo::pair(\"tea\")");
-    assert_eq!(error["data"]["hint"], "call it as echo::pair(item, count)");
+    assert_eq!(error["data"]["hint"], "call it as echo::pair(item: string, count: int) -> [int, string]");
     assert!(receiver.try_recv().is_err(), "none of the calls was executed");
 }
 
@@ -119,7 +120,7 @@ fn function_pointers_are_rejected_as_arguments(workers: &Workers) {
     for argument in ["|| 1", "{ let f = || 1; let g = || f; f }", "Fn(\"abs\")", "[1, #{ f: || 2 }]"] {
         let error = wire.error(&format!("echo::pair({argument}, 2)"));
         let message = error["message"].as_str().expect("a message");
-        assert!(message.contains("argument 1 is or contains a function"), "{argument}: {error}");
+        assert!(message.starts_with("echo::pair: argument 'item': a value of type Fn"), "{argument}: {error}");
     }
     let caught = "let of = (); try { echo::pair(\"tea\", || 1) } catch (e) { of = e.function } of";
     assert_eq!(wire.value(caught), "echo::pair");
@@ -142,13 +143,33 @@ fn functions_are_completed_and_documented(workers: &Workers) {
     let mut wire = circle.connect();
     let completed = wire.call("complete", json!({ "script": "let x = echo::pa", "cursor": 16 }));
     let candidates = json!([
-        { "text": "pair", "kind": "function", "detail": "pair(item, count)" },
+        { "text": "pair", "kind": "function", "detail": "pair(item: string, count: int) -> [int, string]" },
         { "text": "panic", "kind": "function", "detail": "panic()" },
     ]);
     assert_eq!(completed["result"], json!({ "start": 14, "candidates": candidates }));
     let found = wire.call("lookup", json!(["echo::pair"]));
-    let pair = json!({ "signature": "echo::pair(item, count)", "doc": "Returns both.", "origin": "host" });
+    let pair = json!({ "signature": "echo::pair(item: string, count: int) -> [int, string]", "doc": "Returns both.", "origin": "host" });
     assert_eq!(found["result"]["functions"], json!([pair]));
+}
+
+fn contract_has_host_functions(workers: &Workers) {
+    let circle = Circle::builder("test").access(Access::Authenticated).host_module(echo(mpsc::channel().0));
+    let circle = serve(workers, circle);
+    let mut wire = circle.connect();
+    let contract = wire.call("rpc.discover", json!([]));
+    assert!(contract["result"]["methods"].is_array());
+    // The functions are for callers that may play.
+    assert_eq!(contract["result"].get("x-host-functions"), None);
+    wire.authenticate(&KeyPair::generate().expect("a key"));
+    let contract = wire.call("rpc.discover", json!([]));
+    assert!(contract["result"]["methods"].is_array());
+    let functions = &contract["result"]["x-host-functions"]["functions"];
+    assert_eq!((&functions[0]["name"], &functions[0]["summary"]), (&json!("echo::pair"), &json!("Returns both.")));
+    assert_eq!(functions[0]["signature"], "pair(item: string, count: int) -> [int, string]");
+    let count = &functions[0]["params"][1];
+    assert_eq!((&count["name"], &count["schema"]["type"]), (&json!("count"), &json!("integer")));
+    assert_eq!((&count["schema"]["minimum"], &count["schema"]["maximum"]), (&json!(0), &json!(255)));
+    assert_eq!(functions[0]["result"]["schema"]["type"], "array");
 }
 
 /// Returns a script that sends the server a host call as a worker does: a length, then the call in postcard.

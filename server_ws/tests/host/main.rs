@@ -6,7 +6,10 @@ mod calls;
 mod eventually;
 mod limits;
 mod metrics;
+mod output;
 mod plays;
+mod transactions;
+mod values;
 #[path = "../../../tests/support/wire.rs"]
 #[expect(dead_code, reason = "these tests need only a part of it")]
 mod wire;
@@ -33,7 +36,10 @@ const WAIT_TIMEOUT: Duration = Duration::from_secs(30);
 type Test = (&'static str, fn(&Workers));
 
 fn main() {
-    worker::run_if_worker_with(calls::natives);
+    worker::run_if_worker_with(|engine| {
+        calls::natives(engine);
+        values::natives(engine);
+    });
     let filter = std::env::args().skip(1).find(|argument| !argument.starts_with('-')).unwrap_or_default();
     let program = std::env::current_exe().expect("it is known");
     let worker_kinds = [
@@ -43,7 +49,16 @@ fn main() {
     ];
     let (mut passed, mut failed) = (0, 0);
     for (kind, workers) in worker_kinds {
-        let tests = [calls::TESTS, metrics::TESTS, limits::TESTS, plays::TESTS].concat();
+        let tests = [
+            calls::TESTS,
+            values::TESTS,
+            output::TESTS,
+            metrics::TESTS,
+            limits::TESTS,
+            plays::TESTS,
+            transactions::TESTS,
+        ]
+        .concat();
         let process_tests = match workers {
             Workers::TrustedThreads => Vec::new(),
             _ => [calls::PROCESS_TESTS, plays::PROCESS_TESTS].concat(),

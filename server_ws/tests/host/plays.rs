@@ -19,25 +19,32 @@ use super::{Test, eventually, receive, serve};
 pub(crate) const TESTS: &[Test] = &[
     ("writes_of_successful_play_are_committed", writes_of_successful_play_are_committed),
     ("writes_of_failed_play_are_discarded", writes_of_failed_play_are_discarded),
-    ("host_call_of_play_sent_ahead_waits_for_end_hooks", host_call_of_play_sent_ahead_waits_for_end_hooks),
+    ("host_call_of_play_sent_ahead_waits_for_end", host_call_of_play_sent_ahead_waits_for_end),
     ("play_sent_ahead_waits_for_host_call", play_sent_ahead_waits_for_host_call),
-    ("end_hook_can_fail_play", end_hook_can_fail_play),
-    ("end_hook_is_awaited_until_deadline", end_hook_is_awaited_until_deadline),
-    ("panicking_end_hook_fails_play", panicking_end_hook_fails_play),
-    ("slow_end_hooks_are_limited_per_caller", slow_end_hooks_are_limited_per_caller),
+    ("module_can_refuse_end_of_play", module_can_refuse_end_of_play),
+    ("preparation_is_awaited_until_deadline", preparation_is_awaited_until_deadline),
+    ("panicking_preparation_fails_play", panicking_preparation_fails_play),
+    ("slow_preparations_are_limited_per_caller", slow_preparations_are_limited_per_caller),
 ];
 
 /// Tests that kill workers, which must be processes.
 pub(crate) const PROCESS_TESTS: &[Test] =
-    &[("environment_loss_is_reported_after_end_hooks", environment_loss_is_reported_after_end_hooks)];
+    &[("environment_loss_is_reported_after_end", environment_loss_is_reported_after_end)];
 
-type CommittedWrites = Arc<Mutex<BTreeMap<String, i64>>>;
+type Writes = BTreeMap<String, i64>;
 
-/// The uncommitted writes of a play; `None` once it has ended.
-type PendingWrites = Mutex<Option<BTreeMap<String, i64>>>;
+/// A module whose functions write to a store when the play succeeds. Its behaviour depends on the names that are
+/// written.
+struct Ledger {
+    committed: Arc<Mutex<Writes>>,
+    ends: mpsc::Sender<PlayEnd>,
+    calls: mpsc::Sender<String>,
+    gate: Arc<Semaphore>,
+}
 
+/// What a test sees of its ledger.
 struct TestStore {
-    committed: CommittedWrites,
+    committed: Arc<Mutex<Writes>>,
     ends: mpsc::Receiver<PlayEnd>,
     /// The names of all `set` calls.
     calls: mpsc::Receiver<String>,
@@ -45,55 +52,60 @@ struct TestStore {
     gate: Arc<Semaphore>,
 }
 
-fn test_store() -> (TestStore, host::Module<PendingWrites>) {
-    let (committed, (say, ends)) = (CommittedWrites::default(), mpsc::channel());
-    let (note_call, calls) = mpsc::channel();
-    let gate = Arc::new(Semaphore::new(0));
-    let (end_store, opened) = (committed.clone(), gate.clone());
-    let end = move |pending: Arc<PendingWrites>, play_end: PlayEnd| {
-        let (committed, say, gate) = (end_store.clone(), say.clone(), opened.clone());
-        async move {
-            // A test that does not listen has dropped its receiver.
-            let _result = say.send(play_end);
-            let written = pending.lock().expect("not poisoned").take().unwrap_or_default();
-            if written.contains_key("slow") {
-                gate.acquire().await.expect("not closed").forget();
-            }
-            assert!(!written.contains_key("panic"));
-            if play_end.is_success() && written.contains_key("forbidden") {
-                return Err(host::Error::new("not that").with_data("forbidden"));
-            }
-            if play_end.is_success() {
-                committed.lock().expect("not poisoned").extend(written);
-            }
-            Ok(())
+impl host::Transactional for Ledger {
+    type Tx = Writes;
+    type Prepared = ();
+
+    async fn begin(&self, _: &host::PlayContext) -> host::Result<Writes> {
+        Ok(Writes::new())
+    }
+
+    async fn prepare(&self, writes: Writes) -> host::Result<()> {
+        // A test that does not listen has dropped its receiver.
+        let _result = self.ends.send(PlayEnd::Succeeded);
+        if writes.contains_key("slow") {
+            self.gate.acquire().await.expect("not closed").forget();
         }
-    };
-    let module = host::Module::for_each_play("ledger", |_| Mutex::new(Some(BTreeMap::new())), end)
-        .function(
-            "set",
-            ["name", "value"],
-            "Sets it.",
-            move |call: host::Call<PendingWrites>, (name, value): (String, i64)| {
-                // A test that does not listen has dropped its receiver.
-                let _result = note_call.send(name.clone());
-                async move {
-                    match call.state().lock().expect("not poisoned").as_mut() {
-                        Some(pending) => Ok(pending.insert(name, value)),
-                        None => Err("the play has ended".into()),
-                    }
-                }
-            },
-        )
-        .function(
-            "wait",
-            [],
-            "Waits until its play is cancelled.",
-            |call: host::Call<PendingWrites>, (): ()| async move {
-                call.cancelled().await;
-                Ok(())
-            },
-        );
+        assert!(!writes.contains_key("panic"));
+        if writes.contains_key("forbidden") {
+            return Err(host::Error::new("not that").with_code("forbidden").with_data("forbidden"));
+        }
+        self.committed.lock().expect("not poisoned").extend(writes);
+        Ok(())
+    }
+
+    async fn abort(&self, _: Writes, end: PlayEnd) {
+        // A test that does not listen has dropped its receiver.
+        let _result = self.ends.send(end);
+    }
+}
+
+impl Ledger {
+    #[expect(clippy::unused_async, reason = "every host function is async")]
+    async fn set(
+        &self,
+        mut call: host::Call<Writes>,
+        (name, value): (String, i64),
+    ) -> Result<Option<i64>, host::Error> {
+        // A test that does not listen has dropped its receiver.
+        let _result = self.calls.send(name.clone());
+        Ok(call.tx().insert(name, value))
+    }
+
+    async fn wait(&self, call: host::Call<Writes>, (): ()) -> host::Result<()> {
+        call.cancelled().await;
+        Ok(())
+    }
+}
+
+fn test_store() -> (TestStore, host::Module<Arc<Ledger>, Writes>) {
+    let (committed, gate) = (Arc::new(Mutex::default()), Arc::new(Semaphore::new(0)));
+    let ((ends_sender, ends), (calls_sender, calls)) = (mpsc::channel(), mpsc::channel());
+    let ledger =
+        Ledger { committed: Arc::clone(&committed), ends: ends_sender, calls: calls_sender, gate: gate.clone() };
+    let module = host::Module::transactional("ledger", ledger)
+        .function("set", ["name", "value"], "Sets it.", Ledger::set)
+        .function("wait", [], "Waits until its play is cancelled.", Ledger::wait);
     (TestStore { committed, ends, calls, gate }, module)
 }
 
@@ -108,17 +120,17 @@ fn writes_of_successful_play_are_committed(workers: &Workers) {
     let circle = serve(workers, Circle::builder("test").host_module(module));
     let mut wire = circle.connect();
     assert_eq!(wire.value("ledger::set(\"a\", 1); ledger::set(\"b\", 2); ledger::set(\"a\", 3)"), 1);
-    // The hook has run when the answer arrives.
+    // The module has committed when the answer arrives.
     assert_eq!(ledger.ends.try_recv(), Ok(PlayEnd::Succeeded));
     assert_eq!(ledger.committed(), [("a".into(), 3), ("b".into(), 2)]);
-    // Each play has its own state, and a play that does not call the module runs no hook.
+    // Each play has its own state, and a play that does not call the module ends none.
     assert_eq!(wire.value("ledger::set(\"a\", 5)"), json!(null));
     assert_eq!(ledger.ends.try_recv(), Ok(PlayEnd::Succeeded));
     assert_eq!(wire.value("1"), 1);
     assert!(ledger.ends.try_recv().is_err());
 }
 
-fn host_call_of_play_sent_ahead_waits_for_end_hooks(workers: &Workers) {
+fn host_call_of_play_sent_ahead_waits_for_end(workers: &Workers) {
     let (ledger, module) = test_store();
     let circle = serve(workers, Circle::builder("test").host_module(module));
     let mut wire = circle.connect();
@@ -165,7 +177,7 @@ fn writes_of_failed_play_are_discarded(workers: &Workers) {
     let (ledger, module) = test_store();
     let circle = serve(workers, Circle::builder("test").host_module(module));
     let mut wire = circle.connect();
-    let ended = |end| assert_eq!(ledger.ends.try_recv(), Ok(end), "the hook runs before the answer");
+    let ended = |end| assert_eq!(ledger.ends.try_recv(), Ok(end), "the transaction ends before the answer");
     assert_eq!(wire.error("ledger::set(\"a\", 1); throw 1")["code"], -32000);
     ended(PlayEnd::Failed);
     let late = wire.call("play", json!({ "script": "ledger::set(\"a\", 1); loop {}", "timeout_ms": 50 }));
@@ -193,34 +205,19 @@ fn writes_of_failed_play_are_discarded(workers: &Workers) {
     assert!(ledger.committed().is_empty());
 }
 
-fn end_hook_can_fail_play(workers: &Workers) {
+fn module_can_refuse_end_of_play(workers: &Workers) {
     let (ledger, module) = test_store();
-    let (say, other_ends) = mpsc::channel();
-    let end = move |_: Arc<()>, play_end: PlayEnd| {
-        let say = say.clone();
-        async move {
-            say.send(play_end).expect("the test listens");
-            Err("an error after a failed play changes nothing".into())
-        }
-    };
-    let other = host::Module::for_each_play("other", |_| (), end).function(
-        "touch",
-        [],
-        "Is called.",
-        |_: host::Call, (): ()| async { Ok(()) },
-    );
-    let circle = serve(workers, Circle::builder("test").host_module(other).host_module(module));
+    let circle = serve(workers, Circle::builder("test").host_module(module));
     let mut wire = circle.connect();
-    let error = wire.error("let kept = 1; ledger::set(\"forbidden\", 1); other::touch(); 42");
+    let error = wire.error("let kept = 1; ledger::set(\"forbidden\", 1); 42");
     assert_eq!((&error["code"], &error["message"]), (&json!(-32000), &json!("ledger: not that")));
-    assert_eq!(error["data"]["thrown"]["data"], "forbidden");
-    // Hooks run in the order of the first calls, not in the order of the modules.
-    assert_eq!((receive(&ledger.ends), receive(&other_ends)), (PlayEnd::Succeeded, PlayEnd::Failed));
+    let thrown = &error["data"]["thrown"];
+    assert_eq!((&thrown["data"], &thrown["code"]), (&json!("forbidden"), &json!("forbidden")));
     assert!(ledger.committed().is_empty());
     assert_eq!(wire.value("kept"), 1);
 }
 
-fn end_hook_is_awaited_until_deadline(workers: &Workers) {
+fn preparation_is_awaited_until_deadline(workers: &Workers) {
     let (ledger, module) = test_store();
     let circle = serve(workers, Circle::builder("test").host_module(module));
     let mut wire = circle.connect();
@@ -242,12 +239,12 @@ fn end_hook_is_awaited_until_deadline(workers: &Workers) {
     assert_eq!(late["error"]["data"], json!({ "limit": "time", "max": 100, "setting": "timeout_ms" }));
     assert_eq!(receive(&ledger.ends), PlayEnd::Succeeded);
     assert_eq!(wire.value("1"), 1);
-    // The hook runs to its end.
+    // The preparation runs to its end.
     ledger.gate.add_permits(1);
     eventually(|| (ledger.committed() == [("slow".into(), 2)]).then_some(()).ok_or("it is not committed"));
 }
 
-fn panicking_end_hook_fails_play(workers: &Workers) {
+fn panicking_preparation_fails_play(workers: &Workers) {
     let (ledger, module) = test_store();
     let circle = serve(workers, Circle::builder("test").host_module(module));
     let mut wire = circle.connect();
@@ -256,7 +253,7 @@ fn panicking_end_hook_fails_play(workers: &Workers) {
     assert_eq!(ledger.committed(), [("a".into(), 1)]);
 }
 
-fn slow_end_hooks_are_limited_per_caller(workers: &Workers) {
+fn slow_preparations_are_limited_per_caller(workers: &Workers) {
     let (ledger, module) = test_store();
     let circle = serve(workers, Circle::builder("test").host_module(module));
     let (mut wire, mut other) = (circle.connect(), circle.connect());
@@ -294,7 +291,7 @@ fn kill_workers() {
     }
 }
 
-fn environment_loss_is_reported_after_end_hooks(workers: &Workers) {
+fn environment_loss_is_reported_after_end(workers: &Workers) {
     let (ledger, module) = test_store();
     let circle = serve(workers, Circle::builder("test").host_module(module));
     let mut wire = circle.connect();

@@ -5,17 +5,18 @@
 
 use std::{any::TypeId, io, sync::Arc};
 
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use rhai::{
-    Array, Dynamic, Engine, EvalAltResult, FnNamespace, FuncRegistration, INT, Map, Module, NativeCallContext,
+    Array, Blob, Dynamic, Engine, EvalAltResult, FnNamespace, FuncRegistration, INT, Map, Module, NativeCallContext,
     Position, RhaiFunc, Shared,
 };
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::{
     meter::Meter,
-    renderer::{Renderer, TooLarge},
+    renderer::{ArgumentError, Renderer, TooLarge},
 };
-use crate::message::{HOST_ERROR, HostCall, HostModule, HostReturn, LimitKind, NamedValue};
+use crate::message::{BLOB_MEMBER, HOST_ERROR, HostCall, HostError, HostModule, HostReturn, LimitKind, NamedValue};
 
 /// Registers the host functions in an engine. `call` sends a call to the program and waits for the result.
 pub(crate) fn register_host(
@@ -30,10 +31,15 @@ pub(crate) fn register_host(
     for module in modules {
         let mut functions = Module::new();
         for function in &module.functions {
-            let (bridge, name, number) = (bridge.clone(), format!("{}::{}", module.name, function.name), index);
+            let bridge = bridge.clone();
+            let called = CalledFunction {
+                name: format!("{}::{}", module.name, function.name),
+                params: function.params.clone(),
+                number: index,
+            };
             let call_function = move |context: Option<NativeCallContext<'_>>, args: &mut [&mut Dynamic]| {
                 let context = context.expect("`has_context` is set below");
-                bridge.call(&name, number, args, &context)
+                bridge.call(&called, args, &context)
             };
             FuncRegistration::new(&function.name).with_namespace(FnNamespace::Internal).set_into_module_raw(
                 &mut functions,
@@ -57,44 +63,59 @@ struct HostBridge {
     max_bytes: u64,
 }
 
+struct CalledFunction {
+    /// The name with that of the module.
+    name: String,
+    params: Vec<String>,
+    number: u32,
+}
+
 impl HostBridge {
     fn call(
         &self,
-        name: &str,
-        function: u32,
+        called: &CalledFunction,
         args: &[&mut Dynamic],
         context: &NativeCallContext<'_>,
     ) -> Result<Dynamic, Box<EvalAltResult>> {
+        let CalledFunction { name, params, number: function } = called;
+        let (name, function) = (name.as_str(), *function);
         let position = context.call_position();
         let terminated = || EvalAltResult::ErrorTerminated(Dynamic::UNIT, position).into();
         let json = match render(args, Renderer { engine: context.engine(), max_bytes: self.max_bytes }) {
             Ok(json) => json,
-            Err(TooLarge { kind: LimitKind::ValueDepth, max }) => {
+            Err((_, ArgumentError::TooLarge(TooLarge { kind: LimitKind::ValueDepth, max }))) => {
                 self.meter.record_breach(LimitKind::ValueDepth, max);
                 return Err(terminated());
             }
-            Err(_) => {
+            Err((_, ArgumentError::TooLarge(_))) => {
                 self.meter.record_breach(LimitKind::HostBytes, self.max_bytes);
                 return Err(terminated());
             }
+            Err((index, ArgumentError::NoForm { type_name, path })) => {
+                let param = params.get(index).map_or("?", String::as_str);
+                let place = if path.is_empty() { String::new() } else { format!(" at {param}{path}") };
+                let why = format!("argument '{param}': a value of type {type_name}{place} has no form in JSON");
+                let data = json!({ "param": param }).to_string();
+                return Err(host_error(name, why, None, Some(&data), position).into());
+            }
         };
-        if let Some(index) = args.iter().position(|arg| contains_function(arg)) {
-            let why =
-                format!("argument {} is or contains a function, which cannot be passed to a host function", index + 1);
-            return Err(host_error(name, why, None, position).into());
-        }
         let Some((play, number)) = self.meter.next_host_call() else {
             return Err(host_error(
                 name,
                 "only plays can call host functions, not the init script".into(),
+                None,
                 None,
                 position,
             )
             .into());
         };
         match (self.call)(HostCall { play, number, function, args: json }) {
-            HostReturn::Value(json) => parse_value(&json).map_err(|why| host_error(name, why, None, position).into()),
-            HostReturn::Failed(error) => Err(host_error(name, error.message, error.data.as_deref(), position).into()),
+            HostReturn::Value(json) => {
+                parse_value(&json).map_err(|why| host_error(name, why, None, None, position).into())
+            }
+            HostReturn::Failed(HostError { message, code, data }) => {
+                Err(host_error(name, message, code, data.as_deref(), position).into())
+            }
             HostReturn::Aborted => {
                 self.meter.stop();
                 Err(terminated())
@@ -103,28 +124,15 @@ impl HostBridge {
     }
 }
 
-/// Whether a value is or contains a function pointer, whose text would be a generated name.
-///
-/// Call it only with values that were rendered successfully, whose depth and size are bounded.
-fn contains_function(value: &Dynamic) -> bool {
-    if let Some(array) = value.read_lock::<Array>() {
-        array.iter().any(contains_function)
-    } else if let Some(map) = value.read_lock::<Map>() {
-        map.values().any(contains_function)
-    } else {
-        value.is_fnptr()
-    }
-}
-
-/// Renders the arguments as one JSON array.
-fn render(args: &[&mut Dynamic], renderer: Renderer<'_>) -> Result<String, TooLarge> {
+/// Renders the arguments as one JSON array. An error has the index of the argument.
+fn render(args: &[&mut Dynamic], renderer: Renderer<'_>) -> Result<String, (usize, ArgumentError)> {
     let mut json = String::from("[");
     for (index, arg) in args.iter().enumerate() {
         json.push_str(if index == 0 { "" } else { "," });
-        json.push_str(&renderer.json(arg)?);
+        json.push_str(&renderer.argument(arg).map_err(|error| (index, error))?);
         // The renderer bounds each argument; this bounds all of them together.
         if json.len() as u64 >= renderer.max_bytes {
-            return Err(TooLarge { kind: LimitKind::HostBytes, max: renderer.max_bytes });
+            return Err((index, TooLarge { kind: LimitKind::HostBytes, max: renderer.max_bytes }.into()));
         }
     }
     json.push(']');
@@ -158,18 +166,36 @@ fn to_dynamic(value: Value) -> Result<Dynamic, String> {
         },
         Value::Array(items) => items.into_iter().map(to_dynamic).collect::<Result<Array, _>>()?.into(),
         Value::Object(members) => {
+            if let Some(blob) = blob(&members) {
+                return Ok(Dynamic::from_blob(blob));
+            }
             let member = |(name, value): (String, Value)| Ok((name.into(), to_dynamic(value)?));
             members.into_iter().map(member).collect::<Result<Map, String>>()?.into()
         }
     })
 }
 
+/// Returns the bytes of a blob, if the object is one.
+fn blob(members: &serde_json::Map<String, Value>) -> Option<Blob> {
+    let base64 = members.get(BLOB_MEMBER).filter(|_| members.len() == 1)?.as_str()?;
+    STANDARD.decode(base64).ok()
+}
+
 /// Builds the error that a script can catch: a map with `error`, `message` and more, like Rhai's own errors.
-fn host_error(function: &str, message: String, data: Option<&str>, position: Position) -> EvalAltResult {
+fn host_error(
+    function: &str,
+    message: String,
+    code: Option<String>,
+    data: Option<&str>,
+    position: Position,
+) -> EvalAltResult {
     let mut error = Map::new();
     error.insert("error".into(), HOST_ERROR.into());
     error.insert("function".into(), function.to_owned().into());
     error.insert("message".into(), message.into());
+    if let Some(code) = code {
+        error.insert("code".into(), code.into());
+    }
     if let Some(data) = data.and_then(|data| parse_value(data).ok()) {
         error.insert("data".into(), data);
     }

@@ -1,7 +1,12 @@
 //! Rendering of values as text and as JSON, with bounds on depth and size that Rhai's own printing lacks.
 
+use std::time::Instant;
+
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use rhai::{Array, Blob, Dynamic, Engine, FLOAT, INT, ImmutableString, Map};
+use rhai::{
+    Array, Blob, Dynamic, Engine, FLOAT, INT, ImmutableString, Map, NativeCallContext, Position, is_valid_identifier,
+};
+use serde_json::value::RawValue;
 
 use crate::message::LimitKind;
 
@@ -13,6 +18,43 @@ pub(crate) const MAX_DEPTH: u64 = 64;
 pub(crate) struct TooLarge {
     pub(crate) kind: LimitKind,
     pub(crate) max: u64,
+}
+
+/// Why a value has no JSON for a host function.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum ArgumentError {
+    TooLarge(TooLarge),
+    /// A value of this type has no form in JSON.
+    NoForm {
+        type_name: String,
+        /// Where the value is in the argument, as a script would access it; empty for the argument itself.
+        path: String,
+    },
+}
+
+impl From<TooLarge> for ArgumentError {
+    fn from(error: TooLarge) -> Self {
+        Self::TooLarge(error)
+    }
+}
+
+impl ArgumentError {
+    /// Prepends the access of a part to the path.
+    fn in_part(self, part: impl FnOnce() -> String) -> Self {
+        match self {
+            Self::NoForm { type_name, path } => Self::NoForm { type_name, path: part() + path.as_str() },
+            Self::TooLarge(error) => Self::TooLarge(error),
+        }
+    }
+}
+
+/// The purpose of JSON.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum JsonStyle {
+    /// The value of a play: a blob as base64; a value without a form in JSON as its text.
+    Value,
+    /// An argument of a host function: a blob as an array of numbers; a value without a form in JSON is an error.
+    Argument,
 }
 
 /// A renderer of values of one engine.
@@ -44,8 +86,37 @@ impl Renderer<'_> {
     /// base64; values without a form in JSON as their text.
     pub(crate) fn json(self, value: &Dynamic) -> Result<String, TooLarge> {
         let mut out = String::new();
-        self.write_json(&mut out, value, 1)?;
+        match self.write_json(&mut out, value, JsonStyle::Value, 1) {
+            Ok(()) => Ok(out),
+            Err(ArgumentError::TooLarge(error)) => Err(error),
+            // Only arguments have this error.
+            Err(ArgumentError::NoForm { .. }) => Ok("null".into()),
+        }
+    }
+
+    /// Renders a value as the JSON of an argument of a host function: like [`json`](Self::json), but a blob as an array
+    /// of numbers, and a value without a form in JSON, at any depth, as an error.
+    pub(crate) fn argument(self, value: &Dynamic) -> Result<String, ArgumentError> {
+        let mut out = String::new();
+        self.write_json(&mut out, value, JsonStyle::Argument, 1)?;
         Ok(out)
+    }
+
+    /// Calls a native function of a value of one of the program's types, such as `to_string`. Returns its text.
+    fn call_text(self, function: &str, value: &Dynamic) -> Option<ImmutableString> {
+        let global = self.engine.new_global_runtime_state();
+        let context = NativeCallContext::new_with_all_fields(self.engine, function, None, &global, Position::NONE);
+        let text = context.call_native_fn_raw(function, true, &mut [&mut value.flatten_clone()]).ok()?;
+        text.into_immutable_string().ok()
+    }
+
+    /// Returns the JSON of a value of one of the program's types, if the type has a function `to_json`.
+    fn native_json(self, value: &Dynamic) -> Option<ImmutableString> {
+        if !is_native(value) {
+            return None;
+        }
+        let json = self.call_text("to_json", value)?;
+        serde_json::from_str::<&RawValue>(&json).is_ok().then_some(json)
     }
 
     fn check(self, out: &str, depth: u64) -> Result<(), TooLarge> {
@@ -88,6 +159,12 @@ impl Renderer<'_> {
         } else if let Ok(character) = value.as_char() {
             // Rhai's debug style has no quotes around characters. `map_type_name` would treat a space as an empty name.
             out.push(character);
+        } else if is_native(value) {
+            let function = if form == TextStyle::Print { "to_string" } else { "to_debug" };
+            match self.call_text(function, value) {
+                Some(text) => out.push_str(&text),
+                None => out.push_str(self.engine.map_type_name(value.type_name())),
+            }
         } else if value.is_fnptr() || form == TextStyle::Print {
             // The debug form of a function pointer would show what it captured, without bounds.
             out.push_str(self.engine.map_type_name(&value.to_string()));
@@ -97,13 +174,14 @@ impl Renderer<'_> {
         self.check(out, 0)
     }
 
-    fn write_json(self, out: &mut String, value: &Dynamic, depth: u64) -> Result<(), TooLarge> {
+    fn write_json(self, out: &mut String, value: &Dynamic, style: JsonStyle, depth: u64) -> Result<(), ArgumentError> {
         if let Some(array) = value.read_lock::<Array>() {
             self.check(out, depth)?;
             out.push('[');
             for (index, item) in array.iter().enumerate() {
                 out.push_str(if index == 0 { "" } else { "," });
-                self.write_json(out, item, depth + 1)?;
+                let written = self.write_json(out, item, style, depth + 1);
+                written.map_err(|error| error.in_part(|| format!("[{index}]")))?;
             }
             out.push(']');
         } else if let Some(map) = value.read_lock::<Map>() {
@@ -113,17 +191,18 @@ impl Renderer<'_> {
                 out.push_str(if index == 0 { "" } else { "," });
                 write_json_string(out, key);
                 out.push(':');
-                self.write_json(out, item, depth + 1)?;
+                let written = self.write_json(out, item, style, depth + 1);
+                written.map_err(|error| error.in_part(|| access(key)))?;
             }
             out.push('}');
         } else if let Some(text) = value.read_lock::<ImmutableString>() {
             write_json_string(out, &text);
         } else if let Some(blob) = value.read_lock::<Blob>() {
-            out.push('"');
-            STANDARD.encode_string(&*blob, out);
-            out.push('"');
+            self.write_blob(out, &blob, style)?;
         } else if let Some(float) = value.read_lock::<FLOAT>() {
             // serde_json writes null for numbers that are not finite.
+            out.push_str(&serde_json::to_string(&*float).unwrap_or_else(|_| "null".into()));
+        } else if let Some(float) = value.read_lock::<f32>() {
             out.push_str(&serde_json::to_string(&*float).unwrap_or_else(|_| "null".into()));
         } else if value.is::<INT>() || value.is::<bool>() || is_other_integer(value) {
             out.push_str(&value.to_string());
@@ -131,11 +210,53 @@ impl Renderer<'_> {
             out.push_str("null");
         } else if let Ok(character) = value.as_char() {
             write_json_string(out, character.encode_utf8(&mut [0; 4]));
+        } else if let Some(json) = self.native_json(value) {
+            out.push_str(&json);
+        } else if style == JsonStyle::Argument {
+            let type_name = self.engine.map_type_name(value.type_name()).to_owned();
+            return Err(ArgumentError::NoForm { type_name, path: String::new() });
         } else {
-            write_json_string(out, self.engine.map_type_name(&value.to_string()));
+            let mut text = String::new();
+            self.write_text(&mut text, value, TextStyle::Print, depth)?;
+            write_json_string(out, &text);
         }
-        self.check(out, 0)
+        Ok(self.check(out, 0)?)
     }
+
+    fn write_blob(self, out: &mut String, blob: &[u8], style: JsonStyle) -> Result<(), TooLarge> {
+        if style == JsonStyle::Value {
+            out.push('"');
+            STANDARD.encode_string(blob, out);
+            out.push('"');
+            return Ok(());
+        }
+        out.push('[');
+        for (index, byte) in blob.iter().enumerate() {
+            out.push_str(if index == 0 { "" } else { "," });
+            out.push_str(&byte.to_string());
+            self.check(out, 0)?;
+        }
+        out.push(']');
+        Ok(())
+    }
+}
+
+/// The access of a property, as a script writes it.
+fn access(key: &str) -> String {
+    if is_valid_identifier(key) { format!(".{key}") } else { format!("[{key:?}]") }
+}
+
+/// Whether a value has a type of the program, or a type of Rhai's packages.
+fn is_native(value: &Dynamic) -> bool {
+    !(value.is_fnptr()
+        || value.is_unit()
+        || value.is::<bool>()
+        || value.is::<INT>()
+        || value.is::<FLOAT>()
+        || value.is::<f32>()
+        || value.is::<Blob>()
+        || value.is::<Instant>()
+        || is_other_integer(value))
 }
 
 fn write_json_string(out: &mut String, text: &str) {
@@ -156,90 +277,4 @@ fn is_other_integer(value: &Dynamic) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn render(script: &str) -> (String, String) {
-        let engine = Engine::new();
-        let value: Dynamic = engine.eval(script).expect("the script runs");
-        let renderer = Renderer { engine: &engine, max_bytes: 4096 };
-        (renderer.text(&value).expect("fits"), renderer.json(&value).expect("fits"))
-    }
-
-    #[test]
-    fn value_text_matches_rhai_print() {
-        let scripts = [
-            "42",
-            "1.0",
-            "1e30",
-            "0.1",
-            "'x'",
-            "' '",
-            "['\\n', ' ']",
-            "\"a\\\"b\\n\"",
-            "true",
-            "()",
-            "[]",
-            "#{}",
-            "[1, \"x\", 'c', 2.5, (), [true]]",
-            "#{a: 1, \"b c\": [#{d: \"e\"}]}",
-            "blob(9, 7)",
-            "1..4",
-            "1..=4",
-            "Fn(\"f\")",
-            "[Fn(\"f\")]",
-        ];
-        for script in scripts {
-            let printed = std::sync::Arc::new(std::sync::Mutex::new(String::new()));
-            let mut engine = Engine::new();
-            let sink = printed.clone();
-            engine.on_print(move |text| *sink.lock().expect("not poisoned") = text.into());
-            engine.run(&format!("print({script})")).expect("it can be printed");
-            assert_eq!(render(script).0, *printed.lock().expect("not poisoned"), "{script}");
-        }
-    }
-
-    #[test]
-    fn value_json_matches_protocol() {
-        let cases = [
-            ("9223372036854775807", "9223372036854775807"),
-            ("1.0", "1.0"),
-            ("0.0/0.0", "null"),
-            ("1.0/0.0", "null"),
-            ("'ß'", "\"ß\""),
-            ("[' ', '\\t']", r#"[" ","\t"]"#),
-            ("\"a\\\"\\u0000\"", r#""a\"\u0000""#),
-            ("()", "null"),
-            ("true", "true"),
-            ("blob(3, 255)", "\"////\""),
-            ("[1, [2, ()], \"x\"]", "[1,[2,null],\"x\"]"),
-            ("#{b: 1, a: #{c: 'c'}}", "{\"a\":{\"c\":\"c\"},\"b\":1}"),
-            ("1..3", "\"1..3\""),
-            ("Fn(\"f\")", "\"Fn(f)\""),
-        ];
-        for (script, json) in cases {
-            assert_eq!(render(script).1, json, "{script}");
-        }
-    }
-
-    #[test]
-    fn rendering_is_bounded_in_depth_and_size() {
-        let engine = Engine::new();
-        let renderer = Renderer { engine: &engine, max_bytes: 100 };
-        let nest = |levels: usize| (1..levels).fold(Dynamic::from(Array::new()), |inner, _| vec![inner].into());
-        assert!(renderer.json(&nest(64)).is_err_and(|error| error.kind == LimitKind::Output));
-        let renderer = Renderer { engine: &engine, max_bytes: 1000 };
-        assert!(renderer.json(&nest(64)).is_ok() && renderer.text(&nest(64)).is_ok());
-        let deep = Err(TooLarge { kind: LimitKind::ValueDepth, max: 64 });
-        assert_eq!(renderer.json(&nest(65)), deep);
-        assert_eq!(renderer.text(&nest(65)), deep);
-    }
-
-    #[test]
-    fn cyclic_value_ends_at_depth_bound() {
-        let engine = Engine::new();
-        let value: Dynamic = engine.eval("let a = []; let f = || a; a.push(a); a").expect("runs");
-        let renderer = Renderer { engine: &engine, max_bytes: 4096 };
-        assert!(renderer.json(&value).is_err() || renderer.json(&value).is_ok_and(|json| json.len() < 300));
-    }
-}
+mod tests;

@@ -1,9 +1,9 @@
 //! The conversion from the JSON of a script's values to the arguments of a host function.
 
 use serde::de::DeserializeOwned;
-use serde_json::value::RawValue;
+use serde_json::{Value, value::RawValue};
 
-use crate::message::HostError;
+use crate::message::{HostCall, HostError};
 
 /// The maximum length in bytes of the reason for an invalid value; the rest is truncated.
 const MAX_REASON: usize = 200;
@@ -26,25 +26,37 @@ pub trait Arguments<const N: usize>: Sized + Send + 'static {
 fn read_one<T: DeserializeOwned>(index: usize, values: &[&RawValue], params: &[String]) -> Result<T, HostError> {
     let param = params.get(index).map_or("?", String::as_str);
     let value = values.get(index).map_or("null", |value| value.get());
-    serde_json::from_str(value).map_err(|error| {
-        HostError::new(format!("argument '{param}': {}", reason(&error)))
-            .with_data(serde_json::json!({ "param": param }))
+    from_script(value).map_err(|reason| {
+        HostError::new(format!("argument '{param}': {reason}")).with_data(serde_json::json!({ "param": param }))
     })
 }
 
-/// The reason why a script's value does not have a type.
-pub(crate) fn reason(error: &serde_json::Error) -> String {
-    // The position counts within the JSON, which the script has not written.
-    let text = error.to_string();
-    let reason = text.rsplit_once(" at line ").map_or(text.as_str(), |(reason, _)| reason);
-    // The reason may quote the whole value.
-    let cut = reason.floor_char_boundary(MAX_REASON);
-    if cut < reason.len() { format!("{}…", &reason[..cut]) } else { reason.to_owned() }
+/// Converts the JSON of a script's value. An error is the reason why the value does not have the type.
+pub(crate) fn from_script<T: DeserializeOwned>(json: &str) -> Result<T, String> {
+    serde_json::from_str(json).map_err(|mut error| {
+        // The value is valid JSON, so a syntax error says only that serde expected something else. The same value in
+        // memory has an error that names both.
+        if error.is_syntax()
+            && let Ok(value) = serde_json::from_str::<Value>(json)
+            && let Err(named) = serde_json::from_value::<T>(value)
+        {
+            error = named;
+        }
+        // The position counts within the JSON, which the script has not written.
+        let text = error.to_string();
+        let reason = text.rsplit_once(" at line ").map_or(text.as_str(), |(reason, _)| reason);
+        // The reason may quote the whole value.
+        let cut = reason.floor_char_boundary(MAX_REASON);
+        if cut < reason.len() { format!("{}…", &reason[..cut]) } else { reason.to_owned() }
+    })
 }
 
-/// Splits the arguments of a call. Returns `None` if they are not what an uncompromised worker sends.
-pub(crate) fn split(args: &str, count: usize) -> Option<Vec<&RawValue>> {
-    serde_json::from_str(args).ok().filter(|args: &Vec<_>| args.len() == count)
+impl HostCall {
+    /// Splits the arguments. Returns `None` if they are not the JSON of `count` arguments, as an uncompromised worker
+    /// sends it.
+    pub fn arguments(&self, count: usize) -> Option<Vec<&RawValue>> {
+        serde_json::from_str(&self.args).ok().filter(|args: &Vec<_>| args.len() == count)
+    }
 }
 
 macro_rules! arguments {
@@ -79,8 +91,16 @@ mod tests {
         A::read(&values, &params)
     }
 
+    #[derive(Debug, PartialEq, serde::Deserialize)]
+    enum Unit {
+        Piece,
+        Weight { grams: u32 },
+    }
+
     #[test]
     fn arguments_are_read_by_type() {
+        assert_eq!(read::<1, (Unit,)>(r#"["Piece"]"#), Ok((Unit::Piece,)));
+        assert_eq!(read::<1, (Unit,)>(r#"[{"Weight": {"grams": 5}}]"#), Ok((Unit::Weight { grams: 5 },)));
         assert_eq!(read::<2, (String, i64)>(r#"["tea", 2]"#), Ok(("tea".into(), 2)));
         assert_eq!(read::<1, (Option<Vec<f64>>,)>("[null]"), Ok((None,)));
         assert_eq!(read::<0, ()>("[]"), Ok(()));
@@ -94,6 +114,11 @@ mod tests {
         let long = format!("[\"{}\", \"{}\"]", "a", "ß".repeat(1000));
         let error = read::<2, (String, u8)>(&long).expect_err("no u8");
         assert!(error.message.len() < 300 && error.message.ends_with('…'), "{error}");
+        for json in ["[1.5]", "[true]", "[[1]]", "[null]"] {
+            let error = read::<1, (Unit,)>(json).expect_err("no unit");
+            assert!(error.message.starts_with("argument 'item': invalid type"), "{json} {error}");
+            assert!(error.message.contains("expected"), "{json} {error}");
+        }
         let error = read::<2, (String, u8)>("[7, 1]").expect_err("no string");
         assert!(error.message.starts_with("argument 'item': invalid type"), "{error}");
     }

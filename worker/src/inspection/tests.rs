@@ -351,6 +351,7 @@ fn host_functions_are_completed_and_looked_up() {
         name: name.into(),
         params: params.iter().map(|&param| param.into()).collect(),
         doc: doc.into(),
+        signature: (name == "count").then(|| "count(item: string) -> int".into()),
     };
     let functions = vec![
         function("reserve", &["item", "count"], "Sets some aside."),
@@ -363,7 +364,7 @@ fn host_functions_are_completed_and_looked_up() {
     assert_eq!(
         session.candidates("stock::"),
         [
-            candidate("count", CandidateKind::Function, "count(item)"),
+            candidate("count", CandidateKind::Function, "count(item: string) -> int"),
             candidate("reserve", CandidateKind::Function, "reserve(item) (+1)"),
         ]
     );

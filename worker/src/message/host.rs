@@ -20,11 +20,19 @@ pub struct HostFunction {
     pub params: Vec<String>,
     /// The documentation, for `lookup`.
     pub doc: String,
+    /// The signature with types, as `complete` and `lookup` show it: `reserve(item: string) -> int`. Without one, they
+    /// show the names of the parameters.
+    pub signature: Option<String>,
 }
 
 impl HostFunction {
     /// The signature as `complete` and `lookup` show it.
     pub(crate) fn signature(&self) -> String {
+        self.signature.clone().unwrap_or_else(|| self.call())
+    }
+
+    /// A call with the names of the parameters as arguments.
+    pub(crate) fn call(&self) -> String {
         format!("{}({})", self.name, self.params.join(", "))
     }
 }
@@ -54,17 +62,37 @@ pub enum HostReturn {
     Aborted,
 }
 
+impl HostReturn {
+    /// The bytes of the value or the error, which [`WorkerLimits::host_bytes`](crate::WorkerLimits::host_bytes) bounds.
+    pub fn bytes(&self) -> u64 {
+        let len = |text: &Option<String>| text.as_ref().map_or(0, String::len);
+        let bytes = match self {
+            Self::Value(json) => json.len(),
+            Self::Failed(HostError { message, code, data }) => message.len() + len(code) + len(data),
+            Self::Aborted => 0,
+        };
+        bytes as u64
+    }
+}
+
 /// The error of a host function, as the script sees it.
 ///
-/// There is no conversion from other errors, because their texts may not be meant for scripts:
-/// [`HostError::internal`] logs such an error and hides its text.
+/// A type of the program that implements [`CodedError`](crate::CodedError) converts into this error, also with `?`.
+/// Other errors do not, because their texts may not be meant for scripts: [`Internal::internal`](crate::Internal::internal)
+/// logs such an error and hides its text.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HostError {
     /// The text for a person.
-    pub message: String,
+    pub(crate) message: String,
+    /// The code by which programs recognize the error.
+    pub(crate) code: Option<String>,
     /// The data for a program, as JSON.
-    pub data: Option<String>,
+    pub(crate) data: Option<String>,
 }
 
 /// The value of `error` in the error of a host function that a script catches.
 pub const HOST_ERROR: &str = "HostError";
+
+/// The only member of a JSON object that stands for a blob in the result of a host function. Its value is the base64 of
+/// the bytes.
+pub(crate) const BLOB_MEMBER: &str = "$circles::blob";

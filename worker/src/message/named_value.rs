@@ -10,7 +10,7 @@ const MAX_DEPTH: usize = 64;
 /// A value with a name in scripts: a constant, or an input. The value is passed as data and never becomes source code.
 ///
 /// Conversions are those of serde's JSON: a map or a struct becomes a map, `None` and `()` become `()`, a number that is
-/// not finite becomes `()`, bytes become an array.
+/// not finite becomes `()`, bytes become an array, a [`Blob`](crate::Blob) becomes a blob.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NamedValue {
     name: String,

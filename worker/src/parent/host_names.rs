@@ -58,22 +58,28 @@ impl HostModule {
         let engine = Engine::new_raw();
         let mut names = HashSet::new();
         for module in modules {
+            if module.name.is_empty()
+                && let Some(function) = module.functions.first()
+            {
+                return Err(HostNameError::NoModule { name: function.name.clone() });
+            }
+            let call = format!("{}::f()", module.name);
+            if !is_valid_identifier(&module.name) || module.name == "global" || engine.compile(&call).is_err() {
+                let call = module.functions.first().map_or(call, |f| format!("{}::{}", module.name, f.call()));
+                return Err(HostNameError::Unwritable { call });
+            }
             if !names.insert(module.name.clone()) {
                 return Err(HostNameError::Duplicate { name: module.name.clone() });
             }
             for function in &module.functions {
-                if module.name.is_empty() {
-                    return Err(HostNameError::NoModule { name: function.name.clone() });
-                }
                 let name = format!("{}::{}", module.name, function.name);
                 if function.params.len() > MAX_PARAMS {
                     return Err(HostNameError::TooManyParams { name });
                 }
-                let call = format!("{}::{}", module.name, function.signature());
-                let identifiers = [&module.name, &function.name].into_iter().chain(&function.params);
-                let is_callable = identifiers.into_iter().all(|name| is_valid_identifier(name))
-                    && module.name != "global"
-                    && engine.compile(format!("fn f({}) {{}} {call}", function.params.join(", "))).is_ok();
+                let call = format!("{}::{}", module.name, function.call());
+                let is_callable =
+                    std::iter::once(&function.name).chain(&function.params).all(|name| is_valid_identifier(name))
+                        && engine.compile(format!("fn f({}) {{}} {call}", function.params.join(", "))).is_ok();
                 if !is_callable {
                     return Err(HostNameError::Unwritable { call });
                 }
@@ -98,6 +104,7 @@ mod tests {
                 name: (*name).into(),
                 params: params.iter().map(|&param| param.into()).collect(),
                 doc: String::new(),
+                signature: None,
             };
             HostModule::check(&[HostModule {
                 name: module.into(),
@@ -119,6 +126,10 @@ mod tests {
             assert!(matches!(checked, Err(HostNameError::Unwritable { .. })), "{module}::{name} {checked:?}");
         }
         assert_eq!(check("", &[("f", &[])]), Err(HostNameError::NoModule { name: "f".into() }));
+        for module in ["fn", "global", "stock room", ""] {
+            assert!(matches!(check(module, &[]), Err(HostNameError::Unwritable { .. })), "{module}");
+        }
+        assert_eq!(check("stock", &[]), Ok(()));
         let twice = check("stock", &[("f", &["a"]), ("f", &["b"])]);
         assert_eq!(twice, Err(HostNameError::Duplicate { name: "stock::f".into() }));
         assert!(matches!(check("stock", &[("f", &["a"; 9])]), Err(HostNameError::TooManyParams { .. })));

@@ -125,10 +125,12 @@ impl PoolBuilder {
     /// Adds a host function, which scripts call by its name: `stock::reserve("tea", 2)` for `"stock::reserve"`.
     ///
     /// The arguments are a tuple of up to eight, one for each name in `params`, each read by serde from the JSON of the
-    /// script's value. An argument of another type is an error for the script, which names the parameter; the function
-    /// then does not run. The result is any value that serializes, up to
-    /// [`WorkerLimits::host_bytes`](WorkerLimits::host_bytes). The script can catch an error; it sees nothing of a panic
-    /// but that the function failed. Several functions may share a name if they have different numbers of parameters.
+    /// script's value. A blob is an array of bytes, so it fits `Vec<u8>` and [`Blob`](crate::Blob). An argument of another
+    /// type, or one that has no form in JSON, is an error for the script, which names the parameter; the function then
+    /// does not run. The result is any value that serializes, up to [`WorkerLimits::host_bytes`](WorkerLimits::host_bytes);
+    /// a [`Blob`](crate::Blob) becomes a blob. The script can catch an error, which is a [`HostError`] or a
+    /// [`CodedError`](crate::CodedError); it sees nothing of a panic but that the function failed. Several functions may
+    /// share a name if they have different numbers of parameters.
     ///
     /// The function runs within the future of its run. If the run ends before the function, because of its time limit or
     /// because its future is dropped, the future of the function is dropped: spawn what has to run to its end. A function

@@ -112,8 +112,7 @@ async fn wait_for_end(
     let run = running.run;
     let pool = running.session.place.pool.clone();
     let limits = &pool.setup.limits;
-    let bytes = |limit| usize::try_from(limit).unwrap_or(usize::MAX);
-    let (mut output_left, max_host_bytes) = (bytes(limits.output_bytes), bytes(limits.host_bytes));
+    let mut output_left = usize::try_from(limits.output_bytes).unwrap_or(usize::MAX);
     let worker = running.session.worker().await?;
     worker.set_inputs(std::mem::take(&mut request.inputs));
     worker.play(&Play { number: run, script: request.script, name: request.name, bind: None });
@@ -125,20 +124,17 @@ async fn wait_for_end(
             () = sleep_until(deadline) => return Ok(Ended::TimedOut),
             result = next_result(&mut call) => {
                 let function = call.take().map(|call| call.function).unwrap_or_default();
-                let size = match &result {
-                    Ok(json) => json.len(),
-                    Err(error) => error.message.len() + error.data.as_ref().map_or(0, String::len),
+                let returned = match result {
+                    Ok(json) => HostReturn::Value(json),
+                    Err(error) => HostReturn::Failed(error),
                 };
-                if size > max_host_bytes {
+                if returned.bytes() > limits.host_bytes {
                     return Ok(Ended::HostBytes);
                 }
-                worker.return_host_call(match result {
-                    Ok(json) => HostReturn::Value(json),
-                    Err(error) => {
-                        *failed_call = Some((function, error.clone()));
-                        HostReturn::Failed(error)
-                    }
-                });
+                if let HostReturn::Failed(error) = &returned {
+                    *failed_call = Some((function, error.clone()));
+                }
+                worker.return_host_call(returned);
             }
             event = worker.event() => match event {
                 WorkerEvent::Print(print) => match output_left.checked_sub(print.text.len() + PRINT_COST) {

@@ -11,7 +11,7 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 
 use crate::{
-    host::{self, Arguments},
+    host::{Arguments, Internal},
     message::{HostCall, HostError, HostFunction, HostModule},
     parent::HostNameError,
 };
@@ -33,7 +33,7 @@ where
         let called = function(A::read(values, params)?);
         Ok(Box::pin(async move {
             let value = called.await.map_err(Into::into)?;
-            serde_json::to_string(&value).map_err(HostError::internal)
+            serde_json::to_string(&value).internal()
         }))
     })
 }
@@ -63,7 +63,12 @@ impl FunctionTable {
             self.functions.push(Vec::new());
             self.modules.len() - 1
         });
-        self.modules[at].functions.push(HostFunction { name: function.into(), params: params.clone(), doc });
+        self.modules[at].functions.push(HostFunction {
+            name: function.into(),
+            params: params.clone(),
+            doc,
+            signature: None,
+        });
         self.functions[at].push(Function { name: name.into(), params, handler });
     }
 
@@ -103,7 +108,7 @@ impl<'r> RunningCall<'r> {
     /// Starts a call. Returns `None` if it is not what an uncompromised worker sends.
     pub(super) fn start(table: &FunctionTable, replacements: &Replacements<'r>, call: &HostCall) -> Option<Self> {
         let function = table.get(call.function)?;
-        let values = host::split(&call.args, function.params.len())?;
+        let values = call.arguments(function.params.len())?;
         let replacement = replacements.iter().rev().find(|(number, _)| u32::try_from(*number) == Ok(call.function));
         // A panic of the program's code must not end the run's task.
         let started: std::thread::Result<Result<BoxFuture<'r>, HostError>> =

@@ -136,8 +136,7 @@ impl<'s, T: DeserializeOwned + 's> IntoFuture for Run<'s, T> {
     fn into_future(self) -> Self::IntoFuture {
         Box::pin(async move {
             let value = self.raw().await?;
-            serde_json::from_str(&value.json)
-                .map_err(|error| RunError::Value { expected: type_name::<T>(), reason: host::reason(&error) })
+            host::from_script(&value.json).map_err(|reason| RunError::Value { expected: type_name::<T>(), reason })
         })
     }
 }

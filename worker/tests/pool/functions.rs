@@ -10,7 +10,7 @@ use std::{
 
 use serde_json::{Value, json};
 use tokio::sync::Notify;
-use worker::{HostError, LimitKind, Pool, RunError, StartError, WorkerLimits};
+use worker::{Blob, CodedError, HostError, LimitKind, Pool, RunError, StartError, WorkerLimits};
 
 use crate::{builder, checkout};
 
@@ -54,7 +54,45 @@ pub(crate) async fn arguments_and_results_are_converted() {
     let message = "argument 'count': invalid value: integer `-1`, expected u32";
     assert_eq!(caught, json!(["HostError", "shop::price", message, { "param": "count" }]));
     let error = session.run::<()>("shop::price(|x| x, 1)").await.expect_err("no value");
-    assert!(error.to_string().contains("cannot be passed to a host function"), "{error}");
+    assert!(error.to_string().contains("argument 'item': a value of type Fn has no form in JSON"), "{error}");
+}
+
+/// An error of the program with a code.
+#[derive(Debug)]
+struct SoldOut;
+
+impl std::fmt::Display for SoldOut {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("sold out")
+    }
+}
+
+impl CodedError for SoldOut {
+    fn code(&self) -> &str {
+        "sold_out"
+    }
+}
+
+pub(crate) async fn blobs_and_codes_reach_both_sides() {
+    let pool = builder()
+        .function("shop::reverse", ["bytes"], |(mut bytes,): (Vec<u8>,)| async move {
+            bytes.reverse();
+            Ok::<_, HostError>(Blob(bytes))
+        })
+        .function("shop::buy", [], |()| async { Err::<(), _>(SoldOut) })
+        .start()
+        .await
+        .expect("it starts");
+    let mut session = checkout(&pool).await;
+    let reversed = session.run::<Value>("let b = shop::reverse(bytes); [type_of(b), b[0], b.len()]");
+    let reversed = reversed.input("bytes", Blob(vec![1, 2, 3])).await.expect("a value");
+    assert_eq!(reversed, json!(["blob", 3, 3]));
+    let caught = session.run::<String>("let c = (); try { shop::buy() } catch (e) { c = e.code } c").await;
+    assert_eq!(caught.expect("caught"), "sold_out");
+    let RunError::HostFunction { error, .. } = session.run::<()>("shop::buy()").await.expect_err("sold out") else {
+        panic!("the error is not that of the function")
+    };
+    assert_eq!((error.message(), error.code()), ("sold out", Some("sold_out")));
 }
 
 pub(crate) async fn uncaught_error_is_host_function_error() {
@@ -63,7 +101,7 @@ pub(crate) async fn uncaught_error_is_host_function_error() {
     let error = session.run::<()>("let a = 1;\nshop::price(\"gold\", a)").await.expect_err("no gold");
     assert_eq!(error.to_string(), "a host function failed: shop::price: there is no gold (line 2, column 7)");
     let RunError::HostFunction { function, error, script } = error else { panic!("{error}") };
-    assert_eq!((function.as_str(), error.data.as_deref()), ("shop::price", Some(r#"{"item":"gold"}"#)));
+    assert_eq!((function.as_str(), error.data()), ("shop::price", Some(json!({ "item": "gold" }))));
     assert_eq!(script.position.map(|position| position.line), Some(2));
     // A script that throws a map of the same form does not speak for the function.
     let forged = "throw #{error: \"HostError\", function: \"shop::price\", message: \"the program is at fault\"}";

@@ -62,7 +62,7 @@ fn main() {
     run_tests! {
         runs: values_inputs_and_prints_are_typed, errors_have_position_and_trace, inputs_are_never_code,
             invalid_inputs_are_errors, constants_and_init_are_for_every_session;
-        functions: arguments_and_results_are_converted, uncaught_error_is_host_function_error,
+        functions: arguments_and_results_are_converted, blobs_and_codes_reach_both_sides, uncaught_error_is_host_function_error,
             panic_tells_script_nothing, hanging_function_is_dropped_at_time_limit, function_of_run_replaces_that_of_pool,
             large_result_is_a_limit, invalid_names_fail_start;
         hostile: endless_loop_is_stopped_and_session_kept, script_that_cannot_be_stopped_is_killed,

@@ -131,12 +131,12 @@ impl Player {
         self.ahead.drain(..).map(|play| play.ticket).collect()
     }
 
-    /// Whether the plays that were sent ahead wait until the end hooks of the running play have run.
-    pub(super) fn is_blocked_by_end_hooks(&self) -> bool {
+    /// Whether the plays that were sent ahead wait until the transactions of the running play have ended.
+    pub(super) fn is_blocked_by_end(&self) -> bool {
         !self.ahead.is_empty()
             // Otherwise they are lost, and the worker is a new one.
             && self.unreported_loss.is_none()
-            && self.play.as_ref().is_some_and(|play| play.end_hooks.is_some())
+            && self.play.as_ref().is_some_and(|play| play.ending_result.is_some())
     }
 
     /// Whether the running play shares its grant with plays that were sent ahead, and the worker does not hold them yet.

@@ -1,4 +1,5 @@
-//! The finish of a play: its worker reports the outcome or is lost, end hooks run, and the session gets the result.
+//! The finish of a play: its worker reports the outcome or is lost, its transactions end, and the session gets the
+//! result.
 
 use std::time::Duration;
 
@@ -13,12 +14,13 @@ use tokio::time::Instant;
 use worker::{EvalOutcome, Loss};
 
 use super::{
-    Player, PlayerEvent, STOP_GRACE_PERIOD,
-    running_play::{EndHooks, RunningPlay, StopReason},
+    Player, PlayerEvent,
+    play_end::EndError,
+    running_play::{RunningPlay, StopReason},
 };
 use crate::{
     conversion::{self, limit_exceeded},
-    host::{EndHookError, MAX_DETACHED_CALLS, PlayEnd},
+    host::{self, MAX_DETACHED_CALLS, PlayEnd},
     session::ticket::Ticket,
 };
 
@@ -49,7 +51,7 @@ impl Player {
             },
             (None, outcome) => Err(conversion::play_error(outcome)),
         };
-        self.run_end_hooks(play, result, now)
+        self.end_transactions(play, result, now)
     }
 
     /// Handles the loss of the worker.
@@ -60,7 +62,7 @@ impl Player {
             (Loss::Memory, _) => LossReason::Memory,
             _ => LossReason::Crash,
         };
-        if self.play.as_ref().is_some_and(|play| play.end_hooks.is_some()) {
+        if self.play.as_ref().is_some_and(|play| play.ending_result.is_some()) {
             // The play already has its result, so the loss is an event of its own, after the finish.
             self.drop_lost_worker(reason);
             self.unreported_loss = Some(reason);
@@ -73,7 +75,7 @@ impl Player {
     pub(super) fn lose_environment(&mut self, reason: LossReason) -> Option<PlayerEvent> {
         self.drop_lost_worker(reason);
         match self.play.take() {
-            Some(play) => self.run_end_hooks(play, Err(RpcError::EnvironmentLost { reason }), Instant::now()),
+            Some(play) => self.end_transactions(play, Err(RpcError::EnvironmentLost { reason }), Instant::now()),
             None => Some(PlayerEvent::EnvironmentLost(self.take_ahead_tickets(), reason)),
         }
     }
@@ -88,40 +90,36 @@ impl Player {
         }
     }
 
-    /// Starts the end hooks of the modules that the play called. The client gets the result after them.
-    fn run_end_hooks(
+    /// Ends the transactions of the play. The client gets the result after them.
+    fn end_transactions(
         &mut self,
         mut play: RunningPlay,
         result: Result<PlayResult, RpcError>,
         now: Instant,
     ) -> Option<PlayerEvent> {
-        let end = play_end(&result);
-        if !play.host_calls.as_mut().is_some_and(|host_calls| host_calls.start_end_hooks(end)) {
+        let (end, deadline) = (play_end(&result), play.deadline);
+        if !play.host_calls.as_mut().is_some_and(|host_calls| host_calls.start_end(end, deadline)) {
             return Some(self.finish_event(play, result, now));
         }
         play.cpu_budget = self.new_cpu_budget(now).filter(|_| !self.ahead.is_empty());
-        let deadline = if end.is_success() { play.deadline } else { Some(now + STOP_GRACE_PERIOD) };
-        play.end_hooks = Some(EndHooks { result, deadline });
+        play.ending_result = Some(result);
         self.play = Some(play);
         None
     }
 
-    /// Finishes the play after its end hooks, or without them if they take too long (`None`).
-    pub(super) fn finish_after_end_hooks(&mut self, hooks: Option<Result<(), EndHookError>>) -> Option<PlayerEvent> {
+    /// Finishes the play after the end of its transactions.
+    pub(super) fn finish_ended(&mut self, ended: Result<(), EndError>) -> Option<PlayerEvent> {
         let mut play = self.play.take()?;
-        let EndHooks { result, .. } = play.end_hooks.take()?;
+        let result = play.ending_result.take()?;
         let now = Instant::now();
         self.last_used = now;
-        if hooks.is_none() {
-            tracing::warn!("end hook timeout");
-        }
-        let result = match (result, hooks) {
-            (Ok(result), Some(Ok(()))) => {
+        let result = match (result, ended) {
+            (Ok(result), Ok(())) => {
                 Ok(PlayResult { elapsed_us: micros(now.saturating_duration_since(play.started)), ..result })
             }
-            (Ok(_), Some(Err(error))) => Err(end_hook_error(error)),
-            // It is unknown whether the hooks keep the effects of the play.
-            (Ok(_), None) => Err(self.stop_error(StopReason::Time, play.max_ms)),
+            (Ok(_), Err(EndError::Refused(module, error))) => Err(refusal(&module, &error)),
+            (Ok(_), Err(EndError::Timeout)) => Err(self.stop_error(StopReason::Time, play.max_ms)),
+            (Ok(_), Err(EndError::ShutDown)) => Err(self.stop_error(StopReason::Shutdown, play.max_ms)),
             (Err(error), _) => Err(error),
         };
         Some(self.finish_event(play, result, now))
@@ -178,6 +176,7 @@ impl Player {
             StopReason::Shutdown => RpcError::ShuttingDown,
             StopReason::HostCalls => limit_exceeded(PlayLimit::Operations, limits.host_calls, LimitSetting::HostCalls),
             StopReason::HostBytes => limit_exceeded(PlayLimit::Size, limits.host_kib, LimitSetting::HostKib),
+            StopReason::HostOutput => limit_exceeded(PlayLimit::Output, limits.output_kib, LimitSetting::OutputKib),
             StopReason::DetachedCalls => {
                 RpcError::Busy { limit: BusyLimit::Running, max: MAX_DETACHED_CALLS, retry_after_ms: None }
             }
@@ -197,15 +196,18 @@ fn play_end(result: &Result<PlayResult, RpcError>) -> PlayEnd {
     }
 }
 
-/// Returns the error of a play that an end hook has failed. It looks like an error of the module that the script did
-/// not catch.
-fn end_hook_error(EndHookError { module, error }: EndHookError) -> RpcError {
-    let mut thrown = json!({ "error": worker::HOST_ERROR, "function": module, "message": error.message });
-    if let Some(data) = error.data.and_then(|data| serde_json::from_str(&data).ok()) {
+/// Returns the error of a play whose end a module has refused. It looks like an error of the module that the script
+/// did not catch.
+fn refusal(module: &str, error: &host::Error) -> RpcError {
+    let mut thrown = json!({ "error": worker::HOST_ERROR, "function": module, "message": error.message() });
+    if let Some(code) = error.code() {
+        thrown["code"] = code.into();
+    }
+    if let Some(data) = error.data() {
         thrown["data"] = data;
     }
     RpcError::Script(Box::new(ScriptError {
-        message: format!("{module}: {}", error.message),
+        message: format!("{module}: {}", error.message()),
         kind: ScriptErrorKind::Runtime,
         line: None,
         column: None,

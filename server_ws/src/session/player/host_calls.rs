@@ -1,14 +1,18 @@
-//! The host calls of one play: the call that the play waits for, and the end hooks of the modules that it called.
+//! The host calls of one play: the call that the play waits for, its output, and the modules that the play called.
 
 use std::sync::Arc;
 
-use serde_json::value::RawValue;
-use tokio::task::{JoinError, JoinHandle};
+use tokio::{
+    sync::mpsc::UnboundedReceiver,
+    task::{JoinError, JoinHandle},
+    time::Instant,
+};
 use worker::{HostCall, HostReturn};
 
+use super::play_end::{EndError, PlayEnding};
 use crate::{
     circle::{Circle, SessionLimits},
-    host::{self, EndHookError, ModuleInstance, PlayEnd},
+    host::{self, HostPrint, ModuleInstance, PlayEnd},
     metrics::HostCallOutcome,
     quota::Caller,
 };
@@ -19,12 +23,16 @@ pub(super) struct HostCalls {
     limits: Arc<SessionLimits>,
     caller: Caller,
     play: host::PlayContext,
-    /// The modules that the play called, by their index, in the order of its first calls.
+    /// What the functions print.
+    prints: UnboundedReceiver<HostPrint>,
+    /// The modules that the play called, by their index.
     modules: Vec<(usize, Arc<dyn ModuleInstance>)>,
     calls: u64,
     /// The call for which the play waits: the number of the function, for the log, and its task.
     running: Option<(u32, JoinHandle<CallEnd>)>,
-    end_hooks: Option<JoinHandle<Result<(), EndHookError>>>,
+    /// The return of the running call, while prints that came before are still to be handled.
+    returned: Option<(u32, Result<CallEnd, JoinError>)>,
+    ending: Option<PlayEnding>,
     has_ended: bool,
 }
 
@@ -45,6 +53,13 @@ pub(super) enum CallRejection {
     TooManyDetached,
 }
 
+/// An event of the running call, for the player.
+#[derive(Debug)]
+pub(super) enum CallEvent {
+    Printed(HostPrint),
+    Returned(CallReturn),
+}
+
 /// The return of a call, for the player.
 #[derive(Debug)]
 pub(super) enum CallReturn {
@@ -62,21 +77,24 @@ impl HostCalls {
         limits: Arc<SessionLimits>,
         caller: Caller,
         play: host::PlayContext,
+        prints: UnboundedReceiver<HostPrint>,
     ) -> Self {
         Self {
             circle,
             limits,
             caller,
             play,
+            prints,
             modules: Vec::new(),
             calls: 0,
             running: None,
-            end_hooks: None,
+            returned: None,
+            ending: None,
             has_ended: false,
         }
     }
 
-    /// Starts a call; [`next_return`](Self::next_return) waits for it.
+    /// Starts a call; [`next_event`](Self::next_event) waits for it.
     pub(super) fn start(&mut self, call: HostCall) -> Result<(), CallRejection> {
         self.calls += 1;
         let rejection = if self.calls > self.limits.values.host_calls {
@@ -105,11 +123,8 @@ impl HostCalls {
                     else => return CallEnd::Returned(Err(host::Error::hidden())),
                 },
             };
-            let future = match serde_json::from_str::<Vec<&RawValue>>(&call.args) {
-                Ok(args) if args.len() == params => instance.call(function, play, &args),
-                _ => return CallEnd::Malformed,
-            };
-            match future {
+            let Some(args) = call.arguments(params) else { return CallEnd::Malformed };
+            match instance.call(function, play, &args) {
                 Ok(future) => CallEnd::Returned(future.await),
                 Err(error) => CallEnd::Returned(Err(error)),
             }
@@ -127,11 +142,37 @@ impl HostCalls {
         instance
     }
 
-    /// Returns the return of the current call; never returns without one. Cancel safe.
-    pub(super) async fn next_return(&mut self) -> CallReturn {
-        let Some((number, task)) = &mut self.running else { return std::future::pending().await };
-        let (number, ended) = (*number, task.await);
-        self.running = None;
+    /// Returns the next print or the return of the running call; never returns without a call. Prints come before the
+    /// return. Cancel safe.
+    pub(super) async fn next_event(&mut self) -> CallEvent {
+        if let Some((number, task)) = &mut self.running {
+            let number = *number;
+            tokio::select! {
+                biased;
+                Some(print) = self.prints.recv() => return CallEvent::Printed(print),
+                ended = task => self.returned = Some((number, ended)),
+            }
+            self.running = None;
+        }
+        if let Ok(print) = self.prints.try_recv() {
+            return CallEvent::Printed(print);
+        }
+        let Some((number, ended)) = self.returned.take() else { return std::future::pending().await };
+        self.play.output.clear_progress();
+        CallEvent::Returned(self.returned(number, ended))
+    }
+
+    /// Returns a print that has already arrived.
+    pub(super) fn arrived_print(&mut self) -> Option<HostPrint> {
+        self.prints.try_recv().ok()
+    }
+
+    /// Returns the progress that the running call has reported.
+    pub(super) fn progress(&self) -> Option<worker::ScriptProgress> {
+        self.play.output.progress()
+    }
+
+    fn returned(&self, number: u32, ended: Result<CallEnd, JoinError>) -> CallReturn {
         let returned = self.check(number, ended);
         self.circle.metrics.count_host_call(match &returned {
             CallReturn::Script(HostReturn::Value(_)) => HostCallOutcome::Ok,
@@ -152,83 +193,68 @@ impl HostCalls {
             }
         };
         let max = self.limits.values.host_kib.saturating_mul(1024);
-        match result {
-            Ok(json) if json.len() as u64 > max => CallReturn::TooLarge,
-            Ok(json) => CallReturn::Script(HostReturn::Value(json)),
-            Err(error) => {
-                if (error.message.len() + error.data.as_ref().map_or(0, String::len)) as u64 > max {
-                    return CallReturn::TooLarge;
-                }
-                CallReturn::Script(HostReturn::Failed(error))
-            }
-        }
+        let returned = match result {
+            Ok(json) => HostReturn::Value(json),
+            Err(error) => HostReturn::Failed(error),
+        };
+        if returned.bytes() > max { CallReturn::TooLarge } else { CallReturn::Script(returned) }
     }
 
     /// Detaches the running call: the play no longer waits for it, and the function continues for as long as it takes.
     /// The function can observe that its play is cancelled.
     pub(super) fn detach(&mut self) {
         self.play.cancelled.cancel();
+        self.prints.close();
+        while self.prints.try_recv().is_ok() {}
         if let Some((_, task)) = self.running.take() {
             self.circle.metrics.count_host_call(HostCallOutcome::Abandoned);
             self.circle.host.tasks.detach(self.caller, task);
         }
     }
 
-    /// Starts the end hooks of the modules that the play called, once. Returns false if no module has one; otherwise
-    /// [`end_hooks`](Self::end_hooks) waits for them. Hooks that nobody waits for count as a detached call.
-    pub(super) fn start_end_hooks(&mut self, end: PlayEnd) -> bool {
+    /// Starts the end of the transactions of the play, once; `deadline` is that of a play that has succeeded. Returns
+    /// false if there are none; otherwise [`end`](Self::end) waits for them. An end that nobody waits for counts as a
+    /// detached call.
+    pub(super) fn start_end(&mut self, end: PlayEnd, deadline: Option<Instant>) -> bool {
         self.detach();
         self.has_ended = true;
         let mut modules = std::mem::take(&mut self.modules);
-        modules.retain(|(index, _)| self.circle.host.modules[*index].has_end_hook());
+        modules.retain(|(_, instance)| instance.needs_end());
         if modules.is_empty() {
             return false;
         }
-        let circle = self.circle.clone();
-        self.end_hooks = Some(self.circle.host.tasks.spawn(async move {
-            let (mut end, mut result) = (end, Ok(()));
-            for (index, instance) in modules {
-                // Each hook runs in a task of its own, so that its panic does not stop the others.
-                let hook = circle.host.tasks.spawn(async move {
-                    match instance.run_end_hook(end) {
-                        Some(hook) => hook.await,
-                        None => Ok(()),
-                    }
-                });
-                let hook_result = hook.await.unwrap_or_else(|error| {
-                    tracing::error!(%error, "end hook panicked");
-                    Err(host::Error::hidden())
-                });
-                if let Err(error) = hook_result
-                    && end.is_success()
-                {
-                    let module = circle.host.modules[index].offered().name.clone();
-                    (end, result) = (PlayEnd::Failed, Err(EndHookError { module, error }));
-                }
-            }
-            result
-        }));
+        modules.sort_by_key(|(index, _)| *index);
+        self.ending = Some(PlayEnding::start(&self.circle, modules, end, deadline));
         true
     }
 
-    /// Returns the result of the running end hooks; never returns without any. Cancel safe.
-    pub(super) async fn end_hooks(&mut self) -> Result<(), EndHookError> {
-        let Some(hooks) = &mut self.end_hooks else { return std::future::pending().await };
-        let result = hooks.await;
-        self.end_hooks = None;
-        // The task fails only when the program's runtime shuts down.
-        result.unwrap_or(Ok(()))
+    /// Waits for the end of the transactions, and returns whether the play succeeds. Never returns without
+    /// transactions that end. Cancel safe.
+    pub(super) async fn end(&mut self) -> Result<(), EndError> {
+        let Some(ending) = &mut self.ending else { return std::future::pending().await };
+        let result = ending.wait().await;
+        if let Some(ending) = self.ending.take() {
+            ending.detach(&self.circle, self.caller);
+        }
+        result
+    }
+
+    /// Shortens the wait for the end, because the circle shuts down.
+    pub(super) fn shut_down(&mut self) {
+        if let Some(ending) = &mut self.ending {
+            ending.shut_down();
+        }
     }
 }
 
-/// Runs the end hooks of a play without a finish, because its connection has ended.
+/// Ends the transactions of a play without a finish, because its connection has ended.
 impl Drop for HostCalls {
     fn drop(&mut self) {
         if !self.has_ended {
-            self.start_end_hooks(PlayEnd::Disconnected);
+            self.start_end(PlayEnd::Disconnected, None);
         }
-        if let Some(hooks) = self.end_hooks.take() {
-            self.circle.host.tasks.detach(self.caller, hooks);
+        if let Some(ending) = self.ending.take() {
+            ending.detach(&self.circle, self.caller);
         }
     }
 }

@@ -8,12 +8,12 @@ use worker::{HostCall, WorkerEvent};
 
 use super::{
     Player, PlayerEvent, WorkerState,
-    host_calls::{CallRejection, CallReturn, HostCalls},
+    host_calls::{CallEvent, CallRejection, CallReturn, HostCalls},
     running_play::{PlayInput, RunningPlay, StopReason},
 };
 use crate::{
     circle::StartedWorker,
-    host,
+    host::{self, PlayOutput},
     quota::{Caller, Grant},
 };
 
@@ -47,7 +47,7 @@ impl Player {
         {
             return Some(PlayerEvent::EnvironmentLost(self.take_ahead_tickets(), reason));
         }
-        let is_blocked = self.is_blocked_by_end_hooks();
+        let is_blocked = self.is_blocked_by_end();
         let may_hold = self.may_hold();
         let input = tokio::select! {
             input = next_play_input(self.play.as_mut()) => PlayerInput::Play(input),
@@ -66,8 +66,9 @@ impl Player {
                 self.hold_worker();
                 None
             }
-            PlayerInput::Play(PlayInput::HostCall(returned)) => self.return_to_script(returned),
-            PlayerInput::Play(PlayInput::EndHooks(result)) => self.finish_after_end_hooks(result),
+            PlayerInput::Play(PlayInput::HostCall(CallEvent::Printed(print))) => self.print_from_host(print),
+            PlayerInput::Play(PlayInput::HostCall(CallEvent::Returned(returned))) => self.return_to_script(returned),
+            PlayerInput::Play(PlayInput::Ended(ended)) => self.finish_ended(ended),
             PlayerInput::Play(PlayInput::Granted(grant)) => {
                 if let (Some(play), Some(grant)) = (&mut self.play, grant) {
                     play.take_grant(Ok(grant), Instant::now());
@@ -81,7 +82,7 @@ impl Player {
 
     /// Returns the event of the running play's outcome if it has already arrived, without waiting.
     pub(in crate::session) fn arrived_outcome(&mut self) -> Option<PlayerEvent> {
-        if self.play.as_ref()?.end_hooks.is_some() {
+        if self.play.as_ref()?.ending_result.is_some() {
             return None;
         }
         let WorkerState::Ready(worker, _) = &mut self.worker else { return None };
@@ -94,10 +95,13 @@ impl Player {
             WorkerEvent::Print(_) | WorkerEvent::Progress(_) if self.is_finishing() => None,
             WorkerEvent::Print(print) => Some(PlayerEvent::Printed(self.arrived_prints(print))),
             WorkerEvent::HostCall(call) => self.start_host_call(call),
-            WorkerEvent::Progress(report) => match &self.play {
-                Some(play) if play.number == report.play => Some(PlayerEvent::Progress(report)),
-                _ => None,
-            },
+            WorkerEvent::Progress(mut report) => {
+                let play = self.play.as_ref().filter(|play| play.number == report.play)?;
+                if let Some(progress) = play.host_calls.as_ref().and_then(HostCalls::progress) {
+                    report.script = Some(progress);
+                }
+                Some(PlayerEvent::Progress(report))
+            }
             WorkerEvent::Answer { number, answer } => {
                 self.worker_start = None;
                 let ticket = self.queries.finish(number);
@@ -117,15 +121,17 @@ impl Player {
     fn start_host_call(&mut self, call: HostCall) -> Option<PlayerEvent> {
         let play = self.play.as_mut()?;
         let host_calls = play.host_calls.get_or_insert_with(|| {
+            let (output, prints) = PlayOutput::new(self.limits.values.output_kib.saturating_mul(1024));
             let host_play = host::PlayContext {
                 caller: play.caller,
                 session: self.session,
                 circle: self.circle.name.as_str().into(),
                 deadline: play.deadline.map(Instant::into_std),
                 cancelled: CancellationToken::new(),
+                output,
             };
             let caller = play.caller.map_or(self.anonymous_caller, Caller::Key);
-            HostCalls::new(self.circle.clone(), self.limits.clone(), caller, host_play)
+            HostCalls::new(self.circle.clone(), self.limits.clone(), caller, host_play, prints)
         });
         match host_calls.start(call) {
             Ok(()) => None,
@@ -155,8 +161,8 @@ async fn next_play_input(play: Option<&mut RunningPlay>) -> PlayInput {
     }
 }
 
-/// Waits for the next input from the worker. While the end hooks of a play run, the plays behind it wait, so their
-/// messages stay in the pipe.
+/// Waits for the next input from the worker. While the transactions of a play end, the plays behind it wait, so
+/// their messages stay in the pipe.
 async fn next_worker_input(worker: &mut WorkerState, is_blocked: bool) -> PlayerInput {
     match worker {
         WorkerState::Ready(worker, _) if is_blocked => PlayerInput::Worker(worker.control_event().await),

@@ -7,14 +7,14 @@ use protocol::{
     RpcError,
     methods::{PlayParams, PlayResult},
 };
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
 
 use super::{
     cpu_budget::CpuBudget,
-    host_calls::{CallReturn, HostCalls},
+    host_calls::{CallEvent, HostCalls},
+    play_end::EndError,
 };
 use crate::{
-    host::EndHookError,
     metrics::PlayTimer,
     quota::{Grant, Waiter},
     session::ticket::Ticket,
@@ -36,6 +36,8 @@ pub(crate) enum StopReason {
     HostCalls,
     /// The result of a host function is too large.
     HostBytes,
+    /// The host functions printed too much.
+    HostOutput,
     /// The caller has too many detached host calls.
     DetachedCalls,
 }
@@ -57,7 +59,7 @@ pub(super) struct RunningPlay {
     timer: PlayTimer,
     pub(super) max_ms: u64,
     pub(super) deadline: Option<Instant>,
-    /// The CPU budget of the play, and of the plays behind it while its end hooks run; `None` once the worker has the
+    /// The CPU budget of the play, and of the plays behind it while its transactions end; `None` once the worker has the
     /// lowest priority.
     pub(super) cpu_budget: Option<CpuBudget>,
     pub(super) next_progress: Instant,
@@ -66,25 +68,17 @@ pub(super) struct RunningPlay {
     pub(super) kill_at: Option<Instant>,
     /// `None` before the first host call.
     pub(super) host_calls: Option<HostCalls>,
-    pub(super) end_hooks: Option<EndHooks>,
-}
-
-/// The wait of a play for its end hooks.
-pub(super) struct EndHooks {
-    /// The result without them.
-    pub(super) result: Result<PlayResult, RpcError>,
-    /// When the play finishes without them.
-    pub(super) deadline: Option<Instant>,
+    /// The result of the script, while the transactions of the play end.
+    pub(super) ending_result: Option<Result<PlayResult, RpcError>>,
 }
 
 /// An input of a running play.
 pub(super) enum PlayInput {
     /// The grant to run; `None` if the circle is gone.
     Granted(Option<Grant>),
-    /// The host call has ended.
-    HostCall(CallReturn),
-    /// The end hooks have run; `None` if they take too long.
-    EndHooks(Option<Result<(), EndHookError>>),
+    HostCall(CallEvent),
+    /// The transactions of the play have ended.
+    Ended(Result<(), EndError>),
 }
 
 impl RunningPlay {
@@ -115,7 +109,7 @@ impl RunningPlay {
             stop_reason: None,
             kill_at: None,
             host_calls: None,
-            end_hooks: None,
+            ending_result: None,
         }
     }
 
@@ -152,7 +146,7 @@ impl RunningPlay {
 
     /// Returns when the next timer of the play is due. Progress is due only if the session `can_send`.
     pub(super) fn next_tick(&self, can_send: bool) -> Option<Instant> {
-        if self.end_hooks.is_some() {
+        if self.ending_result.is_some() {
             return self.cpu_budget.as_ref().map(CpuBudget::next_check);
         }
         if self.stop_reason.is_some() {
@@ -164,36 +158,19 @@ impl RunningPlay {
 
     /// Waits for the next input of the play other than from its worker; never returns while there is none. Cancel safe.
     pub(super) async fn next_input(&mut self) -> PlayInput {
-        let (has_result, deadline) =
-            (self.end_hooks.is_some(), self.end_hooks.as_ref().and_then(|hooks| hooks.deadline));
+        let has_result = self.ending_result.is_some();
         let host_calls = self.host_calls.as_mut();
         let host = async {
-            if has_result {
-                PlayInput::EndHooks(end_hooks(host_calls, deadline).await)
-            } else {
-                PlayInput::HostCall(next_return(host_calls).await)
+            match host_calls {
+                Some(host_calls) if has_result => PlayInput::Ended(host_calls.end().await),
+                Some(host_calls) => PlayInput::HostCall(host_calls.next_event().await),
+                None => std::future::pending().await,
             }
         };
         tokio::select! {
             grant = grant(self.waiter.as_mut()) => PlayInput::Granted(grant),
             input = host => input,
         }
-    }
-}
-
-async fn next_return(host_calls: Option<&mut HostCalls>) -> CallReturn {
-    match host_calls {
-        Some(host_calls) => host_calls.next_return().await,
-        None => std::future::pending().await,
-    }
-}
-
-/// Returns the result of the end hooks; `None` if they take too long.
-async fn end_hooks(host_calls: Option<&mut HostCalls>, deadline: Option<Instant>) -> Option<Result<(), EndHookError>> {
-    match (host_calls, deadline) {
-        (Some(host_calls), Some(deadline)) => timeout_at(deadline, host_calls.end_hooks()).await.ok(),
-        (Some(host_calls), None) => Some(host_calls.end_hooks().await),
-        (None, _) => std::future::pending().await,
     }
 }
 

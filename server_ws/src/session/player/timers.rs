@@ -90,7 +90,7 @@ impl Player {
         self.check_query_budget(now);
         self.check_cpu_budget(now);
         let play = self.play.as_mut()?;
-        if play.end_hooks.is_some() {
+        if play.ending_result.is_some() {
             return None;
         }
         if play.stop_reason.is_some() {

@@ -419,6 +419,7 @@ fn stock() -> Vec<HostModule> {
         name: name.into(),
         params: params.iter().map(|&param| param.into()).collect(),
         doc: "Of the stock.".into(),
+        signature: None,
     };
     let eight = ["a", "b", "c", "d", "e", "f", "g", "h"];
     let functions = vec![function("count", &[]), function("reserve", &["item", "count"]), function("all", &eight)];
@@ -450,7 +451,7 @@ fn host_function_exchanges_json_with_script() {
 
 #[test]
 fn host_function_error_is_catchable_and_has_call_position() {
-    let failed = || HostError { message: "out of stock".into(), data: Some(r#"{"left": 1}"#.into()) };
+    let failed = || HostError { message: "out of stock".into(), code: None, data: Some(r#"{"left": 1}"#.into()) };
     let mut session = PlaySession::with_host(with_stock(), move |_| HostReturn::Failed(failed()));
     let caught = "let c; try { stock::count() } catch (e) { c = [e.error, e.function, e.message, e.data.left]; } c";
     assert_eq!(session.output(caught), r#"["HostError", "stock::count", "out of stock", 1]"#);

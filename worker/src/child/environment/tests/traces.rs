@@ -157,10 +157,15 @@ fn failed_init_script_is_in_the_trace() {
 fn trace_of_a_thrown_host_error_ends_at_the_call() {
     let stock = HostModule {
         name: "stock".into(),
-        functions: vec![HostFunction { name: "left".into(), params: vec!["item".into()], doc: String::new() }],
+        functions: vec![HostFunction {
+            name: "left".into(),
+            params: vec!["item".into()],
+            doc: String::new(),
+            signature: None,
+        }],
     };
     let setup = WorkerSetup { host: vec![stock], ..WorkerSetup::default() };
-    let failed = |_: &HostCall| HostReturn::Failed(HostError { message: "no tea".into(), data: None });
+    let failed = |_: &HostCall| HostReturn::Failed(HostError { message: "no tea".into(), code: None, data: None });
     let mut session = PlaySession::with_host(setup, failed);
     session.output("fn order(item) {\n  stock::left(item) }");
     let error = session.error("order(\"tea\")");
