@@ -91,8 +91,26 @@ impl Module {
 }
 
 impl<S: Send + Sync + 'static> Module<Arc<S>> {
-    /// Makes a module whose functions are methods of `state`, such as a pool of connections: `async fn(&self, Call, (A,
-    /// B, …))`. The name must be a Rhai identifier.
+    /// Makes a module whose functions are methods of `state`, such as a pool of connections. The name must be a Rhai
+    /// identifier.
+    ///
+    /// ```
+    /// use server_ws::host;
+    ///
+    /// struct Prices {
+    ///     tea: u32,
+    /// }
+    ///
+    /// impl Prices {
+    ///     async fn total(&self, _: host::Call, (count,): (u32,)) -> host::Result<u32> {
+    ///         self.tea.checked_mul(count).ok_or_else(|| "too many".into())
+    ///     }
+    /// }
+    ///
+    /// let module = host::Module::with_state("prices", Prices { tea: 4 })
+    ///     .function("total", ["count"], "Returns the price of so many.", Prices::total);
+    /// # drop(module);
+    /// ```
     pub fn with_state(name: impl Into<String>, state: S) -> Self {
         Self { state: Arc::new(state), definition: Definition::new(name, NoTransactions) }
     }
@@ -173,5 +191,17 @@ impl<Tx> fmt::Debug for Definition<Tx> {
 impl<S, Tx> fmt::Debug for Module<S, Tx> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.definition.fmt(f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn function_of_state_can_be_async_closure() {
+        let add = async |state: &u32, _: Call, (number,): (u32,)| Ok::<_, Error>(state + number);
+        let module = Module::with_state("numbers", 5).function("add", ["number"], "Adds.", add);
+        assert_eq!(module.definition.offered.functions[0].signature.as_deref(), Some("add(number: int) -> int"));
     }
 }

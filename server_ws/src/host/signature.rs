@@ -179,7 +179,6 @@ mod tests {
         assert_eq!(text::<BTreeMap<String, i64>>(), "map");
         assert_eq!(text::<Value>(), "any");
         assert_eq!(text::<Vec<Value>>(), "array");
-        assert_eq!(text::<Result<i64, String>>(), "map");
     }
 
     #[test]

@@ -12,8 +12,8 @@ use tokio_util::task::TaskTracker;
 
 use crate::quota::{Caller, FairSemaphore, Grant, Waiter};
 
-/// The number of detached host calls and transactions that still end of one caller at which the circle starts no more
-/// calls for that caller. Calls that already run may still become detached.
+/// The number of detached calls of one caller at which the circle starts no more calls for that caller. Host calls and
+/// ends of transactions are detached if no play waits for them. Calls that already run may still become detached.
 pub const MAX_DETACHED_CALLS: u64 = 4;
 
 #[derive(Debug)]

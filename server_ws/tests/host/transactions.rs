@@ -34,6 +34,8 @@ enum Step {
     Fail,
     Panic,
     Wait(Arc<Semaphore>),
+    /// Waits until the play is cancelled; only for `begin`.
+    UntilCancelled,
 }
 
 /// The plan of all probes of a test: what to do in a phase, such as `first prepare`.
@@ -53,7 +55,7 @@ impl Probe {
         // A test that does not listen has dropped its receiver.
         let _result = self.events.send(if detail.is_empty() { event } else { format!("{event} {detail}") });
         match step {
-            None => Ok(()),
+            None | Some(Step::UntilCancelled) => Ok(()),
             Some(Step::Fail) => Err(format!("no {phase}").into()),
             Some(Step::Panic) => panic!("the plan of a test"),
             Some(Step::Wait(gate)) => {
@@ -75,8 +77,12 @@ impl host::Transactional for Probe {
     type Tx = u64;
     type Prepared = u64;
 
-    async fn begin(&self, _: &host::PlayContext) -> host::Result<u64> {
+    async fn begin(&self, play: &host::PlayContext) -> host::Result<u64> {
         self.step("begin", "").await?;
+        let step = self.plan.lock().expect("not poisoned").get("first begin").cloned();
+        if matches!(step, Some(Step::UntilCancelled)) {
+            play.cancelled().await;
+        }
         Ok(0)
     }
 
@@ -181,14 +187,10 @@ fn play_that_ends_during_begin_is_aborted(workers: &Workers) {
     probes.expect_none();
     gate.add_permits(2);
     probes.expect_unordered(&["first abort Cancelled 0", "first abort Limited 0"]);
+    probes.plan("first begin", Step::UntilCancelled);
     wire.request("play", json!(["first::add()"]));
     probes.expect(&["first begin"]);
     drop(wire);
-    eventually(|| {
-        let connections = probes.circle.observer.snapshot().connections;
-        if connections == 0 { Ok(()) } else { Err(connections) }
-    });
-    gate.add_permits(1);
     probes.expect(&["first abort Disconnected 0"]);
     probes.expect_none();
 }

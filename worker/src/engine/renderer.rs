@@ -202,14 +202,14 @@ impl Renderer<'_> {
         } else if let Some(float) = value.read_lock::<FLOAT>() {
             // serde_json writes null for numbers that are not finite.
             out.push_str(&serde_json::to_string(&*float).unwrap_or_else(|_| "null".into()));
-        } else if let Some(float) = value.read_lock::<f32>() {
-            out.push_str(&serde_json::to_string(&*float).unwrap_or_else(|_| "null".into()));
         } else if value.is::<INT>() || value.is::<bool>() || is_other_integer(value) {
             out.push_str(&value.to_string());
         } else if value.is_unit() {
             out.push_str("null");
         } else if let Ok(character) = value.as_char() {
             write_json_string(out, character.encode_utf8(&mut [0; 4]));
+        } else if let Some(float) = value.read_lock::<f32>() {
+            out.push_str(&serde_json::to_string(&*float).unwrap_or_else(|_| "null".into()));
         } else if let Some(json) = self.native_json(value) {
             out.push_str(&json);
         } else if style == JsonStyle::Argument {

@@ -152,6 +152,8 @@ impl From<String> for HostError {
     }
 }
 
+impl std::error::Error for HostError {}
+
 impl std::fmt::Display for HostError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(&self.message)

@@ -89,7 +89,8 @@ fn native_type_decides_text_and_json() {
     let render = |script: &str| {
         let value: Dynamic = engine.eval(script).expect("the script runs");
         let text = renderer.text(&value).expect("fits");
-        let printed: String = engine.eval(&format!("({script}).to_string()")).expect("it can be printed");
+        let printed: String =
+            engine.eval(&format!("let value = {{ {script} }}; value.to_string()")).expect("it can be printed");
         assert_eq!(text, printed, "{script}");
         (text, renderer.json(&value).expect("fits"), renderer.argument(&value).ok())
     };
