@@ -148,7 +148,8 @@ fn functions_are_completed_and_documented(workers: &Workers) {
     ]);
     assert_eq!(completed["result"], json!({ "start": 14, "candidates": candidates }));
     let found = wire.call("lookup", json!(["echo::pair"]));
-    let pair = json!({ "signature": "echo::pair(item: string, count: int) -> [int, string]", "doc": "Returns both.", "origin": "host" });
+    let signature = "echo::pair(item: string, count: int) -> [int, string]";
+    let pair = json!({ "signature": signature, "doc": "Returns both.", "origin": "host" });
     assert_eq!(found["result"]["functions"], json!([pair]));
 }
 
