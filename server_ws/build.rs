@@ -15,8 +15,8 @@ use std::{
 use flate2::{Compression, GzBuilder};
 use sha2::{Digest, Sha256};
 
-/// The built console, relative to this package.
-const CONSOLE: &str = "../web/dist";
+/// The built console, relative to this package: a link to `web/dist`, which a published package has as a directory.
+const CONSOLE: &str = "console";
 
 /// The source of the headers with which browsers cache the files.
 const HEADERS: &str = "src/transport/console.rs";

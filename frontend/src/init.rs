@@ -13,7 +13,7 @@ use crate::{error::CliError, files, visible::visible};
 
 const SCHEMA_FILE: &str = "circles.schema.json";
 
-const SCHEMA: &str = include_str!("../../docs/circles.schema.json");
+const SCHEMA: &str = include_str!("../circles.schema.json");
 
 /// The permissions of the files, before the user's mask.
 const MODE: u32 = 0o666;
