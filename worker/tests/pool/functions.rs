@@ -68,7 +68,7 @@ impl std::fmt::Display for SoldOut {
 }
 
 impl CodedError for SoldOut {
-    fn code(&self) -> &str {
+    fn code(&self) -> &'static str {
         "sold_out"
     }
 }
