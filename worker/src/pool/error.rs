@@ -121,7 +121,7 @@ impl fmt::Display for StartError {
                 "this system cannot filter system calls (seccomp on Linux), so scripts would have the rights of this \
                  process: call allow_unsealed(true) if that is intended",
             ),
-            Self::FirstWorker(error @ (RunError::Start(_) | RunError::WorkerLost(_))) => write!(
+            Self::FirstWorker(error @ RunError::Start(_)) => write!(
                 f,
                 "{error}; worker::run_if_worker() must come first in main, before any thread or runtime, so not in a \
                  function with #[tokio::main]"

@@ -97,16 +97,21 @@ impl PoolState {
         Err(error.unwrap_or(RunError::PoolClosed))
     }
 
-    /// Waits until a worker answers, which one does that was lost a moment ago, but not yet reported.
+    /// Waits until a worker answers. A worker that was lost a moment ago may look alive, but does not answer.
     async fn probe(&self, worker: &mut Worker) -> Result<(), RunError> {
+        let lost = |loss| {
+            let why = format!("the new worker process ended: {loss}");
+            Err(RunError::Start(io::Error::new(io::ErrorKind::BrokenPipe, why)))
+        };
         worker.send_query(0, Query::Lookup { name: String::new() });
         let deadline = Instant::now() + self.start_timeout;
         loop {
             match timeout_at(deadline, worker.event()).await {
                 Ok(WorkerEvent::Answer { .. }) => return Ok(()),
-                Ok(WorkerEvent::Lost(loss)) => return Err(RunError::WorkerLost(loss)),
+                Ok(WorkerEvent::Lost(loss)) => return lost(loss),
                 Ok(_) => {}
-                Err(_) => return Err(RunError::WorkerLost(Loss::Killed)),
+                // The caller kills it.
+                Err(_) => return lost(Loss::Killed),
             }
         }
     }
@@ -117,8 +122,10 @@ impl PoolState {
         if let Ok(started) = timeout_at(deadline, fork_server.start_worker()).await {
             return started.map_err(RunError::Start);
         }
-        // It hangs, for example in the init script.
-        *self.fork_server.lock().await = None;
+        // It hangs, for example in the init script. Another checkout may have replaced it already.
+        let mut current = self.fork_server.lock().await;
+        current.take_if(|current| current.pid() == fork_server.pid());
+        drop(current);
         let why = format!("the fork server was not ready within {:?}", self.start_timeout);
         Err(RunError::Start(io::Error::new(io::ErrorKind::TimedOut, why)))
     }
