@@ -1,15 +1,41 @@
 //! The entry point of every process, which selects its role. Runs in the program and in all processes that run the same
 //! executable.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU8, Ordering};
 
 use crate::{child, engine, message::Role, system::os};
 
-static IS_PREPARED: AtomicBool = AtomicBool::new(false);
+const MISSING: u8 = 0;
+const DONE: u8 = 1;
+const TOO_LATE: u8 = 2;
 
-/// Whether this program has called [`run_if_worker`], so that it can be started as a worker.
-pub fn is_prepared() -> bool {
-    IS_PREPARED.load(Ordering::Relaxed)
+static PREPARATION: AtomicU8 = AtomicU8::new(MISSING);
+
+/// Whether the executable of this program can serve as a worker and as a fork server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Preparation {
+    /// The program has not called [`run_if_worker`].
+    Missing,
+    /// The program has called [`run_if_worker`] after it had started a thread, such as those of `#[tokio::main]`. A process
+    /// with several threads cannot be a fork server.
+    TooLate,
+    /// The program has called [`run_if_worker`] first.
+    Done,
+}
+
+/// Returns whether the executable of this program can serve as a worker and as a fork server.
+pub fn preparation() -> Preparation {
+    match PREPARATION.load(Ordering::Relaxed) {
+        MISSING => Preparation::Missing,
+        TOO_LATE => Preparation::TooLate,
+        _ => Preparation::Done,
+    }
+}
+
+/// Whether this process has several threads; false if the system does not say.
+fn has_several_threads() -> bool {
+    std::fs::read_dir("/proc/self/task").is_ok_and(|tasks| tasks.count() > 1)
 }
 
 /// Runs the worker or the [fork server](crate::ForkServer) and exits, if this process is one; otherwise returns
@@ -58,9 +84,9 @@ pub fn run_if_worker() {
 /// state of the functions, so random numbers drawn by `natives` are the same in all of them. A thread started by
 /// `natives` makes the fork server unusable.
 pub fn run_if_worker_with(natives: fn(&mut rhai::Engine)) {
-    IS_PREPARED.store(true, Ordering::Relaxed);
     engine::set_natives(natives);
     let role = Role::of_this_process();
+    PREPARATION.store(if role.is_none() && has_several_threads() { TOO_LATE } else { DONE }, Ordering::Relaxed);
     if role.is_some() {
         os::reset_signals();
     }

@@ -84,7 +84,7 @@ mod system;
 mod threads;
 
 pub use engine::{module_names, modules_digest};
-pub use entry::{is_prepared, run_if_worker, run_if_worker_with};
+pub use entry::{Preparation, preparation, run_if_worker, run_if_worker_with};
 pub use host::{Arguments, Blob, CodedError, Internal};
 pub use message::{
     CLOSURE, Candidate, CandidateKind, Completion, ErrorKind, EvalOutcome, FunctionDoc, FunctionEntry, HOST_ERROR,

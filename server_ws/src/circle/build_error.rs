@@ -14,6 +14,12 @@ pub enum BuildError {
         "the circle has no workers: call worker::run_if_worker() first in main, or set Workers::Process or Workers::TrustedThreads"
     )]
     NoWorkers,
+    /// The program called [`worker::run_if_worker`] after it had started a thread, so no worker can be forked.
+    #[error(
+        "worker::run_if_worker() was called after another thread had been started: call it first in main, and start the \
+         runtime after it (not #[tokio::main], which starts one before)"
+    )]
+    WorkersTooLate,
     /// [`Sandbox::Required`](crate::Sandbox::Required) is set, and threads of this program have no sandbox.
     #[error(
         "Workers::TrustedThreads have no sandbox, which Sandbox::Required demands: set Workers::SameExecutable or Sandbox::BestEffort"

@@ -14,7 +14,7 @@ use std::{
 use keys::{Authority, KeyPair, PublicKey};
 use protocol::{Limits, methods::Access};
 use tokio::sync::watch;
-use worker::HostModule;
+use worker::{HostModule, Preparation};
 
 use super::{
     BeyondLoopback, Circle, CirclePhase, Sandbox,
@@ -310,8 +310,11 @@ impl CircleBuilder {
         }
         let sandbox = self.sandbox.unwrap_or_default();
         let kind = match self.workers {
-            Workers::SameExecutable if !worker::is_prepared() => return Err(BuildError::NoWorkers),
-            Workers::SameExecutable => WorkerKind::Process(worker::Program::SameExecutable),
+            Workers::SameExecutable => match worker::preparation() {
+                Preparation::Missing => return Err(BuildError::NoWorkers),
+                Preparation::TooLate => return Err(BuildError::WorkersTooLate),
+                _ => WorkerKind::Process(worker::Program::SameExecutable),
+            },
             Workers::Process { program } => WorkerKind::Process(worker::Program::File(program)),
             Workers::TrustedThreads if sandbox == Sandbox::Required => return Err(BuildError::NoSandbox),
             Workers::TrustedThreads => WorkerKind::Threads,

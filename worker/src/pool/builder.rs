@@ -20,7 +20,7 @@ use super::{
     state::PoolState,
 };
 use crate::{
-    entry,
+    entry::{self, Preparation},
     host::Arguments,
     message::{HostError, InvalidValue, NamedValue, WorkerLimits, WorkerSetup},
     parent::Program,
@@ -196,8 +196,12 @@ impl PoolBuilder {
     ///
     /// Panics outside of a tokio runtime with I/O and time enabled.
     pub async fn start(mut self) -> Result<Pool, StartError> {
-        if self.program == Program::SameExecutable && !entry::is_prepared() {
-            return Err(StartError::NotPrepared);
+        if self.program == Program::SameExecutable {
+            match entry::preparation() {
+                Preparation::Missing => return Err(StartError::NotPrepared),
+                Preparation::TooLate => return Err(StartError::PreparedTooLate),
+                Preparation::Done => {}
+            }
         }
         if self.must_be_sealed && cfg!(not(target_os = "linux")) {
             return Err(StartError::NoSandbox);

@@ -97,6 +97,8 @@ impl std::error::Error for RunError {
 pub enum StartError {
     /// The program has not called [`run_if_worker`](crate::run_if_worker).
     NotPrepared,
+    /// The program has called [`run_if_worker`](crate::run_if_worker) after it had started a thread.
+    PreparedTooLate,
     /// Scripts could not call a host function by its name.
     HostName(HostNameError),
     /// A constant cannot be passed to scripts.
@@ -114,6 +116,10 @@ impl fmt::Display for StartError {
             Self::NotPrepared => f.write_str(
                 "workers run this program's executable, which is not prepared for it: \
                  call worker::run_if_worker() first in main",
+            ),
+            Self::PreparedTooLate => f.write_str(
+                "worker::run_if_worker() was called after another thread had been started: call it first in main, and \
+                 start the runtime after it (not #[tokio::main], which starts one before)",
             ),
             Self::HostName(error) => error.fmt(f),
             Self::Constant(error) => error.fmt(f),
@@ -137,7 +143,7 @@ impl std::error::Error for StartError {
             Self::HostName(error) => Some(error),
             Self::Constant(error) => Some(error),
             Self::FirstWorker(error) => Some(error),
-            Self::NotPrepared | Self::NoSandbox => None,
+            Self::NotPrepared | Self::PreparedTooLate | Self::NoSandbox => None,
         }
     }
 }
