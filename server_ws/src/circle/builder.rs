@@ -309,16 +309,7 @@ impl CircleBuilder {
             return Err(BuildError::ZeroLimit { name });
         }
         let sandbox = self.sandbox.unwrap_or_default();
-        let kind = match self.workers {
-            Workers::SameExecutable => match worker::preparation() {
-                Preparation::Missing => return Err(BuildError::NoWorkers),
-                Preparation::TooLate => return Err(BuildError::WorkersTooLate),
-                _ => WorkerKind::Process(worker::Program::SameExecutable),
-            },
-            Workers::Process { program } => WorkerKind::Process(worker::Program::File(program)),
-            Workers::TrustedThreads if sandbox == Sandbox::Required => return Err(BuildError::NoSandbox),
-            Workers::TrustedThreads => WorkerKind::Threads,
-        };
+        let kind = worker_kind(self.workers, sandbox)?;
         let module_names = match &self.modules {
             None => Vec::new(),
             Some(directory) => worker::module_names(directory)
@@ -404,6 +395,20 @@ impl CircleBuilder {
             grace: self.grace,
         })
     }
+}
+
+/// Returns the kind of the workers, if there can be any.
+fn worker_kind(workers: Workers, sandbox: Sandbox) -> Result<WorkerKind, BuildError> {
+    Ok(match workers {
+        Workers::SameExecutable => match worker::preparation() {
+            Preparation::Missing => return Err(BuildError::NoWorkers),
+            Preparation::TooLate => return Err(BuildError::WorkersTooLate),
+            _ => WorkerKind::Process(worker::Program::SameExecutable),
+        },
+        Workers::Process { program } => WorkerKind::Process(worker::Program::File(program)),
+        Workers::TrustedThreads if sandbox == Sandbox::Required => return Err(BuildError::NoSandbox),
+        Workers::TrustedThreads => WorkerKind::Threads,
+    })
 }
 
 fn worker_limits(limits: &Limits) -> worker::WorkerLimits {
