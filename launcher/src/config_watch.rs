@@ -98,6 +98,8 @@ fn link_chain(name: &Path) -> Vec<PathBuf> {
 /// Calls `apply` at the begin and after every change of one of the files, until the future is dropped. Links may change
 /// their targets, and files may be replaced. `report` receives a warning when something cannot be watched.
 pub async fn watch_files(files: BTreeSet<PathBuf>, mut apply: impl AsyncFnMut(), report: impl AsyncFnMut(String)) {
+    // The system reports changes with absolute paths.
+    let files: BTreeSet<PathBuf> = files.into_iter().map(|file| std::path::absolute(&file).unwrap_or(file)).collect();
     let Some(first) = files.first().cloned() else { return };
     let definitions =
         || CircleDefinitions { circles: Vec::new(), files: files.clone(), folders: BTreeSet::new(), is_watched: true };

@@ -225,12 +225,11 @@ impl LocalSession {
         if text.len() > self.max_message {
             return Err(LocalSessionError::TooLarge { size: text.len(), max: self.max_message });
         }
-        let response = self.pending.insert(number);
-        let message = self.message(text);
         let pending = self.pending.clone();
-        if self.to_session.send(Box::new(message)).await.is_err() {
-            return Err(pending.ended());
-        }
+        // A future that is dropped while it waits for room leaves nothing.
+        let Ok(room) = self.to_session.reserve().await else { return Err(pending.ended()) };
+        let response = pending.insert(number);
+        room.send(Box::new(self.message(text)));
         Ok((id, async move { response.await.map_err(|_| pending.ended()) }))
     }
 

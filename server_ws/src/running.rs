@@ -36,12 +36,13 @@ pub(crate) const MAX_THREADS: usize = 4;
 /// [`run`](crate::run) is enough for a circle with a listener of its own. This type is for programs that accept
 /// connections themselves: behind a path of an existing server, on a Unix socket, or within the program.
 ///
-/// Dropping the last clone closes all connections at once; [`drain`](Self::drain) lets running plays end before.
+/// When its last clone is dropped, the circle closes all connections; [`drain`](Self::drain) lets running plays end before.
 #[derive(Debug, Clone)]
-pub struct RunningCircle(Arc<Running>);
+pub struct RunningCircle(Arc<CircleUpkeep>);
 
+/// A circle with what ends together with its last [`RunningCircle`].
 #[derive(Debug)]
-struct Running {
+struct CircleUpkeep {
     circle: Arc<Circle>,
     /// The threads of connections, started at the first connection.
     threads: OnceLock<LocalPoolHandle>,
@@ -49,7 +50,7 @@ struct Running {
     _upkeep: JoinSet<()>,
 }
 
-impl Drop for Running {
+impl Drop for CircleUpkeep {
     fn drop(&mut self) {
         self.circle.enter_phase(CirclePhase::Ending);
     }
@@ -76,7 +77,7 @@ pub async fn start(circle: impl Into<Arc<Circle>>) -> io::Result<RunningCircle> 
     let mut upkeep = JoinSet::new();
     upkeep.spawn(freed_memory::return_periodically(circle.clone()));
     upkeep.spawn(spare_workers::keep(circle.clone()));
-    Ok(RunningCircle(Arc::new(Running { circle, threads: OnceLock::new(), _upkeep: upkeep })))
+    Ok(RunningCircle(Arc::new(CircleUpkeep { circle, threads: OnceLock::new(), _upkeep: upkeep })))
 }
 
 /// Lets a circle start again whose start has failed, or was dropped.
@@ -149,6 +150,10 @@ impl RunningCircle {
     /// # Errors
     ///
     /// The circle has no room for a session, is shutting down, or does not admit the caller.
+    ///
+    /// # Panics
+    ///
+    /// Panics outside of a tokio runtime.
     pub fn session(&self, caller: PlayCaller) -> Result<LocalSession, LocalSessionError> {
         LocalSession::begin(&self.0.circle, caller)
     }
@@ -171,6 +176,8 @@ impl RunningCircle {
                 tracing::warn!("connections are still open after the close timeout");
             }
         }
+        // What is left waits for a client that does not read.
+        circle.admission.connections.close_all();
     }
 
     pub(crate) async fn wait_for_host_functions(&self) {

@@ -36,9 +36,18 @@ const MAX_PEM_FILE: u64 = 1 << 20;
 #[derive(Clone)]
 pub struct TlsCertificate {
     config: Arc<ServerConfig>,
-    /// The certificate of the server itself, the first of the chain.
-    leaf: CertificateDer<'static>,
+    /// The certificate of the server itself, then those of the CAs.
+    chain: Vec<CertificateDer<'static>>,
 }
+
+/// Certificates with the same chain are equal: they have the same public key, and so the same private key.
+impl PartialEq for TlsCertificate {
+    fn eq(&self, other: &Self) -> bool {
+        self.chain == other.chain
+    }
+}
+
+impl Eq for TlsCertificate {}
 
 /// Shows nothing of the key.
 impl std::fmt::Debug for TlsCertificate {
@@ -69,7 +78,7 @@ pub enum TlsCertificateError {
     #[error("the private key is encrypted: decrypt it with `openssl pkey -in KEY -out NEW`, and protect the file")]
     EncryptedKey,
     /// The private key belongs to another certificate.
-    #[error("the private key does not belong to the certificate")]
+    #[error("the private key does not belong to the certificate, which has to be the first one in its file")]
     KeyMismatch,
     /// The certificate has expired.
     #[error("the certificate has expired: renew it")]
@@ -115,14 +124,14 @@ impl TlsCertificate {
         let chain: Vec<_> = CertificateDer::pem_slice_iter(certificate)
             .collect::<Result<_, _>>()
             .map_err(|_| TlsCertificateError::NoCertificate)?;
-        let leaf = chain.first().cloned().ok_or(TlsCertificateError::NoCertificate)?;
+        let leaf = chain.first().ok_or(TlsCertificateError::NoCertificate)?;
         let key = PrivateKeyDer::from_pem_slice(key).map_err(|_| {
             let is_encrypted = [&b"ENCRYPTED PRIVATE KEY"[..], b"Proc-Type: 4,ENCRYPTED"]
                 .iter()
                 .any(|mark| key.windows(mark.len()).any(|window| window == *mark));
             if is_encrypted { TlsCertificateError::EncryptedKey } else { TlsCertificateError::NoKey }
         })?;
-        check_validity(&leaf, now())?;
+        check_validity(leaf, now())?;
         let invalid = |error: rustls::Error| match error {
             rustls::Error::InconsistentKeys(_) => TlsCertificateError::KeyMismatch,
             other => TlsCertificateError::Invalid { reason: other.to_string() },
@@ -131,11 +140,11 @@ impl TlsCertificate {
             .with_safe_default_protocol_versions()
             .map_err(invalid)?
             .with_no_client_auth()
-            .with_single_cert(chain, key)
+            .with_single_cert(chain.clone(), key)
             .map_err(invalid)?;
         // A WebSocket needs HTTP/1.1; a browser would prefer another version.
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
-        Ok(Self { config: Arc::new(config), leaf })
+        Ok(Self { config: Arc::new(config), chain })
     }
 
     /// Whether the certificate is for the host of this authority.
@@ -146,13 +155,17 @@ impl TlsCertificate {
             None => text.split(':').next().unwrap_or_default(),
         };
         let Ok(name) = ServerName::try_from(host) else { return false };
-        EndEntityCert::try_from(&self.leaf)
+        EndEntityCert::try_from(self.leaf())
             .is_ok_and(|certificate| certificate.verify_is_valid_for_subject_name(&name).is_ok())
     }
 
     /// Whether the certificate expires within this time from now.
     pub fn expires_within(&self, time: Duration) -> bool {
-        matches!(check_validity(&self.leaf, now().saturating_add(time)), Err(TlsCertificateError::Expired))
+        matches!(check_validity(self.leaf(), now().saturating_add(time)), Err(TlsCertificateError::Expired))
+    }
+
+    fn leaf(&self) -> &CertificateDer<'static> {
+        &self.chain[0]
     }
 
     pub(crate) fn acceptor(&self) -> TlsAcceptor {

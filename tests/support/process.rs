@@ -35,6 +35,12 @@ impl ServeProcess {
         Self::spawn(home, command, port, args)
     }
 
+    /// Starts the server in the directory of this home.
+    pub(crate) fn start_in(home: Home, args: &[&str]) -> Self {
+        let command = home.command();
+        Self::spawn(home, command, 0, args)
+    }
+
     /// Starts the server with a hard limit of its address space, in bytes, which workers inherit.
     pub(crate) fn start_within(address_space: u64, args: &[&str]) -> Self {
         let home = Home::new();

@@ -59,7 +59,7 @@ fn circle_serves_tls() {
 }
 
 #[test]
-fn plain_connection_to_a_circle_with_tls_is_told_what_to_do() {
+fn plain_connection_to_a_circle_with_tls_gets_advice() {
     let (home, ca) = (Home::new(), TestCa::new());
     let files = TlsPaths::in_directory(home.path());
     ca.issue("localhost", Validity::Now).write(&files);
@@ -85,24 +85,59 @@ fn plain_connection_to_a_circle_with_tls_is_told_what_to_do() {
 
 #[test]
 fn renewed_certificate_applies_without_a_restart() {
-    let (home, ca, next) = (Home::new(), TestCa::new(), TestCa::new());
-    let files = TlsPaths::in_directory(home.path());
-    ca.issue("localhost", Validity::Now).write(&files);
-    let circle = ServeProcess::start(&files.options());
-    assert_eq!(play_with(&home, &circle.url, &ca).code, Some(0));
-    assert_eq!(play_with(&home, &circle.url, &next).code, Some(4));
+    let (home, ca) = (Home::new(), TestCa::new());
+    for is_relative in [false, true] {
+        let served_from = Home::new();
+        let files = TlsPaths::in_directory(served_from.path());
+        ca.issue("localhost", Validity::Now).write(&files);
+        let options = if is_relative { ["--tls-cert", "cert.pem", "--tls-key", "key.pem"] } else { files.options() };
+        let circle = ServeProcess::start_in(served_from, &options);
+        let pid = circle.pid();
+        assert_eq!(play_with(&home, &circle.url, &ca).code, Some(0));
+        // The second renewal shows that the circle goes on watching, and follows an unusable certificate.
+        for _ in 0..2 {
+            let next = TestCa::new();
+            assert_eq!(play_with(&home, &circle.url, &next).code, Some(4));
+            fs::write(&files.cert, next.issue("localhost", Validity::Past).pem()).expect("written");
+            next.issue("localhost", Validity::Now).write(&files);
+            eventually(|| {
+                let played = play_with(&home, &circle.url, &next);
+                if played.code == Some(0) { Ok(()) } else { Err(played.stderr) }
+            });
+            assert_eq!(play_with(&home, &circle.url, &ca).code, Some(4));
+        }
+        assert_eq!(circle.pid(), pid);
+    }
+}
 
-    // An invalid certificate changes nothing.
-    let pid = circle.pid();
-    fs::write(&files.cert, next.issue("localhost", Validity::Past).pem()).expect("written");
-    assert_eq!(play_with(&home, &circle.url, &ca).code, Some(0));
-    next.issue("localhost", Validity::Now).write(&files);
+#[test]
+fn unusable_certificate_does_not_keep_a_removed_member_in() {
+    let ca = TestCa::new();
+    let here = BackgroundCircles::start("{}");
+    let [alice, bob] = ["alice", "bob"].map(|name| here.home.add_key(name).public_key().to_hex());
+    let configure = |members: &[&str]| {
+        here.configure(
+            &json!({ "circles": [{ "name": "team", "port": 0, "members": members,
+            "tls": { "cert": "cert.pem", "key": "key.pem" } }] })
+            .to_string(),
+        );
+    };
+    configure(&[&alice, &bob]);
+    let files = TlsPaths::in_directory(here.home.path());
+    ca.issue("localhost", Validity::Now).write(&files);
+    here.run_ok(&["up"]);
+    let ca_file = ca.file();
+    let play_as = |key: &str| play(&here.home, "team", &["--ca", ca_file.to_str().expect("UTF-8"), "--key", key]).code;
+    assert_eq!((play_as("alice"), play_as("bob")), (Some(0), Some(0)));
+
+    fs::write(&files.cert, ca.issue("localhost", Validity::Past).pem()).expect("written");
+    configure(&[&alice]);
     eventually(|| {
-        let played = play_with(&home, &circle.url, &next);
-        if played.code == Some(0) { Ok(()) } else { Err(played.stderr) }
+        let refused = here.status("team")["refused"].as_str().unwrap_or_default().to_owned();
+        if refused.contains("the circle keeps the previous certificate") { Ok(()) } else { Err(refused) }
     });
-    assert_eq!(play_with(&home, &circle.url, &ca).code, Some(4));
-    assert_eq!(circle.pid(), pid);
+    eventually(|| if play_as("bob") == Some(0) { Err("bob still plays") } else { Ok(()) });
+    assert_eq!(play_as("alice"), Some(0));
 }
 
 #[test]

@@ -17,8 +17,6 @@ mod state;
 
 use std::sync::Arc;
 
-use tokio::task::JoinHandle;
-
 pub use builder::PoolBuilder;
 pub use error::{RunError, StartError};
 pub use run::Run;
@@ -71,16 +69,16 @@ use self::state::PoolState;
 pub struct Pool {
     state: Arc<PoolState>,
     /// Dropped with the last clone.
-    _upkeep: Arc<AbortOnDrop>,
+    _close: Arc<CloseOnDrop>,
 }
 
-/// A task that ends when this handle is dropped.
+/// Closes a pool, although sessions may still hold its state.
 #[derive(Debug)]
-struct AbortOnDrop(JoinHandle<()>);
+struct CloseOnDrop(Arc<PoolState>);
 
-impl Drop for AbortOnDrop {
+impl Drop for CloseOnDrop {
     fn drop(&mut self) {
-        self.0.abort();
+        self.0.close();
     }
 }
 
@@ -91,8 +89,9 @@ impl Pool {
     }
 
     fn new(state: Arc<PoolState>) -> Self {
-        let upkeep = tokio::spawn(state::keep_spares(Arc::downgrade(&state), state.changed.clone()));
-        Self { state, _upkeep: Arc::new(AbortOnDrop(upkeep)) }
+        // Ends once the pool is closed.
+        tokio::spawn(state::keep_spares(Arc::downgrade(&state), state.changed.clone()));
+        Self { _close: Arc::new(CloseOnDrop(state.clone())), state }
     }
 
     /// Checks a worker out. Waits while [`PoolBuilder::max_workers`] workers are in use; there is no time limit for that

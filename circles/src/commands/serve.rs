@@ -97,8 +97,7 @@ fn serve_circle(
             () = drain_requested => return Ok(()),
         }
         let dialled = launcher::connect_address(address);
-        let hosts: Vec<_> = args.hosts.iter().map(ToString::to_string).collect();
-        let url = launcher::client_url(dialled, args.tls_cert.is_some(), &hosts);
+        let url = launcher::client_url(dialled, args.tls_cert.is_some(), &[]);
         let listening = format!("listening on {url}");
         logs.write_to_file(LogLevel::Info, &listening);
         match output::to_stdout(&format!("{listening}\n")).map_err(CliError::from) {

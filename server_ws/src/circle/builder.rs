@@ -1,44 +1,19 @@
 //! The builder of a circle, which checks and completes the description when it makes the circle.
 
-use std::{
-    collections::BTreeSet,
-    net::IpAddr,
-    path::PathBuf,
-    sync::{
-        Arc, OnceLock,
-        atomic::{AtomicBool, AtomicU64},
-    },
-    time::Duration,
-};
+mod build;
+
+use std::{collections::BTreeSet, net::IpAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use keys::{Authority, KeyPair, PublicKey};
 use protocol::{Limits, methods::Access};
-use tokio::sync::watch;
-use worker::{HostModule, Preparation};
 
-use super::{
-    BeyondLoopback, Circle, CirclePhase, Sandbox,
-    build_error::BuildError,
-    identity::CircleIdentity,
-    script_constants,
-    settings::{SessionLimits, Settings},
-    worker_pool::{WorkerKind, WorkerPool},
-};
+use super::{Circle, Sandbox, identity::CircleIdentity};
 use crate::{
     admission_hook::{AdmissionHook, ConnectionRequest},
     audit::{Auditor, PlayRecord},
-    host::{AnyModule, FunctionTable, Module},
-    log_limit::LogLimit,
-    metrics::Metrics,
-    quota::{self, Admission, CallerSemaphores, FairSemaphore, LossRate, RateLimit},
+    host::{AnyModule, Module},
     tls::TlsCertificate,
 };
-
-/// Sessions for each core whose queries are evaluated at the same time. Further sessions wait, and callers take turns.
-const QUERIES_PER_CORE: u64 = 4;
-
-/// One caller may hold one in this many of the grants for queries.
-const QUERIES_SHARE: u64 = 4;
 
 /// The workers that evaluate scripts.
 #[derive(Debug, Clone, Default)]
@@ -294,186 +269,7 @@ impl CircleBuilder {
         self.auditor = Some(Auditor::new(record));
         self
     }
-
-    /// Makes the circle.
-    ///
-    /// # Errors
-    ///
-    /// There are no workers; the required sandbox is not available; the name, a limit or a host module is invalid; the
-    /// directory of modules cannot be read; or the operating system returns no random bytes.
-    pub fn build(mut self) -> Result<Circle, BuildError> {
-        if !protocol::is_circle_name(&self.name) {
-            return Err(BuildError::BadName { name: self.name });
-        }
-        if let Some(name) = self.limits.first_zero() {
-            return Err(BuildError::ZeroLimit { name });
-        }
-        let sandbox = self.sandbox.unwrap_or_default();
-        let kind = worker_kind(self.workers, sandbox)?;
-        let module_names = match &self.modules {
-            None => Vec::new(),
-            Some(directory) => worker::module_names(directory)
-                .map_err(|source| BuildError::Modules { directory: directory.clone(), source })?,
-        };
-        let access = self.access.unwrap_or(if self.members.is_some() { Access::Members } else { Access::Open });
-        let wanted = self.limits.connections;
-        quota::fit_to_memory(&mut self.limits);
-        quota::fit_to_descriptors(&mut self.limits, kind.descriptors());
-        let connections = self.limits.connections;
-        if connections < wanted && wanted != Limits::default().connections {
-            tracing::warn!(
-                wanted,
-                connections,
-                "limits.connections lowered: connection_mib or the limit of open files allows no more"
-            );
-        }
-        quota::derive_shares(&mut self.limits);
-        let host = FunctionTable::new(self.host, &self.limits);
-        let host_modules = host.offered();
-        HostModule::check(&host_modules)?;
-        let setup = worker::WorkerSetup {
-            constants: script_constants::of_circle(&self.name),
-            limits: worker_limits(&self.limits),
-            modules: self.modules,
-            init: self.init,
-            host: host_modules,
-            must_be_sealed: sandbox == Sandbox::Required,
-        };
-        let settings = Settings {
-            modules_digest: setup.modules.as_deref().map_or(0, worker::modules_digest),
-            workers: Arc::new(WorkerPool::new(kind, setup, Duration::from_millis(self.limits.play_ms))),
-            description: self.description,
-            members: self.members.unwrap_or_default(),
-            hosts: self.hosts,
-            origins: self.origins,
-            trusted_proxies: self.trusted_proxies,
-            has_console: self.has_console,
-            tls: self.tls,
-            limits: Arc::new(SessionLimits { values: self.limits.clone(), module_names }),
-        };
-        let identity = self.identity.map_or_else(CircleIdentity::generate, Ok)?;
-        let admission = Admission::new(&self.limits, access != Access::Open);
-        let running_plays = FairSemaphore::new(
-            self.limits.running_plays,
-            self.limits.running_per_caller.unwrap_or(self.limits.running_plays),
-        );
-        let queries = std::thread::available_parallelism().map_or(1, |cores| cores.get() as u64) * QUERIES_PER_CORE;
-        Ok(Circle {
-            settings: watch::Sender::new(Arc::new(settings)),
-            metrics: Arc::new(Metrics::new(
-                &self.name,
-                admission.memory(),
-                admission.connections.clone(),
-                running_plays.clone(),
-            )),
-            admission,
-            running_plays,
-            running_queries: FairSemaphore::new(queries, queries / QUERIES_SHARE),
-            caller_semaphores: CallerSemaphores::default(),
-            rate_limit: RateLimit::new(&self.limits),
-            host,
-            phase: watch::channel(CirclePhase::Open).0,
-            has_started: AtomicBool::new(false),
-            admission_hook: self.admission_hook,
-            sessions: watch::channel(0).0,
-            sessions_so_far: AtomicU64::new(0),
-            layers: OnceLock::new(),
-            sandbox,
-            has_localhost: AtomicBool::new(false),
-            auditor: self.auditor,
-            logged_plays: LogLimit::with_burst(),
-            logged_failures: LogLimit::default(),
-            logged_refusals: LogLimit::default(),
-            losses: LossRate::default(),
-            name: self.name,
-            identity,
-            access,
-            beyond_loopback: BeyondLoopback {
-                is_open_allowed: access != Access::Open || self.allow_open,
-                is_sandbox_chosen: self.sandbox.is_some(),
-            },
-            grace: self.grace,
-        })
-    }
-}
-
-/// Returns the kind of the workers, if there can be any.
-fn worker_kind(workers: Workers, sandbox: Sandbox) -> Result<WorkerKind, BuildError> {
-    Ok(match workers {
-        Workers::SameExecutable => match worker::preparation() {
-            Preparation::Missing => return Err(BuildError::NoWorkers),
-            Preparation::TooLate => return Err(BuildError::WorkersTooLate),
-            _ => WorkerKind::Process(worker::Program::SameExecutable),
-        },
-        Workers::Process { program } => WorkerKind::Process(worker::Program::File(program)),
-        Workers::TrustedThreads if sandbox == Sandbox::Required => return Err(BuildError::NoSandbox),
-        Workers::TrustedThreads => WorkerKind::Threads,
-    })
-}
-
-fn worker_limits(limits: &Limits) -> worker::WorkerLimits {
-    let bytes = |kib: u64| kib.saturating_mul(1024);
-    worker::WorkerLimits {
-        operations: limits.operations,
-        output_bytes: bytes(limits.output_kib),
-        call_depth: limits.call_depth,
-        expression_depth: limits.expression_depth,
-        string_bytes: bytes(limits.string_kib),
-        array_items: limits.array_items,
-        map_items: limits.map_items,
-        host_bytes: bytes(limits.host_kib),
-        memory_bytes: limits.memory_mib.saturating_mul(1 << 20),
-    }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn circle_without_workers_is_rejected() {
-        assert!(matches!(Circle::builder("a").build(), Err(BuildError::NoWorkers)));
-    }
-
-    #[test]
-    fn members_imply_members_access() {
-        let builder = || Circle::builder("a").workers(Workers::TrustedThreads);
-        let access = |builder: CircleBuilder| builder.build().expect("a circle").access;
-        assert_eq!(access(builder()), Access::Open);
-        assert_eq!(access(builder().members([])), Access::Members);
-        assert_eq!(access(builder().members([]).access(Access::Open)), Access::Open);
-        assert_eq!(access(builder().access(Access::Authenticated).members([])), Access::Authenticated);
-    }
-
-    #[test]
-    fn threads_have_no_sandbox() {
-        let builder = || Circle::builder("a").workers(Workers::TrustedThreads);
-        assert!(builder().build().is_ok());
-        assert!(matches!(builder().sandbox(Sandbox::Required).build(), Err(BuildError::NoSandbox)));
-    }
-
-    #[test]
-    fn invalid_circle_name_is_rejected() {
-        for name in ["", "9001", "A", "a b", "a/b", &"a".repeat(65)] {
-            let built = Circle::builder(name).workers(Workers::Process { program: "x".into() }).build();
-            assert!(matches!(built, Err(BuildError::BadName { .. })), "{name}");
-        }
-        assert!(Circle::builder("team-1").workers(Workers::Process { program: "x".into() }).build().is_ok());
-    }
-
-    #[test]
-    fn circle_beyond_loopback_needs_explicit_choices() {
-        let builder = || Circle::builder("a").workers(Workers::TrustedThreads);
-        let serves = |builder: CircleBuilder, address: &str| {
-            builder.build().expect("a circle").check_address(address.parse().expect("an address")).is_ok()
-        };
-        let chosen = || builder().sandbox(Sandbox::BestEffort);
-        for address in ["0.0.0.0", "192.0.2.1", "::", "2001:db8::1", "::ffff:192.0.2.1"] {
-            assert!(!serves(chosen(), address) && serves(chosen().allow_open(true), address), "{address}");
-            assert!(!serves(builder().members([]), address) && serves(chosen().members([]), address), "{address}");
-        }
-        for address in ["127.0.0.1", "127.1.2.3", "::1", "::ffff:127.0.0.1"] {
-            assert!(serves(builder(), address), "{address}");
-        }
-    }
-}
+mod tests;

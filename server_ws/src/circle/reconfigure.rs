@@ -48,6 +48,11 @@ impl Circle {
         Ok(())
     }
 
+    /// Returns the certificate of new connections, if the circle serves TLS.
+    pub fn certificate(&self) -> Option<TlsCertificate> {
+        self.settings.borrow().tls.clone()
+    }
+
     fn change_settings(&self, change: impl FnOnce(&mut Settings)) {
         self.settings.send_modify(|settings| change(Arc::make_mut(settings)));
         self.admission.connections.wake_sessions();

@@ -9,7 +9,10 @@ use std::{
 use actix_web::{
     HttpRequest, HttpResponse,
     error::PayloadError,
-    http::header::{SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_VERSION},
+    http::{
+        Method, Version,
+        header::{SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_VERSION},
+    },
     web::Payload,
 };
 use bytes::{Buf, Bytes};
@@ -70,6 +73,9 @@ pub async fn connect(circle: &RunningCircle, request: &HttpRequest, payload: Pay
 
 async fn accept(circle: &RunningCircle, request: &HttpRequest) -> Result<(String, AcceptedConnection), Rejection> {
     let headers = to_http_headers(request.headers());
+    if request.method() != Method::GET || request.version() < Version::HTTP_11 {
+        return Err(Rejection::not_get());
+    }
     let accept = check_handshake(circle.circle(), &headers)?;
     let Some(peer) = request.peer_addr() else {
         tracing::error!("a circle needs the addresses of its clients, and this server has none");

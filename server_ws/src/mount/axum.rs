@@ -6,7 +6,7 @@ use axum::{
     body::Body,
     extract::{ConnectInfo, Request},
     http::{
-        HeaderValue, StatusCode,
+        HeaderValue, Method, StatusCode, Version,
         header::{CONNECTION, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_VERSION, UPGRADE},
     },
     response::{IntoResponse, Response},
@@ -49,6 +49,9 @@ async fn connect(circle: RunningCircle, mut request: Request) -> Result<Response
         );
         return Err(Rejection::internal());
     };
+    if request.method() != Method::GET || request.version() < Version::HTTP_11 {
+        return Err(Rejection::not_get());
+    }
     let accept = check_handshake(circle.circle(), request.headers())?;
     let accept = HeaderValue::try_from(accept).map_err(|_| Rejection::internal())?;
     let accepted = circle.accept(peer.ip(), request.headers()).await?;

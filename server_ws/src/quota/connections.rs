@@ -124,6 +124,11 @@ impl Connections {
         self.lock().wake_sessions();
     }
 
+    /// Closes all sockets, whatever their clients do.
+    pub(crate) fn close_all(&self) {
+        self.lock().close_all();
+    }
+
     pub(crate) fn totals(&self) -> ConnectionTotals {
         self.lock().totals()
     }

@@ -16,6 +16,10 @@ const TLS_HANDSHAKE: u8 = 22;
 /// The maximum number of encrypted bytes that wait for the socket, in bytes.
 const TLS_BUFFER: usize = 16 << 10;
 
+/// The bytes that a connection counts for TLS: what rustls buffers of one message of a handshake that is not complete, and
+/// what waits for the socket.
+const TLS_BYTES: u64 = 80 << 10;
+
 /// The body of the response to HTTP at an address that speaks TLS.
 const PLAIN_HTTP: &str = "this circle speaks TLS: use a wss:// or an https:// address\n";
 
@@ -38,12 +42,18 @@ pub(super) async fn accept(
     })?;
     tracing::debug!(socket = slot.number(), %address, "connection accepted");
     stream.set_nodelay(true)?;
+    if tls.is_some() {
+        slot.hold_tls(TLS_BYTES);
+    }
     let stream = match tls {
         None => NetworkStream::Tcp(stream),
         Some(acceptor) => match handshake(&acceptor, stream, &slot).await {
             Ok(stream) => NetworkStream::encrypted(stream),
             Err(error) => {
-                refusal::note_tls(&circle, address.ip(), &error);
+                // The circle itself has closed the socket to make room.
+                if error.kind() != io::ErrorKind::ConnectionAborted {
+                    refusal::note_tls(&circle, address.ip(), &error);
+                }
                 return Err(error.into());
             }
         },

@@ -1,7 +1,7 @@
 //! The connection of a WebSocket: its `CircleWs` actor, and the task that runs the actor and writes its frames. The actor
 //! holds no timers and no plays, because it does not run while its client does not read.
 
-use std::{net::IpAddr, pin::pin, sync::Arc};
+use std::{net::IpAddr, pin::pin, sync::Arc, time::Duration};
 
 use actix::{Actor, ActorContext, AsyncContext, StreamHandler};
 use actix_web::Error;
@@ -13,6 +13,7 @@ use tokio::{
     io::{AsyncRead, AsyncWrite, AsyncWriteExt},
     sync::mpsc,
     task::JoinHandle,
+    time::timeout,
 };
 
 use super::{
@@ -29,6 +30,10 @@ use crate::{
         span::SpannedSession,
     },
 };
+
+/// How long a connection stays open whose client does not read. The kernel enforces it for sockets of the circle's own;
+/// other streams may have no such timeout.
+pub(super) const STALL_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The maximum number of messages that wait for a busy session.
 const MAX_QUEUED_MESSAGES: usize = 4;
@@ -88,14 +93,14 @@ async fn run(frames: impl Stream<Item = Result<Bytes, Error>>, mut socket: impl 
     while let Some(Ok(bytes)) = frames.next().await {
         let mut unsent = UnsentBytes::new(bytes);
         while !unsent.is_empty() {
-            match socket.write(unsent.as_slice()).await {
-                Ok(written) if written > 0 => unsent.advance(written),
-                // The client is gone, or its slot is closed.
+            match timeout(STALL_TIMEOUT, socket.write(unsent.as_slice())).await {
+                Ok(Ok(written)) if written > 0 => unsent.advance(written),
+                // The client is gone or does not read, or its slot is closed.
                 _ => return,
             }
         }
         // TLS accepts bytes before the socket does.
-        if socket.flush().await.is_err() {
+        if !matches!(timeout(STALL_TIMEOUT, socket.flush()).await, Ok(Ok(()))) {
             return;
         }
     }

@@ -27,6 +27,7 @@ use keys::Authority;
 use super::{
     chunks::Chunks,
     client_address::client_address,
+    connection::STALL_TIMEOUT,
     console, handshake,
     rejection::{self, Rejection},
     request_socket::RequestSocket,
@@ -36,9 +37,6 @@ use crate::{admission_hook::ConnectionRequest, circle::Circle, quota::Slot};
 
 /// How long a client may take to send a request.
 pub(super) const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
-
-/// How long the kernel keeps a connection whose client does not read.
-const STALL_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The default ports of `ws` and `wss` URLs.
 const DEFAULT_PORT: u16 = 80;

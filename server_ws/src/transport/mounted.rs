@@ -4,6 +4,7 @@ use std::{
     io,
     net::{IpAddr, SocketAddr},
     sync::Arc,
+    time::Duration,
 };
 
 use actix_http::{Protocol, ws::hash_key};
@@ -11,6 +12,7 @@ use actix_service::{Service, ServiceFactory};
 use http::{HeaderMap, header};
 use keys::Authority;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
+use tokio_util::task::LocalPoolHandle;
 
 use super::{
     client_address::client_address,
@@ -28,6 +30,9 @@ use crate::{admission_hook::ConnectionRequest, circle::Circle, quota::Slot, runn
 /// The close code of a refused connection (RFC 6455 §7.4.1).
 const POLICY_VIOLATION: u16 = 1008;
 
+/// How long a request and its response may take on a stream of the program. A WebSocket has its own timeouts.
+const HTTP_TIMEOUT: Duration = Duration::from_mins(1);
+
 /// The maximum length of the reason in a close frame, in bytes (RFC 6455 §5.5).
 const MAX_CLOSE_REASON: usize = 123;
 
@@ -35,17 +40,19 @@ const MAX_CLOSE_REASON: usize = 123;
 #[derive(Debug)]
 #[must_use = "the connection closes when this is dropped"]
 pub struct AcceptedConnection {
-    running: RunningCircle,
+    circle: Arc<Circle>,
+    /// Not the running circle, which ends when the program drops it.
+    threads: LocalPoolHandle,
     address: IpAddr,
     authority: Authority,
-    place: Place,
+    slot: SlotGuard,
 }
 
-/// The place of a connection. It is closed once this is dropped, whatever the connection does.
+/// A slot that is closed once this is dropped, whatever the connection does.
 #[derive(Debug)]
-struct Place(Arc<Slot>);
+struct SlotGuard(Arc<Slot>);
 
-impl Drop for Place {
+impl Drop for SlotGuard {
     fn drop(&mut self) {
         self.0.close();
     }
@@ -64,26 +71,28 @@ pub(crate) async fn accept(
         .ok_or_else(|| rejection::unknown_host(circle, host))?;
     rejection::check_origins(circle, &authority, values(headers, "origin"))?;
     rejection::check_open(circle)?;
-    check_peer(circle, peer)?;
     let (address, is_proxy) = {
         let proxies = &circle.settings.borrow().trusted_proxies;
         let forwarded: Vec<_> = values(headers, "x-forwarded-for").collect();
         (client_address(peer, &forwarded, proxies), proxies.contains(&peer.to_canonical()))
     };
+    // A proxy on this machine brings clients of others.
+    check_peer(circle, peer)?;
+    check_peer(circle, address)?;
     let slot = circle
         .admission
         .connections
         .accept((!is_proxy).then_some(address))
         .map_err(|refusal| rejection::no_room(circle, address, refusal))?;
-    let place = Place(slot);
+    let slot = SlotGuard(slot);
     rejection::ask_program(circle, || ConnectionRequest {
         address,
         authority: authority.clone(),
         headers: headers.clone(),
     })
     .await?;
-    rejection::upgrade_slot(circle, &place.0, address)?;
-    Ok(AcceptedConnection { running: running.clone(), address, authority, place })
+    rejection::upgrade_slot(circle, &slot.0, address)?;
+    Ok(AcceptedConnection { circle: circle.clone(), threads: running.threads().clone(), address, authority, slot })
 }
 
 fn values<'a>(headers: &'a HeaderMap, name: &str) -> impl Iterator<Item = &'a [u8]> {
@@ -118,10 +127,10 @@ impl AcceptedConnection {
     where
         S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
-        let Self { running, address, authority, place } = self;
-        let (circle, slot) = (running.circle().clone(), place.0.clone());
-        let served = running.threads().spawn_pinned(move || async move {
-            connection::start(&circle, address, authority, CountedStream::new(stream, slot, None)).ended().await;
+        let Self { circle, threads, address, authority, slot } = self;
+        let held = slot.0.clone();
+        let served = threads.spawn_pinned(move || async move {
+            connection::start(&circle, address, authority, CountedStream::new(stream, held, None)).ended().await;
         });
         if let Err(error) = served.await {
             tracing::error!(%error, "a connection has failed");
@@ -133,9 +142,9 @@ impl AcceptedConnection {
     where
         S: AsyncRead + AsyncWrite + Unpin + 'static,
     {
-        let Self { running, address, authority, place } = self;
-        let stream = CountedStream::new(stream, place.0.clone(), None);
-        connection::start(running.circle(), address, authority, stream).ended().await;
+        let Self { circle, address, authority, slot, .. } = self;
+        let stream = CountedStream::new(stream, slot.0.clone(), None);
+        connection::start(&circle, address, authority, stream).ended().await;
     }
 }
 
@@ -180,8 +189,10 @@ where
                 .await
                 .map_err(|error| io::Error::other(error.to_string()))
         };
-        if let Err(error) = served.await {
-            tracing::debug!(%error, "HTTP connection ended");
+        match tokio::time::timeout(HTTP_TIMEOUT, served).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::debug!(%error, "HTTP connection ended"),
+            Err(_) => tracing::debug!("HTTP connection closed: its response was not read in time"),
         }
     });
 }

@@ -181,8 +181,31 @@ async fn drain_and_drop_close_connections() {
     let (near, far) = UnixStream::pair().expect("sockets");
     circle.serve_http(far, PEER);
     let (mut socket, _) = client_async(format!("ws://{HOST}/"), near).await.expect("upgraded");
+    let accepted = circle.accept(PEER, &headers(&[(header::HOST, HOST)])).await.expect("room");
+    let (near, far) = tokio::io::duplex(1 << 16);
+    tokio::spawn(accepted.serve(far));
+    let mut other = WebSocketStream::from_raw_socket(near, Role::Client, None).await;
+    assert_eq!(play(&mut other, "1").await["result"]["value"], 1);
     drop(circle);
     assert_eq!(super::closed(&mut socket).await.0, 1001);
+    assert_eq!(super::closed(&mut other).await.0, 1001);
+}
+
+#[tokio::test]
+async fn drain_closes_connections_whose_clients_do_not_read() {
+    let circle = start(builder("team").grace_period(std::time::Duration::from_millis(10))).await;
+    // A stream that takes a few bytes, and then no more.
+    let (near, far) = tokio::io::duplex(64);
+    let serving = {
+        let circle = circle.clone();
+        tokio::spawn(async move { circle.serve(far, PEER, &headers(&[(header::HOST, HOST)])).await })
+    };
+    let mut socket = WebSocketStream::from_raw_socket(near, Role::Client, None).await;
+    let request = json!({ "jsonrpc": "2.0", "id": 1, "method": "describe" });
+    socket.send(Message::text(request.to_string())).await.expect("sent");
+    circle.drain().await;
+    serving.await.expect("it has ended");
+    assert_eq!(circle.circle().observer().snapshot().connections, 0);
 }
 
 #[tokio::test]

@@ -15,6 +15,7 @@ use tokio::{
 use super::{
     Pool,
     error::{RunError, StartError},
+    execution::FAR_FUTURE,
     functions::{FunctionTable, handler},
     session::Session,
     state::PoolState,
@@ -86,7 +87,7 @@ impl PoolBuilder {
     /// Sets the time in which a worker has to start, including the init script; 10 s by default.
     #[must_use]
     pub fn start_timeout(mut self, timeout: Duration) -> Self {
-        self.start_timeout = timeout;
+        self.start_timeout = timeout.min(FAR_FUTURE);
         self
     }
 

@@ -18,7 +18,7 @@ use crate::{
 const PRINT_COST: usize = 256;
 
 /// A time limit that is never reached.
-const FAR_FUTURE: Duration = Duration::from_hours(100 * 365 * 24);
+pub(super) const FAR_FUTURE: Duration = Duration::from_hours(100 * 365 * 24);
 
 /// What to run.
 pub(super) struct Request<'r> {

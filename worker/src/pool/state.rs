@@ -159,7 +159,7 @@ impl PoolState {
     async fn fill_spares(&self) {
         while let Some(permit) = self.permit_for_spare() {
             // A spare worker that cannot be started is no error: the next checkout tries a fork.
-            let Some(spare) = self.start_spare().await else { return };
+            let Some(spare) = self.start_spare().await else { break };
             self.spares().push_back(spare);
             // Only now: a checkout that waits for the permit finds the spare worker.
             drop(permit);
@@ -194,11 +194,14 @@ impl PoolState {
     }
 }
 
-/// Keeps the spare workers of a pool, until the pool is dropped.
+/// Keeps the spare workers of a pool, until the pool is closed.
 pub(super) async fn keep_spares(pool: Weak<PoolState>, changed: Arc<Notify>) {
     loop {
         changed.notified().await;
         let Some(pool) = pool.upgrade() else { return };
         pool.fill_spares().await;
+        if pool.places.is_closed() {
+            return;
+        }
     }
 }

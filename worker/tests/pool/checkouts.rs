@@ -167,8 +167,8 @@ pub(crate) async fn dropped_pool_ends_spare_workers() {
         tokio::task::yield_now().await;
     };
     drop(pool);
+    wait_for_end(spare).await;
     assert_eq!(session.run::<i64>("1").await.expect("a value"), 1);
     drop(session);
-    wait_for_end(spare).await;
     wait_for_end(process).await;
 }

@@ -6,20 +6,16 @@ use server_ws::Circle;
 
 use super::circle_args::load_certificate;
 
-/// Applies the certificate whenever one of its two files changes, until the future is dropped.
+/// Applies the certificate at once, because it may have changed since the start, and whenever one of its two files
+/// changes, until the future is dropped.
 pub(super) async fn watch(circle: Arc<Circle>, files: Option<(PathBuf, PathBuf)>) -> Infallible {
     let Some((cert, key)) = files else { return std::future::pending().await };
-    let mut content = read(cert.clone(), key.clone()).await;
     let files = BTreeSet::from([cert.clone(), key.clone()]);
     let apply = async || {
-        let now = read(cert.clone(), key.clone()).await;
-        if now == content {
-            return;
-        }
-        content = now;
         let (cert, key) = (cert.clone(), key.clone());
         let loaded = tokio::task::spawn_blocking(move || load_certificate(&cert, &key)).await;
         match loaded {
+            Ok(Ok(certificate)) if circle.certificate().as_ref() == Some(&certificate) => {}
             Ok(Ok(certificate)) => match circle.set_certificate(certificate) {
                 Ok(()) => tracing::info!("certificate applied"),
                 Err(error) => tracing::warn!(%error, "certificate not applied"),
@@ -28,16 +24,10 @@ pub(super) async fn watch(circle: Arc<Circle>, files: Option<(PathBuf, PathBuf)>
             Ok(Err(error)) => {
                 tracing::warn!(error = error.advice(), "certificate not applied: the circle keeps the previous one");
             }
+            // The runtime is shutting down.
             Err(_) => {}
         }
     };
     launcher::watch_files(files, apply, async |warning| tracing::warn!("{warning}")).await;
     std::future::pending().await
-}
-
-/// The content of both files, as far as it can be read.
-async fn read(cert: PathBuf, key: PathBuf) -> [Option<Vec<u8>>; 2] {
-    // Opening a pipe would block.
-    let read = |path: PathBuf| if path.is_file() { std::fs::read(path).ok() } else { None };
-    tokio::task::spawn_blocking(move || [cert, key].map(read)).await.unwrap_or_default()
 }

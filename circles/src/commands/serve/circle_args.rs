@@ -17,6 +17,22 @@ pub(crate) fn build_circle(
     audit: Option<impl Fn(PlayRecord) + Send + Sync + 'static>,
     identity: Option<KeyPair>,
 ) -> Result<Circle, CliError> {
+    let certificate = certificate(args).transpose()?;
+    build_with_certificate(args, certificate, audit, identity)
+}
+
+/// Reads the certificate that the arguments name, if they name one. Blocks.
+fn certificate(args: &ServeArgs) -> Option<Result<TlsCertificate, CliError>> {
+    let (cert, key) = args.tls_cert.as_deref().zip(args.tls_key.as_deref())?;
+    Some(load_certificate(cert, key))
+}
+
+fn build_with_certificate(
+    args: &ServeArgs,
+    certificate: Option<TlsCertificate>,
+    audit: Option<impl Fn(PlayRecord) + Send + Sync + 'static>,
+    identity: Option<KeyPair>,
+) -> Result<Circle, CliError> {
     let access = args.access.unwrap_or(if args.member.is_empty() { Access::Open } else { Access::Members });
     if access == Access::Open && !args.host.is_loopback() && !args.allow_open {
         return Err(CliError::usage(
@@ -46,8 +62,8 @@ pub(crate) fn build_circle(
             _ => Sandbox::BestEffort,
         })
         .limits(parse_limits(&args.limit)?);
-    if let Some((cert, key)) = args.tls_cert.as_deref().zip(args.tls_key.as_deref()) {
-        circle = circle.tls(load_certificate(cert, key)?);
+    if let Some(certificate) = certificate {
+        circle = circle.tls(certificate);
     }
     if let Some(description) = &args.description {
         circle = circle.description(description);
@@ -110,18 +126,26 @@ pub(crate) fn parse_args(arguments: Vec<String>) -> Result<ServeArgs, CliError> 
     }
 }
 
-/// Applies new arguments to a running circle, or rejects them.
+/// Applies new arguments to a running circle, or rejects them. If only the certificate is unusable, everything else
+/// applies, and the error says so.
 pub(crate) async fn apply_config(
     circle: &Circle,
     started: (IpAddr, u16),
     arguments: Vec<String>,
 ) -> Result<(), RpcError> {
     let refused = |message: String| RpcError::Other(ErrorObject { code: CONFIG_INVALID, message, data: None });
+    let current = circle.certificate();
     let configured = tokio::task::spawn_blocking(move || {
         let parsed = Cli::try_parse_from(std::iter::once("circles".to_owned()).chain(arguments));
         match parsed.map(|cli| cli.verb) {
             Ok(Some(Verb::Serve(args))) if (args.host, args.port) == started => {
-                build_circle(&args, None::<fn(PlayRecord)>, None).map_err(|error| error.advice())
+                // An unusable certificate must not keep other changes, such as a removed member, from their effect.
+                let (certificate, fault) = match certificate(&args) {
+                    Some(Err(error)) if current.is_some() => (current, Some(error.advice())),
+                    loaded => (loaded.transpose().map_err(|error| error.advice())?, None),
+                };
+                let built = build_with_certificate(&args, certificate, None::<fn(PlayRecord)>, None);
+                built.map(|circle| (circle, fault)).map_err(|error| error.advice())
             }
             Ok(Some(Verb::Serve(_))) => Err("the address of a running circle cannot change".into()),
             Ok(_) => Err("this is no configuration of a circle".into()),
@@ -129,7 +153,14 @@ pub(crate) async fn apply_config(
         }
     });
     let configured = configured.await.map_err(|_| RpcError::Internal)?.map_err(refused)?;
-    circle.reconfigure(configured).await.map_err(|error| refused(error.to_string()))
+    let (new, fault) = configured;
+    circle.reconfigure(new).await.map_err(|error| refused(error.to_string()))?;
+    match fault {
+        None => Ok(()),
+        Some(fault) => {
+            Err(refused(format!("{fault}; the circle keeps the previous certificate, and has all other changes")))
+        }
+    }
 }
 
 /// Applies `NAME=VALUE` settings to the default limits.

@@ -46,6 +46,8 @@ pub(crate) struct Slot {
     stage: AtomicU8,
     /// Bytes that were read and not processed yet.
     inbound: AtomicU64,
+    /// Bytes of the buffers of TLS.
+    tls: AtomicU64,
     /// Bytes of queued plays and of waiting replies.
     session: AtomicU64,
     /// Bytes that the session has sent and the socket has not accepted.
@@ -62,6 +64,7 @@ impl Slot {
             close,
             stage: AtomicU8::new(REQUEST),
             inbound: AtomicU64::new(0),
+            tls: AtomicU64::new(0),
             session: AtomicU64::new(0),
             outbound: AtomicU64::new(0),
             reported: AtomicU64::new(0),
@@ -183,6 +186,12 @@ impl Slot {
         .await;
     }
 
+    /// Counts the buffers of TLS, which a client can fill.
+    pub(crate) fn hold_tls(&self, bytes: u64) {
+        self.tls.store(bytes, Relaxed);
+        self.report();
+    }
+
     /// Sets how many bytes the session itself holds.
     pub(crate) fn set_session_bytes(&self, bytes: usize) {
         self.session.store(bytes as u64, Relaxed);
@@ -190,8 +199,10 @@ impl Slot {
     }
 
     fn report(&self) {
-        let held =
-            INBOUND_FACTOR * self.inbound.load(Relaxed) + self.session.load(Relaxed) + self.outbound.load(Relaxed);
+        let held = INBOUND_FACTOR * self.inbound.load(Relaxed)
+            + self.tls.load(Relaxed)
+            + self.session.load(Relaxed)
+            + self.outbound.load(Relaxed);
         if held.abs_diff(self.reported.load(Relaxed)) >= REPORTED_CHANGE {
             self.reported.store(held, Relaxed);
             self.connections.lock().hold(self.number, held);

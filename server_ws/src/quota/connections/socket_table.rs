@@ -96,6 +96,10 @@ impl SocketTable {
         self.bounds = bounds;
     }
 
+    pub(super) fn close_all(&self) {
+        self.sockets.values().for_each(|socket| socket.close.set());
+    }
+
     pub(super) fn wake_sessions(&self) {
         self.sockets.values().for_each(|socket| socket.close.wake_session());
     }

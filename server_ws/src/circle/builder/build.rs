@@ -1,0 +1,169 @@
+//! Checks and completes the description of a circle, and makes the circle.
+
+use std::{
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicBool, AtomicU64},
+    },
+    time::Duration,
+};
+
+use protocol::{Limits, methods::Access};
+use tokio::sync::watch;
+use worker::{HostModule, Preparation};
+
+use super::{
+    super::{
+        BeyondLoopback, Circle, CirclePhase, Sandbox,
+        build_error::BuildError,
+        identity::CircleIdentity,
+        script_constants,
+        settings::{SessionLimits, Settings},
+        worker_pool::{WorkerKind, WorkerPool},
+    },
+    CircleBuilder, Workers,
+};
+use crate::{
+    host::FunctionTable,
+    log_limit::LogLimit,
+    metrics::Metrics,
+    quota::{self, Admission, CallerSemaphores, FairSemaphore, LossRate, RateLimit},
+};
+
+/// Sessions for each core whose queries are evaluated at the same time. Further sessions wait, and callers take turns.
+const QUERIES_PER_CORE: u64 = 4;
+
+/// One caller may hold one in this many of the grants for queries.
+const QUERIES_SHARE: u64 = 4;
+
+impl CircleBuilder {
+    /// Makes the circle.
+    ///
+    /// # Errors
+    ///
+    /// There are no workers; the required sandbox is not available; the name, a limit or a host module is invalid; the
+    /// directory of modules cannot be read; or the operating system returns no random bytes.
+    pub fn build(mut self) -> Result<Circle, BuildError> {
+        if !protocol::is_circle_name(&self.name) {
+            return Err(BuildError::BadName { name: self.name });
+        }
+        if let Some(name) = self.limits.first_zero() {
+            return Err(BuildError::ZeroLimit { name });
+        }
+        let sandbox = self.sandbox.unwrap_or_default();
+        let kind = worker_kind(self.workers, sandbox)?;
+        let module_names = match &self.modules {
+            None => Vec::new(),
+            Some(directory) => worker::module_names(directory)
+                .map_err(|source| BuildError::Modules { directory: directory.clone(), source })?,
+        };
+        let access = self.access.unwrap_or(if self.members.is_some() { Access::Members } else { Access::Open });
+        let wanted = self.limits.connections;
+        quota::fit_to_memory(&mut self.limits);
+        quota::fit_to_descriptors(&mut self.limits, kind.descriptors());
+        let connections = self.limits.connections;
+        if connections < wanted && wanted != Limits::default().connections {
+            tracing::warn!(
+                wanted,
+                connections,
+                "limits.connections lowered: connection_mib or the limit of open files allows no more"
+            );
+        }
+        quota::derive_shares(&mut self.limits);
+        let host = FunctionTable::new(self.host, &self.limits);
+        let host_modules = host.offered();
+        HostModule::check(&host_modules)?;
+        let setup = worker::WorkerSetup {
+            constants: script_constants::of_circle(&self.name),
+            limits: worker_limits(&self.limits),
+            modules: self.modules,
+            init: self.init,
+            host: host_modules,
+            must_be_sealed: sandbox == Sandbox::Required,
+        };
+        let settings = Settings {
+            modules_digest: setup.modules.as_deref().map_or(0, worker::modules_digest),
+            workers: Arc::new(WorkerPool::new(kind, setup, Duration::from_millis(self.limits.play_ms))),
+            description: self.description,
+            members: self.members.unwrap_or_default(),
+            hosts: self.hosts,
+            origins: self.origins,
+            trusted_proxies: self.trusted_proxies,
+            has_console: self.has_console,
+            tls: self.tls,
+            limits: Arc::new(SessionLimits { values: self.limits.clone(), module_names }),
+        };
+        let identity = self.identity.map_or_else(CircleIdentity::generate, Ok)?;
+        let admission = Admission::new(&self.limits, access != Access::Open);
+        let running_plays = FairSemaphore::new(
+            self.limits.running_plays,
+            self.limits.running_per_caller.unwrap_or(self.limits.running_plays),
+        );
+        let queries = std::thread::available_parallelism().map_or(1, |cores| cores.get() as u64) * QUERIES_PER_CORE;
+        Ok(Circle {
+            settings: watch::Sender::new(Arc::new(settings)),
+            metrics: Arc::new(Metrics::new(
+                &self.name,
+                admission.memory(),
+                admission.connections.clone(),
+                running_plays.clone(),
+            )),
+            admission,
+            running_plays,
+            running_queries: FairSemaphore::new(queries, queries / QUERIES_SHARE),
+            caller_semaphores: CallerSemaphores::default(),
+            rate_limit: RateLimit::new(&self.limits),
+            host,
+            phase: watch::channel(CirclePhase::Open).0,
+            has_started: AtomicBool::new(false),
+            admission_hook: self.admission_hook,
+            sessions: watch::channel(0).0,
+            sessions_so_far: AtomicU64::new(0),
+            layers: OnceLock::new(),
+            sandbox,
+            has_localhost: AtomicBool::new(false),
+            auditor: self.auditor,
+            logged_plays: LogLimit::with_burst(),
+            logged_failures: LogLimit::default(),
+            logged_refusals: LogLimit::default(),
+            losses: LossRate::default(),
+            name: self.name,
+            identity,
+            access,
+            beyond_loopback: BeyondLoopback {
+                is_open_allowed: access != Access::Open || self.allow_open,
+                is_sandbox_chosen: self.sandbox.is_some(),
+            },
+            grace: self.grace,
+        })
+    }
+}
+
+/// Returns the kind of the workers, if there can be any.
+fn worker_kind(workers: Workers, sandbox: Sandbox) -> Result<WorkerKind, BuildError> {
+    Ok(match workers {
+        Workers::SameExecutable => match worker::preparation() {
+            Preparation::Missing => return Err(BuildError::NoWorkers),
+            Preparation::TooLate => return Err(BuildError::WorkersTooLate),
+            _ => WorkerKind::Process(worker::Program::SameExecutable),
+        },
+        Workers::Process { program } => WorkerKind::Process(worker::Program::File(program)),
+        Workers::TrustedThreads if sandbox == Sandbox::Required => return Err(BuildError::NoSandbox),
+        Workers::TrustedThreads => WorkerKind::Threads,
+    })
+}
+
+fn worker_limits(limits: &Limits) -> worker::WorkerLimits {
+    let bytes = |kib: u64| kib.saturating_mul(1024);
+    worker::WorkerLimits {
+        operations: limits.operations,
+        output_bytes: bytes(limits.output_kib),
+        call_depth: limits.call_depth,
+        expression_depth: limits.expression_depth,
+        string_bytes: bytes(limits.string_kib),
+        array_items: limits.array_items,
+        map_items: limits.map_items,
+        host_bytes: bytes(limits.host_kib),
+        memory_bytes: limits.memory_mib.saturating_mul(1 << 20),
+    }
+}
