@@ -6,7 +6,7 @@ use futures_util::future::BoxFuture;
 use http::HeaderMap;
 use keys::Authority;
 
-/// How long the program may take to decide.
+/// The timeout of the program's decision.
 const DECISION_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The maximum length of the program's reason for a refusal, in bytes.

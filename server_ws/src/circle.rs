@@ -36,7 +36,7 @@ use crate::{
     host::FunctionTable,
     log_limit::LogLimit,
     metrics::{Metrics, Observer},
-    quota::{Admission, CallerSemaphores, FairSemaphore, LossRate, RateLimit},
+    quota::{Admission, CallerSemaphores, ConnectionRefusal, FairSemaphore, LossRate, RateLimit, Slot},
 };
 use identity::CircleIdentity;
 pub(crate) use settings::{SessionLimits, Settings};
@@ -141,6 +141,13 @@ impl Circle {
         };
         let message = format!("refusing to serve the circle '{}' on {address}: {why}", self.name);
         Err(io::Error::new(io::ErrorKind::InvalidInput, message))
+    }
+
+    /// Takes a slot for a socket from `peer`, if there is room for it.
+    pub(crate) fn accept_socket(&self, peer: IpAddr) -> Result<Arc<Slot>, ConnectionRefusal> {
+        // Many clients share the address of a proxy.
+        let is_proxy = self.settings.borrow().trusted_proxies.contains(&peer.to_canonical());
+        self.admission.connections.accept((!is_proxy).then_some(peer))
     }
 
     /// Returns the current settings.

@@ -33,14 +33,11 @@ use crate::{
     rpc,
     session::{
         Session,
-        inbound::{Inbound, InboundTexts},
+        inbound::{self, Inbound, InboundTexts},
         outbound::{self, OutboundFrame, QueuedFrame},
         span::SpannedSession,
     },
 };
-
-/// The maximum number of messages that wait for a busy session.
-const MAX_QUEUED_MESSAGES: usize = 4;
 
 /// The authority of a session without a connection. Nobody signs for it.
 const AUTHORITY: &str = "localhost";
@@ -146,10 +143,10 @@ impl LocalSession {
         slot.upgrade(address).map_err(|_| LocalSessionError::NoRoom)?;
         slot.admit(key.map_or_else(|| Caller::anonymous(address), Caller::Key));
 
-        let (to_session, inbound) = mpsc::channel(MAX_QUEUED_MESSAGES);
+        let (to_session, messages) = inbound::channel();
         let (outbound, from_session) = outbound::channel(slot.clone());
         let limits = circle.settings().limits.clone();
-        let max_message = usize::try_from(limits.values.message_kib.saturating_mul(1024)).unwrap_or(usize::MAX);
+        let max_message = limits.max_message();
         let authority = Authority::new(AUTHORITY, None).expect("a valid authority");
         let number = circle.next_session_number();
         let mut session = Session::new(circle.clone(), limits, number, authority, address, slot.clone(), outbound);
@@ -157,7 +154,7 @@ impl LocalSession {
             session.auth.assume(key);
             session.counts.authenticate();
         }
-        tokio::spawn(SpannedSession::new(Box::new(session).serve(inbound, rpc::receive), slot.clone(), number));
+        tokio::spawn(SpannedSession::new(Box::new(session).serve(messages, rpc::receive), slot.clone(), number));
         let pending = Arc::<PendingCalls>::default();
         // The task ends with the session, which ends once `to_session` is dropped.
         tokio::spawn(receive(from_session, to_session.downgrade(), pending.clone(), slot.clone()));
@@ -252,9 +249,10 @@ async fn receive(
         match queued.frame {
             OutboundFrame::Texts(texts) => texts.iter().for_each(|text| pending.receive(text)),
             OutboundFrame::Ping => {
-                // Without a sender, the program has dropped the session.
+                // Without a sender, the program has dropped the session. If the queue is full, its messages show that the
+                // program is there. To wait for room would be a deadlock with a session that waits for room here.
                 let Some(to_session) = to_session.upgrade() else { continue };
-                let _has_ended = to_session.send(Box::new(Inbound::Heartbeat)).await;
+                let _is_full = to_session.try_send(Box::new(Inbound::Heartbeat));
             }
             OutboundFrame::Close(_, reason) => {
                 pending.end(reason);

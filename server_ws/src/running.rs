@@ -25,7 +25,7 @@ use crate::{
     },
 };
 
-/// How long sessions may take to close their connections once their plays have finished.
+/// The time for sessions to close their connections once their plays have finished.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// The maximum number of threads that serve connections.

@@ -89,7 +89,7 @@ pub use host::{Arguments, Blob, CodedError, Internal};
 pub use message::{
     CLOSURE, Candidate, CandidateKind, Completion, ErrorKind, EvalOutcome, FunctionDoc, FunctionEntry, HOST_ERROR,
     HostCall, HostError, HostFunction, HostModule, HostReturn, InvalidValue, Layer, LimitKind, MAX_CANDIDATES,
-    NamedValue, Origin, Play, PlayValue, Position, Print, ProgressReport, Query, QueryAnswer, ScopeListing,
+    NamedValue, Origin, PRINT_COST, Play, PlayValue, Position, Print, ProgressReport, Query, QueryAnswer, ScopeListing,
     ScriptError, ScriptProgress, Stream, TraceFrame, TraceSource, VariableEntry, WorkerLimits, WorkerSetup,
 };
 pub use parent::{ForkServer, HostNameError, Loss, Program, SpareWorker, Worker, WorkerEvent};

@@ -34,6 +34,6 @@ pub use query::{
 };
 pub(crate) use query::{ENTRY_COST, NumberedQuery};
 pub(crate) use role::Role;
-pub use setup::{WorkerLimits, WorkerSetup};
+pub use setup::{PRINT_COST, WorkerLimits, WorkerSetup};
 pub use trace::{CLOSURE, TraceFrame, TraceSource};
 pub(crate) use worker::{BUILD, FromControl, FromWorker, Hello, ToControl, ToWorker};

@@ -26,7 +26,7 @@ pub(super) enum EntrySource {
 /// What tells an entry from others: the circle, the input, and the time.
 pub(super) type EntryIdentity<'a> = (&'a str, &'a str, u64);
 
-/// How near an entry is to the user who types for a circle; the nearest first.
+/// The distance of an entry from the user who types for a circle; the nearest first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Proximity {
     Here,

@@ -16,6 +16,13 @@ pub(crate) struct SessionLimits {
     pub(crate) module_names: Vec<String>,
 }
 
+impl SessionLimits {
+    /// Returns the maximum size of a message in bytes.
+    pub(crate) fn max_message(&self) -> usize {
+        usize::try_from(self.values.message_kib.saturating_mul(1024)).unwrap_or(usize::MAX)
+    }
+}
+
 /// The current settings of a circle.
 #[derive(Debug, Clone)]
 pub(crate) struct Settings {

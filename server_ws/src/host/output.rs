@@ -3,13 +3,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::mpsc;
-use worker::ScriptProgress;
-
-/// The bytes that each print counts in addition to its text, as in a script.
-const PRINT_COST: u64 = 256;
-
-/// Maximum size of the text of a progress report, in bytes; the rest is cut off.
-const MAX_PROGRESS_TEXT: usize = 256;
+use worker::{PRINT_COST, ScriptProgress};
 
 /// A print of a host function.
 #[derive(Debug, PartialEq, Eq)]
@@ -50,8 +44,7 @@ impl PlayOutput {
     }
 
     pub(super) fn set_progress(&self, done: i64, total: i64, text: Option<&str>) {
-        let text = text.map(|text| text[..text.floor_char_boundary(MAX_PROGRESS_TEXT)].to_owned());
-        *lock(&self.0.progress) = Some(ScriptProgress { done, total, text });
+        *lock(&self.0.progress) = Some(ScriptProgress::new(done, total, text));
     }
 
     pub(crate) fn progress(&self) -> Option<ScriptProgress> {
@@ -87,8 +80,8 @@ mod tests {
     #[test]
     fn progress_text_is_cut_at_character() {
         let (output, _prints) = PlayOutput::new(0);
-        output.set_progress(1, 2, Some(&format!("{}ß", "x".repeat(MAX_PROGRESS_TEXT - 1))));
+        output.set_progress(1, 2, Some(&format!("{}ß", "x".repeat(ScriptProgress::MAX_TEXT - 1))));
         let text = output.progress().and_then(|progress| progress.text).expect("a text");
-        assert_eq!(text.len(), MAX_PROGRESS_TEXT - 1);
+        assert_eq!(text.len(), ScriptProgress::MAX_TEXT - 1);
     }
 }

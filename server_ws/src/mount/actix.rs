@@ -9,10 +9,7 @@ use std::{
 use actix_web::{
     HttpRequest, HttpResponse,
     error::PayloadError,
-    http::{
-        Method, Version,
-        header::{SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_VERSION},
-    },
+    http::{Method, Version, header::SEC_WEBSOCKET_ACCEPT},
     web::Payload,
 };
 use bytes::{Buf, Bytes};
@@ -26,7 +23,7 @@ use tokio_util::sync::PollSender;
 use crate::{
     running::RunningCircle,
     transport::{
-        http::to_http_headers,
+        http::{rejected, to_http_headers},
         mounted::{AcceptedConnection, check_handshake},
         rejection::Rejection,
     },
@@ -55,7 +52,7 @@ const MAX_CHUNK: usize = 16 << 10;
 /// ```
 pub async fn connect(circle: &RunningCircle, request: &HttpRequest, payload: Payload) -> HttpResponse {
     accept(circle, request).await.map_or_else(
-        |rejection| refuse(&rejection),
+        |rejection| rejected(&rejection),
         |(accept, accepted)| {
             let (sender, receiver) = mpsc::channel(MAX_QUEUED_CHUNKS);
             let stream = PayloadStream { payload, read: Bytes::new(), sender: PollSender::new(sender) };
@@ -73,24 +70,13 @@ pub async fn connect(circle: &RunningCircle, request: &HttpRequest, payload: Pay
 
 async fn accept(circle: &RunningCircle, request: &HttpRequest) -> Result<(String, AcceptedConnection), Rejection> {
     let headers = to_http_headers(request.headers());
-    if request.method() != Method::GET || request.version() < Version::HTTP_11 {
-        return Err(Rejection::not_get());
-    }
-    let accept = check_handshake(circle.circle(), &headers)?;
+    let is_get = request.method() == Method::GET && request.version() >= Version::HTTP_11;
+    let accept = check_handshake(circle.circle(), is_get, &headers)?;
     let Some(peer) = request.peer_addr() else {
         tracing::error!("a circle needs the addresses of its clients, and this server has none");
         return Err(Rejection::internal());
     };
     Ok((accept, circle.accept(peer.ip(), &headers).await?))
-}
-
-fn refuse(rejection: &Rejection) -> HttpResponse {
-    let status = actix_web::http::StatusCode::from_u16(rejection.status());
-    let mut response = HttpResponse::build(status.unwrap_or(actix_web::http::StatusCode::INTERNAL_SERVER_ERROR));
-    if rejection.status() == 426 {
-        response.insert_header((SEC_WEBSOCKET_VERSION, "13"));
-    }
-    response.content_type("text/plain; charset=utf-8").body(format!("{}\n", rejection.reason()))
 }
 
 /// The two directions of an upgraded request: its payload, and the body of its response.

@@ -49,10 +49,8 @@ async fn connect(circle: RunningCircle, mut request: Request) -> Result<Response
         );
         return Err(Rejection::internal());
     };
-    if request.method() != Method::GET || request.version() < Version::HTTP_11 {
-        return Err(Rejection::not_get());
-    }
-    let accept = check_handshake(circle.circle(), request.headers())?;
+    let is_get = request.method() == Method::GET && request.version() >= Version::HTTP_11;
+    let accept = check_handshake(circle.circle(), is_get, request.headers())?;
     let accept = HeaderValue::try_from(accept).map_err(|_| Rejection::internal())?;
     let accepted = circle.accept(peer.ip(), request.headers()).await?;
     let upgrade = hyper::upgrade::on(&mut request);

@@ -7,6 +7,15 @@ use tokio::sync::mpsc;
 
 use crate::quota::HeldBytes;
 
+/// The maximum number of items that wait for a busy session.
+const MAX_QUEUED_ITEMS: usize = 4;
+
+/// Makes the channel from a connection to its session. Its items are in boxes, because the channel has room for 32 of them
+/// even while it is empty.
+pub(crate) fn channel() -> (mpsc::Sender<Box<Inbound>>, mpsc::Receiver<Box<Inbound>>) {
+    mpsc::channel(MAX_QUEUED_ITEMS)
+}
+
 /// An item from the connection. When the channel closes, the client is gone.
 #[derive(Debug)]
 pub(crate) enum Inbound {

@@ -30,33 +30,25 @@ pub(super) async fn accept(
     stream: TcpStream,
 ) -> Result<(RequestSocket, Protocol, Option<SocketAddr>), DispatchError> {
     let address = stream.peer_addr()?;
-    let (tls, is_proxy) = {
-        let settings = circle.settings.borrow();
-        // Many clients share the address of a proxy.
-        let is_proxy = settings.trusted_proxies.contains(&address.ip().to_canonical());
-        (settings.tls.as_ref().map(TlsCertificate::acceptor), is_proxy)
-    };
-    let slot = circle.admission.connections.accept((!is_proxy).then_some(address.ip())).map_err(|refusal| {
+    let tls = circle.settings.borrow().tls.as_ref().map(TlsCertificate::acceptor);
+    let slot = circle.accept_socket(address.ip()).map_err(|refusal| {
         refusal::note(&circle, address.ip(), refusal);
         io::Error::from(io::ErrorKind::ConnectionRefused)
     })?;
     tracing::debug!(socket = slot.number(), %address, "connection accepted");
     stream.set_nodelay(true)?;
-    if tls.is_some() {
-        slot.hold_tls(TLS_BYTES);
-    }
     let stream = match tls {
         None => NetworkStream::Tcp(stream),
-        Some(acceptor) => match handshake(&acceptor, stream, &slot).await {
-            Ok(stream) => NetworkStream::encrypted(stream),
-            Err(error) => {
-                // The circle itself has closed the socket to make room.
+        Some(acceptor) => {
+            slot.hold_tls(TLS_BYTES);
+            let encrypted = handshake(&acceptor, stream, &slot).await.inspect_err(|error| {
+                // Otherwise the circle itself has closed the socket to make room.
                 if error.kind() != io::ErrorKind::ConnectionAborted {
-                    refusal::note_tls(&circle, address.ip(), &error);
+                    refusal::note_tls(&circle, address.ip(), error);
                 }
-                return Err(error.into());
-            }
-        },
+            })?;
+            NetworkStream::encrypted(encrypted)
+        }
     };
     Ok((RequestSocket::new(stream, slot), Protocol::Http1, Some(address)))
 }

@@ -25,18 +25,15 @@ use crate::{
     circle::Circle,
     rpc,
     session::{
-        Session,
+        Session, inbound,
         outbound::{self, OutboundFrame, QueuedFrame},
         span::SpannedSession,
     },
 };
 
-/// How long a connection stays open whose client does not read. The kernel enforces it for sockets of the circle's own;
+/// The timeout of a connection whose client does not read. The kernel enforces it for sockets of the circle's own;
 /// other streams may have no such timeout.
 pub(super) const STALL_TIMEOUT: Duration = Duration::from_secs(30);
-
-/// The maximum number of messages that wait for a busy session.
-const MAX_QUEUED_MESSAGES: usize = 4;
 
 /// Starts the connection of a client at `address` that dialled `authority`, and its session. The stream is a WebSocket
 /// whose handshake is done.
@@ -51,10 +48,10 @@ where
 {
     let slot = stream.slot().clone();
     let (reader, writer) = tokio::io::split(stream);
-    let (to_session, inbound) = mpsc::channel(MAX_QUEUED_MESSAGES);
+    let (to_session, messages) = inbound::channel();
     let (outbound, from_session) = outbound::channel(slot.clone());
     let limits = circle.settings().limits.clone();
-    let max_message = usize::try_from(limits.values.message_kib.saturating_mul(1024)).unwrap_or(usize::MAX);
+    let max_message = limits.max_message();
     let actor = CircleWs {
         frames: Some(Frames::new(reader, to_session, max_message, slot.clone())),
         from_session: Some(from_session),
@@ -65,7 +62,7 @@ where
     let number = circle.next_session_number();
     let session = Session::new(circle.clone(), limits, number, authority, address, slot.clone(), outbound);
     // In a box, because the future of an async method has room for several copies of what it takes.
-    let session = tokio::spawn(SpannedSession::new(Box::new(session).serve(inbound, rpc::receive), slot, number));
+    let session = tokio::spawn(SpannedSession::new(Box::new(session).serve(messages, rpc::receive), slot, number));
     ConnectionTasks { socket, session }
 }
 
@@ -197,6 +194,15 @@ mod tests {
         let mut rest = Vec::new();
         let (read, ()) = tokio::join!(client.read_to_end(&mut rest), run);
         assert_eq!((read.expect("an orderly end"), taken.get()), (11 << 10, 3));
+    }
+
+    /// The paused time advances as soon as every task waits.
+    #[tokio::test(start_paused = true)]
+    async fn frames_end_if_the_client_does_not_read() {
+        let (_client, socket) = tokio::io::duplex(1 << 10);
+        let begun = tokio::time::Instant::now();
+        run(stream::repeat_with(|| Ok(Bytes::from_static(b"x"))), socket).await;
+        assert_eq!(begun.elapsed(), STALL_TIMEOUT);
     }
 
     #[tokio::test]

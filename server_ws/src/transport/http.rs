@@ -206,7 +206,7 @@ pub(crate) fn to_http_headers(headers: &header::HeaderMap) -> http::HeaderMap {
 }
 
 /// Returns the response to a refused client.
-pub(super) fn rejected(rejection: &Rejection) -> HttpResponse {
+pub(crate) fn rejected(rejection: &Rejection) -> HttpResponse {
     let status = StatusCode::from_u16(rejection.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let mut response = text(status, format!("{}\n", rejection.reason));
     if status == StatusCode::UPGRADE_REQUIRED {

@@ -30,7 +30,7 @@ use crate::{admission_hook::ConnectionRequest, circle::Circle, quota::Slot, runn
 /// The close code of a refused connection (RFC 6455 §7.4.1).
 const POLICY_VIOLATION: u16 = 1008;
 
-/// How long a request and its response may take on a stream of the program. A WebSocket has its own timeouts.
+/// The timeout of a request and its response on a stream of the program. A WebSocket has its own timeouts.
 const HTTP_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// The maximum length of the reason in a close frame, in bytes (RFC 6455 §5.5).
@@ -71,19 +71,12 @@ pub(crate) async fn accept(
         .ok_or_else(|| rejection::unknown_host(circle, host))?;
     rejection::check_origins(circle, &authority, values(headers, "origin"))?;
     rejection::check_open(circle)?;
-    let (address, is_proxy) = {
-        let proxies = &circle.settings.borrow().trusted_proxies;
-        let forwarded: Vec<_> = values(headers, "x-forwarded-for").collect();
-        (client_address(peer, &forwarded, proxies), proxies.contains(&peer.to_canonical()))
-    };
+    let forwarded: Vec<_> = values(headers, "x-forwarded-for").collect();
+    let address = client_address(peer, &forwarded, &circle.settings.borrow().trusted_proxies);
     // A proxy on this machine brings clients of others.
     check_peer(circle, peer)?;
     check_peer(circle, address)?;
-    let slot = circle
-        .admission
-        .connections
-        .accept((!is_proxy).then_some(address))
-        .map_err(|refusal| rejection::no_room(circle, address, refusal))?;
+    let slot = circle.accept_socket(peer).map_err(|refusal| rejection::no_room(circle, address, refusal))?;
     let slot = SlotGuard(slot);
     rejection::ask_program(circle, || ConnectionRequest {
         address,
@@ -107,8 +100,12 @@ fn check_peer(circle: &Circle, peer: IpAddr) -> Result<(), Rejection> {
     })
 }
 
-/// Checks the headers of an upgrade request. Returns the value of `Sec-WebSocket-Accept` in its response.
-pub(crate) fn check_handshake(circle: &Circle, headers: &HeaderMap) -> Result<String, Rejection> {
+/// Checks an upgrade request. `is_get` says whether it is a GET request of HTTP/1.1. Returns the value of
+/// `Sec-WebSocket-Accept` in its response.
+pub(crate) fn check_handshake(circle: &Circle, is_get: bool, headers: &HeaderMap) -> Result<String, Rejection> {
+    if !is_get {
+        return Err(rejection::invalid_handshake(circle, "the request must be GET with HTTP/1.1"));
+    }
     if !headers.contains_key(header::UPGRADE) {
         let reason = format!("this is the circle '{}': connect to it with a WebSocket", circle.name);
         return Err(Rejection::new(426, reason));
@@ -173,8 +170,7 @@ where
     if check_peer(&circle, peer).is_err() {
         return;
     }
-    let is_proxy = circle.settings.borrow().trusted_proxies.contains(&peer.to_canonical());
-    let slot = match circle.admission.connections.accept((!is_proxy).then_some(peer)) {
+    let slot = match circle.accept_socket(peer) {
         Ok(slot) => slot,
         Err(refusal) => return refusal::note(&circle, peer, refusal),
     };

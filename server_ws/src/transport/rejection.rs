@@ -25,11 +25,6 @@ impl Rejection {
         Self { status, reason: reason.into() }
     }
 
-    /// A request that cannot be upgraded.
-    pub(crate) fn not_get() -> Self {
-        Self::new(400, "invalid WebSocket request (RFC 6455): the request must be GET with HTTP/1.1")
-    }
-
     /// A fault of the server, which its log explains.
     pub(crate) fn internal() -> Self {
         Self::new(500, "the server cannot connect clients to this circle: its log says why")

@@ -10,9 +10,6 @@ use rhai::{
 use super::{collections, meter::Meter, modules::ModuleLoader, natives::add_natives, position::to_position};
 use crate::message::{Print, ScriptProgress, Stream, WorkerSetup};
 
-/// Maximum size of the text of `progress`, in bytes; the rest is cut off.
-const MAX_PROGRESS_TEXT: usize = 256;
-
 /// Builds the engine of one environment.
 pub(crate) fn build(
     setup: &WorkerSetup,
@@ -67,12 +64,11 @@ fn register_progress(engine: &mut Engine, meter: &Arc<Meter>) {
     let plain = meter.clone();
     let progress = |params| native("progress", params, "/// Reports the progress of the play to its caller.");
     progress(&["done: i64", "total: i64"]).register_into_engine(engine, move |done: INT, total: INT| {
-        plain.set_progress(Some(ScriptProgress { done, total, text: None }));
+        plain.set_progress(Some(ScriptProgress::new(done, total, None)));
     });
     let with_text = meter.clone();
     let report = move |done: INT, total: INT, text: &str| {
-        let text = text[..text.floor_char_boundary(MAX_PROGRESS_TEXT)].to_owned();
-        with_text.set_progress(Some(ScriptProgress { done, total, text: Some(text) }));
+        with_text.set_progress(Some(ScriptProgress::new(done, total, Some(text))));
     };
     progress(&["done: i64", "total: i64", "text: string"]).register_into_engine(engine, report);
 }

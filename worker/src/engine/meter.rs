@@ -7,7 +7,7 @@ use std::sync::{
 
 use super::monitor::PlayMonitor;
 use crate::{
-    message::{LimitKind, ScriptProgress, WorkerLimits},
+    message::{LimitKind, PRINT_COST, ScriptProgress, WorkerLimits},
     system::allocator,
 };
 
@@ -56,9 +56,6 @@ const MAX_SPARES: usize = 8;
 
 /// The number of the init script, which runs before the first play.
 pub(crate) const INIT_PLAY: u64 = u64::MAX;
-
-/// Cost of a print besides its bytes: about the cost of a frame for the server and the connection.
-const PRINT_COST: u64 = 256;
 
 impl Meter {
     pub(crate) fn new(

@@ -70,6 +70,17 @@ pub struct ScriptProgress {
     pub text: Option<String>,
 }
 
+impl ScriptProgress {
+    /// Maximum size of the text in bytes.
+    pub const MAX_TEXT: usize = 256;
+
+    /// Makes a report, whose text is cut off at [`MAX_TEXT`](Self::MAX_TEXT).
+    pub fn new(done: i64, total: i64, text: Option<&str>) -> Self {
+        let text = text.map(|text| text[..text.floor_char_boundary(Self::MAX_TEXT)].to_owned());
+        Self { done, total, text }
+    }
+}
+
 /// The outcome of a play, as its worker reports it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum EvalOutcome {

@@ -25,12 +25,16 @@ pub struct WorkerSetup {
     pub must_be_sealed: bool,
 }
 
+/// The bytes that a print counts to [`WorkerLimits::output_bytes`] besides its text: about the cost of a frame for the
+/// server and the connection.
+pub const PRINT_COST: u64 = 256;
+
 /// The limits of one play, enforced inside the worker. The server enforces time limits.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WorkerLimits {
     /// Maximum number of operations, as Rhai counts them, including callbacks.
     pub operations: Option<u64>,
-    /// Maximum number of printed bytes (each print counts 256 more), and maximum size of the value as text or as JSON.
+    /// Maximum number of printed bytes (each print counts [`PRINT_COST`] more), and maximum size of the value as text or as JSON.
     pub output_bytes: u64,
     /// Maximum depth of function calls.
     pub call_depth: u64,

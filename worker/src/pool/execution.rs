@@ -10,12 +10,11 @@ use super::{
     session::Session,
 };
 use crate::{
-    message::{EvalOutcome, HostError, HostReturn, LimitKind, NamedValue, Play, PlayValue, Print, ScriptError},
+    message::{
+        EvalOutcome, HostError, HostReturn, LimitKind, NamedValue, PRINT_COST, Play, PlayValue, Print, ScriptError,
+    },
     parent::{Loss, WorkerEvent},
 };
-
-/// Cost of a print besides its bytes, as the worker counts it.
-const PRINT_COST: usize = 256;
 
 /// A time limit that is never reached.
 pub(super) const FAR_FUTURE: Duration = Duration::from_hours(100 * 365 * 24);
@@ -112,7 +111,7 @@ async fn wait_for_end(
     let run = running.run;
     let pool = running.session.place.pool.clone();
     let limits = &pool.setup.limits;
-    let mut output_left = usize::try_from(limits.output_bytes).unwrap_or(usize::MAX);
+    let mut output_left = limits.output_bytes;
     let worker = running.session.worker().await?;
     worker.set_inputs(std::mem::take(&mut request.inputs));
     worker.play(&Play { number: run, script: request.script, name: request.name, bind: None });
@@ -137,7 +136,7 @@ async fn wait_for_end(
                 worker.return_host_call(returned);
             }
             event = worker.event() => match event {
-                WorkerEvent::Print(print) => match output_left.checked_sub(print.text.len() + PRINT_COST) {
+                WorkerEvent::Print(print) => match output_left.checked_sub(PRINT_COST + print.text.len() as u64) {
                     Some(left) => {
                         output_left = left;
                         request.prints.take(print);

@@ -154,6 +154,20 @@ fn request_bytes_are_released_by_upgrade() {
 }
 
 #[test]
+fn buffers_of_tls_count_until_the_socket_ends() {
+    let connections = connections(&limits());
+    let slot = connections.accept(Some(address(1))).expect("room");
+    slot.hold_tls(80_000);
+    assert_eq!(connections.totals().bytes, IDLE_BYTES + 80_000);
+    slot.upgrade(address(1)).expect("room");
+    slot.hold_inbound(10_000);
+    slot.release_inbound(10_000);
+    assert_eq!(connections.totals().bytes, IDLE_BYTES + 80_000);
+    drop(slot);
+    assert_eq!(connections.totals().bytes, 0);
+}
+
+#[test]
 fn closed_connection_counts_until_dropped() {
     let connections = connections(&limits());
     let strangers: Vec<_> = (0..3).map(|last| stranger(&connections, last).expect("room")).collect();

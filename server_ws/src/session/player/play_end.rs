@@ -14,7 +14,7 @@ use crate::{
     quota::Caller,
 };
 
-/// How long the circle waits for the second phase before it answers the play without it.
+/// The time for the second phase, after which the circle answers the play without it.
 const SECOND_PHASE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Why a play whose script has succeeded fails at its end.
