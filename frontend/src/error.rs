@@ -145,7 +145,7 @@ impl CliError {
     /// Converts a client's error about an authentication with a key of the keystore.
     pub fn from_authentication(key: Option<&KeyName>, target: &CircleTarget, error: ClientError) -> Self {
         match (key, error) {
-            (Some(key), ClientError::Rpc(RpcError::Forbidden { reason })) => {
+            (Some(key), ClientError::Rpc(RpcError::Forbidden { reason, .. })) => {
                 Self::KeyRefused { target: target.clone(), key: key.clone(), reason }
             }
             (_, error) => Self::Client { target: target.clone(), error },
@@ -392,7 +392,7 @@ fn client_error_parts(target: &CircleTarget, error: &ClientError) -> ErrorParts 
         ClientError::NonceRejected(_) | ClientError::BadNonce(_) => {
             parts(format!("will not authenticate to {target}"), error.to_string(), "check the clocks of both machines")
         }
-        ClientError::Rpc(RpcError::Forbidden { reason }) => refused_key_parts(target, None, reason),
+        ClientError::Rpc(RpcError::Forbidden { reason, .. }) => refused_key_parts(target, None, reason),
         ClientError::Rpc(error) => {
             let fix = rpc_fix(error);
             parts(format!("{target} returned an error"), error.to_string(), &fix)

@@ -30,7 +30,7 @@ pub const ERROR_CODES: &[(i64, &str, &[&str])] = &[
     (-32000, "the script's own error text", &["kind", "line", "column", "function", "hint", "thrown", "trace"]),
     (-32001, "Unauthenticated", &[]),
     (-32002, "Invalid Credentials", &[]),
-    (-32003, "Forbidden", &["reason"]),
+    (-32003, "Forbidden", &["reason", "missing"]),
     (-32004, "Limit exceeded", &["limit", "max", "setting"]),
     (-32005, "Cancelled", &[]),
     (-32006, "Busy", &["limit", "max", "retry_after_ms"]),
@@ -75,6 +75,8 @@ pub enum RpcError {
     Forbidden {
         /// The reason, for a person.
         reason: String,
+        /// The right that the role of the caller lacks, if a role is the reason.
+        missing: Option<MissingRight>,
     },
     /// The play exceeded a limit; the environment is kept.
     LimitExceeded {
@@ -165,6 +167,20 @@ words! {
         Parse = "parse",
         /// The script failed while it ran; the definitions that it made before are kept.
         Runtime = "runtime",
+        /// A function of the circle threw the value in `thrown`. Only calls of functions have it.
+        Thrown = "thrown",
+    }
+}
+
+words! {
+    /// A right of a role.
+    MissingRight {
+        /// `play`: to play scripts.
+        Play = "play",
+        /// A right of a later version of the protocol.
+        #[serde(other)]
+        #[cfg_attr(feature = "schema", schemars(skip))]
+        Unknown = "unknown",
     }
 }
 
@@ -191,8 +207,10 @@ words! {
     LimitSetting {
         /// The circle's time limit, in milliseconds.
         PlayMs = "play_ms",
-        /// The play's own time limit, in milliseconds.
+        /// The play's or the call's own time limit, in milliseconds.
         TimeoutMs = "timeout_ms",
+        /// The circle's time limit of a call, in milliseconds.
+        CallMs = "call_ms",
         /// Number of operations.
         Operations = "operations",
         /// Number of calls of host functions.
@@ -223,6 +241,8 @@ words! {
         Queued = "queued",
         /// `running_plays`.
         Running = "running",
+        /// `queued_calls` of a session, or the workers for functions.
+        Calls = "calls",
         /// Sessions that hold a worker.
         Sessions = "sessions",
         /// `workers`.
@@ -253,6 +273,11 @@ words! {
 }
 
 impl RpcError {
+    /// Makes a −32003 whose reason is not a role.
+    pub fn forbidden(reason: impl Into<String>) -> Self {
+        Self::Forbidden { reason: reason.into(), missing: None }
+    }
+
     /// Makes a −32600 whose reason is not the id.
     pub fn invalid_request(reason: impl Into<String>) -> Self {
         Self::InvalidRequest { reason: reason.into(), id: None }
@@ -297,7 +322,7 @@ impl std::fmt::Display for RpcError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(&self.message())?;
         match self {
-            Self::InvalidRequest { reason, .. } | Self::Forbidden { reason } => write!(f, ": {reason}"),
+            Self::InvalidRequest { reason, .. } | Self::Forbidden { reason, .. } => write!(f, ": {reason}"),
             Self::InvalidParams { param, reason } => write!(f, ": {param}: {reason}"),
             Self::MethodNotFound { method } => write!(f, ": {method}"),
             Self::LimitExceeded { max, .. } => write!(f, " ({max})"),

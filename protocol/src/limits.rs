@@ -65,6 +65,17 @@ pub struct Limits {
     pub running_host_calls: u64,
     /// Host calls of one caller that run at the same time; a quarter of `running_host_calls` if null.
     pub host_calls_per_caller: Option<u64>,
+    /// Milliseconds that a call of a function may take, including time spent waiting. A function can declare its own time
+    /// with `@timeout`.
+    pub call_ms: u64,
+    /// Calls of one session that wait or run at the same time.
+    pub queued_calls: u64,
+    /// Calls of functions that run at the same time; further calls wait, and callers take turns.
+    pub running_calls: u64,
+    /// Calls of one caller that run at the same time; a quarter of `running_calls` if null.
+    pub calls_per_caller: Option<u64>,
+    /// Workers for functions, of which more than one for each processor start only while the others wait for host calls.
+    pub function_workers: u64,
     /// MiB of memory that all workers together may use; half of the machine's memory if null. If the circle cannot
     /// measure the memory of its workers, `describe` returns null and there is no limit.
     pub total_mib: Option<u64>,
@@ -105,6 +116,11 @@ impl Default for Limits {
             running_per_caller: None,
             running_host_calls: 256,
             host_calls_per_caller: None,
+            call_ms: 2000,
+            queued_calls: 64,
+            running_calls: 256,
+            calls_per_caller: None,
+            function_workers: 64,
             total_mib: None,
             memory_per_caller_mib: None,
             per_minute: None,

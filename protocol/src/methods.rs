@@ -273,8 +273,19 @@ results! {
         /// Whether the circle itself serves TLS; absent if not, as behind a proxy with TLS.
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         tls: bool,
+        /// The functions of the circle that this session may call; absent if the circle has no functions.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        functions: Option<FunctionsInfo>,
         /// The limits of this session and of the circle.
         limits: Limits,
+    }
+
+    /// The functions of a circle that a session may call. `rpc.discover` describes each of them.
+    FunctionsInfo {
+        /// The version of the functions: it changes with each change of a function or of a role.
+        version: String,
+        /// The number of functions that this session may call.
+        count: u64,
     }
 
     /// The caller of a session.
@@ -284,6 +295,24 @@ results! {
         public_key: Option<String>,
         /// Whether this session may call protected methods.
         admitted: bool,
+        /// The name of the member; absent for callers without a name.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        name: Option<String>,
+        /// The role of the caller; absent if the circle has no roles, or the caller no role.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        role: Option<String>,
+        /// What the caller may do besides calling functions; absent in versions without roles.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        may: Option<Rights>,
+    }
+
+    /// What a caller may do besides calling functions.
+    Rights {
+        /// Whether the caller may play scripts, and complete, list, look up and reset their environment.
+        play: bool,
+        /// The host modules (`stock`) and functions of host modules (`stock::count`) that the plays of the caller may use;
+        /// `*` for all.
+        r#use: Vec<String>,
     }
 
     /// Output of a running play.

@@ -101,10 +101,10 @@ impl Authenticator {
             return Err(RpcError::InvalidCredentials);
         }
         if self.identity.is_some_and(|identity| identity != key) {
-            return Err(RpcError::Forbidden { reason: "this session is authenticated with another key".into() });
+            return Err(RpcError::forbidden("this session is authenticated with another key"));
         }
         if !is_admitted(&key) {
-            return Err(RpcError::Forbidden { reason: "the key is not a member of this circle".into() });
+            return Err(RpcError::forbidden("the key is not a member of this circle"));
         }
         Ok(key)
     }

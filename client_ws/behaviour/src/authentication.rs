@@ -36,7 +36,7 @@ pub(crate) async fn refused_key_leaves_the_session_as_it_was(env: Env) -> Outcom
     let client = circle.builder().keypair(stranger.clone()).build()?;
     client.connect().await?;
     let error = error_of(client.authenticate().await)?;
-    ensure_matches!(error, ClientError::Rpc(RpcError::Forbidden { reason }) if reason.contains("not a member"));
+    ensure_matches!(error, ClientError::Rpc(RpcError::Forbidden { reason, .. }) if reason.contains("not a member"));
     ensure_matches!(error_of(client.play("1").await)?, ClientError::Rpc(RpcError::Unauthenticated));
 
     client.authenticate_as(member.clone()).await?;

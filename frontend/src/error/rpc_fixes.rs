@@ -33,7 +33,7 @@ pub(crate) fn stop_reason(error: &RpcError) -> Option<String> {
 /// Returns which limit a play exceeded.
 fn exceeded(setting: LimitSetting, max: u64) -> String {
     match setting {
-        LimitSetting::PlayMs | LimitSetting::TimeoutMs => format!("ran longer than {max} ms"),
+        LimitSetting::PlayMs | LimitSetting::TimeoutMs | LimitSetting::CallMs => format!("ran longer than {max} ms"),
         LimitSetting::Operations => format!("took more than {max} operations"),
         LimitSetting::HostCalls => format!("called host functions more than {max} times"),
         LimitSetting::MemoryMib => format!("used more than {max} MiB of memory"),
@@ -119,6 +119,7 @@ fn busy_limit_settings(limit: BusyLimit) -> &'static str {
     match limit {
         BusyLimit::Queued => "queued_plays or queued_kib (KiB) of a session",
         BusyLimit::Running => "running_plays",
+        BusyLimit::Calls => "queued_calls or function_workers",
         BusyLimit::Sessions => "sessions_per_caller",
         BusyLimit::Workers => "workers",
         BusyLimit::Memory => "total_mib or memory_per_caller_mib (MiB)",

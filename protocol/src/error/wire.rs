@@ -3,7 +3,7 @@
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Value, value::RawValue};
 
-use super::{BusyLimit, ErrorObject, LimitSetting, LossReason, PlayLimit, RpcError, ScriptError};
+use super::{BusyLimit, ErrorObject, LimitSetting, LossReason, MissingRight, PlayLimit, RpcError, ScriptError};
 
 impl RpcError {
     /// Converts the error to an object with a tree of `data`.
@@ -21,7 +21,7 @@ impl RpcError {
             Self::MethodNotFound { method } => Some(ErrorData::Method { method }),
             Self::InvalidParams { param, reason } => Some(ErrorData::Param { param, reason }),
             Self::Script(error) => Some(ErrorData::Script(error)),
-            Self::Forbidden { reason } => Some(ErrorData::Request { reason, id: None }),
+            Self::Forbidden { reason, missing } => Some(ErrorData::Forbidden { reason, missing: *missing }),
             Self::LimitExceeded { limit, max, setting } => {
                 Some(ErrorData::Limit { limit: *limit, max: *max, setting: *setting })
             }
@@ -45,6 +45,11 @@ enum ErrorData<'a> {
         reason: &'a str,
         #[serde(skip_serializing_if = "Option::is_none")]
         id: Option<&'a RawValue>,
+    },
+    Forbidden {
+        reason: &'a str,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        missing: Option<MissingRight>,
     },
     Method {
         method: &'a str,
@@ -99,7 +104,9 @@ impl From<ErrorObject> for RpcError {
                 .map(|error| Self::Script(Box::new(ScriptError { message: object.message.clone(), ..error }))),
             -32001 => Some(Self::Unauthenticated),
             -32002 => Some(Self::InvalidCredentials),
-            -32003 => field(&object, "reason").map(|reason| Self::Forbidden { reason }),
+            -32003 => {
+                field(&object, "reason").map(|reason| Self::Forbidden { reason, missing: field(&object, "missing") })
+            }
             -32004 => field(&object, "limit").zip(field(&object, "max")).map(|(limit, max)| Self::LimitExceeded {
                 limit,
                 max,
@@ -174,7 +181,7 @@ mod tests {
             })),
             RpcError::Unauthenticated,
             RpcError::InvalidCredentials,
-            RpcError::Forbidden { reason: "not a member".into() },
+            RpcError::Forbidden { reason: "not a member".into(), missing: Some(MissingRight::Play) },
             RpcError::LimitExceeded { limit: PlayLimit::Time, max: 30_000, setting: Some(LimitSetting::PlayMs) },
             RpcError::Cancelled,
             RpcError::Busy { limit: BusyLimit::Queued, max: 64, retry_after_ms: Some(5) },

@@ -54,6 +54,8 @@ labels! {
         LostKilled = "lost_killed",
         BusyQueued = "busy_queued",
         BusyRunning = "busy_running",
+        /// A limit of calls was reached.
+        BusyCalls = "busy_calls",
         BusySessions = "busy_sessions",
         BusyWorkers = "busy_workers",
         BusyMemory = "busy_memory",
@@ -162,7 +164,12 @@ impl PlayOutcome {
     pub(crate) fn is_refusal(self) -> bool {
         let is_busy = matches!(
             self,
-            Self::BusyQueued | Self::BusyRunning | Self::BusySessions | Self::BusyWorkers | Self::BusyMemory
+            Self::BusyQueued
+                | Self::BusyRunning
+                | Self::BusyCalls
+                | Self::BusySessions
+                | Self::BusyWorkers
+                | Self::BusyMemory
         );
         is_busy || matches!(self, Self::RateLimited | Self::Unauthenticated)
     }
@@ -190,6 +197,7 @@ impl PlayOutcome {
             RpcError::Busy { limit, .. } => match limit {
                 BusyLimit::Queued => Self::BusyQueued,
                 BusyLimit::Running => Self::BusyRunning,
+                BusyLimit::Calls => Self::BusyCalls,
                 BusyLimit::Sessions => Self::BusySessions,
                 BusyLimit::Workers => Self::BusyWorkers,
                 BusyLimit::Memory => Self::BusyMemory,

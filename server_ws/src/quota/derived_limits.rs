@@ -53,6 +53,7 @@ pub(crate) fn fit_to_memory(limits: &mut Limits) {
 pub(crate) fn derive_shares(limits: &mut Limits) {
     limits.sessions_per_caller.get_or_insert((limits.workers / PER_CALLER).max(1));
     limits.running_per_caller.get_or_insert((limits.running_plays / PER_CALLER).max(1));
+    limits.calls_per_caller.get_or_insert((limits.running_calls / PER_CALLER).max(1));
     limits.host_calls_per_caller.get_or_insert((limits.running_host_calls / PER_CALLER).max(1));
     limits.total_mib = limits.total_mib.or_else(|| Some(((kernel::machine_memory()? / 2) >> 20).max(1)));
     if let Some(total) = limits.total_mib {

@@ -74,10 +74,11 @@ fn description() -> Description {
         version: String::new(),
         protocol: protocol::VERSION,
         access: Access::Open,
-        you: CallerInfo { public_key: None, admitted: true },
+        you: CallerInfo { public_key: None, admitted: true, name: None, role: None, may: None },
         modules: Vec::new(),
         sandbox: Vec::new(),
         tls: false,
+        functions: None,
         limits: Limits::default(),
     }
 }

@@ -89,7 +89,7 @@ fn object(played: &FinishedPlay) -> Value {
 pub(super) fn error_object(error: &CliError) -> Value {
     let error = match error {
         CliError::Play { error, .. } | CliError::Client { error: ClientError::Rpc(error), .. } => rpc_as_json(error),
-        CliError::KeyRefused { reason, .. } => rpc_as_json(&RpcError::Forbidden { reason: reason.clone() }),
+        CliError::KeyRefused { reason, .. } => rpc_as_json(&RpcError::forbidden(reason.clone())),
         other => json!({ "code": null, "message": other.message(), "data": null }),
     };
     json!({ "error": error })

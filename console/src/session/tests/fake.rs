@@ -202,10 +202,17 @@ impl FakeCircle {
             version: String::new(),
             protocol: protocol::VERSION,
             access: self.access,
-            you: CallerInfo { public_key: None, admitted: self.access == Access::Open },
+            you: CallerInfo {
+                public_key: None,
+                admitted: self.access == Access::Open,
+                name: None,
+                role: None,
+                may: None,
+            },
             modules: Vec::new(),
             sandbox: Vec::new(),
             tls: false,
+            functions: None,
             limits: self.limits.clone(),
         }
     }

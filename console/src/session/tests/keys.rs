@@ -196,7 +196,7 @@ async fn rejected_key_returns_waiting_inputs() {
     console.submit("1");
     console.circle.accept().await;
     let reason = "not a member".to_owned();
-    console.circle.reject(RpcError::Forbidden { reason }.into()).await;
+    console.circle.reject(RpcError::forbidden(reason).into()).await;
     assert_eq!(console.event_text().await, "connected first");
     let event = console.event_text().await;
     assert!(event.starts_with("not admitted alice: ") && event.ends_with("not a member"), "{event}");

@@ -19,6 +19,9 @@ pub(crate) fn handle(session: &Session) -> Description {
         you: CallerInfo {
             public_key: session.auth.identity().map(|key| key.to_hex()),
             admitted: session.is_admitted(),
+            name: None,
+            role: None,
+            may: None,
         },
         modules: environment.module_names.clone(),
         sandbox: SandboxLayer::all(now.workers.has_processes(), circle.layers.get().map_or(&[], Vec::as_slice))
@@ -26,6 +29,7 @@ pub(crate) fn handle(session: &Session) -> Description {
             .map(|layer| layer.name().into())
             .collect(),
         tls: now.tls.is_some(),
+        functions: None,
         limits: limits(session, &now.limits.values, &environment.values),
     }
 }
@@ -52,6 +56,11 @@ fn limits(session: &Session, now: &Limits, environment: &Limits) -> Limits {
         total_mib: now.total_mib.filter(|_| has_memory_quota),
         memory_per_caller_mib: now.memory_per_caller_mib.filter(|_| has_memory_quota),
         per_minute: now.per_minute,
+        call_ms: now.call_ms,
+        queued_calls: now.queued_calls,
+        running_calls: now.running_calls,
+        calls_per_caller: now.calls_per_caller,
+        function_workers: now.function_workers,
         ..environment.clone()
     }
 }

@@ -128,7 +128,7 @@ impl World {
             }
             RandomStep::StaysLocked(name) => self.console.stays_locked(name),
             RandomStep::Answer => self.answer().await,
-            RandomStep::Fail => self.fail(RpcError::Forbidden { reason: "not this".to_owned() }.into()).await,
+            RandomStep::Fail => self.fail(RpcError::forbidden("not this").into()).await,
             RandomStep::Cost => self.cost().await,
             RandomStep::Lose => self.lose().await,
             RandomStep::Forget => self.forget().await,

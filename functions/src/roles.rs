@@ -1,0 +1,1 @@
+//! Roles and members: who may call which functions, play scripts, and use host modules.
