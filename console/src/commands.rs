@@ -1,15 +1,21 @@
 //! The REPL commands. They begin with a colon, which no Rhai script can.
 
+mod call;
 mod catalog;
+mod circle_functions;
 mod dependencies;
 mod help;
 mod markdown;
 mod queries;
 pub(crate) mod shorthand;
+mod who;
 
 use std::path::{Path, PathBuf};
 
+pub(crate) use call::words as call_words;
+pub use call::{ArgumentSource, CallArgument, CallCommand, is_plain_value};
 pub use catalog::{COMMANDS, CommandSpec};
+pub(crate) use circle_functions::list_functions;
 pub(crate) use dependencies::{changes_directory, depends_on_inputs, uses_directory};
 pub use dependencies::{may_wait, needs_circle};
 use directories::BaseDirs;
@@ -30,7 +36,9 @@ pub enum ReplCommand {
     Key(KeyName),
     /// List the session's variables.
     Vars,
-    /// List functions whose names match a text.
+    /// Call a function of the circle.
+    Call(CallCommand),
+    /// List functions whose names match a text, or document the function of the circle with that name.
     Functions(String),
     /// Show the documentation of a function.
     Doc(String),
@@ -110,6 +118,8 @@ pub enum ArgumentKind {
     Text,
     /// The name of a function.
     Function,
+    /// A function of the circle, and its arguments.
+    Call,
     /// The path of a file.
     File,
     /// A script, which reaches to the end of the input.
@@ -147,6 +157,7 @@ impl ReplCommand {
                 argument.parse().map_err(|error| format!("{} is not a valid key name: {error}", visible(argument)))?,
             ),
             "vars" => Self::Vars,
+            "call" => Self::Call(CallCommand::parse(argument)?),
             "functions" => Self::Functions(argument.to_owned()),
             "doc" => Self::Doc(argument.trim_end_matches("()").to_owned()),
             "source" => Self::Source(argument.trim_end_matches("()").to_owned()),
@@ -260,6 +271,8 @@ mod tests {
             ("copy xml", ":copy copies the last value as text, and :copy json as JSON"),
             ("json!", ":json! needs FILE"),
             ("timeit", ":timeit needs SCRIPT, for example :timeit sq(12)"),
+            ("call", ":call needs NAME PARAM=VALUE…, for example :call order.place item=tea count=2"),
+            ("call price tea", "tea is not a parameter: write PARAM=VALUE"),
         ];
         for (typed, expected) in cases {
             let hint = ReplCommand::parse(typed).expect_err(typed);

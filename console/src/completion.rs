@@ -1,9 +1,11 @@
 //! Tab completion: scripts are completed by the circle, REPL commands locally.
 
+mod call;
 mod circle;
 
 use std::path::PathBuf;
 
+pub(crate) use self::circle::KnownNames;
 pub use self::circle::{CircleCompletion, CompletionScope};
 use crate::{
     commands::{self, ArgumentKind, COMMANDS, CommandSpec},
@@ -77,9 +79,22 @@ pub fn completion_source(
     match argument_kind {
         Some(ArgumentKind::Function) => {
             let word = argument.chars().count();
-            let scope = if name == "source" { CompletionScope::OwnFunctions } else { CompletionScope::Functions };
+            let scope = match name {
+                "source" => CompletionScope::OwnFunctions,
+                "functions" => CompletionScope::AllFunctions,
+                _ => CompletionScope::Functions,
+            };
             let script = argument.to_owned();
             CompletionSource::Circle(CircleCompletion { script, cursor: word, offset: cursor - word, scope })
+        }
+        Some(ArgumentKind::Call) => {
+            let word = argument.rsplit(char::is_whitespace).next().unwrap_or_default();
+            if let Some((_, file)) = word.split_once("=@") {
+                return local(file, known(ArgumentKind::File, file));
+            }
+            let length = argument.chars().count();
+            let (script, scope) = (argument.to_owned(), CompletionScope::Call);
+            CompletionSource::Circle(CircleCompletion { script, cursor: length, offset: cursor - length, scope })
         }
         Some(ArgumentKind::CirclesAndScript) => {
             let word = argument.rsplit(',').next().unwrap_or_default();
@@ -161,6 +176,7 @@ mod tests {
         let names: &[&str] = match kind {
             ArgumentKind::Circle => &["team", "sandbox"],
             ArgumentKind::Key => &["alice", "bob"],
+            ArgumentKind::File => &["notes.txt"],
             _ => &[],
         };
         names.iter().map(|name| CompletionItem { text: (*name).to_owned(), detail: String::new() }).collect()
@@ -168,7 +184,8 @@ mod tests {
 
     #[test]
     fn command_arguments_are_completed_locally() {
-        let cases: [(&str, usize, &[&str]); 7] = [
+        let cases: [(&str, usize, &[&str]); 8] = [
+            (":call price item=@no", 18, &["notes.txt"]),
             (":he", 1, &["help"]),
             (" :hi", 2, &["history"]),
             (":use te", 5, &["team"]),
@@ -194,10 +211,13 @@ mod tests {
             (":doc pu", 7, ("pu", 2, 5)),
             (":functions ", 11, ("", 0, 11)),
             (":source ar", 10, ("ar", 2, 8)),
+            (":call price it", 14, ("price it", 8, 6)),
         ];
         for (input, cursor, (script, at, offset)) in cases {
             let scope = match input.split(' ').next() {
-                Some(":doc" | ":functions") => CompletionScope::Functions,
+                Some(":doc") => CompletionScope::Functions,
+                Some(":functions") => CompletionScope::AllFunctions,
+                Some(":call") => CompletionScope::Call,
                 Some(":source") => CompletionScope::OwnFunctions,
                 _ => CompletionScope::Names,
             };

@@ -7,6 +7,7 @@ pub mod commands;
 pub mod completer;
 pub mod completion;
 pub mod directory;
+pub mod functions;
 pub mod highlight;
 pub mod history;
 pub mod indent;

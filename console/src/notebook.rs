@@ -84,6 +84,24 @@ impl Notebook {
         self.values.begin_input();
     }
 
+    /// Records the start of a call of a function, which is no input of the environment.
+    pub(crate) fn begin_call(&mut self) {
+        self.last = LastPlay::default();
+    }
+
+    /// Records the value of a call. It is the last value, but of no input.
+    pub(crate) fn record_call(&mut self, result: Arc<PlayResult>) {
+        self.last.has_value = result.r#type != "()";
+        if self.last.has_value {
+            self.value = Some(result);
+        }
+    }
+
+    /// Records the error of a call.
+    pub(crate) fn record_call_failure(&mut self, lines: &[StyledLine]) {
+        self.last.error = lines.iter().take(MAX_ERROR).cloned().collect();
+    }
+
     /// Forgets the output of the last play.
     pub(crate) fn clear_last(&mut self) {
         self.last = LastPlay::default();

@@ -9,12 +9,14 @@
 //! The session never plays an input unasked: if the environment or the circle of an input is gone, the session returns
 //! the input.
 
+mod call;
 mod cancellation;
 mod connection;
 mod core;
 mod event;
 mod fan_out;
 mod fan_out_part;
+mod functions;
 mod handle;
 mod init;
 mod inputs;
@@ -27,6 +29,7 @@ mod play;
 mod queue;
 mod remote;
 mod replay;
+mod retry;
 mod run_command;
 mod task;
 #[cfg(test)]
@@ -34,6 +37,7 @@ mod tests;
 mod timing;
 mod value_commands;
 
+pub use call::FunctionCall;
 pub use cancellation::GIVE_UP_WINDOW;
 pub use event::{
     CallerIdentity, ConnectionStatus, DisplayKind, DisplayLines, FanOutEvent, FanOutOutcome, FanOutRefusal,

@@ -42,6 +42,9 @@ const SEARCH_MARGIN: usize = 3;
 /// Longest name of a circle in the prompt, in columns.
 const MAX_NAME: usize = 40;
 
+/// The mark of a caller who may call functions, but not play.
+const CALLS_ONLY: &str = " (calls only)";
+
 /// End of the prompt: connected or disconnected.
 const CONNECTED: &str = "> ";
 const DISCONNECTED: &str = "✗ ";
@@ -101,14 +104,15 @@ impl LineHelper {
     }
 }
 
-/// Returns the prompt: the circle, and the key if the session has authenticated. Its end shows whether there is a
-/// connection, even if that changes while the prompt is on the screen.
+/// Returns the prompt: the circle, the key if the session has authenticated, and whether the caller may only call
+/// functions. Its end shows whether there is a connection, even if that changes while the prompt is on the screen.
 pub(crate) fn prompt(session: &SessionHandle) -> String {
-    let name = circle_name(session);
+    let (name, state) = (circle_name(session), session.state());
+    let rights = if state.may_play() { "" } else { CALLS_ONLY };
     // Also while disconnected: the same key authenticates the next connection.
-    match session.state().key {
-        Some(key) => format!("{name} ⚿ {key}{CONNECTED}"),
-        None => format!("{name}{CONNECTED}"),
+    match state.key {
+        Some(key) => format!("{name} ⚿ {key}{rights}{CONNECTED}"),
+        None => format!("{name}{rights}{CONNECTED}"),
     }
 }
 

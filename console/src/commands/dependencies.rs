@@ -69,7 +69,7 @@ pub(crate) fn uses_directory(input: &str) -> bool {
             | ReplCommand::Json { .. }
             | ReplCommand::Shell(_)
             | ReplCommand::Directory(_)))
-    )
+    ) || matches!(parse(input), Some(Ok(ReplCommand::Call(call))) if call.reads_files())
 }
 
 /// Whether a command may change the directory.
@@ -114,6 +114,7 @@ mod tests {
             ":key alice",
             ":replay!",
             ":timeit 1",
+            ":call price",
         ];
         assert!(local.iter().all(|input| !needs_circle(input)) && !needs_circle(":each a 1"));
         assert!(with_circle.iter().all(|input| needs_circle(input)));
@@ -126,6 +127,8 @@ mod tests {
         let independent = [":help", ":hlep", ":use lab", ":key alice", ":edit", ":history", ":sh ls", ":cd x", ":quit"];
         assert!(dependent.iter().all(|input| depends_on_inputs(input)));
         assert!(!independent.iter().any(|input| depends_on_inputs(input)));
+        assert!(depends_on_inputs(":call price") && !uses_directory(":call price item=tea"));
+        assert!(uses_directory(":call price item=@tea.txt"));
         assert!(may_wait(":key alice") && may_wait(":cd x") && !may_wait(":help"));
     }
 }

@@ -75,11 +75,11 @@ fn overview(keys: &[(&str, &str)]) -> Vec<StyledLine> {
     let mut lines = lines(Style::Plain, INTRODUCTION);
     for command in COMMANDS {
         let usage = format!(":{} {}", command.name, command.argument);
-        lines.push(StyledLine::of(Style::Plain, &format!("  {usage:20} ")).with(Style::Dim, command.summary));
+        lines.push(StyledLine::of(Style::Plain, &format!("  {usage:23} ")).with(Style::Dim, command.summary));
     }
     lines.push(StyledLine::of(Style::Plain, "Keys:"));
     for (key, action) in keys {
-        lines.push(StyledLine::of(Style::Plain, &format!("  {key:20} ")).with(Style::Dim, action));
+        lines.push(StyledLine::of(Style::Plain, &format!("  {key:23} ")).with(Style::Dim, action));
     }
     let topics: Vec<&str> = TOPICS.iter().map(|(name, _)| *name).collect();
     lines.push(StyledLine::of(Style::Plain, &format!("More: :help {}", topics.join(", :help "))));

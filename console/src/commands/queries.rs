@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use client_ws::{Candidate, CandidateKind, CircleWsClient, ClientError, FunctionDoc, ScopeResult};
 use rhai::Engine;
 
-use super::{ReplCommand, markdown};
+use super::{ReplCommand, markdown, who};
 use crate::{
     highlight,
     truncate::group_digits,
@@ -42,14 +42,7 @@ pub async fn query(client: &CircleWsClient, command: &ReplCommand) -> Result<Vec
         ReplCommand::Reset => {
             client.reset().await.map(|()| vec![StyledLine::of(Style::Dim, "environment reset; variables are gone")])
         }
-        ReplCommand::Who => {
-            let circle = client.describe().await?;
-            let who = circle.you.public_key.as_deref().unwrap_or("anonymous (no key)");
-            let (name, url) = (&circle.name, client.url());
-            let lines =
-                [format!("circle   {name} at {url}"), format!("access   {}", circle.access), format!("you are  {who}")];
-            Ok(lines.iter().map(|line| StyledLine::of(Style::Plain, line)).collect())
-        }
+        ReplCommand::Who => client.describe().await.map(|circle| who::lines(&circle, &client.url().to_string())),
         _ => Ok(Vec::new()),
     }
 }
@@ -173,10 +166,27 @@ fn docs(name: &str, found: &[FunctionDoc]) -> Vec<StyledLine> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use serde_json::{Value, json};
 
     use super::*;
+
+    /// A circle with an anonymous caller, of a version without roles.
+    pub(in crate::commands) fn description() -> client_ws::Description {
+        client_ws::Description {
+            name: "shop".into(),
+            description: None,
+            version: String::new(),
+            protocol: protocol::VERSION,
+            access: client_ws::Access::Members,
+            you: client_ws::CallerInfo { public_key: None, admitted: false, name: None, role: None, may: None },
+            modules: Vec::new(),
+            sandbox: Vec::new(),
+            tls: false,
+            functions: None,
+            limits: client_ws::Limits::default(),
+        }
+    }
 
     fn scope(variables: &[Value], functions: &[Value]) -> ScopeResult {
         serde_json::from_value(json!({ "variables": variables, "functions": functions, "imports": [] })).expect("one")

@@ -1,9 +1,11 @@
 //! Completion by the circle: the request, and the candidates in its answer.
 
-use client_ws::{CandidateKind, CompleteResult};
+use std::sync::Arc;
+
+use client_ws::{CandidateKind, CompleteResult, FunctionInfo};
 use frontend::visible::visible;
 
-use super::{CompletionItem, CompletionList, MAX_CANDIDATES};
+use super::{CompletionItem, CompletionList, MAX_CANDIDATES, call};
 
 /// The maximum length of a candidate, in bytes.
 const MAX_TEXT: usize = 256;
@@ -33,21 +35,42 @@ pub enum CompletionScope {
     Functions,
     /// Functions; first those that inputs of the session define, which the session knows without the circle.
     OwnFunctions,
+    /// Functions; first those of the circle that the caller may call.
+    AllFunctions,
+    /// Functions of the circle that the caller may call, and their arguments.
+    Call,
+}
+
+/// The names that a session knows without asking the circle.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct KnownNames {
+    /// The functions that inputs of the session define.
+    pub(crate) own: Arc<[String]>,
+    /// The functions of the circle that the caller may call.
+    pub(crate) circle: Arc<[FunctionInfo]>,
 }
 
 impl CircleCompletion {
-    /// Returns the candidates for an input with its cursor. `answer` is the answer of the circle, if there is one, and
-    /// `own` are the names of the functions that inputs of the session define; `None` if nothing is known.
+    /// Whether the candidates are functions of the circle.
+    pub(crate) fn needs_circle_functions(&self) -> bool {
+        matches!(self.scope, CompletionScope::AllFunctions | CompletionScope::Call)
+    }
+
+    /// Returns the candidates for an input with its cursor. `answer` is the answer of the circle, if there is one;
+    /// returns `None` if nothing is known.
     pub(crate) fn candidates(
         &self,
         (input, cursor): (String, usize),
         answer: Option<CompleteResult>,
-        own: &[String],
+        known: &KnownNames,
     ) -> Option<CompletionList> {
-        let is_own = self.scope == CompletionScope::OwnFunctions;
+        if self.scope == CompletionScope::Call {
+            return Some(call::candidates((input, cursor), &self.script, &known.circle));
+        }
+        let knows_more = matches!(self.scope, CompletionScope::OwnFunctions | CompletionScope::AllFunctions);
         let mut answer = match answer {
             Some(answer) => answer,
-            None if is_own => CompleteResult { start: 0, candidates: Vec::new() },
+            None if knows_more => CompleteResult { start: 0, candidates: Vec::new() },
             None => return None,
         };
         if self.scope != CompletionScope::Names {
@@ -55,8 +78,10 @@ impl CircleCompletion {
             answer.candidates.retain(|candidate| is_function(candidate.kind));
         }
         let mut list = CompletionList::from_answer(input, cursor, self.offset, answer);
-        if is_own {
-            list.put_first(own);
+        match self.scope {
+            CompletionScope::OwnFunctions => list.put_first(&known.own),
+            CompletionScope::AllFunctions => list.put_circle_functions_first(self, &known.circle),
+            _ => {}
         }
         Some(list)
     }
@@ -81,6 +106,21 @@ impl CompletionList {
         }
         self.candidates.append(&mut rest);
         self.candidates.truncate(MAX_CANDIDATES);
+    }
+
+    /// Puts the functions of the circle that extend the whole text before all other candidates.
+    fn put_circle_functions_first(&mut self, request: &CircleCompletion, functions: &[FunctionInfo]) {
+        let mut names = call::names(functions);
+        names.retain(|name| name.text.starts_with(&request.script));
+        if names.is_empty() {
+            return;
+        }
+        // Candidates for a part of the text, as after a point, do not go together with names of functions.
+        if self.start == request.offset {
+            names.append(&mut self.candidates);
+        }
+        names.truncate(MAX_CANDIDATES);
+        (self.start, self.candidates) = (request.offset, names);
     }
 
     /// Converts the answer of a circle about the script after `offset` characters of the input.
@@ -145,6 +185,7 @@ fn is_module_name_char(character: char) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::functions::tests::shop;
 
     fn texts(completion: &CompletionList) -> Vec<&str> {
         completion.candidates.iter().map(|candidate| candidate.text.as_str()).collect()
@@ -166,6 +207,7 @@ mod tests {
             ],
         };
         let own = ["area", "area_lost", "other"].map(str::to_owned);
+        let own = KnownNames { own: own.into(), circle: Arc::default() };
         let candidates = |scope, answer| {
             let request = CircleCompletion { script: "ar".into(), cursor: 2, offset: 8, scope };
             request.candidates((":source ar".into(), 10), answer, &own)
@@ -186,6 +228,23 @@ mod tests {
         let answer = CompleteResult { start: 3, candidates: vec![offer("all", CandidateKind::Function, "all()")] };
         let list = request.candidates((":source g::a".into(), 12), Some(answer), &own).expect("candidates");
         assert_eq!((texts(&list), list.start), (vec!["all"], 11));
+    }
+
+    #[test]
+    fn functions_of_the_circle_come_first_and_need_no_answer() {
+        let known = KnownNames { own: Arc::default(), circle: shop().into() };
+        let candidates = |typed: &str, answer| {
+            let (script, cursor) = (typed.to_owned(), typed.chars().count());
+            let request = CircleCompletion { script, cursor, offset: 11, scope: CompletionScope::AllFunctions };
+            request.candidates((format!(":functions {typed}"), 11 + cursor), answer, &known).expect("candidates")
+        };
+        let list = candidates("order.", None);
+        assert_eq!((texts(&list), list.start), (vec!["order.place", "order.list"], 11));
+        let answer = |start| CompleteResult { start, candidates: vec![offer("print", CandidateKind::Function, "")] };
+        let list = candidates("pri", Some(answer(0)));
+        assert_eq!((texts(&list), list.start), (vec!["price", "print"], 11));
+        assert_eq!(texts(&candidates("prin", Some(answer(0)))), ["print"]);
+        assert!(candidates("xyz", None).candidates.is_empty());
     }
 
     #[test]

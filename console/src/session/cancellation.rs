@@ -55,7 +55,10 @@ impl Core {
             Some(PendingCommand::Load(_) | PendingCommand::FanOut { .. }) => {
                 self.abandon_pending(messages::NOT_STARTED);
             }
-            Some(PendingCommand::Directory(_)) => self.abandon_pending(messages::STOPPED_WAITING),
+            Some(PendingCommand::Call { .. }) => self.abandon_pending(messages::NOT_CALLED),
+            Some(PendingCommand::Directory(_) | PendingCommand::Functions { .. }) => {
+                self.abandon_pending(messages::STOPPED_WAITING);
+            }
             Some(PendingCommand::Query { command, .. }) => {
                 // The circle resets the environment all the same.
                 if *command == ReplCommand::Reset {
@@ -107,6 +110,7 @@ impl Core {
                 self.remark(messages::GIVEN_UP);
                 self.stop_replay(false);
             }
+            PlayKind::Call(_) => self.remark(messages::CALL_GIVEN_UP),
             PlayKind::FanOut(fan_out) => self.show_fan_out(fan_out),
         }
         self.finish_input();
@@ -118,7 +122,9 @@ impl Core {
         if let Some(running) = self.work.running.take() {
             // A fan-out would go on on the other circles.
             running.cancel();
-            self.notebook.record_failure(&[], false);
+            if !matches!(running.play, PlayKind::Call(_)) {
+                self.notebook.record_failure(&[], false);
+            }
             self.work.timing = None;
             self.stop_replay(false);
             self.finish_input();

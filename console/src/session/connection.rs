@@ -1,10 +1,6 @@
 //! The session's connection: connecting, losing the connection, reconnecting.
 
-use std::{
-    hash::{BuildHasher, RandomState},
-    sync::Arc,
-    time::Duration,
-};
+use std::sync::Arc;
 
 use client_ws::{ClientError, Description, Notice};
 use frontend::{
@@ -13,20 +9,16 @@ use frontend::{
     target::{self, CircleTarget, TargetKind},
 };
 use protocol::methods::Access;
-use tokio::time::Instant;
 
 use super::{
     core::{Announcement, Core},
     event::{CallerIdentity, ConnectionStatus, DisplayLines, SessionEvent},
+    functions::CircleFunctions,
     messages,
     options::OtherCirclePolicy,
     pending::{ConnectOutcome, PendingCommand, ReplacingCircle, RetryState, RunningInput},
+    retry::MIN_BACKOFF,
 };
-
-/// The pause before the first reconnection attempt. Each pause is twice as long as the one before.
-const MIN_BACKOFF: Duration = Duration::from_millis(250);
-
-const MAX_BACKOFF: Duration = Duration::from_secs(10);
 
 impl Core {
     /// Connects at the request of the user, who accepts any circle there.
@@ -41,17 +33,17 @@ impl Core {
             other.is_announced = true;
         }
         match self.connection.status {
-            ConnectionStatus::Connected if self.login.identity == CallerIdentity::Anonymous && !self.can_play() => {
+            ConnectionStatus::Connected if self.login.identity == CallerIdentity::Anonymous && !self.is_ready() => {
                 self.choose_key();
             }
-            ConnectionStatus::Connected if self.can_play() => self.report(SessionEvent::Ready),
+            ConnectionStatus::Connected if self.is_ready() => self.report(SessionEvent::Ready),
             ConnectionStatus::Connected | ConnectionStatus::Connecting => {}
             ConnectionStatus::Disconnected => self.connect(),
         }
     }
 
-    /// Whether the session can play inputs when it is not busy. A requested key comes first.
-    pub(super) fn can_play(&self) -> bool {
+    /// Whether the session can carry out inputs when it is not busy. A requested key comes first.
+    pub(super) fn is_ready(&self) -> bool {
         self.state().is_ready() && self.login.requested.is_none()
     }
 
@@ -217,8 +209,12 @@ impl Core {
             self.reconnection.announcement = (!is_first).then_some(announcement);
         }
         self.report(SessionEvent::Connected { is_first });
+        self.functions = CircleFunctions::default();
         let is_open = self.access() == Some(Access::Open);
-        if is_open && self.login.owner.is_none() && self.login.key.is_none() {
+        let has_key = self.login.owner.is_some() || self.login.key.is_some();
+        // Whoever has a key may have more rights with it, but an anonymous caller may call functions.
+        let has_none = || self.state().is_ready() && matches!(self.keys.preferred(), Ok(None));
+        if !has_key && (is_open || has_none()) {
             self.on_ready();
         } else {
             self.choose_key();
@@ -309,7 +305,10 @@ impl Core {
     fn uses_connection(&self) -> bool {
         self.work.running.as_ref().is_some_and(RunningInput::is_play)
             || self.work.part.is_some()
-            || matches!(self.work.pending, Some(PendingCommand::Query { .. }))
+            || matches!(
+                self.work.pending,
+                Some(PendingCommand::Query { .. } | PendingCommand::Functions { .. } | PendingCommand::Call { .. })
+            )
             || self.init.is_running()
     }
 
@@ -329,6 +328,7 @@ impl Core {
         self.login.requested = None;
         self.connection.notices = None;
         self.connection.unreported = None;
+        self.functions = CircleFunctions::default();
         self.reconnection.retry = None;
         self.reconnection.announcement = None;
         self.reconnection.lost_inputs = self.reconnection.lost_inputs.max(self.notebook.inputs());
@@ -369,17 +369,6 @@ impl Core {
             self.schedule_retry();
         }
     }
-
-    pub(super) fn schedule_retry(&mut self) {
-        if !self.reconnection.is_kept {
-            return;
-        }
-        let backoff =
-            self.reconnection.retry.as_ref().map_or(MIN_BACKOFF, |retry| (retry.backoff * 2).min(MAX_BACKOFF));
-        let is_expected = self.is_starting();
-        self.reconnection.retry =
-            Some(RetryState { at: Some(Instant::now() + jitter(backoff)), backoff, is_starting: is_expected });
-    }
 }
 
 /// Returns the new URL of a circle whose free port has changed.
@@ -387,10 +376,4 @@ async fn find_moved_url(target: &CircleTarget) -> Option<String> {
     let TargetKind::Configured { name, config } = &target.kind else { return None };
     let found = target::find(name, config.as_deref()).await.ok()?;
     (!target::is_same_url(&found.url, &target.url)).then(|| found.url.into())
-}
-
-/// Returns between half and all of a pause, so that clients do not reconnect to a restarted circle all at once.
-fn jitter(backoff: Duration) -> Duration {
-    let random = RandomState::new().hash_one(()) % 512;
-    backoff / 2 + backoff * u32::try_from(random).unwrap_or(0) / 1024
 }

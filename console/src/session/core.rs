@@ -12,6 +12,7 @@ use tokio::{
 
 use super::{
     event::{CallerIdentity, ConnectionStatus, DisplayLines, SessionEvent, SessionRequest, SessionState},
+    functions::CircleFunctions,
     init::UserInit,
     keys::KeySource,
     options::{OtherCirclePolicy, SessionOptions},
@@ -32,6 +33,7 @@ pub(super) struct Core {
     pub(super) connection: ConnectionState,
     pub(super) reconnection: Reconnection,
     pub(super) login: Login,
+    pub(super) functions: CircleFunctions,
     pub(super) work: Workload,
     pub(super) init: UserInit,
     pub(super) notebook: Notebook,
@@ -92,7 +94,8 @@ pub(super) struct Login {
     /// The key of a scratch circle.
     pub(super) owner: Option<Arc<KeyPair>>,
     pub(super) identity: CallerIdentity,
-    pub(super) authenticating: Option<(CallerIdentity, RemoteFuture<()>)>,
+    /// The authentication, which ends with a new description of the circle and the caller, if the circle gives one.
+    pub(super) authenticating: Option<(CallerIdentity, RemoteFuture<Option<Description>>)>,
     /// The key that the user should unlock.
     pub(super) requested: Option<KeyName>,
 }
@@ -138,6 +141,7 @@ impl Core {
             connection: ConnectionState { identity_notes, ..ConnectionState::default() },
             reconnection: Reconnection { policy: other_circle, ..Reconnection::default() },
             login: Login { key, owner, ..Login::default() },
+            functions: CircleFunctions::default(),
             work: Workload::default(),
             init: UserInit { file: init, ..UserInit::default() },
             notebook: Notebook::default(),
@@ -182,6 +186,7 @@ impl Core {
             waiting: self.work.waiting.len(),
             inputs: self.notebook.inputs(),
             functions: self.notebook.functions(),
+            circle_functions: self.functions.list.clone(),
             last_elapsed: self.work.last_elapsed,
         }
     }

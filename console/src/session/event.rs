@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use client_ws::{CircleUrl, Description, PlayResult};
+use client_ws::{CircleUrl, Description, FunctionInfo, PlayResult};
 use frontend::{
     circle_target::{CircleTarget, TargetKind},
     error::CliError,
@@ -183,6 +183,8 @@ pub struct SessionState {
     pub inputs: usize,
     /// The names of the functions that these inputs define, sorted.
     pub functions: Arc<[String]>,
+    /// The functions of the circle that the caller may call; `None` while they are not known.
+    pub circle_functions: Option<Arc<[FunctionInfo]>>,
     /// The time that the last play took in the circle.
     pub last_elapsed: Option<Duration>,
 }
@@ -221,15 +223,24 @@ pub enum FanOutOutcome {
 }
 
 impl SessionState {
-    /// Whether the session can play inputs when it is not busy.
+    /// Whether the session can carry out inputs when it is not busy: plays, or at least calls of functions.
     pub fn is_ready(&self) -> bool {
-        let is_open = self.circle.as_ref().is_some_and(|circle| circle.access == Access::Open);
         self.connection == ConnectionStatus::Connected
             && match self.identity {
-                CallerIdentity::Anonymous => is_open,
+                CallerIdentity::Anonymous => self.circle.as_ref().is_some_and(|circle| {
+                    circle.access == Access::Open
+                        || circle.you.may.is_some()
+                            && circle.functions.as_ref().is_some_and(|functions| functions.count > 0)
+                }),
                 CallerIdentity::Authenticating => false,
                 CallerIdentity::Key(_) | CallerIdentity::Owner => true,
             }
+    }
+
+    /// Whether the caller may play scripts, as far as the circle has said. Without this right the caller may only call
+    /// functions.
+    pub fn may_play(&self) -> bool {
+        self.circle.as_ref().and_then(|circle| circle.you.may.as_ref()).is_none_or(|may| may.play)
     }
 
     /// Whether a play or another activity delays the next input.

@@ -46,7 +46,7 @@ impl Core {
                 Some(PendingCommand::Query { .. } | PendingCommand::Load(_) | PendingCommand::Key { .. })
             );
         let refused = |why| Some(FanOutEvent::Refused(why));
-        let end = if !self.can_play() {
+        let end = if !self.is_ready() {
             refused(if self.connection.status == ConnectionStatus::Connected {
                 FanOutRefusal::NeedsKey
             } else {

@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     commands::ReplCommand,
-    completion::{CircleCompletion, CompletionList},
+    completion::{CircleCompletion, CompletionList, CompletionScope, KnownNames},
 };
 
 /// The inputs of a session.
@@ -41,6 +41,7 @@ pub(super) enum SessionInput {
     Size(Size),
     FanOut(Vec<FanOutTarget>),
     Part(FanOutPart),
+    RefreshFunctions,
     /// A request for an answer once the task has taken the inputs before it.
     Sync(oneshot::Sender<()>),
 }
@@ -218,9 +219,21 @@ impl SessionHandle {
         input: (String, usize),
         request: CircleCompletion,
     ) -> impl Future<Output = Option<CompletionList>> + Send + 'static {
-        let answer = self.remote.clone().complete(request.script.clone(), request.cursor as u64);
-        let own = self.state.borrow().functions.clone();
-        async move { request.candidates(input, answer.await.ok(), &own) }
+        let state = self.state.borrow();
+        let known = known_names(&state);
+        let asks = state.may_play() && request.scope != CompletionScope::Call;
+        drop(state);
+        if request.needs_circle_functions() {
+            self.refresh_functions();
+        }
+        let answer = asks.then(|| self.remote.clone().complete(request.script.clone(), request.cursor as u64));
+        async move {
+            let answer = match answer {
+                Some(answer) => answer.await.ok(),
+                None => None,
+            };
+            request.candidates(input, answer, &known)
+        }
     }
 
     /// Returns the candidates that the session knows without the circle.
@@ -229,17 +242,33 @@ impl SessionHandle {
         input: (String, usize),
         request: &CircleCompletion,
     ) -> Option<CompletionList> {
-        let own = self.state.borrow().functions.clone();
-        request.candidates(input, None, &own)
+        request.candidates(input, None, &known_names(&self.state.borrow()))
     }
 
-    /// Asks the circle for the documentation of a function, as `:doc` shows it; `None` without an answer.
+    /// Fetches the functions of the circle again if they have changed, in the background.
+    pub fn refresh_functions(&self) {
+        // A session that is flooded with inputs has its list from before.
+        let _full = self.send(SessionInput::RefreshFunctions);
+    }
+
+    /// Asks the circle for the documentation of a function, as `:doc` shows it; `None` without an answer, and for callers
+    /// who may not play.
     pub fn document(&self, name: String) -> impl Future<Output = Option<Vec<StyledLine>>> + Send + 'static {
-        let answer = self.remote.clone().query(ReplCommand::Doc(name));
-        async move { answer.await.ok() }
+        let answer = self.state.borrow().may_play().then(|| self.remote.clone().query(ReplCommand::Doc(name)));
+        async move {
+            match answer {
+                Some(answer) => answer.await.ok(),
+                None => None,
+            }
+        }
     }
 
     fn send(&self, input: SessionInput) -> Result<(), QueueFull> {
         self.inputs.try_send(input).map_err(|_| QueueFull)
     }
+}
+
+/// The names that the session knows without the circle.
+fn known_names(state: &SessionState) -> KnownNames {
+    KnownNames { own: state.functions.clone(), circle: state.circle_functions.clone().unwrap_or_default() }
 }

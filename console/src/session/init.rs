@@ -155,7 +155,7 @@ impl Core {
             || self.work.running.as_ref().is_some_and(RunningInput::is_play)
             || self.work.part.is_some()
             || matches!(self.work.pending, Some(PendingCommand::Query { .. } | PendingCommand::Key { .. }));
-        if !is_due || is_at_work || !self.can_play() {
+        if !is_due || is_at_work || !self.is_ready() || !self.state().may_play() {
             return;
         }
         let Some(file) = self.init.file.clone() else { return };

@@ -2,10 +2,11 @@
 
 use std::{sync::Arc, time::Duration};
 
-use client_ws::{ClientError, PlayEvent, PlayResult, RpcError};
+use client_ws::{ClientError, MissingRight, PlayEvent, PlayResult, RpcError};
 use frontend::{
-    error::CliError,
+    error::{Caller, CliError},
     text::{self, Size, Style, StyledLine},
+    visible::visible,
 };
 use tokio::time::Instant;
 
@@ -63,14 +64,14 @@ impl Core {
     pub(super) fn fan_out_mut(&mut self) -> Option<&mut RunningFanOut> {
         match &mut self.work.running.as_mut()?.play {
             PlayKind::FanOut(fan_out) => Some(fan_out),
-            PlayKind::Single(_) => None,
+            PlayKind::Single(_) | PlayKind::Call(_) => None,
         }
     }
 
     pub(super) fn take_fan_out(&mut self) -> Option<RunningFanOut> {
         match self.work.running.take_if(|running| !running.is_play())?.play {
             PlayKind::FanOut(fan_out) => Some(fan_out),
-            PlayKind::Single(_) => None,
+            PlayKind::Single(_) | PlayKind::Call(_) => None,
         }
     }
 
@@ -107,6 +108,9 @@ impl Core {
 
     fn finish_play(&mut self, result: Result<PlayResult, ClientError>) {
         let Some(running) = self.work.running.take() else { return };
+        if let PlayKind::Call(_) = running.play {
+            return self.finish_call(&running.script, running.cancelled.is_some(), result);
+        }
         match result {
             Ok(result) => {
                 let result = Arc::new(result);
@@ -173,13 +177,29 @@ impl Core {
             self.require_init_again();
         }
         let is_connection = connection_error(&error);
-        let shown = DisplayLines::error(&CliError::from_play(script, &self.target, error), self.room.width);
+        let shown = DisplayLines::error(&self.play_error(script, error), self.room.width);
         self.notebook.record_failure(&shown.lines, is_lost);
         self.show(shown);
         if is_lost {
             self.return_inputs_of_lost(held);
         }
         self.finish_on_connection(is_connection.as_ref());
+    }
+
+    /// The error of a play. For a caller who may not play, it names commands of the console.
+    pub(super) fn play_error(&mut self, script: &str, error: ClientError) -> CliError {
+        let caller = self.you().map(Caller::from).unwrap_or_default();
+        let why = match &error {
+            ClientError::Rpc(RpcError::Forbidden { reason, missing: Some(MissingRight::Play) }) => {
+                // The role may have changed since the circle described it.
+                self.refresh_functions();
+                visible(reason).into_owned()
+            }
+            ClientError::Rpc(RpcError::Unauthenticated) if !self.state().may_play() => format!("you are {caller}"),
+            _ => return CliError::from_play(script, &self.target, error),
+        };
+        let key = if caller.has_key { "" } else { messages::KEY_HINT };
+        CliError::usage(messages::PLAY_REFUSED, why, format!("{}{key}", messages::CALL_HINT))
     }
 
     /// Returns the display size for full-width layouts, with the width of a usual terminal if the width is unbounded.

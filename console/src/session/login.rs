@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
-use client_ws::ClientError;
+use client_ws::{ClientError, Description};
 use frontend::error::CliError;
 use keys::{KeyPair, keystore::KeyName};
 
 use super::{
     core::{Announcement, Core},
     event::{CallerIdentity, ConnectionStatus, SessionEvent, SessionRequest},
+    functions::CircleFunctions,
     messages,
     pending::PendingCommand,
 };
@@ -66,20 +67,31 @@ impl Core {
         self.login.identity = CallerIdentity::Authenticating;
         // This key replaces an earlier request.
         self.login.requested = None;
-        self.login.authenticating = Some((identity, self.remote.clone().authenticate(keypair)));
+        let remote = self.remote.clone();
+        let authenticated = async move {
+            remote.clone().authenticate(keypair).await?;
+            // The key has other rights than an anonymous caller. A lost connection is reported by its notice.
+            Ok(remote.describe().await.ok())
+        };
+        self.login.authenticating = Some((identity, Box::pin(authenticated)));
+        self.functions = CircleFunctions::default();
     }
 
-    pub(super) fn on_authenticated(&mut self, result: Result<(), ClientError>) {
+    pub(super) fn on_authenticated(&mut self, result: Result<Option<Description>, ClientError>) {
         let Some((identity, _)) = self.login.authenticating.take() else { return };
         let key = match &identity {
             CallerIdentity::Key(name) => Some(name.clone()),
             _ => None,
         };
-        let Err(error) = result else {
-            self.login.identity = identity;
-            self.login.key = key;
-            self.finish_key_command(true);
-            return self.on_ready();
+        let error = match result {
+            Ok(described) => {
+                self.set_description(described);
+                self.login.identity = identity;
+                self.login.key = key;
+                self.finish_key_command(true);
+                return self.on_ready();
+            }
+            Err(error) => error,
         };
         self.login.identity = CallerIdentity::Anonymous;
         // Without an answer the session's identity is unknown: the circle may have accepted the signature.
@@ -96,6 +108,16 @@ impl Core {
         if !is_known {
             self.drop_connection();
             self.schedule_retry();
+        }
+    }
+
+    /// Replaces the description of the anonymous caller.
+    fn set_description(&mut self, described: Option<Description>) {
+        match (described, &mut self.connection.circle) {
+            (Some(described), circle) => *circle = Some(Arc::new(described)),
+            // Then the rights are not known.
+            (None, Some(circle)) => Arc::make_mut(circle).you.may = None,
+            (None, None) => {}
         }
     }
 
@@ -177,6 +199,10 @@ impl Core {
     pub(super) fn on_ready(&mut self) {
         self.announce();
         self.report(SessionEvent::Ready);
+        if !self.state().may_play() {
+            self.note(messages::CALLS_ONLY);
+        }
+        self.load_functions();
         self.start_waiting_inputs();
     }
 

@@ -8,6 +8,16 @@ use keys::keystore::KeyName;
 use super::event::FanOutRefusal;
 
 pub(super) const CANCELLED: &str = "cancelled; your variables are kept";
+pub(super) const CALL_CANCELLED: &str = "cancelled the call";
+pub(super) const CALL_GIVEN_UP: &str = "gave up waiting; the function may still be running";
+pub(super) const NOT_CALLED: &str = "gave up waiting; nothing was called";
+pub(super) const CALLS_ONLY: &str =
+    "you may call functions here, but not play scripts: :functions lists them, :call NAME calls one";
+pub(super) const MAY_PLAY: &str = "you may play scripts here now";
+pub(super) const PLAY_REFUSED: &str = "the circle does not let you play scripts";
+pub(super) const CALL_HINT: &str = "list what you may call instead: :functions; call one: :call NAME";
+/// The end of the advice to an anonymous caller.
+pub(super) const KEY_HINT: &str = "; or authenticate with a key: :key NAME";
 pub(super) const INIT_CANCELLED: &str = "cancelled the init script";
 pub(super) const INIT_GIVEN_UP: &str = "gave up waiting for the init script; it may still be running";
 pub(super) const GIVEN_UP: &str = "gave up waiting; it may still be running, and your next input will queue behind it";
@@ -25,6 +35,11 @@ pub(super) const NOT_SAVED: &str = "without running and queued inputs";
 pub(super) const QUEUE_FULL: &str = "too many inputs are waiting: Ctrl-C returns them to the editor";
 pub(super) const SCRATCH_KEY: &str = "the scratch circle accepts only its own key";
 pub(super) const SCRATCH_KEY_HINT: &str = "  to use your key, switch to another circle: :use WHERE";
+
+/// The called function is deprecated.
+pub(super) fn deprecated(function: &str) -> String {
+    format!("{function} is deprecated: :functions {function} says more")
+}
 
 /// The message about output that the client did not keep.
 pub(super) fn events_dropped(count: u64) -> String {

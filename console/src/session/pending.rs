@@ -15,8 +15,10 @@ use protocol::methods::Progress;
 use tokio::{task::JoinError, time::Instant};
 
 use super::{
+    call::{CallError, CallPreparation},
     event::{FanOutEvent, FanOutOutcome, PlaySnapshot},
     fan_out::FanOut,
+    functions::FunctionsUpdate,
     handle::FanOutPart,
     play::{PlayUpdate, Script, SessionPlay, wait_for_cancel},
     remote::RemoteFuture,
@@ -53,6 +55,7 @@ pub(super) struct ReplacingCircle {
 /// A running play on this circle or on several circles.
 pub(super) struct RunningInput {
     pub(super) play: PlayKind,
+    /// The script, or the name of the function.
     pub(super) script: String,
     pub(super) purpose: Purpose,
     /// The command that the input stands for if it is no variable.
@@ -65,6 +68,8 @@ pub(super) struct RunningInput {
 pub(super) enum PlayKind {
     /// A play on this session's circle.
     Single(SessionPlay),
+    /// A call of a function of this session's circle.
+    Call(SessionPlay),
     /// A fan-out to several circles.
     FanOut(RunningFanOut),
 }
@@ -103,15 +108,15 @@ impl RunningInput {
     /// Waits for the next update. Cancel safe.
     pub(super) async fn next(running: &mut Option<Self>) -> RunningUpdate {
         match running.as_mut().map(|running| &mut running.play) {
-            Some(PlayKind::Single(play)) => RunningUpdate::Play(play.next().await),
+            Some(PlayKind::Single(play) | PlayKind::Call(play)) => RunningUpdate::Play(play.next().await),
             Some(PlayKind::FanOut(fan_out)) => RunningUpdate::FanOut(fan_out.plays.next().await),
             None => std::future::pending().await,
         }
     }
 
-    /// Whether this is a play on the session's own connection.
+    /// Whether this is a play or a call on the session's own connection.
     pub(super) fn is_play(&self) -> bool {
-        matches!(self.play, PlayKind::Single(_))
+        !matches!(self.play, PlayKind::FanOut(_))
     }
 
     pub(super) fn state(&self) -> PlaySnapshot {
@@ -124,7 +129,7 @@ impl RunningInput {
 
     pub(super) fn cancel(&self) {
         match &self.play {
-            PlayKind::Single(play) => play.cancel(),
+            PlayKind::Single(play) | PlayKind::Call(play) => play.cancel(),
             PlayKind::FanOut(fan_out) => fan_out.plays.cancel(),
         }
     }
@@ -137,6 +142,10 @@ pub(super) type BlockingResult<T> = BoxFuture<'static, Result<Result<T, CliError
 pub(super) enum PendingCommand {
     /// A command that the circle answers.
     Query { command: ReplCommand, answer: RemoteFuture<Vec<StyledLine>> },
+    /// A list of functions: those of the circle, and lines about those of the session.
+    Functions { text: String, answer: RemoteFuture<(FunctionsUpdate, Option<Vec<StyledLine>>)> },
+    /// A call whose arguments are being read, or whose function is not known yet.
+    Call { name: String, prepared: BoxFuture<'static, Result<CallPreparation, CallError>> },
     /// A `:key` command that waits for its key, with the previous key.
     Key { before: Option<KeyName> },
     /// A file to play, which is being read.
@@ -150,6 +159,8 @@ pub(super) enum PendingCommand {
 /// The outcome of a pending command.
 pub(super) enum CommandOutcome {
     Answered(Result<Vec<StyledLine>, ClientError>),
+    FunctionsListed(Result<(FunctionsUpdate, Option<Vec<StyledLine>>), ClientError>),
+    CallPrepared(Result<CallPreparation, CallError>),
     Loaded(Result<Script, CliError>),
     DirectoryChanged(Result<PathBuf, CliError>),
 }
@@ -159,6 +170,8 @@ impl PendingCommand {
     pub(super) async fn next(pending: &mut Option<Self>) -> CommandOutcome {
         match pending {
             Some(Self::Query { answer, .. }) => CommandOutcome::Answered(answer.await),
+            Some(Self::Functions { answer, .. }) => CommandOutcome::FunctionsListed(answer.await),
+            Some(Self::Call { prepared, .. }) => CommandOutcome::CallPrepared(prepared.await),
             Some(Self::Load(read)) => CommandOutcome::Loaded(finished(read).await),
             Some(Self::Directory(changed)) => CommandOutcome::DirectoryChanged(finished(changed).await),
             Some(Self::Key { .. } | Self::FanOut { .. }) | None => std::future::pending().await,

@@ -2,11 +2,16 @@
 
 use std::{path::Path, sync::Arc, time::Duration};
 
-use client_ws::{CircleWsClient, ClientError, PlayEvent, PlayResult, RpcError};
+use client_ws::{
+    CallRequest, CircleWsClient, ClientError, PlayEvent, PlayResult, PlayValue, RpcError, RunningCall, RunningPlay,
+};
+use frontend::functions::play_result;
 use tokio::{
     sync::{mpsc, watch},
     task::JoinSet,
 };
+
+use super::call::FunctionCall;
 
 /// The time to wait beyond the play's own timeout: the circle takes a second to kill the play, and the answer has to
 /// arrive.
@@ -68,6 +73,14 @@ impl SessionPlay {
     pub fn start(client: Arc<CircleWsClient>, script: Script) -> Self {
         Self::spawn(|mut reporter| async move {
             let result = play(&client, &script, &mut reporter).await;
+            reporter.report(PlayUpdate::Ended(result)).await;
+        })
+    }
+
+    /// Calls a function on a client. The value ends the call as that of a play. Needs a tokio runtime.
+    pub(super) fn start_call(client: Arc<CircleWsClient>, call: FunctionCall) -> Self {
+        Self::spawn(|mut reporter| async move {
+            let result = self::call(&client, call, &mut reporter).await;
             reporter.report(PlayUpdate::Ended(result)).await;
         })
     }
@@ -139,12 +152,60 @@ async fn play(
     }
     let mut running = request.start().await?;
     let longest = script.timeout.map_or(Duration::MAX, |timeout| timeout.saturating_add(ANSWER_GRACE_PERIOD));
+    report_events(&mut running, longest, reporter).await?;
+    running.result().await
+}
+
+async fn call(
+    client: &CircleWsClient,
+    call: FunctionCall,
+    reporter: &mut PlayReporter,
+) -> Result<PlayResult, ClientError> {
+    let request = CallRequest::new(call.name).params(call.params);
+    let mut running = client.start_call(request).await?;
+    report_events(&mut running, Duration::MAX, reporter).await?;
+    running.result::<PlayValue>().await.map(play_result)
+}
+
+/// A request that was sent, and reports events until it ends.
+trait RunningRequest {
+    async fn next(&mut self) -> Option<PlayEvent>;
+
+    async fn cancel(&self) -> Result<bool, ClientError>;
+}
+
+impl RunningRequest for RunningPlay {
+    async fn next(&mut self) -> Option<PlayEvent> {
+        Self::next(self).await
+    }
+
+    async fn cancel(&self) -> Result<bool, ClientError> {
+        Self::cancel(self).await
+    }
+}
+
+impl RunningRequest for RunningCall {
+    async fn next(&mut self) -> Option<PlayEvent> {
+        Self::next(self).await
+    }
+
+    async fn cancel(&self) -> Result<bool, ClientError> {
+        Self::cancel(self).await
+    }
+}
+
+/// Reports the events of a request until it has ended, for at most `longest`, and cancels it when it should end.
+async fn report_events(
+    running: &mut impl RunningRequest,
+    longest: Duration,
+    reporter: &mut PlayReporter,
+) -> Result<(), ClientError> {
     let mut late = std::pin::pin!(tokio::time::sleep(longest));
     let mut is_cancelled = false;
     // An event that waits for room in the channel.
     let mut event = None;
     loop {
-        let PlayReporter { updates, cancel } = reporter;
+        let PlayReporter { updates, cancel } = &mut *reporter;
         tokio::select! {
             room = updates.reserve(), if event.is_some() => {
                 // An error means that the play was dropped.
@@ -154,7 +215,7 @@ async fn play(
             }
             next = running.next(), if event.is_none() => match next {
                 Some(next) => event = Some(next),
-                None => break,
+                None => return Ok(()),
             },
             // Also while there is no room: a slow reader must not prevent a cancellation.
             () = wait_for_cancel(cancel), if !is_cancelled => {
@@ -164,5 +225,4 @@ async fn play(
             () = &mut late => return Err(ClientError::TimedOut { after: longest }),
         }
     }
-    running.result().await
 }

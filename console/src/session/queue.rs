@@ -26,7 +26,7 @@ impl Core {
             self.start_init();
         }
         let input = shorthand::question(&input).unwrap_or(input);
-        if let Some(command) = shorthand::word(&input).filter(|_| !self.can_play()) {
+        if let Some(command) = shorthand::word(&input).filter(|_| !self.is_ready() || !self.state().may_play()) {
             // Without an environment there is no variable of that name.
             self.report(SessionEvent::InputStarted(input));
             return self.run_command(command);
@@ -73,7 +73,7 @@ impl Core {
             }
             // The circle answers while a play runs.
             Some(Ok(ReplCommand::Who | ReplCommand::Doc(_))) => {
-                self.work.pending.is_some() || self.is_playing_init() || !self.can_play()
+                self.work.pending.is_some() || self.is_playing_init() || !self.is_ready()
             }
             _ => self.is_blocked(input),
         }
@@ -104,7 +104,7 @@ impl Core {
                 Some(Ok(ReplCommand::FanOut { .. })) => false,
                 // The command may make the session ready for the inputs behind it.
                 Some(Ok(ReplCommand::Key(_))) => self.login.identity == CallerIdentity::Authenticating,
-                _ => commands::needs_circle(input) && !self.can_play(),
+                _ => commands::needs_circle(input) && !self.is_ready(),
             }
     }
 

@@ -2,12 +2,15 @@
 
 use std::sync::Arc;
 
-use client_ws::{CircleWsClient, ClientError, CompleteResult, Description, Notice};
+use client_ws::{CircleWsClient, ClientError, CompleteResult, Description, FunctionInfo, Notice};
 use frontend::{connect::fetch_description, text::StyledLine};
 use futures_util::future::BoxFuture;
 use keys::KeyPair;
 
-use super::play::{Script, SessionPlay};
+use super::{
+    call::FunctionCall,
+    play::{Script, SessionPlay},
+};
 use crate::commands::{self, ReplCommand};
 
 /// The future result of a request.
@@ -30,6 +33,15 @@ pub trait Remote: Send + Sync + 'static {
 
     /// Starts a play.
     fn play(self: Arc<Self>, script: Script) -> SessionPlay;
+
+    /// Starts a call of a function. It ends with the value as that of a play.
+    fn call(self: Arc<Self>, call: FunctionCall) -> SessionPlay;
+
+    /// Asks the circle to describe itself and the caller.
+    fn describe(self: Arc<Self>) -> RemoteFuture<Description>;
+
+    /// Asks for the functions that the caller may call.
+    fn functions(self: Arc<Self>) -> RemoteFuture<Vec<FunctionInfo>>;
 
     /// Asks the circle for the answer to a command.
     fn query(self: Arc<Self>, command: ReplCommand) -> RemoteFuture<Vec<StyledLine>>;
@@ -65,6 +77,18 @@ impl Remote for CircleWsClient {
 
     fn play(self: Arc<Self>, script: Script) -> SessionPlay {
         SessionPlay::start(self, script)
+    }
+
+    fn call(self: Arc<Self>, call: FunctionCall) -> SessionPlay {
+        SessionPlay::start_call(self, call)
+    }
+
+    fn describe(self: Arc<Self>) -> RemoteFuture<Description> {
+        Box::pin(async move { CircleWsClient::describe(&self).await })
+    }
+
+    fn functions(self: Arc<Self>) -> RemoteFuture<Vec<FunctionInfo>> {
+        Box::pin(async move { CircleWsClient::functions(&self).await })
     }
 
     fn query(self: Arc<Self>, command: ReplCommand) -> RemoteFuture<Vec<StyledLine>> {

@@ -80,11 +80,9 @@ impl Core {
                 self.show(DisplayLines::new(DisplayKind::Listing, lines));
                 self.finish_input();
             }
-            ReplCommand::Vars
-            | ReplCommand::Functions(_)
-            | ReplCommand::Doc(_)
-            | ReplCommand::Reset
-            | ReplCommand::Who => {
+            ReplCommand::Call(call) => self.prepare_call(call),
+            ReplCommand::Functions(text) => self.list_functions(text),
+            ReplCommand::Vars | ReplCommand::Doc(_) | ReplCommand::Reset | ReplCommand::Who => {
                 let answer = self.remote.clone().query(command.clone());
                 self.work.pending = Some(PendingCommand::Query { command, answer });
             }
@@ -153,6 +151,8 @@ impl Core {
     pub(super) fn on_command_outcome(&mut self, done: CommandOutcome) {
         match done {
             CommandOutcome::Answered(answer) => self.on_query_answer(answer),
+            CommandOutcome::FunctionsListed(answer) => self.on_functions_listed(answer),
+            CommandOutcome::CallPrepared(prepared) => self.on_call_prepared(prepared),
             CommandOutcome::Loaded(read) => self.on_script_loaded(read),
             CommandOutcome::DirectoryChanged(changed) => self.on_directory_changed(changed),
         }
@@ -173,28 +173,39 @@ impl Core {
                         lines = lines.into_iter().map(|line| truncate::fit_line(line, width)).collect();
                     }
                     // The circle knows only the public key.
-                    ReplCommand::Who => lines.extend(
-                        match &self.login.identity {
-                            CallerIdentity::Key(name) => Some(format!("key      {name}")),
-                            CallerIdentity::Owner => Some("key      of this scratch circle".to_owned()),
-                            _ => None,
-                        }
-                        .map(|line| StyledLine::of(Style::Plain, &line)),
-                    ),
+                    ReplCommand::Who => {
+                        lines.extend(self.key_line());
+                        // The user may have seen another role.
+                        self.refresh_functions();
+                    }
                     _ => {}
                 }
                 self.show(DisplayLines::new(DisplayKind::Listing, lines));
                 None
             }
-            Err(error) => {
-                let is_lost = matches!(error, ClientError::ConnectionLost { .. } | ClientError::NotConnected);
-                self.show(DisplayLines::error(&CliError::from_play("", &self.target, error), self.room.width));
-                is_lost.then_some(ClientError::NotConnected)
-            }
+            Err(error) => self.show_query_error(error),
         };
         self.finish_input();
         self.finish_on_connection(error.as_ref());
         self.start_waiting_inputs();
+    }
+
+    /// The name of the key, if the session has authenticated.
+    fn key_line(&self) -> Option<StyledLine> {
+        let key = match &self.login.identity {
+            CallerIdentity::Key(name) => name.to_string(),
+            CallerIdentity::Owner => "of this scratch circle".to_owned(),
+            _ => return None,
+        };
+        Some(StyledLine::of(Style::Plain, &format!("key      {key}")))
+    }
+
+    /// Shows the error of a command that the circle answers. Returns an error if the connection is lost.
+    pub(super) fn show_query_error(&mut self, error: ClientError) -> Option<ClientError> {
+        let is_lost = matches!(error, ClientError::ConnectionLost { .. } | ClientError::NotConnected);
+        let error = self.play_error("", error);
+        self.show(DisplayLines::error(&error, self.room.width));
+        is_lost.then_some(ClientError::NotConnected)
     }
 
     fn on_script_loaded(&mut self, read: Result<Script, CliError>) {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use client_ws::{ClientError, Notice};
+use client_ws::{ClientError, Description, Notice};
 use frontend::error::CliError;
 use tokio::{
     runtime::Handle,
@@ -13,6 +13,7 @@ use tokio::{
 use super::{
     core::Core,
     event::{ConnectionStatus, SessionState},
+    functions::FunctionsUpdate,
     handle::{Events, SessionHandle, SessionInput, TaskGuard},
     init::{InitUpdate, InitWork},
     options::SessionOptions,
@@ -44,13 +45,12 @@ impl SessionHandle {
 }
 
 /// The reason for which the event loop woke up.
-#[expect(clippy::large_enum_variant, reason = "it lives for one turn of the loop")]
 enum Wakeup {
     Input(SessionInput),
     Ended,
     Reported,
     Connected(ConnectOutcome),
-    Authenticated(Result<(), ClientError>),
+    Authenticated(Result<Option<Description>, ClientError>),
     Notice(Result<Notice, ClientError>),
     Retry,
     Running(RunningUpdate),
@@ -58,6 +58,7 @@ enum Wakeup {
     Part(PartUpdate),
     Pending(CommandOutcome),
     Saved(Result<String, CliError>),
+    Functions(Result<FunctionsUpdate, ClientError>),
 }
 
 impl Core {
@@ -85,6 +86,7 @@ impl Core {
                 Wakeup::Part(update) => self.on_part_update(update),
                 Wakeup::Pending(done) => self.on_command_outcome(done),
                 Wakeup::Saved(saved) => self.on_saved(saved),
+                Wakeup::Functions(update) => self.on_functions_fetched(update),
             }
             self.publish();
         }
@@ -128,6 +130,10 @@ impl Core {
             update = RunningInput::next(&mut self.work.running), if has_room => Wakeup::Running(update),
             update = RunningPart::next(&mut self.work.part) => Wakeup::Part(update),
             done = PendingCommand::next(&mut self.work.pending), if can_continue => Wakeup::Pending(done),
+            update = next(&mut self.functions.refresh) => {
+                self.functions.refresh = None;
+                Wakeup::Functions(update)
+            }
             // The panic hook has reported a panic.
             Some(Ok(saved)) = self.work.saves.join_next() => Wakeup::Saved(saved),
         }
@@ -154,6 +160,7 @@ impl Core {
             SessionInput::Size(room) => self.room = room,
             SessionInput::FanOut(targets) => self.on_fan_out_targets(targets),
             SessionInput::Part(part) => self.start_part(part),
+            SessionInput::RefreshFunctions => self.refresh_functions(),
             // Fails if the caller is gone.
             SessionInput::Sync(answer) => drop(answer.send(())),
         }

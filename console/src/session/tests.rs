@@ -1,6 +1,7 @@
 //! Tests of the session between a fake circle ([`fake`]), which the test controls, and a console that reads events.
 //! Tests of timeouts use a paused clock, which advances once all tasks wait.
 
+mod calls;
 mod commands;
 mod connect;
 mod fake;
@@ -13,6 +14,7 @@ mod plays;
 mod pressure;
 mod random;
 mod replay;
+mod rights;
 mod shorthand;
 mod switch;
 mod timing;

@@ -84,7 +84,8 @@ impl App {
         if session.origin.as_ref() == Some(&origin) {
             return;
         }
-        if session.origin.is_none() {
+        // The session says what a caller may do who may not play.
+        if session.origin.is_none() && session.state.may_play() {
             session.note("type Rhai and press Enter; :help lists the commands");
         }
         session.editor.set_origin(origin.clone());

@@ -2,10 +2,10 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use client_ws::{CircleWsClient, ClientError, CompleteResult, Description, Notice};
+use client_ws::{CircleWsClient, ClientError, CompleteResult, Description, FunctionInfo, Notice};
 use console::{
     commands::ReplCommand,
-    session::{PlayUpdate, Remote, RemoteFuture, Script, SessionPlay},
+    session::{FunctionCall, PlayUpdate, Remote, RemoteFuture, Script, SessionPlay},
 };
 use frontend::{connect::ConnectOptions, known_circles::check::IdentityCheck, text::StyledLine};
 use keys::KeyPair;
@@ -70,6 +70,10 @@ fn failed<T: Send + 'static>(error: ClientError) -> RemoteFuture<T> {
     Box::pin(std::future::ready(Err(error)))
 }
 
+fn failed_play(error: ClientError) -> SessionPlay {
+    SessionPlay::spawn(|reporter| async move { reporter.report(PlayUpdate::Ended(Err(error))).await })
+}
+
 impl Remote for Connector {
     fn connect(self: Arc<Self>) -> RemoteFuture<Description> {
         match self.new_client() {
@@ -92,9 +96,28 @@ impl Remote for Connector {
     fn play(self: Arc<Self>, script: Script) -> SessionPlay {
         match self.client() {
             Ok(client) => Remote::play(client, script),
-            Err(error) => {
-                SessionPlay::spawn(|reporter| async move { reporter.report(PlayUpdate::Ended(Err(error))).await })
-            }
+            Err(error) => failed_play(error),
+        }
+    }
+
+    fn call(self: Arc<Self>, call: FunctionCall) -> SessionPlay {
+        match self.client() {
+            Ok(client) => Remote::call(client, call),
+            Err(error) => failed_play(error),
+        }
+    }
+
+    fn describe(self: Arc<Self>) -> RemoteFuture<Description> {
+        match self.client() {
+            Ok(client) => Remote::describe(client),
+            Err(error) => failed(error),
+        }
+    }
+
+    fn functions(self: Arc<Self>) -> RemoteFuture<Vec<FunctionInfo>> {
+        match self.client() {
+            Ok(client) => Remote::functions(client),
+            Err(error) => failed(error),
         }
     }
 

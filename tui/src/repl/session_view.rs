@@ -144,12 +144,13 @@ impl SessionView {
 
     /// Returns the title of the pane, for example `sandbox ⚿ alice`.
     pub(crate) fn title(&self) -> String {
+        let rights = if self.state.may_play() { "" } else { " (calls only)" };
         match (self.state.connection, &self.state.identity) {
             (ConnectionStatus::Disconnected, _) => format!("{} (not connected)", self.name),
             (ConnectionStatus::Connecting, _) => format!("{} (connecting…)", self.name),
             (_, CallerIdentity::Authenticating) => format!("{} (signing in…)", self.name),
-            (_, CallerIdentity::Key(key)) => format!("{} ⚿ {key}", self.name),
-            (_, CallerIdentity::Anonymous | CallerIdentity::Owner) => self.name.clone(),
+            (_, CallerIdentity::Key(key)) => format!("{} ⚿ {key}{rights}", self.name),
+            (_, CallerIdentity::Anonymous | CallerIdentity::Owner) => format!("{}{rights}", self.name),
         }
     }
 

@@ -1,14 +1,16 @@
 //! What is outside of the app, faked for tests: the circles, and requests to the supervisor.
 
 use std::sync::{
-    Arc, Mutex, PoisonError,
+    Arc, Mutex, MutexGuard, PoisonError,
     atomic::{AtomicBool, Ordering},
 };
 
-use client_ws::{ClientError, CompleteResult, Description, Notice, PlayResult, RpcError};
+use client_ws::{
+    ClientError, CompleteResult, Description, FunctionInfo, FunctionsInfo, Notice, PlayResult, Rights, RpcError,
+};
 use console::{
     commands::ReplCommand,
-    session::{PlayUpdate, Remote, RemoteFuture, Script, SessionPlay},
+    session::{FunctionCall, PlayUpdate, Remote, RemoteFuture, Script, SessionPlay},
 };
 use frontend::text::StyledLine;
 use keys::KeyPair;
@@ -25,6 +27,15 @@ pub(crate) struct FakeOutside {
     requests: Mutex<Vec<String>>,
     circles: Mutex<Vec<Arc<FakeCircle>>>,
     refuses: Arc<AtomicBool>,
+    offer: Arc<Mutex<FakeOffer>>,
+    calls: Arc<Mutex<Vec<FunctionCall>>>,
+}
+
+/// What the fake circles offer to a caller.
+#[derive(Debug, Default)]
+struct FakeOffer {
+    functions: Vec<FunctionInfo>,
+    is_play_refused: bool,
 }
 
 /// A connection to an open circle, which answers everything at once. A script with `loop` runs until it is cancelled.
@@ -33,6 +44,8 @@ pub(crate) struct FakeCircle {
     is_connected: AtomicBool,
     lost: Notify,
     refuses: Arc<AtomicBool>,
+    offer: Arc<Mutex<FakeOffer>>,
+    calls: Arc<Mutex<Vec<FunctionCall>>>,
 }
 
 impl FakeOutside {
@@ -48,7 +61,8 @@ impl FakeOutside {
 
     /// Returns a new connection.
     pub(super) fn remote(&self) -> Arc<FakeCircle> {
-        let circle = Arc::new(FakeCircle { refuses: self.refuses.clone(), ..FakeCircle::default() });
+        let (refuses, offer, calls) = (self.refuses.clone(), self.offer.clone(), self.calls.clone());
+        let circle = Arc::new(FakeCircle { refuses, offer, calls, ..FakeCircle::default() });
         self.circles.lock().unwrap_or_else(PoisonError::into_inner).push(circle.clone());
         circle
     }
@@ -56,6 +70,16 @@ impl FakeOutside {
     /// Sets whether connections are refused from now on.
     pub(crate) fn refuse_connections(&self, refuses: bool) {
         self.refuses.store(refuses, Ordering::SeqCst);
+    }
+
+    /// Sets the functions of the circles, and whether callers may play.
+    pub(crate) fn offer(&self, functions: Vec<FunctionInfo>, may_play: bool) {
+        *locked(&self.offer) = FakeOffer { functions, is_play_refused: !may_play };
+    }
+
+    /// Returns the calls of functions since the last call.
+    pub(crate) fn take_calls(&self) -> Vec<FunctionCall> {
+        std::mem::take(&mut locked(&self.calls))
     }
 
     /// Loses all connections.
@@ -67,18 +91,29 @@ impl FakeOutside {
     }
 }
 
-fn description() -> Description {
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn description(offer: &FakeOffer) -> Description {
+    let functions = FunctionsInfo { version: offer.functions.len().to_string(), count: offer.functions.len() as u64 };
     Description {
         name: "fake".to_owned(),
         description: None,
         version: String::new(),
         protocol: protocol::VERSION,
         access: Access::Open,
-        you: CallerInfo { public_key: None, admitted: true, name: None, role: None, may: None },
+        you: CallerInfo {
+            public_key: None,
+            admitted: true,
+            name: None,
+            role: None,
+            may: Some(Rights { play: !offer.is_play_refused, r#use: Vec::new() }),
+        },
         modules: Vec::new(),
         sandbox: Vec::new(),
         tls: false,
-        functions: None,
+        functions: Some(functions).filter(|_| !offer.functions.is_empty()),
         limits: Limits::default(),
     }
 }
@@ -100,7 +135,7 @@ impl Remote for FakeCircle {
             return Box::pin(std::future::ready(Err(error)));
         }
         self.is_connected.store(true, Ordering::SeqCst);
-        Box::pin(std::future::ready(Ok(description())))
+        Remote::describe(self)
     }
 
     fn authenticate(self: Arc<Self>, _: Arc<KeyPair>) -> RemoteFuture<()> {
@@ -120,6 +155,21 @@ impl Remote for FakeCircle {
             };
             reporter.report(PlayUpdate::Ended(result)).await;
         })
+    }
+
+    fn call(self: Arc<Self>, call: FunctionCall) -> SessionPlay {
+        locked(&self.calls).push(call);
+        SessionPlay::spawn(|reporter| async move { reporter.report(PlayUpdate::Ended(Ok(answer()))).await })
+    }
+
+    fn describe(self: Arc<Self>) -> RemoteFuture<Description> {
+        let description = description(&locked(&self.offer));
+        Box::pin(std::future::ready(Ok(description)))
+    }
+
+    fn functions(self: Arc<Self>) -> RemoteFuture<Vec<FunctionInfo>> {
+        let functions = locked(&self.offer).functions.clone();
+        Box::pin(std::future::ready(Ok(functions)))
     }
 
     fn query(self: Arc<Self>, _: ReplCommand) -> RemoteFuture<Vec<StyledLine>> {

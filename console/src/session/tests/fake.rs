@@ -5,7 +5,10 @@ use std::sync::{
     atomic::{AtomicBool, AtomicUsize, Ordering},
 };
 
-use client_ws::{ClientError, CompleteResult, Description, Notice, PlayEvent, PlayResult, RpcError};
+use client_ws::{
+    ClientError, CompleteResult, Description, FunctionInfo, FunctionsInfo, Notice, PlayEvent, PlayResult, Rights,
+    RpcError,
+};
 use frontend::text::StyledLine;
 use keys::{KeyPair, PublicKey};
 use protocol::{
@@ -19,7 +22,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::NEVER;
 use crate::{
     commands::ReplCommand,
-    session::{PlayReporter, PlayUpdate, Remote, RemoteFuture, Script, SessionPlay},
+    session::{FunctionCall, PlayReporter, PlayUpdate, Remote, RemoteFuture, Script, SessionPlay},
 };
 
 /// The channel for an answer.
@@ -34,6 +37,8 @@ pub(super) enum RemoteCall {
     Authenticate(PublicKey, Reply<()>),
     Query(ReplCommand, Reply<Vec<StyledLine>>),
     Play(FakePlay),
+    Functions(Reply<Vec<FunctionInfo>>),
+    Call(FunctionCall, FakePlay),
 }
 
 impl std::fmt::Debug for RemoteCall {
@@ -43,6 +48,8 @@ impl std::fmt::Debug for RemoteCall {
             Self::Authenticate(key, _) => write!(f, "authenticate with {}", key.short()),
             Self::Query(command, _) => write!(f, "ask {command:?}"),
             Self::Play(playing) => write!(f, "play {:?}", playing.script.text),
+            Self::Functions(_) => f.write_str("list the functions"),
+            Self::Call(call, _) => write!(f, "call {call:?}"),
         }
     }
 }
@@ -55,6 +62,10 @@ pub(super) struct FakeCircle {
     pub(super) name: &'static str,
     pub(super) access: Access,
     pub(super) limits: Limits,
+    /// What the caller may do besides calling functions.
+    pub(super) may: Option<Rights>,
+    pub(super) role: Option<String>,
+    pub(super) functions: Option<FunctionsInfo>,
 }
 
 /// The session's side of the fake circle.
@@ -63,6 +74,10 @@ pub(super) struct FakeRemote {
     notices: Mutex<Option<Arc<tokio::sync::Mutex<Notices>>>>,
     is_connected: AtomicBool,
     disconnections: AtomicUsize,
+    /// The answer to every question for a description.
+    description: Mutex<Option<Description>>,
+    descriptions: AtomicUsize,
+    completions: AtomicUsize,
 }
 
 /// A play on the fake circle.
@@ -81,8 +96,22 @@ impl FakeCircle {
             notices: Mutex::new(None),
             is_connected: AtomicBool::new(false),
             disconnections: AtomicUsize::new(0),
+            description: Mutex::new(None),
+            descriptions: AtomicUsize::new(0),
+            completions: AtomicUsize::new(0),
         };
-        Self { remote: remote.into(), calls, notices: None, name, access, limits: Limits::default() }
+        let limits = Limits::default();
+        Self {
+            remote: remote.into(),
+            calls,
+            notices: None,
+            name,
+            access,
+            limits,
+            may: None,
+            role: None,
+            functions: None,
+        }
     }
 
     /// Waits for the next request of the session.
@@ -116,7 +145,34 @@ impl FakeCircle {
         self.notices = Some(send);
         *self.remote.notices() = Some(Arc::new(notices.into()));
         self.remote.is_connected.store(true, Ordering::SeqCst);
+        self.publish();
         attempt.send(Ok(self.description())).expect("the session waits for the connection");
+    }
+
+    /// Describes the circle as it is now to whoever asks from now on.
+    pub(super) fn publish(&self) {
+        *self.remote.description.lock().unwrap_or_else(PoisonError::into_inner) = Some(self.description());
+    }
+
+    /// Returns how often the session has asked for a description, and for completions.
+    pub(super) fn questions(&self) -> (usize, usize) {
+        (self.remote.descriptions.load(Ordering::SeqCst), self.remote.completions.load(Ordering::SeqCst))
+    }
+
+    /// Waits for a question for the functions, and answers it.
+    pub(super) async fn list(&mut self, functions: Vec<FunctionInfo>) {
+        match self.call().await {
+            RemoteCall::Functions(reply) => reply.send(Ok(functions)).expect("the session waits for them"),
+            other => panic!("{other:?} instead of the functions"),
+        }
+    }
+
+    /// Waits for a call of a function.
+    pub(super) async fn called(&mut self) -> (FunctionCall, FakePlay) {
+        match self.call().await {
+            RemoteCall::Call(call, running) => (call, running),
+            other => panic!("{other:?} instead of a call"),
+        }
     }
 
     /// Refuses the next connection attempt.
@@ -206,13 +262,13 @@ impl FakeCircle {
                 public_key: None,
                 admitted: self.access == Access::Open,
                 name: None,
-                role: None,
-                may: None,
+                role: self.role.clone(),
+                may: self.may.clone(),
             },
             modules: Vec::new(),
             sandbox: Vec::new(),
             tls: false,
-            functions: None,
+            functions: self.functions.clone(),
             limits: self.limits.clone(),
         }
     }
@@ -295,6 +351,19 @@ impl FakeRemote {
         })
     }
 
+    /// Starts a play or a call, whose updates come from the test.
+    fn run(
+        self: Arc<Self>,
+        call: impl FnOnce(PlayReporter, oneshot::Receiver<()>) -> RemoteCall + Send + 'static,
+    ) -> SessionPlay {
+        SessionPlay::spawn(move |reporter| async move {
+            let (listening, listened) = oneshot::channel::<()>();
+            self.report(call(reporter, listened));
+            std::future::pending::<()>().await;
+            drop(listening);
+        })
+    }
+
     fn report(&self, call: RemoteCall) {
         // Fails if the test has ended.
         drop(self.calls.send(call));
@@ -311,12 +380,22 @@ impl Remote for FakeRemote {
     }
 
     fn play(self: Arc<Self>, script: Script) -> SessionPlay {
-        SessionPlay::spawn(move |reporter| async move {
-            let (listening, listened) = oneshot::channel::<()>();
-            self.report(RemoteCall::Play(FakePlay { script, reporter, listened }));
-            std::future::pending::<()>().await;
-            drop(listening);
-        })
+        self.run(|reporter, listened| RemoteCall::Play(FakePlay { script, reporter, listened }))
+    }
+
+    fn call(self: Arc<Self>, call: FunctionCall) -> SessionPlay {
+        let script = Script::default();
+        self.run(|reporter, listened| RemoteCall::Call(call, FakePlay { script, reporter, listened }))
+    }
+
+    fn describe(self: Arc<Self>) -> RemoteFuture<Description> {
+        self.descriptions.fetch_add(1, Ordering::SeqCst);
+        let description = self.description.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        Box::pin(std::future::ready(description.ok_or(ClientError::NotConnected)))
+    }
+
+    fn functions(self: Arc<Self>) -> RemoteFuture<Vec<FunctionInfo>> {
+        self.request(RemoteCall::Functions)
     }
 
     fn query(self: Arc<Self>, command: ReplCommand) -> RemoteFuture<Vec<StyledLine>> {
@@ -324,6 +403,7 @@ impl Remote for FakeRemote {
     }
 
     fn complete(self: Arc<Self>, _: String, _: u64) -> RemoteFuture<CompleteResult> {
+        self.completions.fetch_add(1, Ordering::SeqCst);
         Box::pin(async { Err(ClientError::NotConnected) })
     }
 

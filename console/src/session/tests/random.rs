@@ -57,6 +57,9 @@ fn step() -> impl Strategy<Value = RandomStep> {
         ":copy",
         ":cd",
         ":sh ls",
+        ":functions",
+        ":call price item=tea",
+        ":call price item=@/nonexistent",
     ];
     prop_oneof![
         6 => Just(RandomStep::Play),

@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use client_ws::{ClientError, Notice, RpcError};
+use client_ws::{ClientError, FunctionsInfo, Notice, RpcError};
 use protocol::{error::LossReason, methods::Access};
 
 use super::{
@@ -17,10 +17,12 @@ use super::{
     },
     INIT, RandomStep,
 };
+use crate::functions::tests::shop;
 use crate::session::{ConnectionStatus, FanOutTarget, Remote, SessionEvent, SessionRequest};
 
 /// The commands that never start before an input that was typed before them, as plays do.
-const ORDERED: [&str; 3] = [":vars", ":each a 1", ":load /"];
+const ORDERED: [&str; 6] =
+    [":vars", ":each a 1", ":load /", ":functions", ":call price item=tea", ":call price item=@/nonexistent"];
 
 /// A session with a simulated user, circle and network.
 pub(super) struct World {
@@ -71,7 +73,8 @@ impl World {
     pub(super) fn new(access: Access, init: Option<PathBuf>) -> Self {
         let setup = ConsoleSetup { access, preferred: Some("alice"), ..ConsoleSetup::default() };
         let is_wanted = init.is_some();
-        let console = Console::with_init(setup, init);
+        let mut console = Console::with_init(setup, init);
+        console.circle.functions = Some(FunctionsInfo { version: "1".into(), count: 3 });
         Self {
             console,
             asked: Vec::new(),
@@ -134,7 +137,7 @@ impl World {
             RandomStep::Forget => self.forget().await,
             RandomStep::Print => {
                 for call in &self.asked {
-                    if let RemoteCall::Play(playing) = call {
+                    if let RemoteCall::Play(playing) | RemoteCall::Call(_, playing) = call {
                         // As many as fit.
                         drop(tokio::time::timeout(Duration::ZERO, playing.print("more")).await);
                     }
@@ -194,7 +197,10 @@ impl World {
             }
             RemoteCall::Authenticate(_, reply) => drop(reply.send(Ok(()))),
             RemoteCall::Query(_, reply) => drop(reply.send(Ok(Vec::new()))),
-            RemoteCall::Play(playing) => drop(tokio::time::timeout(Duration::ZERO, playing.answer(1)).await),
+            RemoteCall::Functions(reply) => drop(reply.send(Ok(shop()))),
+            RemoteCall::Play(playing) | RemoteCall::Call(_, playing) => {
+                drop(tokio::time::timeout(Duration::ZERO, playing.answer(1)).await);
+            }
         }
     }
 
@@ -307,6 +313,9 @@ async fn answer_with(call: RemoteCall, error: ClientError) {
         RemoteCall::Connect(reply) => drop(reply.send(Err(unreachable()))),
         RemoteCall::Authenticate(_, reply) => drop(reply.send(Err(error))),
         RemoteCall::Query(_, reply) => drop(reply.send(Err(error))),
-        RemoteCall::Play(playing) => drop(tokio::time::timeout(Duration::ZERO, playing.fail(error)).await),
+        RemoteCall::Functions(reply) => drop(reply.send(Err(error))),
+        RemoteCall::Play(playing) | RemoteCall::Call(_, playing) => {
+            drop(tokio::time::timeout(Duration::ZERO, playing.fail(error)).await);
+        }
     }
 }

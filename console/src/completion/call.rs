@@ -1,0 +1,117 @@
+//! Completion of `:call`: names of functions, parameters that are not given yet, and values that the schema lists.
+
+use client_ws::FunctionInfo;
+
+use super::{CompletionItem, CompletionList, MAX_CANDIDATES};
+use crate::{
+    commands::call_words,
+    functions::{ListedValues, argument_text},
+};
+
+/// The maximum length of a candidate's detail, in characters.
+const MAX_DETAIL: usize = 200;
+
+/// Returns the candidates for an input with its cursor. `argument` is the text between the command and the cursor.
+pub(super) fn candidates(
+    (input, cursor): (String, usize),
+    argument: &str,
+    functions: &[FunctionInfo],
+) -> CompletionList {
+    let words = call_words(argument);
+    let last =
+        words.last().filter(|word| word.range.end == argument.len()).map_or("", |word| &argument[word.range.clone()]);
+    let before = words.len() - usize::from(!last.is_empty());
+    let (word, candidates) = match words.first() {
+        Some(name) if before > 0 => {
+            let name = &argument[name.range.clone()];
+            let given = words[1..before].iter().filter_map(|word| argument[word.range.clone()].split_once('='));
+            let given: Vec<&str> = given.map(|(param, _)| param).collect();
+            match functions.iter().find(|function| function.name == name) {
+                Some(function) => argument_candidates(function, last, &given),
+                None => (last, Vec::new()),
+            }
+        }
+        _ => (last, names(functions)),
+    };
+    let start = cursor.saturating_sub(word.chars().count());
+    let candidates = candidates.into_iter().filter(|candidate| candidate.text.starts_with(word));
+    CompletionList { input, start, cursor, candidates: candidates.take(MAX_CANDIDATES).collect() }
+}
+
+/// Returns the names of functions with their signatures.
+pub(super) fn names(functions: &[FunctionInfo]) -> Vec<CompletionItem> {
+    functions.iter().map(|function| item(function.name.clone(), &function.signature)).collect()
+}
+
+/// Returns the word to complete, and candidates for it.
+fn argument_candidates<'a>(function: &FunctionInfo, word: &'a str, given: &[&str]) -> (&'a str, Vec<CompletionItem>) {
+    if let Some((param, value)) = word.split_once('=') {
+        let declared = function.params.iter().find(|declared| declared.name == param);
+        let values = declared.map(|declared| ListedValues::of(declared).values).unwrap_or_default();
+        let texts = values.iter().filter_map(|value| argument_text(function, param, value));
+        return (value, texts.map(|text| item(text, "")).collect());
+    }
+    let missing = function.params.iter().filter(|param| !given.contains(&param.name.as_str()));
+    let (required, optional): (Vec<_>, Vec<_>) = missing.partition(|param| param.is_required);
+    let candidates = required.into_iter().chain(optional).map(|param| {
+        let note = match &param.default {
+            _ if param.is_required => "required".to_owned(),
+            Some(default) => format!("= {default}"),
+            None => "optional".to_owned(),
+        };
+        item(format!("{}=", param.name), &format!("{} · {note}", param.type_text))
+    });
+    (word, candidates.collect())
+}
+
+fn item(text: String, detail: &str) -> CompletionItem {
+    let detail: String = detail.chars().take(MAX_DETAIL).collect();
+    CompletionItem { text, detail: detail.replace('\n', " ") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::functions::tests::shop;
+
+    /// The start of the word and the candidates.
+    fn offered(input: &str) -> (usize, Vec<String>) {
+        let argument = input.strip_prefix(":call ").expect("a call");
+        let list = candidates((input.to_owned(), input.chars().count()), argument, &shop());
+        (list.start, list.candidates.into_iter().map(|candidate| candidate.text).collect())
+    }
+
+    #[test]
+    fn names_parameters_and_listed_values_are_offered() {
+        let cases: [(&str, usize, &[&str]); 13] = [
+            (":call ", 6, &["order.place", "order.list", "price"]),
+            (":call order.p", 6, &["order.place"]),
+            (":call order.place ", 18, &["item=", "size=", "gift=", "count="]),
+            (":call order.place item=x ", 25, &["size=", "gift=", "count="]),
+            (":call order.place item=\"a b\" size=small c", 40, &["count="]),
+            (":call order.place item", 18, &["item="]),
+            (":call order.place size=", 23, &["small", "\"very large\""]),
+            (":call order.place size=s", 23, &["small"]),
+            (":call order.place gift=", 23, &["true", "false"]),
+            (":call order.place item=", 23, &[]),
+            (":call order.place other=", 24, &[]),
+            (":call order.list ", 17, &[]),
+            (":call nothing i", 14, &[]),
+        ];
+        for (input, start, expected) in cases {
+            let expected = expected.iter().map(|text| (*text).to_owned()).collect();
+            assert_eq!(offered(input), (start, expected), "{input}");
+        }
+    }
+
+    #[test]
+    fn parameters_have_their_types() {
+        let input = ":call order.place ".to_owned();
+        let list = candidates((input, 18), "order.place ", &shop());
+        let details: Vec<&str> = list.candidates.iter().map(|candidate| candidate.detail.as_str()).collect();
+        assert_eq!(
+            details,
+            ["string · required", "\"small\" | \"very large\" · required", "bool · = false", "int 1..100 · = 1"]
+        );
+    }
+}
