@@ -80,6 +80,12 @@ pub(crate) enum Action {
     Edit,
     /// Insert a text into the editor.
     Insert(String),
+    /// List the functions of the circle that is shown.
+    Functions,
+    /// Open the form for a call of a function of a circle.
+    AskCall(CircleId, String),
+    /// Call a function of a circle with this command.
+    Call(CircleId, String),
     /// Close the popup without doing anything.
     Close,
 }

@@ -9,6 +9,7 @@ mod bindings;
 mod config;
 mod connect;
 mod control;
+mod functions;
 mod input;
 mod input_hold;
 mod key_changes;

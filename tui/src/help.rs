@@ -44,6 +44,7 @@ const GLOBAL_HINTS: &[HintRow] = &[
     Bound(UserAction::Help),
     Bound(UserAction::Zoom),
     Bound(UserAction::Palette),
+    Bound(UserAction::Functions),
     Bound(UserAction::Search),
     Fixed("Ctrl-C", "cancel the running play; your variables are kept"),
     Fixed("Esc", "close what is open, then go to Circles"),

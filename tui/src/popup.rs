@@ -1,11 +1,14 @@
 //! Popups over the panes: forms, questions, help.
 
+mod call_form;
 mod choice;
 mod field;
 mod forms;
 mod frame;
+mod functions;
 mod key_form;
 mod palette;
+mod param_input;
 mod text;
 
 use ratatui::{
@@ -16,9 +19,11 @@ use ratatui::{
 };
 
 use super::{action::Action, theme::Theme};
+pub(crate) use call_form::CallForm;
 pub(crate) use choice::Choice;
 use field::Field;
 pub(crate) use forms::{AddressForm, NewKeyForm, PassphraseForm};
+pub(crate) use functions::FunctionsPopup;
 pub(crate) use key_form::{KeyForm, KeyJob};
 pub(crate) use palette::{Palette, PaletteItem};
 pub(crate) use text::TextPopup;
@@ -36,6 +41,9 @@ pub(crate) enum Popup {
     Address(AddressForm),
     Key(KeyForm),
     Palette(Palette),
+    /// The functions of a circle.
+    Functions(FunctionsPopup),
+    Call(CallForm),
 }
 
 impl Popup {
@@ -50,7 +58,7 @@ impl Popup {
 
     /// Returns whether the user types into the popup, so that its text must not be lost.
     pub(crate) fn is_form(&self) -> bool {
-        matches!(self, Self::NewKey(_) | Self::Passphrase(_) | Self::Address(_) | Self::Key(_))
+        matches!(self, Self::NewKey(_) | Self::Passphrase(_) | Self::Address(_) | Self::Key(_) | Self::Call(_))
     }
 
     /// Returns whether the popup waits for an outcome.
@@ -79,6 +87,8 @@ impl Popup {
             Self::Address(form) => form.key(key),
             Self::Key(form) => form.key(key),
             Self::Palette(palette) => palette.key(key),
+            Self::Functions(list) => list.key(key),
+            Self::Call(form) => form.key(key),
         }
     }
 
@@ -87,15 +97,19 @@ impl Popup {
         match self {
             Self::Text(text) => drop(text.key(key)),
             Self::Palette(palette) => drop(palette.key(key)),
+            Self::Functions(list) => drop(list.key(key)),
+            Self::Call(form) => drop(form.key(key)),
             _ => {}
         }
     }
 
-    /// Handles a click: it chooses a button or a row.
+    /// Handles a click: it chooses a button, a row or an input.
     pub(crate) fn click(&mut self, at: Position) -> Option<Action> {
         match self {
             Self::Choice(choice) | Self::Quitting(choice) => choice.click(at),
             Self::Palette(palette) => palette.click(at),
+            Self::Functions(list) => list.click(at),
+            Self::Call(form) => form.click(at),
             _ => None,
         }
     }
@@ -107,6 +121,8 @@ impl Popup {
             Self::Address(form) if !form.is_busy => form.field.paste(text),
             Self::Key(form) => form.paste(text),
             Self::Palette(palette) => palette.paste(text),
+            Self::Functions(list) => list.paste(text),
+            Self::Call(form) => form.paste(text),
             _ => {}
         }
     }
@@ -121,6 +137,8 @@ impl Popup {
             Self::Address(form) => form.draw(frame, theme, spinner),
             Self::Key(form) => form.draw(frame, theme, spinner),
             Self::Palette(palette) => palette.draw(frame, theme),
+            Self::Functions(list) => list.draw(frame, theme),
+            Self::Call(form) => form.draw(frame, theme),
         }
     }
 }

@@ -61,6 +61,7 @@ actions! {
     Help "help" EVERYWHERE, [KeyPress::function(1), key('?')], "this help";
     Zoom "zoom" EVERYWHERE, [KeyPress::function(2), key('f')], "zoom the pane to the whole screen, and back";
     Palette "palette" EVERYWHERE, [KeyPress::control('p')], "palette: find an action, circle, key or input by its letters";
+    Functions "functions" EVERYWHERE, [KeyPress::function(4), key('F')], "functions of the circle: read about them, call them";
     Search "search" EVERYWHERE, [key('/'), KeyPress::function(3)], "search the log in Logs, the transcript elsewhere: n older, N newer, y copies, Esc ends";
     Quit "quit" EVERYWHERE, [key('q')], "quit; asks first if something would be lost";
     Smaller "smaller" EVERYWHERE, [key('[')], "make the pane smaller";

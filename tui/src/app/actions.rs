@@ -87,6 +87,9 @@ impl App {
             Action::Document(name) => self.document_shown(name),
             Action::Edit => self.edit(),
             Action::Cancel => self.cancel(),
+            Action::Functions => self.show_functions(),
+            Action::AskCall(id, name) => self.ask_call(id, &name),
+            Action::Call(id, command) => self.call(id, command),
             Action::Close => match self.window.popup.take() {
                 Some(Popup::Passphrase(form)) => self.keep_locked(&form.key),
                 Some(Popup::Quitting(_)) => self.quit_state = QuitState::Running,

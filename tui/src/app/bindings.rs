@@ -42,6 +42,7 @@ impl App {
             UserAction::Search if focus == Pane::Logs => Action::Search(Pane::Logs),
             UserAction::Search => Action::Search(Pane::Repl),
             UserAction::Quit => Action::Quit,
+            UserAction::Functions => Action::Functions,
             UserAction::Smaller => Action::Resize(-1),
             UserAction::Larger => Action::Resize(1),
             UserAction::Mouse => Action::ToggleMouse,

@@ -197,7 +197,7 @@ impl App {
 }
 
 /// Returns whether so many inputs wait that there would be no room to return another one.
-fn is_full(session: &SessionView) -> bool {
+pub(super) fn is_full(session: &SessionView) -> bool {
     let waiting = session.session.state().waiting;
     waiting > 0 && waiting + session.editor.drafts() >= MAX_WAITING
 }

@@ -16,6 +16,9 @@ use crate::{
 /// Largest number of past inputs.
 const MAX_PAST_INPUTS: usize = 200;
 
+/// Largest number of functions.
+const MAX_FUNCTIONS: usize = 200;
+
 /// Creates an item without a key.
 fn item(text: String, action: Action) -> PaletteItem {
     PaletteItem { text, key: String::new(), action }
@@ -53,6 +56,7 @@ impl App {
         if matches!(self.window.focus, Pane::Circles | Pane::Keys) {
             items.extend(self.screen_items());
         }
+        items.extend(self.function_items());
         items.push(self.bound_item("help", UserAction::Help, Action::Help));
         items.push(self.bound_item("quit", UserAction::Quit, Action::Quit));
         let session = self.circles.selected().and_then(|shown| self.repl.get(shown));
@@ -60,6 +64,21 @@ impl App {
             let text = format!("past input: {}", input.replace('\n', " ⏎ "));
             items.push(item(text, Action::Insert(input.to_string())));
         }
+        items
+    }
+
+    /// Returns the items of the functions of the shown circle.
+    fn function_items(&self) -> Vec<PaletteItem> {
+        let session = self.circles.selected().and_then(|id| Some((id, self.repl.get(id)?)));
+        let Some((id, session)) = session.filter(|(_, session)| session.is_open()) else { return Vec::new() };
+        let text = format!("functions of {}", session.name);
+        let mut items = vec![self.bound_item(&text, UserAction::Functions, Action::Functions)];
+        let functions = session.state.circle_functions.iter().flat_map(|functions| functions.iter());
+        items.extend(
+            functions
+                .take(MAX_FUNCTIONS)
+                .map(|function| item(format!("call {}", function.name), Action::AskCall(id, function.name.clone()))),
+        );
         items
     }
 

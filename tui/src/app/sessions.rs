@@ -29,6 +29,8 @@ impl App {
         let Some(session) = self.repl.get_mut(id) else { return };
         session.refresh();
         let is_awaited = self.hold.is_ended_by(id, &event, session);
+        self.update_functions(id);
+        let Some(session) = self.repl.get_mut(id) else { return };
         match event {
             SessionUpdate::Reported(event) => self.on_session_event(id, event),
             SessionUpdate::Changed => {}

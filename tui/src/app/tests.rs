@@ -3,6 +3,7 @@
 mod config;
 mod details;
 mod display;
+mod functions;
 mod history;
 mod key_dialogs;
 mod mouse;

@@ -13,9 +13,13 @@ use zeroize::Zeroizing;
 /// passphrase in freed memory.
 const MAX_BYTES: usize = 1024;
 
+/// Largest text of a long field in bytes.
+const MAX_LONG_BYTES: usize = 64 << 10;
+
 pub(crate) struct Field {
     text: Zeroizing<String>,
     is_hidden: bool,
+    max_bytes: usize,
     /// Value of an empty field.
     default: &'static str,
 }
@@ -28,12 +32,22 @@ impl std::fmt::Debug for Field {
 
 impl Field {
     pub(crate) fn visible() -> Self {
-        Self { text: Zeroizing::new(String::with_capacity(MAX_BYTES)), is_hidden: false, default: "" }
+        Self {
+            text: Zeroizing::new(String::with_capacity(MAX_BYTES)),
+            is_hidden: false,
+            max_bytes: MAX_BYTES,
+            default: "",
+        }
     }
 
     /// A field with a value for when it is empty.
     pub(crate) fn with_default(default: &'static str) -> Self {
         Self { default, ..Self::visible() }
+    }
+
+    /// A field for a long text that is no secret.
+    pub(crate) fn long() -> Self {
+        Self { max_bytes: MAX_LONG_BYTES, ..Self::visible() }
     }
 
     /// A field that shows only the length of its text.
@@ -52,16 +66,23 @@ impl Field {
 
     /// Clears the field, and wipes its text.
     pub(crate) fn clear(&mut self) {
-        let Self { is_hidden, default, .. } = *self;
-        *self = Self { is_hidden, default, ..Self::visible() };
+        let Self { is_hidden, max_bytes, default, .. } = *self;
+        *self = Self { is_hidden, max_bytes, default, ..Self::visible() };
     }
 
     pub(crate) fn paste(&mut self, text: &str) {
+        let _is_whole = self.try_paste(text);
+    }
+
+    /// Appends a text without its control characters. Returns whether there was room for all of it.
+    pub(crate) fn try_paste(&mut self, text: &str) -> bool {
         for character in text.chars().filter(|character| !character.is_control()) {
-            if self.text.len() + character.len_utf8() <= MAX_BYTES {
-                self.text.push(character);
+            if self.text.len() + character.len_utf8() > self.max_bytes {
+                return false;
             }
+            self.text.push(character);
         }
+        true
     }
 
     pub(crate) fn key(&mut self, key: KeyEvent) {

@@ -10,11 +10,14 @@ use ratatui::{
     layout::Position,
 };
 
-use super::rig::{Rig, status};
+use super::{
+    functions::shop,
+    rig::{Rig, status},
+};
 use crate::{circle_id::CircleId, event::AppEvent, popup::Popup, repl::SessionView};
 
 /// Keys in all.
-const KEYS: usize = 20_000;
+const KEYS: usize = 30_000;
 
 /// Keys of one app: what is open after a start is different from what is open much later.
 const KEYS_OF_AN_APP: usize = 500;
@@ -26,7 +29,7 @@ const SIZES: [(u16, u16); 9] =
 const TEXTS: [&str; 8] =
     ["let a = 1\n", "loop {}\n", "fn f() {\n", ":h", ":quit\n", "try { a }", "127.0.0.1:7777\n", "\u{1f600}日本\n"];
 
-const CODES: [KeyCode; 23] = [
+const CODES: [KeyCode; 24] = [
     KeyCode::Enter,
     KeyCode::Enter,
     KeyCode::Enter,
@@ -50,10 +53,11 @@ const CODES: [KeyCode; 23] = [
     KeyCode::F(1),
     KeyCode::F(2),
     KeyCode::F(3),
+    KeyCode::F(4),
 ];
 
 /// Letters that are commands in some pane, and digits that select one.
-const COMMANDS: &str = "sxrdaqySnofl1234?yYjkgGmeuRpDiE/%[]";
+const COMMANDS: &str = "sxrdaqySnofFl1234?yYjkgGmeuRpDiE/%[]";
 
 /// A generator of the same numbers for the same seed.
 struct Random(u64);
@@ -145,6 +149,7 @@ struct Counts {
     inputs: usize,
     mouse: usize,
     requests: usize,
+    calls: usize,
 }
 
 impl Counts {
@@ -160,6 +165,7 @@ impl Counts {
         self.events += 1;
         rig.event(event).await;
         let requests = rig.outside.take_requests();
+        self.calls += rig.outside.take_calls().len();
         let is_open = matches!(&rig.app.window.popup, Some(Popup::Choice(_)));
         self.dialogs += usize::from(is_open && !was_open);
         if is_confirmed {
@@ -188,6 +194,7 @@ async fn random_keys_lose_nothing_without_a_confirmation() {
     let (mut random, mut counts) = (Random(0x9e37_79b9_7f4a_7c15), Counts::default());
     while counts.events - counts.mouse < KEYS {
         let mut rig = Rig::start().await;
+        rig.outside.offer(shop(), true);
         rig.post(AppEvent::KeysListed(Ok(listing())));
         if random.below(2) == 0 {
             rig.post(AppEvent::ConfigRead(Ok(Some(("/nonexistent/circles.json".into(), Vec::new())))));
@@ -222,6 +229,7 @@ async fn random_keys_lose_nothing_without_a_confirmation() {
             }
         }
     }
-    let Counts { dialogs, confirmed, quits, inputs, mouse, requests, .. } = counts;
-    assert!(dialogs > 50 && confirmed > 10 && quits > 0 && inputs > 0 && mouse > 1000 && requests > 5, "{counts:?}");
+    let Counts { dialogs, confirmed, quits, inputs, mouse, requests, calls, .. } = counts;
+    assert!(dialogs > 50 && confirmed > 10 && quits > 0 && inputs > 0, "{counts:?}");
+    assert!(mouse > 1000 && requests > 5 && calls > 0, "{counts:?}");
 }

@@ -1,0 +1,183 @@
+//! The list of functions, and the form for a call.
+
+use client_ws::FunctionInfo;
+use ratatui::crossterm::event::{
+    Event,
+    KeyCode::{BackTab, Backspace, Char, Down, Enter, Esc, F, Right, Tab},
+    KeyModifiers, MouseButton, MouseEvent, MouseEventKind,
+};
+use serde_json::json;
+
+use super::rig::{LAB, Rig};
+
+/// The functions of a shop.
+pub(super) fn shop() -> Vec<FunctionInfo> {
+    FunctionInfo::all(&json!({ "methods": [
+        {
+            "name": "fn.order.place", "summary": "Orders some of an item.",
+            "description": "Orders some of an item.\nThe stock shrinks.",
+            "params": [
+                { "name": "item", "required": true, "x-type": "string 1..64", "description": "what",
+                  "schema": { "type": "string" } },
+                { "name": "count", "x-type": "int 1..100", "schema": { "type": "integer", "default": 1 } },
+                { "name": "gift", "x-type": "bool", "schema": { "type": "boolean" } },
+            ],
+            "result": { "x-type": "int", "schema": { "type": "integer" } },
+            "x-signature": "order.place(item: string 1..64, count?: int 1..100 = 1, gift?: bool) -> int",
+        },
+        { "name": "fn.now", "summary": "The time.", "x-signature": "now() -> any" },
+        { "name": "fn.evil\u{1b}", "summary": "no" },
+    ] }))
+}
+
+/// Starts the app, connected to `lab`, which offers the functions.
+async fn start(may_play: bool) -> Rig {
+    let mut rig = Rig::start().await;
+    rig.outside.offer(shop(), may_play);
+    rig.keys(&[Down, Enter]).await;
+    rig
+}
+
+/// Clicks on the first cell of a text.
+async fn click(rig: &mut Rig, text: &str) {
+    let screen = rig.screen();
+    let (row, line) = screen.lines().enumerate().find(|(_, line)| line.contains(text)).expect("it is shown");
+    let column = line[..line.find(text).expect("it is there")].chars().count();
+    let (column, row) = (u16::try_from(column).expect("small"), u16::try_from(row).expect("small"));
+    let kind = MouseEventKind::Down(MouseButton::Left);
+    rig.event(Event::Mouse(MouseEvent { kind, column, row, modifiers: KeyModifiers::NONE })).await;
+}
+
+/// Returns the calls of functions as JSON.
+fn calls(rig: &Rig) -> Vec<serde_json::Value> {
+    rig.outside.take_calls().into_iter().map(|call| json!([call.name, call.params])).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn list_shows_signatures_and_documentation() {
+    let mut rig = start(true).await;
+    rig.key(F(4)).await;
+    insta::assert_snapshot!(rig.screen());
+    rig.key(Down).await;
+    rig.shows("▌now() -> any");
+    rig.shows("The time.");
+    rig.shows_not("The stock shrinks.");
+    // Typing narrows the list.
+    rig.write("orders some").await;
+    rig.shows("▌order.place(");
+    rig.shows_not("now()");
+    rig.write("x").await;
+    rig.shows("no matches");
+    rig.key(Enter).await;
+    rig.shows("no matches");
+    rig.key(Esc).await;
+    rig.shows_not("Functions of lab");
+}
+
+#[tokio::test(start_paused = true)]
+async fn form_has_an_input_for_each_parameter_and_calls_the_function() {
+    let mut rig = start(true).await;
+    rig.keys(&[F(4), Enter]).await;
+    insta::assert_snapshot!(rig.screen());
+    rig.write("green tea").await;
+    rig.key(Tab).await;
+    rig.write("many").await;
+    rig.key(Tab).await;
+    rig.shows("count: expected int 1..100, not \"many\"");
+    rig.keys(&[Right, Tab, Enter]).await;
+    assert_eq!(calls(&rig), [] as [serde_json::Value; 0]);
+    // The focus is at the error.
+    rig.keys(&[Backspace, Backspace, Backspace, Backspace, Char('2')]).await;
+    rig.shows_not("expected int");
+    rig.keys(&[BackTab, BackTab, Enter]).await;
+    assert_eq!(calls(&rig), [json!(["order.place", { "item": "green tea", "count": 2, "gift": true }])]);
+    rig.shows("lab> :call order.place item=\"green tea\" count=2");
+    rig.shows("42");
+    rig.shows_not("Call order.place");
+    assert_eq!(rig.inputs(LAB), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn required_parameter_is_not_left_out() {
+    let mut rig = start(true).await;
+    rig.keys(&[F(4), Enter, BackTab, Enter]).await;
+    rig.shows("item is required; type \"\" for an empty text");
+    assert_eq!(calls(&rig), [] as [serde_json::Value; 0]);
+    rig.write("\"\"").await;
+    rig.keys(&[BackTab, Enter]).await;
+    assert_eq!(calls(&rig), [json!(["order.place", { "item": "" }])]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn mouse_selects_focuses_chooses_and_calls() {
+    let mut rig = start(true).await;
+    rig.key(F(4)).await;
+    click(&mut rig, "now() -> any").await;
+    rig.shows("▌now()");
+    click(&mut rig, "order.place(item").await;
+    click(&mut rig, "order.place(item").await;
+    rig.shows("Call order.place");
+    rig.write("tea").await;
+    click(&mut rig, "    bool").await;
+    click(&mut rig, "    bool").await;
+    rig.shows("‹ true ›");
+    click(&mut rig, "Call  ").await;
+    assert_eq!(calls(&rig), [json!(["order.place", { "item": "tea", "gift": true }])]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn palette_finds_functions() {
+    let mut rig = start(true).await;
+    rig.control('p').await;
+    rig.write("call now").await;
+    rig.shows("▌");
+    rig.key(Enter).await;
+    rig.shows("Call now");
+    rig.key(Enter).await;
+    assert_eq!(calls(&rig), [json!(["now", {}])]);
+    rig.shows(":call now");
+}
+
+#[tokio::test(start_paused = true)]
+async fn form_fits_every_screen() {
+    let mut rig = start(true).await;
+    rig.keys(&[F(4), Enter]).await;
+    for (width, height) in [(40, 10), (80, 24), (200, 60), (1, 1), (41, 11)] {
+        rig.event(Event::Resize(width, height)).await;
+        rig.keys(&[Tab, Tab, Tab, Tab]).await;
+    }
+    rig.shows("Call order.place");
+    rig.event(Event::Resize(40, 10)).await;
+    // The input with the focus is always visible.
+    rig.keys(&[Tab, Tab]).await;
+    rig.shows("gift");
+    rig.key(Tab).await;
+    rig.shows("[ Call ]");
+    rig.keys(&[Esc, F(4)]).await;
+    rig.shows("Functions of lab");
+    rig.event(Event::Resize(80, 24)).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn caller_who_may_not_play_sees_it_and_calls() {
+    let mut rig = start(false).await;
+    rig.shows("lab (calls only)");
+    rig.shows("you may call functions here");
+    rig.shows_not("type Rhai");
+    rig.write(":call now\n").await;
+    assert_eq!(calls(&rig), [json!(["now", {}])]);
+    rig.shows("42");
+}
+
+#[tokio::test(start_paused = true)]
+async fn list_without_functions_says_so() {
+    let mut rig = Rig::start().await;
+    rig.keys(&[Down, F(4)]).await;
+    rig.shows("connect to the circle first");
+    rig.keys(&[Enter, F(4)]).await;
+    rig.shows("the circle has no function for you");
+    // A reload is seen when the list opens again.
+    rig.outside.offer(shop(), true);
+    rig.keys(&[Esc, F(4)]).await;
+    rig.shows("▌order.place(");
+}
