@@ -212,7 +212,7 @@ impl Core {
         self.functions = CircleFunctions::default();
         let is_open = self.access() == Some(Access::Open);
         let has_key = self.login.owner.is_some() || self.login.key.is_some();
-        // Whoever has a key may have more rights with it, but an anonymous caller may call functions.
+        // A key may have more rights; without one, the anonymous caller may still call functions.
         let has_none = || self.state().is_ready() && matches!(self.keys.preferred(), Ok(None));
         if !has_key && (is_open || has_none()) {
             self.on_ready();

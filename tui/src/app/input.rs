@@ -182,16 +182,22 @@ impl App {
     }
 
     /// Asks the shown circle for the documentation of a completion.
-    pub(super) fn document_shown(&self, name: String) {
+    pub(super) fn document_shown(&mut self, name: String) {
         if let Some(id) = self.circles.selected() {
             self.document(id, name);
         }
     }
 
-    /// Asks a circle for the documentation of a completion.
-    fn document(&self, id: CircleId, name: String) {
-        if let Some(session) = self.repl.get(id).filter(|session| session.state.is_ready()) {
-            self.tasks.document(id, name.clone(), session.session.document(name));
+    /// Asks a circle for the documentation of a completion. That of the circle's functions is known.
+    fn document(&mut self, id: CircleId, name: String) {
+        let Some(session) = self.repl.get_mut(id).filter(|session| session.state.is_ready()) else { return };
+        let text = session.editor.text();
+        let is_command = [":call ", ":functions "].into_iter().any(|command| text.trim_start().starts_with(command));
+        let known = session.state.circle_functions.iter().flat_map(|functions| functions.iter());
+        let found = known.into_iter().find(|function| is_command && function.name == name);
+        match found.map(|function| function.summary.clone()) {
+            Some(summary) => session.editor.document(name, summary),
+            None => self.tasks.document(id, name.clone(), session.session.document(name)),
         }
     }
 }

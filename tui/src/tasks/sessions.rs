@@ -83,7 +83,8 @@ impl Tasks {
     /// Posts the completions of a circle, if it answers.
     pub(crate) fn complete(&self, id: CircleId, answer: impl Future<Output = Option<CompletionList>> + Send + 'static) {
         let tasks = self.clone();
-        self.spawn(async move {
+        // Tests fake the session, not the task.
+        self.runtime.spawn(async move {
             if let Some(completion) = answer.await {
                 tasks.post(AppEvent::Session(id, SessionUpdate::Completed(completion))).await;
             }

@@ -1,29 +1,28 @@
 //! A fake circle under the control of a test. It never answers automatically, and records the requests of the session.
 
+mod play;
+
 use std::sync::{
     Arc, Mutex, MutexGuard, PoisonError,
     atomic::{AtomicBool, AtomicUsize, Ordering},
 };
 
-use client_ws::{
-    ClientError, CompleteResult, Description, FunctionInfo, FunctionsInfo, Notice, PlayEvent, PlayResult, Rights,
-    RpcError,
-};
+use client_ws::{ClientError, CompleteResult, Description, FunctionInfo, FunctionsInfo, Notice, Rights, RpcError};
 use frontend::text::StyledLine;
 use keys::{KeyPair, PublicKey};
 use protocol::{
-    Id, Limits,
+    Limits,
     error::{ScriptError, ScriptErrorKind},
-    methods::{Access, CallerInfo, Output, Progress, Stream},
+    methods::{Access, CallerInfo},
 };
-use serde_json::value::RawValue;
 use tokio::sync::{mpsc, oneshot};
 
 use super::NEVER;
 use crate::{
     commands::ReplCommand,
-    session::{FunctionCall, PlayReporter, PlayUpdate, Remote, RemoteFuture, Script, SessionPlay},
+    session::{FunctionCall, PlayReporter, Remote, RemoteFuture, Script, SessionPlay},
 };
+pub(super) use play::{FakePlay, result};
 
 /// The channel for an answer.
 pub(super) type Reply<T> = oneshot::Sender<Result<T, ClientError>>;
@@ -78,14 +77,6 @@ pub(super) struct FakeRemote {
     description: Mutex<Option<Description>>,
     descriptions: AtomicUsize,
     completions: AtomicUsize,
-}
-
-/// A play on the fake circle.
-pub(super) struct FakePlay {
-    pub(super) script: Script,
-    reporter: PlayReporter,
-    /// Closed when the session drops the play.
-    listened: oneshot::Receiver<()>,
 }
 
 impl FakeCircle {
@@ -149,7 +140,7 @@ impl FakeCircle {
         attempt.send(Ok(self.description())).expect("the session waits for the connection");
     }
 
-    /// Describes the circle as it is now to whoever asks from now on.
+    /// Describes the circle as it is now, to every question from now on.
     pub(super) fn publish(&self) {
         *self.remote.description.lock().unwrap_or_else(PoisonError::into_inner) = Some(self.description());
     }
@@ -274,66 +265,6 @@ impl FakeCircle {
     }
 }
 
-impl FakePlay {
-    /// Prints a text, once there is room for it.
-    pub(super) async fn print(&self, text: &str) {
-        let output = Output { play: Id::number(1), stream: Stream::Print, text: text.to_owned(), position: None };
-        self.reporter.report(PlayUpdate::Event(PlayEvent::Output(output))).await;
-    }
-
-    pub(super) async fn progress(&self, done: i64) {
-        let progress =
-            Progress { play: Id::number(1), elapsed_us: 1, operations: 1, done: Some(done), total: None, text: None };
-        self.reporter.report(PlayUpdate::Event(PlayEvent::Progress(progress))).await;
-    }
-
-    /// Reports that the client has dropped events.
-    pub(super) async fn drop_events(&self, count: u64) {
-        self.reporter.report(PlayUpdate::Event(PlayEvent::EventsDropped { count })).await;
-    }
-
-    /// Ends with a number.
-    pub(super) async fn answer(self, number: i64) {
-        self.end(Ok(result("i64", &number.to_string()))).await;
-    }
-
-    /// Ends with `()`.
-    pub(super) async fn unit(self) {
-        self.end(Ok(result("()", "null"))).await;
-    }
-
-    pub(super) async fn fail(self, error: impl Into<ClientError>) {
-        self.end(Err(error.into())).await;
-    }
-
-    pub(super) async fn end(self, result: Result<PlayResult, ClientError>) {
-        self.reporter.report(PlayUpdate::Ended(result)).await;
-    }
-
-    /// Waits until the session cancels the play.
-    pub(super) async fn cancelled(&mut self) {
-        let cancelled = tokio::time::timeout(NEVER, self.reporter.wait_for_cancel()).await;
-        cancelled.expect("the play is cancelled");
-    }
-
-    /// Waits until the session cancels the play, and ends it accordingly.
-    pub(super) async fn cancel(mut self) {
-        self.cancelled().await;
-        self.fail(RpcError::Cancelled).await;
-    }
-
-    /// Whether the session still holds the play.
-    pub(super) fn has_listener(&mut self) -> bool {
-        matches!(self.listened.try_recv(), Err(oneshot::error::TryRecvError::Empty))
-    }
-
-    /// Waits until the session drops the play.
-    pub(super) async fn abandoned(self) {
-        let ended = tokio::time::timeout(NEVER, self.listened).await;
-        ended.expect("nobody listens any more").expect_err("nothing is ever sent");
-    }
-}
-
 impl FakeRemote {
     fn notices(&self) -> MutexGuard<'_, Option<Arc<tokio::sync::Mutex<Notices>>>> {
         self.notices.lock().unwrap_or_else(PoisonError::into_inner)
@@ -427,13 +358,6 @@ impl Remote for FakeRemote {
         self.is_connected.store(false, Ordering::SeqCst);
         *self.notices() = None;
     }
-}
-
-/// Returns a result of the given type. Its text is its JSON, except for `()`.
-pub(super) fn result(r#type: &str, json: &str) -> PlayResult {
-    let output = if r#type == "()" { String::new() } else { json.to_owned() };
-    let value = RawValue::from_string(json.to_owned()).expect("it is JSON").into();
-    PlayResult { output, r#type: r#type.to_owned(), value, elapsed_us: 1500, operations: 7 }
 }
 
 /// The error of requests on a lost connection.

@@ -170,6 +170,24 @@ async fn caller_who_may_not_play_sees_it_and_calls() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn tab_completes_a_call_with_summaries() {
+    let mut rig = start(true).await;
+    rig.write(":call ").await;
+    rig.key(Tab).await;
+    rig.shows("order.place");
+    rig.shows("Orders some of an item.");
+    rig.keys(&[Down, Enter]).await;
+    rig.shows("> :call now");
+    rig.key(Enter).await;
+    assert_eq!(calls(&rig), [json!(["now", {}])]);
+    rig.write(":call order.place item=tea ").await;
+    rig.key(Tab).await;
+    rig.shows("int 1..100 · = 1");
+    rig.keys(&[Enter, Char('5'), Enter]).await;
+    assert_eq!(calls(&rig), [json!(["order.place", { "item": "tea", "count": 5 }])]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn list_without_functions_says_so() {
     let mut rig = Rig::start().await;
     rig.keys(&[Down, F(4)]).await;
