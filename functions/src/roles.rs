@@ -11,7 +11,7 @@ mod resolver;
 mod role;
 
 pub use access_control::{AccessControl, Member};
-pub use definition::{AccessDefinition, MemberDefinition, RoleDefinition};
+pub use definition::{AccessDefinition, MemberDefinition, RoleDefinition, deserialize_roles};
 pub use fault::{FaultPlace, MemberField, RoleFault, RoleField};
 pub use limits::{MAX_EXTENDS, MAX_FAULTS, MAX_MEMBERS, MAX_NAME_BYTES, MAX_PATTERNS, MAX_ROLES};
 pub use role::Role;

@@ -1,8 +1,13 @@
 //! Roles and members as an operator writes them.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, fmt};
 
-use serde::{Deserialize, Serialize};
+use serde::{
+    Deserialize, Deserializer, Serialize,
+    de::{Error, MapAccess, Visitor},
+};
+
+use super::patterns::shorten;
 
 /// A role: what its callers may do. What no field grants, the circle refuses.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -49,6 +54,7 @@ pub struct MemberDefinition<K> {
 #[serde(deny_unknown_fields)]
 pub struct AccessDefinition<K> {
     /// Roles by name.
+    #[serde(deserialize_with = "deserialize_roles")]
     pub roles: BTreeMap<String, RoleDefinition>,
     /// Role of an anonymous caller; without it, an anonymous caller may do nothing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -59,6 +65,38 @@ pub struct AccessDefinition<K> {
     /// Members.
     #[serde(default = "no_members::<K>", skip_serializing_if = "Vec::is_empty")]
     pub members: Vec<MemberDefinition<K>>,
+}
+
+/// Deserializes roles by name, and refuses two of one name: the rights of one of them would be lost.
+///
+/// # Errors
+///
+/// Those of the deserializer, and a name that occurs twice.
+pub fn deserialize_roles<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<BTreeMap<String, RoleDefinition>, D::Error> {
+    struct RolesVisitor;
+
+    impl<'de> Visitor<'de> for RolesVisitor {
+        type Value = BTreeMap<String, RoleDefinition>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("an object of roles by name")
+        }
+
+        fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+            let mut roles = BTreeMap::new();
+            while let Some(name) = map.next_key::<String>()? {
+                if roles.contains_key(&name) {
+                    return Err(A::Error::custom(format!("duplicate role `{}`", shorten(&name))));
+                }
+                roles.insert(name, map.next_value()?);
+            }
+            Ok(roles)
+        }
+    }
+
+    deserializer.deserialize_map(RolesVisitor)
 }
 
 /// A default without `K: Default`, which serde would demand.

@@ -135,6 +135,8 @@ fn definition_survives_json_and_refuses_unknown_fields() {
         let error = serde_json::from_str::<AccessDefinition<String>>(text).expect_err("unknown");
         assert!(error.to_string().starts_with("unknown field"), "{error}");
     }
+    let error = serde_json::from_str::<AccessDefinition<String>>(r#"{ "roles": { "a": {}, "a": {} } }"#);
+    assert!(error.expect_err("twice").to_string().starts_with("duplicate role `a`"));
     let numbered = shop.try_map_keys(|member, key, text| Ok::<_, ()>(format!("{member}{key}{text}"))).expect("mapped");
     assert_eq!(numbered.members[0].keys, ["00k1", "01k2"]);
     assert_eq!(numbered.clone().try_map_keys(|member, key, _| (member < 1).then_some(0).ok_or(key)), Err(0));

@@ -6,8 +6,11 @@ use clap::Parser;
 use keys::KeyPair;
 use launcher::control::CONFIG_INVALID;
 use protocol::{ErrorObject, RpcError};
-use server_ws::{Access, BuildError, Circle, Limits, PlayRecord, Sandbox, TlsCertificate, TlsCertificateError};
+use server_ws::{
+    Access, BuildError, Circle, CircleBuilder, Limits, PlayRecord, Sandbox, TlsCertificate, TlsCertificateError,
+};
 
+use super::circle_roles::CircleRoles;
 use crate::cli::{Cli, ServeArgs, Verb};
 use frontend::{error::CliError, script, suggest};
 
@@ -33,12 +36,21 @@ fn build_with_certificate(
     audit: Option<impl Fn(PlayRecord) + Send + Sync + 'static>,
     identity: Option<KeyPair>,
 ) -> Result<Circle, CliError> {
-    let access = args.access.unwrap_or(if args.member.is_empty() { Access::Open } else { Access::Members });
+    let roles = args.roles.as_deref().map(CircleRoles::parse).transpose()?;
+    let access = match &roles {
+        Some(roles) => roles.access,
+        None => args.access.unwrap_or(if args.member.is_empty() { Access::Open } else { Access::Members }),
+    };
     if access == Access::Open && !args.host.is_loopback() && !args.allow_open {
+        let restrict = if roles.is_some() {
+            "give \"anyone\" a role without \"play\""
+        } else {
+            "restrict access (--access authenticated, or --member HEX)"
+        };
         return Err(CliError::usage(
             format!("refusing to serve an open circle on {}", args.host),
             "anyone who can reach that address could play",
-            "restrict access (--access authenticated, or --member HEX), or confirm with --allow-open",
+            format!("{restrict}, or confirm with --allow-open"),
         ));
     }
     if access != Access::Members && !args.member.is_empty() {
@@ -85,6 +97,9 @@ fn build_with_certificate(
     if let Some(file) = &args.init {
         circle = circle.init(script::load_init(file)?);
     }
+    if let Some(roles) = roles {
+        circle = add_roles(circle, &roles, args.functions.as_deref())?;
+    }
     circle.build().map_err(|error| {
         let fix = match error {
             BuildError::Modules { .. } => {
@@ -94,6 +109,20 @@ fn build_with_certificate(
         };
         CliError::usage("cannot create the circle", error.to_string(), fix)
     })
+}
+
+/// Passes roles, members and the functions in a directory to the circle. Blocks.
+///
+/// To be connected with `CircleBuilder::access_control(roles.definition)` and `CircleBuilder::functions(…)`. Until then, the
+/// members whose role lets them play are members, and nobody calls functions.
+fn add_roles(circle: CircleBuilder, roles: &CircleRoles, functions: Option<&Path>) -> Result<CircleBuilder, CliError> {
+    if let Some(directory) = functions {
+        // Workers do not run in the user's working directory.
+        let _directory = directory.canonicalize().map_err(|error| {
+            CliError::io(format!("cannot read the functions in {}", directory.display()), &error, "check --functions")
+        })?;
+    }
+    Ok(if roles.access == Access::Members { circle.members(roles.players()) } else { circle })
 }
 
 /// Reads the certificate of a circle. Blocks.
