@@ -1,6 +1,6 @@
 //! Signatures: the names, types and documentation of functions.
 //!
-//! Rhai has no parameter types, so a function declares its types in JSDoc tags of its doc comment. One parser of those
+//! Rhai has no parameter types, so a function declares its types in `JSDoc` tags of its doc comment. One parser of those
 //! types makes both a validator ([`Type::check`]) and JSON Schema 2020-12 ([`Type::json_schema`]); both accept the same
 //! values.
 //!

@@ -1,9 +1,12 @@
 //! Arguments of a call.
 
+#[cfg(test)]
+mod tests;
+
 use serde_json::{Value as Json, value::RawValue};
 
 use super::{
-    Mismatch, Parameter, Signature, Value,
+    Mismatch, Parameter, Range, Signature, Type, Value,
     json::{self, Params},
     tags::MAX_TIMEOUT_MS,
     text::{did_you_mean, excerpt, truncate},
@@ -167,10 +170,10 @@ fn read_meta(raw: &RawValue) -> Result<Option<u64>, ArgumentFault> {
         return Err(ArgumentFault::new(path, format!("unknown member {}, expected timeout_ms", excerpt(name))));
     }
     let Some(value) = members.get("timeout_ms").filter(|value| !value.is_null()) else { return Ok(None) };
-    #[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "bounded")]
-    let whole = value.as_f64().filter(|float| float.fract() == 0.0 && (1.0..=MAX_TIMEOUT_MS as f64).contains(float));
-    whole.map(|float| Some(float as u64)).ok_or_else(|| {
-        let got = describe_value(value);
-        ArgumentFault::new("_meta.timeout_ms", format!("expected milliseconds, int 1..{MAX_TIMEOUT_MS}, got {got}"))
-    })
+    let timeout = Type::Int { range: Range { start: Some(1), end: MAX_TIMEOUT_MS.try_into().ok() } };
+    match timeout.convert(value) {
+        Ok(Value::Int(timeout_ms)) => Ok(timeout_ms.try_into().ok()),
+        Ok(_) => Ok(None),
+        Err(mismatch) => Err(ArgumentFault::new("_meta.timeout_ms", format!("{}, in milliseconds", mismatch.reason))),
+    }
 }

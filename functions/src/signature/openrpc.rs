@@ -1,4 +1,4 @@
-//! Descriptions of functions: one line of text, and OpenRPC.
+//! Descriptions of functions: one line of text, and the method object of `OpenRPC`.
 
 use serde_json::{Value, json};
 
@@ -14,7 +14,7 @@ impl Signature {
         format!("{}({}) -> {}", self.name, params.join(", "), self.returns.r#type)
     }
 
-    /// Returns the method object of an OpenRPC document. Extensions: `x-type` (of a parameter, the result and an error),
+    /// Returns the method object of an `OpenRPC` document. Extensions: `x-type` (of a parameter, the result and an error),
     /// `x-readonly`, `x-timeout-ms` and `x-signature` ([`Signature::text`]).
     pub fn openrpc(&self) -> Value {
         let mut method = json!({

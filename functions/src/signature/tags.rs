@@ -109,7 +109,7 @@ impl Signature {
     /// | `@timeout 500`, `@timeout 500 ms`, `@timeout 2 s` | timeout of one call; milliseconds without a unit |
     /// | `@deprecated TEXT` | what to use instead |
     ///
-    /// A tag starts its line and extends to the next tag. Lines between two <code>```</code> lines are never tags. What
+    /// A tag starts its line and extends to the next tag. Lines of a block of code are never tags. What
     /// has no tag, or a tag without `{TYPE}`, has the type `any`. Optional parameters follow the required ones, since
     /// parameters by position can leave out only the last ones.
     ///

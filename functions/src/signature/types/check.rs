@@ -20,8 +20,8 @@ const MAX_EXPECTED: usize = 200;
 pub struct Mismatch {
     /// Where in the value: empty for the value itself, or such as `items[2].count`.
     pub path: String,
-    /// What the type expects, and what the value is, such as `expected int 1..100, got 101`. At most 600 bytes or so:
-    /// long types and values are truncated.
+    /// What the type expects, and what the value is, such as `expected int 1..100, got 101`. Long types and
+    /// values are truncated.
     pub reason: String,
 }
 
@@ -69,13 +69,13 @@ impl Type {
                 let is_at_most = |end| number::compare(number, end).is_some_and(Ordering::is_le);
                 range.start.is_none_or(is_at_least) && range.end.is_none_or(is_at_most)
             }
-            (Self::Blob { range }, Value::String(text)) => match STANDARD.decode(text) {
-                Ok(bytes) => contains_size(range, bytes.len()),
-                Err(_) => {
+            (Self::Blob { range }, Value::String(text)) => {
+                let Ok(bytes) = STANDARD.decode(text) else {
                     let reason = format!("expected {self} as base64 with padding, got {}", describe_value(value));
                     return Some(Mismatch { path: truncate(path, MAX_PATH), reason });
-                }
-            },
+                };
+                contains_size(range, bytes.len())
+            }
             (Self::Literal(literal), _) => literal.accepts(value),
             (Self::Array { item, range }, Value::Array(items)) => {
                 if contains_size(range, items.len()) {

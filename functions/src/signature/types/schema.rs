@@ -115,25 +115,24 @@ fn blob(range: &Range<u64>) -> Value {
     if let Some(start) = range.start {
         let length = encoded_length(start);
         schema["minLength"] = json!(length);
-        match start % 3 {
-            // At least 1 of the last 3 bytes: every padding. 2: not two `=`. 3: no `=`.
-            0 if start > 0 => {
-                padding.push(json!({ "anyOf": [{ "minLength": length.saturating_add(1) }, { "pattern": "[^=]$" }] }))
-            }
-            2 => {
-                padding.push(json!({ "anyOf": [{ "minLength": length.saturating_add(1) }, { "pattern": "[^=]=?$" }] }))
-            }
-            _ => {}
-        }
+        let pattern = match start % 3 {
+            0 if start > 0 => Some("[^=]$"),
+            2 => Some("[^=]=?$"),
+            _ => None,
+        };
+        padding
+            .extend(pattern.map(|pattern| json!({ "anyOf": [{ "minLength": length + 1 }, { "pattern": pattern }] })));
     }
     if let Some(end) = range.end {
         let length = encoded_length(end);
         schema["maxLength"] = json!(length);
-        match end % 3 {
-            1 => padding.push(json!({ "anyOf": [{ "maxLength": length.saturating_sub(1) }, { "pattern": "==$" }] })),
-            2 => padding.push(json!({ "anyOf": [{ "maxLength": length.saturating_sub(1) }, { "pattern": "=$" }] })),
-            _ => {}
-        }
+        let pattern = match end % 3 {
+            1 => Some("==$"),
+            2 => Some("=$"),
+            _ => None,
+        };
+        padding
+            .extend(pattern.map(|pattern| json!({ "anyOf": [{ "maxLength": length - 1 }, { "pattern": pattern }] })));
     }
     if !padding.is_empty() {
         schema["allOf"] = json!(padding);
@@ -141,7 +140,7 @@ fn blob(range: &Range<u64>) -> Value {
     schema
 }
 
-/// The number of characters of base64 for a number of bytes.
+/// The number of characters of base64 for a number of bytes. No text in memory reaches 2⁶² characters.
 fn encoded_length(bytes: u64) -> u64 {
-    bytes.div_ceil(3).saturating_mul(4)
+    bytes.div_ceil(3).saturating_mul(4).min(1 << 62)
 }
