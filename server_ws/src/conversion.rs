@@ -43,7 +43,7 @@ fn trace_frame(frame: worker::TraceFrame) -> TraceFrame {
     let (source, number, name) = match frame.source {
         worker::TraceSource::Play { number, name } => (TraceSource::Play, Some(number), name),
         worker::TraceSource::Init => (TraceSource::Init, None, None),
-        worker::TraceSource::Module(file) => (TraceSource::Module, None, Some(file)),
+        worker::TraceSource::Module(file) | worker::TraceSource::File(file) => (TraceSource::Module, None, Some(file)),
         worker::TraceSource::Unknown => (TraceSource::Unknown, None, None),
     };
     TraceFrame {

@@ -102,7 +102,7 @@ impl HostBridge {
         let Some((play, number)) = self.meter.next_host_call() else {
             return Err(host_error(
                 name,
-                "only plays can call host functions, not the init script".into(),
+                "host functions can be called only by plays and calls, not before the first one".into(),
                 None,
                 None,
                 position,

@@ -21,8 +21,8 @@ use super::{
 };
 use crate::{
     message::{
-        BUILD, EvalOutcome, Hello, HostCall, HostReturn, Layer, NamedValue, NumberedQuery, Play, Print, ProgressReport,
-        Query, QueryAnswer, ToControl, ToWorker, WorkerSetup,
+        BUILD, Call, CallMessage, EvalOutcome, Hello, HostCall, HostReturn, InvalidValue, Layer, NamedValue,
+        NumberedQuery, Play, Print, ProgressReport, Query, QueryAnswer, ToControl, ToWorker, Value, WorkerSetup,
     },
     system::channels::{ServerChannels, channels},
 };
@@ -86,6 +86,7 @@ pub struct Worker {
     /// The active layers of its sandbox, as the worker reports them.
     layers: Option<Vec<Layer>>,
     plays: SentPlays,
+    live_bytes: u64,
     /// The constants of the queued plays.
     constants: Vec<NamedValue>,
     host: HostCallValidator,
@@ -130,6 +131,7 @@ impl Worker {
             is_progress_pending: false,
             layers: None,
             plays: SentPlays::new(),
+            live_bytes: 0,
             constants: Vec::new(),
             host: HostCallValidator::new(bounds),
             pending_queries: HashMap::new(),
@@ -174,6 +176,35 @@ impl Worker {
     pub fn play(&mut self, play: &Play<'_>) {
         self.plays.push(play.number);
         self.work.queue(&ToWorker::Play(*play));
+    }
+
+    /// Queues a call of a function of [`WorkerSetup::functions`], like a [`play`](Self::play): stops, holds, host calls
+    /// and events are the same. The caller must bound the number and the size of unfinished calls.
+    ///
+    /// A call with an unknown index or another number of arguments than parameters fails in the worker.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error, and queues nothing, if an argument has more than [`Value::MAX_DEPTH`] levels.
+    pub fn call(&mut self, call: &Call<'_>) -> Result<(), InvalidValue> {
+        if let Some(index) = call.args.iter().position(|value| !value.has_levels(Value::MAX_DEPTH)) {
+            let reason = format!("it has more than {} levels", Value::MAX_DEPTH);
+            return Err(InvalidValue { name: format!("argument {}", index + 1), reason });
+        }
+        self.set_constants(call.constants);
+        self.plays.push(call.number);
+        let Call { number, function, args, .. } = *call;
+        self.work.queue(&ToWorker::Call(CallMessage { number, function, args: args.into() }));
+        Ok(())
+    }
+
+    /// The number of live bytes of the worker after its last play or call, not counting those before the first one and
+    /// the outcome.
+    ///
+    /// The worker states the number, so a compromised one can lie. It is 0 before the first outcome, for a worker on
+    /// threads, and if the program's global allocator is not [`Allocator`](struct@crate::Allocator).
+    pub fn live_bytes(&self) -> u64 {
+        self.live_bytes
     }
 
     /// Sends the queued plays, as far as the worker accepts them immediately.

@@ -79,6 +79,7 @@ impl CircleBuilder {
             modules: self.modules,
             init: self.init,
             host: host_modules,
+            functions: None,
             must_be_sealed: sandbox == Sandbox::Required,
         };
         let settings = Settings {

@@ -35,7 +35,7 @@ fn write<'a>(channel: &mut impl Write, messages: impl IntoIterator<Item = &'a (i
 }
 
 fn done(play: u64) -> FromWorker {
-    FromWorker::Done { play, outcome: EvalOutcome::Stopped }
+    FromWorker::Done { play, outcome: EvalOutcome::Stopped, live_bytes: 0 }
 }
 
 /// A worker may be compromised by its script.
