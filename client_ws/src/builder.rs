@@ -137,7 +137,7 @@ impl CircleWsClientBuilder {
         self
     }
 
-    /// Sets the timeout for connecting and for the answers to all requests except plays. Default: 10 seconds.
+    /// Sets the timeout for connecting and for the answers to all requests except plays and calls. Default: 10 seconds.
     #[must_use]
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;

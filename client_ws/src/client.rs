@@ -1,8 +1,9 @@
 //! The client: its connection to one circle.
 
 mod authentication;
-mod calls;
 mod connection;
+mod functions;
+mod methods;
 
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -137,7 +138,7 @@ impl CircleWsClient {
         self.shared.state().connection.as_ref().is_some_and(|connection| connection.requests.is_open())
     }
 
-    /// Closes the connection, and does not reconnect. The circle cancels the plays of the session.
+    /// Closes the connection, and does not reconnect. The circle cancels the plays and calls of the session.
     pub fn disconnect(&self) {
         self.shared.replace(None);
     }
@@ -172,7 +173,7 @@ impl CircleWsClient {
         .await
     }
 
-    /// The timeout for the answers to all requests except plays.
+    /// The timeout for the answers to all requests except plays and calls.
     pub(crate) fn timeout(&self) -> Duration {
         self.shared.timeout
     }
@@ -196,7 +197,7 @@ impl CircleWsClient {
     }
 
     /// Calls a method that the circle answers without delay, so that the client's timeout applies.
-    async fn call<M: Method>(&self, params: &M::Params) -> Result<M::Result, ClientError> {
+    async fn request<M: Method>(&self, params: &M::Params) -> Result<M::Result, ClientError> {
         self.connection().await?.requests.call::<M>(params, self.shared.timeout).await
     }
 }

@@ -101,6 +101,22 @@ pub enum ClientError {
     /// ended.
     #[error("not connected")]
     NotConnected,
+    /// The parameters of a call of a function cannot be sent.
+    #[error("cannot call {function}: {reason}")]
+    BadParams {
+        /// The name of the function.
+        function: String,
+        /// What is wrong with the parameters.
+        reason: String,
+    },
+    /// The value of a function is not of the type that the program expects. The call has succeeded.
+    #[error("the value of {function} is not of the expected type: {reason}")]
+    UnexpectedValue {
+        /// The name of the function.
+        function: String,
+        /// Where the value differs from the type.
+        reason: String,
+    },
     /// The circle did not answer within the client's [timeout](crate::CircleWsClientBuilder::timeout).
     #[error("no answer within {} s", .after.as_secs())]
     TimedOut {

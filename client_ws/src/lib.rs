@@ -1,4 +1,5 @@
-//! A client of circles: play scripts, receive their output while they run, cancel them, authenticate with a key.
+//! A client of circles: call their functions, play scripts, receive output while it is made, cancel, authenticate with
+//! a key.
 //!
 //! ```no_run
 //! use client_ws::{CircleWsClient, PlayEvent};
@@ -7,6 +8,7 @@
 //! let client = CircleWsClient::builder("ws://127.0.0.1:9001").keypair(keypair).build()?;
 //! client.connect().await?;
 //! client.authenticate().await?;
+//! let price: f64 = client.call("price", ["tea"]).await?;
 //! println!("{}", client.play("40 + 2").await?.output);
 //!
 //! let mut play = client.play("for i in 0..3 { print(i) }").start().await?;
@@ -29,6 +31,7 @@
 #![warn(clippy::missing_errors_doc)]
 
 mod builder;
+mod call;
 mod circle_url;
 mod client;
 mod connection_task;
@@ -41,9 +44,11 @@ mod pending_requests;
 mod play;
 mod reconnection;
 mod request_channel;
+mod running_request;
 mod transport;
 
 pub use builder::CircleWsClientBuilder;
+pub use call::{CallRequest, RunningCall};
 pub use circle_url::CircleUrl;
 pub use client::CircleWsClient;
 pub use error::{ClientError, TlsFault};
@@ -57,11 +62,16 @@ pub use reconnection::ReconnectPolicy;
 pub use keys::{Authority, AuthorityError, KeyPair, NonceError, NonceRejection, PublicKey, RandomError};
 #[doc(no_inline)]
 pub use protocol::{
-    ErrorObject, Id, Limits, RpcError,
-    error::{BusyLimit, LimitSetting, LossReason, PlayLimit, ScriptError, ScriptErrorKind, TraceFrame, TraceSource},
+    ErrorObject, FunctionInfo, Id, Limits, RpcError,
+    error::{
+        BusyLimit, LimitSetting, LossReason, MissingRight, PlayLimit, ScriptError, ScriptErrorKind, TraceFrame,
+        TraceSource,
+    },
+    function_info::{ArgumentError, FunctionParam, FunctionResult},
     methods::{
-        Access, CallerInfo, Candidate, CandidateKind, CompleteResult, Description, FunctionDoc, Origin, Output,
-        PlayResult, PlayValue, Position, Progress, ScopeFunction, ScopeResult, Stream as OutputStream, Variable,
+        Access, CallerInfo, Candidate, CandidateKind, CompleteResult, Description, FunctionDoc, FunctionsInfo, Origin,
+        Output, PlayResult, PlayValue, Position, Progress, Rights, ScopeFunction, ScopeResult, Stream as OutputStream,
+        Variable,
     },
 };
 #[doc(no_inline)]

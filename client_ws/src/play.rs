@@ -6,17 +6,24 @@ use std::{future::IntoFuture, time::Duration};
 
 use protocol::methods::{self, MAX_SCRIPT_NAME_BYTES, Output, PlayParams, PlayResult, Progress};
 
-use crate::{CircleWsClient, ClientError, event_queue::event_queue, transport::BoxFuture};
+use crate::{
+    CircleWsClient, ClientError, event_queue::event_queue, running_request::RunningRequest, transport::BoxFuture,
+};
 
 pub use running::RunningPlay;
 
-/// An event of a running play.
+/// A time limit in whole milliseconds, rounded up, at least one.
+pub(crate) fn timeout_ms(timeout: Duration) -> u64 {
+    u64::try_from(timeout.as_nanos().div_ceil(1_000_000).max(1)).unwrap_or(u64::MAX)
+}
+
+/// An event of a running play or call.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub enum PlayEvent {
-    /// The play printed a text.
+    /// The play or call printed a text.
     Output(Output),
-    /// The play reported its progress. The client keeps only the newest report that the program has not taken.
+    /// The play or call reported its progress. The client keeps only the newest report that the program has not taken.
     Progress(Progress),
     /// The client dropped events here, because the program had not taken 32 MiB of earlier ones.
     EventsDropped {
@@ -42,8 +49,7 @@ impl<'a> PlayRequest<'a> {
 
     /// Sets a time limit below the circle's own, rounded up to whole milliseconds, at least one.
     pub fn timeout(mut self, timeout: Duration) -> Self {
-        let milliseconds = timeout.as_nanos().div_ceil(1_000_000).max(1);
-        self.params.timeout_ms = Some(u64::try_from(milliseconds).unwrap_or(u64::MAX));
+        self.params.timeout_ms = Some(timeout_ms(timeout));
         self
     }
 
@@ -72,13 +78,13 @@ impl<'a> PlayRequest<'a> {
         let requests = self.client.connection().await?.requests.clone();
         let (to_play, events) = event_queue();
         let sent = requests.send::<methods::Play>(&self.params, Some(to_play)).await?;
-        Ok(RunningPlay::new(requests, self.client.timeout(), sent, Some(events)))
+        Ok(RunningPlay(RunningRequest::new(requests, self.client.timeout(), sent, Some(events))))
     }
 
     async fn finish(self) -> Result<PlayResult, ClientError> {
         let requests = self.client.connection().await?.requests.clone();
         let sent = requests.send::<methods::Play>(&self.params, None).await?;
-        RunningPlay::new(requests, self.client.timeout(), sent, None).result().await
+        RunningPlay(RunningRequest::new(requests, self.client.timeout(), sent, None)).result().await
     }
 }
 

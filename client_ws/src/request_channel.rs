@@ -11,6 +11,7 @@ use std::{
 use futures_channel::{mpsc, oneshot};
 use futures_util::future;
 use protocol::{Id, Method, message, methods};
+use serde::Serialize;
 
 use crate::{
     ClientError, connection_task::OutgoingRequest, event_queue::EventSender, pending_requests::RawResponse,
@@ -101,26 +102,41 @@ impl RequestChannel {
         params: &M::Params,
         events: Option<EventSender>,
     ) -> Result<SentRequest, ClientError> {
+        self.send_named(M::NAME, params, events).await
+    }
+
+    /// Sends a request of the method with a name, like [`send`](Self::send).
+    pub(crate) async fn send_named(
+        &self,
+        method: &str,
+        params: &impl Serialize,
+        events: Option<EventSender>,
+    ) -> Result<SentRequest, ClientError> {
         let mut requests = self.requests.clone();
         future::poll_fn(|context| requests.poll_ready(context)).await.map_err(|_| self.end_error())?;
         // Nothing waits from here on, so the caller has the id of every request that is sent.
-        let (request, sent) = self.request::<M>(params, events);
+        let (request, sent) = self.request(method, params, events);
         requests.start_send(request).map_err(|_| self.end_error())?;
         Ok(sent)
     }
 
-    fn request<M: Method>(&self, params: &M::Params, events: Option<EventSender>) -> (OutgoingRequest, SentRequest) {
+    fn request(
+        &self,
+        method: &str,
+        params: &impl Serialize,
+        events: Option<EventSender>,
+    ) -> (OutgoingRequest, SentRequest) {
         let number = self.next_id.fetch_add(1, Ordering::Relaxed);
         let id = Id::number(number);
-        let text = message::call(Some(&id), M::NAME, params);
+        let text = message::call(Some(&id), method, params);
         let (response_sender, response) = oneshot::channel();
         (OutgoingRequest { id: number, text, response_sender, events }, SentRequest { id, response })
     }
 
-    /// Cancels a play without waiting for the answer.
+    /// Cancels a play or a call without waiting for the answer.
     pub(crate) fn cancel_unawaited(&self, play: &Id) {
-        let (request, _) = self.request::<methods::Cancel>(&methods::CancelParams { play: play.clone() }, None);
-        // A new sender has a place in the queue of its own. If the connection has ended, so has the play.
+        let (request, _) = self.request(methods::Cancel::NAME, &methods::CancelParams { play: play.clone() }, None);
+        // A new sender has a place in the queue of its own. If the connection has ended, so has the request.
         let _ended = self.requests.clone().try_send(request);
     }
 

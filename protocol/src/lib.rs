@@ -14,6 +14,7 @@
 //! ```
 
 pub mod error;
+pub mod function_info;
 mod id;
 pub mod limits;
 pub mod message;
@@ -23,6 +24,7 @@ pub mod methods;
 pub mod openrpc;
 
 pub use error::{ErrorObject, RpcError};
+pub use function_info::FunctionInfo;
 pub use id::Id;
 pub use limits::Limits;
 pub use method::{Method, Params};

@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use client_ws::{CircleWsClient, CircleWsClientBuilder, KeyPair};
 
-pub(crate) use fake::{FakeCircle, FakeConnection, now_unix};
+pub(crate) use fake::{FakeCircle, FakeConnection, ReceivedRequest, now_unix};
 
 use crate::{
     Failure,

@@ -13,6 +13,7 @@ mod env;
 mod failure;
 
 mod authentication;
+mod calls;
 mod cancellation;
 mod connection;
 mod end;
@@ -93,6 +94,18 @@ macro_rules! for_each_test {
                 dropped_future_of_result_cancels,
                 detached_play_goes_on,
                 ended_play_is_not_cancelled,
+            }
+            calls {
+                value_of_function_is_read_as_a_type,
+                parameters_are_by_position_too,
+                value_of_another_type_keeps_the_connection,
+                time_limit_of_a_call_is_sent,
+                errors_of_calls_have_their_data,
+                running_call_is_an_owned_stream,
+                calls_and_plays_get_their_own_answers,
+                call_is_cancelled_and_dropped_as_a_play_is,
+                functions_are_those_of_the_document,
+                call_fails_with_its_connection,
             }
             queries {
                 completions_know_the_session,

@@ -25,7 +25,7 @@ impl CircleWsClient {
     /// Returns a [`ClientError`] if the connection or the request fails.
     pub async fn cancel(&self, play: &Id) -> Result<bool, ClientError> {
         let params = CancelParams { play: play.clone() };
-        self.call::<methods::Cancel>(&params).await.map(|result| result.cancelled)
+        self.request::<methods::Cancel>(&params).await.map(|result| result.cancelled)
     }
 
     /// Replaces the session's environment with a fresh one, after the plays before it.
@@ -51,7 +51,7 @@ impl CircleWsClient {
     /// Returns [`ClientError::Rpc`] with code −32602 if the cursor is after the end of the script, and other errors if
     /// the connection or the request fails.
     pub async fn complete(&self, script: impl Into<String>, cursor: u64) -> Result<CompleteResult, ClientError> {
-        self.call::<methods::Complete>(&CompleteParams { script: script.into(), cursor }).await
+        self.request::<methods::Complete>(&CompleteParams { script: script.into(), cursor }).await
     }
 
     /// Requests the variables and script functions of this session. While a play runs, the circle answers with those
@@ -61,7 +61,7 @@ impl CircleWsClient {
     ///
     /// Returns a [`ClientError`] if the connection or the request fails.
     pub async fn scope(&self) -> Result<ScopeResult, ClientError> {
-        self.call::<methods::Scope>(&NoParams {}).await
+        self.request::<methods::Scope>(&NoParams {}).await
     }
 
     /// Requests the documentation of all functions with a name or an `alias::name`. The list is empty for an unknown
@@ -71,7 +71,7 @@ impl CircleWsClient {
     ///
     /// Returns a [`ClientError`] if the connection or the request fails.
     pub async fn lookup(&self, name: impl Into<String>) -> Result<Vec<FunctionDoc>, ClientError> {
-        self.call::<methods::Lookup>(&LookupParams { name: name.into() }).await.map(|result| result.functions)
+        self.request::<methods::Lookup>(&LookupParams { name: name.into() }).await.map(|result| result.functions)
     }
 
     /// Requests the description of the circle: its limits, its modules, and the key that this session authenticated
@@ -96,6 +96,6 @@ impl CircleWsClient {
     ///
     /// Returns a [`ClientError`] if the connection or the request fails.
     pub async fn discover(&self) -> Result<serde_json::Value, ClientError> {
-        self.call::<methods::Discover>(&NoParams {}).await
+        self.request::<methods::Discover>(&NoParams {}).await
     }
 }
