@@ -31,6 +31,14 @@ pub enum ClientError {
         /// The network's error.
         reason: String,
     },
+    /// The URL is `wss://`, and the program is built without the feature `tls` of this crate.
+    #[error(
+        "cannot connect to {url}: this program is built without TLS; build it with the feature `tls` of circles-client-ws"
+    )]
+    TlsDisabled {
+        /// The URL of the circle.
+        url: String,
+    },
     /// The TLS handshake with the server failed, so the client has sent it nothing.
     #[error("cannot trust the server at {url}: {fault}")]
     Tls {

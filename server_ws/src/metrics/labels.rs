@@ -293,6 +293,8 @@ mod tests {
         check::<AuthenticationOutcome>();
         check::<EnvironmentLoss>();
         check::<HostCallOutcome>();
+        check::<SessionIdentity>();
+        check::<MemoryHolder>();
         check::<SandboxLayer>();
     }
 

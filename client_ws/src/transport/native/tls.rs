@@ -18,6 +18,7 @@ use tokio_rustls::{
     },
 };
 
+use super::TransportOptions;
 use crate::{CircleUrl, ClientError, TlsFault};
 
 /// Maximum size of a CA file, in bytes. That of Debian's CAs has 220 KiB.
@@ -25,6 +26,9 @@ const MAX_CA_FILE: u64 = 4 << 20;
 
 /// Maximum number of names of a certificate in an error.
 const MAX_NAMES: usize = 3;
+
+/// An encrypted connection.
+pub(super) type EncryptedStream = TlsStream<TcpStream>;
 
 /// The TLS settings of a client.
 #[derive(Debug, Clone)]
@@ -36,7 +40,8 @@ pub(super) struct TlsClient {
 
 impl TlsClient {
     /// Loads the CAs.
-    pub(super) fn new(ca_file: Option<PathBuf>) -> Result<Self, ClientError> {
+    pub(super) fn new(_: &CircleUrl, options: &TransportOptions) -> Result<Self, ClientError> {
+        let ca_file = options.ca_file.clone();
         let roots = match &ca_file {
             Some(path) => read_ca_file(path)
                 .map(Arc::new)
@@ -54,11 +59,7 @@ impl TlsClient {
     }
 
     /// Makes the TLS handshake. The certificate has to be for the host of the URL.
-    pub(super) async fn connect(
-        &self,
-        url: &CircleUrl,
-        stream: TcpStream,
-    ) -> Result<TlsStream<TcpStream>, ClientError> {
+    pub(super) async fn connect(&self, url: &CircleUrl, stream: TcpStream) -> Result<EncryptedStream, ClientError> {
         let host = url.as_url().host_str().unwrap_or_default();
         let name = host.trim_start_matches('[').trim_end_matches([']', '.']).to_owned();
         let name = ServerName::try_from(name)
