@@ -110,7 +110,7 @@ pub enum ClientError {
     #[error("not connected")]
     NotConnected,
     /// The circle did not answer within the client's [timeout](crate::CircleWsClientBuilder::timeout).
-    #[error("no answer within {} s", .after.as_secs())]
+    #[error("no answer within {} s", .after.as_secs_f32())]
     TimedOut {
         /// The timeout.
         after: std::time::Duration,
@@ -150,4 +150,18 @@ pub enum ClientError {
     /// The circle answered with an error.
     #[error("{0}")]
     Rpc(#[from] RpcError),
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn timeout_below_a_second_is_not_shown_as_zero() {
+        let text = |after| ClientError::TimedOut { after }.to_string();
+        assert_eq!(text(Duration::from_millis(300)), "no answer within 0.3 s");
+        assert_eq!(text(Duration::from_secs(10)), "no answer within 10 s");
+    }
 }

@@ -73,7 +73,8 @@ impl Circle {
     /// - For new connections: the limits of messages and queues.
     /// - For new environments, including those after a `reset`: all other limits, the init script and the modules.
     ///
-    /// The grace period does not change.
+    /// The grace period, the code of host functions, and the functions of [`admit`](crate::CircleBuilder::admit) and
+    /// [`audit`](crate::CircleBuilder::audit) do not change.
     ///
     /// # Errors
     ///
