@@ -32,6 +32,7 @@ macro_rules! methods {
     ($($variant:ident $name:literal $access:ident ($params:ty) -> $result:ty: $summary:literal;)*) => {
         /// A method by name.
         #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        #[non_exhaustive]
         pub enum MethodName { $(#[doc = $summary] $variant),* }
 
         impl MethodName {
@@ -65,7 +66,7 @@ macro_rules! methods {
             }
         }
 
-        /// A request with its parsed parameters.
+        /// A request with its parsed parameters. Exhaustive: a server that misses a method does not compile.
         #[derive(Debug, Clone, PartialEq, Eq)]
         pub enum Request { $(#[doc = $summary] $variant($params)),* }
 
@@ -368,6 +369,7 @@ pub struct Position {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
+#[non_exhaustive]
 pub enum Access {
     /// Anyone.
     #[default]
@@ -419,6 +421,7 @@ impl std::str::FromStr for Access {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
+#[non_exhaustive]
 pub enum Stream {
     /// `print`.
     Print,

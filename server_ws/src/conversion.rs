@@ -19,6 +19,10 @@ pub(crate) fn play_error(outcome: EvalOutcome) -> RpcError {
         EvalOutcome::Limit { kind, max } => limit_error(kind, max),
         // A worker stops a play only at the request of the player, which then knows the reason.
         EvalOutcome::Stopped | EvalOutcome::Value(_) => RpcError::Cancelled,
+        outcome => {
+            tracing::error!(?outcome, "unknown outcome from worker");
+            RpcError::Internal
+        }
     }
 }
 

@@ -33,10 +33,13 @@ mod local_session;
 mod log_limit;
 mod metrics;
 pub mod mount;
+#[cfg(not(feature = "tls"))]
+mod no_tls;
 mod quota;
 mod rpc;
 mod running;
 mod session;
+#[cfg(feature = "tls")]
 mod tls;
 mod transport;
 
@@ -58,12 +61,15 @@ pub use circle::{
 pub use keys::{Authority, KeyPair, PublicKey};
 pub use local_session::{LocalPlay, LocalPlayResult, LocalSession, LocalSessionError};
 pub use metrics::{CircleSnapshot, Observer};
+#[cfg(not(feature = "tls"))]
+use no_tls as tls;
 pub use protocol::{
     Limits, RpcError,
     error::ScriptError,
     methods::{Access, CompleteResult, FunctionDoc, PlayResult, ScopeResult},
 };
 pub use running::{RunningCircle, start};
+#[cfg(feature = "tls")]
 pub use tls::{TlsCertificate, TlsCertificateError};
 use transport::{loopback::Listeners, server};
 pub use transport::{mounted::AcceptedConnection, rejection::Rejection};

@@ -1,7 +1,14 @@
 //! The metrics of a circle, for `GET /metrics` and for the program that serves the circle. Events are counted when they
 //! happen; state is read from the circle's quotas at each request.
 
+#[cfg_attr(
+    not(any(feature = "metrics", test)),
+    expect(dead_code, reason = "the set of labels does not depend on features")
+)]
 mod labels;
+#[cfg(not(feature = "metrics"))]
+mod no_series;
+#[cfg(feature = "metrics")]
 mod series;
 mod snapshot;
 
@@ -17,8 +24,13 @@ use std::{
 use protocol::{RpcError, error::LossReason};
 
 use crate::quota::{Connections, FairSemaphore, MemoryQuota, kernel};
-use labels::{AuthenticationOutcome, ConnectionCloseReason, MemoryHolder, NotificationRejectReason, SessionIdentity};
+#[cfg(feature = "metrics")]
+use labels::MemoryHolder;
+use labels::{AuthenticationOutcome, ConnectionCloseReason, NotificationRejectReason, SessionIdentity};
 pub(crate) use labels::{ConnectionRejectReason, HostCallOutcome, MetricLabel, PlayOutcome, SandboxLayer};
+#[cfg(not(feature = "metrics"))]
+use no_series::MetricSeries;
+#[cfg(feature = "metrics")]
 use series::{MetricSeries, set};
 pub use snapshot::CircleSnapshot;
 
@@ -30,6 +42,7 @@ pub(crate) struct Metrics {
     series: MetricSeries,
     memory: MemoryQuota,
     /// The sockets of the circle. `connections` counts a socket only once it has a session.
+    #[cfg_attr(not(feature = "metrics"), expect(dead_code, reason = "a snapshot does not count sockets"))]
     sockets: Connections,
     running_plays: FairSemaphore,
     sandbox: OnceLock<Vec<SandboxLayer>>,
@@ -107,6 +120,7 @@ impl Metrics {
     }
 
     /// Renders all series in Prometheus' text format.
+    #[cfg(feature = "metrics")]
     pub(crate) fn prometheus(&self) -> String {
         let (snapshot, series) = (self.snapshot(), &self.series);
         set(&series.connections, snapshot.connections);
@@ -147,7 +161,9 @@ impl Observer {
         self.0.snapshot()
     }
 
-    /// Renders the metrics as `GET /metrics` does: in the text format of Prometheus, version 0.0.4.
+    /// Renders the metrics as `GET /metrics` does: in the text format of Prometheus, version 0.0.4. Needs the feature
+    /// `metrics`, which is on by default.
+    #[cfg(feature = "metrics")]
     pub fn prometheus(&self) -> String {
         self.0.prometheus()
     }
@@ -286,5 +302,5 @@ impl Drop for PlayTimer {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "metrics"))]
 mod tests;

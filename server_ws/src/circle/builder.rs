@@ -192,7 +192,8 @@ impl CircleBuilder {
 
     /// Serves TLS with this certificate: `wss://` and `https://`, and nothing without TLS. Every name by which clients
     /// connect, other than the address, also belongs to [`hosts`](Self::hosts). [`Circle::reconfigure`] applies a renewed
-    /// certificate to new connections.
+    /// certificate to new connections. Needs the feature `tls`, which is on by default.
+    #[cfg(feature = "tls")]
     #[must_use]
     pub fn tls(mut self, certificate: TlsCertificate) -> Self {
         self.tls = Some(certificate);

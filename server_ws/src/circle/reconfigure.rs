@@ -5,6 +5,7 @@ use std::{io, sync::Arc};
 use keys::PublicKey;
 
 use super::{Circle, CirclePhase, settings::Settings, startup_check};
+#[cfg(feature = "tls")]
 use crate::tls::TlsCertificate;
 
 const TLS: &str = "whether the circle serves TLS";
@@ -40,6 +41,7 @@ impl Circle {
     /// # Errors
     ///
     /// [`Fixed`](ReconfigureError::Fixed) if the circle does not serve TLS.
+    #[cfg(feature = "tls")]
     pub fn set_certificate(&self, certificate: TlsCertificate) -> Result<(), ReconfigureError> {
         if self.settings.borrow().tls.is_none() {
             return Err(ReconfigureError::Fixed { what: TLS });
@@ -49,6 +51,7 @@ impl Circle {
     }
 
     /// Returns the certificate of new connections, if the circle serves TLS.
+    #[cfg(feature = "tls")]
     pub fn certificate(&self) -> Option<TlsCertificate> {
         self.settings.borrow().tls.clone()
     }
@@ -70,7 +73,8 @@ impl Circle {
     /// - For new connections: the limits of messages and queues.
     /// - For new environments, including those after a `reset`: all other limits, the init script and the modules.
     ///
-    /// The grace period does not change.
+    /// The grace period, the code of host functions, and the functions of [`admit`](crate::CircleBuilder::admit) and
+    /// [`audit`](crate::CircleBuilder::audit) do not change.
     ///
     /// # Errors
     ///

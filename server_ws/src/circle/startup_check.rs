@@ -133,6 +133,7 @@ fn check_outcome(outcome: EvalOutcome) -> io::Result<()> {
         }
         EvalOutcome::Limit { kind, max } => Err(init_script_error(&format!("it exceeded the limit {kind:?} ({max})"))),
         EvalOutcome::Stopped => Err(init_script_error("it was stopped")),
+        other => Err(init_script_error(&format!("it ended in an unknown way ({other:?})"))),
     }
 }
 

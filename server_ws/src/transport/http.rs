@@ -46,6 +46,7 @@ const DEFAULT_TLS_PORT: u16 = 443;
 const CONSOLE_FILE: &str = "/console/{hash}/{file}";
 
 /// The content type of Prometheus' text format.
+#[cfg(feature = "metrics")]
 const PROMETHEUS: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 /// The address of the accepted socket.
@@ -126,8 +127,14 @@ async fn contract() -> HttpResponse {
     HttpResponse::Ok().content_type(ContentType::json()).body(body)
 }
 
+#[cfg(feature = "metrics")]
 async fn metrics(circle: web::Data<Circle>) -> HttpResponse {
     HttpResponse::Ok().content_type(PROMETHEUS).body(circle.metrics.prometheus())
+}
+
+#[cfg(not(feature = "metrics"))]
+async fn metrics() -> HttpResponse {
+    text(StatusCode::NOT_FOUND, "no metrics: this server is built without the feature `metrics`".into())
 }
 
 async fn root(

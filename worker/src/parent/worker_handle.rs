@@ -29,6 +29,7 @@ use crate::{
 
 /// An event of a worker.
 #[derive(Debug)]
+#[non_exhaustive]
 pub enum WorkerEvent {
     /// A play printed a text.
     Print(Print),

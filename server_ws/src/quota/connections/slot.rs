@@ -187,6 +187,7 @@ impl Slot {
     }
 
     /// Counts the buffers of TLS, which a client can fill.
+    #[cfg(any(feature = "tls", test))]
     pub(crate) fn hold_tls(&self, bytes: u64) {
         self.tls.store(bytes, Relaxed);
         self.report();

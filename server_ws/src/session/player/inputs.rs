@@ -115,6 +115,10 @@ impl Player {
                 None
             }
             WorkerEvent::Lost(loss) => self.lose_worker(loss),
+            event => {
+                tracing::error!(?event, "unknown event from worker; ignoring it");
+                None
+            }
         }
     }
 
