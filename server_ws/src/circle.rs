@@ -26,8 +26,9 @@ use std::{
 };
 
 use keys::PublicKey;
-use protocol::methods::Access;
-use tokio::sync::watch;
+use protocol::RpcError;
+use serde_json::value::RawValue;
+use tokio::{sync::watch, time::Instant};
 use worker::Layer;
 
 use crate::{
@@ -36,12 +37,13 @@ use crate::{
     host::FunctionTable,
     log_limit::LogLimit,
     metrics::{Metrics, Observer},
-    quota::{Admission, CallerSemaphores, ConnectionRefusal, FairSemaphore, LossRate, RateLimit, Slot},
+    quota::{Admission, Caller, CallerSemaphores, ConnectionRefusal, FairSemaphore, LossRate, RateLimit, Slot},
+    rights::CallerRights,
 };
 use identity::CircleIdentity;
 pub(crate) use settings::{SessionLimits, Settings};
 pub(crate) use spare_workers::WorkerStartGuard;
-pub(crate) use worker_pool::StartedWorker;
+pub(crate) use worker_pool::{StartedWorker, WorkerKind, WorkerPool};
 
 /// Whether a circle serves on a system that cannot isolate its scripts.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -79,16 +81,19 @@ struct BeyondLoopback {
 pub struct Circle {
     pub(crate) name: String,
     pub(crate) identity: CircleIdentity,
-    pub(crate) access: Access,
     beyond_loopback: BeyondLoopback,
     pub(crate) grace: Duration,
     pub(crate) settings: watch::Sender<Arc<Settings>>,
     pub(crate) admission: Admission,
     pub(crate) running_plays: FairSemaphore,
+    /// Calls of functions that have a worker or wait for one.
+    pub(crate) running_calls: FairSemaphore,
     /// Sessions whose workers evaluate queries.
     pub(crate) running_queries: FairSemaphore,
     pub(crate) caller_semaphores: CallerSemaphores,
     pub(crate) rate_limit: RateLimit,
+    /// The limit of plays and calls that a role sets.
+    pub(crate) role_rate: RateLimit,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) host: FunctionTable,
     pub(crate) phase: watch::Sender<CirclePhase>,
@@ -157,7 +162,39 @@ impl Circle {
 
     /// Whether a session may authenticate with this key.
     pub(crate) fn admits(&self, key: &PublicKey) -> bool {
-        self.access != Access::Members || self.settings.borrow().members.contains(key)
+        self.settings.borrow().rights.role(Some(key)).is_some()
+    }
+
+    /// Counts a play or a call towards the limit of the caller's role.
+    ///
+    /// # Errors
+    ///
+    /// The caller has used up its plays and calls per minute.
+    pub(crate) fn count_run(&self, caller: Caller, rights: &CallerRights) -> Result<(), RpcError> {
+        match rights.role.as_ref().and_then(|role| role.per_minute()) {
+            Some(per_minute) => self.role_rate.take_of(caller, per_minute, Instant::now()),
+            None => Ok(()),
+        }
+    }
+
+    /// Returns the contract for a caller: an `OpenRPC` document.
+    pub(crate) fn contract(&self, rights: &CallerRights) -> Option<Arc<RawValue>> {
+        let settings = self.settings();
+        let functions = settings.functions.as_deref();
+        settings.contracts.of_role(rights.role.as_deref(), functions, self.host.contract.as_ref())
+    }
+
+    /// Returns the rights of a caller with this key, or of an anonymous caller.
+    pub(crate) fn rights_of(&self, key: Option<&PublicKey>) -> CallerRights {
+        self.settings.borrow().rights.of_caller(key)
+    }
+
+    /// Returns the caller with this key, or the anonymous caller at an address, to which quotas are counted.
+    pub(crate) fn caller(&self, key: Option<PublicKey>, address: IpAddr) -> Caller {
+        match key {
+            Some(key) => Caller::Key(self.settings.borrow().rights.quota_key(key)),
+            None => Caller::anonymous(address),
+        }
     }
 
     /// Counts a session until the guard is dropped.

@@ -1,15 +1,17 @@
 //! Conversions from the worker's types to the protocol's. They are separate from sessions because the startup check
 //! reports script errors, too.
 
+use functions::signature::Value;
 use protocol::{
-    RpcError,
+    Id, RpcError,
     error::{LimitSetting, PlayLimit, ScriptError, ScriptErrorKind, TraceFrame, TraceSource},
     methods::{
-        self, Candidate, CandidateKind, CompleteResult, FunctionDoc, LookupResult, Origin, ScopeFunction, ScopeResult,
-        Variable,
+        self, Candidate, CandidateKind, CompleteResult, FunctionDoc, LookupResult, Origin, Progress, ScopeFunction,
+        ScopeResult, Variable,
     },
 };
 use serde_json::value::RawValue;
+use tokio::time::Instant;
 use worker::{ErrorKind, EvalOutcome, LimitKind};
 
 /// Returns the error of a play whose outcome is not a value.
@@ -85,6 +87,38 @@ fn limit_error(kind: LimitKind, max: u64) -> RpcError {
         _ => (PlayLimit::Size, max, None),
     };
     RpcError::LimitExceeded { limit, max, setting }
+}
+
+/// Converts a typed argument.
+pub(crate) fn argument(value: Value) -> worker::Value {
+    match value {
+        Value::Unit => worker::Value::Unit,
+        Value::Bool(value) => worker::Value::Bool(value),
+        Value::Int(value) => worker::Value::Int(value),
+        Value::Float(value) => worker::Value::Float(value),
+        Value::String(text) => worker::Value::String(text),
+        Value::Blob(bytes) => worker::Value::Blob(bytes),
+        Value::Array(items) => worker::Value::Array(items.into_iter().map(argument).collect()),
+        Value::Map(members) => {
+            worker::Value::Map(members.into_iter().map(|(name, value)| (name, argument(value))).collect())
+        }
+    }
+}
+
+/// Converts the progress of a play or a call that started then.
+pub(crate) fn progress(play: Id, started: Instant, report: worker::ProgressReport) -> Progress {
+    let (done, total, text) = match report.script {
+        Some(script) => (Some(script.done), Some(script.total), script.text),
+        None => (None, None, None),
+    };
+    Progress {
+        play,
+        elapsed_us: u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX),
+        operations: report.operations,
+        done,
+        total,
+        text,
+    }
 }
 
 pub(crate) fn complete_result(completion: worker::Completion) -> CompleteResult {

@@ -25,7 +25,9 @@
 mod admission_hook;
 mod audit;
 mod auth;
+mod calls;
 mod circle;
+mod circle_functions;
 mod conversion;
 mod freed_memory;
 pub mod host;
@@ -36,6 +38,7 @@ pub mod mount;
 #[cfg(not(feature = "tls"))]
 mod no_tls;
 mod quota;
+mod rights;
 mod rpc;
 mod running;
 mod session;
@@ -58,6 +61,8 @@ pub use circle::{
     reconfigure::ReconfigureError,
     startup_check::InitScriptError,
 };
+pub use circle_functions::{FunctionFault, FunctionsError};
+pub use functions::roles::{AccessDefinition, MemberDefinition, RoleDefinition};
 pub use keys::{Authority, KeyPair, PublicKey};
 pub use local_session::{LocalPlay, LocalPlayResult, LocalSession, LocalSessionError};
 pub use metrics::{CircleSnapshot, Observer};

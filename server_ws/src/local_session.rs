@@ -29,7 +29,7 @@ use tokio::sync::mpsc;
 use crate::{
     audit::PlayCaller,
     circle::Circle,
-    quota::{Caller, HeldBytes, Slot},
+    quota::{HeldBytes, Slot},
     rpc,
     session::{
         Session,
@@ -132,16 +132,13 @@ impl LocalSession {
             PlayCaller::Key(key) => (Some(key), IpAddr::V4(Ipv4Addr::LOCALHOST)),
             PlayCaller::Anonymous(address) => (None, address),
         };
-        let is_admitted = match key {
-            Some(key) => circle.admits(&key),
-            None => circle.access == Access::Open,
-        };
-        if !is_admitted {
-            return Err(LocalSessionError::NotAdmitted { caller, access: circle.access });
+        if circle.rights_of(key.as_ref()).role.is_none() {
+            let access = circle.settings().rights.access();
+            return Err(LocalSessionError::NotAdmitted { caller, access });
         }
         let slot = circle.admission.connections.accept(None).map_err(|_| LocalSessionError::NoRoom)?;
         slot.upgrade(address).map_err(|_| LocalSessionError::NoRoom)?;
-        slot.admit(key.map_or_else(|| Caller::anonymous(address), Caller::Key));
+        slot.admit(circle.caller(key, address));
 
         let (to_session, messages) = inbound::channel();
         let (outbound, from_session) = outbound::channel(slot.clone());
@@ -152,7 +149,7 @@ impl LocalSession {
         let mut session = Session::new(circle.clone(), limits, number, authority, address, slot.clone(), outbound);
         if let Some(key) = key {
             session.auth.assume(key);
-            session.counts.authenticate();
+            session.note_authentication();
         }
         tokio::spawn(SpannedSession::new(Box::new(session).serve(messages, rpc::receive), slot.clone(), number));
         let pending = Arc::<PendingCalls>::default();

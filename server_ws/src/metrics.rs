@@ -94,6 +94,11 @@ impl Metrics {
         self.series.environments_lost.count(reason.into());
     }
 
+    /// Counts a finished call of a function of the circle.
+    pub(crate) fn count_call(&self, outcome: PlayOutcome) {
+        self.series.calls.count(outcome);
+    }
+
     pub(crate) fn count_host_call(&self, outcome: HostCallOutcome) {
         self.series.host_calls.count(outcome);
     }

@@ -4,6 +4,7 @@ mod build;
 
 use std::{collections::BTreeSet, net::IpAddr, path::PathBuf, sync::Arc, time::Duration};
 
+use functions::roles::AccessDefinition;
 use keys::{Authority, KeyPair, PublicKey};
 use protocol::{Limits, methods::Access};
 
@@ -45,6 +46,7 @@ impl Circle {
             access: None,
             allow_open: false,
             members: None,
+            access_definition: None,
             hosts: BTreeSet::new(),
             origins: BTreeSet::new(),
             trusted_proxies: BTreeSet::new(),
@@ -52,6 +54,7 @@ impl Circle {
             tls: None,
             modules: None,
             init: None,
+            functions: None,
             host: Vec::new(),
             limits: Limits::default(),
             grace: Duration::from_secs(5),
@@ -90,6 +93,7 @@ pub struct CircleBuilder {
     access: Option<Access>,
     allow_open: bool,
     members: Option<BTreeSet<PublicKey>>,
+    access_definition: Option<AccessDefinition<PublicKey>>,
     hosts: BTreeSet<Authority>,
     origins: BTreeSet<String>,
     trusted_proxies: BTreeSet<IpAddr>,
@@ -97,6 +101,7 @@ pub struct CircleBuilder {
     tls: Option<TlsCertificate>,
     modules: Option<PathBuf>,
     init: Option<String>,
+    functions: Option<PathBuf>,
     host: Vec<Arc<dyn AnyModule>>,
     limits: Limits,
     grace: Duration,
@@ -136,6 +141,14 @@ impl CircleBuilder {
     #[must_use]
     pub fn members(mut self, members: impl IntoIterator<Item = PublicKey>) -> Self {
         self.members = Some(members.into_iter().collect());
+        self
+    }
+
+    /// Sets roles and who has them. What no role grants, the circle refuses. [`access`](Self::access) and
+    /// [`members`](Self::members) have no effect then.
+    #[must_use]
+    pub fn roles(mut self, definition: AccessDefinition<PublicKey>) -> Self {
+        self.access_definition = Some(definition);
         self
     }
 
@@ -212,6 +225,15 @@ impl CircleBuilder {
     #[must_use]
     pub fn init(mut self, script: impl Into<String>) -> Self {
         self.init = Some(script.into());
+        self
+    }
+
+    /// Sets a directory of Rhai files, whose functions callers can call by name (`fn.NAME`) if their role says so: see
+    /// [`roles`](Self::roles). In `price.rhai` the function `price` is called `price`, and another one `price.NAME`; a
+    /// `private fn` is a helper. Doc comments declare types. [`build`](Self::build) reads and checks the files.
+    #[must_use]
+    pub fn functions(mut self, directory: impl Into<PathBuf>) -> Self {
+        self.functions = Some(directory.into());
         self
     }
 

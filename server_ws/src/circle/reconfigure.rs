@@ -2,13 +2,15 @@
 
 use std::{io, sync::Arc};
 
+use functions::roles::{AccessControl, AccessDefinition, RoleFault};
 use keys::PublicKey;
 
 use super::{Circle, CirclePhase, settings::Settings, startup_check};
 #[cfg(feature = "tls")]
-use crate::tls::TlsCertificate;
+use crate::{rights::Rights, tls::TlsCertificate};
 
 const TLS: &str = "whether the circle serves TLS";
+const ROLES: &str = "whether the circle has roles";
 
 /// The error of [`Circle::reconfigure`].
 #[derive(Debug, thiserror::Error)]
@@ -20,6 +22,9 @@ pub enum ReconfigureError {
         /// The setting.
         what: &'static str,
     },
+    /// The roles or the members are invalid.
+    #[error("invalid roles: {}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
+    Roles(Vec<RoleFault>),
     /// The circle is shutting down.
     #[error("the circle is shutting down")]
     ShuttingDown,
@@ -31,9 +36,34 @@ pub enum ReconfigureError {
 impl Circle {
     /// Sets the keys that [`Access::Members`](crate::Access::Members) admits. The circle closes sessions whose key is no
     /// longer a member with 1008.
-    pub fn set_members(&self, members: impl IntoIterator<Item = PublicKey>) {
-        let members = members.into_iter().collect();
-        self.change_settings(|settings| settings.members = members);
+    ///
+    /// # Errors
+    ///
+    /// [`Fixed`](ReconfigureError::Fixed) if the circle has roles: use [`set_roles`](Self::set_roles).
+    pub fn set_members(&self, members: impl IntoIterator<Item = PublicKey>) -> Result<(), ReconfigureError> {
+        let rights = match &*self.settings.borrow().rights {
+            Rights::Access { access, .. } => Rights::of_access(*access, members.into_iter().collect()),
+            Rights::Roles { .. } => return Err(ReconfigureError::Fixed { what: "the list of members beside roles" }),
+        };
+        self.change_settings(|settings| settings.rights = Arc::new(rights));
+        Ok(())
+    }
+
+    /// Sets the roles and who has them, for a circle that was built with [`roles`](crate::CircleBuilder::roles). A change
+    /// holds from the next request. The circle closes sessions whose key has no role any more with 1008.
+    ///
+    /// # Errors
+    ///
+    /// [`Fixed`](ReconfigureError::Fixed) if the circle has no roles, [`Roles`](ReconfigureError::Roles) if the definition
+    /// is invalid; nothing has changed then.
+    pub fn set_roles(&self, definition: AccessDefinition<PublicKey>) -> Result<(), ReconfigureError> {
+        if !self.settings.borrow().rights.have_roles() {
+            return Err(ReconfigureError::Fixed { what: ROLES });
+        }
+        let rights = Rights::of_roles(AccessControl::new(definition).map_err(ReconfigureError::Roles)?);
+        self.admission.connections.set_needs_key(!rights.admits_anonymous());
+        self.change_settings(|settings| settings.rights = Arc::new(rights));
+        Ok(())
     }
 
     /// Sets the certificate of new connections, for a circle that was built with [`tls`](crate::CircleBuilder::tls).
@@ -57,7 +87,11 @@ impl Circle {
     }
 
     fn change_settings(&self, change: impl FnOnce(&mut Settings)) {
-        self.settings.send_modify(|settings| change(Arc::make_mut(settings)));
+        self.settings.send_modify(|settings| {
+            let settings = Arc::make_mut(settings);
+            change(settings);
+            settings.contracts = Arc::default();
+        });
         self.admission.connections.wake_sessions();
     }
 
@@ -88,7 +122,8 @@ impl Circle {
         let (setup, setup_before) = (&settings.workers.setup, &before.workers.setup);
         let fixed = [
             ("the name", self.name == new.name),
-            ("the access", self.access == new.access),
+            (ROLES, settings.rights.have_roles() == before.rights.have_roles()),
+            ("the access", settings.rights.have_roles() || settings.rights.access() == before.rights.access()),
             ("the sandbox", self.sandbox == new.sandbox),
             ("the kind of workers", settings.workers.kind == before.workers.kind),
             (TLS, settings.tls.is_some() == before.tls.is_some()),
@@ -103,11 +138,24 @@ impl Circle {
         } else {
             startup_check::check(&new).await?;
         }
+        // Calls that run end on the generation on which they began.
+        if let (Some(functions), Some(before)) = (&settings.functions, &before.functions)
+            && functions.is_same(before)
+        {
+            settings.functions = Some(before.clone());
+        } else if let Some(functions) = &settings.functions {
+            startup_check::check_functions(functions).await?;
+        }
         if *self.phase.borrow() != CirclePhase::Open {
             return Err(ReconfigureError::ShuttingDown);
         }
         let limits = &settings.limits.values;
+        if let Some(functions) = &settings.functions {
+            functions.apply(limits);
+        }
+        self.admission.connections.set_needs_key(!settings.rights.admits_anonymous());
         self.admission.apply(limits);
+        self.running_calls.set_max(limits.running_calls, limits.calls_per_caller.unwrap_or(limits.running_calls));
         self.running_plays.set_max(limits.running_plays, limits.running_per_caller.unwrap_or(limits.running_plays));
         self.host.tasks.apply(limits);
         self.rate_limit.apply(limits);

@@ -10,7 +10,7 @@ use super::{
     Circle, Sandbox,
     worker_pool::{START_TIMEOUT, WorkerFactory},
 };
-use crate::{conversion::script_error, metrics::SandboxLayer, quota::kernel};
+use crate::{circle_functions::Generation, conversion::script_error, metrics::SandboxLayer, quota::kernel};
 
 /// The error of an init script that fails for another reason than its own error.
 fn init_script_error(why: &str) -> io::Error {
@@ -67,9 +67,33 @@ pub(crate) async fn check(circle: &Circle) -> io::Result<()> {
     }
     let layers = result?;
     check_layers(circle.sandbox, workers.has_processes(), &layers)?;
+    if let Some(functions) = &settings.functions {
+        check_functions(functions).await?;
+    }
     circle.metrics.set_sandbox(SandboxLayer::all(workers.has_processes(), &layers));
     circle.layers.get_or_init(|| layers);
     Ok(())
+}
+
+/// Starts a worker for functions, so that an error at the top level of a file is known before a caller meets it.
+pub(super) async fn check_functions(functions: &Generation) -> io::Result<()> {
+    let failed = |why: String| io::Error::new(io::ErrorKind::InvalidData, format!("the functions failed: {why}"));
+    let checked = async {
+        let mut worker = functions.pool().fork_worker(0).await?;
+        worker.play(&Play { number: 1, script: "", name: None, bind: None });
+        loop {
+            match worker.event().await {
+                WorkerEvent::Done { outcome: EvalOutcome::Value(_), .. } => return Ok(()),
+                WorkerEvent::Done { outcome: EvalOutcome::Failed(error), .. } => return Err(failed(error.to_string())),
+                WorkerEvent::Done { outcome, .. } => return Err(failed(format!("{outcome:?}"))),
+                WorkerEvent::Lost(loss) => return Err(failed(format!("their worker was lost ({loss:?})"))),
+                _ => {}
+            }
+        }
+    };
+    let limit = functions.pool().timeout();
+    let timed_out = |_| failed(format!("their top level took longer than {} ms", limit.as_millis()));
+    tokio::time::timeout(limit, checked).await.map_err(timed_out)?
 }
 
 /// Checks the layers of a worker's sandbox, and logs missing layers.

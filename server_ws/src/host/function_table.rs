@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use protocol::Limits;
-use serde_json::value::RawValue;
+use serde_json::Value;
 use worker::HostModule;
 
 use super::{module::AnyModule, signature, tasks::HostTasks};
@@ -14,8 +14,8 @@ pub(crate) struct FunctionTable {
     /// By number: the index of the module, and the index of the function in the module.
     functions: Vec<(usize, usize)>,
     pub(crate) tasks: HostTasks,
-    /// The contract of the circle with the functions, if there are any.
-    pub(crate) contract: Option<Box<RawValue>>,
+    /// The functions in the contract of the circle, if there are any.
+    pub(crate) contract: Option<Value>,
 }
 
 impl FunctionTable {

@@ -36,6 +36,7 @@ pub(super) struct MetricSeries {
     pub(super) rate_limited: Counters<SessionIdentity>,
     pub(super) closed_connections: Counters<ConnectionCloseReason>,
     pub(super) environments_lost: Counters<EnvironmentLoss>,
+    pub(super) calls: Counters<PlayOutcome>,
     pub(super) host_calls: Counters<HostCallOutcome>,
 }
 
@@ -50,6 +51,7 @@ impl MetricSeries {
             rate_limited: Counters(PhantomData),
             closed_connections: Counters(PhantomData),
             environments_lost: Counters(PhantomData),
+            calls: Counters(PhantomData),
             host_calls: Counters(PhantomData),
         }
     }

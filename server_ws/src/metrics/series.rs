@@ -79,6 +79,7 @@ pub(super) struct MetricSeries {
     pub(super) rate_limited: Counters<SessionIdentity>,
     pub(super) closed_connections: Counters<ConnectionCloseReason>,
     pub(super) environments_lost: Counters<EnvironmentLoss>,
+    pub(super) calls: Counters<PlayOutcome>,
     pub(super) host_calls: Counters<HostCallOutcome>,
     pub(super) connections: Gauge,
     pub(super) sessions: Gauges<SessionIdentity>,
@@ -146,6 +147,7 @@ impl MetricSeries {
                 "reason",
                 "Lost session environments by reason.",
             ),
+            calls: Counters::register("circles_calls_total", "outcome", "Finished calls of functions by outcome."),
             host_calls: Counters::register("circles_host_calls_total", "outcome", "Host calls by outcome."),
             connections: gauge("circles_connections", "WebSocket connections, including those being closed."),
             sessions: Gauges::register(

@@ -4,7 +4,7 @@ use protocol::{
     RpcError,
     error::LossReason,
     message,
-    methods::{Notification, Output, Progress, ResetResult, SessionReset},
+    methods::{Notification, Output, ResetResult, SessionReset},
 };
 
 use super::{Session, outbound::OutboundFrame, player::PlayerEvent, queue::Job, ticket::Ticket};
@@ -46,18 +46,7 @@ impl Session {
 
     fn notify_progress(&mut self, report: worker::ProgressReport) {
         let Some((play, started)) = self.player.running_play() else { return };
-        let (done, total, text) = match report.script {
-            Some(script) => (Some(script.done), Some(script.total), script.text),
-            None => (None, None, None),
-        };
-        let progress = Progress {
-            play: play.clone(),
-            elapsed_us: u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX),
-            operations: report.operations,
-            done,
-            total,
-            text,
-        };
+        let progress = conversion::progress(play.clone(), started, report);
         self.notify(&progress);
     }
 

@@ -1,11 +1,8 @@
 //! The player of a session: its worker, the queries that the worker answers, and the one play that it runs.
 
 mod ahead;
-mod cpu_budget;
 mod finish;
-mod host_calls;
 mod inputs;
-mod play_end;
 mod prints;
 mod query_grant;
 mod running_play;
@@ -26,18 +23,16 @@ use worker::{QueryAnswer, Worker};
 
 use super::{pending_queries::PendingQueries, ticket::Ticket};
 use crate::{
-    circle::{Circle, SessionLimits, StartedWorker, WorkerStartGuard, script_constants::caller_key},
+    calls::{CpuBudget, STOP_GRACE_PERIOD},
+    circle::{Circle, SessionLimits, StartedWorker, WorkerStartGuard, script_constants::CallerConstants},
     metrics::PlayTimer,
     quota::{Caller, Contention, Grant, Waiter, WorkerPermit},
 };
-use cpu_budget::CpuBudget;
 use query_grant::QueryGrant;
 use running_play::RunningPlay;
-pub(crate) use running_play::StopReason;
 use start_pacing::StartPacing;
 
-/// How long a play may take to stop before its worker is killed.
-const STOP_GRACE_PERIOD: Duration = Duration::from_secs(1);
+pub(crate) use crate::calls::StopReason;
 
 pub(crate) struct Player {
     circle: Arc<Circle>,
@@ -66,8 +61,8 @@ pub(crate) struct Player {
     query_grant: QueryGrant,
     /// The caller of the last play or query.
     worker_caller: Caller,
-    /// The key in `CALLER_PUBLIC_KEY` of the plays that the worker has received last.
-    worker_key: Option<PublicKey>,
+    /// The caller in the constants of the plays that the worker has received last.
+    worker_constants: CallerConstants,
 }
 
 type WorkerStart = Pin<Box<dyn Future<Output = io::Result<StartedWorker>> + Send>>;
@@ -118,7 +113,7 @@ impl Player {
             queries,
             query_grant: QueryGrant::None,
             worker_caller: Caller::anonymous(address),
-            worker_key: None,
+            worker_constants: CallerConstants::default(),
         }
     }
 
@@ -204,7 +199,7 @@ impl Player {
 
     /// Returns the caller with this key, or the session's anonymous caller.
     fn caller(&self, key: Option<PublicKey>) -> Caller {
-        key.map_or(self.anonymous_caller, Caller::Key)
+        key.map_or(self.anonymous_caller, |key| Caller::Key(self.circle.settings.borrow().rights.quota_key(key)))
     }
 
     /// Returns a grant to run for a caller, or a waiter for one. It counts for the caller of the play; the worker may
@@ -226,7 +221,8 @@ impl Player {
         let Some(play) = self.play.as_mut().filter(|play| play.grant.is_some()) else { return };
         if let Some(params) = play.unsent.take() {
             play.cpu_budget = (!worker.has_low_priority()).then(|| CpuBudget::new(Instant::now()));
-            send(worker, &mut self.worker_key, play.number, &params, play.caller);
+            let caller = CallerConstants::new(play.caller, &self.circle.rights_of(play.caller.as_ref()));
+            send(worker, &mut self.worker_constants, play.number, &params, caller);
         }
     }
 
@@ -286,17 +282,17 @@ impl Player {
     }
 }
 
-/// Queues a play for its worker, after the key of its caller if the worker has another one.
+/// Queues a play for its worker, after the constants of its caller if the worker has another one.
 fn send(
     worker: &mut Worker,
-    worker_key: &mut Option<PublicKey>,
+    worker_constants: &mut CallerConstants,
     number: u64,
     params: &PlayParams,
-    caller: Option<PublicKey>,
+    caller: CallerConstants,
 ) {
-    if *worker_key != caller {
-        worker.set_constants(&[caller_key(caller)]);
-        *worker_key = caller;
+    if *worker_constants != caller {
+        worker.set_constants(&caller.values());
+        *worker_constants = caller;
     }
     worker.play(&worker::Play {
         number,

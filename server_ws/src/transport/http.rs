@@ -122,8 +122,11 @@ async fn health(circle: web::Data<Circle>) -> HttpResponse {
     }
 }
 
-async fn contract() -> HttpResponse {
-    let body = Chunks::new(BoxBody::new(protocol::OPENRPC));
+/// Returns the contract for anonymous callers.
+async fn contract(circle: web::Data<Circle>) -> HttpResponse {
+    let contract = circle.contract(&circle.rights_of(None));
+    let Some(contract) = contract else { return HttpResponse::InternalServerError().finish() };
+    let body = Chunks::new(BoxBody::new(contract.get().to_owned()));
     HttpResponse::Ok().content_type(ContentType::json()).body(body)
 }
 

@@ -8,6 +8,7 @@ use std::{
     time::Duration,
 };
 
+use functions::roles::AccessControl;
 use protocol::{Limits, methods::Access};
 use tokio::sync::watch;
 use worker::{HostModule, Preparation};
@@ -24,10 +25,12 @@ use super::{
     CircleBuilder, Workers,
 };
 use crate::{
+    circle_functions::{Generation, NAMESPACE, read_directory},
     host::FunctionTable,
     log_limit::LogLimit,
     metrics::Metrics,
     quota::{self, Admission, CallerSemaphores, FairSemaphore, LossRate, RateLimit},
+    rights::Rights,
 };
 
 /// Sessions for each core whose queries are evaluated at the same time. Further sessions wait, and callers take turns.
@@ -58,6 +61,11 @@ impl CircleBuilder {
                 .map_err(|source| BuildError::Modules { directory: directory.clone(), source })?,
         };
         let access = self.access.unwrap_or(if self.members.is_some() { Access::Members } else { Access::Open });
+        let rights = match self.access_definition {
+            Some(definition) => Rights::of_roles(AccessControl::new(definition).map_err(BuildError::Roles)?),
+            None => Rights::of_access(access, self.members.unwrap_or_default()),
+        };
+        let (access, admits_anonymous) = (rights.access(), rights.admits_anonymous());
         let wanted = self.limits.connections;
         quota::fit_to_memory(&mut self.limits);
         quota::fit_to_descriptors(&mut self.limits, kind.descriptors());
@@ -82,11 +90,25 @@ impl CircleBuilder {
             functions: None,
             must_be_sealed: sandbox == Sandbox::Required,
         };
+        let functions = match self.functions {
+            Some(_) if !rights.have_roles() => return Err(BuildError::FunctionsWithoutRoles),
+            Some(directory) => {
+                let files = read_directory(&directory)
+                    .map_err(|source| BuildError::FunctionFiles { directory: directory.clone(), source })?;
+                if setup.host.iter().any(|module| module.name == NAMESPACE) {
+                    return Err(BuildError::NamespaceTaken);
+                }
+                Some(Arc::new(Generation::new(files, kind.clone(), &setup, &self.limits)?))
+            }
+            None => None,
+        };
         let settings = Settings {
+            functions,
+            contracts: Arc::default(),
             modules_digest: setup.modules.as_deref().map_or(0, worker::modules_digest),
             workers: Arc::new(WorkerPool::new(kind, setup, Duration::from_millis(self.limits.play_ms))),
             description: self.description,
-            members: self.members.unwrap_or_default(),
+            rights: Arc::new(rights),
             hosts: self.hosts,
             origins: self.origins,
             trusted_proxies: self.trusted_proxies,
@@ -95,7 +117,7 @@ impl CircleBuilder {
             limits: Arc::new(SessionLimits { values: self.limits.clone(), module_names }),
         };
         let identity = self.identity.map_or_else(CircleIdentity::generate, Ok)?;
-        let admission = Admission::new(&self.limits, access != Access::Open);
+        let admission = Admission::new(&self.limits, !admits_anonymous);
         let running_plays = FairSemaphore::new(
             self.limits.running_plays,
             self.limits.running_per_caller.unwrap_or(self.limits.running_plays),
@@ -111,9 +133,14 @@ impl CircleBuilder {
             )),
             admission,
             running_plays,
+            running_calls: FairSemaphore::new(
+                self.limits.running_calls,
+                self.limits.calls_per_caller.unwrap_or(self.limits.running_calls),
+            ),
             running_queries: FairSemaphore::new(queries, queries / QUERIES_SHARE),
             caller_semaphores: CallerSemaphores::default(),
             rate_limit: RateLimit::new(&self.limits),
+            role_rate: RateLimit::new(&self.limits),
             host,
             phase: watch::channel(CirclePhase::Open).0,
             has_started: AtomicBool::new(false),
@@ -130,7 +157,6 @@ impl CircleBuilder {
             losses: LossRate::default(),
             name: self.name,
             identity,
-            access,
             beyond_loopback: BeyondLoopback {
                 is_open_allowed: access != Access::Open || self.allow_open,
                 is_sandbox_chosen: self.sandbox.is_some(),

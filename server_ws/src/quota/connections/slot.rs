@@ -79,7 +79,7 @@ impl Slot {
     /// Upgrades the socket to a WebSocket of a client at `address`.
     pub(crate) fn upgrade(&self, address: IpAddr) -> Result<(), ConnectionRefusal> {
         let address = Caller::anonymous(address);
-        let caller = (!self.connections.needs_key).then_some(address);
+        let caller = (!self.connections.needs_key()).then_some(address);
         self.connections.lock().upgrade(self.number, address, caller)?;
         // Only the request has been read, and it is processed.
         self.inbound.store(0, Relaxed);

@@ -7,7 +7,10 @@ use protocol::{
     methods::{MAX_SCRIPT_NAME_BYTES, PlayParams},
 };
 
-use crate::session::{Job, Session, Ticket};
+use crate::{
+    audit::AuditedRun,
+    session::{Job, Session, Ticket},
+};
 
 pub(crate) fn handle(session: &mut Session, ticket: Ticket, params: PlayParams) {
     let params = Arc::new(params);
@@ -27,7 +30,7 @@ pub(crate) fn refuse(session: &mut Session, ticket: Ticket, params: PlayParams, 
 
 fn admit(session: &mut Session, ticket: Ticket, params: &Arc<PlayParams>) -> Ticket {
     session.counts.admit_play();
-    ticket.into_play(session.audit(params))
+    ticket.into_play(session.audit(|| AuditedRun::Play(params.clone())))
 }
 
 fn check_bind(name: Option<&str>) -> Result<(), RpcError> {

@@ -9,6 +9,7 @@ use protocol::{Id, methods::PlayParams};
 use tokio::time::Instant;
 
 use super::{Player, PlayerEvent, STOP_GRACE_PERIOD, StopReason, WorkerState, send};
+use crate::circle::script_constants::CallerConstants;
 use crate::{
     quota::Grant,
     session::{queue::PlayerLoad, ticket::Ticket},
@@ -53,7 +54,8 @@ impl Player {
     pub(super) fn send_ahead(&mut self, ticket: Ticket, params: &PlayParams, caller: Option<PublicKey>) {
         let play = self.new_play(ticket, params, caller);
         if let WorkerState::Ready(worker, _) = &mut self.worker {
-            send(worker, &mut self.worker_key, play.number, params, caller);
+            let caller = CallerConstants::new(caller, &self.circle.rights_of(caller.as_ref()));
+            send(worker, &mut self.worker_constants, play.number, params, caller);
         }
         self.ahead.push_back(play);
     }

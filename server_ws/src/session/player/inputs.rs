@@ -8,13 +8,13 @@ use worker::{HostCall, WorkerEvent};
 
 use super::{
     Player, PlayerEvent, WorkerState,
-    host_calls::{CallEvent, CallRejection, CallReturn, HostCalls},
-    running_play::{PlayInput, RunningPlay, StopReason},
+    running_play::{PlayInput, RunningPlay},
 };
 use crate::{
+    calls::{CallEvent, CallRejection, CallReturn, HostCalls, StopReason},
     circle::StartedWorker,
     host::{self, PlayOutput},
-    quota::{Caller, Grant},
+    quota::Grant,
 };
 
 /// An input that changes the state of the player.
@@ -123,6 +123,7 @@ impl Player {
     }
 
     fn start_host_call(&mut self, call: HostCall) -> Option<PlayerEvent> {
+        let caller = self.caller(self.play.as_ref()?.caller);
         let play = self.play.as_mut()?;
         let host_calls = play.host_calls.get_or_insert_with(|| {
             let (output, prints) = PlayOutput::new(self.limits.values.output_kib.saturating_mul(1024));
@@ -134,7 +135,6 @@ impl Player {
                 cancelled: CancellationToken::new(),
                 output,
             };
-            let caller = play.caller.map_or(self.anonymous_caller, Caller::Key);
             HostCalls::new(self.circle.clone(), self.limits.clone(), caller, host_play, prints)
         });
         match host_calls.start(call) {

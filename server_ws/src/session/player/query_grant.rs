@@ -3,7 +3,8 @@
 
 use tokio::time::Instant;
 
-use super::{Player, WorkerState, cpu_budget::CpuBudget};
+use super::{Player, WorkerState};
+use crate::calls::CpuBudget;
 use crate::quota::{Grant, Waiter, kernel};
 
 /// The number of queries under one grant. A session with more queries needs another grant.

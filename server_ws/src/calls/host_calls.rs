@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// The host calls of one play; made at its first call.
-pub(super) struct HostCalls {
+pub(crate) struct HostCalls {
     circle: Arc<Circle>,
     limits: Arc<SessionLimits>,
     caller: Caller,
@@ -46,7 +46,7 @@ enum CallEnd {
 
 /// Why a call is rejected and the play is stopped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum CallRejection {
+pub(crate) enum CallRejection {
     /// The play has made too many calls.
     TooManyCalls,
     /// The caller has too many detached calls.
@@ -55,14 +55,14 @@ pub(super) enum CallRejection {
 
 /// An event of the running call, for the player.
 #[derive(Debug)]
-pub(super) enum CallEvent {
+pub(crate) enum CallEvent {
     Printed(HostPrint),
     Returned(CallReturn),
 }
 
 /// The return of a call, for the player.
 #[derive(Debug)]
-pub(super) enum CallReturn {
+pub(crate) enum CallReturn {
     /// A value or an error for the script.
     Script(HostReturn),
     /// The result is too large.
@@ -72,7 +72,7 @@ pub(super) enum CallReturn {
 }
 
 impl HostCalls {
-    pub(super) fn new(
+    pub(crate) fn new(
         circle: Arc<Circle>,
         limits: Arc<SessionLimits>,
         caller: Caller,
@@ -95,7 +95,7 @@ impl HostCalls {
     }
 
     /// Starts a call; [`next_event`](Self::next_event) waits for it.
-    pub(super) fn start(&mut self, call: HostCall) -> Result<(), CallRejection> {
+    pub(crate) fn start(&mut self, call: HostCall) -> Result<(), CallRejection> {
         self.calls += 1;
         let rejection = if self.calls > self.limits.values.host_calls {
             Some(CallRejection::TooManyCalls)
@@ -144,7 +144,7 @@ impl HostCalls {
 
     /// Returns the next print or the return of the running call; never returns without a call. Prints come before the
     /// return. Cancel safe.
-    pub(super) async fn next_event(&mut self) -> CallEvent {
+    pub(crate) async fn next_event(&mut self) -> CallEvent {
         if let Some((number, task)) = &mut self.running {
             let number = *number;
             tokio::select! {
@@ -163,12 +163,12 @@ impl HostCalls {
     }
 
     /// Returns a print that has already arrived.
-    pub(super) fn arrived_print(&mut self) -> Option<HostPrint> {
+    pub(crate) fn arrived_print(&mut self) -> Option<HostPrint> {
         self.prints.try_recv().ok()
     }
 
     /// Returns the progress that the running call has reported.
-    pub(super) fn progress(&self) -> Option<worker::ScriptProgress> {
+    pub(crate) fn progress(&self) -> Option<worker::ScriptProgress> {
         self.play.output.progress()
     }
 
@@ -202,7 +202,7 @@ impl HostCalls {
 
     /// Detaches the running call: the play no longer waits for it, and the function continues for as long as it takes.
     /// The function can observe that its play is cancelled.
-    pub(super) fn detach(&mut self) {
+    pub(crate) fn detach(&mut self) {
         self.play.cancelled.cancel();
         self.prints.close();
         while self.prints.try_recv().is_ok() {}
@@ -215,7 +215,7 @@ impl HostCalls {
     /// Starts the end of the transactions of the play, once; `deadline` is that of a play that has succeeded. Returns
     /// false if there are none; otherwise [`end`](Self::end) waits for them. An end that nobody waits for counts as a
     /// detached call.
-    pub(super) fn start_end(&mut self, end: PlayEnd, deadline: Option<Instant>) -> bool {
+    pub(crate) fn start_end(&mut self, end: PlayEnd, deadline: Option<Instant>) -> bool {
         self.detach();
         self.has_ended = true;
         let mut modules = std::mem::take(&mut self.modules);
@@ -230,7 +230,7 @@ impl HostCalls {
 
     /// Waits for the end of the transactions, and returns whether the play succeeds. Never returns without
     /// transactions that end. Cancel safe.
-    pub(super) async fn end(&mut self) -> Result<(), EndError> {
+    pub(crate) async fn end(&mut self) -> Result<(), EndError> {
         let Some(ending) = &mut self.ending else { return std::future::pending().await };
         let result = ending.wait().await;
         if let Some(ending) = self.ending.take() {
@@ -240,7 +240,7 @@ impl HostCalls {
     }
 
     /// Shortens the wait for the end, because the circle shuts down.
-    pub(super) fn shut_down(&mut self) {
+    pub(crate) fn shut_down(&mut self) {
         if let Some(ending) = &mut self.ending {
             ending.shut_down();
         }

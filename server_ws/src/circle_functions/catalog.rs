@@ -1,0 +1,136 @@
+//! The functions of one generation: their names, types and documentation.
+
+use std::{
+    collections::BTreeMap,
+    hash::{DefaultHasher, Hash, Hasher},
+    path::PathBuf,
+};
+
+use functions::{
+    roles::Role,
+    signature::{FunctionName, Signature, TagError},
+};
+use serde_json::{Value, value::RawValue};
+use worker::{DeclaredFunction, FunctionFile, FunctionFileError, WorkerLimits};
+
+use super::error::{FunctionFault, FunctionsError};
+
+/// A function of a circle.
+#[derive(Debug)]
+pub(crate) struct CircleFunction {
+    pub(crate) signature: Signature,
+    /// The number of the function in its worker.
+    pub(crate) number: u32,
+    /// The method object of the contract.
+    pub(super) method: Value,
+}
+
+/// The functions by name.
+#[derive(Debug)]
+pub(crate) struct Catalog {
+    functions: BTreeMap<String, CircleFunction>,
+    /// Differs for other files.
+    pub(super) digest: u64,
+}
+
+impl Catalog {
+    /// Parses files.
+    ///
+    /// # Errors
+    ///
+    /// All mistakes in all files.
+    pub(super) fn parse(files: &[FunctionFile], limits: &WorkerLimits) -> Result<Self, FunctionsError> {
+        let declared = worker::inspect_functions(files, limits).map_err(|errors| FunctionsError {
+            faults: errors.iter().map(|error| file_fault(files, error)).collect(),
+        })?;
+        let (mut functions, mut faults) = (BTreeMap::new(), Vec::new());
+        for (number, declared) in (0..).zip(declared.iter().filter(|function| !function.is_private)) {
+            match parse(&files[declared.file], declared) {
+                Ok(signature) => {
+                    let method = signature.openrpc();
+                    functions.insert(signature.name.to_string(), CircleFunction { signature, number, method });
+                }
+                Err(more) => faults.extend(more),
+            }
+        }
+        if !faults.is_empty() {
+            return Err(FunctionsError { faults });
+        }
+        let mut hasher = DefaultHasher::new();
+        for FunctionFile { name, source, .. } in files {
+            (name, source).hash(&mut hasher);
+        }
+        Ok(Self { functions, digest: hasher.finish() })
+    }
+
+    /// Returns a function that a role may call.
+    pub(super) fn find(&self, name: &str, role: &Role) -> Option<&CircleFunction> {
+        self.functions.get(name).filter(|function| role.may_call(&function.signature.name))
+    }
+
+    /// Checks the value of a function against its declared type. The error is the reason.
+    pub(super) fn check_result(&self, name: &str, value: &RawValue) -> Result<(), String> {
+        let Some(function) = self.functions.get(name) else { return Ok(()) };
+        if function.signature.returns.r#type.is_any() {
+            return Ok(());
+        }
+        let value = serde_json::from_str(value.get()).map_err(|error| error.to_string())?;
+        function.signature.check_result(&value).map_err(|mismatch| match mismatch.path.as_str() {
+            "" => mismatch.reason,
+            path => format!("{path}: {}", mismatch.reason),
+        })
+    }
+
+    /// Returns all functions, in the order of their names.
+    pub(super) fn all(&self) -> impl Iterator<Item = &CircleFunction> {
+        self.functions.values()
+    }
+
+    /// Returns the functions that a role may call, in the order of their names.
+    pub(super) fn permitted(&self, role: &Role) -> impl Iterator<Item = &CircleFunction> {
+        self.functions.values().filter(|function| role.may_call(&function.signature.name))
+    }
+}
+
+/// Returns the name under which callers know a function: the function with the name of its file has that name alone.
+fn public_name(file: &str, function: &str) -> String {
+    if file == function { file.to_owned() } else { format!("{file}.{function}") }
+}
+
+fn parse(file: &FunctionFile, declared: &DeclaredFunction) -> Result<Signature, Vec<FunctionFault>> {
+    let path = PathBuf::from(&file.path);
+    let name = public_name(&file.name, &declared.name);
+    let name: FunctionName = name.parse().map_err(|error| {
+        let message =
+            format!("'{name}' is not the name of a function of a circle: {error}; make it private or rename it");
+        vec![FunctionFault::at(path.clone(), &file.source, declared.line, 1, message)]
+    })?;
+    Signature::parse(name, &declared.params, &declared.doc)
+        .map_err(|errors| errors.iter().map(|error| tag_fault(&path, file, declared, error)).collect())
+}
+
+/// Returns a mistake in a doc comment, at its place in the file.
+fn tag_fault(
+    path: &std::path::Path,
+    file: &FunctionFile,
+    declared: &DeclaredFunction,
+    error: &TagError,
+) -> FunctionFault {
+    let line = declared.doc_line + u32::try_from(error.line).unwrap_or_default();
+    let in_doc = declared.doc.lines().nth(error.line).unwrap_or_default();
+    let in_file = file.source.lines().nth(line.saturating_sub(1) as usize).unwrap_or_default();
+    // The line of the file has the mark of the comment before the text.
+    let before = in_file.find(in_doc).map_or(0, |at| in_file[..at].chars().count());
+    let column = u32::try_from(before + error.column + 1).unwrap_or(1);
+    FunctionFault::at(path.to_owned(), &file.source, line, column, error.message.clone())
+}
+
+fn file_fault(files: &[FunctionFile], error: &FunctionFileError) -> FunctionFault {
+    let file = &files[error.file];
+    match error.position {
+        Some(position) => {
+            FunctionFault::at((&file.path).into(), &file.source, position.line, position.column, error.message.clone())
+        }
+        None => FunctionFault::of_file((&file.path).into(), error.message.clone()),
+    }
+}
