@@ -1,6 +1,22 @@
 //! Roles and members: who may call which functions, play scripts, and use host modules.
 //!
 //! An operator writes an [`AccessDefinition`]; [`AccessControl::new`] checks and resolves it.
+//!
+//! ```
+//! use functions::roles::{AccessControl, AccessDefinition};
+//!
+//! let definition: AccessDefinition<String> = serde_json::from_str(
+//!     r#"{ "roles": { "visitor": { "call": ["price"] }, "clerk": { "extends": "visitor", "call": ["order.*"] } },
+//!          "anyone": "visitor",
+//!          "members": [{ "name": "alice", "keys": ["02ab"], "role": "clerk" }] }"#,
+//! )?;
+//! let control = AccessControl::new(definition).expect("valid");
+//! let place = "order.place".parse()?;
+//! assert!(!control.anonymous().expect("a role").may_call(&place));
+//! let alice = control.member(&"02ab".to_owned()).expect("a member");
+//! assert!(alice.role.may_call(&place) && !alice.role.may_play());
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 mod access_control;
 mod definition;

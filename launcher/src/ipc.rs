@@ -302,6 +302,17 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn roles_and_members_of_a_whole_config_fit_in_a_message() {
+        let (mut channel, _to, mut from) = channel_pair();
+        // Quotes are escaped in the message, and make it longer than the text.
+        let arguments = vec![format!("--roles={}", "\"key\",".repeat(700_000))];
+        assert!(arguments[0].len() > 4 << 20);
+        let (sent, received) = tokio::join!(channel.start(arguments.clone()), from.receive_arguments());
+        sent.expect("it is there");
+        assert_eq!(received, Some(arguments));
+    }
+
+    #[tokio::test]
     async fn each_end_notices_close_and_ignores_unknown_messages() {
         let (mut channel, mut to, mut from) = channel_pair();
         for line in ["", "12", "{", r#"{"jsonrpc":"2.0","method":"later","params":{}}"#] {
