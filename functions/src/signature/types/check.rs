@@ -5,7 +5,7 @@ use std::cmp::Ordering;
 use base64::{Engine, engine::general_purpose::STANDARD};
 use serde_json::Value;
 
-use crate::signature::text::{excerpt, truncate};
+use crate::signature::text::{did_you_mean, excerpt, truncate};
 
 use super::{Literal, Property, Range, Type, is_identifier, number};
 
@@ -149,6 +149,17 @@ fn find_fault_in_map(
     path: &mut String,
 ) -> Option<Mismatch> {
     let fault_at = |path: &str, reason| Some(Mismatch { path: truncate(path, MAX_PATH), reason });
+    let is_known = |name: &String| properties.iter().any(|property| property.name == *name);
+    // A misspelled name is also missing: the unknown name is the better hint.
+    if let Some(surplus) = members.keys().find(|name| !is_known(name)) {
+        let names: Vec<&str> = properties.iter().map(|property| &*property.name).collect();
+        let reason = match did_you_mean(surplus, names.iter().copied()) {
+            Some(near) => format!("unknown member, did you mean {near}?"),
+            None if names.is_empty() => "unknown member, expected none".to_owned(),
+            None => format!("unknown member, expected {}", truncate(&names.join(", "), MAX_EXPECTED)),
+        };
+        return within(path, |path| push_member(path, surplus), |path| fault_at(path, reason));
+    }
     for property in properties {
         let fault = within(
             path,
@@ -166,16 +177,7 @@ fn find_fault_in_map(
             return fault;
         }
     }
-    // Each required property is present, so only surplus or absent optional ones make the numbers differ.
-    let is_known = |name: &String| properties.iter().any(|property| property.name == *name);
-    let surplus = members.keys().find(|name| !is_known(name))?;
-    let names: Vec<&str> = properties.iter().map(|property| &*property.name).collect();
-    let reason = match crate::signature::text::did_you_mean(surplus, names.iter().copied()) {
-        Some(near) => format!("unknown member, did you mean {near}?"),
-        None if names.is_empty() => "unknown member, expected none".to_owned(),
-        None => format!("unknown member, expected {}", truncate(&names.join(", "), MAX_EXPECTED)),
-    };
-    within(path, |path| push_member(path, surplus), |path| fault_at(path, reason))
+    None
 }
 
 /// Runs `find` with a longer path, and restores the path.
