@@ -105,9 +105,9 @@ fn size_depth_and_members_of_types_are_bounded() {
     let error = text(Type::MAX_BYTES + 1).parse::<Type>().expect_err("too long");
     assert!(error.message.contains("4097 bytes, at most 4096"), "{error}");
     // Canonical text has more spaces, and the same maximum.
-    let members: Vec<_> = (100..700).map(|member| format!("a{member}:1")).collect();
+    let members: Vec<_> = (100..600).map(|member| format!("a{member}:1")).collect();
     let map = format!("{{{}}}", members.join(","));
-    assert_eq!(map.len(), 4201 - 600);
+    assert!(map.len() < Type::MAX_BYTES, "{}", map.len());
     let error = map.parse::<Type>().expect_err("too long");
     assert!(error.message.contains("at most 4096 are allowed"), "{error}");
 }
