@@ -34,5 +34,5 @@ pub(super) fn did_you_mean<'a>(name: &str, known: impl IntoIterator<Item = &'a s
     }
     let lower = name.to_ascii_lowercase();
     let distances = known.into_iter().map(|known| (strsim::osa_distance(&known.to_ascii_lowercase(), &lower), known));
-    distances.filter(|(distance, known)| *distance <= known.len().div_ceil(3).min(2)).min().map(|(_, known)| known)
+    distances.filter(|(distance, known)| *distance <= (known.len() / 3).min(2)).min().map(|(_, known)| known)
 }

@@ -107,7 +107,7 @@ fn invalid_tags_are_errors_that_say_what_to_write() {
         ("@return {int}", 0, 0, "did you mean @returns?"),
         ("@example f(1)", 0, 0, "unknown tag @example: the tags are @param, @returns"),
         ("@param {int} c", 0, 13, "unknown parameter \"c\": the parameters are a, b"),
-        ("@param {int} bb", 0, 13, "unknown parameter \"bb\": did you mean b?"),
+        ("@param {int} bb", 0, 13, "unknown parameter \"bb\": the parameters are a, b"),
         ("@param {int} a.b", 0, 14, "expected a space behind the name a, found \".b\""),
         ("@param {int} a\n@param {int} a", 1, 13, "@param a is there twice"),
         ("@param {int} b\n@param {int} a", 1, 13, "put the tags in the order of the parameters"),

@@ -5,7 +5,7 @@ use std::cmp::Ordering;
 use base64::{Engine, engine::general_purpose::STANDARD};
 use serde_json::Value;
 
-use crate::signature::text::{excerpt, truncate};
+use crate::signature::text::{did_you_mean, excerpt, truncate};
 
 use super::{Literal, Property, Range, Type, is_identifier, number};
 
@@ -49,15 +49,15 @@ impl Type {
     /// # Ok::<(), functions::signature::TypeError>(())
     /// ```
     pub fn check(&self, value: &Value) -> Result<(), Mismatch> {
-        self.find_fault(value, &mut String::new()).map_or(Ok(()), Err)
+        self.find_fault(value, &mut Path::default()).map_or(Ok(()), Err)
     }
 
     pub(super) fn accepts(&self, value: &Value) -> bool {
-        self.check(value).is_ok()
+        self.find_fault(value, &mut Path { text: String::new(), is_silent: true }).is_none()
     }
 
     /// Returns the first part of the value that does not fit. `path` is where the value is, and is the same afterwards.
-    fn find_fault(&self, value: &Value, path: &mut String) -> Option<Mismatch> {
+    fn find_fault(&self, value: &Value, path: &mut Path) -> Option<Mismatch> {
         let fits = match (self, value) {
             (Self::Any, _) | (Self::Bool, Value::Bool(_)) | (Self::Unit, Value::Null) => true,
             (Self::String { range }, Value::String(text)) => contains_size(range, text.chars().count()),
@@ -71,8 +71,8 @@ impl Type {
             }
             (Self::Blob { range }, Value::String(text)) => {
                 let Ok(bytes) = STANDARD.decode(text) else {
-                    let reason = format!("expected {self} as base64 with padding, got {}", describe_value(value));
-                    return Some(Mismatch { path: truncate(path, MAX_PATH), reason });
+                    let reason = || format!("expected {self} as base64 with padding, got {}", describe_value(value));
+                    return Some(path.fault(reason));
                 };
                 contains_size(range, bytes.len())
             }
@@ -80,7 +80,7 @@ impl Type {
             (Self::Array { item, range }, Value::Array(items)) => {
                 if contains_size(range, items.len()) {
                     return items.iter().enumerate().find_map(|(index, value)| {
-                        within(path, |path| push_index(path, index), |path| item.find_fault(value, path))
+                        path.within(|path| push_index(path, index), |path| item.find_fault(value, path))
                     });
                 }
                 false
@@ -88,7 +88,7 @@ impl Type {
             (Self::Map(properties), Value::Object(members)) => return find_fault_in_map(properties, members, path),
             (Self::Values(item), Value::Object(members)) => {
                 return members.iter().find_map(|(name, value)| {
-                    within(path, |path| push_member(path, name), |path| item.find_fault(value, path))
+                    path.within(|path| push_member(path, name), |path| item.find_fault(value, path))
                 });
             }
             (Self::Union(members), _) => return self.find_fault_in_union(members, value, path),
@@ -98,34 +98,63 @@ impl Type {
     }
 
     /// A union's fault is that of the only member that has the form of the value, or else the union's.
-    fn find_fault_in_union(&self, members: &[Self], value: &Value, path: &mut String) -> Option<Mismatch> {
-        let mut inner = None;
-        let mut similar = 0;
-        for member in members {
-            let fault = member.find_fault(value, path)?;
-            let is_similar = matches!(
+    fn find_fault_in_union(&self, members: &[Self], value: &Value, path: &mut Path) -> Option<Mismatch> {
+        if members.iter().any(|member| member.accepts(value)) {
+            return None;
+        }
+        if path.is_silent {
+            return Some(self.mismatch(value, path));
+        }
+        let is_similar = |member: &&Self| {
+            matches!(
                 (member, value),
                 (Self::Map(_) | Self::Values(_), Value::Object(_)) | (Self::Array { .. }, Value::Array(_))
-            );
-            if is_similar {
-                similar += 1;
-                inner = Some(fault);
-            }
-        }
-        inner.filter(|_| similar == 1).or_else(|| Some(self.mismatch(value, path)))
+            )
+        };
+        let mut similar = members.iter().filter(is_similar);
+        let inner = match (similar.next(), similar.next()) {
+            (Some(member), None) => member.find_fault(value, path),
+            _ => None,
+        };
+        inner.or_else(|| Some(self.mismatch(value, path)))
     }
 
-    fn mismatch(&self, value: &Value, path: &str) -> Mismatch {
-        let expected = truncate(&self.to_string(), MAX_EXPECTED);
-        let size = match (self, value) {
-            (Self::String { .. }, Value::String(text)) => format!(" of {} characters", text.chars().count()),
-            (Self::Blob { .. }, Value::String(text)) => {
-                format!(" of {} bytes", STANDARD.decode(text).map_or(0, |bytes| bytes.len()))
-            }
-            _ => String::new(),
-        };
-        let reason = format!("expected {expected}, got {}{size}", describe_value(value));
-        Mismatch { path: truncate(path, MAX_PATH), reason }
+    fn mismatch(&self, value: &Value, path: &Path) -> Mismatch {
+        path.fault(|| {
+            let size = match (self, value) {
+                (Self::String { .. }, Value::String(text)) => format!(" of {} characters", text.chars().count()),
+                (Self::Blob { .. }, Value::String(text)) => {
+                    format!(" of {} bytes", STANDARD.decode(text).map_or(0, |bytes| bytes.len()))
+                }
+                _ => String::new(),
+            };
+            format!("expected {}, got {}{size}", truncate(&self.to_string(), MAX_EXPECTED), describe_value(value))
+        })
+    }
+}
+
+/// Where a value is. A union tries its types silently: texts of faults that nobody sees would cost most of the time.
+#[derive(Default)]
+struct Path {
+    text: String,
+    is_silent: bool,
+}
+
+impl Path {
+    /// Runs `find` with a longer path, and restores the path.
+    fn within<T>(&mut self, push: impl FnOnce(&mut String), find: impl FnOnce(&mut Self) -> T) -> T {
+        let length = self.text.len();
+        if !self.is_silent {
+            push(&mut self.text);
+        }
+        let found = find(self);
+        self.text.truncate(length);
+        found
+    }
+
+    fn fault(&self, reason: impl FnOnce() -> String) -> Mismatch {
+        let reason = if self.is_silent { String::new() } else { reason() };
+        Mismatch { path: truncate(&self.text, MAX_PATH), reason }
     }
 }
 
@@ -146,45 +175,34 @@ impl Literal {
 fn find_fault_in_map(
     properties: &[Property],
     members: &serde_json::Map<String, Value>,
-    path: &mut String,
+    path: &mut Path,
 ) -> Option<Mismatch> {
-    let fault_at = |path: &str, reason| Some(Mismatch { path: truncate(path, MAX_PATH), reason });
-    for property in properties {
-        let fault = within(
-            path,
+    let is_known = |name: &String| properties.iter().any(|property| property.name == *name);
+    // A misspelled name is also missing: the unknown name is the better hint.
+    if let Some(surplus) = members.keys().find(|name| !is_known(name)) {
+        let reason = || {
+            let names: Vec<&str> = properties.iter().map(|property| &*property.name).collect();
+            match did_you_mean(surplus, names.iter().copied()) {
+                Some(near) => format!("unknown member, did you mean {near}?"),
+                None if names.is_empty() => "unknown member, expected none".to_owned(),
+                None => format!("unknown member, expected {}", truncate(&names.join(", "), MAX_EXPECTED)),
+            }
+        };
+        return Some(path.within(|path| push_member(path, surplus), |path| path.fault(reason)));
+    }
+    properties.iter().find_map(|property| {
+        path.within(
             |path| push_member(path, &property.name),
             |path| match members.get(&property.name) {
                 Some(value) => property.r#type.find_fault(value, path),
                 None if property.is_optional => None,
-                None => {
+                None => Some(path.fault(|| {
                     let expected = truncate(&property.r#type.to_string(), MAX_EXPECTED);
-                    fault_at(path, format!("expected {expected}, but it is missing"))
-                }
+                    format!("expected {expected}, but it is missing")
+                })),
             },
-        );
-        if fault.is_some() {
-            return fault;
-        }
-    }
-    // Each required property is present, so only surplus or absent optional ones make the numbers differ.
-    let is_known = |name: &String| properties.iter().any(|property| property.name == *name);
-    let surplus = members.keys().find(|name| !is_known(name))?;
-    let names: Vec<&str> = properties.iter().map(|property| &*property.name).collect();
-    let reason = match crate::signature::text::did_you_mean(surplus, names.iter().copied()) {
-        Some(near) => format!("unknown member, did you mean {near}?"),
-        None if names.is_empty() => "unknown member, expected none".to_owned(),
-        None => format!("unknown member, expected {}", truncate(&names.join(", "), MAX_EXPECTED)),
-    };
-    within(path, |path| push_member(path, surplus), |path| fault_at(path, reason))
-}
-
-/// Runs `find` with a longer path, and restores the path.
-fn within<T>(path: &mut String, push: impl FnOnce(&mut String), find: impl FnOnce(&mut String) -> T) -> T {
-    let length = path.len();
-    push(path);
-    let found = find(path);
-    path.truncate(length);
-    found
+        )
+    })
 }
 
 /// Appends a member of a map to a path.

@@ -18,6 +18,8 @@ pub struct TypeError {
 
 const KEYWORDS: [&str; 8] = ["string", "int", "float", "bool", "blob", "any", "true", "false"];
 
+const BRACES: &str = "a map has braces of its own: write {{ NAME: TYPE }} in a tag, and { NAME: TYPE } in a type";
+
 /// Names that other languages have for a type.
 const SYNONYMS: &[(&[&str], &str)] = &[
     (&["str", "text", "char", "uuid"], "string"),
@@ -97,8 +99,8 @@ impl<'a> Parser<'a> {
 
     fn surplus(&self) -> TypeError {
         let rest = self.rest();
-        let message = if rest.starts_with([':', '?']) && is_identifier(self.text[..self.offset].trim()) {
-            "a map has braces of its own: write {{ NAME: TYPE }} in a tag, and { NAME: TYPE } in a type".to_owned()
+        let message = if is_member(rest) && is_identifier(self.text[..self.offset].trim()) {
+            BRACES.to_owned()
         } else if rest.starts_with('[') {
             "write an array as [T], such as [string]".to_owned()
         } else if rest.starts_with(['=', '?']) {
@@ -195,9 +197,8 @@ impl<'a> Parser<'a> {
                     format!("{quoted} is not a type: write {instead}")
                 } else if let Some(near) = did_you_mean(word, KEYWORDS) {
                     format!("{quoted} is not a type: did you mean {near}?")
-                } else if self.rest().trim_start().starts_with([':', '?']) {
-                    "a map has braces of its own: write {{ NAME: TYPE }} in a tag, and { NAME: TYPE } in a type"
-                        .to_owned()
+                } else if is_member(self.rest()) {
+                    BRACES.to_owned()
                 } else {
                     format!(
                         "{quoted} is not a type: write string, int, float, bool, blob, any, (), [T], {{ NAME: T }}, \
@@ -357,6 +358,12 @@ impl<'a> Parser<'a> {
         self.offset += text.len();
         Ok(Some(bound))
     }
+}
+
+/// Reports whether the text behind a name makes the name a member of a map.
+fn is_member(rest: &str) -> bool {
+    let rest = rest.trim_start();
+    rest.strip_prefix('?').unwrap_or(rest).trim_start().starts_with(':')
 }
 
 /// Parses a finite number. Zero has no sign.
