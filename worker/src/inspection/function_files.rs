@@ -61,7 +61,8 @@ impl std::error::Error for FunctionFileError {}
 /// # Errors
 ///
 /// Returns all errors of all files: a file that does not parse, a function name that a file declares twice (whatever the
-/// number of parameters), a public function with more than 16 parameters, a file whose name is not an identifier or is the name of another file.
+/// number of parameters), a public function with more than 16 parameters, a file whose name is not an identifier or is
+/// the name of another file.
 pub fn inspect_functions(
     files: &[FunctionFile],
     limits: &WorkerLimits,

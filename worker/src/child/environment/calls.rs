@@ -96,6 +96,8 @@ impl Environment {
             self.meter.end();
             return EvalOutcome::Stopped;
         }
+        // A native function of the program may have changed a value of the call before.
+        self.register_constants();
         let outcome = self.run_call(call);
         self.meter.end();
         self.modules.end_call();

@@ -69,6 +69,14 @@ impl CallSession {
     }
 }
 
+/// The outcome of a recursion across files whose function `f` is that of a script; `None` if the script does not parse.
+pub(super) fn deepest_recursion(script: &str) -> Option<EvalOutcome> {
+    let source = script.replace("f(n + 1)", "circle::deep::f(n + 1)").replace("} f(0)", "}");
+    inspect_functions(&files(&[("deep", &source)]), &WorkerLimits::default()).ok()?;
+    let mut calls = CallSession::new(&[("deep", &source)]);
+    Some(calls.call("deep.f", [Value::Int(0)]))
+}
+
 fn text(text: &str) -> Value {
     Value::String(text.into())
 }
@@ -172,13 +180,20 @@ fn nothing_of_a_call_reaches_the_next_one() {
         const CURRIED = make();\n\
         private fn make() { let count = 0; || { count += 1; count } }\n\
         fn counter() { [global::COUNTER.call(), global::KEEP.deep[0].call(1), global::CURRIED.call()] }\n\
-        fn constant(x) { const SECRET = x; let n = x; let found = \"none\"; try { found = global::SECRET; } catch {} found }\n\
+        fn constant(x) { const SECRET = x; let n = x; let found = \"none\";\n\
+        try { found = global::SECRET; } catch {} found }\n\
         fn grow() { let mine = global::KEEP; mine.more = 1; let l = global::LIST; [l.push(2), l.len()] }\n\
         fn variables() { let found = []; for name in [\"n\", \"x\", \"mine\"] { found.push(is_def_var(name)); } found }\n\
         fn through() { [c::count(), c::count(), c::ME] }\n\
         fn imported() { import \"other\" as d; [d::count(), d::ME, d::LIST] }\n\
-        fn user() { USER } fn region() { [REGION, other()] } fn other() { let found = \"none\"; try { found = OTHER; } catch {} found }\n\
+        fn user() { USER } fn region() { [REGION, other()] }\n\
+        fn other() { let found = \"none\"; try { found = OTHER; } catch {} found }\n\
         fn set_user() { USER = \"root\"; } fn set_member() { USER.role = \"root\"; USER.role }\n\
+        fn attack() {\n\
+        try { USER.tags.push(\"x\"); } catch {} try { USER.tags[0] = 1; } catch {} try { USER.remove(\"role\"); } catch {}\n\
+        try { USER.clear(); } catch {} try { USER += #{ a: 1 }; } catch {} try { USER.mixin(#{ a: 1 }); } catch {}\n\
+        let mine = USER; mine.clear(); let same = || mine; let called = same.call(); called.tags = 1; touch(USER); 1 }\n\
+        fn touch(user) { user.clear() }\n\
         fn keep_user() { let mine = USER; mine.role = \"root\"; [mine.role, USER.role] }";
     let setup = WorkerSetup { constants: constants(), modules: Some(home.path().into()), ..WorkerSetup::default() };
     let mut calls = CallSession::with(&[("file", source)], setup);
@@ -198,13 +213,14 @@ fn nothing_of_a_call_reaches_the_next_one() {
         assert!(calls.error("file.set_user", []).message.contains("USER"));
         assert_eq!(calls.json("file.user", []), format!("\"{user}\""));
     }
-    let member = NamedValue::new("USER", serde_json::json!({ "role": "clerk" })).expect("valid");
+    let member = NamedValue::new("USER", serde_json::json!({ "role": "clerk", "tags": ["a"] })).expect("valid");
     let other = NamedValue::new("OTHER", "secret").expect("valid");
     calls.session.environment.set_constants(&[member, other]).expect("valid");
     assert_eq!(calls.json("file.region", []), r#"["test","secret"]"#);
     assert_eq!(calls.json("file.keep_user", []), r#"["root","clerk"]"#);
     drop(calls.call("file.set_member", []));
-    assert_eq!(calls.json("file.user", []), r#"{"role":"clerk"}"#);
+    assert_eq!(calls.json("file.attack", []), "1");
+    assert_eq!(calls.json("file.user", []), r#"{"role":"clerk","tags":["a"]}"#);
     calls.session.set_user(None);
     assert_eq!(calls.json("file.user", []), "null");
     assert_eq!(calls.json("file.region", []), r#"["test",null]"#);
