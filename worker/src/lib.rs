@@ -49,6 +49,8 @@
 //!   connect, start processes or send signals. [`Worker::layers`] reports whether the seal is active. Without it, the
 //!   process has the rights of its user.
 //!
+//! A worker can also [call](Worker::call) precompiled functions of script files ([`FunctionFiles`]).
+//!
 //! The crate supports only Unix. For trusted scripts, [`Worker::start_on_threads`] runs a worker on threads of the
 //! program.
 //!

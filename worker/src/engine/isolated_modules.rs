@@ -8,7 +8,8 @@ use std::any::TypeId;
 
 use rhai::{
     AST, Array, Caches, Dynamic, EncapsulatedEnviron, Engine, EvalAltResult, FnAccess, FnPtr, FuncRegistration,
-    GlobalRuntimeState, Map, Module, RhaiFunc, Scope, ScriptFuncDef, Shared, locked_write,
+    GlobalRuntimeState, ImmutableString, Map, Module, NativeCallContext, RhaiFunc, Scope, ScriptFuncDef, Shared,
+    locked_write,
 };
 
 use super::failure::exit_value;
@@ -39,8 +40,21 @@ impl<'a> EvaluatedScript<'a> {
         Ok(Self { ast, scope, environment: Shared::new(EncapsulatedEnviron::from(&global)) })
     }
 
+    /// Prepares the calls of a public function of the script.
+    pub(crate) fn prepare(&self, engine: &Engine, name: &str) -> Result<PreparedCall, Box<EvalAltResult>> {
+        let function = self.public_functions().find(|function| function.name == name);
+        let function = function.ok_or("it is not a public function")?;
+        let mut module = Module::new();
+        self.add_function(function, &mut module);
+        module.build_index();
+        let params: Vec<_> = (0..function.params.len()).map(|index| format!("argument_{index}")).collect();
+        let call = engine.compile(format!("{CALLED_MODULE}::{}({})", function.name, params.join(", ")))?;
+        let params = params.into_iter().map(Into::into).collect();
+        Ok(PreparedCall(Shared::new((module.into(), params, call))))
+    }
+
     /// Adds a public function of the script to a module.
-    pub(crate) fn add_function(&self, function: &Shared<ScriptFuncDef>, module: &mut Module) {
+    fn add_function(&self, function: &Shared<ScriptFuncDef>, module: &mut Module) {
         FuncRegistration::new(function.name.as_str()).set_into_module_raw(
             module,
             vec![TypeId::of::<Dynamic>(); function.params.len()],
@@ -49,7 +63,7 @@ impl<'a> EvaluatedScript<'a> {
     }
 
     /// The public functions that can be called without a value of a certain type.
-    pub(crate) fn public_functions(&self) -> impl Iterator<Item = &Shared<ScriptFuncDef>> {
+    fn public_functions(&self) -> impl Iterator<Item = &Shared<ScriptFuncDef>> {
         self.ast.iter_fn_def().filter(|function| function.access == FnAccess::Public && function.this_type.is_none())
     }
 
@@ -79,6 +93,59 @@ impl<'a> EvaluatedScript<'a> {
         }
         module.build_index();
         Ok(module)
+    }
+}
+
+/// The module of the called function in the expression of a call.
+const CALLED_MODULE: &str = "called";
+
+/// The precompiled call of one function: a module with this function alone, the names of the arguments, and the
+/// expression of the call. Clones are the same call.
+#[derive(Clone)]
+pub(crate) struct PreparedCall(Shared<(Shared<Module>, Vec<ImmutableString>, AST)>);
+
+impl PreparedCall {
+    /// Number of parameters of the function.
+    pub(crate) fn params(&self) -> usize {
+        self.0.1.len()
+    }
+
+    /// Calls the function at a level of the call stack, with as many arguments as the function has parameters.
+    ///
+    /// The scope and the global state are fresh. So nothing remains of earlier calls, and the functions of the calling
+    /// file do not replace others of the same name.
+    pub(crate) fn call(
+        &self,
+        engine: &Engine,
+        args: impl IntoIterator<Item = Dynamic>,
+        level: usize,
+    ) -> Result<Dynamic, Box<EvalAltResult>> {
+        let (module, params, call) = &*self.0;
+        let (mut scope, mut global) = (Scope::new(), engine.new_global_runtime_state());
+        for (param, value) in params.iter().zip(args) {
+            scope.push_dynamic(param.clone(), value);
+        }
+        global.level = level;
+        global.push_import(CALLED_MODULE, module.clone());
+        evaluate(engine, &mut global, &mut scope, call)
+    }
+
+    /// Adds the function to a module for other files.
+    pub(crate) fn add_to(&self, module: &mut Module, name: &str) {
+        let call = self.clone();
+        let func = move |context: Option<NativeCallContext<'_>>, args: &mut [&mut Dynamic]| {
+            let context = context.expect("`has_context` is set below");
+            let args = args.iter_mut().map(|arg| arg.take());
+            call.call(context.engine(), args, context.call_level()).map_err(|mut error| {
+                error.set_position(context.call_position());
+                error
+            })
+        };
+        FuncRegistration::new(name).set_into_module_raw(
+            module,
+            vec![TypeId::of::<Dynamic>(); self.params()],
+            RhaiFunc::Pure { func: Shared::new(func), has_context: true, is_pure: true, is_volatile: true },
+        );
     }
 }
 

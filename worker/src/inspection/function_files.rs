@@ -61,7 +61,8 @@ impl std::error::Error for FunctionFileError {}
 /// # Errors
 ///
 /// Returns all errors of all files: a file that does not parse, a function name that a file declares twice (whatever the
-/// number of parameters), a file whose name is not an identifier or is the name of another file.
+/// number of parameters), a public function with more than 16 parameters, a file whose name is not an identifier or is
+/// the name of another file.
 pub fn inspect_functions(
     files: &[FunctionFile],
     limits: &WorkerLimits,
@@ -69,6 +70,9 @@ pub fn inspect_functions(
     let parsed = parse_function_files(&engine::parser(limits), files)?;
     Ok(parsed.into_iter().flat_map(|file| file.functions).collect())
 }
+
+/// Maximum number of parameters of a public function: Rhai does not find a native function with more of them.
+const MAX_PARAMS: usize = 16;
 
 /// A function file that parses.
 pub(crate) struct ParsedFile {
@@ -103,6 +107,14 @@ fn parse(engine: &Engine, index: usize, file: &FunctionFile) -> Result<ParsedFil
     let mut errors: Vec<_> = duplicates(&declared)
         .map(|(message, line)| FunctionFileError { file: index, message, position: Some(Position { line, column: 1 }) })
         .collect();
+    let too_many = |found: &Declaration<'_>| FunctionFileError {
+        file: index,
+        message: format!(
+            "the function '{}' has more than {MAX_PARAMS} parameters: pass some of them together as a map",
+            found.name
+        ),
+        position: Some(Position { line: found.line, column: 1 }),
+    };
     let mut ast = match engine::compile(engine, &file.source) {
         Ok(ast) if errors.is_empty() => ast,
         Ok(_) => return Err(errors),
@@ -121,21 +133,28 @@ fn parse(engine: &Engine, index: usize, file: &FunctionFile) -> Result<ParsedFil
         }
     };
     ast.set_source(file.path.as_str());
-    let functions = declared.into_iter().filter(|found| !found.is_typed).filter_map(|found| {
+    let mut functions = Vec::new();
+    for found in declared.into_iter().filter(|found| !found.is_typed) {
         let is_found =
             |function: &&rhai::Shared<rhai::ScriptFuncDef>| function.this_type.is_none() && function.name == found.name;
-        let function = ast.iter_fn_def().find(is_found)?;
-        Some(DeclaredFunction {
+        let Some(function) = ast.iter_fn_def().find(is_found) else { continue };
+        let is_private = function.access == FnAccess::Private;
+        if !is_private && function.params.len() > MAX_PARAMS {
+            errors.push(too_many(&found));
+        }
+        functions.push(DeclaredFunction {
             file: index,
             name: found.name.to_owned(),
             params: function.params.iter().map(ToString::to_string).collect(),
-            is_private: function.access == FnAccess::Private,
+            is_private,
             doc: found.doc,
             doc_line: found.doc_line,
             line: found.line,
-        })
-    });
-    let functions = functions.collect();
+        });
+    }
+    if !errors.is_empty() {
+        return Err(errors);
+    }
     Ok(ParsedFile { ast, functions })
 }
 
@@ -191,6 +210,7 @@ mod tests {
             ("twice", "fn f() {}\nfn g() {}\nprivate fn f(x) {}\nfn g() {}"),
             ("deep", &format!("fn f() {{ {}1{} }}", "(".repeat(100), ")".repeat(100))),
             ("evals", "fn f() { eval(\"1\") }"),
+            ("many", "fn many(a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q) {}"),
             ("if", ""),
             ("a-b", ""),
             ("good", ""),
@@ -206,9 +226,9 @@ mod tests {
         assert_eq!(shown[0], (1, "Expecting name of a variable (line 2, column 7)".into()));
         assert_eq!(shown[1..3], [(2, duplicate("f", 1, 3)), (2, duplicate("g", 2, 4))]);
         let rest: Vec<_> = shown[3..].iter().map(|(file, text)| (*file, &text[..20.min(text.len())])).collect();
-        assert_eq!(rest.iter().map(|(file, _)| *file).collect::<Vec<_>>(), [3, 4, 5, 6, 7], "{rest:?}");
+        assert_eq!(rest.iter().map(|(file, _)| *file).collect::<Vec<_>>(), [3, 4, 5, 6, 7, 8], "{rest:?}");
         assert!(
-            shown[6].1.contains("'a-b' is not an identifier") && shown[7].1.contains("good.rhai has the same name")
+            shown[7].1.contains("'a-b' is not an identifier") && shown[8].1.contains("good.rhai has the same name")
         );
     }
 }

@@ -19,10 +19,14 @@ pub struct FunctionFile {
 
 /// The function files of a worker.
 ///
-/// A worker evaluates the top level of each file once, before the first call. The constants of a file are
-/// `global::NAME` in its functions. Functions of one file call each other by their names. Functions of other files are
-/// `NAMESPACE::FILE(…)` for the function with the name of its file, and `NAMESPACE::FILE::NAME(…)` for the others. Only
-/// functions without `private` can be called from other files, and no top level can call another file.
+/// A worker evaluates the top level of each file once, before the first call. In the functions of the file, its constants
+/// are `global::NAME`. A closure in a constant has its own copies of the variables that it captures, for each time that
+/// it is called.
+///
+/// Functions of one file call each other by their names. Functions of other files are `NAMESPACE::FILE(…)` for the
+/// function with the name of its file, and `NAMESPACE::FILE::NAME(…)` for the others. Only functions without `private`
+/// can be called from other files. Files pass each other values; a closure can be called only in its own file. No top
+/// level can call another file or a host function.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FunctionFiles {
     /// The module under which the files call each other, such as `circle`. It must not be the name of a module of host
@@ -34,8 +38,9 @@ pub struct FunctionFiles {
 
 /// One call of a function of [`FunctionFiles`].
 ///
-/// Nothing of a call reaches a later one in the same worker: each has its own scope, its own constants and its own
-/// copies of the values of the files.
+/// Nothing of a call reaches a later one in the same worker: each has its own scope and constants, and evaluates the
+/// modules that it imports. It can only read the values of the files, and cannot change them. State of
+/// [native functions](crate::run_if_worker_with) is the exception.
 #[derive(Debug, Clone, Copy)]
 pub struct Call<'a> {
     /// The number of the call, in the same sequence as the numbers of [plays](crate::Play).

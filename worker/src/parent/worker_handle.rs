@@ -182,11 +182,35 @@ impl Worker {
     /// Queues a call of a function of [`WorkerSetup::functions`], like a [`play`](Self::play): stops, holds, host calls
     /// and events are the same. The caller must bound the number and the size of unfinished calls.
     ///
+    /// A worker that a call has compromised sees the arguments of later calls: use a worker only for callers that may know
+    /// them.
+    ///
     /// A call with an unknown index or another number of arguments than parameters fails in the worker.
     ///
     /// # Errors
     ///
     /// Returns an error, and queues nothing, if an argument has more than [`Value::MAX_DEPTH`] levels.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// use worker::{Call, ForkServer, FunctionFile, FunctionFiles, Program, Value, WorkerSetup, inspect_functions};
+    ///
+    /// # async fn example() -> std::io::Result<()> {
+    /// let source = "private fn price(item) { 7 } fn order(item, count) { price(item) * count }";
+    /// let file = FunctionFile { name: "order".into(), path: "shop/order.rhai".into(), source: source.into() };
+    /// let functions = FunctionFiles { namespace: "shop".into(), files: vec![file] };
+    /// let setup = WorkerSetup { functions: Some(functions.clone()), ..WorkerSetup::default() };
+    /// // The indexes of calls are those of the public functions.
+    /// let declared = inspect_functions(&functions.files, &setup.limits).expect("the file parses");
+    /// assert_eq!(declared.iter().find(|function| !function.is_private).expect("one").name, "order");
+    /// let mut worker = ForkServer::start(Program::SameExecutable, setup).await?.start_worker().await?;
+    /// let args = [Value::String("tea".into()), Value::Int(3)];
+    /// worker.call(&Call { number: 1, function: 0, args: &args, constants: &[] }).expect("valid arguments");
+    /// let event = worker.event().await;
+    /// # drop(event);
+    /// # Ok(()) }
+    /// ```
     pub fn call(&mut self, call: &Call<'_>) -> Result<(), InvalidValue> {
         if let Some(index) = call.args.iter().position(|value| !value.has_levels(Value::MAX_DEPTH)) {
             let reason = format!("it has more than {} levels", Value::MAX_DEPTH);

@@ -1,10 +1,10 @@
 //! The function files of an environment, and the calls of their functions.
 
-use rhai::{AST, Array, Dynamic, Engine, Map, Module, Scope, Shared};
+use rhai::{Array, Dynamic, Map, Module};
 
 use super::{Environment, TraceRoot};
 use crate::{
-    engine::{self, EvaluatedScript, FileSource, INIT_PLAY, VariableSizes},
+    engine::{self, EvaluatedScript, FileSource, INIT_PLAY, PreparedCall},
     inspection::{self, DeclaredFunction, FunctionFileError, ParsedFile},
     message::{CallMessage, ErrorKind, EvalOutcome, FunctionFiles, Play, ScriptError, TraceFrame, TraceSource, Value},
 };
@@ -20,9 +20,7 @@ pub(super) struct Functions {
 /// A public function.
 struct CallableFunction {
     name: String,
-    params: Vec<Shared<str>>,
-    /// The expression that calls the function, with the names of `params` as arguments.
-    call: AST,
+    call: PreparedCall,
 }
 
 /// A play without a script, for the functions that need one.
@@ -62,27 +60,34 @@ impl Environment {
         setup: &FunctionFiles,
         parsed: &[ParsedFile],
     ) -> Result<Vec<CallableFunction>, Box<EvalOutcome>> {
-        let mut namespace = Module::new();
+        let (mut namespace, mut functions) = (Module::new(), Vec::new());
         for (index, (file, parsed)) in setup.files.iter().zip(parsed).enumerate() {
             // Nothing stops a file before it begins.
             let _began = self.meter.begin(INIT_PLAY);
-            let module = EvaluatedScript::new(&self.engine, &parsed.ast).and_then(|script| {
-                let own = script.public_functions().find(|function| function.name == file.name);
-                if let Some(own) = own {
-                    script.add_function(own, &mut namespace);
-                }
-                script.into_module(&self.engine)
-            });
+            let script = EvaluatedScript::new(&self.engine, &parsed.ast);
             self.meter.end();
-            let outcome = module.map_err(|error| Box::new(self.failed(*error, INIT_PLAY, TraceRoot::File(index))));
             if let Some((kind, max)) = self.meter.breach() {
                 return Err(EvalOutcome::Limit { kind, max }.into());
             }
-            namespace.set_sub_module(file.name.as_str(), outcome?);
+            let script = script.map_err(|error| Box::new(self.failed(*error, INIT_PLAY, TraceRoot::File(index))))?;
+            let mut module = Module::new();
+            for function in parsed.functions.iter().filter(|function| !function.is_private) {
+                let call = script.prepare(&self.engine, &function.name).map_err(|why| {
+                    let DeclaredFunction { name, .. } = function;
+                    Box::new(engine::runtime_error(format!("cannot call {name} of {}: {why}", file.path)))
+                })?;
+                call.add_to(&mut module, &function.name);
+                let mut name = format!("{}.{}", file.name, function.name);
+                if function.name == file.name {
+                    call.add_to(&mut namespace, &function.name);
+                    name.clone_from(&file.name);
+                }
+                functions.push(CallableFunction { name, call });
+            }
+            namespace.set_sub_module(file.name.as_str(), module);
         }
         self.engine.register_static_module(&setup.namespace, namespace.into());
-        let declared = parsed.iter().flat_map(|file| &file.functions).filter(|function| !function.is_private);
-        declared.map(|function| CallableFunction::new(&self.engine, setup, function)).collect()
+        Ok(functions)
     }
 
     /// Calls a function.
@@ -91,6 +96,8 @@ impl Environment {
             self.meter.end();
             return EvalOutcome::Stopped;
         }
+        // A native function of the program may have changed a value of the call before.
+        self.register_constants();
         let outcome = self.run_call(call);
         self.meter.end();
         self.modules.end_call();
@@ -116,23 +123,18 @@ impl Environment {
         let Some(function) = functions.get(call.function as usize) else {
             return engine::runtime_error(format!("there is no function with the index {}", call.function));
         };
-        let CallableFunction { name, params, call: expression } = function;
-        if params.len() != call.args.len() {
-            let (expected, actual) = (params.len(), call.args.len());
+        let CallableFunction { name, call: prepared } = function;
+        if prepared.params() != call.args.len() {
+            let (expected, actual) = (prepared.params(), call.args.len());
             return engine::runtime_error(format!(
                 "{name} has {expected} parameters, but the call has {actual} arguments"
             ));
         }
-        let mut scope = Scope::new();
-        for (param, value) in params.iter().zip(call.args.into_owned()) {
-            scope.push_dynamic(param.as_ref(), dynamic(value));
-        }
-        if let Some((kind, max)) = VariableSizes::default().check(&scope, &self.limits) {
+        let args: Vec<_> = call.args.into_owned().into_iter().map(dynamic).collect();
+        if let Some((kind, max)) = args.iter().find_map(|value| engine::exceeded_size(value, &self.limits)) {
             return EvalOutcome::Limit { kind, max };
         }
-        // Fresh, so that nothing remains of the calls before.
-        let mut global = self.engine.new_global_runtime_state();
-        let result = engine::evaluate(&self.engine, &mut global, &mut scope, expression).or_else(engine::exit_value);
+        let result = prepared.call(&self.engine, args, 0).or_else(engine::exit_value);
         match result {
             Ok(value) => self.render(&value),
             Err(error) => self.failed(*error, call.number, TraceRoot::Call),
@@ -141,20 +143,6 @@ impl Environment {
 
     fn failed(&self, error: rhai::EvalAltResult, number: u64, root: TraceRoot) -> EvalOutcome {
         self.failure(error, &scriptless(number), root)
-    }
-}
-
-impl CallableFunction {
-    fn new(engine: &Engine, setup: &FunctionFiles, function: &DeclaredFunction) -> Result<Self, Box<EvalOutcome>> {
-        let file = &setup.files[function.file].name;
-        let params: Vec<String> = (0..function.params.len()).map(|index| format!("argument_{index}")).collect();
-        let expression = format!("{}::{file}::{}({})", setup.namespace, function.name, params.join(", "));
-        let call = engine.compile(&expression);
-        let failed = |error| Box::new(engine::runtime_error(format!("cannot call {expression}: {error}")));
-        let call = call.map_err(failed)?;
-        let params = params.iter().map(|param| param.as_str().into()).collect();
-        let name = if *file == function.name { file.clone() } else { format!("{file}.{}", function.name) };
-        Ok(Self { name, params, call })
     }
 }
 

@@ -69,6 +69,14 @@ impl CallSession {
     }
 }
 
+/// The outcome of a recursion across files whose function `f` is that of a script; `None` if the script does not parse.
+pub(super) fn deepest_recursion(script: &str) -> Option<EvalOutcome> {
+    let source = script.replace("f(n + 1)", "circle::deep::f(n + 1)").replace("} f(0)", "}");
+    inspect_functions(&files(&[("deep", &source)]), &WorkerLimits::default()).ok()?;
+    let mut calls = CallSession::new(&[("deep", &source)]);
+    Some(calls.call("deep.f", [Value::Int(0)]))
+}
+
 fn text(text: &str) -> Value {
     Value::String(text.into())
 }
@@ -116,23 +124,28 @@ fn arguments_keep_their_types() {
 
 #[test]
 fn files_call_each_other_and_only_public_functions() {
-    let order = "const TAX = 2;\n\
+    // Functions of the calling file do not replace those of the called one, nor those of Rhai.
+    let order = "const TAX = 2; private fn len(text) { 1000 } private fn same(x) { -1 }\n\
         private fn helper(x) { x * global::TAX }\n\
         fn place(x) { helper(x) + circle::price(x) + circle::price::base() }\n\
         fn order(x) { place(x) }\n\
+        fn sames() { circle::price::sames([1, 2]) }\n\
         fn steal() { circle::price::secret() }\n\
         fn down(n) { if n == 0 { 0 } else { 1 + circle::price::up(n - 1) } }\n\
         fn through(f) { [1, 2].map(|x| helper(x)) }";
     let price = "const TAX = 100;\n\
         private fn secret() { 1 }\n\
         fn price(x) { secret() + x } fn base() { global::TAX }\n\
+        private fn same(x) { x }\n\
+        fn sames(list) { [list.map(same), list.len(), reached()] }\n\
+        private fn reached() { let found = false; try { helper(1); found = true; } catch {} found }\n\
         fn up(n) { circle::order::down(n) }";
     let mut calls = CallSession::new(&[("order", order), ("price", price)]);
-    assert_eq!(
-        calls.names,
-        ["order.place", "order", "order.steal", "order.down", "order.through", "price", "price.base", "price.up"]
-    );
+    let (order, price) = (&calls.names[..6], &calls.names[6..]);
+    assert_eq!(order, ["order.place", "order", "order.sames", "order.steal", "order.down", "order.through"]);
+    assert_eq!(price, ["price", "price.base", "price.sames", "price.up"]);
     assert_eq!(calls.json("order", [Value::Int(3)]), "110");
+    assert_eq!(calls.json("order.sames", []), "[[1,2],2,false]");
     assert_eq!(calls.json("order.through", [Value::Unit]), "[2,4]");
     let error = calls.error("order.steal", []);
     assert_eq!(error.message, "Function not found: circle::price::secret ()");
@@ -158,21 +171,30 @@ fn nothing_of_a_call_reaches_the_next_one() {
     let home = tempfile::tempdir().expect("a directory");
     let module = "let n = 0; export const LIST = [];\n\
         export const ME = USER; const inner = || { n += 1; n }; fn count() { global::inner.call() }";
-    std::fs::write(home.path().join("counter.rhai"), module).expect("written");
+    for name in ["counter", "other"] {
+        std::fs::write(home.path().join(format!("{name}.rhai")), module).expect("written");
+    }
     let source = "import \"counter\" as c;\n\
-        let n = 0; let list = [1]; export let both = [1]; let nested = 0;\n\
-        const COUNTER = || { n += 1; n }; const KEEP = #{ deep: [|x| { list.push(x); list.len() }] };\n\
+        let n = 0; let list = [1]; let nested = 0;\n\
+        const LIST = [1]; const COUNTER = || { n += 1; n }; const KEEP = #{ deep: [|x| { list.push(x); list.len() }] };\n\
         const CURRIED = make();\n\
         private fn make() { let count = 0; || { count += 1; count } }\n\
         fn counter() { [global::COUNTER.call(), global::KEEP.deep[0].call(1), global::CURRIED.call()] }\n\
-        fn constant(x) { const SECRET = x; let n = x; let found = \"none\"; try { found = global::SECRET; } catch {} found }\n\
-        fn grow() { let mine = global::KEEP; mine.more = 1; let l = circle::file::both; [l.push(2), l.len()] }\n\
+        fn constant(x) { const SECRET = x; let n = x; let found = \"none\";\n\
+        try { found = global::SECRET; } catch {} found }\n\
+        fn grow() { let mine = global::KEEP; mine.more = 1; let l = global::LIST; [l.push(2), l.len()] }\n\
         fn variables() { let found = []; for name in [\"n\", \"x\", \"mine\"] { found.push(is_def_var(name)); } found }\n\
         fn through() { [c::count(), c::count(), c::ME] }\n\
-        fn imported() { import \"counter\" as d; [d::count(), d::ME, d::LIST] }\n\
-        fn user() { USER } fn region() { [REGION, other()] } fn other() { let found = \"none\"; try { found = OTHER; } catch {} found }\n\
+        fn imported() { import \"other\" as d; [d::count(), d::ME, d::LIST] }\n\
+        fn user() { USER } fn region() { [REGION, other()] }\n\
+        fn other() { let found = \"none\"; try { found = OTHER; } catch {} found }\n\
         fn set_user() { USER = \"root\"; } fn set_member() { USER.role = \"root\"; USER.role }\n\
-        fn keep_user() { let mine = USER; mine.role = \"root\"; [mine.role, USER.role, [1].map(|x| USER.role)] }";
+        fn attack() {\n\
+        try { USER.tags.push(\"x\"); } catch {} try { USER.tags[0] = 1; } catch {} try { USER.remove(\"role\"); } catch {}\n\
+        try { USER.clear(); } catch {} try { USER += #{ a: 1 }; } catch {} try { USER.mixin(#{ a: 1 }); } catch {}\n\
+        let mine = USER; mine.clear(); let same = || mine; let called = same.call(); called.tags = 1; touch(USER); 1 }\n\
+        fn touch(user) { user.clear() }\n\
+        fn keep_user() { let mine = USER; mine.role = \"root\"; [mine.role, USER.role] }";
     let setup = WorkerSetup { constants: constants(), modules: Some(home.path().into()), ..WorkerSetup::default() };
     let mut calls = CallSession::with(&[("file", source)], setup);
     for round in 0..3 {
@@ -191,13 +213,14 @@ fn nothing_of_a_call_reaches_the_next_one() {
         assert!(calls.error("file.set_user", []).message.contains("USER"));
         assert_eq!(calls.json("file.user", []), format!("\"{user}\""));
     }
-    let member = NamedValue::new("USER", serde_json::json!({ "role": "clerk" })).expect("valid");
+    let member = NamedValue::new("USER", serde_json::json!({ "role": "clerk", "tags": ["a"] })).expect("valid");
     let other = NamedValue::new("OTHER", "secret").expect("valid");
     calls.session.environment.set_constants(&[member, other]).expect("valid");
     assert_eq!(calls.json("file.region", []), r#"["test","secret"]"#);
-    assert_eq!(calls.json("file.keep_user", []), r#"["root","clerk",["clerk"]]"#);
+    assert_eq!(calls.json("file.keep_user", []), r#"["root","clerk"]"#);
     drop(calls.call("file.set_member", []));
-    assert_eq!(calls.json("file.user", []), r#"{"role":"clerk"}"#);
+    assert_eq!(calls.json("file.attack", []), "1");
+    assert_eq!(calls.json("file.user", []), r#"{"role":"clerk","tags":["a"]}"#);
     calls.session.set_user(None);
     assert_eq!(calls.json("file.user", []), "null");
     assert_eq!(calls.json("file.region", []), r#"["test",null]"#);
