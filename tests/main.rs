@@ -8,6 +8,7 @@ mod client_behaviour;
 mod completions;
 mod config;
 mod doctor;
+mod functions;
 mod hostile;
 mod identity;
 mod init;

@@ -3,6 +3,7 @@
 #![expect(clippy::doc_markdown, reason = "help texts are shown as they are, without Markdown")]
 
 mod circles;
+mod functions;
 mod groups;
 mod identity;
 mod keys;
@@ -27,6 +28,7 @@ use frontend::{
     edit_mode::EditMode,
     settings::{LoadedSettings, Settings},
 };
+pub(crate) use functions::{CallArgs, CallerArgs, FunctionsArgs, NewArgs, TypesLanguage};
 pub(crate) use identity::IdentityVerb;
 pub(crate) use keys::{ImportArgs, KeygenArgs, KeysVerb, NewPassphraseArgs};
 pub(crate) use known::KnownVerb;
@@ -53,6 +55,10 @@ pub(crate) enum Verb {
     Repl(ReplArgs),
     /// Play one script: print its output and its value, and exit with a code for the outcome
     Play(PlayArgs),
+    /// Call a function of a circle: print its value, and exit with a code for the outcome
+    Call(CallArgs),
+    /// List the functions that you may call, describe one, or print a typed client for them
+    Functions(FunctionsArgs),
     /// Make a key pair, protect it with a passphrase, and print the public key
     Keygen(KeygenArgs),
     /// List, show, export, import, rename and remove keys, choose the default key, change passphrases
@@ -63,6 +69,8 @@ pub(crate) enum Verb {
     Known(KnownVerb),
     /// Write a circles.json that works: a circle for anyone on this machine, and one for members
     Init(InitArgs),
+    /// Make a directory with a circle that has functions and roles, and works at once
+    New(NewArgs),
     /// Add a key to the members of a circle in circles.json
     Admit(AdmitArgs),
     /// Show the roles of circles in circles.json: who has them, and what they may do
@@ -115,7 +123,14 @@ impl Verb {
     pub(crate) fn reads_passphrases(&self) -> bool {
         matches!(
             self,
-            Self::Tui(_) | Self::Repl(_) | Self::Play(_) | Self::Keygen(_) | Self::Keys(_) | Self::Identity(_)
+            Self::Tui(_)
+                | Self::Repl(_)
+                | Self::Play(_)
+                | Self::Call(_)
+                | Self::Functions(_)
+                | Self::Keygen(_)
+                | Self::Keys(_)
+                | Self::Identity(_)
         )
     }
 }

@@ -1,12 +1,15 @@
 //! Commands, one file each.
 
 pub(crate) mod admit;
+pub(crate) mod call;
+mod caller;
 pub(crate) mod check;
 pub(crate) mod completions;
 pub(crate) mod config;
 pub(crate) mod diff;
 pub(crate) mod doctor;
 pub(crate) mod down;
+pub(crate) mod functions;
 pub(crate) mod identity;
 pub(crate) mod init;
 pub(crate) mod keygen;
@@ -15,6 +18,7 @@ pub(crate) mod known;
 pub(crate) mod launch;
 pub(crate) mod logs;
 pub(crate) mod man;
+pub(crate) mod new;
 pub(crate) mod play;
 pub(crate) mod reload;
 pub(crate) mod repl;

@@ -42,7 +42,7 @@ pub fn write(path: &Path, has_schema: bool, member: Option<&PublicKey>) -> Resul
     if path.symlink_metadata().is_ok() {
         return Err(exists(path));
     }
-    let mut ports = (FIRST_PORT..=u16::MAX).filter(|port| is_free(*port));
+    let mut ports = free_ports();
     let (sandbox, team) = (ports.next().unwrap_or(0), ports.next().unwrap_or(0));
     if has_schema {
         write_schema(&path.with_file_name(SCHEMA_FILE))?;
@@ -73,8 +73,10 @@ pub fn exists(path: &Path) -> CliError {
     )
 }
 
-fn is_free(port: u16) -> bool {
-    port::check_address(SocketAddr::new(Ipv4Addr::LOCALHOST.into(), port)).is_ok()
+/// The free ports of this machine for new circles. Looking for each blocks.
+pub(crate) fn free_ports() -> impl Iterator<Item = u16> {
+    (FIRST_PORT..=u16::MAX)
+        .filter(|port| port::check_address(SocketAddr::new(Ipv4Addr::LOCALHOST.into(), *port)).is_ok())
 }
 
 /// Writes the schema, unless it is there already.

@@ -8,9 +8,9 @@ use super::Verb;
 
 /// The groups, and the commands of each.
 const GROUPS: &[(&str, &[&str])] = &[
-    ("Play", &["tui", "repl", "play"]),
+    ("Play", &["tui", "repl", "play", "call", "functions"]),
     ("Keys", &["keygen", "keys", "known"]),
-    ("Run circles", &["init", "up", "status", "logs", "down", "restart", "launch", "serve"]),
+    ("Run circles", &["init", "new", "up", "status", "logs", "down", "restart", "launch", "serve"]),
     ("Configure circles", &["admit", "roles", "check", "diff", "reload", "identity"]),
     ("Help", &["config", "doctor", "man", "completions", "openrpc"]),
 ];

@@ -35,7 +35,7 @@ pub(crate) fn run(args: &InitArgs) -> Result<(), CliError> {
 }
 
 /// Returns the user's default key, if there is one.
-fn default_key() -> Result<Option<KeyEntry>, CliError> {
+pub(super) fn default_key() -> Result<Option<KeyEntry>, CliError> {
     let store = Keystore::open_default()?;
     Ok(store.default_key()?.map(|name| store.show(&name)).transpose()?)
 }

@@ -26,8 +26,11 @@ use terminal::{
 
 const EXIT_CODES: &[(&str, &str)] = &[
     ("0", "done; also where nobody reads the output any more"),
-    ("1", "the script failed (its own error, parse or runtime)"),
-    ("2", "wrong usage or configuration"),
+    ("1", "the script failed (its own error, parse or runtime), or a function threw or failed"),
+    (
+        "2",
+        "wrong usage or configuration; a function that does not exist or that the role may not call, or parameters that do not fit",
+    ),
     (
         "3",
         "circle not reachable, shutting down, the connection was lost, or what answers is no circle; a supervisor that does not answer; a circle that is not up in time, or not ready (circles status NAME)",

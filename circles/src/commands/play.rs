@@ -2,7 +2,7 @@
 
 mod attempts;
 mod ordered;
-mod outcome;
+pub(super) mod outcome;
 mod reporter;
 
 use client_ws::{ClientError, RpcError};

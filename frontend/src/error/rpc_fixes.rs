@@ -51,34 +51,37 @@ fn exceeded(setting: LimitSetting, max: u64) -> String {
 
 /// Returns how to raise a limit.
 fn raise(setting: LimitSetting) -> String {
-    let how = match setting {
+    match setting {
         LimitSetting::TimeoutMs => "raise --timeout".into(),
         LimitSetting::CallDepth => format!("look for a recursion without an end, or {}", raise_of_circle(setting)),
         setting => raise_of_circle(setting),
-    };
-    format!("{how}; changes made so far are kept")
+    }
 }
 
 fn raise_of_circle(setting: LimitSetting) -> String {
     format!("raise the circle's {setting} (\"limits\" in circles.json, or circles serve --limit)")
 }
 
-/// Returns what the user can do about an error response.
-pub(crate) fn rpc_fix(error: &RpcError) -> String {
+/// Returns what the user can do about an exceeded limit; empty for other errors.
+pub(super) fn limit_fix(error: &RpcError) -> String {
     match error {
         RpcError::LimitExceeded { setting: Some(setting), .. } => raise(*setting),
         // From here on, errors of circles that do not name the setting; or of a value, whose depth has none.
-        RpcError::LimitExceeded { limit: PlayLimit::Time, .. } => format!(
-            "raise --timeout, or the circle's {}; changes made so far are kept",
-            play_limit_settings(PlayLimit::Time)
-        ),
-        RpcError::LimitExceeded { limit: PlayLimit::Depth, .. } => format!(
-            "raise the circle's {}, or nest values less deeply; changes made so far are kept",
-            play_limit_settings(PlayLimit::Depth)
-        ),
-        RpcError::LimitExceeded { limit, .. } => {
-            format!("raise the circle's {}; changes made so far are kept", play_limit_settings(*limit))
+        RpcError::LimitExceeded { limit: PlayLimit::Time, .. } => {
+            format!("raise --timeout, or the circle's {}", play_limit_settings(PlayLimit::Time))
         }
+        RpcError::LimitExceeded { limit: PlayLimit::Depth, .. } => {
+            format!("raise the circle's {}, or nest values less deeply", play_limit_settings(PlayLimit::Depth))
+        }
+        RpcError::LimitExceeded { limit, .. } => format!("raise the circle's {}", play_limit_settings(*limit)),
+        _ => String::new(),
+    }
+}
+
+/// Returns what the user can do about an error response.
+pub(crate) fn rpc_fix(error: &RpcError) -> String {
+    match error {
+        RpcError::LimitExceeded { .. } => format!("{}; changes made so far are kept", limit_fix(error)),
         RpcError::EnvironmentLost { .. } => "the variables are gone; the next play gets a new environment".into(),
         RpcError::Cancelled => "changes made so far are kept".into(),
         RpcError::Busy { limit, .. } => {
@@ -97,7 +100,7 @@ pub(crate) fn rpc_fix(error: &RpcError) -> String {
 }
 
 /// Formats milliseconds as whole seconds, rounded up.
-fn seconds(ms: u64) -> String {
+pub(super) fn seconds(ms: u64) -> String {
     match ms.div_ceil(1000) {
         0 | 1 => "a second".into(),
         seconds => format!("{seconds} seconds"),

@@ -41,12 +41,18 @@ pub(super) fn report_outcomes(
     let Some(outcome) = outcomes.pop() else { return Ok(()) };
     let played = outcome?;
     if is_json {
-        line_to_stdout(&object(&played).to_string())?;
-    } else if let Some(table) = table(&played.result, 0) {
+        return Ok(line_to_stdout(&object(&played).to_string())?);
+    }
+    print_value(&played.result)
+}
+
+/// Prints a value: an array of maps as a table on a terminal, and nothing for `()`.
+pub(in crate::commands) fn print_value(result: &PlayResult) -> Result<(), CliError> {
+    if let Some(table) = table(result, 0) {
         let paint = Paint::for_stdout();
         to_stdout(&table.iter().map(|line| paint.line(line) + "\n").collect::<String>())?;
-    } else if !played.result.output.is_empty() {
-        line_to_stdout(&played.result.output)?;
+    } else if !result.output.is_empty() {
+        line_to_stdout(&result.output)?;
     }
     Ok(())
 }
@@ -86,9 +92,10 @@ fn object(played: &FinishedPlay) -> Value {
 }
 
 /// The error as JSON. Only an error from the circle has a code.
-pub(super) fn error_object(error: &CliError) -> Value {
+pub(in crate::commands) fn error_object(error: &CliError) -> Value {
     let error = match error {
         CliError::Play { error, .. } | CliError::Client { error: ClientError::Rpc(error), .. } => rpc_as_json(error),
+        CliError::Call { error, .. } => rpc_as_json(error),
         CliError::KeyRefused { reason, .. } => rpc_as_json(&RpcError::forbidden(reason.clone())),
         other => json!({ "code": null, "message": other.message(), "data": null }),
     };

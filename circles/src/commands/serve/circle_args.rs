@@ -98,7 +98,10 @@ fn build_with_certificate(
         circle = circle.init(script::load_init(file)?);
     }
     if let Some(roles) = roles {
-        circle = add_roles(circle, &roles, args.functions.as_deref())?;
+        circle = circle.roles(roles.definition);
+    }
+    if let Some(directory) = &args.functions {
+        circle = circle.functions(directory);
     }
     circle.build().map_err(|error| {
         let fix = match error {
@@ -109,20 +112,6 @@ fn build_with_certificate(
         };
         CliError::usage("cannot create the circle", error.to_string(), fix)
     })
-}
-
-/// Passes roles, members and the functions in a directory to the circle. Blocks.
-///
-/// To be connected with `CircleBuilder::access_control(roles.definition)` and `CircleBuilder::functions(…)`. Until then, the
-/// members whose role lets them play are members, and nobody calls functions.
-fn add_roles(circle: CircleBuilder, roles: &CircleRoles, functions: Option<&Path>) -> Result<CircleBuilder, CliError> {
-    if let Some(directory) = functions {
-        // Workers do not run in the user's working directory.
-        let _directory = directory.canonicalize().map_err(|error| {
-            CliError::io(format!("cannot read the functions in {}", directory.display()), &error, "check --functions")
-        })?;
-    }
-    Ok(if roles.access == Access::Members { circle.members(roles.players()) } else { circle })
 }
 
 /// Reads the certificate of a circle. Blocks.

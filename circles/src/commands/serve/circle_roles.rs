@@ -8,11 +8,9 @@ use frontend::error::CliError;
 
 /// Roles of a circle, and who has them; valid.
 pub(super) struct CircleRoles {
-    #[expect(dead_code, reason = "for CircleBuilder::access_control")]
     pub(super) definition: AccessDefinition<PublicKey>,
     /// The widest group that may play.
     pub(super) access: Access,
-    control: AccessControl<PublicKey>,
 }
 
 impl CircleRoles {
@@ -31,12 +29,6 @@ impl CircleRoles {
             let faults: Vec<String> = faults.iter().map(ToString::to_string).collect();
             invalid(faults.join("\n"))
         })?;
-        Ok(Self { access: launcher::playing_access(&control), definition, control })
-    }
-
-    /// Returns the keys of the members that may play.
-    pub(super) fn players(&self) -> Vec<PublicKey> {
-        let players = self.control.members().filter(|member| member.role.may_play());
-        players.flat_map(|member| member.keys.iter().copied()).collect()
+        Ok(Self { access: launcher::playing_access(&control), definition })
     }
 }

@@ -1,0 +1,72 @@
+//! `circles new`, `circles call` and `circles functions` on a real circle.
+//!
+//! To enable: `mod calls_real;` in `tests/functions.rs`.
+
+use serde_json::{Value, json};
+
+use crate::support::{CommandOutput, Home, background::BackgroundCircles, eventually, free_port};
+
+/// A shop of `circles new`, which is up on a free port.
+fn shop(home: Home) -> BackgroundCircles {
+    let here = BackgroundCircles { home };
+    let ran = here.run(&["new", "shop", "shop"]);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    // The tests of the background run in the home, not in the directory of the circle.
+    let text = std::fs::read_to_string(here.home.path().join("shop/circles.json")).expect("written");
+    let mut config: Value = serde_json::from_str(&text).expect("JSON");
+    config["circles"][0]["port"] = free_port().into();
+    config["circles"][0]["functions"] = json!("shop/functions/");
+    here.configure(&config.to_string());
+    here.run_ok(&["check"]);
+    here.run_ok(&["up"]);
+    here
+}
+
+fn anonymous(here: &BackgroundCircles, args: &[&str]) -> CommandOutput {
+    here.run(&[args, &["--anonymous"]].concat())
+}
+
+#[test]
+fn new_circle_works_at_once() {
+    let here = shop(Home::new());
+    assert_eq!(here.run_ok(&["call", "price", "item=tea"]), "2.5\n");
+    let list: Value = serde_json::from_str(&here.run_ok(&["call", "catalog.list", "--json"])).expect("JSON");
+    assert_eq!(list["value"][0], json!({ "item": "tea", "price": 2.5 }));
+    let ran = here.run(&["call", "price", "item=milk"]);
+    assert!(ran.code == Some(1) && ran.stderr.contains("price threw"), "{ran:?}");
+    assert!(ran.stderr.contains("\"unknown_item\""), "{ran:?}");
+    let ran = here.run(&["call", "price", "item="]);
+    assert!(ran.code == Some(2) && ran.stderr.contains("cannot call price: item"), "{ran:?}");
+    let ran = here.run(&["call", "quote", "item=tea"]);
+    assert!(ran.code == Some(2) && ran.stderr.contains("with the role visitor"), "{ran:?}");
+    let ran = here.run(&["play", "--circle", "shop", "-e", "1"]);
+    assert_eq!(ran.code, Some(4), "{ran:?}");
+}
+
+#[test]
+fn owner_of_a_new_circle_may_call_everything_and_play() {
+    let home = Home::new();
+    home.add_key("me");
+    let here = shop(home);
+    let quote: Value =
+        serde_json::from_str(&here.run_ok(&["call", "quote", "item=tea", "count=2", "--json"])).expect("JSON");
+    assert_eq!(quote["value"], json!({ "customer": "me", "item": "tea", "count": 2, "total": 5.0 }));
+    assert_eq!(here.run_ok(&["play", "--circle", "shop", "-e", "circle::price(\"tea\")"]), "2.5\n");
+    let listed = here.run_ok(&["functions"]);
+    assert!(listed.contains("quote(item: string 1..64, count?: int 1..100 = 1)"), "{listed}");
+    let visitor = anonymous(&here, &["functions"]);
+    assert!(!visitor.stdout.contains("quote("), "{visitor:?}");
+    assert!(visitor.stdout.contains("price(item: string 1..64) -> float\n    The price of an item.\n"), "{visitor:?}");
+}
+
+#[test]
+fn reload_changes_functions_and_disconnects_nobody() {
+    let here = shop(Home::new());
+    let price = here.home.path().join("shop/functions/price.rhai");
+    let text = std::fs::read_to_string(&price).expect("written");
+    std::fs::write(&price, text.replace("circle::catalog::find(item).price", "9.0")).expect("written");
+    eventually(|| {
+        let ran = here.run(&["call", "price", "item=tea"]);
+        if ran.stdout == "9.0\n" { Ok(()) } else { Err(format!("{ran:?}")) }
+    });
+}
