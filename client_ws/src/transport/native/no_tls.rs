@@ -33,7 +33,7 @@ mod tests {
         let error = CircleWsClient::builder("wss://team.example.org").build().expect_err("no TLS").to_string();
         assert_eq!(
             error,
-            "cannot connect to wss://team.example.org/: this program is built without TLS; build it with the feature `tls` of circles-client-ws"
+            "cannot connect to wss://team.example.org: this program is built without TLS; build it with the feature `tls` of circles-client-ws"
         );
         assert!(CircleWsClient::builder("ws://127.0.0.1:9001").build().is_ok());
     }
