@@ -11,7 +11,7 @@ use std::time::Duration;
 
 pub(crate) use cpu_budget::CpuBudget;
 pub(crate) use function_call::{CallEnd, CallReport, Callee, FunctionCall, FunctionCaller};
-pub(crate) use host_calls::{CallEvent, CallRejection, CallReturn, HostCalls};
+pub(crate) use host_calls::{CallAuthority, CallEvent, CallRejection, CallReturn, HostCalls};
 pub(crate) use outcome::{StopReason, play_end, refusal};
 pub(crate) use play_end::EndError;
 

@@ -177,6 +177,19 @@ impl Circle {
         }
     }
 
+    /// Returns the names of the functions that anonymous callers may call although a parameter or the result has no
+    /// declared type.
+    pub fn untyped_functions_of_anyone(&self) -> Vec<String> {
+        let settings = self.settings();
+        let (role, functions) = (settings.rights.role(None), settings.functions.as_ref());
+        let permitted = role.zip(functions).into_iter().flat_map(|(role, functions)| functions.permitted(role));
+        permitted
+            .map(|function| &function.signature)
+            .filter(|one| !one.is_typed())
+            .map(|one| one.name.to_string())
+            .collect()
+    }
+
     /// Returns the contract for a caller: an `OpenRPC` document.
     pub(crate) fn contract(&self, rights: &CallerRights) -> Option<Arc<RawValue>> {
         let settings = self.settings();

@@ -59,11 +59,14 @@ fn check(args: &CheckArgs) -> Result<(), CliError> {
     for circle in &circles {
         // Reports all errors of all circles, not just the first.
         let mut errors = find_errors(circle, &pointer, &own_pids);
+        let mut warnings = find_warnings(circle, &pointer);
         errors.extend(files.as_ref().and_then(|files| check_log_file(&files.log(&circle.name)).err()));
         if circle.init.as_deref().is_none_or(|init| File::open(init).is_ok()) {
-            errors.extend(runtime.block_on(check_init_script(circle)).err());
+            match runtime.block_on(check_init_script(circle)) {
+                Ok(built) => warnings.extend(untyped_functions(circle, &pointer, &built)),
+                Err(error) => errors.push(error),
+            }
         }
-        let warnings = find_warnings(circle, &pointer);
         if !errors.is_empty() {
             failed.push(circle.name.as_str());
         }
@@ -180,6 +183,18 @@ fn find_warnings(circle: &launcher::CircleConfig, pointer: &ConfigLocator) -> Ve
     vec![pointer.error_at(&circle.name, "anyone", message).to_string()]
 }
 
+/// Returns a warning of each function that anyone may call with values of any type.
+fn untyped_functions(circle: &launcher::CircleConfig, pointer: &ConfigLocator, built: &Circle) -> Vec<String> {
+    let warning = |name: String| {
+        let message = format!(
+            "anyone may call the function {name}, which does not declare the types of its parameters and its result: add \
+             @param and @returns to its doc comment"
+        );
+        pointer.error_at(&circle.name, "functions", message).to_string()
+    };
+    built.untyped_functions_of_anyone().into_iter().map(warning).collect()
+}
+
 /// Returns why the identity file can be neither read nor made.
 fn unusable_identity(file: &Path) -> Option<String> {
     match identity_file::load(file) {
@@ -229,7 +244,7 @@ fn check_log_file(path: &Path) -> Result<(), CliError> {
 }
 
 /// Runs the init script as the circle would, without starting the circle.
-pub(crate) async fn check_init_script(circle: &launcher::CircleConfig) -> Result<(), CliError> {
+pub(crate) async fn check_init_script(circle: &launcher::CircleConfig) -> Result<Circle, CliError> {
     let cannot = |why: String| CliError::usage(format!("the circle '{}' cannot start", circle.name), why, "");
     let mut builder = Circle::builder(&circle.name).limits(circle.limits.clone());
     if let Some(modules) = &circle.modules {
@@ -238,11 +253,15 @@ pub(crate) async fn check_init_script(circle: &launcher::CircleConfig) -> Result
     if let Some(file) = &circle.init {
         builder = builder.init(script::load_init(file)?);
     }
+    if let (Some(roles), Some(functions)) = (&circle.roles, &circle.functions) {
+        builder = builder.roles(roles.clone()).functions(functions);
+    }
     let built = builder.build().map_err(|error| cannot(error.to_string()))?;
     server_ws::check(&built).await.map_err(|error| match (error.kind(), &circle.init) {
         (ErrorKind::InvalidData, Some(file)) => {
             script::init_script_error(format!("the circle '{}' cannot start", circle.name), file, &error)
         }
         _ => cannot(error.to_string()),
-    })
+    })?;
+    Ok(built)
 }

@@ -18,8 +18,8 @@ use tokio_util::sync::CancellationToken;
 use worker::{Call, EvalOutcome, Loss, NamedValue, PRINT_COST, Print, ProgressReport, Stream, WorkerEvent};
 
 use super::{
-    CallEvent, CallRejection, CallReturn, CpuBudget, EndError, FIRST_PROGRESS_DELAY, HostCalls, PROGRESS_INTERVAL,
-    STOP_GRACE_PERIOD, StopReason, play_end, refusal,
+    CallAuthority, CallEvent, CallRejection, CallReturn, CpuBudget, EndError, FIRST_PROGRESS_DELAY, HostCalls,
+    PROGRESS_INTERVAL, STOP_GRACE_PERIOD, StopReason, play_end, refusal,
 };
 use crate::{
     circle::{Circle, SessionLimits, script_constants::CallerConstants},
@@ -331,7 +331,7 @@ impl<'c> Run<'c> {
                 cancelled: CancellationToken::new(),
                 output,
             };
-            HostCalls::new(circle.clone(), limits.clone(), caller.caller, context, prints)
+            HostCalls::new(circle.clone(), limits.clone(), caller.caller, context, prints, CallAuthority::Circle)
         });
         match host_calls.start(call) {
             Ok(()) => {}

@@ -1,17 +1,25 @@
 //! The host calls of one play: the call that the play waits for, its output, and the modules that the play called.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
+
+use functions::signature::ArgumentFault;
+use protocol::{RpcError, error::LimitSetting};
+use serde_json::value::RawValue;
 
 use tokio::{
-    sync::mpsc::UnboundedReceiver,
+    sync::{mpsc::UnboundedReceiver, watch},
     task::{JoinError, JoinHandle},
     time::Instant,
 };
 use worker::{HostCall, HostReturn};
 
-use super::play_end::{EndError, PlayEnding};
+use super::{
+    Callee, FunctionCall, FunctionCaller, StopReason,
+    play_end::{EndError, PlayEnding},
+};
 use crate::{
     circle::{Circle, SessionLimits},
+    conversion,
     host::{self, HostPrint, ModuleInstance, PlayEnd},
     metrics::HostCallOutcome,
     quota::Caller,
@@ -34,6 +42,16 @@ pub(crate) struct HostCalls {
     returned: Option<(u32, Result<CallEnd, JoinError>)>,
     ending: Option<PlayEnding>,
     has_ended: bool,
+    authority: CallAuthority,
+}
+
+/// Whose rights a script has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum CallAuthority {
+    /// Those of its caller: a play.
+    Caller,
+    /// All: a function of the circle.
+    Circle,
 }
 
 /// How the task of a call ended.
@@ -78,6 +96,7 @@ impl HostCalls {
         caller: Caller,
         play: host::PlayContext,
         prints: UnboundedReceiver<HostPrint>,
+        authority: CallAuthority,
     ) -> Self {
         Self {
             circle,
@@ -91,6 +110,7 @@ impl HostCalls {
             returned: None,
             ending: None,
             has_ended: false,
+            authority,
         }
     }
 
@@ -106,8 +126,17 @@ impl HostCalls {
             self.circle.metrics.count_host_call(HostCallOutcome::Refused);
             return Err(rejection);
         }
-        let (module, function) = self.circle.host.function(call.function);
         let number = call.function;
+        if let Some(index) = (number as usize).checked_sub(self.circle.host.count()) {
+            self.start_function(&call, index);
+            return Ok(());
+        }
+        if !self.may_use(number) {
+            let refused = host::Error::new("the role of the caller may not use this function").with_code("forbidden");
+            self.running = Some((number, self.circle.host.tasks.spawn(async { CallEnd::Returned(Err(refused)) })));
+            return Ok(());
+        }
+        let (module, function) = self.circle.host.function(number);
         let instance = self.instance(module);
         let (play, grant) = (self.play.clone(), self.circle.host.tasks.acquire(self.caller));
         let params = self.circle.host.modules[module].offered().functions[function].params.len();
@@ -131,6 +160,77 @@ impl HostCalls {
         };
         self.running = Some((number, self.circle.host.tasks.spawn(task)));
         Ok(())
+    }
+
+    /// Whether the script may call a host function.
+    fn may_use(&self, number: u32) -> bool {
+        if self.authority == CallAuthority::Circle {
+            return true;
+        }
+        let (module, function) = self.circle.host.function(number);
+        let offered = self.circle.host.modules[module].offered();
+        let rights = self.circle.rights_of(self.play.caller.as_ref());
+        rights.role.is_some_and(|role| role.may_use(&offered.name, &offered.functions[function].name))
+    }
+
+    /// Starts a function of the circle for a play, with the rights that its caller has now. It takes no place among the
+    /// host calls: plays that hold a place each, while their functions need one, would wait for each other.
+    fn start_function(&mut self, call: &HostCall, index: usize) {
+        let task = match self.function_call(call, index) {
+            Ok((function_call, stop)) => {
+                let cancelled = self.play.cancelled.clone();
+                let task = async move {
+                    let mut run = std::pin::pin!(function_call.run());
+                    let end = tokio::select! {
+                        end = &mut run => end,
+                        () = cancelled.cancelled() => {
+                            stop.send_replace(Some(StopReason::Cancelled));
+                            run.await
+                        }
+                    };
+                    CallEnd::Returned(end.result.map(|value| value.get().to_owned()).map_err(|error| thrown(&error)))
+                };
+                self.circle.host.tasks.spawn(task)
+            }
+            Err(end) => self.circle.host.tasks.spawn(async move { end }),
+        };
+        self.running = Some((call.function, task));
+    }
+
+    /// Admits a call of a function of the circle.
+    fn function_call(
+        &self,
+        call: &HostCall,
+        index: usize,
+    ) -> Result<(FunctionCall, watch::Sender<Option<StopReason>>), CallEnd> {
+        let refuse = |error: host::Error| CallEnd::Returned(Err(error));
+        let args = RawValue::from_string(call.args.clone()).map_err(|_| CallEnd::Malformed)?;
+        let name = self.limits.functions.get(index).ok_or(CallEnd::Malformed)?;
+        let settings = self.circle.settings();
+        let rights = settings.rights.of_caller(self.play.caller.as_ref());
+        let found = rights.role.as_ref().zip(settings.functions.as_ref());
+        let Some((generation, function)) = found.and_then(|(role, all)| Some((all, all.find(name, role)?))) else {
+            let message = format!("there is no function {name} that the role of the caller may call");
+            return Err(refuse(host::Error::new(message).with_code("not_found")));
+        };
+        let arguments = function.signature.arguments(Some(&args)).map_err(|fault| refuse(invalid(&fault)))?;
+        self.circle.count_run(self.caller, &rights).map_err(|error| refuse(thrown(&error)))?;
+        let max_ms = function.signature.timeout_ms.unwrap_or(settings.limits.values.call_ms);
+        let own = Instant::now().checked_add(Duration::from_millis(max_ms));
+        let (stop, stopped) = watch::channel(None);
+        let call = FunctionCall {
+            circle: self.circle.clone(),
+            limits: settings.limits.clone(),
+            callee: Callee { generation: generation.clone(), name: name.clone(), number: function.number },
+            caller: FunctionCaller { key: self.play.caller, caller: self.caller, rights, session: self.play.session },
+            args: arguments.values.into_iter().map(conversion::argument).collect(),
+            max_ms,
+            setting: LimitSetting::CallMs,
+            deadline: [own, self.play.deadline.map(Instant::from_std)].into_iter().flatten().min(),
+            stop: stopped,
+            reports: None,
+        };
+        Ok((call, stop))
     }
 
     fn instance(&mut self, index: usize) -> Arc<dyn ModuleInstance> {
@@ -188,7 +288,7 @@ impl HostCalls {
             Ok(CallEnd::Returned(result)) => result,
             Ok(CallEnd::Malformed) => return CallReturn::Malformed,
             Err(error) => {
-                tracing::error!(function = self.circle.host.name(number), %error, "host function panicked");
+                tracing::error!(function = self.name(number), %error, "host function panicked");
                 Err(host::Error::hidden())
             }
         };
@@ -198,6 +298,14 @@ impl HostCalls {
             Err(error) => HostReturn::Failed(error),
         };
         if returned.bytes() > max { CallReturn::TooLarge } else { CallReturn::Script(returned) }
+    }
+
+    /// Returns the name of a function, for the log.
+    fn name(&self, number: u32) -> String {
+        match (number as usize).checked_sub(self.circle.host.count()) {
+            Some(index) => self.limits.functions.get(index).map_or_else(String::new, ToString::to_string),
+            None => self.circle.host.name(number),
+        }
     }
 
     /// Detaches the running call: the play no longer waits for it, and the function continues for as long as it takes.
@@ -245,6 +353,23 @@ impl HostCalls {
             ending.shut_down();
         }
     }
+}
+
+/// Returns what a script can catch of the error of a function.
+fn thrown(error: &RpcError) -> host::Error {
+    let RpcError::Script(script) = error else {
+        return host::Error::new(error.to_string()).with_code(error.code().to_string());
+    };
+    let error = host::Error::new(script.message.clone());
+    match script.thrown.as_ref().and_then(|thrown| serde_json::from_str::<serde_json::Value>(thrown.get()).ok()) {
+        Some(thrown) => error.with_code("thrown").with_data(thrown),
+        None => error,
+    }
+}
+
+/// Returns the error of arguments that do not fit a function.
+fn invalid(fault: &ArgumentFault) -> host::Error {
+    host::Error::new(fault.to_string()).with_code("invalid_params")
 }
 
 /// Ends the transactions of a play without a finish, because its connection has ended.

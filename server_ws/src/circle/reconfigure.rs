@@ -127,7 +127,7 @@ impl Circle {
             ("the sandbox", self.sandbox == new.sandbox),
             ("the kind of workers", settings.workers.kind == before.workers.kind),
             (TLS, settings.tls.is_some() == before.tls.is_some()),
-            ("the set of host functions", setup.host == setup_before.host),
+            ("the set of host functions", new.host.offered() == self.host.offered()),
         ];
         if let Some((what, _)) = fixed.into_iter().find(|(_, is_same)| !is_same) {
             return Err(ReconfigureError::Fixed { what });

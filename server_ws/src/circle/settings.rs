@@ -18,6 +18,8 @@ use crate::{
 pub(crate) struct SessionLimits {
     pub(crate) values: Limits,
     pub(crate) module_names: Vec<String>,
+    /// The functions of the circle that plays can call, by their numbers after those of the host functions.
+    pub(crate) functions: Vec<Arc<str>>,
 }
 
 impl SessionLimits {

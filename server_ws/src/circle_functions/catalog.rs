@@ -3,7 +3,8 @@
 use std::{
     collections::BTreeMap,
     hash::{DefaultHasher, Hash, Hasher},
-    path::PathBuf,
+    path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use functions::{
@@ -11,9 +12,12 @@ use functions::{
     signature::{FunctionName, Signature, TagError},
 };
 use serde_json::{Value, value::RawValue};
-use worker::{DeclaredFunction, FunctionFile, FunctionFileError, WorkerLimits};
+use worker::{DeclaredFunction, FunctionFile, FunctionFileError, HostFunction, HostModule, WorkerLimits};
 
-use super::error::{FunctionFault, FunctionsError};
+use super::{
+    NAMESPACE,
+    error::{FunctionFault, FunctionsError},
+};
 
 /// A function of a circle.
 #[derive(Debug)]
@@ -81,9 +85,37 @@ impl Catalog {
         })
     }
 
-    /// Returns all functions, in the order of their names.
-    pub(super) fn all(&self) -> impl Iterator<Item = &CircleFunction> {
-        self.functions.values()
+    /// Returns the functions as modules of plays: `circle::price(…)`, `circle::order::place(…)`. Also returns the name of
+    /// each function of the modules, in their order. A function with optional parameters is there several times.
+    pub(super) fn offered(&self) -> (Vec<HostModule>, Vec<Arc<str>>) {
+        // The module of the namespace comes first, because it contains the others.
+        let mut modules = BTreeMap::from([(NAMESPACE.to_owned(), Vec::new())]);
+        for (name, function) in &self.functions {
+            let (module, own) = match name.split_once('.') {
+                Some((file, own)) => (format!("{NAMESPACE}::{file}"), own),
+                None => (NAMESPACE.to_owned(), name.as_str()),
+            };
+            let Signature { params, doc, .. } = &function.signature;
+            let required = params.iter().filter(|param| !param.is_optional).count();
+            let text = function.signature.text();
+            // Scripts write only the last part of the name after the module.
+            let signature = format!("{own}{}", text.strip_prefix(name.as_str()).unwrap_or(&text));
+            let functions: &mut Vec<(HostFunction, Arc<str>)> = modules.entry(module).or_default();
+            functions.extend((required..=params.len()).map(|count| {
+                let names = params[..count].iter().map(|param| param.name.clone()).collect();
+                let (doc, signature) = (doc.clone(), Some(signature.clone()));
+                (HostFunction { name: own.to_owned(), params: names, doc, signature }, Arc::from(name.as_str()))
+            }));
+        }
+        let mut names = Vec::new();
+        let modules = modules.into_iter().map(|(name, functions)| {
+            let functions = functions.into_iter().map(|(function, full_name)| {
+                names.push(full_name);
+                function
+            });
+            HostModule { name, functions: functions.collect() }
+        });
+        (modules.collect(), names)
     }
 
     /// Returns the functions that a role may call, in the order of their names.
@@ -110,12 +142,7 @@ fn parse(file: &FunctionFile, declared: &DeclaredFunction) -> Result<Signature, 
 }
 
 /// Returns a mistake in a doc comment, at its place in the file.
-fn tag_fault(
-    path: &std::path::Path,
-    file: &FunctionFile,
-    declared: &DeclaredFunction,
-    error: &TagError,
-) -> FunctionFault {
+fn tag_fault(path: &Path, file: &FunctionFile, declared: &DeclaredFunction, error: &TagError) -> FunctionFault {
     let line = declared.doc_line + u32::try_from(error.line).unwrap_or_default();
     let in_doc = declared.doc.lines().nth(error.line).unwrap_or_default();
     let in_file = file.source.lines().nth(line.saturating_sub(1) as usize).unwrap_or_default();

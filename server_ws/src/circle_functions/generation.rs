@@ -1,11 +1,11 @@
 //! A generation of the functions: their catalog, and the workers that have compiled the files.
 
-use std::{io, time::Duration};
+use std::{io, sync::Arc, time::Duration};
 
 use functions::roles::Role;
 use protocol::Limits;
 use serde_json::value::RawValue;
-use worker::{FunctionFile, FunctionFiles, WorkerSetup};
+use worker::{FunctionFile, FunctionFiles, HostModule, WorkerSetup};
 
 use super::{
     FunctionsError, NAMESPACE,
@@ -78,9 +78,9 @@ impl Generation {
         self.catalog.check_result(name, value)
     }
 
-    /// Returns all functions, in the order of their names.
-    pub(crate) fn all(&self) -> impl Iterator<Item = &CircleFunction> {
-        self.catalog.all()
+    /// Returns the functions as modules of plays, and their names in the order of the modules.
+    pub(crate) fn offered(&self) -> (Vec<HostModule>, Vec<Arc<str>>) {
+        self.catalog.offered()
     }
 
     /// Checks a worker out for a call, once there is one for its caller. Cancel safe.

@@ -33,8 +33,12 @@ impl FunctionTable {
         self.modules.iter().map(|module| module.offered().clone()).collect()
     }
 
-    /// Returns the index of a function's module, and of the function in the module. The number is always valid, because
-    /// the worker's handle rejects others.
+    /// Returns the number of functions. Scripts have further ones, which are the circle's own.
+    pub(crate) fn count(&self) -> usize {
+        self.functions.len()
+    }
+
+    /// Returns the index of a function's module, and of the function in the module. The number is below [`count`](Self::count).
     pub(crate) fn function(&self, number: u32) -> (usize, usize) {
         self.functions[number as usize]
     }

@@ -73,10 +73,6 @@ impl Ticket {
         self.kind == RequestKind::Play
     }
 
-    pub(super) fn is_call(&self) -> bool {
-        self.kind == RequestKind::Call
-    }
-
     /// Whether the id is in use until the reply.
     pub(super) fn keeps_id(&self) -> bool {
         self.kind != RequestKind::Other

@@ -1,6 +1,7 @@
 //! Checks and completes the description of a circle, and makes the circle.
 
 use std::{
+    path::PathBuf,
     sync::{
         Arc, OnceLock,
         atomic::{AtomicBool, AtomicU64},
@@ -81,7 +82,7 @@ impl CircleBuilder {
         let host = FunctionTable::new(self.host, &self.limits);
         let host_modules = host.offered();
         HostModule::check(&host_modules)?;
-        let setup = worker::WorkerSetup {
+        let mut setup = worker::WorkerSetup {
             constants: script_constants::of_circle(&self.name),
             limits: worker_limits(&self.limits),
             modules: self.modules,
@@ -90,18 +91,13 @@ impl CircleBuilder {
             functions: None,
             must_be_sealed: sandbox == Sandbox::Required,
         };
-        let functions = match self.functions {
-            Some(_) if !rights.have_roles() => return Err(BuildError::FunctionsWithoutRoles),
-            Some(directory) => {
-                let files = read_directory(&directory)
-                    .map_err(|source| BuildError::FunctionFiles { directory: directory.clone(), source })?;
-                if setup.host.iter().any(|module| module.name == NAMESPACE) {
-                    return Err(BuildError::NamespaceTaken);
-                }
-                Some(Arc::new(Generation::new(files, kind.clone(), &setup, &self.limits)?))
-            }
-            None => None,
-        };
+        let functions = load_functions(self.functions, rights.have_roles(), &kind, &setup, &self.limits)?;
+        let mut function_names = Vec::new();
+        if let Some(functions) = &functions {
+            let (mut modules, names) = functions.offered();
+            setup.host.append(&mut modules);
+            function_names = names;
+        }
         let settings = Settings {
             functions,
             contracts: Arc::default(),
@@ -114,7 +110,7 @@ impl CircleBuilder {
             trusted_proxies: self.trusted_proxies,
             has_console: self.has_console,
             tls: self.tls,
-            limits: Arc::new(SessionLimits { values: self.limits.clone(), module_names }),
+            limits: Arc::new(SessionLimits { values: self.limits.clone(), module_names, functions: function_names }),
         };
         let identity = self.identity.map_or_else(CircleIdentity::generate, Ok)?;
         let admission = Admission::new(&self.limits, !admits_anonymous);
@@ -193,4 +189,24 @@ fn worker_limits(limits: &Limits) -> worker::WorkerLimits {
         host_bytes: bytes(limits.host_kib),
         memory_bytes: limits.memory_mib.saturating_mul(1 << 20),
     }
+}
+
+/// Reads the functions of a circle, if it has any.
+fn load_functions(
+    directory: Option<PathBuf>,
+    has_roles: bool,
+    kind: &WorkerKind,
+    setup: &worker::WorkerSetup,
+    limits: &Limits,
+) -> Result<Option<Arc<Generation>>, BuildError> {
+    let Some(directory) = directory else { return Ok(None) };
+    if !has_roles {
+        return Err(BuildError::FunctionsWithoutRoles);
+    }
+    if setup.host.iter().any(|module| module.name == NAMESPACE) {
+        return Err(BuildError::NamespaceTaken);
+    }
+    let files = read_directory(&directory)
+        .map_err(|source| BuildError::FunctionFiles { directory: directory.clone(), source })?;
+    Ok(Some(Arc::new(Generation::new(files, kind.clone(), setup, limits)?)))
 }

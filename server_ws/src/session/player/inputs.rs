@@ -11,7 +11,7 @@ use super::{
     running_play::{PlayInput, RunningPlay},
 };
 use crate::{
-    calls::{CallEvent, CallRejection, CallReturn, HostCalls, StopReason},
+    calls::{CallAuthority, CallEvent, CallRejection, CallReturn, HostCalls, StopReason},
     circle::StartedWorker,
     host::{self, PlayOutput},
     quota::Grant,
@@ -135,7 +135,7 @@ impl Player {
                 cancelled: CancellationToken::new(),
                 output,
             };
-            HostCalls::new(self.circle.clone(), self.limits.clone(), caller, host_play, prints)
+            HostCalls::new(self.circle.clone(), self.limits.clone(), caller, host_play, prints, CallAuthority::Caller)
         });
         match host_calls.start(call) {
             Ok(()) => None,
