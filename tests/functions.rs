@@ -2,12 +2,12 @@
 
 mod new;
 
-use std::sync::mpsc;
+use std::{process::Command, sync::mpsc};
 
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
-use crate::support::{CommandOutput, Home, fake};
+use crate::support::{CommandOutput, Home, fake, skip};
 
 /// The functions of the shop, as `rpc.discover` describes them.
 fn document() -> Value {
@@ -63,6 +63,23 @@ fn shop(answer: impl Fn(&str, &Value) -> Value + Clone + Send + 'static) -> Stri
         response.to_string()
     })
 }
+
+/// The TypeScript compiler of the web client, where `npm ci` has installed it.
+const TSC: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../web/node_modules/.bin/tsc");
+
+/// A program that uses the typed client; the lines after `@ts-expect-error` have to be errors.
+const PROGRAM: &str = r#"import { CircleFunctions } from "./shop.js";
+
+const shop = new CircleFunctions(async (name, params) => [name, params]);
+export const price: number = await shop.call("price", { item: "tea", _meta: { timeout_ms: 5 } });
+export const order: unknown = await shop.call("order.place", { item: "tea", count: 2 });
+// @ts-expect-error
+await shop.call("prise", { item: "tea" });
+// @ts-expect-error
+await shop.call("price");
+// @ts-expect-error
+await shop.call("price", { item: 5 });
+"#;
 
 /// Runs `circles call` on a shop with this answer.
 fn call(args: &[&str], answer: &Value) -> CommandOutput {
@@ -237,6 +254,23 @@ fn functions_are_listed_and_described() {
         "{types}"
     );
     assert!(types.contains("params: { \"item\": string; \"count\"?: number };"), "{types}");
+}
+
+#[test]
+fn typed_client_compiles() {
+    if !std::path::Path::new(TSC).exists() {
+        return skip("web/node_modules has no TypeScript compiler");
+    }
+    let shop = shop(|method, _| panic!("{method} was called"));
+    let home = Home::new();
+    let write = |file: &str, text: &str| std::fs::write(home.path().join(file), text).expect("written");
+    write("package.json", r#"{ "type": "module" }"#);
+    write("shop.ts", &home.run(&["functions", "--circle", &shop, "--types", "ts"]).stdout);
+    write("program.ts", PROGRAM);
+    let options =
+        ["--strict", "--noEmit", "--target", "es2022", "--module", "nodenext", "--noUnusedLocals", "program.ts"];
+    let output = Command::new(TSC).args(options).current_dir(home.path()).output().expect("it runs");
+    assert!(output.status.success(), "{output:?}");
 }
 
 #[test]

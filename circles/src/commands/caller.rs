@@ -9,6 +9,7 @@ use frontend::{
     error::{Caller, CliError},
     known_circles::check::{IdentityCheck, UserFiles},
     target::{self, CircleTarget},
+    visible::visible,
 };
 use keys::keystore::{KeyName, Keystore};
 use terminal::{output::line_to_stderr, runtime::unlock_into_keyring};
@@ -98,10 +99,14 @@ impl CallerConnection {
     ///
     /// There is no such function for this caller; the error names the nearest.
     pub(super) fn find<'a>(&self, functions: &'a [FunctionInfo], name: &str) -> Result<&'a FunctionInfo, CliError> {
-        functions
-            .iter()
-            .find(|function| function.name == name)
-            .ok_or_else(|| CliError::function_not_found(name, &self.target, &Caller::from(self.you()), functions))
+        functions.iter().find(|function| function.name == name).ok_or_else(|| {
+            if functions.is_empty() && self.circle.functions.is_none() {
+                let what = format!("you cannot call '{}' on {}", visible(name), self.target);
+                let fix = "circles new NAME makes an example of a circle with functions";
+                return CliError::usage(what, "the circle has no functions", fix);
+            }
+            CliError::function_not_found(name, &self.target, &Caller::from(self.you()), functions)
+        })
     }
 }
 
