@@ -7,7 +7,7 @@ use keys::KeyPair;
 use launcher::control::CONFIG_INVALID;
 use protocol::{ErrorObject, RpcError};
 use server_ws::{
-    Access, BuildError, Circle, CircleBuilder, Limits, PlayRecord, Sandbox, TlsCertificate, TlsCertificateError,
+    Access, BuildError, Circle, Limits, PlayRecord, Sandbox, TlsCertificate, TlsCertificateError,
 };
 
 use super::circle_roles::CircleRoles;
