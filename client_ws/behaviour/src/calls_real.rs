@@ -1,6 +1,4 @@
 //! Calls of functions of real circles.
-//!
-//! To enable: `mod calls_real;` in `lib.rs`, and the names of the tests in `for_each_test!`.
 
 use std::time::Duration;
 

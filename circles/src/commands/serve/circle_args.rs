@@ -6,9 +6,7 @@ use clap::Parser;
 use keys::KeyPair;
 use launcher::control::CONFIG_INVALID;
 use protocol::{ErrorObject, RpcError};
-use server_ws::{
-    Access, BuildError, Circle, Limits, PlayRecord, Sandbox, TlsCertificate, TlsCertificateError,
-};
+use server_ws::{Access, BuildError, Circle, Limits, PlayRecord, Sandbox, TlsCertificate, TlsCertificateError};
 
 use super::circle_roles::CircleRoles;
 use crate::cli::{Cli, ServeArgs, Verb};
