@@ -6,11 +6,12 @@ mod function_call;
 mod host_calls;
 mod outcome;
 mod play_end;
+mod program_call;
 
 use std::time::Duration;
 
 pub(crate) use cpu_budget::CpuBudget;
-pub(crate) use function_call::{CallEnd, CallReport, Callee, FunctionCall, FunctionCaller};
+pub(crate) use function_call::{CallArguments, CallEnd, CallReport, Callee, FunctionCall, FunctionCaller};
 pub(crate) use host_calls::{CallAuthority, CallEvent, CallRejection, CallReturn, HostCalls};
 pub(crate) use outcome::{StopReason, play_end, refusal};
 pub(crate) use play_end::EndError;

@@ -8,8 +8,10 @@ mod contract;
 mod error;
 mod files;
 mod generation;
+mod program_functions;
 mod workers;
 
+pub(crate) use catalog::{CircleFunction, FunctionBody};
 pub(crate) use contract::Contracts;
 pub use error::{FunctionFault, FunctionsError};
 pub(crate) use files::read_directory;

@@ -1,6 +1,4 @@
 //! `circles new`, `circles call` and `circles functions` on a real circle.
-//!
-//! To enable: `mod calls_real;` in `tests/functions.rs`.
 
 use serde_json::{Value, json};
 

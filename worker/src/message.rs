@@ -23,8 +23,7 @@ pub(crate) use call::CallMessage;
 pub use call::{Call, FunctionFile, FunctionFiles};
 #[cfg(target_os = "linux")]
 pub(crate) use fork_server::{FromForkServer, ToForkServer};
-pub(crate) use host::BLOB_MEMBER;
-pub use host::{HOST_ERROR, HostCall, HostError, HostFunction, HostModule, HostReturn};
+pub use host::{BLOB_MEMBER, HOST_ERROR, HostCall, HostError, HostFunction, HostModule, HostReturn};
 pub use layer::Layer;
 pub use named_value::{InvalidValue, NamedValue};
 pub use play::{

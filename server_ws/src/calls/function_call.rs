@@ -4,6 +4,7 @@
 
 use std::sync::Arc;
 
+use functions::signature::{ArgumentFault, Arguments};
 use keys::PublicKey;
 use protocol::{
     RpcError,
@@ -19,11 +20,11 @@ use worker::{Call, EvalOutcome, Loss, NamedValue, PRINT_COST, Print, ProgressRep
 
 use super::{
     CallAuthority, CallEvent, CallRejection, CallReturn, CpuBudget, EndError, FIRST_PROGRESS_DELAY, HostCalls,
-    PROGRESS_INTERVAL, STOP_GRACE_PERIOD, StopReason, play_end, refusal,
+    PROGRESS_INTERVAL, STOP_GRACE_PERIOD, StopReason, play_end, program_call::ProgramCall, refusal,
 };
 use crate::{
     circle::{Circle, SessionLimits, script_constants::CallerConstants},
-    circle_functions::{Generation, PooledWorker},
+    circle_functions::{CircleFunction, FunctionBody, Generation, PooledWorker},
     conversion,
     host::{self, HostPrint, PlayOutput},
     quota::{Caller, Grant, kernel},
@@ -46,8 +47,47 @@ pub(crate) struct FunctionCaller {
 pub(crate) struct Callee {
     pub(crate) generation: Arc<Generation>,
     pub(crate) name: Arc<str>,
-    /// The number of the function in its worker.
-    pub(crate) number: u32,
+}
+
+/// The arguments of a call that fit its function.
+#[derive(Debug)]
+pub(crate) enum CallArguments {
+    /// For a worker, which has this number for the function.
+    Worker(u32, Vec<worker::Value>),
+    /// For a function of the program: the index of its module, its own index, and the JSON of the arguments.
+    Program(usize, usize, Vec<Box<RawValue>>),
+}
+
+impl CallArguments {
+    /// Reads the parameters of a request. Also returns the time limit in milliseconds that the request has.
+    ///
+    /// # Errors
+    ///
+    /// The first parameter that does not fit.
+    pub(crate) fn read(
+        circle: &Circle,
+        function: &CircleFunction,
+        params: Option<&RawValue>,
+    ) -> Result<(Self, Option<u64>), ArgumentFault> {
+        let Arguments { values, timeout_ms, .. } = function.signature.arguments(params)?;
+        let arguments = match function.body {
+            FunctionBody::Worker(number) => {
+                Self::Worker(number, values.into_iter().map(conversion::argument).collect())
+            }
+            FunctionBody::Program { module, function } => {
+                let values = values.iter().map(|value| serde_json::value::to_raw_value(&value.to_json()));
+                let values: Vec<_> = values.collect::<Result<_, _>>().unwrap_or_default();
+                let borrowed: Vec<&RawValue> = values.iter().map(|value| &**value).collect();
+                circle.host.modules[module].check(function, &borrowed).map_err(|error| {
+                    let param = error.data().and_then(|data| Some(data["param"].as_str()?.to_owned()));
+                    let reason = error.message().to_owned();
+                    ArgumentFault { param: param.unwrap_or_default(), reason }
+                })?;
+                Self::Program(module, function, values)
+            }
+        };
+        Ok((arguments, timeout_ms))
+    }
 }
 
 /// A call of a function that has been admitted.
@@ -57,7 +97,7 @@ pub(crate) struct FunctionCall {
     pub(crate) limits: Arc<SessionLimits>,
     pub(crate) callee: Callee,
     pub(crate) caller: FunctionCaller,
-    pub(crate) args: Vec<worker::Value>,
+    pub(crate) args: CallArguments,
     /// The time limit in milliseconds, and the setting that has it.
     pub(crate) max_ms: u64,
     pub(crate) setting: LimitSetting,
@@ -95,39 +135,85 @@ impl FunctionCall {
     /// Runs the call to its end.
     pub(crate) async fn run(mut self) -> CallEnd {
         let started = Instant::now();
-        let deadline = self.deadline;
+        let grant = self.before_deadline(Self::acquire_grant).await;
+        let grant = match grant {
+            Ok(grant) => grant,
+            Err(error) => return CallEnd::error(error),
+        };
+        match std::mem::replace(&mut self.args, CallArguments::Worker(0, Vec::new())) {
+            CallArguments::Program(module, function, args) => {
+                ProgramCall::new(self, started).run(module, function, args, grant).await
+            }
+            CallArguments::Worker(number, args) => match self.before_deadline(Self::checkout).await {
+                Ok(worker) => Run::new(&mut self, worker, started).run(number, &args, grant).await,
+                Err(error) => CallEnd::error(error),
+            },
+        }
+    }
+
+    /// Waits for something, unless the call is stopped or its time ends before.
+    async fn before_deadline<T>(&self, acquire: impl AsyncFnOnce(&Self) -> Result<T, RpcError>) -> Result<T, RpcError> {
         let mut stop = self.stop.clone();
-        let acquired = tokio::select! {
+        tokio::select! {
             biased;
             reason = stop_reason(&mut stop) => Err(self.stop_error(reason)),
-            acquired = self.acquire() => acquired,
-            () = wait_until(deadline) => Err(self.stop_error(StopReason::Time)),
-        };
-        match acquired {
-            Ok((grant, worker)) => Run::new(&mut self, worker, started).run(grant).await,
-            Err(error) => CallEnd::error(error),
+            acquired = acquire(self) => acquired,
+            () = wait_until(self.deadline) => Err(self.stop_error(StopReason::Time)),
         }
     }
 
-    /// Waits for a grant to run, and for a worker.
-    async fn acquire(&self) -> Result<(Grant, PooledWorker), RpcError> {
-        let caller = self.caller.caller;
-        let grant = match self.circle.running_calls.acquire(caller) {
-            Ok(grant) => grant,
+    async fn acquire_grant(&self) -> Result<Grant, RpcError> {
+        match self.circle.running_calls.acquire(self.caller.caller) {
+            Ok(grant) => Ok(grant),
             // The circle has the semaphore.
-            Err(waiter) => waiter.await.map_err(|_| RpcError::ShuttingDown)?,
-        };
-        match self.callee.generation.checkout(self.caller.rights.group, caller).await {
-            Ok(worker) => Ok((grant, worker)),
-            Err(error) => {
-                tracing::error!(%error, "cannot start worker for functions");
-                let max = self.limits.values.function_workers;
-                Err(RpcError::Busy { limit: BusyLimit::Calls, max, retry_after_ms: None })
-            }
+            Err(waiter) => waiter.await.map_err(|_| RpcError::ShuttingDown),
         }
     }
 
-    fn stop_error(&self, reason: StopReason) -> RpcError {
+    async fn checkout(&self) -> Result<PooledWorker, RpcError> {
+        let checkout = self.callee.generation.checkout(self.caller.rights.group, self.caller.caller);
+        checkout.await.map_err(|error| {
+            tracing::error!(%error, "cannot start worker for functions");
+            let max = self.limits.values.function_workers;
+            RpcError::Busy { limit: BusyLimit::Calls, max, retry_after_ms: None }
+        })
+    }
+
+    /// Makes the host calls of this call.
+    pub(super) fn host_calls(&self) -> HostCalls {
+        let (output, prints) = PlayOutput::new(self.limits.values.output_kib.saturating_mul(1024));
+        let context = host::PlayContext {
+            caller: self.caller.key,
+            session: self.caller.session,
+            circle: self.circle.name.as_str().into(),
+            deadline: self.deadline.map(Instant::into_std),
+            cancelled: CancellationToken::new(),
+            output,
+        };
+        let (circle, limits) = (self.circle.clone(), self.limits.clone());
+        HostCalls::new(circle, limits, self.caller.caller, context, prints, CallAuthority::Circle)
+    }
+
+    /// Returns the result of a call whose transactions have ended.
+    pub(super) fn ended(
+        &self,
+        result: Result<Box<RawValue>, RpcError>,
+        ended: Result<(), EndError>,
+    ) -> Result<Box<RawValue>, RpcError> {
+        match (result, ended) {
+            (Ok(_), Err(EndError::Refused(module, error))) => Err(if self.caller.rights.may_play() {
+                refusal(&module, &error)
+            } else {
+                tracing::error!(function = %self.callee.name, module, error = error.message(), "host module refused a call");
+                RpcError::Internal
+            }),
+            (Ok(_), Err(EndError::Timeout)) => Err(self.stop_error(StopReason::Time)),
+            (Ok(_), Err(EndError::ShutDown)) => Err(self.stop_error(StopReason::Shutdown)),
+            (result, _) => result,
+        }
+    }
+
+    pub(super) fn stop_error(&self, reason: StopReason) -> RpcError {
         reason.error(&self.limits.values, self.max_ms, self.setting)
     }
 
@@ -213,10 +299,9 @@ impl<'c> Run<'c> {
         }
     }
 
-    async fn run(mut self, _grant: Grant) -> CallEnd {
+    async fn run(mut self, function: u32, args: &[worker::Value], _grant: Grant) -> CallEnd {
         let constants = self.call.constants();
-        let (number, function) = (self.number, self.call.callee.number);
-        let call = Call { number, function, args: &self.call.args, constants: &constants };
+        let call = Call { number: self.number, function, args, constants: &constants };
         if let Err(error) = self.worker.worker().call(&call) {
             tracing::error!(function = %self.call.callee.name, %error, "cannot pass arguments to worker");
             return CallEnd::error(RpcError::Internal);
@@ -320,19 +405,8 @@ impl<'c> Run<'c> {
 
     fn start_host_call(&mut self, call: worker::HostCall) {
         self.worker.stop_computing();
-        let FunctionCall { circle, limits, caller, deadline, .. } = &*self.call;
-        let host_calls = self.host_calls.get_or_insert_with(|| {
-            let (output, prints) = PlayOutput::new(limits.values.output_kib.saturating_mul(1024));
-            let context = host::PlayContext {
-                caller: caller.key,
-                session: caller.session,
-                circle: circle.name.as_str().into(),
-                deadline: deadline.map(Instant::into_std),
-                cancelled: CancellationToken::new(),
-                output,
-            };
-            HostCalls::new(circle.clone(), limits.clone(), caller.caller, context, prints, CallAuthority::Circle)
-        });
+        let call_of_function = &*self.call;
+        let host_calls = self.host_calls.get_or_insert_with(|| call_of_function.host_calls());
         match host_calls.start(call) {
             Ok(()) => {}
             Err(CallRejection::TooManyCalls) => self.stop(StopReason::HostCalls),
@@ -393,24 +467,14 @@ impl<'c> Run<'c> {
             Some(host_calls) if has_transactions => wait_for_end(host_calls, &mut call.stop).await,
             _ => Ok(()),
         };
-        let result = match (result, ended) {
-            (Ok(_), Err(EndError::Refused(module, error))) => Err(if call.caller.rights.may_play() {
-                refusal(&module, &error)
-            } else {
-                tracing::error!(function = %call.callee.name, module, error = error.message(), "host module refused a call");
-                RpcError::Internal
-            }),
-            (Ok(_), Err(EndError::Timeout)) => Err(call.stop_error(StopReason::Time)),
-            (Ok(_), Err(EndError::ShutDown)) => Err(call.stop_error(StopReason::Shutdown)),
-            (result, _) => result,
-        };
+        let result = call.ended(result, ended);
         let prints = if result.is_ok() { prints } else { Vec::new() };
         CallEnd { result, prints }
     }
 }
 
 /// Waits for the end of transactions, for a shorter time if the circle shuts down.
-async fn wait_for_end(
+pub(super) async fn wait_for_end(
     host_calls: &mut HostCalls,
     stop: &mut watch::Receiver<Option<StopReason>>,
 ) -> Result<(), EndError> {
@@ -438,7 +502,7 @@ async fn host_event(host_calls: Option<&mut HostCalls>) -> CallEvent {
 }
 
 /// Waits until the call has to stop. Cancel safe.
-async fn stop_reason(stop: &mut watch::Receiver<Option<StopReason>>) -> StopReason {
+pub(super) async fn stop_reason(stop: &mut watch::Receiver<Option<StopReason>>) -> StopReason {
     let reason = stop.wait_for(Option::is_some).await.ok().and_then(|reason| *reason);
     match reason {
         Some(reason) => reason,
@@ -447,7 +511,7 @@ async fn stop_reason(stop: &mut watch::Receiver<Option<StopReason>>) -> StopReas
     }
 }
 
-async fn wait_until(at: Option<Instant>) {
+pub(super) async fn wait_until(at: Option<Instant>) {
     match at {
         Some(at) => sleep_until(at).await,
         None => std::future::pending().await,

@@ -14,12 +14,11 @@ use tokio::{
 use worker::{HostCall, HostReturn};
 
 use super::{
-    Callee, FunctionCall, FunctionCaller, StopReason,
+    CallArguments, Callee, FunctionCall, FunctionCaller, StopReason,
     play_end::{EndError, PlayEnding},
 };
 use crate::{
     circle::{Circle, SessionLimits},
-    conversion,
     host::{self, HostPrint, ModuleInstance, PlayEnd},
     metrics::HostCallOutcome,
     quota::Caller,
@@ -162,6 +161,28 @@ impl HostCalls {
         Ok(())
     }
 
+    /// Starts a function of the program, as a call of a function of the circle.
+    pub(super) fn start_program(
+        &mut self,
+        module: usize,
+        function: usize,
+        args: Vec<Box<RawValue>>,
+    ) -> Result<(), StopReason> {
+        if self.circle.host.tasks.has_too_many_detached(self.caller) {
+            return Err(StopReason::DetachedCalls);
+        }
+        let (instance, play) = (self.instance(module), self.play.clone());
+        let task = async move {
+            let args: Vec<&RawValue> = args.iter().map(|arg| &**arg).collect();
+            CallEnd::Returned(match instance.call(function, play, &args) {
+                Ok(future) => future.await,
+                Err(error) => Err(error),
+            })
+        };
+        self.running = Some((u32::MAX, self.circle.host.tasks.spawn(task)));
+        Ok(())
+    }
+
     /// Whether the script may call a host function.
     fn may_use(&self, number: u32) -> bool {
         if self.authority == CallAuthority::Circle {
@@ -213,7 +234,8 @@ impl HostCalls {
             let message = format!("there is no function {name} that the role of the caller may call");
             return Err(refuse(host::Error::new(message).with_code("not_found")));
         };
-        let arguments = function.signature.arguments(Some(&args)).map_err(|fault| refuse(invalid(&fault)))?;
+        let (args, _) =
+            CallArguments::read(&self.circle, function, Some(&args)).map_err(|fault| refuse(invalid(&fault)))?;
         self.circle.count_run(self.caller, &rights).map_err(|error| refuse(thrown(&error)))?;
         let max_ms = function.signature.timeout_ms.unwrap_or(settings.limits.values.call_ms);
         let own = Instant::now().checked_add(Duration::from_millis(max_ms));
@@ -221,9 +243,9 @@ impl HostCalls {
         let call = FunctionCall {
             circle: self.circle.clone(),
             limits: settings.limits.clone(),
-            callee: Callee { generation: generation.clone(), name: name.clone(), number: function.number },
+            callee: Callee { generation: generation.clone(), name: name.clone() },
             caller: FunctionCaller { key: self.play.caller, caller: self.caller, rights, session: self.play.session },
-            args: arguments.values.into_iter().map(conversion::argument).collect(),
+            args,
             max_ms,
             setting: LimitSetting::CallMs,
             deadline: [own, self.play.deadline.map(Instant::from_std)].into_iter().flatten().min(),

@@ -7,12 +7,13 @@ use std::{collections::BTreeSet, net::IpAddr, path::PathBuf, sync::Arc, time::Du
 use functions::roles::AccessDefinition;
 use keys::{Authority, KeyPair, PublicKey};
 use protocol::{Limits, methods::Access};
+use serde::Serialize;
 
 use super::{Circle, Sandbox, identity::CircleIdentity};
 use crate::{
     admission_hook::{AdmissionHook, ConnectionRequest},
     audit::{Auditor, PlayRecord},
-    host::{AnyModule, Module},
+    host::{self, AnyModule, Module},
     tls::TlsCertificate,
 };
 
@@ -55,6 +56,7 @@ impl Circle {
             modules: None,
             init: None,
             functions: None,
+            own_functions: Vec::new(),
             host: Vec::new(),
             limits: Limits::default(),
             grace: Duration::from_secs(5),
@@ -102,6 +104,7 @@ pub struct CircleBuilder {
     modules: Option<PathBuf>,
     init: Option<String>,
     functions: Option<PathBuf>,
+    own_functions: Vec<Arc<dyn AnyModule>>,
     host: Vec<Arc<dyn AnyModule>>,
     limits: Limits,
     grace: Duration,
@@ -234,6 +237,39 @@ impl CircleBuilder {
     #[must_use]
     pub fn functions(mut self, directory: impl Into<PathBuf>) -> Self {
         self.functions = Some(directory.into());
+        self
+    }
+
+    /// Adds a function of the circle that the program has, next to those of [`functions`](Self::functions): `price`, or
+    /// `order.place`. Callers call it as `fn.NAME` and plays as `circle::price(…)` if their role says so. See
+    /// [`function_module`](Self::function_module), which has functions with a state.
+    #[must_use]
+    pub fn function<const N: usize, A, F, T>(
+        self,
+        name: impl Into<String>,
+        params: [&str; N],
+        doc: impl Into<String>,
+        function: impl Fn(host::Call, A) -> F + Send + Sync + 'static,
+    ) -> Self
+    where
+        A: host::Arguments<N> + host::JsonSchema,
+        F: Future<Output = host::Result<T>> + Send + 'static,
+        T: Serialize + host::JsonSchema + Send,
+    {
+        let name = name.into();
+        let (module, own) = name.split_once('.').unwrap_or((&name, &name));
+        let module = Module::new(module).function(own, params, doc, function);
+        self.function_module(module)
+    }
+
+    /// Adds the functions of a module as functions of the circle: in the module `order`, the function `order` is called
+    /// `order`, and another one `order.NAME`. The names of the parameters, the types, the transactions and the errors are
+    /// those of [host functions](crate::host). A parameter whose type accepts null may be left out. An error reaches the
+    /// caller as −32000 with `kind` `thrown` and its `code`, `message` and `data` in `thrown`; an
+    /// [internal](host::Error::internal) one as −32603.
+    #[must_use]
+    pub fn function_module<S, Tx: Send + 'static>(mut self, module: Module<S, Tx>) -> Self {
+        self.own_functions.push(module.erase());
         self
     }
 

@@ -128,6 +128,7 @@ impl Circle {
             ("the kind of workers", settings.workers.kind == before.workers.kind),
             (TLS, settings.tls.is_some() == before.tls.is_some()),
             ("the set of host functions", new.host.offered() == self.host.offered()),
+            ("the set of functions of the program", new.host.own_names() == self.host.own_names()),
         ];
         if let Some((what, _)) = fixed.into_iter().find(|(_, is_same)| !is_same) {
             return Err(ReconfigureError::Fixed { what });

@@ -77,6 +77,9 @@ pub(crate) async fn check(circle: &Circle) -> io::Result<()> {
 
 /// Starts a worker for functions, so that an error at the top level of a file is known before a caller meets it.
 pub(super) async fn check_functions(functions: &Generation) -> io::Result<()> {
+    if !functions.has_files() {
+        return Ok(());
+    }
     let failed = |why: String| io::Error::new(io::ErrorKind::InvalidData, format!("the functions failed: {why}"));
     let checked = async {
         let mut worker = functions.pool().fork_worker(0).await?;

@@ -17,16 +17,31 @@ use worker::{DeclaredFunction, FunctionFile, FunctionFileError, HostFunction, Ho
 use super::{
     NAMESPACE,
     error::{FunctionFault, FunctionsError},
+    program_functions,
 };
+use crate::host::FunctionTable;
 
 /// A function of a circle.
 #[derive(Debug)]
 pub(crate) struct CircleFunction {
     pub(crate) signature: Signature,
-    /// The number of the function in its worker.
-    pub(crate) number: u32,
+    pub(crate) body: FunctionBody,
     /// The method object of the contract.
     pub(super) method: Value,
+}
+
+/// Where a function runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum FunctionBody {
+    /// In a worker, which has this number for it.
+    Worker(u32),
+    /// In the program: a function of a module in the table of host functions.
+    Program {
+        /// The index of the module.
+        module: usize,
+        /// The index of the function in the module.
+        function: usize,
+    },
 }
 
 /// The functions by name.
@@ -43,7 +58,11 @@ impl Catalog {
     /// # Errors
     ///
     /// All mistakes in all files.
-    pub(super) fn parse(files: &[FunctionFile], limits: &WorkerLimits) -> Result<Self, FunctionsError> {
+    pub(super) fn parse(
+        files: &[FunctionFile],
+        own: &FunctionTable,
+        limits: &WorkerLimits,
+    ) -> Result<Self, FunctionsError> {
         let declared = worker::inspect_functions(files, limits).map_err(|errors| FunctionsError {
             faults: errors.iter().map(|error| file_fault(files, error)).collect(),
         })?;
@@ -52,9 +71,25 @@ impl Catalog {
             match parse(&files[declared.file], declared) {
                 Ok(signature) => {
                     let method = signature.openrpc();
-                    functions.insert(signature.name.to_string(), CircleFunction { signature, number, method });
+                    functions.insert(
+                        signature.name.to_string(),
+                        CircleFunction { signature, body: FunctionBody::Worker(number), method },
+                    );
                 }
                 Err(more) => faults.extend(more),
+            }
+        }
+        for function in program_functions::all(own) {
+            match function {
+                Ok(function) => {
+                    let name = function.signature.name.to_string();
+                    if functions.insert(name.clone(), function).is_some() {
+                        let message =
+                            format!("the program and a file both declare the function {name}: rename one of them");
+                        faults.push(FunctionFault::of_file(name.into(), message));
+                    }
+                }
+                Err(fault) => faults.push(fault),
             }
         }
         if !faults.is_empty() {
@@ -65,6 +100,11 @@ impl Catalog {
             (name, source).hash(&mut hasher);
         }
         Ok(Self { functions, digest: hasher.finish() })
+    }
+
+    /// Whether a function runs in a worker.
+    pub(super) fn has_files(&self) -> bool {
+        self.functions.values().any(|function| matches!(function.body, FunctionBody::Worker(_)))
     }
 
     /// Returns a function that a role may call.
@@ -125,7 +165,7 @@ impl Catalog {
 }
 
 /// Returns the name under which callers know a function: the function with the name of its file has that name alone.
-fn public_name(file: &str, function: &str) -> String {
+pub(super) fn public_name(file: &str, function: &str) -> String {
     if file == function { file.to_owned() } else { format!("{file}.{function}") }
 }
 

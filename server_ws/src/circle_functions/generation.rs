@@ -14,6 +14,7 @@ use super::{
 };
 use crate::{
     circle::{WorkerKind, WorkerPool},
+    host::FunctionTable,
     quota::Caller,
     rights::CallerGroup,
 };
@@ -26,7 +27,7 @@ pub(crate) struct Generation {
 }
 
 impl Generation {
-    /// Makes a generation of files. `setup` is that of the workers of plays.
+    /// Makes a generation of files. `setup` is that of the workers of plays, `own` has the functions of the program.
     ///
     /// # Errors
     ///
@@ -35,9 +36,10 @@ impl Generation {
         files: Vec<FunctionFile>,
         kind: WorkerKind,
         setup: &WorkerSetup,
+        own: &FunctionTable,
         limits: &Limits,
     ) -> Result<Self, FunctionsError> {
-        let catalog = Catalog::parse(&files, &setup.limits)?;
+        let catalog = Catalog::parse(&files, own, &setup.limits)?;
         let setup = WorkerSetup {
             init: None,
             functions: Some(FunctionFiles { namespace: NAMESPACE.into(), files }),
@@ -45,6 +47,11 @@ impl Generation {
         };
         let pool = WorkerPool::new(kind, setup, Duration::from_millis(limits.play_ms));
         Ok(Self { catalog, workers: FunctionWorkers::new(pool, limits) })
+    }
+
+    /// Whether functions have files, and so need workers.
+    pub(crate) fn has_files(&self) -> bool {
+        self.catalog.has_files()
     }
 
     /// Whether the workers of another generation would be the same.

@@ -10,7 +10,10 @@ use super::{module::AnyModule, signature, tasks::HostTasks};
 
 #[derive(Debug)]
 pub(crate) struct FunctionTable {
+    /// The modules for scripts, then those whose functions are the circle's own.
     pub(crate) modules: Vec<Arc<dyn AnyModule>>,
+    /// The number of the modules for scripts.
+    offered: usize,
     /// By number: the index of the module, and the index of the function in the module.
     functions: Vec<(usize, usize)>,
     pub(crate) tasks: HostTasks,
@@ -19,18 +22,32 @@ pub(crate) struct FunctionTable {
 }
 
 impl FunctionTable {
-    pub(crate) fn new(modules: Vec<Arc<dyn AnyModule>>, limits: &Limits) -> Self {
+    /// Makes the table of modules for scripts, and of modules whose functions are those of the circle, which scripts do not
+    /// see as host functions.
+    pub(crate) fn new(modules: Vec<Arc<dyn AnyModule>>, own: Vec<Arc<dyn AnyModule>>, limits: &Limits) -> Self {
         let functions = modules
             .iter()
             .enumerate()
             .flat_map(|(index, module)| (0..module.offered().functions.len()).map(move |function| (index, function)));
         let (functions, contract) = (functions.collect(), signature::contract(&modules));
-        Self { functions, modules, tasks: HostTasks::new(limits), contract }
+        let offered = modules.len();
+        let modules = modules.into_iter().chain(own).collect();
+        Self { functions, modules, offered, tasks: HostTasks::new(limits), contract }
     }
 
     /// The modules as scripts see them, in the order of the numbers.
     pub(crate) fn offered(&self) -> Vec<HostModule> {
-        self.modules.iter().map(|module| module.offered().clone()).collect()
+        self.modules[..self.offered].iter().map(|module| module.offered().clone()).collect()
+    }
+
+    /// Returns the modules whose functions are the circle's own, as they are declared.
+    pub(crate) fn own_names(&self) -> Vec<&HostModule> {
+        self.modules[self.offered..].iter().map(|module| module.offered()).collect()
+    }
+
+    /// Returns the modules whose functions are the circle's own, with their indices.
+    pub(crate) fn own(&self) -> impl Iterator<Item = (usize, &Arc<dyn AnyModule>)> {
+        self.modules.iter().enumerate().skip(self.offered)
     }
 
     /// Returns the number of functions. Scripts have further ones, which are the circle's own.

@@ -16,8 +16,8 @@ const MAX_TYPE: usize = 80;
 
 /// The schemas of a function.
 pub(crate) struct FunctionSchemas {
-    pub(super) params: Vec<Value>,
-    pub(super) result: Value,
+    pub(crate) params: Vec<Value>,
+    pub(crate) result: Value,
 }
 
 /// Generates the schemas of a function with these types.
@@ -125,6 +125,26 @@ fn any_of(mut choices: Vec<String>) -> String {
         (_, true) => format!("{} | ()", choices.join(" | ")),
         (_, false) => choices.join(" | "),
     }
+}
+
+/// Returns the types of each function of a module, without references: schemas and short texts.
+pub(crate) fn inlined(module: &dyn AnyModule) -> Vec<(FunctionSchemas, Vec<String>, String)> {
+    let settings = SchemaSettings::draft2020_12().with(|settings| settings.inline_subschemas = true);
+    let schemas = module.schemas().iter().map(|schemas| {
+        let schemas = schemas(&mut settings.clone().into_generator());
+        let texts = schemas.params.iter().map(type_text).collect();
+        let result = type_text(&schemas.result);
+        (schemas, texts, result)
+    });
+    schemas.collect()
+}
+
+/// Whether a schema accepts null.
+pub(crate) fn is_optional(schema: &Value) -> bool {
+    let is_null = |schema: &Value| schema["type"] == "null";
+    is_null(schema)
+        || schema["type"].as_array().is_some_and(|types| types.iter().any(|one| one == "null"))
+        || ["anyOf", "oneOf"].iter().any(|key| schema[key].as_array().is_some_and(|all| all.iter().any(is_null)))
 }
 
 /// Returns the host functions in the contract of a circle; `None` if there are none.

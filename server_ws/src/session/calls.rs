@@ -12,7 +12,7 @@ use tokio::{
 
 use super::{Session, ticket::Ticket};
 use crate::{
-    calls::{CallEnd, CallReport, Callee, FunctionCall, FunctionCaller, StopReason},
+    calls::{CallArguments, CallEnd, CallReport, Callee, FunctionCall, FunctionCaller, StopReason},
     circle::SessionLimits,
     conversion,
 };
@@ -26,7 +26,7 @@ pub(crate) struct AdmittedCall {
     pub(crate) callee: Callee,
     pub(crate) caller: FunctionCaller,
     pub(crate) limits: Arc<SessionLimits>,
-    pub(crate) args: Vec<worker::Value>,
+    pub(crate) args: CallArguments,
     pub(crate) max_ms: u64,
     pub(crate) setting: protocol::error::LimitSetting,
     pub(crate) deadline: Option<Instant>,

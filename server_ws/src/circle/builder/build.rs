@@ -67,19 +67,9 @@ impl CircleBuilder {
             None => Rights::of_access(access, self.members.unwrap_or_default()),
         };
         let (access, admits_anonymous) = (rights.access(), rights.admits_anonymous());
-        let wanted = self.limits.connections;
-        quota::fit_to_memory(&mut self.limits);
-        quota::fit_to_descriptors(&mut self.limits, kind.descriptors());
-        let connections = self.limits.connections;
-        if connections < wanted && wanted != Limits::default().connections {
-            tracing::warn!(
-                wanted,
-                connections,
-                "limits.connections lowered: connection_mib or the limit of open files allows no more"
-            );
-        }
+        fit_connections(&mut self.limits, &kind);
         quota::derive_shares(&mut self.limits);
-        let host = FunctionTable::new(self.host, &self.limits);
+        let host = FunctionTable::new(self.host, self.own_functions, &self.limits);
         let host_modules = host.offered();
         HostModule::check(&host_modules)?;
         let mut setup = worker::WorkerSetup {
@@ -91,7 +81,7 @@ impl CircleBuilder {
             functions: None,
             must_be_sealed: sandbox == Sandbox::Required,
         };
-        let functions = load_functions(self.functions, rights.have_roles(), &kind, &setup, &self.limits)?;
+        let functions = load_functions(self.functions, rights.have_roles(), &kind, &setup, &host, &self.limits)?;
         let mut function_names = Vec::new();
         if let Some(functions) = &functions {
             let (mut modules, names) = functions.offered();
@@ -197,16 +187,38 @@ fn load_functions(
     has_roles: bool,
     kind: &WorkerKind,
     setup: &worker::WorkerSetup,
+    host: &FunctionTable,
     limits: &Limits,
 ) -> Result<Option<Arc<Generation>>, BuildError> {
-    let Some(directory) = directory else { return Ok(None) };
+    if directory.is_none() && host.own().next().is_none() {
+        return Ok(None);
+    }
     if !has_roles {
         return Err(BuildError::FunctionsWithoutRoles);
     }
     if setup.host.iter().any(|module| module.name == NAMESPACE) {
         return Err(BuildError::NamespaceTaken);
     }
-    let files = read_directory(&directory)
-        .map_err(|source| BuildError::FunctionFiles { directory: directory.clone(), source })?;
-    Ok(Some(Arc::new(Generation::new(files, kind.clone(), setup, limits)?)))
+    let files = match directory {
+        Some(directory) => {
+            read_directory(&directory).map_err(|source| BuildError::FunctionFiles { directory, source })?
+        }
+        None => Vec::new(),
+    };
+    Ok(Some(Arc::new(Generation::new(files, kind.clone(), setup, host, limits)?)))
+}
+
+/// Lowers the number of connections to what the system allows.
+fn fit_connections(limits: &mut Limits, kind: &WorkerKind) {
+    let wanted = limits.connections;
+    quota::fit_to_memory(limits);
+    quota::fit_to_descriptors(limits, kind.descriptors());
+    let connections = limits.connections;
+    if connections < wanted && wanted != Limits::default().connections {
+        tracing::warn!(
+            wanted,
+            connections,
+            "limits.connections lowered: connection_mib or the limit of open files allows no more"
+        );
+    }
 }

@@ -11,8 +11,7 @@ use tokio::time::Instant;
 
 use crate::{
     audit::AuditedRun,
-    calls::{Callee, FunctionCaller},
-    conversion,
+    calls::{CallArguments, Callee, FunctionCaller},
     session::{AdmittedCall, Session, Ticket},
 };
 
@@ -52,18 +51,16 @@ fn admit(session: &Session, name: &str, params: Option<&RawValue>) -> Result<Adm
     if session.running_calls() as u64 >= max {
         return Err(RpcError::Busy { limit: BusyLimit::Calls, max, retry_after_ms: None });
     }
-    let arguments = function
-        .signature
-        .arguments(params)
+    let (args, timeout_ms) = CallArguments::read(&session.circle, function, params)
         .map_err(|fault| RpcError::InvalidParams { param: fault.param, reason: fault.reason })?;
     session.circle.count_run(session.caller(), &session.rights)?;
     let own_ms = function.signature.timeout_ms.unwrap_or(limits.values.call_ms);
-    let (max_ms, setting) = match arguments.timeout_ms {
+    let (max_ms, setting) = match timeout_ms {
         Some(ms) if ms < own_ms => (ms, LimitSetting::TimeoutMs),
         _ => (own_ms, LimitSetting::CallMs),
     };
     Ok(AdmittedCall {
-        callee: Callee { generation: generation.clone(), name: Arc::from(name), number: function.number },
+        callee: Callee { generation: generation.clone(), name: Arc::from(name) },
         caller: FunctionCaller {
             key: session.auth.identity(),
             caller: session.caller(),
@@ -71,7 +68,7 @@ fn admit(session: &Session, name: &str, params: Option<&RawValue>) -> Result<Adm
             session: session.number(),
         },
         limits: limits.clone(),
-        args: arguments.values.into_iter().map(conversion::argument).collect(),
+        args,
         max_ms,
         setting,
         deadline: Instant::now().checked_add(Duration::from_millis(max_ms)),
