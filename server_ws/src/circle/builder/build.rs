@@ -1,6 +1,7 @@
 //! Checks and completes the description of a circle, and makes the circle.
 
 use std::{
+    collections::BTreeSet,
     path::PathBuf,
     sync::{
         Arc, OnceLock,
@@ -9,7 +10,8 @@ use std::{
     time::Duration,
 };
 
-use functions::roles::AccessControl;
+use functions::roles::{AccessControl, AccessDefinition};
+use keys::PublicKey;
 use protocol::{Limits, methods::Access};
 use tokio::sync::watch;
 use worker::{HostModule, Preparation};
@@ -62,10 +64,7 @@ impl CircleBuilder {
                 .map_err(|source| BuildError::Modules { directory: directory.clone(), source })?,
         };
         let access = self.access.unwrap_or(if self.members.is_some() { Access::Members } else { Access::Open });
-        let rights = match self.access_definition {
-            Some(definition) => Rights::of_roles(AccessControl::new(definition).map_err(BuildError::Roles)?),
-            None => Rights::of_access(access, self.members.unwrap_or_default()),
-        };
+        let rights = rights(self.access_definition, access, self.members.unwrap_or_default())?;
         let (access, admits_anonymous) = (rights.access(), rights.admits_anonymous());
         fit_connections(&mut self.limits, &kind);
         quota::derive_shares(&mut self.limits);
@@ -221,4 +220,16 @@ fn fit_connections(limits: &mut Limits, kind: &WorkerKind) {
             "limits.connections lowered: connection_mib or the limit of open files allows no more"
         );
     }
+}
+
+/// Resolves the roles, or makes the rights of a circle without roles.
+fn rights(
+    definition: Option<AccessDefinition<PublicKey>>,
+    access: Access,
+    members: BTreeSet<PublicKey>,
+) -> Result<Rights, BuildError> {
+    Ok(match definition {
+        Some(definition) => Rights::of_roles(AccessControl::new(definition).map_err(BuildError::Roles)?),
+        None => Rights::of_access(access, members),
+    })
 }
