@@ -23,7 +23,7 @@ use protocol::{
         ScopeResult,
     },
 };
-use serde::de::DeserializeOwned;
+use serde::{Serialize, de::DeserializeOwned};
 use tokio::sync::mpsc;
 
 use crate::{
@@ -172,7 +172,7 @@ impl LocalSession {
     ///
     /// See [`LocalSessionError`].
     pub async fn complete(&self, script: impl Into<String>, cursor: u64) -> Result<CompleteResult, LocalSessionError> {
-        self.call::<methods::Complete>(&CompleteParams { script: script.into(), cursor }).await
+        self.request::<methods::Complete>(&CompleteParams { script: script.into(), cursor }).await
     }
 
     /// Requests the variables and script functions of this session.
@@ -181,7 +181,7 @@ impl LocalSession {
     ///
     /// See [`LocalSessionError`].
     pub async fn scope(&self) -> Result<ScopeResult, LocalSessionError> {
-        self.call::<methods::Scope>(&NoParams {}).await
+        self.request::<methods::Scope>(&NoParams {}).await
     }
 
     /// Requests the documentation of the functions with a name or an `alias::name`.
@@ -191,7 +191,7 @@ impl LocalSession {
     /// See [`LocalSessionError`].
     pub async fn lookup(&self, name: impl Into<String>) -> Result<Vec<FunctionDoc>, LocalSessionError> {
         let params = LookupParams { name: name.into() };
-        self.call::<methods::Lookup>(&params).await.map(|result| result.functions)
+        self.request::<methods::Lookup>(&params).await.map(|result| result.functions)
     }
 
     /// Replaces the environment with a fresh one, after the plays before it.
@@ -200,10 +200,28 @@ impl LocalSession {
     ///
     /// See [`LocalSessionError`].
     pub async fn reset(&self) -> Result<(), LocalSessionError> {
-        self.call::<methods::Reset>(&NoParams {}).await.map(|_| ())
+        self.request::<methods::Reset>(&NoParams {}).await.map(|_| ())
     }
 
-    async fn call<M: Method>(&self, params: &M::Params) -> Result<M::Result, LocalSessionError> {
+    /// Calls a function of the circle, such as `order.place`, as its callers do: `params` are a map of named parameters, or
+    /// a list of them by position. Dropping the future cancels the call.
+    ///
+    /// # Errors
+    ///
+    /// See [`LocalSessionError`]. The error of a value that does not have the type `T` is [`RpcError::Internal`].
+    pub async fn call<T: DeserializeOwned>(
+        &self,
+        function: &str,
+        params: impl Serialize,
+    ) -> Result<T, LocalSessionError> {
+        let (id, response) = self.send_text(&format!("fn.{function}"), &params).await?;
+        let mut cancel = CancelOnDrop { session: self, play: Some(id) };
+        let finished = response.await;
+        cancel.play = None;
+        parse(finished?)
+    }
+
+    async fn request<M: Method>(&self, params: &M::Params) -> Result<M::Result, LocalSessionError> {
         let (_, finished) = self.send::<M>(params).await?;
         parse(finished.await?)
     }
@@ -213,9 +231,17 @@ impl LocalSession {
         &self,
         params: &M::Params,
     ) -> Result<(Id, impl Future<Output = Result<Finished, LocalSessionError>> + use<M>), LocalSessionError> {
+        self.send_text(M::NAME, params).await
+    }
+
+    async fn send_text<P: Serialize>(
+        &self,
+        method: &str,
+        params: &P,
+    ) -> Result<(Id, impl Future<Output = Result<Finished, LocalSessionError>> + use<P>), LocalSessionError> {
         let number = self.calls.fetch_add(1, Ordering::Relaxed) + 1;
         let id = Id::number(number);
-        let text = message::call(Some(&id), M::NAME, params);
+        let text = message::call(Some(&id), method, params);
         if text.len() > self.max_message {
             return Err(LocalSessionError::TooLarge { size: text.len(), max: self.max_message });
         }
