@@ -177,6 +177,15 @@ impl Circle {
         }
     }
 
+    /// Returns the numbers of the functions that plays with these rights do not see, among the host functions and the
+    /// functions of the circle that an environment has.
+    pub(crate) fn hidden_functions(&self, rights: &CallerRights, environment: &SessionLimits) -> Vec<u32> {
+        let Some(role) = &rights.role else { return Vec::new() };
+        let host = self.host.names().map(|(module, function)| role.may_use(module, function));
+        let own = environment.functions.iter().map(|name| name.parse().is_ok_and(|name| role.may_call(&name)));
+        (0..).zip(host.chain(own)).filter(|(_, is_visible)| !is_visible).map(|(number, _)| number).collect()
+    }
+
     /// Returns the names of the functions that anonymous callers may call although a parameter or the result has no
     /// declared type.
     pub fn untyped_functions_of_anyone(&self) -> Vec<String> {
@@ -190,9 +199,11 @@ impl Circle {
             .collect()
     }
 
-    /// Returns the contract for a caller: an `OpenRPC` document.
-    pub(crate) fn contract(&self, rights: &CallerRights) -> Option<Arc<RawValue>> {
+    /// Returns the contract for a caller with this key, or for an anonymous one: an `OpenRPC` document.
+    pub(crate) fn contract(&self, key: Option<&PublicKey>) -> Option<Arc<RawValue>> {
         let settings = self.settings();
+        // Those of the same settings, to which the documents belong.
+        let rights = settings.rights.of_caller(key);
         let functions = settings.functions.as_deref();
         settings.contracts.of_role(rights.role.as_deref(), functions, self.host.contract.as_ref())
     }

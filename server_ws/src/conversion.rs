@@ -46,6 +46,8 @@ pub(crate) fn script_error(error: worker::ScriptError) -> ScriptError {
 }
 
 fn trace_frame(frame: worker::TraceFrame) -> TraceFrame {
+    // The text of a function's line is the operator's, not the caller's.
+    let text = frame.text.filter(|_| !matches!(frame.source, worker::TraceSource::File(_)));
     let (source, number, name) = match frame.source {
         worker::TraceSource::Play { number, name } => (TraceSource::Play, Some(number), name),
         worker::TraceSource::Init => (TraceSource::Init, None, None),
@@ -59,7 +61,7 @@ fn trace_frame(frame: worker::TraceFrame) -> TraceFrame {
         function: frame.function,
         line: frame.position.map(|position| position.line),
         column: frame.position.map(|position| position.column),
-        text: frame.text,
+        text,
         repeats: frame.repeats,
         omitted: frame.omitted,
     }

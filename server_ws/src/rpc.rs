@@ -147,7 +147,7 @@ fn dispatch(session: &mut Session, ticket: Ticket, request: Request) {
         }
         Request::Discover(_) => {
             let circle = session.circle.clone();
-            let contract = methods::discover::handle(&circle, &session.rights);
+            let contract = methods::discover::handle(&circle, session.auth.identity().as_ref());
             session.reply_text(&ticket, &contract.as_deref().map_err(Clone::clone));
         }
     }

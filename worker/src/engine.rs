@@ -25,7 +25,7 @@ pub(crate) use build::{build, parser};
 pub(crate) use compile::{compile, is_doc};
 pub(crate) use failure::{exit_value, parse_failure, parse_message, run_failure, runtime_error};
 pub(crate) use function_sources::FunctionSources;
-pub(crate) use host_functions::{named_value, register_host};
+pub(crate) use host_functions::{HiddenFunctions, named_value, register_host};
 pub(crate) use isolated_modules::{EvaluatedScript, PreparedCall, evaluate};
 pub(crate) use meter::{INIT_PLAY, Meter};
 pub(crate) use modules::{ModuleLoader, ModuleSources};

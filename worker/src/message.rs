@@ -20,7 +20,7 @@ mod value;
 mod worker;
 
 pub(crate) use call::CallMessage;
-pub use call::{Call, FunctionFile, FunctionFiles};
+pub use call::{Call, FunctionFile, FunctionFiles, NO_FUNCTION};
 #[cfg(target_os = "linux")]
 pub(crate) use fork_server::{FromForkServer, ToForkServer};
 pub use host::{BLOB_MEMBER, HOST_ERROR, HostCall, HostError, HostFunction, HostModule, HostReturn};

@@ -394,6 +394,10 @@ impl<'c> Run<'c> {
     }
 
     fn report(&mut self, mut progress: ProgressReport) {
+        // A late report of the call before is of another caller.
+        if progress.play != self.number {
+            return;
+        }
         if let Some(script) = self.host_calls.as_ref().and_then(HostCalls::progress) {
             progress.script = Some(script);
         }
@@ -478,19 +482,18 @@ pub(super) async fn wait_for_end(
     host_calls: &mut HostCalls,
     stop: &mut watch::Receiver<Option<StopReason>>,
 ) -> Result<(), EndError> {
-    let mut is_shutting_down = false;
-    loop {
-        tokio::select! {
-            ended = host_calls.end() => return ended,
-            reason = stop_reason(stop), if !is_shutting_down => {
-                // The call has its result, but a circle that shuts down does not wait long for the end of transactions.
-                is_shutting_down = true;
-                if reason == StopReason::Shutdown {
-                    host_calls.shut_down();
-                }
-            }
+    let shutdown = async {
+        if stop.wait_for(|reason| *reason == Some(StopReason::Shutdown)).await.is_err() {
+            std::future::pending::<()>().await;
         }
+    };
+    tokio::select! {
+        ended = host_calls.end() => return ended,
+        () = shutdown => {}
     }
+    // The call has its result, but a circle that shuts down does not wait long for the end of transactions.
+    host_calls.shut_down();
+    host_calls.end().await
 }
 
 /// Waits for an event of the running host call; never returns without one. Cancel safe.
@@ -518,8 +521,10 @@ pub(super) async fn wait_until(at: Option<Instant>) {
     }
 }
 
-/// Whether a thrown value is the error of a host function, which the function of the circle did not catch.
+/// Whether a thrown value is the error of a host function or of Rhai, which the function of the circle did not catch or
+/// threw again.
 fn is_host_error(thrown: &RawValue) -> bool {
     let value: serde_json::Value = serde_json::from_str(thrown.get()).unwrap_or_default();
-    value["error"] == worker::HOST_ERROR
+    let is_error_of_rhai = value["error"].as_str().is_some_and(|error| error.starts_with("Error"));
+    value["error"] == worker::HOST_ERROR || (is_error_of_rhai && value["message"].is_string())
 }

@@ -62,6 +62,7 @@ impl Circle {
         }
         let rights = Rights::of_roles(AccessControl::new(definition).map_err(ReconfigureError::Roles)?);
         self.admission.connections.set_needs_key(!rights.admits_anonymous());
+        self.admission.connections.apply(&self.settings.borrow().limits.values);
         self.change_settings(|settings| settings.rights = Arc::new(rights));
         Ok(())
     }
@@ -133,18 +134,20 @@ impl Circle {
         if let Some((what, _)) = fixed.into_iter().find(|(_, is_same)| !is_same) {
             return Err(ReconfigureError::Fixed { what });
         }
+        let mut are_functions_checked = false;
         if setup == setup_before && settings.modules_digest == before.modules_digest {
             // The setup of workers is the same, so the fork server can stay.
             settings.workers = before.workers.clone();
         } else {
             startup_check::check(&new).await?;
+            are_functions_checked = true;
         }
         // Calls that run end on the generation on which they began.
         if let (Some(functions), Some(before)) = (&settings.functions, &before.functions)
             && functions.is_same(before)
         {
             settings.functions = Some(before.clone());
-        } else if let Some(functions) = &settings.functions {
+        } else if let Some(functions) = settings.functions.as_ref().filter(|_| !are_functions_checked) {
             startup_check::check_functions(functions).await?;
         }
         if *self.phase.borrow() != CirclePhase::Open {

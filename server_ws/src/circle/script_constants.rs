@@ -18,11 +18,13 @@ pub(crate) struct CallerConstants {
     key: Option<PublicKey>,
     name: Option<Arc<str>>,
     role: Option<Arc<str>>,
+    /// Differs for other roles.
+    roles: u64,
 }
 
 impl CallerConstants {
     pub(crate) fn new(key: Option<PublicKey>, rights: &CallerRights) -> Self {
-        Self { key, name: rights.name.clone(), role: rights.role_name().cloned() }
+        Self { key, name: rights.name.clone(), role: rights.role_name().cloned(), roles: rights.roles }
     }
 
     /// Returns the constants.

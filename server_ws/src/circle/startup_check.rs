@@ -4,7 +4,7 @@
 use std::{io, time::Duration};
 
 use protocol::error::ScriptError;
-use worker::{EvalOutcome, Layer, Play, WorkerEvent};
+use worker::{Call, EvalOutcome, Layer, NO_FUNCTION, Play, TraceSource, WorkerEvent};
 
 use super::{
     Circle, Sandbox,
@@ -83,11 +83,19 @@ pub(super) async fn check_functions(functions: &Generation) -> io::Result<()> {
     let failed = |why: String| io::Error::new(io::ErrorKind::InvalidData, format!("the functions failed: {why}"));
     let checked = async {
         let mut worker = functions.pool().fork_worker(0).await?;
-        worker.play(&Play { number: 1, script: "", name: None, bind: None });
+        // No function has this number. The error of a file comes before the one that says so.
+        let call = Call { number: 1, function: u32::MAX, args: &[], constants: &[] };
+        worker.call(&call).map_err(|error| failed(error.to_string()))?;
+        worker.flush();
         loop {
             match worker.event().await {
-                WorkerEvent::Done { outcome: EvalOutcome::Value(_), .. } => return Ok(()),
-                WorkerEvent::Done { outcome: EvalOutcome::Failed(error), .. } => return Err(failed(error.to_string())),
+                WorkerEvent::Done { outcome: EvalOutcome::Failed(error), .. } => {
+                    return if error.message.starts_with(NO_FUNCTION) {
+                        Ok(())
+                    } else {
+                        Err(failed(file_error(&error)))
+                    };
+                }
                 WorkerEvent::Done { outcome, .. } => return Err(failed(format!("{outcome:?}"))),
                 WorkerEvent::Lost(loss) => return Err(failed(format!("their worker was lost ({loss:?})"))),
                 _ => {}
@@ -95,8 +103,18 @@ pub(super) async fn check_functions(functions: &Generation) -> io::Result<()> {
         }
     };
     let limit = functions.pool().timeout();
-    let timed_out = |_| failed(format!("their top level took longer than {} ms", limit.as_millis()));
+    let timed_out =
+        |_| failed(format!("the top level of a file took longer than {} ms: look for a loop", limit.as_millis()));
     tokio::time::timeout(limit, checked).await.map_err(timed_out)?
+}
+
+/// Returns the text of an error at the top level of a file, with its place.
+fn file_error(error: &worker::ScriptError) -> String {
+    let place = error.trace.iter().find_map(|frame| match (&frame.source, frame.position) {
+        (TraceSource::File(path), Some(position)) => Some(format!("{path}:{}:{}: ", position.line, position.column)),
+        _ => None,
+    });
+    format!("{}{}", place.unwrap_or_default(), error.message)
 }
 
 /// Checks the layers of a worker's sandbox, and logs missing layers.

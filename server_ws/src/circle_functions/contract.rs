@@ -38,6 +38,10 @@ impl Contracts {
 }
 
 fn document(role: Option<&Role>, functions: Option<&Generation>, host: Option<&Value>) -> Option<Box<RawValue>> {
+    let may_play = role.is_some_and(|role| role.may_play());
+    if functions.is_none() && !(may_play && host.is_some()) {
+        return RawValue::from_string(protocol::OPENRPC.trim_end().to_owned()).ok();
+    }
     let mut contract: Value = serde_json::from_str(protocol::OPENRPC).ok()?;
     if let (Some(role), Some(functions)) = (role, functions) {
         let methods = contract["methods"].as_array_mut()?;

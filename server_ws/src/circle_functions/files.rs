@@ -32,6 +32,8 @@ pub(crate) fn read_directory(directory: &Path) -> io::Result<Vec<FunctionFile>> 
         }
     }
     paths.sort();
+    // Not the whole path: callers that may play see it in tracebacks.
+    let shown = Path::new(directory.file_name().unwrap_or_default());
     let (mut files, mut left) = (Vec::new(), MAX_BYTES);
     for path in paths {
         let in_file = |error: io::Error| io::Error::new(error.kind(), format!("{}: {error}", path.display()));
@@ -43,7 +45,11 @@ pub(crate) fn read_directory(directory: &Path) -> io::Result<Vec<FunctionFile>> 
         let name = path.file_stem().and_then(|name| name.to_str());
         let name =
             name.ok_or_else(|| invalid(format!("{}: the name is not UTF-8: rename the file", path.display())))?;
-        files.push(FunctionFile { name: name.to_owned(), path: path.display().to_string(), source });
+        files.push(FunctionFile {
+            name: name.to_owned(),
+            path: shown.join(path.file_name().unwrap_or_default()).display().to_string(),
+            source,
+        });
     }
     Ok(files)
 }

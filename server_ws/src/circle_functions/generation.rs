@@ -45,7 +45,7 @@ impl Generation {
             functions: Some(FunctionFiles { namespace: NAMESPACE.into(), files }),
             ..setup.clone()
         };
-        let pool = WorkerPool::new(kind, setup, Duration::from_millis(limits.play_ms));
+        let pool = WorkerPool::new(kind, setup, Duration::from_millis(limits.call_ms));
         Ok(Self { catalog, workers: FunctionWorkers::new(pool, limits) })
     }
 

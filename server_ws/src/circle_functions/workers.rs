@@ -98,8 +98,9 @@ impl FunctionWorkers {
 
     pub(super) async fn checkout(&self, group: CallerGroup, caller: Caller) -> io::Result<PooledWorker> {
         let group = self.groups[group as usize].clone();
-        let computing = acquire(&group.computing, caller).await?;
+        // In this order: a caller at its own bound of places must not keep others from computing.
         let place = acquire(&group.workers, caller).await?;
+        let computing = acquire(&group.computing, caller).await?;
         let (worker, calls) = match group.take_idle() {
             Some(IdleWorker { worker, calls, .. }) => (worker, calls),
             None => (self.pool.fork_worker(caller.group()).await?.into(), 0),

@@ -50,6 +50,14 @@ impl FunctionTable {
         self.modules.iter().enumerate().skip(self.offered)
     }
 
+    /// Returns the name of the module and the name of each function, by number.
+    pub(crate) fn names(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.functions.iter().map(|(module, function)| {
+            let module = self.modules[*module].offered();
+            (module.name.as_str(), module.functions[*function].name.as_str())
+        })
+    }
+
     /// Returns the number of functions. Scripts have further ones, which are the circle's own.
     pub(crate) fn count(&self) -> usize {
         self.functions.len()

@@ -122,8 +122,10 @@ impl SessionCalls {
 impl RunningCall {
     fn stop(&self, reason: StopReason) -> bool {
         self.stop.send_if_modified(|stop| {
-            let is_first = stop.is_none();
-            stop.get_or_insert(reason);
+            let is_first = stop.is_none() || reason == StopReason::Shutdown;
+            if is_first {
+                *stop = Some(reason);
+            }
             is_first
         }) || *self.stop.borrow() == Some(reason)
     }

@@ -59,8 +59,9 @@ pub(crate) struct Player {
     unreported_loss: Option<LossReason>,
     pub(super) queries: PendingQueries,
     query_grant: QueryGrant,
-    /// The caller of the last play or query.
+    /// The caller of the last play or query, and its key.
     worker_caller: Caller,
+    caller_key: Option<PublicKey>,
     /// The caller in the constants of the plays that the worker has received last.
     worker_constants: CallerConstants,
 }
@@ -113,6 +114,7 @@ impl Player {
             queries,
             query_grant: QueryGrant::None,
             worker_caller: Caller::anonymous(address),
+            caller_key: None,
             worker_constants: CallerConstants::default(),
         }
     }
@@ -221,8 +223,8 @@ impl Player {
         let Some(play) = self.play.as_mut().filter(|play| play.grant.is_some()) else { return };
         if let Some(params) = play.unsent.take() {
             play.cpu_budget = (!worker.has_low_priority()).then(|| CpuBudget::new(Instant::now()));
-            let caller = CallerConstants::new(play.caller, &self.circle.rights_of(play.caller.as_ref()));
-            send(worker, &mut self.worker_constants, play.number, &params, caller);
+            prepare(worker, &mut self.worker_constants, &self.circle, &self.limits, play.caller);
+            send(worker, play.number, &params);
         }
     }
 
@@ -282,22 +284,29 @@ impl Player {
     }
 }
 
-/// Queues a play for its worker, after the constants of its caller if the worker has another one.
-fn send(
-    worker: &mut Worker,
-    worker_constants: &mut CallerConstants,
-    number: u64,
-    params: &PlayParams,
-    caller: CallerConstants,
-) {
-    if *worker_constants != caller {
-        worker.set_constants(&caller.values());
-        *worker_constants = caller;
-    }
+/// Queues a play for its worker.
+fn send(worker: &mut Worker, number: u64, params: &PlayParams) {
     worker.play(&worker::Play {
         number,
         script: &params.script,
         name: params.name.as_deref(),
         bind: params.bind.as_deref(),
     });
+}
+
+/// Prepares a worker for a play or a query of a caller: what scripts see of the caller, and the functions that they see.
+fn prepare(
+    worker: &mut Worker,
+    worker_constants: &mut CallerConstants,
+    circle: &Circle,
+    limits: &SessionLimits,
+    caller: Option<PublicKey>,
+) {
+    let rights = circle.rights_of(caller.as_ref());
+    let constants = CallerConstants::new(caller, &rights);
+    if *worker_constants != constants {
+        worker.set_constants(&constants.values());
+        worker.hide_functions(circle.hidden_functions(&rights, limits));
+        *worker_constants = constants;
+    }
 }

@@ -5,7 +5,7 @@ use std::{future::poll_fn, pin::pin, task::Poll, time::Duration};
 use futures_util::poll;
 use protocol::{
     RpcError,
-    error::LossReason,
+    error::{LossReason, MissingRight},
     methods::{ResetResult, SessionReset},
 };
 use tokio::{
@@ -346,9 +346,23 @@ impl Session {
 
     /// Applies changed rights. Closes the connection if its key has none any more.
     fn check_membership(&mut self) {
+        let could_play = self.rights.may_play();
         self.apply_rights();
-        if self.auth.identity().is_some() && !self.is_admitted() {
+        if could_play && !self.rights.may_play() {
+            let error = RpcError::Forbidden {
+                reason: "the role of the caller may no longer play scripts".into(),
+                missing: Some(MissingRight::Play),
+            };
+            while let Some(queued) = self.queue.dequeue() {
+                self.reply_error(&queued.ticket, &error);
+            }
+            self.player.stop_all_ahead(StopReason::Cancelled);
+            self.fail_queries(&error);
+        }
+        if !self.is_admitted() && self.auth.identity().is_some() {
             self.close(1008, "the key is no longer a member of this circle");
+        } else if !self.is_admitted() && !self.slot.is_stranger() {
+            self.close(1008, "anonymous callers have no role in this circle any more");
         }
     }
 

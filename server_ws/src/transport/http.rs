@@ -124,9 +124,9 @@ async fn health(circle: web::Data<Circle>) -> HttpResponse {
 
 /// Returns the contract for anonymous callers.
 async fn contract(circle: web::Data<Circle>) -> HttpResponse {
-    let contract = circle.contract(&circle.rights_of(None));
+    let contract = circle.contract(None);
     let Some(contract) = contract else { return HttpResponse::InternalServerError().finish() };
-    let body = Chunks::new(BoxBody::new(contract.get().to_owned()));
+    let body = Chunks::new(BoxBody::new(format!("{}\n", contract.get())));
     HttpResponse::Ok().content_type(ContentType::json()).body(body)
 }
 

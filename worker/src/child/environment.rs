@@ -5,7 +5,7 @@ mod calls;
 use std::{
     collections::HashSet,
     io,
-    sync::Arc,
+    sync::{Arc, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -15,13 +15,13 @@ use self::calls::Functions;
 use super::constants::Constants;
 use crate::{
     engine::{
-        self, FunctionSources, INIT_PLAY, Meter, ModuleLoader, ModuleSources, Renderer, ScriptCache, Sources,
-        TraceRoot, VariableSizes,
+        self, FunctionSources, HiddenFunctions, INIT_PLAY, Meter, ModuleLoader, ModuleSources, Renderer, ScriptCache,
+        Sources, TraceRoot, VariableSizes,
     },
     inspection::{self, Inventory, SharedInventory, Values},
     message::{
-        EvalOutcome, HostCall, HostReturn, NamedValue, Play, PlayValue, Print, Query, QueryAnswer, TraceFrame,
-        WorkerLimits, WorkerSetup,
+        EvalOutcome, HostCall, HostModule, HostReturn, NamedValue, Play, PlayValue, Print, Query, QueryAnswer,
+        TraceFrame, WorkerLimits, WorkerSetup,
     },
 };
 
@@ -49,6 +49,8 @@ pub(crate) struct Environment {
     function_files: Option<Functions>,
     /// The outcome of the init script if it failed; every play then has this outcome.
     init_failure: Option<EvalOutcome>,
+    hidden: HiddenFunctions,
+    host: Vec<HostModule>,
 }
 
 impl Environment {
@@ -69,7 +71,8 @@ impl Environment {
         };
         let modules = ModuleLoader::new(sources);
         let mut engine = engine::build(&setup, modules.clone(), &meter, print);
-        engine::register_host(&mut engine, &setup.host, setup.limits.host_bytes, &meter, call_host);
+        let hidden = HiddenFunctions::default();
+        engine::register_host(&mut engine, &setup.host, setup.limits.host_bytes, &meter, &hidden, call_host);
         let mut placeholder_module = Module::new();
         placeholder_module.set_var("placeholder", Dynamic::UNIT);
         let mut environment = Self {
@@ -88,6 +91,8 @@ impl Environment {
             constants: Constants::new(setup.functions.is_some()),
             function_files: None,
             init_failure: None,
+            hidden,
+            host: setup.host.clone(),
         };
         environment.constants.add_to_setup(&setup.constants);
         environment.inventory.lock().note_constants(environment.constants.values(), &environment.engine);
@@ -279,6 +284,30 @@ impl Environment {
         if let Some(module) = self.constants.module() {
             self.engine.register_global_module(module.into());
         }
+    }
+
+    /// Hides host functions, by their numbers, from scripts and from completion.
+    pub(crate) fn hide_functions(&mut self, hidden: Vec<u32>) {
+        let hidden: HashSet<u32> = hidden.into_iter().collect();
+        let mut number = 0;
+        let visible: Vec<HostModule> = self
+            .host
+            .iter()
+            .map(|module| HostModule {
+                name: module.name.clone(),
+                functions: module
+                    .functions
+                    .iter()
+                    .filter(|_| {
+                        number += 1;
+                        !hidden.contains(&(number - 1))
+                    })
+                    .cloned()
+                    .collect(),
+            })
+            .collect();
+        self.inventory.lock().set_host(&visible);
+        *self.hidden.write().unwrap_or_else(PoisonError::into_inner) = hidden;
     }
 
     /// Assigns values to variables, which a script sees like those that it declares.

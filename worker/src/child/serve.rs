@@ -104,6 +104,10 @@ pub(crate) fn serve_work(pipes: &WorkPipes, environment: &mut Environment) -> io
                 environment.set_constants(&constants)?;
                 continue;
             }
+            ToWorker::HiddenFunctions(hidden) => {
+                environment.hide_functions(hidden);
+                continue;
+            }
             ToWorker::Inputs(inputs) => {
                 environment.set_inputs(&inputs)?;
                 continue;

@@ -98,6 +98,7 @@ impl WorkPipes {
                     | ToWorker::Call(_)
                     | ToWorker::Query(_)
                     | ToWorker::Constants(_)
+                    | ToWorker::HiddenFunctions(_)
                     | ToWorker::Inputs(_),
                 ) => {
                     self.early.borrow_mut().push_back(std::mem::take(&mut frame));

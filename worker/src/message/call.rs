@@ -36,6 +36,9 @@ pub struct FunctionFiles {
     pub files: Vec<FunctionFile>,
 }
 
+/// The start of the message of a [`Call`] whose number no function has.
+pub const NO_FUNCTION: &str = "there is no function with the index";
+
 /// One call of a function of [`FunctionFiles`].
 ///
 /// Nothing of a call reaches a later one in the same worker: each has its own scope and constants, and evaluates the

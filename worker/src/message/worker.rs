@@ -38,6 +38,8 @@ pub(crate) enum ToWorker<'a> {
     },
     /// The constants of the following plays, besides those of the setup.
     Constants(Vec<NamedValue>),
+    /// The numbers of the host functions that scripts do not see, from the next play or query on.
+    HiddenFunctions(Vec<u32>),
     /// Values to assign to variables, before the next play.
     Inputs(Vec<NamedValue>),
 }

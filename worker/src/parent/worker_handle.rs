@@ -89,6 +89,7 @@ pub struct Worker {
     plays: SentPlays,
     live_bytes: u64,
     /// The constants of the queued plays.
+    hidden_functions: Vec<u32>,
     constants: Vec<NamedValue>,
     host: HostCallValidator,
     /// The pending queries, by number.
@@ -134,6 +135,7 @@ impl Worker {
             plays: SentPlays::new(),
             live_bytes: 0,
             constants: Vec::new(),
+            hidden_functions: Vec::new(),
             host: HostCallValidator::new(bounds),
             pending_queries: HashMap::new(),
             max_answer: bounds.output,
@@ -162,6 +164,16 @@ impl Worker {
         if self.constants != constants {
             self.constants = constants.to_vec();
             self.work.queue(&ToWorker::Constants(self.constants.clone()));
+        }
+    }
+
+    /// Hides host functions, by their numbers, from the plays and queries that follow: for scripts they do not exist, and
+    /// completion does not list them. The program still has to refuse their calls, because a compromised worker can make
+    /// them.
+    pub fn hide_functions(&mut self, hidden: Vec<u32>) {
+        if self.hidden_functions != hidden {
+            self.work.queue(&ToWorker::HiddenFunctions(hidden.clone()));
+            self.hidden_functions = hidden;
         }
     }
 

@@ -3,10 +3,12 @@
 use std::{net::IpAddr, path::Path};
 
 use clap::Parser;
-use keys::KeyPair;
+use keys::{KeyPair, PublicKey};
 use launcher::control::CONFIG_INVALID;
 use protocol::{ErrorObject, RpcError};
-use server_ws::{Access, BuildError, Circle, Limits, PlayRecord, Sandbox, TlsCertificate, TlsCertificateError};
+use server_ws::{
+    Access, AccessDefinition, BuildError, Circle, Limits, PlayRecord, Sandbox, TlsCertificate, TlsCertificateError,
+};
 
 use super::circle_roles::CircleRoles;
 use crate::cli::{Cli, ServeArgs, Verb};
@@ -151,6 +153,7 @@ pub(crate) async fn apply_config(
 ) -> Result<(), RpcError> {
     let refused = |message: String| RpcError::Other(ErrorObject { code: CONFIG_INVALID, message, data: None });
     let current = circle.certificate();
+    let roles = roles_of(&arguments);
     let configured = tokio::task::spawn_blocking(move || {
         let parsed = Cli::try_parse_from(std::iter::once("circles".to_owned()).chain(arguments));
         match parsed.map(|cli| cli.verb) {
@@ -168,14 +171,34 @@ pub(crate) async fn apply_config(
             Err(error) => Err(error.to_string()),
         }
     });
-    let configured = configured.await.map_err(|_| RpcError::Internal)?.map_err(refused)?;
-    let (new, fault) = configured;
-    circle.reconfigure(new).await.map_err(|error| refused(error.to_string()))?;
+    let configured = configured.await.map_err(|_| RpcError::Internal)?;
+    let applied = match configured {
+        Ok((new, fault)) => circle.reconfigure(new).await.map(|()| fault).map_err(|error| error.to_string()),
+        Err(fault) => Err(fault),
+    };
+    let fault = match applied {
+        Ok(fault) => fault,
+        Err(fault) => {
+            // A mistake, for example in a function file, must not keep a removed member in.
+            let are_roles_set = roles.is_some_and(|roles| circle.set_roles(roles).is_ok());
+            let kept = if are_roles_set { "; the new roles and members are in effect, and nothing else" } else { "" };
+            return Err(refused(format!("{fault}{kept}")));
+        }
+    };
     match fault {
         None => Ok(()),
         Some(fault) => {
             Err(refused(format!("{fault}; the circle keeps the previous certificate, and has all other changes")))
         }
+    }
+}
+
+/// Returns the roles in the arguments of a circle, if there are valid ones.
+fn roles_of(arguments: &[String]) -> Option<AccessDefinition<PublicKey>> {
+    let parsed = Cli::try_parse_from(std::iter::once("circles".to_owned()).chain(arguments.iter().cloned()));
+    match parsed.ok()?.verb? {
+        Verb::Serve(args) => CircleRoles::parse(args.roles.as_deref()?).ok().map(|roles| roles.definition),
+        _ => None,
     }
 }
 

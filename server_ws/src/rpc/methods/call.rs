@@ -36,11 +36,12 @@ pub(crate) fn handle(
 
 /// Checks everything that needs no worker.
 fn admit(session: &Session, name: &str, params: Option<&RawValue>) -> Result<AdmittedCall, RpcError> {
-    let Some(role) = &session.rights.role else { return Err(RpcError::Unauthenticated) };
+    let settings = session.circle.settings();
+    let rights = settings.rights.of_caller(session.auth.identity().as_ref());
+    let Some(role) = &rights.role else { return Err(RpcError::Unauthenticated) };
     if session.circle.is_draining() {
         return Err(RpcError::ShuttingDown);
     }
-    let settings = session.circle.settings();
     let found = settings.functions.as_ref().and_then(|generation| Some((generation, generation.find(name, role)?)));
     // A caller cannot tell a function that it may not call from one that does not exist.
     let Some((generation, function)) = found else {
@@ -53,7 +54,7 @@ fn admit(session: &Session, name: &str, params: Option<&RawValue>) -> Result<Adm
     }
     let (args, timeout_ms) = CallArguments::read(&session.circle, function, params)
         .map_err(|fault| RpcError::InvalidParams { param: fault.param, reason: fault.reason })?;
-    session.circle.count_run(session.caller(), &session.rights)?;
+    session.circle.count_run(session.caller(), &rights)?;
     let own_ms = function.signature.timeout_ms.unwrap_or(limits.values.call_ms);
     let (max_ms, setting) = match timeout_ms {
         Some(ms) if ms < own_ms => (ms, LimitSetting::TimeoutMs),
@@ -64,7 +65,7 @@ fn admit(session: &Session, name: &str, params: Option<&RawValue>) -> Result<Adm
         caller: FunctionCaller {
             key: session.auth.identity(),
             caller: session.caller(),
-            rights: session.rights.clone(),
+            rights,
             session: session.number(),
         },
         limits: limits.clone(),

@@ -10,6 +10,7 @@ use crate::{metrics::SandboxLayer, session::Session};
 pub(crate) fn handle(session: &Session) -> Description {
     let circle = &session.circle;
     let (now, environment) = (circle.settings(), session.player.next_limits());
+    let rights = now.rights.of_caller(session.auth.identity().as_ref());
     Description {
         name: circle.name.clone(),
         description: now.description.clone(),
@@ -18,10 +19,10 @@ pub(crate) fn handle(session: &Session) -> Description {
         access: now.rights.access(),
         you: CallerInfo {
             public_key: session.auth.identity().map(|key| key.to_hex()),
-            admitted: session.rights.may_play(),
-            name: session.rights.name.as_deref().map(Into::into),
-            role: session.rights.role_name().map(ToString::to_string),
-            may: session.rights.role.as_ref().map(|role| Rights { play: role.may_play(), r#use: role.used() }),
+            admitted: rights.may_play(),
+            name: rights.name.as_deref().map(Into::into),
+            role: rights.role_name().map(ToString::to_string),
+            may: rights.role.as_ref().map(|role| Rights { play: role.may_play(), r#use: role.used() }),
         },
         modules: environment.module_names.clone(),
         sandbox: SandboxLayer::all(now.workers.has_processes(), circle.layers.get().map_or(&[], Vec::as_slice))
@@ -31,7 +32,7 @@ pub(crate) fn handle(session: &Session) -> Description {
         tls: now.tls.is_some(),
         functions: now.functions.as_ref().map(|functions| FunctionsInfo {
             version: functions.version(now.rights.digest()),
-            count: session.rights.role.as_ref().map_or(0, |role| functions.permitted(role).count() as u64),
+            count: rights.role.as_ref().map_or(0, |role| functions.permitted(role).count() as u64),
         }),
         limits: limits(session, &now.limits.values, &environment.values),
     }

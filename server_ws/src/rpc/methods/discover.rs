@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
+use keys::PublicKey;
 use protocol::RpcError;
 use serde_json::value::RawValue;
 
-use crate::{circle::Circle, rights::CallerRights};
+use crate::circle::Circle;
 
-pub(crate) fn handle(circle: &Circle, rights: &CallerRights) -> Result<Arc<RawValue>, RpcError> {
-    circle.contract(rights).ok_or_else(|| {
+pub(crate) fn handle(circle: &Circle, key: Option<&PublicKey>) -> Result<Arc<RawValue>, RpcError> {
+    circle.contract(key).ok_or_else(|| {
         tracing::error!("invalid JSON in openrpc.json");
         RpcError::Internal
     })

@@ -8,8 +8,7 @@ use keys::PublicKey;
 use protocol::{Id, methods::PlayParams};
 use tokio::time::Instant;
 
-use super::{Player, PlayerEvent, STOP_GRACE_PERIOD, StopReason, WorkerState, send};
-use crate::circle::script_constants::CallerConstants;
+use super::{Player, PlayerEvent, STOP_GRACE_PERIOD, StopReason, WorkerState, prepare, send};
 use crate::{
     quota::Grant,
     session::{queue::PlayerLoad, ticket::Ticket},
@@ -54,8 +53,8 @@ impl Player {
     pub(super) fn send_ahead(&mut self, ticket: Ticket, params: &PlayParams, caller: Option<PublicKey>) {
         let play = self.new_play(ticket, params, caller);
         if let WorkerState::Ready(worker, _) = &mut self.worker {
-            let caller = CallerConstants::new(caller, &self.circle.rights_of(caller.as_ref()));
-            send(worker, &mut self.worker_constants, play.number, params, caller);
+            prepare(worker, &mut self.worker_constants, &self.circle, &self.limits, caller);
+            send(worker, play.number, params);
         }
         self.ahead.push_back(play);
     }

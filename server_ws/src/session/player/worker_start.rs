@@ -29,11 +29,12 @@ impl Player {
     /// # Errors
     ///
     /// The quota allows no worker.
-    pub(crate) fn ensure_worker(&mut self, caller: Option<PublicKey>) -> Result<(), RpcError> {
+    pub(crate) fn ensure_worker(&mut self, key: Option<PublicKey>) -> Result<(), RpcError> {
         self.last_used = Instant::now();
-        self.reserve_start(caller);
-        let caller = self.caller(caller);
+        self.reserve_start(key);
+        let caller = self.caller(key);
         self.worker_caller = caller;
+        self.caller_key = key;
         if matches!(self.worker, WorkerState::None) {
             let permit = self.circle.admission.admit_worker(caller)?;
             // A new environment uses the circle's current settings.

@@ -6,7 +6,10 @@ use super::{Environment, TraceRoot};
 use crate::{
     engine::{self, EvaluatedScript, FileSource, INIT_PLAY, PreparedCall},
     inspection::{self, DeclaredFunction, FunctionFileError, ParsedFile},
-    message::{CallMessage, ErrorKind, EvalOutcome, FunctionFiles, Play, ScriptError, TraceFrame, TraceSource, Value},
+    message::{
+        CallMessage, ErrorKind, EvalOutcome, FunctionFiles, NO_FUNCTION, Play, ScriptError, TraceFrame, TraceSource,
+        Value,
+    },
 };
 
 /// The function files of an environment.
@@ -121,7 +124,7 @@ impl Environment {
             None => &[],
         };
         let Some(function) = functions.get(call.function as usize) else {
-            return engine::runtime_error(format!("there is no function with the index {}", call.function));
+            return engine::runtime_error(format!("{NO_FUNCTION} {}", call.function));
         };
         let CallableFunction { name, call: prepared } = function;
         if prepared.params() != call.args.len() {
