@@ -38,7 +38,7 @@ impl Contracts {
 }
 
 fn document(role: Option<&Role>, functions: Option<&Generation>, host: Option<&Value>) -> Option<Box<RawValue>> {
-    let may_play = role.is_some_and(|role| role.may_play());
+    let may_play = role.is_some_and(Role::may_play);
     if functions.is_none() && !(may_play && host.is_some()) {
         return RawValue::from_string(protocol::OPENRPC.trim_end().to_owned()).ok();
     }
@@ -47,7 +47,7 @@ fn document(role: Option<&Role>, functions: Option<&Generation>, host: Option<&V
         let methods = contract["methods"].as_array_mut()?;
         methods.extend(functions.permitted(role).map(|function| function.method.clone()));
     }
-    if let (Some(role), Some(host)) = (role.filter(|role| role.may_play()), host) {
+    if let (Some(role), Some(host)) = (role.filter(Role::may_play), host) {
         let mut host = host.clone();
         if let Some(listed) = host["functions"].as_array_mut() {
             listed.retain(|function| {

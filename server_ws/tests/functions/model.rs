@@ -11,7 +11,7 @@ pub(crate) const FUNCTIONS: [&str; 9] =
 pub(crate) const HOST_FUNCTIONS: [(&str, &str); 4] =
     [("depot", "get"), ("depot", "put"), ("mail", "get"), ("mail", "send")];
 
-/// Pseudo-random numbers (SplitMix64), so that a seed repeats a case.
+/// Pseudo-random numbers (`SplitMix64`), so that a seed repeats a case.
 pub(crate) struct Random(pub(crate) u64);
 
 impl Random {
