@@ -4,6 +4,7 @@
 mod fairness;
 mod model;
 mod privilege;
+mod reload;
 mod shop;
 #[path = "../../../tests/support/wire.rs"]
 #[expect(dead_code, reason = "these tests need only a part of it")]
@@ -25,7 +26,7 @@ type Test = (&'static str, fn());
 fn main() {
     worker::run_if_worker();
     let filter = std::env::args().skip(1).find(|argument| !argument.starts_with('-')).unwrap_or_default();
-    let tests = [privilege::TESTS, fairness::TESTS].concat();
+    let tests = [privilege::TESTS, fairness::TESTS, reload::TESTS].concat();
     let (mut passed, mut failed) = (0, 0);
     for (name, test) in tests {
         if !name.contains(&filter) {

@@ -37,7 +37,7 @@ pub(crate) fn definition(json: Value) -> AccessDefinition<PublicKey> {
 pub(crate) struct Shop {
     pub(crate) circle: Arc<Circle>,
     pub(crate) authority: String,
-    _directory: TempDir,
+    pub(crate) directory: TempDir,
     stop: Option<oneshot::Sender<()>>,
 }
 
@@ -70,7 +70,7 @@ impl Shop {
             };
             server_ws::run(listener, served, shutdown).await.expect("it serves");
         });
-        Self { circle, authority, _directory: directory, stop: Some(stop) }
+        Self { circle, authority, directory, stop: Some(stop) }
     }
 
     /// Connects without a key.
