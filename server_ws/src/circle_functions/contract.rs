@@ -47,7 +47,7 @@ fn document(role: Option<&Role>, functions: Option<&Generation>, host: Option<&V
         let methods = contract["methods"].as_array_mut()?;
         methods.extend(functions.permitted(role).map(|function| function.method.clone()));
     }
-    if let (Some(role), Some(host)) = (role.filter(Role::may_play), host) {
+    if let (Some(role), Some(host)) = (role.filter(|role| role.may_play()), host) {
         let mut host = host.clone();
         if let Some(listed) = host["functions"].as_array_mut() {
             listed.retain(|function| {
