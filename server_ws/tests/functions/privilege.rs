@@ -166,15 +166,18 @@ fn check(wire: &mut WireClient, may: &Permissions, key: Option<u64>, context: &s
     }
 }
 
-/// Checks what plays may call. A play catches the code of the error of each call that the circle refuses.
+/// The error of Rhai for a function that does not exist.
+const UNKNOWN: &str = "ErrorFunctionNotFound";
+
+/// Checks what plays may call. What a play may not call does not exist for it.
 fn check_plays(wire: &mut WireClient, may: &Permissions, context: &str) {
-    let attempt = |call: String| format!("try {{ tried.push({call}()); }} catch (e) {{ tried.push(e.code); }}\n");
+    let attempt = |call: String| format!("try {{ tried.push({call}()); }} catch (e) {{ tried.push(e.error); }}\n");
     let functions = FUNCTIONS.map(|name| attempt(format!("circle::{}", name.replace('.', "::"))));
     let host = HOST_FUNCTIONS.map(|(module, function)| attempt(format!("{module}::{function}")));
     let tried = wire.value(&format!("let tried = [];\n{}{}tried", functions.concat(), host.concat()));
-    let expected_functions = FUNCTIONS.map(|name| if may.may_call(name) { name } else { "not_found" }.to_owned());
+    let expected_functions = FUNCTIONS.map(|name| if may.may_call(name) { name } else { UNKNOWN }.to_owned());
     let expected_host = HOST_FUNCTIONS.map(|(module, function)| {
-        if may.may_use(module, function) { format!("{module}::{function}") } else { "forbidden".to_owned() }
+        if may.may_use(module, function) { format!("{module}::{function}") } else { UNKNOWN.to_owned() }
     });
     assert_eq!(tried, json!([&expected_functions[..], &expected_host[..]].concat()), "{context}");
 }
