@@ -7,6 +7,7 @@ mod host_calls;
 mod outcome;
 mod play_end;
 mod program_call;
+mod worker_call;
 
 use std::time::Duration;
 
