@@ -6,8 +6,9 @@ use functions::roles::{AccessControl, AccessDefinition, RoleFault};
 use keys::PublicKey;
 
 use super::{Circle, CirclePhase, settings::Settings, startup_check};
+use crate::rights::Rights;
 #[cfg(feature = "tls")]
-use crate::{rights::Rights, tls::TlsCertificate};
+use crate::tls::TlsCertificate;
 
 const TLS: &str = "whether the circle serves TLS";
 const ROLES: &str = "whether the circle has roles";
