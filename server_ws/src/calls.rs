@@ -1,6 +1,7 @@
 //! What runs for callers besides the scripts of plays: calls of host functions, the end of their transactions, and calls
 //! of the circle's own functions.
 
+mod call_context;
 mod cpu_budget;
 mod function_call;
 mod host_calls;
@@ -11,13 +12,14 @@ mod worker_call;
 
 use std::time::Duration;
 
+pub(crate) use call_context::{CallEnd, CallReport};
 pub(crate) use cpu_budget::CpuBudget;
-pub(crate) use function_call::{CallArguments, CallEnd, CallReport, Callee, FunctionCall, FunctionCaller};
+pub(crate) use function_call::{Callee, FunctionCall, FunctionCaller};
 pub(crate) use host_calls::{CallAuthority, CallEvent, CallRejection, CallReturn, HostCalls};
 pub(crate) use outcome::{StopReason, play_end, refusal};
 pub(crate) use play_end::EndError;
 
-/// How long a script may take to stop before its worker is killed.
+/// The time for a script to stop, after which the circle kills its worker.
 pub(crate) const STOP_GRACE_PERIOD: Duration = Duration::from_secs(1);
 
 /// The delay of the first progress report.

@@ -6,8 +6,8 @@ use protocol::{
     Id, RpcError,
     error::{LimitSetting, PlayLimit, ScriptError, ScriptErrorKind, TraceFrame, TraceSource},
     methods::{
-        self, Candidate, CandidateKind, CompleteResult, FunctionDoc, LookupResult, Origin, Progress, ScopeFunction,
-        ScopeResult, Variable,
+        self, Candidate, CandidateKind, CompleteResult, FunctionDoc, LookupResult, Origin, Output, Progress,
+        ScopeFunction, ScopeResult, Variable,
     },
 };
 use serde_json::value::RawValue;
@@ -107,6 +107,11 @@ pub(crate) fn argument(value: Value) -> worker::Value {
     }
 }
 
+/// Converts a print of a play or a call.
+pub(crate) fn output(play: Id, print: worker::Print) -> Output {
+    Output { play, stream: stream(print.stream), text: print.text, position: print.position.map(position) }
+}
+
 /// Converts the progress of a play or a call that started then.
 pub(crate) fn progress(play: Id, started: Instant, report: worker::ProgressReport) -> Progress {
     let (done, total, text) = match report.script {
@@ -177,11 +182,11 @@ fn origin(origin: worker::Origin) -> Origin {
     }
 }
 
-pub(crate) fn position(position: worker::Position) -> methods::Position {
+fn position(position: worker::Position) -> methods::Position {
     methods::Position { line: position.line, column: position.column }
 }
 
-pub(crate) fn stream(stream: worker::Stream) -> methods::Stream {
+fn stream(stream: worker::Stream) -> methods::Stream {
     match stream {
         worker::Stream::Print => methods::Stream::Print,
         worker::Stream::Debug => methods::Stream::Debug,

@@ -41,7 +41,6 @@ use crate::{
     rights::CallerRights,
 };
 use batches::Batches;
-pub(crate) use calls::AdmittedCall;
 use calls::SessionCalls;
 use outbound::OutboundSender;
 use outbox::Outbox;
@@ -185,7 +184,7 @@ impl Session {
         }
     }
 
-    /// Stops a call or a running play, or removes a queued play. Returns false if the play has finished, is already being stopped
+    /// Stops a call or a running play, or removes a queued play. Returns false if it has finished, is already being stopped
     /// for another reason, or never existed.
     pub(crate) fn cancel(&mut self, play: &Id) -> bool {
         if let Some(is_cancelled) = self.calls.stop(play, StopReason::Cancelled) {

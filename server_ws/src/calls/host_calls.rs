@@ -1,11 +1,9 @@
 //! The host calls of one play: the call that the play waits for, its output, and the modules that the play called.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
-use functions::signature::ArgumentFault;
-use protocol::{RpcError, error::LimitSetting};
+use protocol::RpcError;
 use serde_json::value::RawValue;
-
 use tokio::{
     sync::{mpsc::UnboundedReceiver, watch},
     task::{JoinError, JoinHandle},
@@ -14,7 +12,7 @@ use tokio::{
 use worker::{HostCall, HostReturn};
 
 use super::{
-    CallArguments, Callee, FunctionCall, FunctionCaller, StopReason,
+    Callee, FunctionCall, FunctionCaller, StopReason,
     play_end::{EndError, PlayEnding},
 };
 use crate::{
@@ -35,16 +33,25 @@ pub(crate) struct HostCalls {
     /// The modules that the play called, by their index.
     modules: Vec<(usize, Arc<dyn ModuleInstance>)>,
     calls: u64,
-    /// The call for which the play waits: the number of the function, for the log, and its task.
-    running: Option<(u32, JoinHandle<CallEnd>)>,
+    /// The call for which the play waits: its function, for the log, and its task.
+    running: Option<(CalledFunction, JoinHandle<CallEnd>)>,
     /// The return of the running call, while prints that came before are still to be handled.
-    returned: Option<(u32, Result<CallEnd, JoinError>)>,
+    returned: Option<(CalledFunction, Result<CallEnd, JoinError>)>,
     ending: Option<PlayEnding>,
     has_ended: bool,
     authority: CallAuthority,
 }
 
-/// Whose rights a script has.
+/// The function of a call, for the log.
+#[derive(Debug, Clone, Copy)]
+enum CalledFunction {
+    /// A function with this number in scripts.
+    OfScript(u32),
+    /// A function of the circle that the program has: the index of the module, and its own index.
+    OfProgram(usize, usize),
+}
+
+/// The rights of a script that makes host calls.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum CallAuthority {
     /// Those of its caller: a play.
@@ -127,12 +134,13 @@ impl HostCalls {
         }
         let number = call.function;
         if let Some(index) = (number as usize).checked_sub(self.circle.host.count()) {
-            self.start_function(&call, index);
+            self.start_function(number, index, call.args);
             return Ok(());
         }
         if !self.may_use(number) {
             let refused = host::Error::new("the role of the caller may not use this function").with_code("forbidden");
-            self.running = Some((number, self.circle.host.tasks.spawn(async { CallEnd::Returned(Err(refused)) })));
+            let task = self.circle.host.tasks.spawn(async { CallEnd::Returned(Err(refused)) });
+            self.running = Some((CalledFunction::OfScript(number), task));
             return Ok(());
         }
         let (module, function) = self.circle.host.function(number);
@@ -157,7 +165,7 @@ impl HostCalls {
                 Err(error) => CallEnd::Returned(Err(error)),
             }
         };
-        self.running = Some((number, self.circle.host.tasks.spawn(task)));
+        self.running = Some((CalledFunction::OfScript(number), self.circle.host.tasks.spawn(task)));
         Ok(())
     }
 
@@ -179,7 +187,7 @@ impl HostCalls {
                 Err(error) => Err(error),
             })
         };
-        self.running = Some((u32::MAX, self.circle.host.tasks.spawn(task)));
+        self.running = Some((CalledFunction::OfProgram(module, function), self.circle.host.tasks.spawn(task)));
         Ok(())
     }
 
@@ -196,8 +204,8 @@ impl HostCalls {
 
     /// Starts a function of the circle for a play, with the rights that its caller has now. It takes no place among the
     /// host calls: plays that hold a place each, while their functions need one, would wait for each other.
-    fn start_function(&mut self, call: &HostCall, index: usize) {
-        let task = match self.function_call(call, index) {
+    fn start_function(&mut self, number: u32, index: usize, args: String) {
+        let task = match self.function_call(index, args) {
             Ok((function_call, stop)) => {
                 let cancelled = self.play.cancelled.clone();
                 let task = async move {
@@ -215,44 +223,28 @@ impl HostCalls {
             }
             Err(end) => self.circle.host.tasks.spawn(async move { end }),
         };
-        self.running = Some((call.function, task));
+        self.running = Some((CalledFunction::OfScript(number), task));
     }
 
     /// Admits a call of a function of the circle.
     fn function_call(
         &self,
-        call: &HostCall,
         index: usize,
+        args: String,
     ) -> Result<(FunctionCall, watch::Sender<Option<StopReason>>), CallEnd> {
         let refuse = |error: host::Error| CallEnd::Returned(Err(error));
-        let args = RawValue::from_string(call.args.clone()).map_err(|_| CallEnd::Malformed)?;
+        let args = RawValue::from_string(args).map_err(|_| CallEnd::Malformed)?;
         let name = self.limits.functions.get(index).ok_or(CallEnd::Malformed)?;
         let settings = self.circle.settings();
         let rights = settings.rights.of_caller(self.play.caller.as_ref());
-        let found = rights.role.as_ref().zip(settings.functions.as_ref());
-        let Some((generation, function)) = found.and_then(|(role, all)| Some((all, all.find(name, role)?))) else {
+        let Some(callee) = rights.role.as_ref().and_then(|role| Callee::find(&settings, role, name)) else {
             let message = format!("there is no function {name} that the role of the caller may call");
             return Err(refuse(host::Error::new(message).with_code("not_found")));
         };
-        let (args, _) =
-            CallArguments::read(&self.circle, function, Some(&args)).map_err(|fault| refuse(invalid(&fault)))?;
-        self.circle.count_run(self.caller, &rights).map_err(|error| refuse(thrown(&error)))?;
-        let max_ms = function.signature.timeout_ms.unwrap_or(settings.limits.values.call_ms);
-        let own = Instant::now().checked_add(Duration::from_millis(max_ms));
-        let (stop, stopped) = watch::channel(None);
-        let call = FunctionCall {
-            circle: self.circle.clone(),
-            limits: settings.limits.clone(),
-            callee: Callee { generation: generation.clone(), name: name.clone() },
-            caller: FunctionCaller { key: self.play.caller, caller: self.caller, rights, session: self.play.session },
-            args,
-            max_ms,
-            setting: LimitSetting::CallMs,
-            deadline: [own, self.play.deadline.map(Instant::from_std)].into_iter().flatten().min(),
-            stop: stopped,
-            reports: None,
-        };
-        Ok((call, stop))
+        let caller = FunctionCaller { key: self.play.caller, caller: self.caller, rights, session: self.play.session };
+        let deadline = self.play.deadline.map(Instant::from_std);
+        FunctionCall::admit(&self.circle, &settings, callee, caller, Some(&args), deadline)
+            .map_err(|error| refuse(thrown(&error)))
     }
 
     fn instance(&mut self, index: usize) -> Arc<dyn ModuleInstance> {
@@ -267,21 +259,21 @@ impl HostCalls {
     /// Returns the next print or the return of the running call; never returns without a call. Prints come before the
     /// return. Cancel safe.
     pub(crate) async fn next_event(&mut self) -> CallEvent {
-        if let Some((number, task)) = &mut self.running {
-            let number = *number;
+        if let Some((function, task)) = &mut self.running {
+            let function = *function;
             tokio::select! {
                 biased;
                 Some(print) = self.prints.recv() => return CallEvent::Printed(print),
-                ended = task => self.returned = Some((number, ended)),
+                ended = task => self.returned = Some((function, ended)),
             }
             self.running = None;
         }
         if let Ok(print) = self.prints.try_recv() {
             return CallEvent::Printed(print);
         }
-        let Some((number, ended)) = self.returned.take() else { return std::future::pending().await };
+        let Some((function, ended)) = self.returned.take() else { return std::future::pending().await };
         self.play.output.clear_progress();
-        CallEvent::Returned(self.returned(number, ended))
+        CallEvent::Returned(self.returned(function, ended))
     }
 
     /// Returns a print that has already arrived.
@@ -294,8 +286,8 @@ impl HostCalls {
         self.play.output.progress()
     }
 
-    fn returned(&self, number: u32, ended: Result<CallEnd, JoinError>) -> CallReturn {
-        let returned = self.check(number, ended);
+    fn returned(&self, function: CalledFunction, ended: Result<CallEnd, JoinError>) -> CallReturn {
+        let returned = self.check(function, ended);
         self.circle.metrics.count_host_call(match &returned {
             CallReturn::Script(HostReturn::Value(_)) => HostCallOutcome::Ok,
             CallReturn::Script(_) => HostCallOutcome::Failed,
@@ -305,12 +297,12 @@ impl HostCalls {
         returned
     }
 
-    fn check(&self, number: u32, ended: Result<CallEnd, JoinError>) -> CallReturn {
+    fn check(&self, function: CalledFunction, ended: Result<CallEnd, JoinError>) -> CallReturn {
         let result = match ended {
             Ok(CallEnd::Returned(result)) => result,
             Ok(CallEnd::Malformed) => return CallReturn::Malformed,
             Err(error) => {
-                tracing::error!(function = self.name(number), %error, "host function panicked");
+                tracing::error!(function = self.name(function), %error, "host function panicked");
                 Err(host::Error::hidden())
             }
         };
@@ -323,10 +315,14 @@ impl HostCalls {
     }
 
     /// Returns the name of a function, for the log.
-    fn name(&self, number: u32) -> String {
-        match (number as usize).checked_sub(self.circle.host.count()) {
-            Some(index) => self.limits.functions.get(index).map_or_else(String::new, ToString::to_string),
-            None => self.circle.host.name(number),
+    fn name(&self, function: CalledFunction) -> String {
+        let host = &self.circle.host;
+        match function {
+            CalledFunction::OfScript(number) => match (number as usize).checked_sub(host.count()) {
+                Some(index) => self.limits.functions.get(index).map_or_else(String::new, ToString::to_string),
+                None => host.name(number),
+            },
+            CalledFunction::OfProgram(module, function) => host.name_in(module, function),
         }
     }
 
@@ -379,19 +375,19 @@ impl HostCalls {
 
 /// Returns what a script can catch of the error of a function.
 fn thrown(error: &RpcError) -> host::Error {
-    let RpcError::Script(script) = error else {
-        return host::Error::new(error.to_string()).with_code(error.code().to_string());
+    let script = match error {
+        RpcError::Script(script) => script,
+        RpcError::InvalidParams { param, reason } => {
+            let place = if param.is_empty() { String::new() } else { format!("{param}: ") };
+            return host::Error::new(format!("{place}{reason}")).with_code("invalid_params");
+        }
+        other => return host::Error::new(other.to_string()).with_code(other.code().to_string()),
     };
     let error = host::Error::new(script.message.clone());
     match script.thrown.as_ref().and_then(|thrown| serde_json::from_str::<serde_json::Value>(thrown.get()).ok()) {
         Some(thrown) => error.with_code("thrown").with_data(thrown),
         None => error,
     }
-}
-
-/// Returns the error of arguments that do not fit a function.
-fn invalid(fault: &ArgumentFault) -> host::Error {
-    host::Error::new(fault.to_string()).with_code("invalid_params")
 }
 
 /// Ends the transactions of a play without a finish, because its connection has ended.

@@ -4,7 +4,7 @@ use protocol::{
     Limits, RpcError,
     error::{BusyLimit, LimitSetting, PlayLimit, ScriptError, ScriptErrorKind},
 };
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::{
     conversion::limit_exceeded,
@@ -69,14 +69,19 @@ pub(crate) fn refusal(module: &str, error: &host::Error) -> RpcError {
     if let Some(data) = error.data() {
         thrown["data"] = data;
     }
+    script_error(format!("{module}: {}", error.message()), ScriptErrorKind::Runtime, &thrown)
+}
+
+/// Returns the error of a script that threw this value at no known place.
+pub(super) fn script_error(message: String, kind: ScriptErrorKind, thrown: &Value) -> RpcError {
     RpcError::Script(Box::new(ScriptError {
-        message: format!("{module}: {}", error.message()),
-        kind: ScriptErrorKind::Runtime,
+        message,
+        kind,
         line: None,
         column: None,
         function: None,
         hint: None,
-        thrown: serde_json::value::to_raw_value(&thrown).ok(),
+        thrown: serde_json::value::to_raw_value(thrown).ok(),
         trace: Vec::new(),
     }))
 }

@@ -1,18 +1,14 @@
 //! The run of a function of the circle that the program has: it needs no worker.
 
-use protocol::{
-    RpcError,
-    error::{ScriptError, ScriptErrorKind},
-};
+use protocol::{RpcError, error::ScriptErrorKind};
 use serde_json::{Value, json, value::RawValue};
 use tokio::time::Instant;
-use worker::{BLOB_MEMBER, HostReturn, PRINT_COST, Print, ProgressReport, Stream};
+use worker::{BLOB_MEMBER, HostReturn, Print, ProgressReport, Stream};
 
 use super::{
-    CallEnd, CallEvent, CallReport, CallReturn, FIRST_PROGRESS_DELAY, FunctionCall, HostCalls, PROGRESS_INTERVAL,
-    StopReason,
-    function_call::{stop_reason, wait_for_end, wait_until},
-    play_end,
+    CallEnd, CallEvent, CallReturn, FIRST_PROGRESS_DELAY, HostCalls, PROGRESS_INTERVAL, StopReason,
+    call_context::{CallContext, CallOutput, stop_reason, wait_until},
+    outcome::script_error,
 };
 use crate::{
     host::{self, HostPrint},
@@ -21,16 +17,14 @@ use crate::{
 
 /// A call of a function of the program.
 pub(super) struct ProgramCall {
-    call: FunctionCall,
-    started: Instant,
+    call: CallContext,
     host_calls: HostCalls,
-    prints: Vec<Print>,
-    printed_bytes: u64,
+    output: CallOutput,
 }
 
 impl ProgramCall {
-    pub(super) fn new(call: FunctionCall, started: Instant) -> Self {
-        Self { host_calls: call.host_calls(), call, started, prints: Vec::new(), printed_bytes: 0 }
+    pub(super) fn new(call: CallContext) -> Self {
+        Self { host_calls: call.host_calls(), output: call.output(), call }
     }
 
     /// Runs the function to its end, or detaches it when the call is stopped.
@@ -45,17 +39,11 @@ impl ProgramCall {
             Ok(()) => self.wait_for_result().await,
             Err(reason) => Err(self.call.stop_error(reason)),
         };
-        let deadline = self.call.deadline;
-        let has_transactions = self.host_calls.start_end(play_end(&result), deadline);
-        let ended =
-            if has_transactions { wait_for_end(&mut self.host_calls, &mut self.call.stop).await } else { Ok(()) };
-        let result = self.call.ended(result, ended);
-        let prints = if result.is_ok() { self.prints } else { Vec::new() };
-        CallEnd { result, prints }
+        self.call.end(Some(&mut self.host_calls), result, self.output).await
     }
 
     async fn wait_for_result(&mut self) -> Result<Box<RawValue>, RpcError> {
-        let mut next_progress = self.call.reports.as_ref().map(|_| Instant::now() + FIRST_PROGRESS_DELAY);
+        let mut next_progress = self.call.is_reported().then(|| Instant::now() + FIRST_PROGRESS_DELAY);
         loop {
             tokio::select! {
                 event = self.host_calls.next_event() => match event {
@@ -85,20 +73,13 @@ impl ProgramCall {
     }
 
     fn keep(&mut self, text: String) {
-        if !self.call.caller.rights.may_play() {
-            return;
-        }
-        self.printed_bytes = self.printed_bytes.saturating_add(PRINT_COST).saturating_add(text.len() as u64);
-        if self.printed_bytes <= self.call.limits.values.output_kib.saturating_mul(1024) {
-            self.prints.push(Print { play: 0, stream: Stream::Print, text, position: None });
-        }
+        self.output.keep(Print { play: 0, stream: Stream::Print, text, position: None });
     }
 
     fn report(&self) {
-        let (Some((call, reports)), Some(script)) = (&self.call.reports, self.host_calls.progress()) else { return };
-        let progress = ProgressReport { play: 0, operations: 0, script: Some(script) };
-        // A client that does not read gets no progress.
-        let _full = reports.try_send(CallReport { call: *call, started: self.started, progress });
+        if let Some(script) = self.host_calls.progress() {
+            self.call.report(ProgressReport { play: 0, operations: 0, script: Some(script) });
+        }
     }
 
     fn value(&self, json: String) -> Result<Box<RawValue>, RpcError> {
@@ -111,7 +92,7 @@ impl ProgramCall {
             json
         };
         RawValue::from_string(json).map_err(|error| {
-            tracing::error!(function = %self.call.callee.name, %error, "invalid JSON from function of the program");
+            tracing::error!(function = self.call.callee.name(), %error, "invalid JSON from function of the program");
             RpcError::Internal
         })
     }
@@ -123,16 +104,7 @@ fn thrown(error: &host::Error) -> RpcError {
         return RpcError::Internal;
     }
     let thrown = json!({ "code": error.code(), "message": error.message(), "data": error.data() });
-    RpcError::Script(Box::new(ScriptError {
-        message: error.message().to_owned(),
-        kind: ScriptErrorKind::Thrown,
-        line: None,
-        column: None,
-        function: None,
-        hint: None,
-        thrown: serde_json::value::to_raw_value(&thrown).ok(),
-        trace: Vec::new(),
-    }))
+    script_error(error.message().to_owned(), ScriptErrorKind::Thrown, &thrown)
 }
 
 /// Replaces the objects that stand for blobs with their base64.

@@ -3,13 +3,12 @@
 use protocol::{RpcError, error::LossReason};
 use serde_json::value::RawValue;
 use tokio::time::Instant;
-use worker::{Call, EvalOutcome, Loss, PRINT_COST, Print, ProgressReport, Stream, WorkerEvent};
+use worker::{Call, EvalOutcome, Loss, Print, ProgressReport, Stream, WorkerEvent};
 
 use super::{
-    CallEnd, CallEvent, CallRejection, CallReport, CallReturn, CpuBudget, FIRST_PROGRESS_DELAY, FunctionCall,
-    HostCalls, PROGRESS_INTERVAL, STOP_GRACE_PERIOD, StopReason,
-    function_call::{stop_reason, wait_for_end, wait_until},
-    play_end,
+    CallEnd, CallEvent, CallRejection, CallReturn, CpuBudget, FIRST_PROGRESS_DELAY, HostCalls, PROGRESS_INTERVAL,
+    STOP_GRACE_PERIOD, StopReason,
+    call_context::{CallContext, CallOutput, stop_reason, wait_until},
 };
 use crate::{
     circle_functions::PooledWorker,
@@ -17,15 +16,14 @@ use crate::{
     host::HostPrint,
     quota::{Grant, kernel},
 };
+
 /// A call that has a worker.
 pub(super) struct WorkerCall<'c> {
-    call: &'c mut FunctionCall,
+    call: &'c mut CallContext,
     worker: PooledWorker,
     number: u64,
-    started: Instant,
     host_calls: Option<HostCalls>,
-    prints: Vec<Print>,
-    printed_bytes: u64,
+    output: CallOutput,
     stopped: Option<StopReason>,
     kill_at: Option<Instant>,
     next_progress: Instant,
@@ -33,16 +31,14 @@ pub(super) struct WorkerCall<'c> {
 }
 
 impl<'c> WorkerCall<'c> {
-    pub(super) fn new(call: &'c mut FunctionCall, mut worker: PooledWorker, started: Instant) -> Self {
+    pub(super) fn new(call: &'c mut CallContext, mut worker: PooledWorker) -> Self {
         let now = Instant::now();
         Self {
             number: worker.next_call(),
+            output: call.output(),
             call,
             worker,
-            started,
             host_calls: None,
-            prints: Vec::new(),
-            printed_bytes: 0,
             stopped: None,
             kill_at: None,
             next_progress: now + FIRST_PROGRESS_DELAY,
@@ -54,7 +50,7 @@ impl<'c> WorkerCall<'c> {
         let constants = self.call.constants();
         let call = Call { number: self.number, function, args, constants: &constants };
         if let Err(error) = self.worker.worker().call(&call) {
-            tracing::error!(function = %self.call.callee.name, %error, "cannot pass arguments to worker");
+            tracing::error!(function = self.call.callee.name(), %error, "cannot pass arguments to worker");
             return CallEnd::error(RpcError::Internal);
         }
         self.worker.worker().flush();
@@ -87,7 +83,7 @@ impl<'c> WorkerCall<'c> {
         if self.stopped.is_some() {
             return self.kill_at;
         }
-        let progress = self.call.reports.as_ref().map(|_| self.next_progress);
+        let progress = self.call.is_reported().then_some(self.next_progress);
         let cpu = self.cpu_budget.as_ref().map(CpuBudget::next_check);
         [self.call.deadline, progress, cpu].into_iter().flatten().min()
     }
@@ -96,7 +92,7 @@ impl<'c> WorkerCall<'c> {
         if self.kill_at.is_some_and(|at| at <= now) {
             self.kill_at = None;
             let worker = self.worker.worker();
-            tracing::warn!(pid = worker.pid(), function = %self.call.callee.name, "worker killed: call did not stop");
+            tracing::warn!(pid = worker.pid(), function = self.call.callee.name(), "worker killed: call did not stop");
             return worker.kill();
         }
         if self.stopped.is_some() {
@@ -107,7 +103,7 @@ impl<'c> WorkerCall<'c> {
         }
         if self.next_progress <= now {
             self.next_progress = now + PROGRESS_INTERVAL;
-            if self.call.reports.is_some() {
+            if self.call.is_reported() {
                 self.worker.worker().request_progress();
             }
         }
@@ -133,18 +129,13 @@ impl<'c> WorkerCall<'c> {
         }
     }
 
-    /// Keeps a print for a caller who may see it, within the bounds of output, which a compromised worker may ignore.
     fn keep(&mut self, print: Print) {
-        if !self.call.caller.rights.may_play() || self.stopped.is_some() {
-            return;
-        }
-        self.printed_bytes = self.printed_bytes.saturating_add(PRINT_COST).saturating_add(print.text.len() as u64);
-        if self.printed_bytes <= self.call.limits.values.output_kib.saturating_mul(1024) {
-            self.prints.push(print);
+        if self.stopped.is_none() {
+            self.output.keep(print);
         }
     }
 
-    fn report(&mut self, mut progress: ProgressReport) {
+    fn report(&self, mut progress: ProgressReport) {
         // A late report of the call before is of another caller.
         if progress.play != self.number {
             return;
@@ -152,16 +143,13 @@ impl<'c> WorkerCall<'c> {
         if let Some(script) = self.host_calls.as_ref().and_then(HostCalls::progress) {
             progress.script = Some(script);
         }
-        if let Some((call, reports)) = &self.call.reports {
-            // A client that does not read gets no progress.
-            let _full = reports.try_send(CallReport { call: *call, started: self.started, progress });
-        }
+        self.call.report(progress);
     }
 
     fn start_host_call(&mut self, call: worker::HostCall) {
         self.worker.stop_computing();
-        let call_of_function = &*self.call;
-        let host_calls = self.host_calls.get_or_insert_with(|| call_of_function.host_calls());
+        let context = &*self.call;
+        let host_calls = self.host_calls.get_or_insert_with(|| context.host_calls());
         match host_calls.start(call) {
             Ok(()) => {}
             Err(CallRejection::TooManyCalls) => self.stop(StopReason::HostCalls),
@@ -196,7 +184,7 @@ impl<'c> WorkerCall<'c> {
                     Loss::Memory => LossReason::Memory,
                     _ => LossReason::Crash,
                 };
-                tracing::warn!(function = %call.callee.name, %reason, "worker of function lost");
+                tracing::warn!(function = call.callee.name(), %reason, "worker of function lost");
                 call.circle.metrics.count_environment_loss(reason);
                 (Err(RpcError::EnvironmentLost { reason }), false)
             }
@@ -208,23 +196,14 @@ impl<'c> WorkerCall<'c> {
     }
 
     /// Gives the worker back, and ends the transactions of the call.
-    async fn finish(mut self, result: Result<Box<RawValue>, RpcError>, is_healthy: bool) -> CallEnd {
-        let deadline = self.call.deadline;
-        let has_transactions =
-            self.host_calls.as_mut().is_some_and(|host_calls| host_calls.start_end(play_end(&result), deadline));
-        let Self { call, worker, mut host_calls, prints, .. } = self;
+    async fn finish(self, result: Result<Box<RawValue>, RpcError>, is_healthy: bool) -> CallEnd {
+        let Self { call, worker, mut host_calls, output, .. } = self;
         if is_healthy {
             worker.give_back();
         } else {
             drop(worker);
         }
-        let ended = match &mut host_calls {
-            Some(host_calls) if has_transactions => wait_for_end(host_calls, &mut call.stop).await,
-            _ => Ok(()),
-        };
-        let result = call.ended(result, ended);
-        let prints = if result.is_ok() { prints } else { Vec::new() };
-        CallEnd { result, prints }
+        call.end(host_calls.as_mut(), result, output).await
     }
 }
 

@@ -30,6 +30,24 @@ pub(crate) struct CircleFunction {
     pub(super) method: Value,
 }
 
+impl CircleFunction {
+    pub(crate) fn name(&self) -> &str {
+        self.signature.name.as_str()
+    }
+
+    /// Checks a value against the declared type of the result. The error is the reason.
+    pub(crate) fn check_result(&self, value: &RawValue) -> Result<(), String> {
+        if self.signature.returns.r#type.is_any() {
+            return Ok(());
+        }
+        let value = serde_json::from_str(value.get()).map_err(|error| error.to_string())?;
+        self.signature.check_result(&value).map_err(|mismatch| match mismatch.path.as_str() {
+            "" => mismatch.reason,
+            path => format!("{path}: {}", mismatch.reason),
+        })
+    }
+}
+
 /// Where a function runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum FunctionBody {
@@ -47,7 +65,7 @@ pub(crate) enum FunctionBody {
 /// The functions by name.
 #[derive(Debug)]
 pub(crate) struct Catalog {
-    functions: BTreeMap<String, CircleFunction>,
+    functions: BTreeMap<String, Arc<CircleFunction>>,
     /// Differs for other files.
     pub(super) digest: u64,
 }
@@ -73,7 +91,7 @@ impl Catalog {
                     let method = signature.openrpc();
                     functions.insert(
                         signature.name.to_string(),
-                        CircleFunction { signature, body: FunctionBody::Worker(number), method },
+                        CircleFunction { signature, body: FunctionBody::Worker(number), method }.into(),
                     );
                 }
                 Err(more) => faults.extend(more),
@@ -83,7 +101,7 @@ impl Catalog {
             match function {
                 Ok(function) => {
                     let name = function.signature.name.to_string();
-                    if functions.insert(name.clone(), function).is_some() {
+                    if functions.insert(name.clone(), function.into()).is_some() {
                         let message =
                             format!("the program and a file both declare the function {name}: rename one of them");
                         faults.push(FunctionFault::of_file(name.into(), message));
@@ -108,21 +126,8 @@ impl Catalog {
     }
 
     /// Returns a function that a role may call.
-    pub(super) fn find(&self, name: &str, role: &Role) -> Option<&CircleFunction> {
+    pub(super) fn find(&self, name: &str, role: &Role) -> Option<&Arc<CircleFunction>> {
         self.functions.get(name).filter(|function| role.may_call(&function.signature.name))
-    }
-
-    /// Checks the value of a function against its declared type. The error is the reason.
-    pub(super) fn check_result(&self, name: &str, value: &RawValue) -> Result<(), String> {
-        let Some(function) = self.functions.get(name) else { return Ok(()) };
-        if function.signature.returns.r#type.is_any() {
-            return Ok(());
-        }
-        let value = serde_json::from_str(value.get()).map_err(|error| error.to_string())?;
-        function.signature.check_result(&value).map_err(|mismatch| match mismatch.path.as_str() {
-            "" => mismatch.reason,
-            path => format!("{path}: {}", mismatch.reason),
-        })
     }
 
     /// Returns the functions as modules of plays: `circle::price(…)`, `circle::order::place(…)`. Also returns the name of
@@ -160,7 +165,7 @@ impl Catalog {
 
     /// Returns the functions that a role may call, in the order of their names.
     pub(super) fn permitted(&self, role: &Role) -> impl Iterator<Item = &CircleFunction> {
-        self.functions.values().filter(|function| role.may_call(&function.signature.name))
+        self.functions.values().map(|function| &**function).filter(|function| role.may_call(&function.signature.name))
     }
 }
 

@@ -4,7 +4,6 @@ use std::{io, sync::Arc, time::Duration};
 
 use functions::roles::Role;
 use protocol::Limits;
-use serde_json::value::RawValue;
 use worker::{FunctionFile, FunctionFiles, HostModule, WorkerSetup};
 
 use super::{
@@ -71,18 +70,13 @@ impl Generation {
     }
 
     /// Returns a function that a role may call.
-    pub(crate) fn find(&self, name: &str, role: &Role) -> Option<&CircleFunction> {
+    pub(crate) fn find(&self, name: &str, role: &Role) -> Option<&Arc<CircleFunction>> {
         self.catalog.find(name, role)
     }
 
     /// Returns the functions that a role may call, in the order of their names.
     pub(crate) fn permitted(&self, role: &Role) -> impl Iterator<Item = &CircleFunction> {
         self.catalog.permitted(role)
-    }
-
-    /// Checks the value of a function against its declared type. The error is the reason.
-    pub(crate) fn check_result(&self, name: &str, value: &RawValue) -> Result<(), String> {
-        self.catalog.check_result(name, value)
     }
 
     /// Returns the functions as modules of plays, and their names in the order of the modules.

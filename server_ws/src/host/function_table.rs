@@ -71,6 +71,11 @@ impl FunctionTable {
     /// Returns the name of a function, for the log.
     pub(crate) fn name(&self, number: u32) -> String {
         let (module, function) = self.function(number);
+        self.name_in(module, function)
+    }
+
+    /// Returns the name of a function in a module, for the log.
+    pub(crate) fn name_in(&self, module: usize, function: usize) -> String {
         let module = self.modules[module].offered();
         format!("{}::{}", module.name, module.functions[function].name)
     }

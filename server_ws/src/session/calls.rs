@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use protocol::{Id, RpcError, methods::Output};
+use protocol::{Id, RpcError};
 use tokio::{
     sync::{mpsc, watch},
     task::{AbortHandle, JoinSet},
@@ -12,25 +12,14 @@ use tokio::{
 
 use super::{Session, ticket::Ticket};
 use crate::{
-    calls::{CallArguments, CallEnd, CallReport, Callee, FunctionCall, FunctionCaller, StopReason},
-    circle::SessionLimits,
+    calls::{CallEnd, CallReport, FunctionCall, StopReason},
+    circle_functions::CircleFunction,
     conversion,
+    quota::Caller,
 };
 
 /// Progress reports that wait for the session; further ones are dropped.
 const MAX_REPORTS: usize = 16;
-
-/// A call that may run.
-#[derive(Debug)]
-pub(crate) struct AdmittedCall {
-    pub(crate) callee: Callee,
-    pub(crate) caller: FunctionCaller,
-    pub(crate) limits: Arc<SessionLimits>,
-    pub(crate) args: CallArguments,
-    pub(crate) max_ms: u64,
-    pub(crate) setting: protocol::error::LimitSetting,
-    pub(crate) deadline: Option<Instant>,
-}
 
 /// The running calls of a session. A session without calls holds one pointer.
 #[derive(Debug, Default)]
@@ -49,8 +38,8 @@ struct RunningCalls {
 struct RunningCall {
     number: u64,
     ticket: Ticket,
-    function: Arc<str>,
-    caller: crate::quota::Caller,
+    function: Arc<CircleFunction>,
+    caller: Caller,
     started: Instant,
     stop: watch::Sender<Option<StopReason>>,
     task: AbortHandle,
@@ -110,7 +99,7 @@ impl SessionCalls {
                 Ok((number, end)) => SessionCallEvent::Ended(number, end),
                 Err(error) => {
                     tracing::error!(%error, "call panicked");
-                    let end = CallEnd { result: Err(RpcError::Internal), prints: Vec::new() };
+                    let end = CallEnd::error(RpcError::Internal);
                     let lost = running.calls.iter().find(|call| call.task.id() == error.id());
                     SessionCallEvent::Ended(lost.map_or(0, |call| call.number), end)
                 }
@@ -138,30 +127,22 @@ impl Session {
     }
 
     /// Starts a call.
-    pub(crate) fn start_call(&mut self, ticket: Ticket, call: AdmittedCall) {
-        let AdmittedCall { callee, caller, limits, args, max_ms, setting, deadline } = call;
+    pub(crate) fn start_call(
+        &mut self,
+        ticket: Ticket,
+        mut call: FunctionCall,
+        stop: watch::Sender<Option<StopReason>>,
+    ) {
         let running = self.calls.0.get_or_insert_default();
         running.started += 1;
         let number = running.started;
-        let (stop, stopped) = watch::channel(None);
-        let (function, quota_caller) = (callee.name.clone(), caller.caller);
         // A notification has no id, so it gets no reports.
-        let reports = ticket.id().map(|_| (number, running.reports.0.clone()));
-        let call = FunctionCall {
-            circle: self.circle.clone(),
-            limits,
-            callee,
-            caller,
-            args,
-            max_ms,
-            setting,
-            deadline,
-            stop: stopped,
-            reports,
-        };
+        if ticket.id().is_some() {
+            call.report_to(number, running.reports.0.clone());
+        }
+        let (function, caller, started) = (call.function().clone(), call.quota_caller(), Instant::now());
         let task = running.tasks.spawn(async move { (number, call.run().await) });
-        let started = Instant::now();
-        running.calls.push(RunningCall { number, ticket, function, caller: quota_caller, started, stop, task });
+        running.calls.push(RunningCall { number, ticket, function, caller, started, stop, task });
     }
 
     /// Handles an event of the calls.
@@ -183,16 +164,10 @@ impl Session {
                 if running.calls.is_empty() {
                     self.calls.abandon();
                 }
-                self.log_call(&call, &result.as_ref().map(drop).map_err(Clone::clone));
+                self.log_call(&call, result.as_ref().err());
                 if let Some(id) = call.ticket.id() {
                     for print in prints {
-                        let output = Output {
-                            play: id.clone(),
-                            stream: conversion::stream(print.stream),
-                            text: print.text,
-                            position: print.position.map(conversion::position),
-                        };
-                        self.notify(&output);
+                        self.notify(&conversion::output(id.clone(), print));
                     }
                 }
                 self.reply_call(&call.ticket, &result);
@@ -200,13 +175,13 @@ impl Session {
         }
     }
 
-    fn log_call(&self, call: &RunningCall, result: &Result<(), RpcError>) {
+    fn log_call(&self, call: &RunningCall, error: Option<&RpcError>) {
         let now = Instant::now();
         let Some(suppressed) = self.circle.logged_plays.admit(call.caller, now.into_std()) else { return };
         // The field is present only if lines were suppressed.
         let suppressed = (suppressed > 0).then_some(suppressed);
         let elapsed_us = u64::try_from(now.saturating_duration_since(call.started).as_micros()).unwrap_or(u64::MAX);
-        let code = result.as_ref().err().map(RpcError::code);
-        tracing::info!(function = %call.function, elapsed_us, code, suppressed, "call finished");
+        let code = error.map(RpcError::code);
+        tracing::info!(function = call.function.name(), elapsed_us, code, suppressed, "call finished");
     }
 }

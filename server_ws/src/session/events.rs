@@ -31,15 +31,9 @@ impl Session {
     /// Sends prints together, each as a message of its own.
     fn notify_output(&mut self, prints: Vec<worker::Print>) {
         let Some((play, _)) = self.player.running_play() else { return };
-        let texts = prints.into_iter().map(|print| {
-            let output = Output {
-                play: play.clone(),
-                stream: conversion::stream(print.stream),
-                text: print.text,
-                position: print.position.map(conversion::position),
-            };
-            message::notification(Output::NAME, &output)
-        });
+        let texts = prints
+            .into_iter()
+            .map(|print| message::notification(Output::NAME, &conversion::output(play.clone(), print)));
         let texts = texts.collect();
         self.outbox.push_back(OutboundFrame::Texts(texts));
     }
