@@ -16,7 +16,7 @@ pub(crate) use call_context::{CallEnd, CallReport};
 pub(crate) use cpu_budget::CpuBudget;
 pub(crate) use function_call::{Callee, FunctionCall, FunctionCaller};
 pub(crate) use host_calls::{CallAuthority, CallEvent, CallRejection, CallReturn, HostCalls};
-pub(crate) use outcome::{StopReason, play_end, refusal};
+pub(crate) use outcome::{StopReason, lost_right_to_play, play_end, refusal};
 pub(crate) use play_end::EndError;
 
 /// The time for a script to stop, after which the circle kills its worker.

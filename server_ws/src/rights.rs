@@ -40,8 +40,6 @@ pub(crate) struct CallerRights {
     /// The group of callers, which share the workers of functions.
     pub(crate) group: CallerGroup,
     has_roles: bool,
-    /// Differs for other roles.
-    pub(crate) roles: u64,
 }
 
 /// A group of callers.
@@ -139,7 +137,7 @@ impl Rights {
             _ => CallerGroup::Authenticated,
         };
         let name = member.map(|member| member.name.clone());
-        CallerRights { role: self.role(key).cloned(), name, group, has_roles: self.have_roles(), roles: self.digest() }
+        CallerRights { role: self.role(key).cloned(), name, group, has_roles: self.have_roles() }
     }
 
     /// Returns the key to which quotas count the caller with this key: all keys of a member are one caller.

@@ -20,7 +20,7 @@ use super::{
     play_end, refusal,
 };
 use crate::{
-    circle::{Circle, SessionLimits, script_constants::CallerConstants},
+    circle::{Circle, SessionLimits, script_constants},
     circle_functions::PooledWorker,
     conversion,
     host::{self, PlayOutput},
@@ -191,8 +191,8 @@ impl CallContext {
     }
 
     /// Returns the constants that the function sees.
-    pub(super) fn constants(&self) -> Vec<NamedValue> {
-        CallerConstants::new(self.caller.key, &self.caller.rights).values()
+    pub(super) fn constants(&self) -> [NamedValue; 3] {
+        script_constants::of_caller(self.caller.key, &self.caller.rights)
     }
 
     /// Returns the error that the caller gets for an error of the function.

@@ -2,7 +2,7 @@
 
 use protocol::{
     Limits, RpcError,
-    error::{BusyLimit, LimitSetting, PlayLimit, ScriptError, ScriptErrorKind},
+    error::{BusyLimit, LimitSetting, MissingRight, PlayLimit, ScriptError, ScriptErrorKind},
 };
 use serde_json::{Value, json};
 
@@ -28,6 +28,8 @@ pub(crate) enum StopReason {
     HostOutput,
     /// The caller has too many detached host calls.
     DetachedCalls,
+    /// The role of the caller has lost the right to play.
+    LostRight,
 }
 
 impl StopReason {
@@ -40,11 +42,18 @@ impl StopReason {
             Self::HostCalls => limit_exceeded(PlayLimit::Operations, limits.host_calls, LimitSetting::HostCalls),
             Self::HostBytes => limit_exceeded(PlayLimit::Size, limits.host_kib, LimitSetting::HostKib),
             Self::HostOutput => limit_exceeded(PlayLimit::Output, limits.output_kib, LimitSetting::OutputKib),
+            Self::LostRight => lost_right_to_play(),
             Self::DetachedCalls => {
                 RpcError::Busy { limit: BusyLimit::Running, max: MAX_DETACHED_CALLS, retry_after_ms: None }
             }
         }
     }
+}
+
+/// Returns the error of a play that waits while the role of its caller loses the right to play.
+pub(crate) fn lost_right_to_play() -> RpcError {
+    let reason = "the role of the caller may no longer play scripts".into();
+    RpcError::Forbidden { reason, missing: Some(MissingRight::Play) }
 }
 
 /// Returns how a play ended, for its host modules.

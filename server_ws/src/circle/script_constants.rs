@@ -1,7 +1,5 @@
 //! The constants that a circle's scripts see.
 
-use std::sync::Arc;
-
 use keys::PublicKey;
 use worker::NamedValue;
 
@@ -12,36 +10,19 @@ const CALLER_PUBLIC_KEY: &str = "CALLER_PUBLIC_KEY";
 const CALLER_NAME: &str = "CALLER_NAME";
 const CALLER_ROLE: &str = "CALLER_ROLE";
 
-/// The caller of a play or a call, as scripts see it. The default is a caller without a key, a name and a role.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct CallerConstants {
-    key: Option<PublicKey>,
-    name: Option<Arc<str>>,
-    role: Option<Arc<str>>,
-    /// Differs for other roles.
-    roles: u64,
-}
-
-impl CallerConstants {
-    pub(crate) fn new(key: Option<PublicKey>, rights: &CallerRights) -> Self {
-        Self { key, name: rights.name.clone(), role: rights.role_name().cloned(), roles: rights.roles }
-    }
-
-    /// Returns the constants.
-    pub(crate) fn values(&self) -> Vec<NamedValue> {
-        vec![
-            constant(CALLER_PUBLIC_KEY, self.key.map(|key| key.to_hex()).as_deref()),
-            constant(CALLER_NAME, self.name.as_deref()),
-            constant(CALLER_ROLE, self.role.as_deref()),
-        ]
-    }
-}
-
 /// Returns the constants of every worker of a circle. A worker starts without a caller.
 pub(super) fn of_circle(name: &str) -> Vec<NamedValue> {
-    let mut constants = vec![constant(CIRCLE_NAME, Some(name))];
-    constants.append(&mut CallerConstants::default().values());
-    constants
+    let nobody = [CALLER_PUBLIC_KEY, CALLER_NAME, CALLER_ROLE].map(|name| constant(name, None));
+    [constant(CIRCLE_NAME, Some(name))].into_iter().chain(nobody).collect()
+}
+
+/// Returns the constants with the caller of a play or a call.
+pub(crate) fn of_caller(key: Option<PublicKey>, rights: &CallerRights) -> [NamedValue; 3] {
+    [
+        constant(CALLER_PUBLIC_KEY, key.map(|key| key.to_hex()).as_deref()),
+        constant(CALLER_NAME, rights.name.as_deref()),
+        constant(CALLER_ROLE, rights.role_name().map(|role| &**role)),
+    ]
 }
 
 fn constant(name: &str, value: Option<&str>) -> NamedValue {

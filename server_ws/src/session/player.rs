@@ -24,9 +24,10 @@ use worker::{QueryAnswer, Worker};
 use super::{pending_queries::PendingQueries, ticket::Ticket};
 use crate::{
     calls::{CpuBudget, STOP_GRACE_PERIOD},
-    circle::{Circle, SessionLimits, StartedWorker, WorkerStartGuard, script_constants::CallerConstants},
+    circle::{Circle, SessionLimits, StartedWorker, WorkerStartGuard, script_constants},
     metrics::PlayTimer,
     quota::{Caller, Contention, Grant, Waiter, WorkerPermit},
+    rights::Rights,
 };
 use query_grant::QueryGrant;
 use running_play::RunningPlay;
@@ -62,8 +63,8 @@ pub(crate) struct Player {
     /// The caller of the last play or query, and its key.
     worker_caller: Caller,
     caller_key: Option<PublicKey>,
-    /// The caller in the constants of the plays that the worker has received last.
-    worker_constants: CallerConstants,
+    /// The caller for whom the worker is prepared, and the rights of the circle then.
+    prepared: Option<(Option<PublicKey>, Arc<Rights>)>,
 }
 
 type WorkerStart = Pin<Box<dyn Future<Output = io::Result<StartedWorker>> + Send>>;
@@ -115,7 +116,7 @@ impl Player {
             query_grant: QueryGrant::None,
             worker_caller: Caller::anonymous(address),
             caller_key: None,
-            worker_constants: CallerConstants::default(),
+            prepared: None,
         }
     }
 
@@ -223,7 +224,7 @@ impl Player {
         let Some(play) = self.play.as_mut().filter(|play| play.grant.is_some()) else { return };
         if let Some(params) = play.unsent.take() {
             play.cpu_budget = (!worker.has_low_priority()).then(|| CpuBudget::new(Instant::now()));
-            prepare(worker, &mut self.worker_constants, &self.circle, &self.limits, play.caller);
+            prepare(worker, &mut self.prepared, &self.circle, &self.limits, play.caller);
             send(worker, play.number, &params);
         }
     }
@@ -297,16 +298,18 @@ fn send(worker: &mut Worker, number: u64, params: &PlayParams) {
 /// Prepares a worker for a play or a query of a caller: what scripts see of the caller, and the functions that they see.
 fn prepare(
     worker: &mut Worker,
-    worker_constants: &mut CallerConstants,
+    prepared: &mut Option<(Option<PublicKey>, Arc<Rights>)>,
     circle: &Circle,
     limits: &SessionLimits,
     caller: Option<PublicKey>,
 ) {
-    let rights = circle.rights_of(caller.as_ref());
-    let constants = CallerConstants::new(caller, &rights);
-    if *worker_constants != constants {
-        worker.set_constants(&constants.values());
-        worker.hide_functions(circle.hidden_functions(&rights, limits));
-        *worker_constants = constants;
+    let settings = circle.settings.borrow();
+    // The rights of a circle change seldom, and this comes before each play.
+    if prepared.as_ref().is_some_and(|(key, rights)| *key == caller && Arc::ptr_eq(rights, &settings.rights)) {
+        return;
     }
+    let rights = settings.rights.of_caller(caller.as_ref());
+    worker.set_constants(&script_constants::of_caller(caller, &rights));
+    worker.hide_functions(circle.hidden_functions(&rights, limits));
+    *prepared = Some((caller, settings.rights.clone()));
 }

@@ -5,7 +5,7 @@ use std::{future::poll_fn, pin::pin, task::Poll, time::Duration};
 use futures_util::poll;
 use protocol::{
     RpcError,
-    error::{LossReason, MissingRight},
+    error::LossReason,
     methods::{ResetResult, SessionReset},
 };
 use tokio::{
@@ -22,7 +22,7 @@ use super::{
     queue::{Job, QueuedJob},
     turn::{MAX_TURN_BYTES, MAX_TURN_TIME, Turn},
 };
-use crate::circle::CirclePhase;
+use crate::{calls::lost_right_to_play, circle::CirclePhase};
 
 /// After this silence, the session pings the client. After the same time again, it drops the connection.
 const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(30);
@@ -349,14 +349,11 @@ impl Session {
         let could_play = self.rights.may_play();
         self.apply_rights();
         if could_play && !self.rights.may_play() {
-            let error = RpcError::Forbidden {
-                reason: "the role of the caller may no longer play scripts".into(),
-                missing: Some(MissingRight::Play),
-            };
+            let error = lost_right_to_play();
             while let Some(queued) = self.queue.dequeue() {
                 self.reply_error(&queued.ticket, &error);
             }
-            self.player.stop_all_ahead(StopReason::Cancelled);
+            self.player.stop_all_ahead(StopReason::LostRight);
             self.fail_queries(&error);
         }
         if !self.is_admitted() && self.auth.identity().is_some() {

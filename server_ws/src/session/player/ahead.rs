@@ -53,7 +53,7 @@ impl Player {
     pub(super) fn send_ahead(&mut self, ticket: Ticket, params: &PlayParams, caller: Option<PublicKey>) {
         let play = self.new_play(ticket, params, caller);
         if let WorkerState::Ready(worker, _) = &mut self.worker {
-            prepare(worker, &mut self.worker_constants, &self.circle, &self.limits, caller);
+            prepare(worker, &mut self.prepared, &self.circle, &self.limits, caller);
             send(worker, play.number, params);
         }
         self.ahead.push_back(play);

@@ -65,7 +65,7 @@ impl Player {
         }
         let QueryGrant::Held { sent, unanswered, cpu_budget, .. } = &mut self.query_grant else { return };
         if self.play.is_none() {
-            prepare(worker, &mut self.worker_constants, &self.circle, &self.limits, self.caller_key);
+            prepare(worker, &mut self.prepared, &self.circle, &self.limits, self.caller_key);
         }
         for (number, query) in self.queries.take_unsent().take(QUERIES_PER_GRANT - *sent) {
             *sent += 1;

@@ -7,7 +7,7 @@ use protocol::{RpcError, error::BusyLimit};
 use tokio::time::{Instant, sleep_until};
 
 use super::{Player, PlayerEvent, WorkerState};
-use crate::circle::{StartedWorker, script_constants::CallerConstants};
+use crate::circle::StartedWorker;
 
 impl Player {
     /// Returns when the next worker may start; `None` while there is one. A query may already have requested the
@@ -65,7 +65,7 @@ impl Player {
                 permit.set_memory_base(memory_base);
                 self.worker_start = Some(start);
                 self.worker = WorkerState::Ready(worker, permit);
-                self.worker_constants = CallerConstants::default();
+                self.prepared = None;
                 self.send_pending();
                 None
             }
