@@ -5,7 +5,7 @@ use std::fs;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::support::process::ServeProcess;
+use crate::support::{http::get, process::ServeProcess};
 
 /// A circle where anyone may play and call everything but `vault`.
 fn shop(limits: &[&str]) -> (ServeProcess, TempDir) {
@@ -38,6 +38,11 @@ fn call_ends_at_the_time_of_the_circle_or_of_its_request() {
     let own = json!({ "_meta": { "timeout_ms": 20 } });
     assert_eq!(wire.call("fn.endless", own)["error"]["data"], data(20, "timeout_ms"));
     assert_eq!(wire.call("fn.price", json!(["tea"]))["result"], 2.5);
+    let own = format!("host: {}\r\n", server.authority());
+    let metrics = get(server.authority(), "/metrics", &own).1;
+    for counted in ["{outcome=\"ok\"} 1\n", "{outcome=\"limit_time\"} 2\n"] {
+        assert!(metrics.contains(&format!("circles_calls_total{counted}")), "{metrics}");
+    }
 }
 
 #[test]

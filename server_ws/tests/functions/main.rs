@@ -1,6 +1,7 @@
 //! Functions and roles of a circle over real sockets and real workers. This is a program of its own, because workers are
 //! started from the program's own executable.
 
+mod ends;
 mod fairness;
 mod model;
 mod privilege;
@@ -26,7 +27,7 @@ type Test = (&'static str, fn());
 fn main() {
     worker::run_if_worker();
     let filter = std::env::args().skip(1).find(|argument| !argument.starts_with('-')).unwrap_or_default();
-    let tests = [privilege::TESTS, fairness::TESTS, reload::TESTS].concat();
+    let tests = [privilege::TESTS, ends::TESTS, fairness::TESTS, reload::TESTS].concat();
     let (mut passed, mut failed) = (0, 0);
     for (name, test) in tests {
         if !name.contains(&filter) {

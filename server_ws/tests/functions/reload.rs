@@ -78,7 +78,8 @@ fn reload_with_mistake_changes_nothing() {
     let before = wire.call("rpc.discover", json!({}));
     for (mistake, place) in [
         ("fn generation() { 8 }\nfn other( {}", "generation.rhai:2:11: "),
-        ("/// @retruns {int}\nfn generation() { 8 }", "generation.rhai:1:"),
+        ("/// @retruns {int}\nfn generation() { 8 }", "generation.rhai:1:5: "),
+        ("let x = nowhere;\nfn generation() { 8 }", "generation.rhai:1:9: "),
     ] {
         write(shop.directory.path(), &[("generation", mistake)]);
         let error = shop.reload().expect_err("a mistake");

@@ -86,9 +86,16 @@ impl Shop {
     }
 }
 
+impl Shop {
+    /// Begins to end the circle.
+    pub(crate) fn stop(&mut self) {
+        drop(self.stop.take());
+    }
+}
+
 impl Drop for Shop {
     fn drop(&mut self) {
-        drop(self.stop.take());
+        self.stop();
     }
 }
 
