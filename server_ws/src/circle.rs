@@ -170,9 +170,9 @@ impl Circle {
     /// # Errors
     ///
     /// The caller has used up its plays and calls per minute.
-    pub(crate) fn count_run(&self, caller: Caller, rights: &CallerRights) -> Result<(), RpcError> {
+    pub(crate) fn count_run(&self, caller: impl FnOnce() -> Caller, rights: &CallerRights) -> Result<(), RpcError> {
         match rights.role.as_ref().and_then(|role| role.per_minute()) {
-            Some(per_minute) => self.role_rate.take_of(caller, per_minute, Instant::now()),
+            Some(per_minute) => self.role_rate.take_of(caller(), per_minute, Instant::now()),
             None => Ok(()),
         }
     }

@@ -6,7 +6,7 @@ use std::{
     sync::Arc,
 };
 
-use functions::roles::{AccessControl, Role};
+use functions::roles::{AccessControl, Role, RoleFault};
 use keys::PublicKey;
 use protocol::methods::Access;
 
@@ -149,6 +149,11 @@ impl Rights {
             Self::Access { .. } => key,
         }
     }
+}
+
+/// Joins the faults of roles to one line.
+pub(crate) fn list(faults: &[RoleFault]) -> String {
+    faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
 }
 
 #[cfg(test)]

@@ -126,7 +126,7 @@ impl FunctionCall {
     ) -> Result<(Self, watch::Sender<Option<StopReason>>), RpcError> {
         let (args, timeout_ms) = CallArguments::read(circle, &callee.function, params)
             .map_err(|fault| RpcError::InvalidParams { param: fault.param, reason: fault.reason })?;
-        circle.count_run(caller.caller, &caller.rights)?;
+        circle.count_run(|| caller.caller, &caller.rights)?;
         let limits = settings.limits.clone();
         let own_ms = callee.function.signature.timeout_ms.unwrap_or(limits.values.call_ms);
         let (max_ms, setting) = match timeout_ms {

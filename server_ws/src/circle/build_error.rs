@@ -6,7 +6,10 @@ use functions::roles::RoleFault;
 use keys::RandomError;
 use worker::HostNameError;
 
-use crate::circle_functions::{FunctionsError, NAMESPACE};
+use crate::{
+    circle_functions::{FunctionsError, NAMESPACE},
+    rights,
+};
 
 /// The error of [`CircleBuilder::build`](crate::CircleBuilder::build).
 #[derive(Debug, thiserror::Error)]
@@ -46,7 +49,7 @@ pub enum BuildError {
     #[error("invalid host module: {0}")]
     HostName(#[from] HostNameError),
     /// The roles or the members are invalid.
-    #[error("invalid roles: {}", list(.0))]
+    #[error("invalid roles: {}", rights::list(.0))]
     Roles(Vec<RoleFault>),
     /// The functions have mistakes.
     #[error("the functions have mistakes:\n{0}")]
@@ -78,9 +81,4 @@ pub enum BuildError {
         /// The cause.
         source: std::io::Error,
     },
-}
-
-/// Joins all faults to one line.
-fn list(faults: &[RoleFault]) -> String {
-    faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
 }

@@ -6,7 +6,7 @@ use functions::roles::{AccessControl, AccessDefinition, RoleFault};
 use keys::PublicKey;
 
 use super::{Circle, CirclePhase, settings::Settings, startup_check};
-use crate::rights::Rights;
+use crate::rights::{self, Rights};
 #[cfg(feature = "tls")]
 use crate::tls::TlsCertificate;
 
@@ -24,7 +24,7 @@ pub enum ReconfigureError {
         what: &'static str,
     },
     /// The roles or the members are invalid.
-    #[error("invalid roles: {}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
+    #[error("invalid roles: {}", rights::list(.0))]
     Roles(Vec<RoleFault>),
     /// The circle is shutting down.
     #[error("the circle is shutting down")]

@@ -3,12 +3,10 @@
 use std::{net::IpAddr, path::Path};
 
 use clap::Parser;
-use keys::{KeyPair, PublicKey};
+use keys::KeyPair;
 use launcher::control::CONFIG_INVALID;
 use protocol::{ErrorObject, RpcError};
-use server_ws::{
-    Access, AccessDefinition, BuildError, Circle, Limits, PlayRecord, Sandbox, TlsCertificate, TlsCertificateError,
-};
+use server_ws::{Access, BuildError, Circle, Limits, PlayRecord, Sandbox, TlsCertificate, TlsCertificateError};
 
 use super::circle_roles::CircleRoles;
 use crate::cli::{Cli, ServeArgs, Verb};
@@ -145,7 +143,7 @@ pub(crate) fn parse_args(arguments: Vec<String>) -> Result<ServeArgs, CliError> 
 }
 
 /// Applies new arguments to a running circle, or rejects them. If only the certificate is unusable, everything else
-/// applies, and the error says so.
+/// applies. If anything else fails, only roles and members apply. The error says so.
 pub(crate) async fn apply_config(
     circle: &Circle,
     started: (IpAddr, u16),
@@ -153,26 +151,19 @@ pub(crate) async fn apply_config(
 ) -> Result<(), RpcError> {
     let refused = |message: String| RpcError::Other(ErrorObject { code: CONFIG_INVALID, message, data: None });
     let current = circle.certificate();
-    let roles = roles_of(&arguments);
     let configured = tokio::task::spawn_blocking(move || {
         let parsed = Cli::try_parse_from(std::iter::once("circles".to_owned()).chain(arguments));
         match parsed.map(|cli| cli.verb) {
             Ok(Some(Verb::Serve(args))) if (args.host, args.port) == started => {
-                // An unusable certificate must not keep other changes, such as a removed member, from their effect.
-                let (certificate, fault) = match certificate(&args) {
-                    Some(Err(error)) if current.is_some() => (current, Some(error.advice())),
-                    loaded => (loaded.transpose().map_err(|error| error.advice())?, None),
-                };
-                let built = build_with_certificate(&args, certificate, None::<fn(PlayRecord)>, None);
-                built.map(|circle| (circle, fault)).map_err(|error| error.advice())
+                Ok((rebuild(&args, current), args.roles))
             }
             Ok(Some(Verb::Serve(_))) => Err("the address of a running circle cannot change".into()),
             Ok(_) => Err("this is no configuration of a circle".into()),
             Err(error) => Err(error.to_string()),
         }
     });
-    let configured = configured.await.map_err(|_| RpcError::Internal)?;
-    let applied = match configured {
+    let (built, roles) = configured.await.map_err(|_| RpcError::Internal)?.map_err(refused)?;
+    let applied = match built {
         Ok((new, fault)) => circle.reconfigure(new).await.map(|()| fault).map_err(|error| error.to_string()),
         Err(fault) => Err(fault),
     };
@@ -180,7 +171,8 @@ pub(crate) async fn apply_config(
         Ok(fault) => fault,
         Err(fault) => {
             // A mistake, for example in a function file, must not keep a removed member in.
-            let are_roles_set = roles.is_some_and(|roles| circle.set_roles(roles).is_ok());
+            let roles = roles.and_then(|roles| CircleRoles::parse(&roles).ok());
+            let are_roles_set = roles.is_some_and(|roles| circle.set_roles(roles.definition).is_ok());
             let kept = if are_roles_set { "; the new roles and members are in effect, and nothing else" } else { "" };
             return Err(refused(format!("{fault}{kept}")));
         }
@@ -193,13 +185,16 @@ pub(crate) async fn apply_config(
     }
 }
 
-/// Returns the roles in the arguments of a circle, if there are valid ones.
-fn roles_of(arguments: &[String]) -> Option<AccessDefinition<PublicKey>> {
-    let parsed = Cli::try_parse_from(std::iter::once("circles".to_owned()).chain(arguments.iter().cloned()));
-    match parsed.ok()?.verb? {
-        Verb::Serve(args) => CircleRoles::parse(args.roles.as_deref()?).ok().map(|roles| roles.definition),
-        _ => None,
-    }
+/// Builds the circle of changed arguments, with the certificate in use if the new one is unusable; then also returns why.
+/// Blocks.
+fn rebuild(args: &ServeArgs, current: Option<TlsCertificate>) -> Result<(Circle, Option<String>), String> {
+    // An unusable certificate must not keep other changes, such as a removed member, from their effect.
+    let (certificate, fault) = match certificate(args) {
+        Some(Err(error)) if current.is_some() => (current, Some(error.advice())),
+        loaded => (loaded.transpose().map_err(|error| error.advice())?, None),
+    };
+    let built = build_with_certificate(args, certificate, None::<fn(PlayRecord)>, None);
+    built.map(|circle| (circle, fault)).map_err(|error| error.advice())
 }
 
 /// Applies `NAME=VALUE` settings to the default limits.

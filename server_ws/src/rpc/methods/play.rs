@@ -18,7 +18,7 @@ pub(crate) fn handle(session: &mut Session, ticket: Ticket, params: PlayParams) 
     if let Err(error) = check_bind(params.bind.as_deref()).and_then(|()| check_name(params.name.as_deref())) {
         return session.reply_error(&ticket, &error);
     }
-    if let Err(error) = session.circle.count_run(session.caller(), &session.rights) {
+    if let Err(error) = session.circle.count_run(|| session.caller(), &session.rights) {
         return session.reply_error(&ticket, &error);
     }
     let caller = session.auth.identity();
