@@ -66,6 +66,8 @@ impl<'c> WorkerCall<'c> {
             tokio::select! {
                 event = self.worker.worker().event() => match event {
                     WorkerEvent::Done { outcome, .. } => return Ok(outcome),
+                    // The call was stopped before the worker began it.
+                    WorkerEvent::Withdrawn { .. } => return Ok(EvalOutcome::Stopped),
                     WorkerEvent::Lost(loss) => return Err(loss),
                     WorkerEvent::Print(print) => self.keep(print),
                     WorkerEvent::HostCall(call) => self.start_host_call(call),

@@ -136,7 +136,8 @@ impl Circle {
             return Err(ReconfigureError::Fixed { what });
         }
         let mut are_functions_checked = false;
-        if setup == setup_before && settings.modules_digest == before.modules_digest {
+        let has_same_modules = settings.modules_digest == before.modules_digest;
+        if setup == setup_before && has_same_modules {
             // The setup of workers is the same, so the fork server can stay.
             settings.workers = before.workers.clone();
         } else {
@@ -146,6 +147,7 @@ impl Circle {
         // Calls that run end on the generation on which they began.
         if let (Some(functions), Some(before)) = (&settings.functions, &before.functions)
             && functions.is_same(before)
+            && has_same_modules
         {
             settings.functions = Some(before.clone());
         } else if let Some(functions) = settings.functions.as_ref().filter(|_| !are_functions_checked) {

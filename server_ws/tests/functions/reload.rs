@@ -12,6 +12,7 @@ use super::{
 pub(crate) const TESTS: &[Test] = &[
     ("reloads_fail_no_call", reloads_fail_no_call),
     ("reload_with_mistake_changes_nothing", reload_with_mistake_changes_nothing),
+    ("changed_module_reaches_functions", changed_module_reaches_functions),
 ];
 
 /// Number of reloads.
@@ -87,4 +88,19 @@ fn reload_with_mistake_changes_nothing() {
         assert_eq!(wire.call("fn.generation", json!([]))["result"], 7);
         assert_eq!(wire.call("rpc.discover", json!({}))["result"], before["result"]);
     }
+}
+
+/// Functions keep what they have imported until a reload finds a changed module.
+fn changed_module_reaches_functions() {
+    let modules = tempfile::tempdir().expect("a directory");
+    write(modules.path(), &[("shared", "fn number() { 1 }")]);
+    let source = "import \"shared\" as library;\nfn number() { library::number() }";
+    let shop = Shop::start_with(&[("number", source)], roles(), |circle| circle.modules(modules.path()));
+    let mut wire = shop.connect();
+    assert_eq!(wire.call("fn.number", json!([]))["result"], 1);
+    write(modules.path(), &[("shared", "fn number() { 2 }")]);
+    assert_eq!(wire.call("fn.number", json!([]))["result"], 1);
+    let new = builder(shop.directory.path(), roles()).modules(modules.path()).build().expect("a circle");
+    runtime().block_on(shop.circle.reconfigure(new)).expect("it reloads");
+    assert_eq!(wire.call("fn.number", json!([]))["result"], 2);
 }

@@ -289,23 +289,14 @@ impl Environment {
     /// Hides host functions, by their numbers, from scripts and from completion.
     pub(crate) fn hide_functions(&mut self, hidden: Vec<u32>) {
         let hidden: HashSet<u32> = hidden.into_iter().collect();
-        let mut number = 0;
-        let visible: Vec<HostModule> = self
-            .host
-            .iter()
-            .map(|module| HostModule {
-                name: module.name.clone(),
-                functions: module
-                    .functions
-                    .iter()
-                    .filter(|_| {
-                        number += 1;
-                        !hidden.contains(&(number - 1))
-                    })
-                    .cloned()
-                    .collect(),
-            })
-            .collect();
+        let mut numbers = 0..;
+        let visible = self.host.iter().map(|HostModule { name, functions }| {
+            let numbered = functions.iter().zip(numbers.by_ref());
+            let functions =
+                numbered.filter(|(_, number)| !hidden.contains(number)).map(|(function, _)| function.clone());
+            HostModule { name: name.clone(), functions: functions.collect() }
+        });
+        let visible: Vec<HostModule> = visible.collect();
         self.inventory.lock().set_host(&visible);
         *self.hidden.write().unwrap_or_else(PoisonError::into_inner) = hidden;
     }
