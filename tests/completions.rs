@@ -51,6 +51,8 @@ fn completion_offers_circles_and_keys_where_they_apply() {
         &["identity", "show", ""],
         &["identity", "rotate", ""],
         &["launch", "sandbox", ""],
+        &["admit", ""],
+        &["roles", ""],
     ];
     for words in circles {
         assert_eq!(names(&home, words), ["sandbox", "team"], "{words:?}");
@@ -63,6 +65,14 @@ fn completion_offers_circles_and_keys_where_they_apply() {
     assert_eq!(names(&home, &["play", "--circle", "sandbox,t"]), ["sandbox,team"]);
     assert_eq!(names(&home, &["completions", ""]), ["bash", "zsh", "fish"]);
     assert_eq!(names(&home, &["play", "--circle", "sandbox", "ci"]), ["circles.json"]);
+}
+
+#[test]
+fn completion_offers_roles() {
+    let home = home();
+    let text = r#"{ "circles": [{ "name": "team", "port": 0, "roles": { "clerk": {}, "bot": {} } }] }"#;
+    std::fs::write(home.path().join("circles.json"), text).expect("written");
+    assert_eq!(names(&home, &["admit", "team", "alice", "--role", ""]), ["bot", "clerk"]);
 }
 
 #[test]

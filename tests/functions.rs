@@ -1,5 +1,6 @@
 //! `circles call`, `circles functions` and `circles new`, on circles whose answers the test writes.
 
+mod calls_real;
 mod new;
 
 use std::{process::Command, sync::mpsc};

@@ -98,6 +98,11 @@ const ELSEWHERE: &[(&str, &str, &str)] = &[
     ),
     ("total_mib", include_str!("memory.rs"), "memory_of_all_workers_is_bounded"),
     ("memory_per_caller_mib", include_str!("memory.rs"), "memory_of_one_caller_is_bounded"),
+    ("call_ms", include_str!("wire/calls.rs"), "call_ends_at_the_time_of_the_circle_or_of_its_request"),
+    ("queued_calls", include_str!("wire/calls.rs"), "waiting_calls_of_a_session_are_bounded"),
+    ("running_calls", include_str!("wire/calls.rs"), "concurrent_calls_are_bounded"),
+    ("calls_per_caller", include_str!("wire/calls.rs"), "concurrent_calls_are_bounded"),
+    ("function_workers", include_str!("wire/calls.rs"), "concurrent_calls_are_bounded"),
     ("per_minute", include_str!("wire/rate.rs"), "requests_per_minute_of_a_caller_are_bounded"),
 ];
 

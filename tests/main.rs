@@ -24,6 +24,7 @@ mod play;
 mod reconfigure;
 mod reload;
 mod repl;
+mod roles;
 mod serve;
 mod service;
 mod spares;

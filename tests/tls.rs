@@ -64,6 +64,11 @@ fn certificate_faults_are_told_apart() {
         ),
         (other_ca.issue("localhost", Validity::Now), &*signed_by_ca, "name the file of the CA that signed it"),
         (ServerCertificate::self_signed("localhost"), &*signed_by_ca, "name the file of the CA that signed it"),
+        (
+            ServerCertificate::of_a_ca("localhost"),
+            "its certificate is that of a CA (CA:TRUE), which no server may use",
+            "with basicConstraints CA:FALSE",
+        ),
     ];
     for (certificate, why, fix) in &cases {
         let refused = play(&home, &serve_certificate(certificate), &["--ca", ca_file]);

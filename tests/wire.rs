@@ -1,6 +1,7 @@
 //! The protocol, tested by a client that is written from its documentation.
 
 mod auth;
+mod calls;
 mod endings;
 mod inspection;
 mod pipelining;

@@ -7,9 +7,9 @@ mod attacked;
 mod connecting;
 mod contest;
 mod crowds;
-mod host_calls;
 mod report;
 mod results;
+mod same_circle;
 mod scripts;
 mod servers;
 mod short_plays;
@@ -74,7 +74,7 @@ pub(crate) fn run(runtime: &Handle) -> Result<(), BoxError> {
     let mut report = Report::new(&options.only);
     let mut servers = Servers::new(&options);
     short_plays::compare(&options, &mut servers, &mut report)?;
-    host_calls::compare(&options, &mut report)?;
+    same_circle::compare(&options, &mut report)?;
     scripts::compare(&options, &mut servers, &mut report)?;
     connecting::compare(&options, &mut servers, &mut report, runtime)?;
     // The other scenarios start circles of their own.

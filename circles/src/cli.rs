@@ -16,8 +16,8 @@ use std::{
 
 use ::keys::{Authority, keystore::KeyName};
 pub(crate) use circles::{
-    AdmitArgs, DiffArgs, DownArgs, InitArgs, LaunchArgs, LogsArgs, ReloadArgs, ServeArgs, StatusArgs, SuperviseArgs,
-    UpArgs,
+    AdmitArgs, DiffArgs, DownArgs, InitArgs, LaunchArgs, LogsArgs, ReloadArgs, RolesArgs, ServeArgs, StatusArgs,
+    SuperviseArgs, UpArgs,
 };
 use clap::{
     Args, Parser, Subcommand, ValueHint,
@@ -73,6 +73,8 @@ pub(crate) enum Verb {
     New(NewArgs),
     /// Add a key to the members of a circle in circles.json
     Admit(AdmitArgs),
+    /// Show the roles of circles in circles.json: who has them, and what they may do
+    Roles(RolesArgs),
     /// Validate circles.json and its init scripts without starting anything
     Check(CheckArgs),
     /// Check keys, configuration, circles and this machine: what is wrong, and how to fix it (changes nothing)

@@ -22,6 +22,7 @@ pub(crate) mod new;
 pub(crate) mod play;
 pub(crate) mod reload;
 pub(crate) mod repl;
+pub(crate) mod roles;
 pub(crate) mod serve;
 pub(crate) mod status;
 pub(crate) mod supervise;

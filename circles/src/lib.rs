@@ -105,6 +105,7 @@ fn run() -> ExitCode {
         Some(Verb::Init(args)) => commands::init::run(&args),
         Some(Verb::New(args)) => commands::new::run(&args),
         Some(Verb::Admit(args)) => commands::admit::run(&args),
+        Some(Verb::Roles(args)) => commands::roles::run(&args),
         Some(Verb::Check(args)) => commands::check::run(&args),
         Some(Verb::Doctor(args)) => commands::doctor::run(&args),
         Some(Verb::Launch(args)) => commands::launch::run(&args),

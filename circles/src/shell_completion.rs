@@ -72,6 +72,19 @@ pub(crate) fn keys() -> ArgValueCandidates {
     })
 }
 
+/// Completes names of roles of the circles in circles.json.
+pub(crate) fn roles() -> ArgValueCandidates {
+    ArgValueCandidates::new(|| {
+        let circles = config::find(config_argument(std::env::args_os())).ok().flatten();
+        let circles = circles.into_iter().flat_map(|(_, circles)| circles);
+        let of_circle = |circle: launcher::CircleConfig| {
+            let roles = circle.roles.into_iter().flat_map(|roles| roles.roles.into_keys());
+            roles.map(|role| candidate(&role, &circle.name)).collect::<Vec<_>>()
+        };
+        circles.flat_map(of_circle).collect()
+    })
+}
+
 /// Completes authorities of known circles.
 pub(crate) fn known_circles() -> ArgValueCandidates {
     ArgValueCandidates::new(|| {

@@ -107,8 +107,8 @@ impl CircleWsClientBuilder {
     }
 
     /// Sets a PEM file with the only CAs that the client trusts for `wss://`, in place of the system's. Not in browsers,
-    /// which do not let a page choose.
-    #[cfg(not(target_arch = "wasm32"))]
+    /// which do not let a page choose. Needs the feature `tls`, which is on by default.
+    #[cfg(all(not(target_arch = "wasm32"), feature = "tls"))]
     #[must_use]
     pub fn ca_file(mut self, path: impl Into<std::path::PathBuf>) -> Self {
         self.transport.ca_file = Some(path.into());
@@ -149,7 +149,8 @@ impl CircleWsClientBuilder {
     /// # Errors
     ///
     /// Returns [`ClientError::BadUrl`] if the URL is not the URL of a circle; for a `wss://` URL also
-    /// [`ClientError::BadCaFile`] or [`ClientError::NoCaCertificates`] if there are no CAs to trust.
+    /// [`ClientError::BadCaFile`] or [`ClientError::NoCaCertificates`] if there are no CAs to trust, or
+    /// [`ClientError::TlsDisabled`] without the feature `tls`.
     pub fn build(self) -> Result<CircleWsClient, ClientError> {
         let url = CircleUrl::parse(&self.url)?;
         let transport = platform::Transport::new(&url, &self.transport)?;

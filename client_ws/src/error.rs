@@ -31,6 +31,14 @@ pub enum ClientError {
         /// The network's error.
         reason: String,
     },
+    /// The URL is `wss://`, and the program is built without the feature `tls` of this crate.
+    #[error(
+        "cannot connect to {url}: this program is built without TLS; build it with the feature `tls` of circles-client-ws"
+    )]
+    TlsDisabled {
+        /// The URL of the circle.
+        url: String,
+    },
     /// The TLS handshake with the server failed, so the client has sent it nothing.
     #[error("cannot trust the server at {url}: {fault}")]
     Tls {
@@ -118,7 +126,7 @@ pub enum ClientError {
         reason: String,
     },
     /// The circle did not answer within the client's [timeout](crate::CircleWsClientBuilder::timeout).
-    #[error("no answer within {} s", .after.as_secs())]
+    #[error("no answer within {} s", .after.as_secs_f32())]
     TimedOut {
         /// The timeout.
         after: std::time::Duration,
@@ -158,4 +166,18 @@ pub enum ClientError {
     /// The circle answered with an error.
     #[error("{0}")]
     Rpc(#[from] RpcError),
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn timeout_below_a_second_is_not_shown_as_zero() {
+        let text = |after| ClientError::TimedOut { after }.to_string();
+        assert_eq!(text(Duration::from_millis(300)), "no answer within 0.3 s");
+        assert_eq!(text(Duration::from_secs(10)), "no answer within 10 s");
+    }
 }

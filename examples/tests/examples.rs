@@ -56,6 +56,25 @@ fn in_process_example_plays_as_a_key() {
 }
 
 #[test]
+fn roles_example_calls_functions_of_the_program() {
+    let run = |name: &str, params: &str| {
+        let ran = Command::new(env!("CARGO_BIN_EXE_roles")).args([name, params]).output().expect("it runs");
+        String::from_utf8_lossy(&ran.stdout).into_owned()
+    };
+    let priced = run("price", r#"["tea"]"#);
+    assert_eq!(priced, "as anyone: Ok(Number(2.5))\nwith a key: Ok(Number(2.5))\n");
+    let ordered = run("order.place", r#"{ "item": "tea" }"#);
+    assert!(ordered.starts_with("as anyone: Err(\"Method not found: fn.order.place\")\nwith a key: Ok("), "{ordered}");
+    assert!(ordered.contains("\"count\": Number(1)") && ordered.contains("\"customer\": String("), "{ordered}");
+    let unknown = run("price", r#"["gold"]"#);
+    assert!(unknown.contains("there is no gold"), "{unknown}");
+    let invalid = run("price", r#"{ "item": 5 }"#);
+    assert!(invalid.contains("Invalid params: item: ") && invalid.contains("expected a string"), "{invalid}");
+    let surplus = run("price", r#"["tea", 2]"#);
+    assert!(surplus.contains("Invalid params: [1]: "), "{surplus}");
+}
+
+#[test]
 fn mounted_examples_serve_a_page_and_a_circle() {
     for program in [env!("CARGO_BIN_EXE_mount_actix"), env!("CARGO_BIN_EXE_mount_axum")] {
         let server = ExampleServer::start(program, &["0".as_ref()], "listening on http://");

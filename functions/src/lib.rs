@@ -5,3 +5,7 @@
 
 pub mod roles;
 pub mod signature;
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

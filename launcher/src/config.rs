@@ -1,7 +1,11 @@
 //! Parses `circles.json` into circles that can be started.
 
+mod access;
+mod circle_resolver;
 mod editor;
 mod locator;
+mod role_member;
+mod roles;
 mod values;
 
 use std::{
@@ -11,12 +15,15 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use circle_resolver::CircleResolver;
+use functions::roles::AccessDefinition;
 use keys::{Authority, PublicKey};
 use protocol::{Limits, methods::Access};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-pub use editor::{ConfigEditError, MemberChange, add_member};
+pub use access::playing_access;
+pub use editor::{ConfigEditError, MemberChange, MemberIdentity, add_member};
 pub use locator::ConfigLocator;
 pub use values::{parse_host, parse_origin, parse_proxy};
 
@@ -39,12 +46,16 @@ pub struct CircleConfig {
     pub description: Option<String>,
     /// Address to listen on.
     pub address: SocketAddr,
-    /// Who may play.
+    /// Who may play; with `roles`, the widest group of callers that may.
     pub access: Access,
     /// Whether an open circle may listen on an address that is not loopback.
     pub allow_open: bool,
-    /// Public keys of the members, for [`Access::Members`].
+    /// Public keys of the members, for [`Access::Members`]; with `roles`, of the members that may play.
     pub members: Vec<PublicKey>,
+    /// Roles, and who has them; valid.
+    pub roles: Option<AccessDefinition<PublicKey>>,
+    /// Directory of the functions that callers may call by their roles.
+    pub functions: Option<PathBuf>,
     /// Authorities (`host:port`) that the circle accepts besides its own address.
     pub hosts: Vec<Authority>,
     /// Web origins whose pages may connect.
@@ -244,9 +255,6 @@ impl<'a> ConfigEntry<'a> {
     }
 }
 
-/// A circle receives its members as arguments, which the system limits.
-const MAX_MEMBERS: usize = 10_000;
-
 const FIELD_NAMES: &[&str] = &[
     "name",
     "description",
@@ -255,6 +263,10 @@ const FIELD_NAMES: &[&str] = &[
     "access",
     "allow_open",
     "members",
+    "roles",
+    "anyone",
+    "authenticated",
+    "functions",
     "hosts",
     "origins",
     "trusted_proxies",
@@ -274,178 +286,6 @@ const FIELD_NAMES: &[&str] = &[
 fn find_similar(name: &str) -> Option<&'static str> {
     let nearest = FIELD_NAMES.iter().map(|known| (strsim::osa_distance(known, name), *known)).min()?;
     (nearest.0 <= 2).then_some(nearest.1)
-}
-
-/// Resolves one circle with its defaults.
-struct CircleResolver<'a, 'e> {
-    source: ConfigSource<'a>,
-    raw: &'a RawValue,
-    entry: &'e ConfigEntry<'a>,
-    defaults: &'e ConfigEntry<'a>,
-}
-
-impl<'a> CircleResolver<'a, '_> {
-    /// Returns the circle's own field, or the default.
-    fn field<T: Clone>(&self, field: impl Fn(&CircleFields) -> &Option<T>) -> Option<T> {
-        field(&self.entry.fields).clone().or_else(|| field(&self.defaults.fields).clone())
-    }
-
-    fn error_at(&self, name: &str, message: impl Into<String>) -> ConfigError {
-        let own_span = self.entry.spans.get(name).or_else(|| self.defaults.spans.get(name));
-        self.source.error_at(own_span.map_or(self.raw.get(), |value| value.get()), message)
-    }
-
-    /// Parses the items of a list one by one, so that an error points at its item.
-    fn list<T>(
-        &self,
-        name: &str,
-        items: Option<Vec<String>>,
-        parse: impl Fn(&str) -> Result<T, String>,
-    ) -> Result<Vec<T>, ConfigError> {
-        let span = self.entry.spans.get(name).or_else(|| self.defaults.spans.get(name));
-        let spans: Vec<&'a RawValue> = span.and_then(|list| serde_json::from_str(list.get()).ok()).unwrap_or_default();
-        items
-            .unwrap_or_default()
-            .iter()
-            .enumerate()
-            .map(|(index, item)| {
-                parse(item).map_err(|message| match spans.get(index) {
-                    Some(span) => self.source.error_at(span.get(), message),
-                    None => self.error_at(name, message),
-                })
-            })
-            .collect()
-    }
-
-    /// Resolves a path that is relative to the file.
-    fn path(&self, path: Option<PathBuf>) -> Option<PathBuf> {
-        path.map(|path| self.resolve(&path))
-    }
-
-    fn resolve(&self, path: &Path) -> PathBuf {
-        self.source.path.parent().unwrap_or(Path::new("")).join(path)
-    }
-
-    fn circle(&self) -> Result<CircleConfig, ConfigError> {
-        let name = self.field(|fields| &fields.name).ok_or_else(|| self.error_at("name", "a circle needs a name"))?;
-        if !protocol::is_circle_name(&name) {
-            let message = "invalid name: use up to 64 lower-case letters, digits and dashes, with at least one letter";
-            return Err(self.error_at("name", message));
-        }
-        let port =
-            self.field(|fields| &fields.port).ok_or_else(|| self.error_at("port", format!("'{name}' needs a port")))?;
-        let host = self.field(|fields| &fields.host).unwrap_or(Ipv4Addr::LOCALHOST.into());
-        let has_members = self.field(|fields| &fields.members).is_some();
-        let access = self.field(|fields| &fields.access);
-        if self.entry.fields.members.is_some() && access.is_some_and(|access| access != Access::Members) {
-            return Err(
-                self.error_at("members", "\"members\" has no effect with this \"access\": remove one of the two")
-            );
-        }
-        // A list of members without `access` means members only.
-        let access = access.unwrap_or(if has_members { Access::Members } else { Access::Open });
-        let allow_open = self.field(|fields| &fields.allow_open).unwrap_or_default();
-        if access == Access::Open && !host.is_loopback() && !allow_open {
-            let message = format!(
-                "'{name}' would be open to anyone who can reach {host}: restrict it with \"access\", or confirm with \"allow_open\": true"
-            );
-            return Err(self.error_at("host", message));
-        }
-        let members = self.list("members", self.field(|fields| &fields.members), |key| {
-            key.parse::<PublicKey>().map_err(|error| error.to_string())
-        })?;
-        if members.len() > MAX_MEMBERS {
-            let message =
-                format!("too many members: at most {MAX_MEMBERS} are allowed, this list has {}", members.len());
-            return Err(self.error_at("members", message));
-        }
-        let hosts = self.list("hosts", self.field(|fields| &fields.hosts), parse_host)?;
-        let circle = CircleConfig {
-            description: self.description()?,
-            address: SocketAddr::new(host, port),
-            access,
-            allow_open,
-            members,
-            hosts,
-            origins: self.list("origins", self.field(|fields| &fields.origins), parse_origin)?,
-            trusted_proxies: self.list("trusted_proxies", self.field(|fields| &fields.trusted_proxies), parse_proxy)?,
-            console: self.field(|fields| &fields.console).unwrap_or(true),
-            tls: self
-                .field(|fields| &fields.tls)
-                .map(|TlsFiles { cert, key }| TlsFiles { cert: self.resolve(&cert), key: self.resolve(&key) }),
-            init: self.path(self.field(|fields| &fields.init)),
-            modules: self.path(self.field(|fields| &fields.modules)),
-            identity: self.path(self.field(|fields| &fields.identity)),
-            limits: self.limits()?,
-            // Off loopback, strangers may connect.
-            sandbox: self.field(|fields| &fields.sandbox).unwrap_or(if host.is_loopback() {
-                Sandbox::BestEffort
-            } else {
-                Sandbox::Required
-            }),
-            restart: self.field(|fields| &fields.restart).unwrap_or_default(),
-            log: self.field(|fields| &fields.log).unwrap_or_default(),
-            audit: self.field(|fields| &fields.audit).unwrap_or_default(),
-            audit_rotation: self.audit_rotation()?,
-            name,
-        };
-        self.check_files(&circle)?;
-        Ok(circle)
-    }
-
-    fn description(&self) -> Result<Option<String>, ConfigError> {
-        let description = self.field(|fields| &fields.description);
-        if description.as_ref().is_some_and(|text| text.len() > 1000 || text.contains(char::is_control)) {
-            let message = "invalid description: use one line of at most 1000 bytes, without control characters";
-            return Err(self.error_at("description", message));
-        }
-        Ok(description)
-    }
-
-    fn limits(&self) -> Result<Limits, ConfigError> {
-        let mut limits = Limits::default();
-        for entry in [self.defaults, self.entry] {
-            let spans: FieldSpans = entry
-                .spans
-                .get("limits")
-                .and_then(|limits| serde_json::from_str(limits.get()).ok())
-                .unwrap_or_default();
-            for (name, value) in entry.fields.limits.iter().flatten() {
-                if let Err(error) = limits.set(name, *value) {
-                    let span = spans.get(name.as_str()).map_or(self.raw.get(), |value| value.get());
-                    return Err(self.source.error_at(span, format!("{name}: {error}")));
-                }
-            }
-        }
-        Ok(limits)
-    }
-
-    fn audit_rotation(&self) -> Result<AuditRotation, ConfigError> {
-        let mut rotation = AuditRotation::default();
-        for fields in [self.defaults, self.entry].into_iter().filter_map(|entry| entry.fields.audit_rotation.as_ref()) {
-            rotation = rotation.with_fields(fields).map_err(|message| self.error_at("audit_rotation", message))?;
-        }
-        Ok(rotation)
-    }
-
-    fn check_files(&self, circle: &CircleConfig) -> Result<(), ConfigError> {
-        let tls = circle.tls.iter().flat_map(|files| [("tls", &files.cert), ("tls", &files.key)]);
-        for (field, path) in circle.init.iter().map(|init| ("init", init)).chain(tls) {
-            // Not opened: opening a pipe would block.
-            let problem = match std::fs::metadata(path) {
-                Ok(metadata) if metadata.is_file() => continue,
-                Ok(_) => "not a regular file".to_owned(),
-                Err(error) => error.to_string(),
-            };
-            return Err(self.error_at(field, format!("cannot read {}: {problem}", path.display())));
-        }
-        if let Some(modules) = &circle.modules
-            && let Err(error) = std::fs::read_dir(modules)
-        {
-            return Err(self.error_at("modules", format!("cannot read {}: {error}", modules.display())));
-        }
-        Ok(())
-    }
 }
 
 #[cfg(test)]

@@ -18,13 +18,13 @@ use crate::{
 /// Bytes of a file that are hashed; of a longer one also its length.
 const MAX_FILE_BYTES: u64 = 16 << 20;
 
-/// Bytes that are hashed of all modules in a directory.
+/// Bytes that are hashed of all Rhai files in a directory.
 const MAX_MODULE_BYTES: u64 = 32 << 20;
 
-/// Files and folders of a module directory that are read.
+/// Files and folders of a directory that are read.
 const MAX_ENTRIES: usize = 4096;
 
-/// Depth of folders that are read, the same as `import` reaches.
+/// Depth of folders of modules that are read, the same as `import` reaches.
 const MAX_DEPTH: usize = 8;
 
 /// SHA-256 of a content.
@@ -43,6 +43,7 @@ pub(crate) struct CircleDefinition {
 pub(crate) struct ContentDigests {
     pub(crate) init: Option<Digest>,
     pub(crate) modules: Option<Digest>,
+    pub(crate) functions: Option<Digest>,
     /// That of the certificate and of the key.
     pub(crate) tls: Option<[Digest; 2]>,
 }
@@ -69,18 +70,22 @@ pub(crate) fn read_definitions(path: &Path) -> Result<CircleDefinitions, ConfigE
 pub(crate) fn read_contents(circles: Vec<CircleConfig>) -> CircleDefinitions {
     let (mut files, mut folders) = (BTreeSet::new(), BTreeSet::new());
     // Several circles may name the same files.
-    let (mut inits, mut modules) = (BTreeMap::new(), BTreeMap::new());
+    let (mut inits, mut directories) = (BTreeMap::new(), BTreeMap::new());
     let all = circles
         .into_iter()
         .map(|circle| {
-            files.extend(circle.init.iter().chain(&circle.modules).cloned());
+            files.extend(circle.init.iter().chain(&circle.modules).chain(&circle.functions).cloned());
             files.extend(circle.tls.iter().flat_map(|tls| [tls.cert.clone(), tls.key.clone()]));
             let mut init = |path: &PathBuf| *inits.entry(path.clone()).or_insert_with(|| digest_file(path));
-            let mut directory =
-                |path: &PathBuf| *modules.entry(path.clone()).or_insert_with(|| digest_directory(path, &mut folders));
+            let mut directory = |path: &PathBuf, depth| {
+                let read = || digest_directory(path, depth, &mut folders);
+                *directories.entry((path.clone(), depth)).or_insert_with(read)
+            };
             let contents = ContentDigests {
                 init: circle.init.as_ref().map(&mut init),
-                modules: circle.modules.as_ref().map(&mut directory),
+                modules: circle.modules.as_ref().map(|path| directory(path, MAX_DEPTH)),
+                // The files of functions are directly in their directory.
+                functions: circle.functions.as_ref().map(|path| directory(path, 0)),
                 tls: circle.tls.as_ref().map(|tls| [&tls.cert, &tls.key].map(|path| digest_file(path))),
             };
             CircleDefinition { circle, contents }
@@ -122,8 +127,9 @@ fn hash_file(digest: &mut Sha256, path: &Path, remaining: u64) -> u64 {
     }
 }
 
-/// Hashes the modules below a directory, and adds the folders that were read to `folders`.
-fn digest_directory(directory: &Path, folders: &mut BTreeSet<PathBuf>) -> Digest {
+/// Hashes the Rhai files in a directory, and in folders of it down to a depth. Adds the folders that were read to
+/// `folders`.
+fn digest_directory(directory: &Path, max_depth: usize, folders: &mut BTreeSet<PathBuf>) -> Digest {
     let (mut modules, mut left, mut entries) = (Vec::new(), VecDeque::from([(directory.to_owned(), 0)]), 0);
     let mut seen = BTreeSet::new();
     while let Some((folder, depth)) = left.pop_front() {
@@ -141,7 +147,7 @@ fn digest_directory(directory: &Path, folders: &mut BTreeSet<PathBuf>) -> Digest
             let path = entry.path();
             // Metadata of a link's target.
             let Ok(metadata) = std::fs::metadata(&path) else { continue };
-            if metadata.is_dir() && depth < MAX_DEPTH {
+            if metadata.is_dir() && depth < max_depth {
                 left.push_back((path, depth + 1));
             } else if path.extension().is_some_and(|extension| extension == "rhai") {
                 modules.push(path);
@@ -211,5 +217,34 @@ mod tests {
         let long = || fs::write(at("init.rhai"), vec![b'x'; 17 << 20]).expect("written");
         change(&long, true, false);
         change(&|| fs::write(at("init.rhai"), vec![b'x'; 18 << 20]).expect("written"), true, false);
+    }
+
+    #[test]
+    fn digest_of_functions_is_that_of_the_files_directly_in_the_directory() {
+        let home = tempfile::tempdir().expect("a directory");
+        let at = |name: &str| home.path().join(name);
+        fs::create_dir_all(at("shop/deep")).expect("made");
+        for name in ["shop/price.rhai", "shop/deep/b.rhai", "shop/notes.txt"] {
+            fs::write(at(name), "1").expect("written");
+        }
+        let text = r#"{ "circles": [
+            { "name": "a", "port": 1, "roles": {}, "functions": "shop", "modules": "shop" }] }"#;
+        fs::write(at("circles.json"), text).expect("written");
+        let look = || {
+            let read = read_definitions(&at("circles.json")).expect("valid");
+            assert!(read.files.contains(&at("shop")) && read.folders.contains(&at("shop")));
+            read.circles[0].contents.clone()
+        };
+        let change = |name: &str, is_functions: bool, is_modules: bool| {
+            let before = look();
+            fs::write(at(name), "2").expect("written");
+            let after = look();
+            let is_changed = (before.functions != after.functions, before.modules != after.modules);
+            assert_eq!(is_changed, (is_functions, is_modules), "{name}");
+        };
+        change("shop/price.rhai", true, true);
+        change("shop/order.rhai", true, true);
+        change("shop/deep/b.rhai", false, true);
+        change("shop/notes.txt", false, false);
     }
 }

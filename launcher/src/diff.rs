@@ -1,7 +1,12 @@
 //! Differences between the known circles and circles.json, and what a reload has to do about them. Pure.
 
-use std::{collections::BTreeSet, fmt};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+};
 
+use functions::roles::AccessDefinition;
+use keys::PublicKey;
 use protocol::methods::Access;
 use serde::{Deserialize, Serialize};
 
@@ -23,6 +28,11 @@ pub enum CircleField {
     AllowOpen,
     Description,
     Members,
+    Roles,
+    Anyone,
+    Authenticated,
+    /// The path of the directory, or the content of its files.
+    Functions,
     Hosts,
     Origins,
     TrustedProxies,
@@ -58,7 +68,8 @@ impl CircleField {
     fn effect(self) -> FieldEffect {
         match self {
             Self::Restart | Self::AllowOpen => FieldEffect::NextStart,
-            Self::Description | Self::Members | Self::Hosts | Self::Origins | Self::TrustedProxies => FieldEffect::Live,
+            Self::Members | Self::Roles | Self::Anyone | Self::Authenticated | Self::Functions => FieldEffect::Live,
+            Self::Description | Self::Hosts | Self::Origins | Self::TrustedProxies => FieldEffect::Live,
             Self::Console | Self::Certificate | Self::Init | Self::Modules | Self::Limits => FieldEffect::Live,
             Self::Host | Self::Port | Self::Tls | Self::Access | Self::Sandbox => FieldEffect::Restart,
             Self::Identity | Self::Log | Self::Audit | Self::AuditRotation => FieldEffect::Restart,
@@ -76,6 +87,10 @@ impl fmt::Display for CircleField {
             Self::AllowOpen => "allow_open",
             Self::Description => "description",
             Self::Members => "members",
+            Self::Roles => "roles",
+            Self::Anyone => "anyone",
+            Self::Authenticated => "authenticated",
+            Self::Functions => "functions",
             Self::Hosts => "hosts",
             Self::Origins => "origins",
             Self::TrustedProxies => "trusted_proxies",
@@ -179,7 +194,8 @@ fn changed_fields(before: &CircleDefinition, after: &CircleDefinition) -> Vec<Ci
     // Destructured in full, so that the compiler reports a new field here.
     let CircleDefinition {
         circle,
-        contents: ContentDigests { init: init_content, modules: modules_content, tls: tls_content },
+        contents:
+            ContentDigests { init: init_content, modules: modules_content, functions: functions_content, tls: tls_content },
     } = before;
     let CircleConfig {
         name: _,
@@ -188,6 +204,8 @@ fn changed_fields(before: &CircleDefinition, after: &CircleDefinition) -> Vec<Ci
         access,
         allow_open,
         members: _,
+        roles,
+        functions,
         hosts,
         origins,
         trusted_proxies,
@@ -206,14 +224,30 @@ fn changed_fields(before: &CircleDefinition, after: &CircleDefinition) -> Vec<Ci
     let CircleDefinition { circle: other, contents } = after;
     let is_certificate_changed =
         tls.is_some() && other.tls.is_some() && (*tls != other.tls || *tls_content != contents.tls);
+    // A change of roles applies while the circle runs, even if it changes the widest group that may play.
+    let is_access_changed = *access != other.access && (roles.is_none() || other.roles.is_none());
+    let (own, others) = (roles.as_ref(), other.roles.as_ref());
     let is_changed = [
         (CircleField::Host, address.ip() != other.address.ip()),
         (CircleField::Port, address.port() != other.address.port()),
-        (CircleField::Access, *access != other.access),
+        (CircleField::Access, is_access_changed),
         (CircleField::Sandbox, *sandbox != other.sandbox),
         (CircleField::AllowOpen, *allow_open != other.allow_open),
         (CircleField::Description, *description != other.description),
-        (CircleField::Members, admitted_keys(circle) != admitted_keys(other)),
+        (
+            CircleField::Members,
+            admitted_keys(circle) != admitted_keys(other) || role_members(own) != role_members(others),
+        ),
+        (CircleField::Roles, own.map(|roles| &roles.roles) != others.map(|roles| &roles.roles)),
+        (
+            CircleField::Anyone,
+            own.and_then(|roles| roles.anyone.as_ref()) != others.and_then(|roles| roles.anyone.as_ref()),
+        ),
+        (
+            CircleField::Authenticated,
+            own.and_then(|roles| roles.authenticated.as_ref()) != others.and_then(|roles| roles.authenticated.as_ref()),
+        ),
+        (CircleField::Functions, *functions != other.functions || *functions_content != contents.functions),
         (CircleField::Hosts, to_set(hosts) != to_set(&other.hosts)),
         (CircleField::Origins, to_set(origins) != to_set(&other.origins)),
         (CircleField::TrustedProxies, to_set(trusted_proxies) != to_set(&other.trusted_proxies)),
@@ -237,9 +271,15 @@ fn to_set<T: Ord>(list: &[T]) -> BTreeSet<&T> {
     list.iter().collect()
 }
 
-/// Returns the members; the list has no effect with another `access`.
-fn admitted_keys(circle: &CircleConfig) -> BTreeSet<&keys::PublicKey> {
-    if circle.access == Access::Members { to_set(&circle.members) } else { BTreeSet::new() }
+/// Returns the keys of a circle without roles; the list has no effect with another `access`.
+fn admitted_keys(circle: &CircleConfig) -> BTreeSet<&PublicKey> {
+    if circle.access == Access::Members && circle.roles.is_none() { to_set(&circle.members) } else { BTreeSet::new() }
+}
+
+/// Returns the keys and the role of each member; neither the order of members nor that of their keys has an effect.
+fn role_members(roles: Option<&AccessDefinition<PublicKey>>) -> BTreeMap<&str, (BTreeSet<&PublicKey>, &str)> {
+    let members = roles.into_iter().flat_map(|roles| &roles.members);
+    members.map(|member| (&*member.name, (to_set(&member.keys), &*member.role))).collect()
 }
 
 #[cfg(test)]

@@ -1,9 +1,13 @@
 //! Fields of `circles.json`, as they are written.
 
-use std::{collections::BTreeMap, path::PathBuf};
+use std::{collections::BTreeMap, fmt, path::PathBuf};
 
+use functions::roles::{MemberDefinition, RoleDefinition};
 use protocol::methods::Access;
-use serde::Deserialize;
+use serde::{
+    Deserialize, Deserializer,
+    de::{self, MapAccess, Visitor, value::MapAccessDeserializer},
+};
 
 /// Configuration of circles.
 #[cfg(feature = "schema")]
@@ -37,12 +41,20 @@ pub(crate) struct CircleFields {
     pub(crate) host: Option<std::net::IpAddr>,
     /// Port to listen on; unique.
     pub(crate) port: Option<u16>,
-    /// Who may play; default `members` if members are listed, otherwise `open`.
+    /// Who may play; default `members` if members are listed, otherwise `open`. Not with `roles`, which say who may play.
     pub(crate) access: Option<Access>,
     /// Allow an open circle to listen on an address that is not loopback.
     pub(crate) allow_open: Option<bool>,
-    /// Public keys of the members, as hex.
-    pub(crate) members: Option<Vec<String>>,
+    /// Members: with `roles`, objects with a name, keys and a role; otherwise public keys as hex.
+    pub(crate) members: Option<Vec<MemberEntry>>,
+    /// Roles by name: what their callers may do. A circle with roles refuses what no role grants.
+    pub(crate) roles: Option<Roles>,
+    /// Role of an anonymous caller; by default, an anonymous caller may do nothing.
+    pub(crate) anyone: Option<String>,
+    /// Role of an authenticated caller who is no member; default `anyone`.
+    pub(crate) authenticated: Option<String>,
+    /// Directory whose Rhai files are the functions of the circle; needs `roles`.
+    pub(crate) functions: Option<PathBuf>,
     /// Authorities (`host:port`) that the circle accepts besides its own address.
     pub(crate) hosts: Option<Vec<String>>,
     /// Web origins whose pages may connect, besides the circle's own.
@@ -72,6 +84,50 @@ pub(crate) struct CircleFields {
     pub(crate) audit: Option<Audit>,
     /// Size, age and number of the audit files.
     pub(crate) audit_rotation: Option<RotationFields>,
+}
+
+/// Roles by name, each once.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(transparent)]
+pub(crate) struct Roles(
+    #[serde(deserialize_with = "functions::roles::deserialize_roles")] pub(crate) BTreeMap<String, RoleDefinition>,
+);
+
+/// A member: a public key as hex, or an object.
+#[derive(Debug, Clone)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", schemars(untagged))]
+pub(crate) enum MemberEntry {
+    /// A public key as hex.
+    Key(String),
+    /// A member with a name and a role.
+    Member(MemberDefinition<String>),
+}
+
+/// Not derived: the errors of an untagged enum do not say what is wrong with an object, or where.
+impl<'de> Deserialize<'de> for MemberEntry {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct EntryVisitor;
+
+        impl<'de> Visitor<'de> for EntryVisitor {
+            type Value = MemberEntry;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a public key as text, or an object with name, keys and role")
+            }
+
+            fn visit_str<E: de::Error>(self, key: &str) -> Result<MemberEntry, E> {
+                Ok(MemberEntry::Key(key.to_owned()))
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<MemberEntry, A::Error> {
+                MemberDefinition::deserialize(MapAccessDeserializer::new(map)).map(MemberEntry::Member)
+            }
+        }
+
+        deserializer.deserialize_any(EntryVisitor)
+    }
 }
 
 /// Rotation of the audit files.
@@ -110,8 +166,8 @@ pub enum Sandbox {
     BestEffort,
 }
 
-impl std::fmt::Display for Sandbox {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Display for Sandbox {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Required => "required",
             Self::BestEffort => "best-effort",
@@ -171,8 +227,8 @@ pub enum Audit {
     Scripts,
 }
 
-impl std::fmt::Display for LogFormat {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Display for LogFormat {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Text => "text",
             Self::Json => "json",
@@ -192,8 +248,8 @@ impl std::str::FromStr for LogFormat {
     }
 }
 
-impl std::fmt::Display for Audit {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Display for Audit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Off => "off",
             Self::Hashes => "hashes",

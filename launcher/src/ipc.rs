@@ -24,8 +24,11 @@ use tokio_util::codec::{Framed, FramedRead, FramedWrite, LinesCodec};
 /// Interval of a circle's heartbeats.
 pub const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Largest message in bytes; the arguments of a circle fit in.
-const MAX_MESSAGE: usize = 2 << 20;
+/// Largest message to a circle in bytes; its arguments fit in, roles and members of a whole circles.json included.
+const MAX_MESSAGE_TO_CIRCLE: usize = 10 << 20;
+
+/// Largest message of a circle in bytes.
+const MAX_MESSAGE_OF_CIRCLE: usize = 2 << 20;
 
 /// Notification: the circle accepts connections.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -131,8 +134,11 @@ pub struct SupervisorReceiver(FramedRead<OwnedReadHalf, LinesCodec>);
 /// Splits the circle's end of the socket.
 pub fn supervisor_channel(socket: UnixStream) -> (SupervisorSender, SupervisorReceiver) {
     let (read, write) = socket.into_split();
-    let codec = || LinesCodec::new_with_max_length(MAX_MESSAGE);
-    (SupervisorSender(FramedWrite::new(write, codec())), SupervisorReceiver(FramedRead::new(read, codec())))
+    let codec = LinesCodec::new_with_max_length;
+    (
+        SupervisorSender(FramedWrite::new(write, codec(MAX_MESSAGE_OF_CIRCLE))),
+        SupervisorReceiver(FramedRead::new(read, codec(MAX_MESSAGE_TO_CIRCLE))),
+    )
 }
 
 impl SupervisorSender {
@@ -208,7 +214,7 @@ pub(crate) struct CircleChannel {
 
 impl CircleChannel {
     pub(crate) fn new(socket: UnixStream) -> Self {
-        Self { lines: Framed::new(socket, LinesCodec::new_with_max_length(MAX_MESSAGE)), last_id: 0 }
+        Self { lines: Framed::new(socket, LinesCodec::new_with_max_length(MAX_MESSAGE_OF_CIRCLE)), last_id: 0 }
     }
 
     /// Receives the next message; `None` if the circle has closed its end. Cancel safe.
@@ -293,6 +299,17 @@ mod tests {
 
         channel.drain().await.expect("it is there");
         assert_eq!(from.next().await, ToCircle::Drain);
+    }
+
+    #[tokio::test]
+    async fn roles_and_members_of_a_whole_config_fit_in_a_message() {
+        let (mut channel, _to, mut from) = channel_pair();
+        // Quotes are escaped in the message, and make it longer than the text.
+        let arguments = vec![format!("--roles={}", "\"key\",".repeat(700_000))];
+        assert!(arguments[0].len() > 4 << 20);
+        let (sent, received) = tokio::join!(channel.start(arguments.clone()), from.receive_arguments());
+        sent.expect("it is there");
+        assert_eq!(received, Some(arguments));
     }
 
     #[tokio::test]

@@ -31,8 +31,8 @@ pub use circle_event::{CircleEvent, CircleEventKind, SupervisorHandle};
 pub use circle_runner::SUPERVISED_FLAG;
 pub use circle_state::CircleState;
 pub use config::{
-    CircleConfig, ConfigEditError, ConfigLocator, MemberChange, add_member, client_url, connect_address, load, parse,
-    parse_host, parse_origin, parse_proxy,
+    CircleConfig, ConfigEditError, ConfigLocator, MemberChange, MemberIdentity, add_member, client_url,
+    connect_address, load, parse, parse_host, parse_origin, parse_proxy, playing_access,
 };
 pub use config_error::ConfigError;
 pub use config_watch::watch_files;

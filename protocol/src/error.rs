@@ -41,6 +41,7 @@ pub const ERROR_CODES: &[(i64, &str, &[&str])] = &[
 
 /// The error of a request. Serialises as an [`ErrorObject`].
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub enum RpcError {
     /// The message is not JSON.
     Parse,
@@ -150,7 +151,13 @@ macro_rules! words {
         $(#[$meta])*
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
         #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+        #[non_exhaustive]
         pub enum $name { $($(#[$vmeta])* #[serde(rename = $word)] $variant),* }
+
+        impl $name {
+            /// All values, so that a test of another crate can check that it handles each.
+            pub const ALL: &'static [Self] = &[$(Self::$variant),*];
+        }
 
         impl std::fmt::Display for $name {
             fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

@@ -130,6 +130,7 @@ impl Default for Limits {
 
 /// The error of [`Limits::set`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum LimitError {
     /// No limit has this name.
     Unknown,

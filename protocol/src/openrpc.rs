@@ -85,8 +85,11 @@ pub fn generate() -> String {
             "license": { "name": "MIT OR Apache-2.0" },
             "description": "A circle: an isolated Rhai environment behind a WebSocket, guarded by secp256k1 keys. \
                 Methods marked `x-protected` need an authenticated session, unless the access of the circle is `open`. \
+                If the circle has roles, the role of the caller says which of them the caller may use. \
                 The circle sends the `x-notifications`. Any method can return any of the `x-errors`. If the circle has \
-                host functions, `rpc.discover` adds them as `x-host-functions` for sessions that may play.",
+                functions, `rpc.discover` adds a method `fn.NAME` for each function that the role of the caller may \
+                call. If the circle has host functions, `rpc.discover` adds those that plays of the caller may use as \
+                `x-host-functions`, for sessions that may play.",
         },
         "methods": document.methods,
         "components": { "schemas": schemas },

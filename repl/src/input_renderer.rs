@@ -157,8 +157,8 @@ impl InputRenderer {
         let written = async {
             match (label.map(|label| OutputLabel::new(label, self.label_width)), output.stream) {
                 (None, _) => printer.output(output).await,
-                (Some(label), Stream::Print | Stream::Unknown) => printer.text(label.format_print(&output.text)).await,
                 (Some(label), Stream::Debug) => printer.note(label.format_debug(&output)).await,
+                (Some(label), _) => printer.text(label.format_print(&output.text)).await,
             }
         };
         self.unless_interrupted(written).await

@@ -16,7 +16,7 @@ use crate::{
     quota::Caller,
 };
 
-/// The record of a finished play.
+/// The record of a finished play or call of a function.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct PlayRecord {
@@ -37,14 +37,40 @@ pub struct PlayRecord {
     /// Whether the circle refused the play without running it, because a quota was used up or the caller may not play.
     /// A refusal costs a caller nothing, so a program can count refusals instead of storing each record.
     pub is_refused: bool,
-    params: Arc<PlayParams>,
+    /// The role of the caller; `None` if the circle has no roles.
+    pub role: Option<Arc<str>>,
+    run: AuditedRun,
 }
 
 impl PlayRecord {
-    /// Returns the script.
+    /// Returns the script of a play; empty for a call of a function.
     pub fn script(&self) -> &str {
-        &self.params.script
+        match &self.run {
+            AuditedRun::Play(params) => &params.script,
+            AuditedRun::Call { .. } => "",
+        }
     }
+
+    /// Returns the name of the function of a call, and the arguments as the JSON of the request; `None` for a play. The
+    /// name of a function that does not exist is text of the caller.
+    pub fn call(&self) -> Option<(&str, &str)> {
+        match &self.run {
+            AuditedRun::Play(_) => None,
+            AuditedRun::Call { function, arguments } => Some((function, arguments)),
+        }
+    }
+}
+
+/// What a record is about.
+#[derive(Debug, Clone)]
+pub(crate) enum AuditedRun {
+    Play(Arc<PlayParams>),
+    /// A call of a function of the circle.
+    Call {
+        function: Box<str>,
+        /// The JSON of the request.
+        arguments: Arc<str>,
+    },
 }
 
 /// The caller of a play.
@@ -106,18 +132,26 @@ pub(crate) struct AuditEntry {
     arrived: Instant,
     /// A play that never finishes is one whose connection has ended.
     outcome: Cell<(PlayOutcome, Option<i64>)>,
-    params: Arc<PlayParams>,
+    role: Option<Arc<str>>,
+    run: AuditedRun,
 }
 
 impl AuditEntry {
-    pub(crate) fn new(auditor: Auditor, session: u64, caller: PlayCaller, params: Arc<PlayParams>) -> Box<Self> {
+    pub(crate) fn new(
+        auditor: Auditor,
+        session: u64,
+        caller: PlayCaller,
+        role: Option<Arc<str>>,
+        run: AuditedRun,
+    ) -> Box<Self> {
         Box::new(Self {
             auditor,
             session,
             caller,
             arrived: Instant::now(),
             outcome: Cell::new((PlayOutcome::Disconnected, None)),
-            params,
+            role,
+            run,
         })
     }
 
@@ -138,7 +172,8 @@ impl Drop for AuditEntry {
             outcome: outcome.value(),
             code,
             is_refused: outcome.is_refusal(),
-            params: self.params.clone(),
+            role: self.role.clone(),
+            run: self.run.clone(),
         });
     }
 }

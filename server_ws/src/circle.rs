@@ -26,8 +26,9 @@ use std::{
 };
 
 use keys::PublicKey;
-use protocol::methods::Access;
-use tokio::sync::watch;
+use protocol::RpcError;
+use serde_json::value::RawValue;
+use tokio::{sync::watch, time::Instant};
 use worker::Layer;
 
 use crate::{
@@ -36,12 +37,13 @@ use crate::{
     host::FunctionTable,
     log_limit::LogLimit,
     metrics::{Metrics, Observer},
-    quota::{Admission, CallerSemaphores, ConnectionRefusal, FairSemaphore, LossRate, RateLimit, Slot},
+    quota::{Admission, Caller, CallerSemaphores, ConnectionRefusal, FairSemaphore, LossRate, RateLimit, Slot},
+    rights::CallerRights,
 };
 use identity::CircleIdentity;
 pub(crate) use settings::{SessionLimits, Settings};
 pub(crate) use spare_workers::WorkerStartGuard;
-pub(crate) use worker_pool::StartedWorker;
+pub(crate) use worker_pool::{StartedWorker, WorkerKind, WorkerPool};
 
 /// Whether a circle serves on a system that cannot isolate its scripts.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -79,16 +81,19 @@ struct BeyondLoopback {
 pub struct Circle {
     pub(crate) name: String,
     pub(crate) identity: CircleIdentity,
-    pub(crate) access: Access,
     beyond_loopback: BeyondLoopback,
     pub(crate) grace: Duration,
     pub(crate) settings: watch::Sender<Arc<Settings>>,
     pub(crate) admission: Admission,
     pub(crate) running_plays: FairSemaphore,
+    /// Calls of functions that have a worker or wait for one.
+    pub(crate) running_calls: FairSemaphore,
     /// Sessions whose workers evaluate queries.
     pub(crate) running_queries: FairSemaphore,
     pub(crate) caller_semaphores: CallerSemaphores,
     pub(crate) rate_limit: RateLimit,
+    /// The limit of plays and calls that a role sets.
+    pub(crate) role_rate: RateLimit,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) host: FunctionTable,
     pub(crate) phase: watch::Sender<CirclePhase>,
@@ -157,7 +162,63 @@ impl Circle {
 
     /// Whether a session may authenticate with this key.
     pub(crate) fn admits(&self, key: &PublicKey) -> bool {
-        self.access != Access::Members || self.settings.borrow().members.contains(key)
+        self.settings.borrow().rights.role(Some(key)).is_some()
+    }
+
+    /// Counts a play or a call towards the limit of the caller's role.
+    ///
+    /// # Errors
+    ///
+    /// The caller has used up its plays and calls per minute.
+    pub(crate) fn count_run(&self, caller: impl FnOnce() -> Caller, rights: &CallerRights) -> Result<(), RpcError> {
+        match rights.role.as_ref().and_then(|role| role.per_minute()) {
+            Some(per_minute) => self.role_rate.take_of(caller(), per_minute, Instant::now()),
+            None => Ok(()),
+        }
+    }
+
+    /// Returns the numbers of the functions that plays with these rights do not see, among the host functions and the
+    /// functions of the circle that an environment has.
+    pub(crate) fn hidden_functions(&self, rights: &CallerRights, environment: &SessionLimits) -> Vec<u32> {
+        let Some(role) = &rights.role else { return Vec::new() };
+        let host = self.host.names().map(|(module, function)| role.may_use(module, function));
+        let own = environment.functions.iter().map(|name| name.parse().is_ok_and(|name| role.may_call(&name)));
+        (0..).zip(host.chain(own)).filter(|(_, is_visible)| !is_visible).map(|(number, _)| number).collect()
+    }
+
+    /// Returns the names of the functions that anonymous callers may call although a parameter or the result has no
+    /// declared type.
+    pub fn untyped_functions_of_anyone(&self) -> Vec<String> {
+        let settings = self.settings();
+        let (role, functions) = (settings.rights.role(None), settings.functions.as_ref());
+        let permitted = role.zip(functions).into_iter().flat_map(|(role, functions)| functions.permitted(role));
+        permitted
+            .map(|function| &function.signature)
+            .filter(|one| !one.is_typed())
+            .map(|one| one.name.to_string())
+            .collect()
+    }
+
+    /// Returns the contract for a caller with this key, or for an anonymous one: an `OpenRPC` document.
+    pub(crate) fn contract(&self, key: Option<&PublicKey>) -> Option<Arc<RawValue>> {
+        let settings = self.settings();
+        // Those of the same settings, to which the documents belong.
+        let rights = settings.rights.of_caller(key);
+        let functions = settings.functions.as_deref();
+        settings.contracts.of_role(rights.role.as_deref(), functions, self.host.contract.as_ref())
+    }
+
+    /// Returns the rights of a caller with this key, or of an anonymous caller.
+    pub(crate) fn rights_of(&self, key: Option<&PublicKey>) -> CallerRights {
+        self.settings.borrow().rights.of_caller(key)
+    }
+
+    /// Returns the caller with this key, or the anonymous caller at an address, to which quotas are counted.
+    pub(crate) fn caller(&self, key: Option<PublicKey>, address: IpAddr) -> Caller {
+        match key {
+            Some(key) => Caller::Key(self.settings.borrow().rights.quota_key(key)),
+            None => Caller::anonymous(address),
+        }
     }
 
     /// Counts a session until the guard is dropped.

@@ -1,15 +1,17 @@
 //! Conversions from the worker's types to the protocol's. They are separate from sessions because the startup check
 //! reports script errors, too.
 
+use functions::signature::Value;
 use protocol::{
-    RpcError,
+    Id, RpcError,
     error::{LimitSetting, PlayLimit, ScriptError, ScriptErrorKind, TraceFrame, TraceSource},
     methods::{
-        self, Candidate, CandidateKind, CompleteResult, FunctionDoc, LookupResult, Origin, ScopeFunction, ScopeResult,
-        Variable,
+        self, Candidate, CandidateKind, CompleteResult, FunctionDoc, LookupResult, Origin, Output, Progress,
+        ScopeFunction, ScopeResult, Variable,
     },
 };
 use serde_json::value::RawValue;
+use tokio::time::Instant;
 use worker::{ErrorKind, EvalOutcome, LimitKind};
 
 /// Returns the error of a play whose outcome is not a value.
@@ -19,6 +21,10 @@ pub(crate) fn play_error(outcome: EvalOutcome) -> RpcError {
         EvalOutcome::Limit { kind, max } => limit_error(kind, max),
         // A worker stops a play only at the request of the player, which then knows the reason.
         EvalOutcome::Stopped | EvalOutcome::Value(_) => RpcError::Cancelled,
+        outcome => {
+            tracing::error!(?outcome, "unknown outcome from worker");
+            RpcError::Internal
+        }
     }
 }
 
@@ -40,10 +46,12 @@ pub(crate) fn script_error(error: worker::ScriptError) -> ScriptError {
 }
 
 fn trace_frame(frame: worker::TraceFrame) -> TraceFrame {
+    // The text of a function's line is the operator's, not the caller's.
+    let text = frame.text.filter(|_| !matches!(frame.source, worker::TraceSource::File(_)));
     let (source, number, name) = match frame.source {
         worker::TraceSource::Play { number, name } => (TraceSource::Play, Some(number), name),
         worker::TraceSource::Init => (TraceSource::Init, None, None),
-        worker::TraceSource::Module(file) => (TraceSource::Module, None, Some(file)),
+        worker::TraceSource::Module(file) | worker::TraceSource::File(file) => (TraceSource::Module, None, Some(file)),
         worker::TraceSource::Unknown => (TraceSource::Unknown, None, None),
     };
     TraceFrame {
@@ -53,7 +61,7 @@ fn trace_frame(frame: worker::TraceFrame) -> TraceFrame {
         function: frame.function,
         line: frame.position.map(|position| position.line),
         column: frame.position.map(|position| position.column),
-        text: frame.text,
+        text,
         repeats: frame.repeats,
         omitted: frame.omitted,
     }
@@ -81,6 +89,43 @@ fn limit_error(kind: LimitKind, max: u64) -> RpcError {
         _ => (PlayLimit::Size, max, None),
     };
     RpcError::LimitExceeded { limit, max, setting }
+}
+
+/// Converts a typed argument.
+pub(crate) fn argument(value: Value) -> worker::Value {
+    match value {
+        Value::Unit => worker::Value::Unit,
+        Value::Bool(value) => worker::Value::Bool(value),
+        Value::Int(value) => worker::Value::Int(value),
+        Value::Float(value) => worker::Value::Float(value),
+        Value::String(text) => worker::Value::String(text),
+        Value::Blob(bytes) => worker::Value::Blob(bytes),
+        Value::Array(items) => worker::Value::Array(items.into_iter().map(argument).collect()),
+        Value::Map(members) => {
+            worker::Value::Map(members.into_iter().map(|(name, value)| (name, argument(value))).collect())
+        }
+    }
+}
+
+/// Converts a print of a play or a call.
+pub(crate) fn output(play: Id, print: worker::Print) -> Output {
+    Output { play, stream: stream(print.stream), text: print.text, position: print.position.map(position) }
+}
+
+/// Converts the progress of a play or a call that started then.
+pub(crate) fn progress(play: Id, started: Instant, report: worker::ProgressReport) -> Progress {
+    let (done, total, text) = match report.script {
+        Some(script) => (Some(script.done), Some(script.total), script.text),
+        None => (None, None, None),
+    };
+    Progress {
+        play,
+        elapsed_us: u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX),
+        operations: report.operations,
+        done,
+        total,
+        text,
+    }
 }
 
 pub(crate) fn complete_result(completion: worker::Completion) -> CompleteResult {
@@ -137,11 +182,11 @@ fn origin(origin: worker::Origin) -> Origin {
     }
 }
 
-pub(crate) fn position(position: worker::Position) -> methods::Position {
+fn position(position: worker::Position) -> methods::Position {
     methods::Position { line: position.line, column: position.column }
 }
 
-pub(crate) fn stream(stream: worker::Stream) -> methods::Stream {
+fn stream(stream: worker::Stream) -> methods::Stream {
     match stream {
         worker::Stream::Print => methods::Stream::Print,
         worker::Stream::Debug => methods::Stream::Debug,

@@ -44,7 +44,7 @@ mod handler;
 mod instance;
 mod module;
 mod output;
-mod signature;
+pub(crate) mod signature;
 mod tasks;
 mod test_play;
 mod transaction;

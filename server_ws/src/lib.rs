@@ -25,7 +25,9 @@
 mod admission_hook;
 mod audit;
 mod auth;
+mod calls;
 mod circle;
+mod circle_functions;
 mod conversion;
 mod freed_memory;
 pub mod host;
@@ -33,10 +35,14 @@ mod local_session;
 mod log_limit;
 mod metrics;
 pub mod mount;
+#[cfg(not(feature = "tls"))]
+mod no_tls;
 mod quota;
+mod rights;
 mod rpc;
 mod running;
 mod session;
+#[cfg(feature = "tls")]
 mod tls;
 mod transport;
 
@@ -55,15 +61,20 @@ pub use circle::{
     reconfigure::ReconfigureError,
     startup_check::InitScriptError,
 };
+pub use circle_functions::{FunctionFault, FunctionsError};
+pub use functions::roles::{AccessDefinition, MemberDefinition, RoleDefinition};
 pub use keys::{Authority, KeyPair, PublicKey};
 pub use local_session::{LocalPlay, LocalPlayResult, LocalSession, LocalSessionError};
 pub use metrics::{CircleSnapshot, Observer};
+#[cfg(not(feature = "tls"))]
+use no_tls as tls;
 pub use protocol::{
     Limits, RpcError,
     error::ScriptError,
     methods::{Access, CompleteResult, FunctionDoc, PlayResult, ScopeResult},
 };
 pub use running::{RunningCircle, start};
+#[cfg(feature = "tls")]
 pub use tls::{TlsCertificate, TlsCertificateError};
 use transport::{loopback::Listeners, server};
 pub use transport::{mounted::AcceptedConnection, rejection::Rejection};

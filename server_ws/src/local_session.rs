@@ -23,13 +23,13 @@ use protocol::{
         ScopeResult,
     },
 };
-use serde::de::DeserializeOwned;
+use serde::{Serialize, de::DeserializeOwned};
 use tokio::sync::mpsc;
 
 use crate::{
     audit::PlayCaller,
     circle::Circle,
-    quota::{Caller, HeldBytes, Slot},
+    quota::{HeldBytes, Slot},
     rpc,
     session::{
         Session,
@@ -132,16 +132,13 @@ impl LocalSession {
             PlayCaller::Key(key) => (Some(key), IpAddr::V4(Ipv4Addr::LOCALHOST)),
             PlayCaller::Anonymous(address) => (None, address),
         };
-        let is_admitted = match key {
-            Some(key) => circle.admits(&key),
-            None => circle.access == Access::Open,
-        };
-        if !is_admitted {
-            return Err(LocalSessionError::NotAdmitted { caller, access: circle.access });
+        if circle.rights_of(key.as_ref()).role.is_none() {
+            let access = circle.settings().rights.access();
+            return Err(LocalSessionError::NotAdmitted { caller, access });
         }
         let slot = circle.admission.connections.accept(None).map_err(|_| LocalSessionError::NoRoom)?;
         slot.upgrade(address).map_err(|_| LocalSessionError::NoRoom)?;
-        slot.admit(key.map_or_else(|| Caller::anonymous(address), Caller::Key));
+        slot.admit(circle.caller(key, address));
 
         let (to_session, messages) = inbound::channel();
         let (outbound, from_session) = outbound::channel(slot.clone());
@@ -152,7 +149,7 @@ impl LocalSession {
         let mut session = Session::new(circle.clone(), limits, number, authority, address, slot.clone(), outbound);
         if let Some(key) = key {
             session.auth.assume(key);
-            session.counts.authenticate();
+            session.note_authentication();
         }
         tokio::spawn(SpannedSession::new(Box::new(session).serve(messages, rpc::receive), slot.clone(), number));
         let pending = Arc::<PendingCalls>::default();
@@ -175,7 +172,7 @@ impl LocalSession {
     ///
     /// See [`LocalSessionError`].
     pub async fn complete(&self, script: impl Into<String>, cursor: u64) -> Result<CompleteResult, LocalSessionError> {
-        self.call::<methods::Complete>(&CompleteParams { script: script.into(), cursor }).await
+        self.request::<methods::Complete>(&CompleteParams { script: script.into(), cursor }).await
     }
 
     /// Requests the variables and script functions of this session.
@@ -184,7 +181,7 @@ impl LocalSession {
     ///
     /// See [`LocalSessionError`].
     pub async fn scope(&self) -> Result<ScopeResult, LocalSessionError> {
-        self.call::<methods::Scope>(&NoParams {}).await
+        self.request::<methods::Scope>(&NoParams {}).await
     }
 
     /// Requests the documentation of the functions with a name or an `alias::name`.
@@ -194,7 +191,7 @@ impl LocalSession {
     /// See [`LocalSessionError`].
     pub async fn lookup(&self, name: impl Into<String>) -> Result<Vec<FunctionDoc>, LocalSessionError> {
         let params = LookupParams { name: name.into() };
-        self.call::<methods::Lookup>(&params).await.map(|result| result.functions)
+        self.request::<methods::Lookup>(&params).await.map(|result| result.functions)
     }
 
     /// Replaces the environment with a fresh one, after the plays before it.
@@ -203,10 +200,28 @@ impl LocalSession {
     ///
     /// See [`LocalSessionError`].
     pub async fn reset(&self) -> Result<(), LocalSessionError> {
-        self.call::<methods::Reset>(&NoParams {}).await.map(|_| ())
+        self.request::<methods::Reset>(&NoParams {}).await.map(|_| ())
     }
 
-    async fn call<M: Method>(&self, params: &M::Params) -> Result<M::Result, LocalSessionError> {
+    /// Calls a function of the circle, such as `order.place`, as its callers do: `params` are a map of named parameters, or
+    /// a list of them by position. Dropping the future cancels the call.
+    ///
+    /// # Errors
+    ///
+    /// See [`LocalSessionError`]. The error of a value that does not have the type `T` is [`RpcError::Internal`].
+    pub async fn call<T: DeserializeOwned>(
+        &self,
+        function: &str,
+        params: impl Serialize,
+    ) -> Result<T, LocalSessionError> {
+        let (id, response) = self.send_text(&format!("fn.{function}"), &params).await?;
+        let mut cancel = CancelOnDrop { session: self, play: Some(id) };
+        let finished = response.await;
+        cancel.play = None;
+        parse(finished?)
+    }
+
+    async fn request<M: Method>(&self, params: &M::Params) -> Result<M::Result, LocalSessionError> {
         let (_, finished) = self.send::<M>(params).await?;
         parse(finished.await?)
     }
@@ -216,9 +231,17 @@ impl LocalSession {
         &self,
         params: &M::Params,
     ) -> Result<(Id, impl Future<Output = Result<Finished, LocalSessionError>> + use<M>), LocalSessionError> {
+        self.send_text(M::NAME, params).await
+    }
+
+    async fn send_text<P: Serialize>(
+        &self,
+        method: &str,
+        params: &P,
+    ) -> Result<(Id, impl Future<Output = Result<Finished, LocalSessionError>> + use<P>), LocalSessionError> {
         let number = self.calls.fetch_add(1, Ordering::Relaxed) + 1;
         let id = Id::number(number);
-        let text = message::call(Some(&id), M::NAME, params);
+        let text = message::call(Some(&id), method, params);
         if text.len() > self.max_message {
             return Err(LocalSessionError::TooLarge { size: text.len(), max: self.max_message });
         }

@@ -1,7 +1,15 @@
 //! The metrics of a circle, for `GET /metrics` and for the program that serves the circle. Events are counted when they
 //! happen; state is read from the circle's quotas at each request.
 
+mod events;
+#[cfg_attr(
+    not(any(feature = "metrics", test)),
+    expect(dead_code, reason = "the set of labels does not depend on features")
+)]
 mod labels;
+#[cfg(not(feature = "metrics"))]
+mod no_series;
+#[cfg(feature = "metrics")]
 mod series;
 mod snapshot;
 
@@ -17,8 +25,13 @@ use std::{
 use protocol::{RpcError, error::LossReason};
 
 use crate::quota::{Connections, FairSemaphore, MemoryQuota, kernel};
-use labels::{AuthenticationOutcome, ConnectionCloseReason, MemoryHolder, NotificationRejectReason, SessionIdentity};
+#[cfg(feature = "metrics")]
+use labels::MemoryHolder;
+use labels::{AuthenticationOutcome, ConnectionCloseReason, NotificationRejectReason, SessionIdentity};
 pub(crate) use labels::{ConnectionRejectReason, HostCallOutcome, MetricLabel, PlayOutcome, SandboxLayer};
+#[cfg(not(feature = "metrics"))]
+use no_series::MetricSeries;
+#[cfg(feature = "metrics")]
 use series::{MetricSeries, set};
 pub use snapshot::CircleSnapshot;
 
@@ -30,6 +43,7 @@ pub(crate) struct Metrics {
     series: MetricSeries,
     memory: MemoryQuota,
     /// The sockets of the circle. `connections` counts a socket only once it has a session.
+    #[cfg_attr(not(feature = "metrics"), expect(dead_code, reason = "a snapshot does not count sockets"))]
     sockets: Connections,
     running_plays: FairSemaphore,
     sandbox: OnceLock<Vec<SandboxLayer>>,
@@ -65,24 +79,29 @@ impl Metrics {
     }
 
     pub(crate) fn count_rejection(&self, reason: ConnectionRejectReason) {
-        self.series.rejected_connections.count(reason);
+        self.series.events.rejected_connections.count(reason);
     }
 
     /// Counts a connection that did not authenticate in time.
     pub(crate) fn count_login_timeout(&self) {
-        self.series.closed_connections.count(ConnectionCloseReason::Login);
+        self.series.events.closed_connections.count(ConnectionCloseReason::Login);
     }
 
     pub(crate) fn count_authentication(&self, error: Option<&RpcError>) {
-        self.series.authentications.count(AuthenticationOutcome::of(error));
+        self.series.events.authentications.count(AuthenticationOutcome::of(error));
     }
 
     pub(crate) fn count_environment_loss(&self, reason: LossReason) {
-        self.series.environments_lost.count(reason.into());
+        self.series.events.environments_lost.count(reason.into());
+    }
+
+    /// Counts a finished call of a function of the circle.
+    pub(crate) fn count_call(&self, outcome: PlayOutcome) {
+        self.series.events.calls.count(outcome);
     }
 
     pub(crate) fn count_host_call(&self, outcome: HostCallOutcome) {
-        self.series.host_calls.count(outcome);
+        self.series.events.host_calls.count(outcome);
     }
 
     fn record_play_time(&self, elapsed: Duration) {
@@ -107,6 +126,7 @@ impl Metrics {
     }
 
     /// Renders all series in Prometheus' text format.
+    #[cfg(feature = "metrics")]
     pub(crate) fn prometheus(&self) -> String {
         let (snapshot, series) = (self.snapshot(), &self.series);
         set(&series.connections, snapshot.connections);
@@ -120,9 +140,9 @@ impl Metrics {
         series.memory.set(MemoryHolder::Workers, snapshot.worker_bytes);
         let sockets = self.sockets.totals();
         series.memory.set(MemoryHolder::Connections, sockets.bytes);
-        series.closed_connections.set(ConnectionCloseReason::Room, sockets.closed_for_room);
-        series.closed_connections.set(ConnectionCloseReason::Memory, sockets.closed_for_memory);
-        series.closed_connections.set(ConnectionCloseReason::CallerMemory, sockets.callers_closed_for_memory);
+        series.events.closed_connections.set(ConnectionCloseReason::Room, sockets.closed_for_room);
+        series.events.closed_connections.set(ConnectionCloseReason::Memory, sockets.closed_for_memory);
+        series.events.closed_connections.set(ConnectionCloseReason::CallerMemory, sockets.callers_closed_for_memory);
         let layers = self.sandbox.get();
         for layer in SandboxLayer::ALL {
             series.sandbox.set(*layer, layers.is_some_and(|layers| layers.contains(layer)).into());
@@ -147,7 +167,9 @@ impl Observer {
         self.0.snapshot()
     }
 
-    /// Renders the metrics as `GET /metrics` does: in the text format of Prometheus, version 0.0.4.
+    /// Renders the metrics as `GET /metrics` does: in the text format of Prometheus, version 0.0.4. Needs the feature
+    /// `metrics`, which is on by default.
+    #[cfg(feature = "metrics")]
     pub fn prometheus(&self) -> String {
         self.0.prometheus()
     }
@@ -217,20 +239,20 @@ impl SessionCounts {
     fn report_finished(&mut self) {
         if let Some((outcome, plays)) = self.finished.take() {
             self.metrics.finished_plays.fetch_add(plays, Relaxed);
-            self.metrics.series.plays.add(outcome, plays);
+            self.metrics.series.events.plays.add(outcome, plays);
         }
     }
 
     /// Counts a request that the rate limit of its caller rejected.
     pub(crate) fn count_rate_limited(&self) {
         let identity = if self.is_authenticated { SessionIdentity::Key } else { SessionIdentity::Anonymous };
-        self.metrics.series.rate_limited.count(identity);
+        self.metrics.series.events.rate_limited.count(identity);
     }
 
     /// Counts a rejected notification, whose sender gets no response.
     pub(crate) fn reject_notification(&self, error: &RpcError) {
         if let Some(reason) = NotificationRejectReason::of(error) {
-            self.metrics.series.rejected_notifications.count(reason);
+            self.metrics.series.events.rejected_notifications.count(reason);
         }
     }
 }
@@ -286,5 +308,5 @@ impl Drop for PlayTimer {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "metrics"))]
 mod tests;

@@ -4,6 +4,7 @@
 //! clients tell them apart by their identities, so give each a [persistent one](crate::CircleBuilder::identity).
 //! The circle answers to [`hosts`](crate::CircleBuilder::hosts) alone, and serves nothing but its WebSocket there.
 
+#[cfg(feature = "actix")]
 pub mod actix;
 #[cfg(feature = "axum")]
 pub mod axum;

@@ -5,12 +5,16 @@ mod methods;
 
 use protocol::{
     Method, MethodName, Request, RpcError,
+    error::MissingRight,
     message::{self, IncomingMessage, RejectedCall, RpcCall},
     methods::{Cancel, Play},
 };
 use serde_json::value::RawValue;
 
 use crate::session::{ReplyTo, Session, Ticket};
+
+/// The start of the methods that call functions of the circle.
+const FUNCTION_PREFIX: &str = "fn.";
 
 /// Admits the requests of one text message, and answers those that need not wait.
 pub(crate) fn receive(session: &mut Session, text: &str) {
@@ -52,6 +56,12 @@ fn admit(session: &mut Session, call: Result<RpcCall<'_>, RejectedCall>, batch: 
         None => (ReplyTo::Null, call),
     };
     let ticket = Ticket::new(reply_to, batch);
+    if let Ok((method, params)) = &request
+        && let Some(name) = method.strip_prefix(FUNCTION_PREFIX)
+    {
+        let counted = session.count_request();
+        return methods::call::handle(session, ticket, name, *params, counted);
+    }
     let request = match request {
         Err(error) => Err(session.count_request().err().unwrap_or(error)),
         Ok((method, params)) => {
@@ -80,7 +90,7 @@ fn admit(session: &mut Session, call: Result<RpcCall<'_>, RejectedCall>, batch: 
 
 fn id_is_taken(id: &protocol::Id) -> RpcError {
     RpcError::InvalidRequest {
-        reason: "another play of this connection has this id and is still unanswered".into(),
+        reason: "another play or call of this connection has this id and is still unanswered".into(),
         id: serde_json::value::to_raw_value(id).ok(),
     }
 }
@@ -91,7 +101,21 @@ fn read(session: &Session, method: &str, params: Option<&RawValue>) -> Result<Re
     if method.is_protected() && !session.is_admitted() {
         return Err(RpcError::Unauthenticated);
     }
+    // Whoever may do anything may have something to cancel.
+    if method.is_protected() && method != MethodName::Cancel && !session.rights.may_play() {
+        return Err(if session.auth.identity().is_some() {
+            no_right_to_play(session)
+        } else {
+            RpcError::Unauthenticated
+        });
+    }
     Request::parse(method, params)
+}
+
+fn no_right_to_play(session: &Session) -> RpcError {
+    let role = session.rights.role_name().map_or("", |role| role);
+    let reason = format!("the role '{role}' may not play scripts, only call functions (fn.NAME)");
+    RpcError::Forbidden { reason, missing: Some(MissingRight::Play) }
 }
 
 fn dispatch(session: &mut Session, ticket: Ticket, request: Request) {
@@ -123,8 +147,8 @@ fn dispatch(session: &mut Session, ticket: Ticket, request: Request) {
         }
         Request::Discover(_) => {
             let circle = session.circle.clone();
-            let contract = methods::discover::handle(&circle, session.is_admitted());
-            session.reply_text(&ticket, &contract);
+            let contract = methods::discover::handle(&circle, session.auth.identity().as_ref());
+            session.reply_text(&ticket, &contract.as_deref().map_err(Clone::clone));
         }
     }
 }

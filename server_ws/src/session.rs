@@ -10,6 +10,7 @@
 //! amount of memory, while the session continues to enforce its deadlines.
 
 mod batches;
+mod calls;
 mod deadline_timer;
 mod events;
 pub(crate) mod inbound;
@@ -28,7 +29,7 @@ mod turn;
 use std::{net::IpAddr, sync::Arc};
 
 use keys::Authority;
-use protocol::{Id, RpcError, methods::Access};
+use protocol::{Id, RpcError};
 use tokio::{sync::Semaphore, time::Instant};
 use worker::Query;
 
@@ -37,8 +38,10 @@ use crate::{
     circle::{Circle, SessionGuard, SessionLimits},
     metrics::SessionCounts,
     quota::{Caller, Slot},
+    rights::CallerRights,
 };
 use batches::Batches;
+use calls::SessionCalls;
 use outbound::OutboundSender;
 use outbox::Outbox;
 use player::{Player, StopReason};
@@ -52,10 +55,13 @@ pub(crate) struct Session {
     /// The limits of the connection; an environment has its own.
     pub(crate) limits: Arc<SessionLimits>,
     pub(crate) auth: Authenticator,
+    /// The rights of the caller.
+    pub(crate) rights: CallerRights,
     pub(crate) batches: Batches,
     pub(crate) counts: SessionCounts,
     queue: JobQueue,
     pub(crate) player: Player,
+    calls: SessionCalls,
     outbound: OutboundSender,
     outbox: Outbox,
     /// The close code and reason, once the session closes the connection. Frames in the outbox are sent before.
@@ -87,10 +93,12 @@ impl Session {
     ) -> Self {
         Self {
             auth: Authenticator::new(authority, circle.identity()),
+            rights: circle.rights_of(None),
             batches: Batches::new(limits.values.output_kib),
             counts: SessionCounts::new(circle.metrics.clone()),
             queue: JobQueue::new(&limits.values),
             player: Player::new(circle.clone(), limits.clone(), number, address),
+            calls: SessionCalls::default(),
             outbound,
             outbox: Outbox::default(),
             closing: None,
@@ -107,12 +115,27 @@ impl Session {
         }
     }
 
-    /// Whether this session may call protected methods.
+    /// Whether the caller of this session may do anything.
     pub(crate) fn is_admitted(&self) -> bool {
-        self.circle.access == Access::Open || self.auth.identity().is_some()
+        self.rights.role.is_some()
     }
 
-    /// Whether the connection has to authenticate before it may play.
+    /// Notes that the session has just authenticated.
+    pub(crate) fn note_authentication(&mut self) {
+        self.counts.authenticate();
+        self.apply_rights();
+        self.slot.admit(self.caller());
+    }
+
+    /// Applies the current rights of the caller.
+    pub(super) fn apply_rights(&mut self) {
+        self.rights = self.circle.rights_of(self.auth.identity().as_ref());
+        if self.is_admitted() && self.slot.is_stranger() {
+            self.slot.admit(self.caller());
+        }
+    }
+
+    /// Whether the connection has to authenticate before it may do anything.
     pub(crate) fn is_stranger(&self) -> bool {
         !self.is_admitted()
     }
@@ -124,9 +147,14 @@ impl Session {
         queued.saturating_add(player).saturating_add(self.batches.held() + self.outbox.bytes())
     }
 
-    /// Whether a play with this id is still unanswered.
+    /// Returns the number of the session, as in the log.
+    pub(crate) fn number(&self) -> u64 {
+        self.number
+    }
+
+    /// Whether a play or a call with this id is still unanswered.
     pub(crate) fn has_play(&self, id: &Id) -> bool {
-        self.player.has_play(id) || self.queue.has_play(id) || self.batches.has_play(id)
+        self.player.has_play(id) || self.calls.has_call(id) || self.queue.has_play(id) || self.batches.has_play(id)
     }
 
     /// Enqueues a play or a reset.
@@ -156,9 +184,12 @@ impl Session {
         }
     }
 
-    /// Stops a running play, or removes a queued one. Returns false if the play has finished, is already being stopped
+    /// Stops a call or a running play, or removes a queued play. Returns false if it has finished, is already being stopped
     /// for another reason, or never existed.
     pub(crate) fn cancel(&mut self, play: &Id) -> bool {
+        if let Some(is_cancelled) = self.calls.stop(play, StopReason::Cancelled) {
+            return is_cancelled;
+        }
         if self.player.is_running(play) {
             let stopped = self.player.stop(StopReason::Cancelled);
             let is_cancelled = stopped.is_some() || self.player.stop_reason() == Some(StopReason::Cancelled);

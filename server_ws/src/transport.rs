@@ -14,9 +14,13 @@ pub(crate) mod http;
 pub(crate) mod loopback;
 pub(crate) mod mounted;
 mod network_stream;
+#[cfg(not(feature = "tls"))]
+mod no_tls_handshake;
 mod refusal;
 pub(crate) mod rejection;
 mod request_socket;
 pub(crate) mod server;
+#[cfg(feature = "tls")]
+mod tls_handshake;
 mod unsent;
 mod upgrade;

@@ -141,11 +141,11 @@ pub fn line_to_stderr(text: &str) {
 /// Writes the output of a play: prints to stdout, debug output with its position to stderr.
 pub fn write_output(output: &Output) -> Result<(), OutputError> {
     match output.stream {
-        Stream::Print | Stream::Unknown => line_to_stdout(&output.text),
         Stream::Debug => {
             line_to_stderr(&debug(output));
             Ok(())
         }
+        _ => line_to_stdout(&output.text),
     }
 }
 

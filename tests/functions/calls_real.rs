@@ -1,6 +1,4 @@
 //! `circles new`, `circles call` and `circles functions` on a real circle.
-//!
-//! To enable: `mod calls_real;` in `tests/functions.rs`.
 
 use serde_json::{Value, json};
 
@@ -69,4 +67,29 @@ fn reload_changes_functions_and_disconnects_nobody() {
         let ran = here.run(&["call", "price", "item=tea"]);
         if ran.stdout == "9.0\n" { Ok(()) } else { Err(format!("{ran:?}")) }
     });
+}
+
+#[test]
+fn mistake_in_a_function_keeps_no_removed_member_in() {
+    let home = Home::new();
+    home.add_key("me");
+    let here = shop(home);
+    let path = here.home.path().join("shop/functions/price.rhai");
+    let mut config: Value =
+        serde_json::from_str(&std::fs::read_to_string(here.home.path().join("circles.json")).expect("written"))
+            .expect("JSON");
+    // The command below applies both changes together.
+    config["watch"] = json!(false);
+    here.configure(&config.to_string());
+    here.run_ok(&["reload"]);
+    assert!(here.run_ok(&["call", "quote", "item=tea"]).contains("\"me\""));
+    std::fs::write(path, "fn price( {}").expect("written");
+    config["circles"][0]["members"] = json!([]);
+    here.configure(&config.to_string());
+    let ran = here.run(&["reload"]);
+    assert!(ran.code == Some(2) && ran.stderr.contains("functions/price.rhai:1:11: "), "{ran:?}");
+    assert!(ran.stderr.contains("the new roles and members are in effect, and nothing else"), "{ran:?}");
+    let ran = here.run(&["call", "quote", "item=tea"]);
+    assert!(ran.code == Some(2) && ran.stderr.contains("with the role visitor"), "{ran:?}");
+    assert_eq!(here.run_ok(&["call", "price", "item=tea"]), "2.5\n");
 }

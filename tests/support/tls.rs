@@ -89,6 +89,14 @@ impl ServerCertificate {
         Self { certificate: server_params(name, Validity::Now).self_signed(&key).expect("signed"), key }
     }
 
+    /// A self-signed certificate with CA:TRUE.
+    pub(crate) fn of_a_ca(name: &str) -> Self {
+        let key = KeyPair::generate().expect("a key");
+        let mut params = server_params(name, Validity::Now);
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        Self { certificate: params.self_signed(&key).expect("signed"), key }
+    }
+
     pub(crate) fn pem(&self) -> String {
         self.certificate.pem()
     }

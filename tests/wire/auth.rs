@@ -45,7 +45,12 @@ fn protected_methods_require_authentication() {
     assert_eq!(wire.authenticate(&alice)["result"], json!({ "authenticated": true }));
     assert_eq!(wire.value("CALLER_PUBLIC_KEY"), alice.public_key().to_hex());
     let you = wire.call("describe", json!([]))["result"]["you"].clone();
-    assert_eq!(you, json!({ "public_key": alice.public_key().to_hex(), "admitted": true }));
+    assert_eq!(
+        you,
+        json!({
+            "public_key": alice.public_key().to_hex(), "admitted": true, "may": { "play": true, "use": ["*"] },
+        })
+    );
     // Each connection authenticates separately.
     assert_eq!(code(&server.connect().play("1")), -32001);
 }

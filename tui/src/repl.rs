@@ -281,7 +281,7 @@ fn hint(session: &SessionView) -> Option<&'static str> {
         Some(Access::Open) => "Press Enter to sign in with your key.",
         Some(Access::Authenticated) => "Anyone with a key may play. Press Enter to sign in with yours.",
         Some(Access::Members) => "Members only. Press Enter to sign in with your key.",
-        Some(Access::Unknown) => "Press Enter to sign in with your key.",
+        Some(_) => "Press Enter to sign in with your key.",
         None => "Press Enter to connect.",
     })
 }
@@ -292,7 +292,7 @@ pub(crate) fn access_text(access: Access) -> &'static str {
         Access::Open => "open to anyone",
         Access::Authenticated => "open to anyone with a key",
         Access::Members => "members only",
-        Access::Unknown => "open by a rule that this version does not know",
+        _ => "open by a rule that this version does not know",
     }
 }
 

@@ -8,7 +8,9 @@ mod answer;
 mod budget;
 mod completion;
 mod cursor;
+mod declarations;
 mod docs;
+mod function_files;
 mod hints;
 mod inventory;
 mod library;
@@ -17,6 +19,8 @@ mod scope;
 mod values;
 
 pub(crate) use answer::answer;
+pub use function_files::{DeclaredFunction, FunctionFileError, inspect_functions};
+pub(crate) use function_files::{ParsedFile, parse_function_files};
 pub(crate) use hints::hint;
 pub(crate) use inventory::{Inventory, SharedInventory};
 pub(crate) use values::Values;

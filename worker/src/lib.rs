@@ -49,6 +49,8 @@
 //!   connect, start processes or send signals. [`Worker::layers`] reports whether the seal is active. Without it, the
 //!   process has the rights of its user.
 //!
+//! A worker can also [call](Worker::call) precompiled functions of script files ([`FunctionFiles`]).
+//!
 //! The crate supports only Unix. For trusted scripts, [`Worker::start_on_threads`] runs a worker on threads of the
 //! program.
 //!
@@ -86,11 +88,13 @@ mod threads;
 pub use engine::{module_names, modules_digest};
 pub use entry::{Preparation, preparation, run_if_worker, run_if_worker_with};
 pub use host::{Arguments, Blob, CodedError, Internal};
+pub use inspection::{DeclaredFunction, FunctionFileError, inspect_functions};
 pub use message::{
-    CLOSURE, Candidate, CandidateKind, Completion, ErrorKind, EvalOutcome, FunctionDoc, FunctionEntry, HOST_ERROR,
-    HostCall, HostError, HostFunction, HostModule, HostReturn, InvalidValue, Layer, LimitKind, MAX_CANDIDATES,
-    NamedValue, Origin, PRINT_COST, Play, PlayValue, Position, Print, ProgressReport, Query, QueryAnswer, ScopeListing,
-    ScriptError, ScriptProgress, Stream, TraceFrame, TraceSource, VariableEntry, WorkerLimits, WorkerSetup,
+    BLOB_MEMBER, CLOSURE, Call, Candidate, CandidateKind, Completion, ErrorKind, EvalOutcome, FunctionDoc,
+    FunctionEntry, FunctionFile, FunctionFiles, HOST_ERROR, HostCall, HostError, HostFunction, HostModule, HostReturn,
+    InvalidValue, Layer, LimitKind, MAX_CANDIDATES, NO_FUNCTION, NamedValue, Origin, PRINT_COST, Play, PlayValue,
+    Position, Print, ProgressReport, Query, QueryAnswer, ScopeListing, ScriptError, ScriptProgress, Stream, TraceFrame,
+    TraceSource, Value, VariableEntry, WorkerLimits, WorkerSetup,
 };
 pub use parent::{ForkServer, HostNameError, Loss, Program, SpareWorker, Worker, WorkerEvent};
 pub use pool::{Pool, PoolBuilder, Run, RunError, Session, StartError};

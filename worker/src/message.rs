@@ -3,6 +3,7 @@
 //! Every process uses this module. It imports no other part of the crate, so that the server side
 //! ([`parent`](crate::parent)) and the worker side ([`child`](crate::child)) share only these types.
 
+mod call;
 #[cfg(target_os = "linux")]
 mod fork_server;
 pub(crate) mod frame;
@@ -15,12 +16,14 @@ mod query;
 mod role;
 mod setup;
 mod trace;
+mod value;
 mod worker;
 
+pub(crate) use call::CallMessage;
+pub use call::{Call, FunctionFile, FunctionFiles, NO_FUNCTION};
 #[cfg(target_os = "linux")]
 pub(crate) use fork_server::{FromForkServer, ToForkServer};
-pub(crate) use host::BLOB_MEMBER;
-pub use host::{HOST_ERROR, HostCall, HostError, HostFunction, HostModule, HostReturn};
+pub use host::{BLOB_MEMBER, HOST_ERROR, HostCall, HostError, HostFunction, HostModule, HostReturn};
 pub use layer::Layer;
 pub use named_value::{InvalidValue, NamedValue};
 pub use play::{
@@ -36,4 +39,5 @@ pub(crate) use query::{ENTRY_COST, NumberedQuery};
 pub(crate) use role::Role;
 pub use setup::{PRINT_COST, WorkerLimits, WorkerSetup};
 pub use trace::{CLOSURE, TraceFrame, TraceSource};
+pub use value::Value;
 pub(crate) use worker::{BUILD, FromControl, FromWorker, Hello, ToControl, ToWorker};

@@ -82,6 +82,9 @@ impl Server {
         if arguments.contains(&"authenticated") {
             command.arg(circle::NEEDS_KEY);
         }
+        if arguments.contains(&"functions") {
+            command.arg(circle::FUNCTIONS);
+        }
         Self::start(command)
     }
 

@@ -51,6 +51,12 @@ impl JsonRpc {
         Self::new(script, Expected::Text(Box::new(Finder::new(answer).into_owned()), 0), depth)
     }
 
+    /// Calls a function with these parameters, as JSON, and expects responses that contain `answer`.
+    pub(crate) fn call(function: &str, params: &str, answer: &str, depth: usize) -> Self {
+        let expected = Expected::Text(Box::new(Finder::new(answer).into_owned()), 0);
+        Self::of_method(&format!("fn.{function}"), params, expected, depth)
+    }
+
     /// Expects responses of at least this many bytes.
     pub(crate) fn at_least(mut self, bytes: usize) -> Self {
         if let Expected::Text(_, least) = &mut self.expected {
@@ -65,9 +71,12 @@ impl JsonRpc {
     }
 
     fn new(script: &str, expected: Expected, depth: usize) -> Self {
-        let script = json!(script).to_string();
+        Self::of_method("play", &json!([script]).to_string(), expected, depth)
+    }
+
+    fn of_method(method: &str, params: &str, expected: Expected, depth: usize) -> Self {
         let request =
-            |slot| format!(r#"{{"jsonrpc":"2.0","id":{slot},"method":"play","params":[{script}]}}"#).into_bytes();
+            |slot| format!(r#"{{"jsonrpc":"2.0","id":{slot},"method":"{method}","params":{params}}}"#).into_bytes();
         Self { payloads: (0..depth).map(request).collect(), expected }
     }
 

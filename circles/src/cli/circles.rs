@@ -30,6 +30,24 @@ pub(crate) struct AdmitArgs {
     /// A public key (66 hex digits), or the name of a key of yours [default: your default key]
     #[arg(value_name = "KEY", add = shell_completion::keys())]
     pub key: Option<String>,
+    /// The member who has the key, in a circle with roles [default: the name of your key]
+    #[arg(long, value_name = "NAME")]
+    pub name: Option<String>,
+    /// The role of the member, in a circle with roles; circles roles CIRCLE lists them
+    #[arg(long, value_name = "ROLE", add = shell_completion::roles())]
+    pub role: Option<String>,
+    #[command(flatten)]
+    pub config: ConfigArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RolesArgs {
+    /// The circle in circles.json [default: all]
+    #[arg(value_name = "NAME", add = shell_completion::circles())]
+    pub name: Option<String>,
+    /// Print {"circles": [{"name", "access", "roles": [{"name", "callers", "members", "call", "play", "use", "per_minute"}]}]}
+    #[arg(long)]
+    pub json: bool,
     #[command(flatten)]
     pub config: ConfigArgs,
 }
@@ -188,6 +206,12 @@ pub(crate) struct ServeArgs {
     /// A public key that may play; repeat the option for more
     #[arg(long, value_name = "HEX")]
     pub member: Vec<PublicKey>,
+    /// Roles and who has them, as a JSON object with roles, anyone, authenticated and members as in circles.json
+    #[arg(long, value_name = "JSON", conflicts_with_all = ["access", "member"])]
+    pub roles: Option<String>,
+    /// A directory whose Rhai files are functions that callers may call by their roles
+    #[arg(long, value_name = "DIR", requires = "roles", value_hint = ValueHint::DirPath)]
+    pub functions: Option<PathBuf>,
     /// required: refuse to start if scripts cannot be isolated from the system; best-effort: start anyway with a warning
     /// [default: best-effort on loopback, otherwise required]
     #[arg(long)]

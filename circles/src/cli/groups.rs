@@ -11,7 +11,7 @@ const GROUPS: &[(&str, &[&str])] = &[
     ("Play", &["tui", "repl", "play", "call", "functions"]),
     ("Keys", &["keygen", "keys", "known"]),
     ("Run circles", &["init", "new", "up", "status", "logs", "down", "restart", "launch", "serve"]),
-    ("Configure circles", &["admit", "check", "diff", "reload", "identity"]),
+    ("Configure circles", &["admit", "roles", "check", "diff", "reload", "identity"]),
     ("Help", &["config", "doctor", "man", "completions", "openrpc"]),
 ];
 

@@ -4,7 +4,7 @@ use keys::{
     PublicKey,
     keystore::{KeyName, Keystore},
 };
-use launcher::MemberChange;
+use launcher::{MemberChange, MemberIdentity};
 
 use crate::{cli::AdmitArgs, commands::keys::require_default};
 use frontend::{config, error::CliError, members};
@@ -16,9 +16,17 @@ const SECRET_DIGITS: usize = 64;
 pub(crate) fn run(args: &AdmitArgs) -> Result<(), CliError> {
     let path = config::path(args.config.path())?;
     // An unknown circle gets a suggestion.
-    config::circle(args.config.path(), &args.circle)?;
+    let circle = config::circle(args.config.path(), &args.circle)?;
+    if circle.roles.is_none() && args.name.is_some() {
+        let why = format!("the circle '{}' has no roles, so its members have no names", args.circle);
+        return Err(CliError::usage("nothing was changed", why, "leave out --name, or add \"roles\" to the circle"));
+    }
     let (name, key) = find_key(args.key.as_deref())?;
-    match members::add(&path, &args.circle, &key)? {
+    let member_name = args.name.clone().or_else(|| members::suggest_name(&name));
+    // The digits of a key would make a name that says nothing.
+    let member_name = member_name.filter(|member| args.name.is_some() || *member != key.to_hex());
+    let identity = MemberIdentity { name: member_name, role: args.role.clone() };
+    match members::add(&path, &args.circle, &key, &identity)? {
         MemberChange::Added => to_stderr(&format!(
             "{name} is a member of {} now; a running circle admits it as soon as it has the change\n",
             args.circle

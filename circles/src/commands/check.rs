@@ -6,6 +6,7 @@ use std::{
     path::Path,
 };
 
+use functions::roles::AccessControl;
 use keys::identity_file::{self, IdentityFileError};
 use launcher::{ConfigLocator, port, supervisor_files::SupervisorFiles};
 use protocol::methods::Access;
@@ -18,11 +19,12 @@ use frontend::{
     config,
     error::{CliError, ErrorParts, os_error_text},
     script, supervisor,
+    visible::visible,
 };
-use terminal::output::to_stdout;
+use terminal::output::{to_stderr, to_stdout};
 
-/// Largest number of unreadable modules that are reported for a circle.
-const MAX_LISTED_MODULES: usize = 3;
+/// Largest number of unreadable modules, and of unreadable files of functions, that are reported for a circle.
+const MAX_LISTED_FILES: usize = 3;
 
 pub(crate) fn run(args: &CheckArgs) -> Result<(), CliError> {
     match check(args) {
@@ -57,9 +59,13 @@ fn check(args: &CheckArgs) -> Result<(), CliError> {
     for circle in &circles {
         // Reports all errors of all circles, not just the first.
         let mut errors = find_errors(circle, &pointer, &own_pids);
+        let mut warnings = find_warnings(circle, &pointer);
         errors.extend(files.as_ref().and_then(|files| check_log_file(&files.log(&circle.name)).err()));
         if circle.init.as_deref().is_none_or(|init| File::open(init).is_ok()) {
-            errors.extend(runtime.block_on(check_init_script(circle)).err());
+            match runtime.block_on(check_init_script(circle)) {
+                Ok(built) => warnings.extend(untyped_functions(circle, &pointer, &built)),
+                Err(error) => errors.push(error),
+            }
         }
         if !errors.is_empty() {
             failed.push(circle.name.as_str());
@@ -70,16 +76,24 @@ fn check(args: &CheckArgs) -> Result<(), CliError> {
                 "url": circle.url(),
                 "access": circle.access,
                 "errors": errors.iter().map(CliError::advice).collect::<Vec<_>>(),
+                "warnings": warnings,
             }));
             continue;
         }
         errors.iter().for_each(terminal::output::report);
+        for warning in &warnings {
+            to_stderr(&format!("warning: {}\n", visible(warning)));
+        }
         if !errors.is_empty() {
             continue;
         }
         let access = match circle.access {
             Access::Members => format!("members ({})", circle.members.len()),
             other => other.to_string(),
+        };
+        let access = match &circle.roles {
+            Some(roles) => format!("{} roles, {} members; may play: {access}", roles.roles.len(), roles.members.len()),
+            None => access,
         };
         to_stdout(&format!("{:width$}  {}  {access}\n", circle.name, circle.url()))?;
     }
@@ -118,7 +132,15 @@ pub(crate) fn find_errors(circle: &launcher::CircleConfig, pointer: &ConfigLocat
             let error = File::open(&file).err()?;
             Some(at("modules", format!("cannot read {}: {}", file.display(), os_error_text(&error))))
         });
-        errors.extend(unreadable.take(MAX_LISTED_MODULES));
+        errors.extend(unreadable.take(MAX_LISTED_FILES));
+    }
+    if let Some(directory) = &circle.functions {
+        match unreadable_functions(directory) {
+            Ok(unreadable) => errors.extend(unreadable.into_iter().map(|what| at("functions", what))),
+            Err(error) => {
+                errors.push(at("functions", format!("cannot read {}: {}", directory.display(), os_error_text(&error))));
+            }
+        }
     }
     if let Some(tls) = &circle.tls
         && let Err(error) = TlsCertificate::from_files(&tls.cert, &tls.key)
@@ -129,6 +151,48 @@ pub(crate) fn find_errors(circle: &launcher::CircleConfig, pointer: &ConfigLocat
         errors.push(at("identity", why));
     }
     errors
+}
+
+/// Returns which files of functions cannot be read, and why: the first few of them.
+fn unreadable_functions(directory: &Path) -> std::io::Result<Vec<String>> {
+    let mut files = Vec::new();
+    for entry in directory.read_dir()? {
+        let path = entry?.path();
+        if path.extension().is_some_and(|extension| extension == "rhai") && !path.is_dir() {
+            files.push(path);
+        }
+    }
+    files.sort();
+    let unreadable = files.iter().filter_map(|file| {
+        let error = File::open(file).err()?;
+        Some(format!("cannot read {}: {}", file.display(), os_error_text(&error)))
+    });
+    Ok(unreadable.take(MAX_LISTED_FILES).collect())
+}
+
+/// Finds rights that an operator may not intend to grant; each warning has its place in the file.
+fn find_warnings(circle: &launcher::CircleConfig, pointer: &ConfigLocator) -> Vec<String> {
+    let control = circle.roles.clone().and_then(|roles| AccessControl::new(roles).ok());
+    let anonymous = control.as_ref().and_then(AccessControl::anonymous);
+    let Some(role) = anonymous.filter(|role| role.may_call_all()) else { return Vec::new() };
+    let message = format!(
+        "anyone may call every function, those added later included, because the role '{}' has \"*\" in \"call\": list the \
+         functions that anyone may call",
+        role.name()
+    );
+    vec![pointer.error_at(&circle.name, "anyone", message).to_string()]
+}
+
+/// Returns a warning of each function that anyone may call with values of any type.
+fn untyped_functions(circle: &launcher::CircleConfig, pointer: &ConfigLocator, built: &Circle) -> Vec<String> {
+    let warning = |name: String| {
+        let message = format!(
+            "anyone may call the function {name}, which does not declare the types of its parameters and its result: add \
+             @param and @returns to its doc comment"
+        );
+        pointer.error_at(&circle.name, "functions", message).to_string()
+    };
+    built.untyped_functions_of_anyone().into_iter().map(warning).collect()
 }
 
 /// Returns why the identity file can be neither read nor made.
@@ -180,7 +244,7 @@ fn check_log_file(path: &Path) -> Result<(), CliError> {
 }
 
 /// Runs the init script as the circle would, without starting the circle.
-pub(crate) async fn check_init_script(circle: &launcher::CircleConfig) -> Result<(), CliError> {
+pub(crate) async fn check_init_script(circle: &launcher::CircleConfig) -> Result<Circle, CliError> {
     let cannot = |why: String| CliError::usage(format!("the circle '{}' cannot start", circle.name), why, "");
     let mut builder = Circle::builder(&circle.name).limits(circle.limits.clone());
     if let Some(modules) = &circle.modules {
@@ -189,11 +253,15 @@ pub(crate) async fn check_init_script(circle: &launcher::CircleConfig) -> Result
     if let Some(file) = &circle.init {
         builder = builder.init(script::load_init(file)?);
     }
+    if let (Some(roles), Some(functions)) = (&circle.roles, &circle.functions) {
+        builder = builder.roles(roles.clone()).functions(functions);
+    }
     let built = builder.build().map_err(|error| cannot(error.to_string()))?;
     server_ws::check(&built).await.map_err(|error| match (error.kind(), &circle.init) {
         (ErrorKind::InvalidData, Some(file)) => {
             script::init_script_error(format!("the circle '{}' cannot start", circle.name), file, &error)
         }
         _ => cannot(error.to_string()),
-    })
+    })?;
+    Ok(built)
 }

@@ -42,7 +42,7 @@ pub(crate) fn run(args: &FunctionsArgs) -> Result<(), CliError> {
     })
 }
 
-/// Whose functions they are, in one line.
+/// Describes the circle and the role of the functions, in one line.
 fn source(connection: &CallerConnection) -> String {
     let circle = &connection.circle;
     let role = match &circle.you.role {

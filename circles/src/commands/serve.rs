@@ -4,6 +4,7 @@ mod audit;
 mod certificate_watch;
 mod circle_args;
 mod circle_logs;
+mod circle_roles;
 pub(crate) mod shutdown;
 mod supervisor_ipc;
 

@@ -14,6 +14,7 @@ mod failure;
 
 mod authentication;
 mod calls;
+mod calls_real;
 mod cancellation;
 mod connection;
 mod end;
@@ -64,6 +65,19 @@ macro_rules! for_each_test {
                 client_does_not_sign_nonce_for_other_circle,
                 client_does_not_sign_text_that_is_not_a_nonce,
                 unencrypted_authentication_needs_permission,
+            }
+            calls_real {
+                function_returns_its_value,
+                function_knows_its_caller,
+                thrown_value_reaches_the_caller,
+                unfit_parameters_are_named,
+                unknown_function_and_forbidden_one_are_the_same,
+                failure_of_function_is_internal_without_the_right_to_play,
+                call_is_cancelled_while_plays_and_calls_run,
+                call_stops_at_its_timeout,
+                output_of_call_is_for_callers_who_may_play,
+                functions_are_those_of_the_role,
+                visitor_may_not_play,
             }
             plays {
                 value_is_read_as_a_type,

@@ -24,6 +24,12 @@ pub enum TlsFault {
         /// Some of the names.
         names: Vec<String>,
     },
+    /// The certificate is that of a CA (`CA:TRUE`), as some tools make self-signed ones.
+    #[error("its certificate is that of a CA (CA:TRUE), which no server may use")]
+    CaCertificate,
+    /// The certificate is of X.509 version 1 or 2, which have no names of hosts.
+    #[error("its certificate is of an old version: expected X.509 version 3")]
+    OldVersion,
     /// The certificate is invalid in another way.
     #[error("its certificate is invalid: {reason}")]
     BadCertificate {

@@ -1,13 +1,14 @@
 //! The native transport, based on tokio-tungstenite.
 
 mod endpoints;
-
+#[cfg(not(feature = "tls"))]
+mod no_tls;
+#[cfg(feature = "tls")]
 mod tls;
 mod upgrade;
 
 use std::{
     io::ErrorKind,
-    path::PathBuf,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
@@ -17,9 +18,11 @@ use futures_util::{
     stream::{SplitSink, SplitStream},
 };
 use keys::Authority;
-use tls::TlsClient;
+#[cfg(not(feature = "tls"))]
+use no_tls::{EncryptedStream, TlsClient};
+#[cfg(feature = "tls")]
+use tls::{EncryptedStream, TlsClient};
 use tokio::net::TcpStream;
-use tokio_rustls::client::TlsStream;
 use tokio_tungstenite::{
     WebSocketStream,
     tungstenite::{
@@ -36,7 +39,7 @@ use super::{TransportReceiver, TransportSender, binary_message, closed_by_circle
 use crate::{CircleUrl, ClientError, message_limit::limit_message};
 
 /// A TCP connection, with TLS for `wss://`.
-type NetworkStream = Either<TcpStream, Box<TlsStream<TcpStream>>>;
+type NetworkStream = Either<TcpStream, Box<EncryptedStream>>;
 
 type NativeSocket = WebSocketStream<NetworkStream>;
 
@@ -51,7 +54,8 @@ pub(crate) struct NativeReceiver {
 #[derive(Debug, Default)]
 pub(crate) struct TransportOptions {
     /// The only CAs to trust; `None` for those of the system.
-    pub(crate) ca_file: Option<PathBuf>,
+    #[cfg(feature = "tls")]
+    pub(crate) ca_file: Option<std::path::PathBuf>,
 }
 
 /// The transport of one client.
@@ -63,7 +67,7 @@ pub(crate) struct Transport {
 
 impl Transport {
     pub(crate) fn new(url: &CircleUrl, options: &TransportOptions) -> Result<Self, ClientError> {
-        let tls = if url.is_tls() { Some(TlsClient::new(options.ca_file.clone())?) } else { None };
+        let tls = if url.is_tls() { Some(TlsClient::new(url, options)?) } else { None };
         Ok(Self { tls })
     }
 

@@ -139,7 +139,7 @@ pub(super) fn parts(function: &str, target: &CircleTarget, error: &RpcError) -> 
                 LossReason::Time => "it did not stop at its time limit",
                 LossReason::Crash => "its worker crashed",
                 LossReason::Killed => "its worker was killed",
-                LossReason::Idle | LossReason::Unknown => "its worker ended",
+                _ => "its worker ended",
             };
             stopped(why, "check what it has done before you call it again".into())
         }

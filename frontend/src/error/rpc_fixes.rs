@@ -14,6 +14,7 @@ pub(crate) fn stop_reason(error: &RpcError) -> Option<String> {
             PlayLimit::Output => format!("produced more than {max} KiB of output"),
             PlayLimit::Depth => format!("nested deeper than {max} levels"),
             PlayLimit::Size => format!("made a value larger than the limit ({max})"),
+            other => format!("exceeded the limit {other} ({max})"),
         },
         RpcError::EnvironmentLost { reason } => match reason {
             LossReason::Memory => "the session ran out of memory",
@@ -21,7 +22,7 @@ pub(crate) fn stop_reason(error: &RpcError) -> Option<String> {
             LossReason::Crash => "the session's worker crashed",
             LossReason::Killed => "the session's worker was killed",
             LossReason::Idle => "the session was idle for too long",
-            LossReason::Unknown => "the circle gives a reason that this version does not know",
+            _ => "the circle gives a reason that this version does not know",
         }
         .into(),
         RpcError::Cancelled => "someone cancelled the play".into(),
@@ -44,6 +45,7 @@ fn exceeded(setting: LimitSetting, max: u64) -> String {
         LimitSetting::ArrayItems => format!("made an array or blob of more than {max} items"),
         LimitSetting::MapItems => format!("made a map of more than {max} properties"),
         LimitSetting::HostKib => format!("passed more than {max} KiB to or from a host function"),
+        other => format!("exceeded {other} ({max})"),
     }
 }
 
@@ -114,6 +116,7 @@ fn play_limit_settings(limit: PlayLimit) -> &'static str {
         PlayLimit::Output => "output_kib (KiB)",
         PlayLimit::Depth => "call_depth or expression_depth (levels)",
         PlayLimit::Size => "string_kib (KiB), array_items (items, bytes), map_items (properties) or host_kib (KiB)",
+        _ => "limits",
     }
 }
 
@@ -126,12 +129,32 @@ fn busy_limit_settings(limit: BusyLimit) -> &'static str {
         BusyLimit::Sessions => "sessions_per_caller",
         BusyLimit::Workers => "workers",
         BusyLimit::Memory => "total_mib or memory_per_caller_mib (MiB)",
+        _ => "limits",
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_limit_of_the_protocol_has_a_text_of_its_own() {
+        for limit in PlayLimit::ALL.iter().copied() {
+            let reason = stop_reason(&RpcError::LimitExceeded { limit, max: 1, setting: None }).expect("a reason");
+            assert!(!reason.starts_with("exceeded"), "{limit}: {reason}");
+            assert_ne!(play_limit_settings(limit), "limits", "{limit}");
+        }
+        for setting in LimitSetting::ALL.iter().copied() {
+            assert!(!exceeded(setting, 1).starts_with("exceeded"), "{setting}");
+        }
+        for limit in BusyLimit::ALL.iter().copied() {
+            assert_ne!(busy_limit_settings(limit), "limits", "{limit}");
+        }
+        for reason in LossReason::ALL.iter().copied().filter(|reason| *reason != LossReason::Unknown) {
+            let text = stop_reason(&RpcError::EnvironmentLost { reason }).expect("a reason");
+            assert!(!text.contains("does not know"), "{reason}: {text}");
+        }
+    }
     use crate::error::CliError;
 
     #[test]

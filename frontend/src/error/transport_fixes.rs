@@ -16,6 +16,8 @@ pub(super) fn tls_fix(fault: &TlsFault) -> &'static str {
             "name the file of the CA that signed it: --ca FILE; without --ca, the CAs of this system count"
         }
         TlsFault::OtherName { .. } => "use a name that the certificate is for; another server may answer there",
+        TlsFault::CaCertificate => "ask its operator for a certificate with basicConstraints CA:FALSE",
+        TlsFault::OldVersion => "ask its operator for a certificate of version 3, with the host in subjectAltName",
         TlsFault::NoTls => "check the port; for a circle without TLS, use ws://",
         _ => "ask the operator of the server",
     }

@@ -80,7 +80,7 @@ fn position(frame: &TraceFrame) -> String {
         (TraceSource::Play, None, None) => "another input".into(),
         (TraceSource::Init, ..) => "the init script".into(),
         (TraceSource::Module, ..) => "a module".into(),
-        (TraceSource::Unknown, ..) => "an unknown script".into(),
+        _ => "an unknown script".into(),
     };
     frame.line.map_or_else(|| source.clone(), |line| format!("line {line} of {source}"))
 }

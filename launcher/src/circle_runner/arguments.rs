@@ -1,5 +1,9 @@
 //! Arguments of `circles serve` for a circle of circles.json.
 
+use std::convert::Infallible;
+
+use protocol::methods::Access;
+
 use super::{CircleFiles, SUPERVISED_FLAG};
 use crate::CircleConfig;
 
@@ -17,10 +21,17 @@ pub(crate) fn serve_arguments(circle: &CircleConfig, files: &CircleFiles) -> Vec
     flag("name", circle.name.clone());
     flag("host", circle.address.ip().to_string());
     flag("port", circle.address.port().to_string());
-    flag("access", circle.access.to_string());
     flag("sandbox", circle.sandbox.to_string());
-    if circle.access == protocol::methods::Access::Members {
-        circle.members.iter().for_each(|member| flag("member", member.to_hex()));
+    if let Some(roles) = &circle.roles {
+        let Ok(roles) = roles.clone().try_map_keys(|_, _, key| Ok::<_, Infallible>(key.to_hex()));
+        // Texts, numbers and lists of them are JSON.
+        flag("roles", serde_json::to_string(&roles).unwrap_or_default());
+        circle.functions.iter().for_each(|directory| flag("functions", directory.display().to_string()));
+    } else {
+        flag("access", circle.access.to_string());
+        if circle.access == Access::Members {
+            circle.members.iter().for_each(|member| flag("member", member.to_hex()));
+        }
     }
     circle.hosts.iter().for_each(|host| flag("hosts", host.to_string()));
     circle.origins.iter().for_each(|origin| flag("origins", origin.clone()));

@@ -15,7 +15,7 @@ use crate::{CircleEventKind, circle_runner::CircleFiles, definition::CircleDefin
 const CONFIGURE_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Largest configuration in bytes that is sent to a circle.
-const MAX_ARGUMENT_BYTES: usize = 1 << 20;
+const MAX_ARGUMENT_BYTES: usize = 4 << 20;
 
 /// Sends new configurations to one process, one at a time. A late answer still counts.
 #[derive(Debug)]
@@ -220,7 +220,7 @@ mod tests {
         assert_eq!(outcome(configurator.handle_response(of, answer)), Some((7, true)));
         assert_eq!(known.borrow().contents, definition("", 2).contents);
 
-        let many = format!(r#", "origins": [{}]"#, vec![r#""https://a.example""#; 70_000].join(","));
+        let many = format!(r#", "origins": [{}]"#, vec![r#""https://a.example""#; 160_000].join(","));
         set_desired(8, definition(&many, 4));
         configurator.wait_until_due(&mut desired).await;
         assert_eq!(outcome(configurator.handle_due(&mut desired, &mut channel).await), Some((8, false)), "too large");

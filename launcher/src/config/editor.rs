@@ -10,7 +10,7 @@ use std::{
 use keys::PublicKey;
 use protocol::methods::Access;
 
-use super::{ConfigLocator, parse, read};
+use super::{ConfigLocator, parse, read, role_member::with_role_member};
 use crate::config_error::ConfigError;
 
 /// What [`add_member`] did.
@@ -51,6 +51,48 @@ pub enum ConfigEditError {
         /// Name of the circle.
         circle: String,
     },
+    /// The circle has no roles, so its members have none.
+    #[error("the circle '{circle}' has no roles")]
+    NoRoles {
+        /// Name of the circle.
+        circle: String,
+    },
+    /// A member of the circle needs a name.
+    #[error("the circle '{circle}' has roles, so its members have names")]
+    NameMissing {
+        /// Name of the circle.
+        circle: String,
+    },
+    /// A member of the circle needs a role.
+    #[error("the circle '{circle}' has roles, so its members have a role{}", list_roles(roles))]
+    RoleMissing {
+        /// Name of the circle.
+        circle: String,
+        /// The roles of the circle.
+        roles: Vec<String>,
+    },
+    /// The circle has no such role.
+    #[error("the circle '{circle}' has no role '{role}'{}", list_roles(roles))]
+    NoSuchRole {
+        /// Name of the circle.
+        circle: String,
+        /// The role.
+        role: String,
+        /// The roles of the circle.
+        roles: Vec<String>,
+    },
+    /// The member has another role, or the key is that of a member with another name or role.
+    #[error("member '{member}' of '{circle}' {} with the role '{role}'", if *has_key { "has the key, and is a member" } else { "exists" })]
+    OtherMember {
+        /// Name of the circle.
+        circle: String,
+        /// Name of the member.
+        member: String,
+        /// Role of the member.
+        role: String,
+        /// Whether the key is that of the member.
+        has_key: bool,
+    },
     /// Somebody else changed the file at the same time.
     #[error("{} was changed at the same time", path.display())]
     Changed {
@@ -67,17 +109,37 @@ pub enum ConfigEditError {
     },
 }
 
-/// Adds a key to the members of a circle in the file. The file is replaced atomically and keeps its permissions.
-/// Blocks.
+/// Name and role of a member, for circles with roles. In a circle without roles, the name has no effect.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct MemberIdentity {
+    /// Name of the member.
+    pub name: Option<String>,
+    /// Role of the member; a member who has a key already keeps the role.
+    pub role: Option<String>,
+}
+
+fn list_roles(roles: &[String]) -> String {
+    if roles.is_empty() { String::new() } else { format!(": {}", roles.join(", ")) }
+}
+
+/// Adds a key to the members of a circle in the file. In a circle with roles, adds a member, or a key to the member of
+/// that name. The file is replaced atomically and keeps its permissions. Blocks.
 ///
 /// # Errors
 ///
-/// The file is not valid, its circle does not admit members by a list of its own, or the file cannot be written. The
-/// file is unchanged then.
-pub fn add_member(path: &Path, circle: &str, key: &PublicKey) -> Result<MemberChange, ConfigEditError> {
+/// The file is not valid, its circle does not admit members by a list of its own, name and role do not fit the circle, or
+/// the file cannot be written. The file is unchanged then.
+pub fn add_member(
+    path: &Path,
+    circle: &str,
+    key: &PublicKey,
+    identity: &MemberIdentity,
+) -> Result<MemberChange, ConfigEditError> {
     let path = &path.canonicalize().map_err(|source| ConfigError::Io { path: path.to_owned(), source })?;
     let text = read(path)?;
-    let Some(text_with_member) = with_member(&text, path, circle, key)? else { return Ok(MemberChange::AlreadyMember) };
+    let Some(text_with_member) = with_member(&text, path, circle, key, identity)? else {
+        return Ok(MemberChange::AlreadyMember);
+    };
     // The text is valid in any case, unless this function has a fault.
     parse(&text_with_member, path)?;
     if read(path)? != text {
@@ -88,50 +150,71 @@ pub fn add_member(path: &Path, circle: &str, key: &PublicKey) -> Result<MemberCh
 }
 
 /// Returns the text with another member; `None` if the key is a member already.
-fn with_member(text: &str, path: &Path, name: &str, key: &PublicKey) -> Result<Option<String>, ConfigEditError> {
+fn with_member(
+    text: &str,
+    path: &Path,
+    name: &str,
+    key: &PublicKey,
+    identity: &MemberIdentity,
+) -> Result<Option<String>, ConfigEditError> {
     let circle = parse(text, path)?.into_iter().find(|circle| circle.name == name);
     let Some(circle) = circle else {
         return Err(ConfigEditError::NoSuchCircle { path: path.to_owned(), circle: name.to_owned() });
     };
+    let locator = ConfigLocator { text: text.to_owned(), path: path.to_owned() };
+    if let Some(roles) = &circle.roles {
+        return with_role_member(&locator, name, roles, key, identity);
+    }
+    if identity.role.is_some() {
+        return Err(ConfigEditError::NoRoles { circle: name.to_owned() });
+    }
     if circle.access != Access::Members {
         return Err(ConfigEditError::NotForMembers { circle: name.to_owned(), access: circle.access });
     }
     if circle.members.contains(key) {
         return Ok(None);
     }
-    let locator = ConfigLocator { text: text.to_owned(), path: path.to_owned() };
-    let item = format!("\"{key}\"");
-    let own = locator.own_field(name, "members");
-    if let Some(nothing) = own.as_ref().filter(|list| text[(*list).clone()] == *"null") {
-        return Ok(Some(format!("{}[{item}]{}", &text[..nothing.start], &text[nothing.end..])));
-    }
-    let (at, inserted) = match own {
-        Some(list) => insertion_into_list(text, &list, &item),
-        None if !circle.members.is_empty() => {
-            return Err(ConfigEditError::SharedMembers { circle: name.to_owned() });
-        }
-        None => {
-            let field = locator.own_field(name, "access").or_else(|| locator.own_field(name, "name"));
-            (field.map_or(0, |field| field.end), format!(", \"members\": [{item}]"))
-        }
-    };
-    Ok(Some([&text[..at], &inserted, &text[at..]].concat()))
+    insert_member(&locator, name, &format!("\"{key}\""), !circle.members.is_empty()).map(Some)
 }
 
-/// Returns where to insert an item at the end of a JSON list, and the inserted text: on a line of its own, if the last
-/// item has one.
-fn insertion_into_list(text: &str, list: &Range<usize>, item: &str) -> (usize, String) {
-    let inside = &text[list.start + 1..list.end - 1];
-    let at = list.start + 1 + inside.trim_end().len();
-    let Some(last) = inside.trim_end().rfind('"').and_then(|end| inside[..end].rfind('"')) else {
-        return (list.start + 1, item.to_owned());
+/// Returns the text with another item of `members`. `has_members` says whether the circle has any, be it by `defaults`.
+pub(super) fn insert_member(
+    locator: &ConfigLocator,
+    circle: &str,
+    item: &str,
+    has_members: bool,
+) -> Result<String, ConfigEditError> {
+    let text = &locator.text;
+    let own = locator.own_field(circle, "members");
+    if let Some(nothing) = own.as_ref().filter(|list| text[(*list).clone()] == *"null") {
+        return Ok(format!("{}[{item}]{}", &text[..nothing.start], &text[nothing.end..]));
+    }
+    match own {
+        Some(list) => Ok(insert_into_list(locator, &list, item)),
+        None if has_members => Err(ConfigEditError::SharedMembers { circle: circle.to_owned() }),
+        None => {
+            let fields = ["access", "authenticated", "anyone", "roles", "name"];
+            let field = fields.iter().find_map(|field| locator.own_field(circle, field));
+            let at = field.map_or(0, |field| field.end);
+            Ok(format!("{}, \"members\": [{item}]{}", &text[..at], &text[at..]))
+        }
+    }
+}
+
+/// Returns the text with another item at the end of a JSON list: on a line of its own, if the last item has one.
+pub(super) fn insert_into_list(locator: &ConfigLocator, list: &Range<usize>, item: &str) -> String {
+    let text = &locator.text;
+    let items = locator.items(list);
+    let Some(last) = items.last() else {
+        let at = list.start + 1;
+        return format!("{}{item}{}", &text[..at], &text[at..]);
     };
-    let before_last = &inside[..last];
+    let before_last = &text[list.start..last.start];
     let separator = match before_last.rfind('\n') {
         Some(line) if before_last[line..].trim().is_empty() => format!(",{}", &before_last[line..]),
         _ => ", ".to_owned(),
     };
-    (at, format!("{separator}{item}"))
+    format!("{}{separator}{item}{}", &text[..last.end], &text[last.end..])
 }
 
 /// Replaces a file atomically, and keeps its permissions.
@@ -157,12 +240,16 @@ mod tests {
         let keys = [KeyPair::generate().expect("a key").public_key(), KeyPair::generate().expect("a key").public_key()];
         let mut edited = text.to_owned();
         for key in &keys {
-            let next =
-                with_member(&edited, Path::new("circles.json"), "team", key).expect("changed").expect("a change");
+            let next = with_member(&edited, Path::new("circles.json"), "team", key, &MemberIdentity::default())
+                .expect("changed")
+                .expect("a change");
             let circles = parse(&next, Path::new("circles.json")).expect("valid");
             let circle = circles.iter().find(|circle| circle.name == "team").expect("still there");
             assert!(circle.members.contains(key), "{next}");
-            assert!(matches!(with_member(&next, Path::new("circles.json"), "team", key), Ok(None)));
+            assert!(matches!(
+                with_member(&next, Path::new("circles.json"), "team", key, &MemberIdentity::default()),
+                Ok(None)
+            ));
             edited = next;
         }
         edited.replace(&keys[0].to_string(), "1").replace(&keys[1].to_string(), "2")
@@ -199,8 +286,10 @@ mod tests {
     #[test]
     fn circle_without_a_list_of_its_own_is_refused() {
         let key = KeyPair::generate().expect("a key").public_key();
-        let refused =
-            |text: &str| with_member(text, Path::new("circles.json"), "team", &key).expect_err("refused").to_string();
+        let none = MemberIdentity::default();
+        let refused = |text: &str| {
+            with_member(text, Path::new("circles.json"), "team", &key, &none).expect_err("refused").to_string()
+        };
         let other = KeyPair::generate().expect("a key").public_key();
         let shared = format!(r#"{{"defaults":{{"members":["{other}"]}},"circles":[{{"name":"team","port":1}}]}}"#);
         assert!(refused(&shared).contains("\"defaults\""));
@@ -219,8 +308,11 @@ mod tests {
         fs::set_permissions(&file, fs::Permissions::from_mode(0o640)).expect("set");
         std::os::unix::fs::symlink(&file, &link).expect("linked");
         let key = KeyPair::generate().expect("a key").public_key();
-        assert_eq!(add_member(&link, "team", &key).expect("written"), MemberChange::Added);
-        assert_eq!(add_member(&link, "team", &key).expect("read"), MemberChange::AlreadyMember);
+        assert_eq!(add_member(&link, "team", &key, &MemberIdentity::default()).expect("written"), MemberChange::Added);
+        assert_eq!(
+            add_member(&link, "team", &key, &MemberIdentity::default()).expect("read"),
+            MemberChange::AlreadyMember
+        );
         assert!(fs::read_to_string(&file).expect("there").contains(&key.to_string()));
         assert!(link.is_symlink());
         assert_eq!(fs::metadata(&file).expect("there").permissions().mode() & 0o777, 0o640);

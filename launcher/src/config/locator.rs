@@ -46,9 +46,25 @@ impl ConfigLocator {
     /// Returns where the value of a circle's own field is in the text; `None` if it is not set there.
     pub(super) fn own_field(&self, circle: &str, field: &str) -> Option<Range<usize>> {
         let top: RawSpans = serde_json::from_str(&self.text).ok()?;
-        let value = top.circle(circle)?.1.get(field)?.get();
-        let start = (value.as_ptr() as usize).checked_sub(self.text.as_ptr() as usize)?;
-        Some(start..start + value.len())
+        self.range(top.circle(circle)?.1.get(field)?)
+    }
+
+    /// Returns where the items of a list are, from the place of the list in the text.
+    pub(super) fn items(&self, list: &Range<usize>) -> Vec<Range<usize>> {
+        let items: Vec<&RawValue> = serde_json::from_str(&self.text[list.clone()]).unwrap_or_default();
+        items.into_iter().filter_map(|item| self.range(item)).collect()
+    }
+
+    /// Returns where the value of a field of an object is, from the place of the object in the text.
+    pub(super) fn field_of(&self, object: &Range<usize>, field: &str) -> Option<Range<usize>> {
+        let fields: FieldSpans = serde_json::from_str(&self.text[object.clone()]).ok()?;
+        self.range(fields.get(field)?)
+    }
+
+    /// Returns where a value, a slice of the text, is in it.
+    fn range(&self, value: &RawValue) -> Option<Range<usize>> {
+        let start = (value.get().as_ptr() as usize).checked_sub(self.text.as_ptr() as usize)?;
+        Some(start..start + value.get().len())
     }
 }
 

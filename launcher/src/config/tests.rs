@@ -1,5 +1,7 @@
 use super::*;
 
+mod roles;
+
 fn parse_text(text: &str) -> Result<Vec<CircleConfig>, ConfigError> {
     parse(text, Path::new("circles.json"))
 }

@@ -21,7 +21,7 @@ fn definition() -> CircleDefinition {
 
 /// Each field with a way to change it and nothing else.
 type FieldMutation = (CircleField, ReloadAction, fn(&mut CircleDefinition));
-const FIELD_MUTATIONS: [FieldMutation; 21] = [
+const FIELD_MUTATIONS: [FieldMutation; 23] = [
     (CircleField::Host, ReloadAction::Restart, |it| it.circle.address.set_ip("::1".parse().expect("an address"))),
     (CircleField::Port, ReloadAction::Restart, |it| it.circle.address.set_port(2)),
     (CircleField::Access, ReloadAction::Restart, |it| {
@@ -43,6 +43,8 @@ const FIELD_MUTATIONS: [FieldMutation; 21] = [
     (CircleField::Init, ReloadAction::Change, |it| it.contents.init = Some([1; 32])),
     (CircleField::Modules, ReloadAction::Change, |it| it.circle.modules = Some("scripts".into())),
     (CircleField::Modules, ReloadAction::Change, |it| it.contents.modules = Some([1; 32])),
+    (CircleField::Functions, ReloadAction::Change, |it| it.circle.functions = Some("functions".into())),
+    (CircleField::Functions, ReloadAction::Change, |it| it.contents.functions = Some([1; 32])),
     (CircleField::Identity, ReloadAction::Restart, |it| it.circle.identity = Some("a.identity".into())),
     (CircleField::Limits, ReloadAction::Change, |it| it.circle.limits.play_ms = 1),
     (CircleField::Restart, ReloadAction::Change, |it| it.circle.restart = crate::RestartPolicy::Never),
@@ -73,6 +75,76 @@ fn changed_fields_ignores_differences_without_effect() {
     (before.circle.access, after.circle.access) = (Access::Authenticated, Access::Authenticated);
     after.circle.members.clear();
     assert_eq!(changed_fields(&before, &after), []);
+}
+
+/// Returns the definition of a circle with roles; `changes` replaces parts of its text.
+fn with_roles(changes: &[(&str, &str)]) -> CircleDefinition {
+    let text = format!(
+        r#"{{ "circles": [{{ "name": "a", "port": 1, "roles": {{ "a": {{ "call": ["x"] }}, "b": {{ "play": true }} }},
+        "anyone": "a", "members": [
+        {{ "name": "alice", "keys": ["{}"], "role": "a" }}, {{ "name": "bob", "keys": ["{}"], "role": "a" }}] }}] }}"#,
+        KEYS[0], KEYS[1]
+    );
+    let text = changes.iter().fold(text, |text, (before, after)| {
+        assert!(text.contains(before), "{before}");
+        text.replacen(before, after, 1)
+    });
+    let circle = crate::parse(&text, std::path::Path::new("circles.json")).expect("valid").remove(0);
+    CircleDefinition { circle, contents: ContentDigests::default() }
+}
+
+/// Replacements in the text of a circle, and the fields that they change.
+type RoleChange<'a> = (&'a [(&'a str, &'a str)], &'a [CircleField]);
+
+#[test]
+fn changed_roles_and_members_apply_while_the_circle_runs() {
+    use CircleField::{Anyone, Authenticated, Members, Roles};
+    let before = with_roles(&[]);
+    let bob = format!(r#", {{ "name": "bob", "keys": ["{}"], "role": "a" }}"#, KEYS[1]);
+    let (one, other) = (format!("\"{}\"", KEYS[0]), format!("\"{}\"", KEYS[1]));
+    let cases: &[RoleChange] = &[
+        (&[(r#"["x"]"#, r#"["y"]"#)], &[Roles]),
+        // The widest group that may play changes, too, and that needs no restart.
+        (&[(r#""call": ["x"]"#, r#""play": true"#)], &[Roles]),
+        (&[(r#""anyone": "a""#, r#""anyone": "b""#)], &[Anyone]),
+        (&[(r#""anyone": "a","#, "")], &[Anyone]),
+        (&[(r#""anyone": "a","#, r#""anyone": "a", "authenticated": "b","#)], &[Authenticated]),
+        (&[(&bob, "")], &[Members]),
+        (&[(r#"alice", "keys": ["#, r#"carol", "keys": ["#)], &[Members]),
+        (&[(r#""role": "a" }, {"#, r#""role": "b" }, {"#)], &[Members]),
+        (&[(&*one, "KEY"), (&*other, &*one), ("KEY", &*other)], &[Members]),
+        (
+            &[
+                (r#""roles": {"#, r#""roles": { "c": { "extends": "a" },"#),
+                ("\"role\": \"a\" }, {", "\"role\": \"c\" }, {"),
+            ],
+            &[Members, Roles],
+        ),
+    ];
+    for (changes, fields) in cases {
+        let found = plan_change(Some((EntryStatus::Up, &before)), Some(&with_roles(changes)), NewCirclePolicy::Start);
+        assert_eq!((found.action, &*found.fields), (ReloadAction::Change, *fields), "{changes:?}");
+    }
+    // The order of members has no effect.
+    let mut swapped = before.clone();
+    swapped.circle.roles.iter_mut().for_each(|roles| roles.members.reverse());
+    assert_eq!(changed_fields(&before, &swapped), []);
+}
+
+#[test]
+fn first_roles_restart_the_circle_if_they_change_its_access() {
+    let without = |fields: &str| {
+        let text = format!(r#"{{ "circles": [{{ "name": "a", "port": 1 {fields} }}] }}"#);
+        let circle = crate::parse(&text, std::path::Path::new("circles.json")).expect("valid").remove(0);
+        CircleDefinition { circle, contents: ContentDigests::default() }
+    };
+    let plan = |before: &CircleDefinition, after: &CircleDefinition| {
+        plan_change(Some((EntryStatus::Up, before)), Some(after), NewCirclePolicy::Start)
+    };
+    let (open, members) = (without(""), without(r#", "access": "members""#));
+    assert_eq!(plan(&open, &with_roles(&[])).action, ReloadAction::Restart);
+    assert_eq!(plan(&with_roles(&[]), &open).action, ReloadAction::Restart);
+    assert_eq!(plan(&members, &with_roles(&[])).action, ReloadAction::Change);
 }
 
 /// Status of the circle, whether its definition is changed (`None`: it is not in the file), and the actions.

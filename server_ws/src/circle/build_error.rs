@@ -2,8 +2,14 @@
 
 use std::path::PathBuf;
 
+use functions::roles::RoleFault;
 use keys::RandomError;
 use worker::HostNameError;
+
+use crate::{
+    circle_functions::{FunctionsError, NAMESPACE},
+    rights,
+};
 
 /// The error of [`CircleBuilder::build`](crate::CircleBuilder::build).
 #[derive(Debug, thiserror::Error)]
@@ -42,6 +48,28 @@ pub enum BuildError {
     /// The name of a host module, of a host function or of a parameter is invalid.
     #[error("invalid host module: {0}")]
     HostName(#[from] HostNameError),
+    /// The roles or the members are invalid.
+    #[error("invalid roles: {}", rights::list(.0))]
+    Roles(Vec<RoleFault>),
+    /// The functions have mistakes.
+    #[error("the functions have mistakes:\n{0}")]
+    Functions(#[from] FunctionsError),
+    /// The directory of functions cannot be read.
+    #[error("cannot read the functions in {}: {source}", directory.display())]
+    FunctionFiles {
+        /// The directory.
+        directory: PathBuf,
+        /// The cause.
+        source: std::io::Error,
+    },
+    /// There are functions and no roles, so nobody could call a function.
+    #[error("the circle has functions and no roles, so nobody could call them: set CircleBuilder::roles")]
+    FunctionsWithoutRoles,
+    /// A host module has the name of the module of the circle's functions.
+    #[error(
+        "the host module '{NAMESPACE}' has the name under which scripts call the functions of the circle: rename it"
+    )]
+    NamespaceTaken,
     /// The operating system returned no random bytes for the circle's identity.
     #[error("cannot generate the circle's identity: {0}")]
     Random(#[from] RandomError),

@@ -4,14 +4,16 @@ mod build;
 
 use std::{collections::BTreeSet, net::IpAddr, path::PathBuf, sync::Arc, time::Duration};
 
+use functions::roles::AccessDefinition;
 use keys::{Authority, KeyPair, PublicKey};
 use protocol::{Limits, methods::Access};
+use serde::Serialize;
 
 use super::{Circle, Sandbox, identity::CircleIdentity};
 use crate::{
     admission_hook::{AdmissionHook, ConnectionRequest},
     audit::{Auditor, PlayRecord},
-    host::{AnyModule, Module},
+    host::{self, AnyModule, Module},
     tls::TlsCertificate,
 };
 
@@ -45,6 +47,7 @@ impl Circle {
             access: None,
             allow_open: false,
             members: None,
+            access_definition: None,
             hosts: BTreeSet::new(),
             origins: BTreeSet::new(),
             trusted_proxies: BTreeSet::new(),
@@ -52,6 +55,8 @@ impl Circle {
             tls: None,
             modules: None,
             init: None,
+            functions: None,
+            own_functions: Vec::new(),
             host: Vec::new(),
             limits: Limits::default(),
             grace: Duration::from_secs(5),
@@ -90,6 +95,7 @@ pub struct CircleBuilder {
     access: Option<Access>,
     allow_open: bool,
     members: Option<BTreeSet<PublicKey>>,
+    access_definition: Option<AccessDefinition<PublicKey>>,
     hosts: BTreeSet<Authority>,
     origins: BTreeSet<String>,
     trusted_proxies: BTreeSet<IpAddr>,
@@ -97,6 +103,8 @@ pub struct CircleBuilder {
     tls: Option<TlsCertificate>,
     modules: Option<PathBuf>,
     init: Option<String>,
+    functions: Option<PathBuf>,
+    own_functions: Vec<Arc<dyn AnyModule>>,
     host: Vec<Arc<dyn AnyModule>>,
     limits: Limits,
     grace: Duration,
@@ -136,6 +144,14 @@ impl CircleBuilder {
     #[must_use]
     pub fn members(mut self, members: impl IntoIterator<Item = PublicKey>) -> Self {
         self.members = Some(members.into_iter().collect());
+        self
+    }
+
+    /// Sets roles and who has them. What no role grants, the circle refuses. [`access`](Self::access) and
+    /// [`members`](Self::members) have no effect then.
+    #[must_use]
+    pub fn roles(mut self, definition: AccessDefinition<PublicKey>) -> Self {
+        self.access_definition = Some(definition);
         self
     }
 
@@ -192,7 +208,8 @@ impl CircleBuilder {
 
     /// Serves TLS with this certificate: `wss://` and `https://`, and nothing without TLS. Every name by which clients
     /// connect, other than the address, also belongs to [`hosts`](Self::hosts). [`Circle::reconfigure`] applies a renewed
-    /// certificate to new connections.
+    /// certificate to new connections. Needs the feature `tls`, which is on by default.
+    #[cfg(feature = "tls")]
     #[must_use]
     pub fn tls(mut self, certificate: TlsCertificate) -> Self {
         self.tls = Some(certificate);
@@ -211,6 +228,48 @@ impl CircleBuilder {
     #[must_use]
     pub fn init(mut self, script: impl Into<String>) -> Self {
         self.init = Some(script.into());
+        self
+    }
+
+    /// Sets a directory of Rhai files, whose functions callers can call by name (`fn.NAME`) if their role says so: see
+    /// [`roles`](Self::roles). In `price.rhai` the function `price` is called `price`, and another one `price.NAME`; a
+    /// `private fn` is a helper. Doc comments declare types. [`build`](Self::build) reads and checks the files.
+    #[must_use]
+    pub fn functions(mut self, directory: impl Into<PathBuf>) -> Self {
+        self.functions = Some(directory.into());
+        self
+    }
+
+    /// Adds a function of the circle that the program has, next to those of [`functions`](Self::functions): `price`, or
+    /// `order.place`. Callers call it as `fn.NAME` and plays as `circle::price(…)` if their role says so. See
+    /// [`function_module`](Self::function_module), which has functions with a state.
+    #[must_use]
+    pub fn function<const N: usize, A, F, T>(
+        self,
+        name: impl Into<String>,
+        params: [&str; N],
+        doc: impl Into<String>,
+        function: impl Fn(host::Call, A) -> F + Send + Sync + 'static,
+    ) -> Self
+    where
+        A: host::Arguments<N> + host::JsonSchema,
+        F: Future<Output = host::Result<T>> + Send + 'static,
+        T: Serialize + host::JsonSchema + Send,
+    {
+        let name = name.into();
+        let (module, own) = name.split_once('.').unwrap_or((&name, &name));
+        let module = Module::new(module).function(own, params, doc, function);
+        self.function_module(module)
+    }
+
+    /// Adds the functions of a module as functions of the circle: in the module `order`, the function `order` is called
+    /// `order`, and another one `order.NAME`. The names of the parameters, the types, the transactions and the errors are
+    /// those of [host functions](crate::host). A parameter whose type accepts null may be left out. An error reaches the
+    /// caller as −32000 with `kind` `thrown` and its `code`, `message` and `data` in `thrown`; an
+    /// [internal](host::Error::internal) one as −32603.
+    #[must_use]
+    pub fn function_module<S, Tx: Send + 'static>(mut self, module: Module<S, Tx>) -> Self {
+        self.own_functions.push(module.erase());
         self
     }
 

@@ -2,12 +2,16 @@
 
 use std::{io, sync::Arc};
 
+use functions::roles::{AccessControl, AccessDefinition, RoleFault};
 use keys::PublicKey;
 
 use super::{Circle, CirclePhase, settings::Settings, startup_check};
+use crate::rights::{self, Rights};
+#[cfg(feature = "tls")]
 use crate::tls::TlsCertificate;
 
 const TLS: &str = "whether the circle serves TLS";
+const ROLES: &str = "whether the circle has roles";
 
 /// The error of [`Circle::reconfigure`].
 #[derive(Debug, thiserror::Error)]
@@ -19,6 +23,9 @@ pub enum ReconfigureError {
         /// The setting.
         what: &'static str,
     },
+    /// The roles or the members are invalid.
+    #[error("invalid roles: {}", rights::list(.0))]
+    Roles(Vec<RoleFault>),
     /// The circle is shutting down.
     #[error("the circle is shutting down")]
     ShuttingDown,
@@ -30,9 +37,35 @@ pub enum ReconfigureError {
 impl Circle {
     /// Sets the keys that [`Access::Members`](crate::Access::Members) admits. The circle closes sessions whose key is no
     /// longer a member with 1008.
-    pub fn set_members(&self, members: impl IntoIterator<Item = PublicKey>) {
-        let members = members.into_iter().collect();
-        self.change_settings(|settings| settings.members = members);
+    ///
+    /// # Errors
+    ///
+    /// [`Fixed`](ReconfigureError::Fixed) if the circle has roles: use [`set_roles`](Self::set_roles).
+    pub fn set_members(&self, members: impl IntoIterator<Item = PublicKey>) -> Result<(), ReconfigureError> {
+        let rights = match &*self.settings.borrow().rights {
+            Rights::Access { access, .. } => Rights::of_access(*access, members.into_iter().collect()),
+            Rights::Roles { .. } => return Err(ReconfigureError::Fixed { what: "the list of members beside roles" }),
+        };
+        self.change_settings(|settings| settings.rights = Arc::new(rights));
+        Ok(())
+    }
+
+    /// Sets the roles and who has them, for a circle that was built with [`roles`](crate::CircleBuilder::roles). A change
+    /// holds from the next request. The circle closes sessions whose key has no role any more with 1008.
+    ///
+    /// # Errors
+    ///
+    /// [`Fixed`](ReconfigureError::Fixed) if the circle has no roles, [`Roles`](ReconfigureError::Roles) if the definition
+    /// is invalid; nothing has changed then.
+    pub fn set_roles(&self, definition: AccessDefinition<PublicKey>) -> Result<(), ReconfigureError> {
+        if !self.settings.borrow().rights.have_roles() {
+            return Err(ReconfigureError::Fixed { what: ROLES });
+        }
+        let rights = Rights::of_roles(AccessControl::new(definition).map_err(ReconfigureError::Roles)?);
+        self.admission.connections.set_needs_key(!rights.admits_anonymous());
+        self.admission.connections.apply(&self.settings.borrow().limits.values);
+        self.change_settings(|settings| settings.rights = Arc::new(rights));
+        Ok(())
     }
 
     /// Sets the certificate of new connections, for a circle that was built with [`tls`](crate::CircleBuilder::tls).
@@ -40,6 +73,7 @@ impl Circle {
     /// # Errors
     ///
     /// [`Fixed`](ReconfigureError::Fixed) if the circle does not serve TLS.
+    #[cfg(feature = "tls")]
     pub fn set_certificate(&self, certificate: TlsCertificate) -> Result<(), ReconfigureError> {
         if self.settings.borrow().tls.is_none() {
             return Err(ReconfigureError::Fixed { what: TLS });
@@ -49,12 +83,17 @@ impl Circle {
     }
 
     /// Returns the certificate of new connections, if the circle serves TLS.
+    #[cfg(feature = "tls")]
     pub fn certificate(&self) -> Option<TlsCertificate> {
         self.settings.borrow().tls.clone()
     }
 
     fn change_settings(&self, change: impl FnOnce(&mut Settings)) {
-        self.settings.send_modify(|settings| change(Arc::make_mut(settings)));
+        self.settings.send_modify(|settings| {
+            let settings = Arc::make_mut(settings);
+            change(settings);
+            settings.contracts = Arc::default();
+        });
         self.admission.connections.wake_sessions();
     }
 
@@ -70,7 +109,8 @@ impl Circle {
     /// - For new connections: the limits of messages and queues.
     /// - For new environments, including those after a `reset`: all other limits, the init script and the modules.
     ///
-    /// The grace period does not change.
+    /// The grace period, the code of host functions, and the functions of [`admit`](crate::CircleBuilder::admit) and
+    /// [`audit`](crate::CircleBuilder::audit) do not change.
     ///
     /// # Errors
     ///
@@ -84,26 +124,45 @@ impl Circle {
         let (setup, setup_before) = (&settings.workers.setup, &before.workers.setup);
         let fixed = [
             ("the name", self.name == new.name),
-            ("the access", self.access == new.access),
+            (ROLES, settings.rights.have_roles() == before.rights.have_roles()),
+            ("the access", settings.rights.have_roles() || settings.rights.access() == before.rights.access()),
             ("the sandbox", self.sandbox == new.sandbox),
             ("the kind of workers", settings.workers.kind == before.workers.kind),
             (TLS, settings.tls.is_some() == before.tls.is_some()),
-            ("the set of host functions", setup.host == setup_before.host),
+            ("the set of host functions", new.host.offered() == self.host.offered()),
+            ("the set of functions of the program", new.host.own_names() == self.host.own_names()),
         ];
         if let Some((what, _)) = fixed.into_iter().find(|(_, is_same)| !is_same) {
             return Err(ReconfigureError::Fixed { what });
         }
-        if setup == setup_before && settings.modules_digest == before.modules_digest {
+        let mut are_functions_checked = false;
+        let has_same_modules = settings.modules_digest == before.modules_digest;
+        if setup == setup_before && has_same_modules {
             // The setup of workers is the same, so the fork server can stay.
             settings.workers = before.workers.clone();
         } else {
             startup_check::check(&new).await?;
+            are_functions_checked = true;
+        }
+        // Calls that run end on the generation on which they began.
+        if let (Some(functions), Some(before)) = (&settings.functions, &before.functions)
+            && functions.is_same(before)
+            && has_same_modules
+        {
+            settings.functions = Some(before.clone());
+        } else if let Some(functions) = settings.functions.as_ref().filter(|_| !are_functions_checked) {
+            startup_check::check_functions(functions).await?;
         }
         if *self.phase.borrow() != CirclePhase::Open {
             return Err(ReconfigureError::ShuttingDown);
         }
         let limits = &settings.limits.values;
+        if let Some(functions) = &settings.functions {
+            functions.apply(limits);
+        }
+        self.admission.connections.set_needs_key(!settings.rights.admits_anonymous());
         self.admission.apply(limits);
+        self.running_calls.set_max(limits.running_calls, limits.calls_per_caller.unwrap_or(limits.running_calls));
         self.running_plays.set_max(limits.running_plays, limits.running_per_caller.unwrap_or(limits.running_plays));
         self.host.tasks.apply(limits);
         self.rate_limit.apply(limits);

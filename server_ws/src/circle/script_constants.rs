@@ -3,17 +3,26 @@
 use keys::PublicKey;
 use worker::NamedValue;
 
+use crate::rights::CallerRights;
+
 const CIRCLE_NAME: &str = "CIRCLE_NAME";
 const CALLER_PUBLIC_KEY: &str = "CALLER_PUBLIC_KEY";
+const CALLER_NAME: &str = "CALLER_NAME";
+const CALLER_ROLE: &str = "CALLER_ROLE";
 
 /// Returns the constants of every worker of a circle. A worker starts without a caller.
 pub(super) fn of_circle(name: &str) -> Vec<NamedValue> {
-    vec![constant(CIRCLE_NAME, Some(name)), caller_key(None)]
+    let nobody = [CALLER_PUBLIC_KEY, CALLER_NAME, CALLER_ROLE].map(|name| constant(name, None));
+    [constant(CIRCLE_NAME, Some(name))].into_iter().chain(nobody).collect()
 }
 
-/// Returns the constant with the key of the caller of a play.
-pub(crate) fn caller_key(key: Option<PublicKey>) -> NamedValue {
-    constant(CALLER_PUBLIC_KEY, key.map(|key| key.to_hex()).as_deref())
+/// Returns the constants with the caller of a play or a call.
+pub(crate) fn of_caller(key: Option<PublicKey>, rights: &CallerRights) -> [NamedValue; 3] {
+    [
+        constant(CALLER_PUBLIC_KEY, key.map(|key| key.to_hex()).as_deref()),
+        constant(CALLER_NAME, rights.name.as_deref()),
+        constant(CALLER_ROLE, rights.role_name().map(|role| &**role)),
+    ]
 }
 
 fn constant(name: &str, value: Option<&str>) -> NamedValue {

@@ -2,11 +2,15 @@
 
 use std::{collections::BTreeSet, net::IpAddr, sync::Arc};
 
-use keys::{Authority, PublicKey};
+use keys::Authority;
 use protocol::Limits;
 
 use super::worker_pool::WorkerPool;
-use crate::tls::TlsCertificate;
+use crate::{
+    circle_functions::{Contracts, Generation},
+    rights::Rights,
+    tls::TlsCertificate,
+};
 
 /// The limits that a connection keeps from its start, and an environment from its creation. This type holds no process,
 /// so an old connection does not keep an old fork server alive.
@@ -14,6 +18,8 @@ use crate::tls::TlsCertificate;
 pub(crate) struct SessionLimits {
     pub(crate) values: Limits,
     pub(crate) module_names: Vec<String>,
+    /// The functions of the circle that plays can call, by their numbers after those of the host functions.
+    pub(crate) functions: Vec<Arc<str>>,
 }
 
 impl SessionLimits {
@@ -27,7 +33,8 @@ impl SessionLimits {
 #[derive(Debug, Clone)]
 pub(crate) struct Settings {
     pub(crate) description: Option<String>,
-    pub(crate) members: BTreeSet<PublicKey>,
+    /// Who may do what.
+    pub(crate) rights: Arc<Rights>,
     pub(crate) hosts: BTreeSet<Authority>,
     pub(crate) origins: BTreeSet<String>,
     /// In their canonical form.
@@ -38,6 +45,10 @@ pub(crate) struct Settings {
     pub(crate) tls: Option<TlsCertificate>,
     pub(crate) limits: Arc<SessionLimits>,
     pub(crate) workers: Arc<WorkerPool>,
+    /// The functions of the circle, if it has any.
+    pub(crate) functions: Option<Arc<Generation>>,
+    /// The contracts by role, with these functions and rights.
+    pub(crate) contracts: Arc<Contracts>,
     /// The digest of the modules' content when the circle was made.
     pub(crate) modules_digest: u64,
 }

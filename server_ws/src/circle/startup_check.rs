@@ -4,13 +4,13 @@
 use std::{io, time::Duration};
 
 use protocol::error::ScriptError;
-use worker::{EvalOutcome, Layer, Play, WorkerEvent};
+use worker::{Call, EvalOutcome, Layer, NO_FUNCTION, Play, TraceSource, WorkerEvent};
 
 use super::{
     Circle, Sandbox,
     worker_pool::{START_TIMEOUT, WorkerFactory},
 };
-use crate::{conversion::script_error, metrics::SandboxLayer, quota::kernel};
+use crate::{circle_functions::Generation, conversion::script_error, metrics::SandboxLayer, quota::kernel};
 
 /// The error of an init script that fails for another reason than its own error.
 fn init_script_error(why: &str) -> io::Error {
@@ -67,9 +67,54 @@ pub(crate) async fn check(circle: &Circle) -> io::Result<()> {
     }
     let layers = result?;
     check_layers(circle.sandbox, workers.has_processes(), &layers)?;
+    if let Some(functions) = &settings.functions {
+        check_functions(functions).await?;
+    }
     circle.metrics.set_sandbox(SandboxLayer::all(workers.has_processes(), &layers));
     circle.layers.get_or_init(|| layers);
     Ok(())
+}
+
+/// Starts a worker for functions, so that an error at the top level of a file is known before a caller meets it.
+pub(super) async fn check_functions(functions: &Generation) -> io::Result<()> {
+    if !functions.has_files() {
+        return Ok(());
+    }
+    let failed = |why: String| io::Error::new(io::ErrorKind::InvalidData, format!("the functions failed: {why}"));
+    let checked = async {
+        let mut worker = functions.pool().fork_worker(0).await?;
+        // No function has this number. The error of a file comes before the one that says so.
+        let call = Call { number: 1, function: u32::MAX, args: &[], constants: &[] };
+        worker.call(&call).map_err(|error| failed(error.to_string()))?;
+        worker.flush();
+        loop {
+            match worker.event().await {
+                WorkerEvent::Done { outcome: EvalOutcome::Failed(error), .. } => {
+                    return if error.message.starts_with(NO_FUNCTION) {
+                        Ok(())
+                    } else {
+                        Err(failed(file_error(&error)))
+                    };
+                }
+                WorkerEvent::Done { outcome, .. } => return Err(failed(format!("{outcome:?}"))),
+                WorkerEvent::Lost(loss) => return Err(failed(format!("their worker was lost ({loss:?})"))),
+                _ => {}
+            }
+        }
+    };
+    let limit = functions.pool().timeout();
+    let timed_out =
+        |_| failed(format!("the top level of a file took longer than {} ms: look for a loop", limit.as_millis()));
+    tokio::time::timeout(limit, checked).await.map_err(timed_out)?
+}
+
+/// Returns the text of an error at the top level of a file, with its place.
+fn file_error(error: &worker::ScriptError) -> String {
+    let place = error.trace.iter().find_map(|frame| match (&frame.source, frame.position) {
+        (TraceSource::File(path), Some(position)) => Some(format!("{path}:{}:{}: ", position.line, position.column)),
+        _ => None,
+    });
+    format!("{}{}", place.unwrap_or_default(), error.message)
 }
 
 /// Checks the layers of a worker's sandbox, and logs missing layers.
@@ -133,6 +178,7 @@ fn check_outcome(outcome: EvalOutcome) -> io::Result<()> {
         }
         EvalOutcome::Limit { kind, max } => Err(init_script_error(&format!("it exceeded the limit {kind:?} ({max})"))),
         EvalOutcome::Stopped => Err(init_script_error("it was stopped")),
+        other => Err(init_script_error(&format!("it ended in an unknown way ({other:?})"))),
     }
 }
 

@@ -13,8 +13,8 @@ use crate::quota::{self, kernel};
 pub(super) const START_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The kind of workers in a pool.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum WorkerKind {
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum WorkerKind {
     /// Processes, forked from a fork server of this program.
     Process(Program),
     /// Threads of this process.
@@ -75,7 +75,7 @@ impl WorkerFactory<'_> {
 
 impl WorkerPool {
     /// Makes a pool whose init script may take `script_time`.
-    pub(super) fn new(kind: WorkerKind, setup: WorkerSetup, script_time: Duration) -> Self {
+    pub(crate) fn new(kind: WorkerKind, setup: WorkerSetup, script_time: Duration) -> Self {
         Self {
             kind,
             setup,
@@ -83,6 +83,16 @@ impl WorkerPool {
             fork_server: Mutex::default(),
             spares: Arc::default(),
         }
+    }
+
+    /// Whether the workers of another pool would be the same.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        self.kind == other.kind && self.setup == other.setup
+    }
+
+    /// Returns how long a worker may take to start.
+    pub(super) fn timeout(&self) -> Duration {
+        self.timeout
     }
 
     /// Whether each worker is a process.
@@ -122,7 +132,8 @@ impl WorkerPool {
         Ok(StartedWorker { worker: worker.into(), was_spare: false, memory_base, start })
     }
 
-    async fn fork_worker(&self, group: u64) -> io::Result<Worker> {
+    /// Forks a worker for a group of callers, which take turns.
+    pub(crate) async fn fork_worker(&self, group: u64) -> io::Result<Worker> {
         let started = async {
             let factory = self.factory().await?;
             match factory.start_worker(group).await {

@@ -4,6 +4,7 @@ use std::{fmt, sync::Arc};
 
 use schemars::JsonSchema;
 use serde::Serialize;
+use serde_json::value::RawValue;
 use worker::{HostFunction, HostModule};
 
 use super::{
@@ -157,6 +158,9 @@ pub(crate) trait AnyModule: fmt::Debug + Send + Sync {
     /// Returns the generators of the functions' schemas.
     fn schemas(&self) -> &[SchemasOf];
 
+    /// Checks that a function takes these arguments. The error names the parameter.
+    fn check(&self, function: usize, args: &[&RawValue]) -> Result<(), Error>;
+
     /// Makes the instance of the module for one play.
     fn instantiate(self: Arc<Self>) -> Arc<dyn ModuleInstance>;
 }
@@ -168,6 +172,10 @@ impl<Tx: Send + 'static> AnyModule for Definition<Tx> {
 
     fn schemas(&self) -> &[SchemasOf] {
         &self.schemas
+    }
+
+    fn check(&self, function: usize, args: &[&RawValue]) -> Result<(), Error> {
+        self.function(function).ok_or_else(Error::hidden)?(args).map(drop)
     }
 
     fn instantiate(self: Arc<Self>) -> Arc<dyn ModuleInstance> {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use schemars::{JsonSchema, SchemaGenerator, generate::SchemaSettings};
-use serde_json::{Value, json, value::RawValue};
+use serde_json::{Value, json};
 use worker::{HostFunction, HostModule};
 
 use super::module::AnyModule;
@@ -16,8 +16,8 @@ const MAX_TYPE: usize = 80;
 
 /// The schemas of a function.
 pub(crate) struct FunctionSchemas {
-    pub(super) params: Vec<Value>,
-    pub(super) result: Value,
+    pub(crate) params: Vec<Value>,
+    pub(crate) result: Value,
 }
 
 /// Generates the schemas of a function with these types.
@@ -127,8 +127,28 @@ fn any_of(mut choices: Vec<String>) -> String {
     }
 }
 
-/// Returns the contract of a circle, an `OpenRPC` document, with its host functions. Returns `None` if there are none.
-pub(super) fn contract(modules: &[Arc<dyn AnyModule>]) -> Option<Box<RawValue>> {
+/// Returns the types of each function of a module, without references: schemas and short texts.
+pub(crate) fn inlined(module: &dyn AnyModule) -> Vec<(FunctionSchemas, Vec<String>, String)> {
+    let settings = SchemaSettings::draft2020_12().with(|settings| settings.inline_subschemas = true);
+    let schemas = module.schemas().iter().map(|schemas| {
+        let schemas = schemas(&mut settings.clone().into_generator());
+        let texts = schemas.params.iter().map(type_text).collect();
+        let result = type_text(&schemas.result);
+        (schemas, texts, result)
+    });
+    schemas.collect()
+}
+
+/// Whether a schema accepts null.
+pub(crate) fn is_optional(schema: &Value) -> bool {
+    let is_null = |schema: &Value| schema["type"] == "null";
+    is_null(schema)
+        || schema["type"].as_array().is_some_and(|types| types.iter().any(|one| one == "null"))
+        || ["anyOf", "oneOf"].iter().any(|key| schema[key].as_array().is_some_and(|all| all.iter().any(is_null)))
+}
+
+/// Returns the host functions in the contract of a circle; `None` if there are none.
+pub(super) fn contract(modules: &[Arc<dyn AnyModule>]) -> Option<Value> {
     let mut generator = generator();
     let mut functions = Vec::new();
     for module in modules {
@@ -150,9 +170,7 @@ pub(super) fn contract(modules: &[Arc<dyn AnyModule>]) -> Option<Box<RawValue>> 
     if functions.is_empty() {
         return None;
     }
-    let mut contract: Value = serde_json::from_str(protocol::OPENRPC).ok()?;
-    contract["x-host-functions"] = json!({ "functions": functions, "schemas": generator.take_definitions(true) });
-    serde_json::value::to_raw_value(&contract).ok()
+    Some(json!({ "functions": functions, "schemas": generator.take_definitions(true) }))
 }
 
 #[cfg(test)]

@@ -159,6 +159,8 @@ labels! {
     }
 }
 
+// The enums of the protocol may get values that this crate does not know, so the matches below have a last arm. The circle
+// does not make such an error, and a test checks that each error of the protocol has a label of its own.
 impl PlayOutcome {
     /// Whether the circle refused the play without running it, because a quota was used up or the caller may not play.
     pub(crate) fn is_refusal(self) -> bool {
@@ -185,6 +187,7 @@ impl PlayOutcome {
                 PlayLimit::Output => Self::LimitOutput,
                 PlayLimit::Depth => Self::LimitDepth,
                 PlayLimit::Size => Self::LimitSize,
+                _ => Self::Internal,
             },
             RpcError::Cancelled => Self::Cancelled,
             RpcError::EnvironmentLost { reason } => match reason {
@@ -193,6 +196,7 @@ impl PlayOutcome {
                 LossReason::Crash => Self::LostCrash,
                 // An idle session has no play that could be lost, and a circle sends no unknown reason.
                 LossReason::Killed | LossReason::Idle | LossReason::Unknown => Self::LostKilled,
+                _ => Self::Internal,
             },
             RpcError::Busy { limit, .. } => match limit {
                 BusyLimit::Queued => Self::BusyQueued,
@@ -201,6 +205,7 @@ impl PlayOutcome {
                 BusyLimit::Sessions => Self::BusySessions,
                 BusyLimit::Workers => Self::BusyWorkers,
                 BusyLimit::Memory => Self::BusyMemory,
+                _ => Self::Internal,
             },
             RpcError::RateLimited { .. } => Self::RateLimited,
             RpcError::ShuttingDown => Self::ShuttingDown,
@@ -212,6 +217,7 @@ impl PlayOutcome {
             | RpcError::MethodNotFound { .. }
             | RpcError::InvalidParams { .. } => Self::Invalid,
             RpcError::Internal | RpcError::Other(_) => Self::Internal,
+            _ => Self::Internal,
         }
     }
 }
@@ -234,6 +240,7 @@ impl NotificationRejectReason {
             | RpcError::LimitExceeded { .. }
             | RpcError::Cancelled
             | RpcError::EnvironmentLost { .. } => return None,
+            _ => Self::Internal,
         })
     }
 }
@@ -256,6 +263,7 @@ impl From<LossReason> for EnvironmentLoss {
             LossReason::Time => Self::Time,
             LossReason::Crash => Self::Crash,
             LossReason::Killed | LossReason::Unknown => Self::Killed,
+            _ => Self::Killed,
         }
     }
 }
@@ -285,7 +293,63 @@ impl SandboxLayer {
 
 #[cfg(test)]
 mod tests {
+    use protocol::error::ERROR_CODES;
+
     use super::*;
+
+    /// The labels of each error of the protocol: of a play, and of a notification.
+    const ERROR_LABELS: [(i64, PlayOutcome, Option<NotificationRejectReason>); 15] = [
+        (-32700, PlayOutcome::Invalid, Some(NotificationRejectReason::Invalid)),
+        (-32600, PlayOutcome::Invalid, Some(NotificationRejectReason::Invalid)),
+        (-32601, PlayOutcome::Invalid, Some(NotificationRejectReason::Invalid)),
+        (-32602, PlayOutcome::Invalid, Some(NotificationRejectReason::Invalid)),
+        (-32603, PlayOutcome::Internal, Some(NotificationRejectReason::Internal)),
+        (-32000, PlayOutcome::ScriptError, None),
+        (-32001, PlayOutcome::Unauthenticated, Some(NotificationRejectReason::Unauthenticated)),
+        (-32002, PlayOutcome::Unauthenticated, Some(NotificationRejectReason::Unauthenticated)),
+        (-32003, PlayOutcome::Unauthenticated, Some(NotificationRejectReason::Forbidden)),
+        (-32004, PlayOutcome::LimitMemory, None),
+        (-32005, PlayOutcome::Cancelled, None),
+        (-32006, PlayOutcome::BusyMemory, Some(NotificationRejectReason::Busy)),
+        (-32007, PlayOutcome::RateLimited, Some(NotificationRejectReason::RateLimited)),
+        (-32008, PlayOutcome::ShuttingDown, Some(NotificationRejectReason::ShuttingDown)),
+        (-32009, PlayOutcome::LostCrash, None),
+    ];
+
+    #[test]
+    fn every_error_of_the_protocol_has_its_label() {
+        for (code, message, _) in ERROR_CODES {
+            let data = serde_json::json!({
+                "method": "x", "param": "x", "reason": "crash", "kind": "runtime",
+                "limit": "memory", "max": 1, "retry_after_ms": 1,
+            });
+            let object = serde_json::json!({ "code": code, "message": message, "data": data });
+            let error: RpcError = serde_json::from_value(object).expect("an error object");
+            assert!(!matches!(error, RpcError::Other(_)), "{code} needs other data");
+            let labels = ERROR_LABELS.iter().find(|(labelled, ..)| labelled == code);
+            let (_, outcome, reason) = labels.unwrap_or_else(|| panic!("{code} has no label"));
+            assert_eq!(PlayOutcome::of(Err(&error)), *outcome, "{code}");
+            assert_eq!(NotificationRejectReason::of(&error), *reason, "{code}");
+        }
+    }
+
+    #[test]
+    fn every_limit_and_loss_of_the_protocol_has_its_label() {
+        let label = |error: &RpcError| PlayOutcome::of(Err(error)).value();
+        for limit in PlayLimit::ALL.iter().copied() {
+            let error = RpcError::LimitExceeded { limit, max: 1, setting: None };
+            assert_eq!(label(&error), format!("limit_{limit}"));
+        }
+        for limit in BusyLimit::ALL.iter().copied() {
+            assert_eq!(label(&RpcError::Busy { limit, max: 1, retry_after_ms: None }), format!("busy_{limit}"));
+        }
+        for reason in LossReason::ALL.iter().copied().filter(|reason| *reason != LossReason::Unknown) {
+            assert_eq!(EnvironmentLoss::from(reason).value(), reason.to_string());
+            if reason != LossReason::Idle {
+                assert_eq!(label(&RpcError::EnvironmentLost { reason }), format!("lost_{reason}"));
+            }
+        }
+    }
 
     #[test]
     fn label_values_match_their_indices() {
@@ -301,6 +365,8 @@ mod tests {
         check::<AuthenticationOutcome>();
         check::<EnvironmentLoss>();
         check::<HostCallOutcome>();
+        check::<SessionIdentity>();
+        check::<MemoryHolder>();
         check::<SandboxLayer>();
     }
 

@@ -7,9 +7,9 @@ use metrics::{
 };
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 
-use super::labels::{
-    AuthenticationOutcome, ConnectionCloseReason, ConnectionRejectReason, EnvironmentLoss, HostCallOutcome,
-    MemoryHolder, MetricLabel, NotificationRejectReason, PlayOutcome, SandboxLayer, SessionIdentity,
+use super::{
+    events::EventSeries,
+    labels::{MemoryHolder, MetricLabel, SandboxLayer, SessionIdentity},
 };
 
 const PLAY_SECONDS: &str = "circles_play_seconds";
@@ -25,7 +25,7 @@ pub(super) struct Counters<L> {
 }
 
 impl<L: MetricLabel> Counters<L> {
-    fn register(name: &'static str, key: &'static str, help: &'static str) -> Self {
+    pub(super) fn register(name: &'static str, key: &'static str, help: &'static str) -> Self {
         describe_counter!(name, help);
         Self {
             counters: L::ALL.iter().map(|label| counter!(name, key => label.value())).collect(),
@@ -71,15 +71,8 @@ pub(super) fn set(gauge: &Gauge, value: u64) {
 
 /// All series, registered once, so that counting needs no lookup and no allocation.
 pub(super) struct MetricSeries {
-    pub(super) plays: Counters<PlayOutcome>,
+    pub(super) events: EventSeries,
     pub(super) play_seconds: Histogram,
-    pub(super) authentications: Counters<AuthenticationOutcome>,
-    pub(super) rejected_notifications: Counters<NotificationRejectReason>,
-    pub(super) rejected_connections: Counters<ConnectionRejectReason>,
-    pub(super) rate_limited: Counters<SessionIdentity>,
-    pub(super) closed_connections: Counters<ConnectionCloseReason>,
-    pub(super) environments_lost: Counters<EnvironmentLoss>,
-    pub(super) host_calls: Counters<HostCallOutcome>,
     pub(super) connections: Gauge,
     pub(super) sessions: Gauges<SessionIdentity>,
     pub(super) workers: Gauge,
@@ -110,43 +103,12 @@ impl MetricSeries {
             gauge!(name)
         };
         Self {
-            plays: Counters::register("circles_plays_total", "outcome", "Finished plays by outcome."),
+            events: EventSeries::register(),
             play_seconds: {
                 let help = "Duration of plays in seconds, not counting the time spent queued.";
                 describe_histogram!(PLAY_SECONDS, Unit::Seconds, help);
                 histogram!(PLAY_SECONDS)
             },
-            authentications: Counters::register(
-                "circles_authentications_total",
-                "outcome",
-                "Authentication attempts by outcome.",
-            ),
-            rejected_notifications: Counters::register(
-                "circles_notifications_refused_total",
-                "reason",
-                "Notifications that were rejected; their senders get no response.",
-            ),
-            rejected_connections: Counters::register(
-                "circles_connections_refused_total",
-                "reason",
-                "Refused HTTP requests and WebSocket upgrades by reason.",
-            ),
-            rate_limited: Counters::register(
-                "circles_requests_rate_limited_total",
-                "identity",
-                "Requests rejected by the rate limit of their caller (per_minute).",
-            ),
-            closed_connections: Counters::register(
-                "circles_connections_closed_total",
-                "reason",
-                "Connections closed by the circle, to make room or because they did not authenticate in time.",
-            ),
-            environments_lost: Counters::register(
-                "circles_environments_lost_total",
-                "reason",
-                "Lost session environments by reason.",
-            ),
-            host_calls: Counters::register("circles_host_calls_total", "outcome", "Host calls by outcome."),
             connections: gauge("circles_connections", "WebSocket connections, including those being closed."),
             sessions: Gauges::register(
                 "circles_sessions",

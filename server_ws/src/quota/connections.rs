@@ -10,7 +10,10 @@ mod socket_table;
 
 use std::{
     net::IpAddr,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
 };
 
 use protocol::Limits;
@@ -100,13 +103,14 @@ pub(crate) struct ConnectionTotals {
 #[derive(Debug, Clone)]
 pub(crate) struct Connections {
     table: Arc<Mutex<SocketTable>>,
-    needs_key: bool,
+    needs_key: Arc<AtomicBool>,
 }
 
 impl Connections {
     /// Makes the quota of a circle. `needs_key` states whether a connection has to authenticate before it may play.
     pub(crate) fn new(limits: &Limits, needs_key: bool) -> Self {
-        Self { table: Arc::new(Mutex::new(SocketTable::new(ConnectionBounds::new(limits, needs_key)))), needs_key }
+        let table = SocketTable::new(ConnectionBounds::new(limits, needs_key));
+        Self { table: Arc::new(Mutex::new(table)), needs_key: Arc::new(AtomicBool::new(needs_key)) }
     }
 
     fn lock(&self) -> MutexGuard<'_, SocketTable> {
@@ -114,9 +118,19 @@ impl Connections {
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Whether a connection has to authenticate before it may do anything.
+    fn needs_key(&self) -> bool {
+        self.needs_key.load(Relaxed)
+    }
+
+    /// Sets whether later connections have to authenticate. [`apply`](Self::apply) adapts the bounds.
+    pub(crate) fn set_needs_key(&self, needs_key: bool) {
+        self.needs_key.store(needs_key, Relaxed);
+    }
+
     /// Applies new bounds. Connections beyond a lower number stay open.
     pub(crate) fn apply(&self, limits: &Limits) {
-        self.lock().set_bounds(ConnectionBounds::new(limits, self.needs_key));
+        self.lock().set_bounds(ConnectionBounds::new(limits, self.needs_key()));
     }
 
     /// Wakes all sessions, because something that concerns each of them has changed.

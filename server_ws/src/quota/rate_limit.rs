@@ -73,10 +73,18 @@ impl RateLimit {
     ///
     /// The bucket is empty.
     pub(crate) fn take(&self, caller: Caller, is_stranger: bool, now: Instant) -> Result<(), RpcError> {
-        let limit = self.limit(is_stranger);
-        if limit == u64::MAX {
-            return Ok(());
+        match self.limit(is_stranger) {
+            u64::MAX => Ok(()),
+            limit => self.take_of(caller, limit, now),
         }
+    }
+
+    /// Takes a token from the caller's bucket of this many tokens per minute.
+    ///
+    /// # Errors
+    ///
+    /// The bucket is empty.
+    pub(crate) fn take_of(&self, caller: Caller, limit: u64, now: Instant) -> Result<(), RpcError> {
         let taken = self.buckets.lock().unwrap_or_else(PoisonError::into_inner).take(caller, limit, now);
         taken.map_err(|wait| RpcError::RateLimited { retry_after_ms: whole_ms(wait) })
     }

@@ -1,6 +1,7 @@
 //! The methods, one in each file.
 
 pub(crate) mod authenticate;
+pub(crate) mod call;
 pub(crate) mod cancel;
 pub(crate) mod complete;
 pub(crate) mod describe;

@@ -106,7 +106,7 @@ impl Batches {
         };
         self.held += response.len();
         batch.responses.push(response);
-        batch.plays.extend(id.filter(|_| ticket.is_play()).cloned());
+        batch.plays.extend(id.filter(|_| ticket.keeps_id()).cloned());
         batch.missing -= 1;
         if batch.missing > 0 {
             return (None, fit);

@@ -4,7 +4,7 @@ use protocol::{
     RpcError,
     error::LossReason,
     message,
-    methods::{Notification, Output, Progress, ResetResult, SessionReset},
+    methods::{Notification, Output, ResetResult, SessionReset},
 };
 
 use super::{Session, outbound::OutboundFrame, player::PlayerEvent, queue::Job, ticket::Ticket};
@@ -31,33 +31,16 @@ impl Session {
     /// Sends prints together, each as a message of its own.
     fn notify_output(&mut self, prints: Vec<worker::Print>) {
         let Some((play, _)) = self.player.running_play() else { return };
-        let texts = prints.into_iter().map(|print| {
-            let output = Output {
-                play: play.clone(),
-                stream: conversion::stream(print.stream),
-                text: print.text,
-                position: print.position.map(conversion::position),
-            };
-            message::notification(Output::NAME, &output)
-        });
+        let texts = prints
+            .into_iter()
+            .map(|print| message::notification(Output::NAME, &conversion::output(play.clone(), print)));
         let texts = texts.collect();
         self.outbox.push_back(OutboundFrame::Texts(texts));
     }
 
     fn notify_progress(&mut self, report: worker::ProgressReport) {
         let Some((play, started)) = self.player.running_play() else { return };
-        let (done, total, text) = match report.script {
-            Some(script) => (Some(script.done), Some(script.total), script.text),
-            None => (None, None, None),
-        };
-        let progress = Progress {
-            play: play.clone(),
-            elapsed_us: u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX),
-            operations: report.operations,
-            done,
-            total,
-            text,
-        };
+        let progress = conversion::progress(play.clone(), started, report);
         self.notify(&progress);
     }
 

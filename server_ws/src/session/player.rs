@@ -1,11 +1,8 @@
 //! The player of a session: its worker, the queries that the worker answers, and the one play that it runs.
 
 mod ahead;
-mod cpu_budget;
 mod finish;
-mod host_calls;
 mod inputs;
-mod play_end;
 mod prints;
 mod query_grant;
 mod running_play;
@@ -26,18 +23,17 @@ use worker::{QueryAnswer, Worker};
 
 use super::{pending_queries::PendingQueries, ticket::Ticket};
 use crate::{
-    circle::{Circle, SessionLimits, StartedWorker, WorkerStartGuard, script_constants::caller_key},
+    calls::{CpuBudget, STOP_GRACE_PERIOD},
+    circle::{Circle, SessionLimits, StartedWorker, WorkerStartGuard, script_constants},
     metrics::PlayTimer,
     quota::{Caller, Contention, Grant, Waiter, WorkerPermit},
+    rights::Rights,
 };
-use cpu_budget::CpuBudget;
 use query_grant::QueryGrant;
 use running_play::RunningPlay;
-pub(crate) use running_play::StopReason;
 use start_pacing::StartPacing;
 
-/// How long a play may take to stop before its worker is killed.
-const STOP_GRACE_PERIOD: Duration = Duration::from_secs(1);
+pub(crate) use crate::calls::StopReason;
 
 pub(crate) struct Player {
     circle: Arc<Circle>,
@@ -64,10 +60,11 @@ pub(crate) struct Player {
     unreported_loss: Option<LossReason>,
     pub(super) queries: PendingQueries,
     query_grant: QueryGrant,
-    /// The caller of the last play or query.
+    /// The caller of the last play or query, and its key.
     worker_caller: Caller,
-    /// The key in `CALLER_PUBLIC_KEY` of the plays that the worker has received last.
-    worker_key: Option<PublicKey>,
+    caller_key: Option<PublicKey>,
+    /// The caller for whom the worker is prepared, and the rights of the circle then.
+    prepared: Option<(Option<PublicKey>, Arc<Rights>)>,
 }
 
 type WorkerStart = Pin<Box<dyn Future<Output = io::Result<StartedWorker>> + Send>>;
@@ -118,7 +115,8 @@ impl Player {
             queries,
             query_grant: QueryGrant::None,
             worker_caller: Caller::anonymous(address),
-            worker_key: None,
+            caller_key: None,
+            prepared: None,
         }
     }
 
@@ -204,7 +202,7 @@ impl Player {
 
     /// Returns the caller with this key, or the session's anonymous caller.
     fn caller(&self, key: Option<PublicKey>) -> Caller {
-        key.map_or(self.anonymous_caller, Caller::Key)
+        key.map_or(self.anonymous_caller, |key| Caller::Key(self.circle.settings.borrow().rights.quota_key(key)))
     }
 
     /// Returns a grant to run for a caller, or a waiter for one. It counts for the caller of the play; the worker may
@@ -226,7 +224,8 @@ impl Player {
         let Some(play) = self.play.as_mut().filter(|play| play.grant.is_some()) else { return };
         if let Some(params) = play.unsent.take() {
             play.cpu_budget = (!worker.has_low_priority()).then(|| CpuBudget::new(Instant::now()));
-            send(worker, &mut self.worker_key, play.number, &params, play.caller);
+            prepare(worker, &mut self.prepared, &self.circle, &self.limits, play.caller);
+            send(worker, play.number, &params);
         }
     }
 
@@ -286,22 +285,31 @@ impl Player {
     }
 }
 
-/// Queues a play for its worker, after the key of its caller if the worker has another one.
-fn send(
-    worker: &mut Worker,
-    worker_key: &mut Option<PublicKey>,
-    number: u64,
-    params: &PlayParams,
-    caller: Option<PublicKey>,
-) {
-    if *worker_key != caller {
-        worker.set_constants(&[caller_key(caller)]);
-        *worker_key = caller;
-    }
+/// Queues a play for its worker.
+fn send(worker: &mut Worker, number: u64, params: &PlayParams) {
     worker.play(&worker::Play {
         number,
         script: &params.script,
         name: params.name.as_deref(),
         bind: params.bind.as_deref(),
     });
+}
+
+/// Prepares a worker for a play or a query of a caller: what scripts see of the caller, and the functions that they see.
+fn prepare(
+    worker: &mut Worker,
+    prepared: &mut Option<(Option<PublicKey>, Arc<Rights>)>,
+    circle: &Circle,
+    limits: &SessionLimits,
+    caller: Option<PublicKey>,
+) {
+    let settings = circle.settings.borrow();
+    // The rights of a circle change seldom, and this comes before each play.
+    if prepared.as_ref().is_some_and(|(key, rights)| *key == caller && Arc::ptr_eq(rights, &settings.rights)) {
+        return;
+    }
+    let rights = settings.rights.of_caller(caller.as_ref());
+    worker.set_constants(&script_constants::of_caller(caller, &rights));
+    worker.hide_functions(circle.hidden_functions(&rights, limits));
+    *prepared = Some((caller, settings.rights.clone()));
 }

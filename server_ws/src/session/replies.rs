@@ -1,12 +1,12 @@
 //! Replies and notifications of a session. This is the only place that counts requests as finished.
 
-use std::{net::IpAddr, sync::Arc};
+use std::net::IpAddr;
 
 use protocol::{
     RpcError,
     error::{BusyLimit, LimitSetting, PlayLimit},
     message,
-    methods::{Notification, PlayParams, PlayResult},
+    methods::{Notification, PlayResult},
 };
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -18,7 +18,7 @@ use super::{
     ticket::Ticket,
 };
 use crate::{
-    audit::{AuditEntry, PlayCaller},
+    audit::{AuditEntry, AuditedRun, PlayCaller},
     conversion,
     metrics::PlayOutcome,
 };
@@ -54,6 +54,12 @@ impl Session {
         self.reply_weighted(ticket, result.as_ref(), weight as u64);
     }
 
+    /// Replies to a call of a function.
+    pub(super) fn reply_call(&mut self, ticket: &Ticket, result: &Result<Box<RawValue>, RpcError>) {
+        let weight = result.as_ref().map_or(0, |result| result.get().len());
+        self.reply_weighted(ticket, result.as_ref(), weight as Weight);
+    }
+
     /// Replies to a query with the worker's answer.
     pub(super) fn reply_query(&mut self, ticket: &Ticket, answer: QueryAnswer) {
         if self.outbox.is_blocked() {
@@ -84,11 +90,11 @@ impl Session {
         self.address
     }
 
-    /// Starts the audit record of a play, if auditing is on.
-    pub(crate) fn audit(&self, params: &Arc<PlayParams>) -> Option<Box<AuditEntry>> {
+    /// Starts the audit record of a play or a call, if auditing is on.
+    pub(crate) fn audit(&self, run: impl FnOnce() -> AuditedRun) -> Option<Box<AuditEntry>> {
         let auditor = self.circle.auditor.clone()?;
         let caller = self.auth.identity().map_or(PlayCaller::Anonymous(self.address), PlayCaller::Key);
-        Some(AuditEntry::new(auditor, self.number, caller, params.clone()))
+        Some(AuditEntry::new(auditor, self.number, caller, self.rights.role_name().cloned(), run()))
     }
 
     fn reply_weighted(&mut self, ticket: &Ticket, result: Result<&impl Serialize, &RpcError>, weight: Weight) {
@@ -100,12 +106,16 @@ impl Session {
     }
 
     fn count_finish(&mut self, ticket: &Ticket, result: Result<(), &RpcError>, fit: Fit) {
-        if ticket.is_play() {
+        if ticket.keeps_id() {
             let (outcome, code) = match fit {
                 Fit::Whole => (PlayOutcome::of(result), result.err().map(RpcError::code)),
                 Fit::Replaced => (PlayOutcome::LimitOutput, Some(TOO_LARGE.code())),
             };
-            self.counts.finish_play(outcome);
+            if ticket.is_play() {
+                self.counts.finish_play(outcome);
+            } else {
+                self.circle.metrics.count_call(outcome);
+            }
             if let Some(audit) = ticket.audit() {
                 audit.finish(outcome, code);
             }

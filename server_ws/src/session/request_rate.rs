@@ -41,8 +41,8 @@ impl RequestRate {
 
 impl Session {
     /// Returns the caller of the session's current request.
-    pub(super) fn caller(&self) -> Caller {
-        self.auth.identity().map_or_else(|| Caller::anonymous(self.address), Caller::Key)
+    pub(crate) fn caller(&self) -> Caller {
+        self.circle.caller(self.auth.identity(), self.address)
     }
 
     /// Counts a request towards the limit of its caller.

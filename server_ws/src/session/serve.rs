@@ -22,7 +22,7 @@ use super::{
     queue::{Job, QueuedJob},
     turn::{MAX_TURN_BYTES, MAX_TURN_TIME, Turn},
 };
-use crate::circle::CirclePhase;
+use crate::{calls::lost_right_to_play, circle::CirclePhase};
 
 /// After this silence, the session pings the client. After the same time again, it drops the connection.
 const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(30);
@@ -64,7 +64,11 @@ impl Session {
             if self.send_and_start().is_err() {
                 return;
             }
-            if current_phase != CirclePhase::Open && self.player.is_idle() && self.outbox.is_empty() {
+            if current_phase != CirclePhase::Open
+                && self.player.is_idle()
+                && self.calls.count() == 0
+                && self.outbox.is_empty()
+            {
                 self.close(1001, "the circle is shutting down");
                 break;
             }
@@ -101,6 +105,7 @@ impl Session {
                 event = self.player.next_event_if(takes_events), if takes_events || self.player.may_give_way() => {
                     is_print = self.take_event(event, &mut turn).await;
                 }
+                event = self.calls.next_event() => self.handle_call(event),
                 () = timer.wait_until(deadline.unwrap_or_else(Instant::now)), if deadline.is_some() => {
                     let now = Instant::now();
                     if tick.is_some_and(|tick| tick <= now) {
@@ -245,6 +250,7 @@ impl Session {
 
     async fn close_connection(mut self: Box<Self>, mut messages: Messages) {
         self.player.abandon();
+        self.calls.abandon();
         self.fail_queries(&RpcError::EnvironmentLost { reason: LossReason::Killed });
         if let Some((code, reason)) = self.closing {
             self.outbox.push_back(OutboundFrame::Close(code, reason));
@@ -332,15 +338,28 @@ impl Session {
             }
         }
         if phase == CirclePhase::Ending {
+            self.calls.stop_all(StopReason::Shutdown);
             let stopped = self.player.stop(StopReason::Shutdown);
             self.handle(stopped);
         }
     }
 
-    /// Closes the connection if its key is no longer a member.
+    /// Applies changed rights. Closes the connection if its key has none any more.
     fn check_membership(&mut self) {
-        if self.auth.identity().is_some_and(|key| !self.circle.admits(&key)) {
+        let could_play = self.rights.may_play();
+        self.apply_rights();
+        if could_play && !self.rights.may_play() {
+            let error = lost_right_to_play();
+            while let Some(queued) = self.queue.dequeue() {
+                self.reply_error(&queued.ticket, &error);
+            }
+            self.player.stop_all_ahead(StopReason::LostRight);
+            self.fail_queries(&error);
+        }
+        if !self.is_admitted() && self.auth.identity().is_some() {
             self.close(1008, "the key is no longer a member of this circle");
+        } else if !self.is_admitted() && !self.slot.is_stranger() {
+            self.close(1008, "anonymous callers have no role in this circle any more");
         }
     }
 

@@ -16,25 +16,40 @@ pub(crate) enum ReplyTo {
     Nobody,
 }
 
+/// The kind of a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum RequestKind {
+    Play,
+    /// A call of a function.
+    Call,
+    Other,
+}
+
 /// The ticket of a request. Only the admission of a request makes one.
 #[derive(Debug)]
 pub(crate) struct Ticket {
     reply_to: ReplyTo,
     batch: Option<u64>,
-    is_play: bool,
+    kind: RequestKind,
     audit: Option<Box<AuditEntry>>,
 }
 
 impl Ticket {
     /// Makes the ticket of a request in this batch, or of a single request.
     pub(crate) fn new(reply_to: ReplyTo, batch: Option<u64>) -> Self {
-        Self { reply_to, batch, is_play: false, audit: None }
+        Self { reply_to, batch, kind: RequestKind::Other, audit: None }
     }
 
     /// Converts the ticket to that of a play, with its audit record if auditing is on. The id of a play is in use until
     /// the reply, and its outcome is counted.
     pub(crate) fn into_play(self, audit: Option<Box<AuditEntry>>) -> Self {
-        Self { is_play: true, audit, ..self }
+        Self { kind: RequestKind::Play, audit, ..self }
+    }
+
+    /// Converts the ticket to that of a call of a function, with its audit record if auditing is on. As for a play, the
+    /// id is in use until the reply, and the outcome is counted.
+    pub(crate) fn into_call(self, audit: Option<Box<AuditEntry>>) -> Self {
+        Self { kind: RequestKind::Call, audit, ..self }
     }
 
     /// Returns the id of the reply; `None` is null on the wire.
@@ -55,7 +70,12 @@ impl Ticket {
     }
 
     pub(super) fn is_play(&self) -> bool {
-        self.is_play
+        self.kind == RequestKind::Play
+    }
+
+    /// Whether the id is in use until the reply.
+    pub(super) fn keeps_id(&self) -> bool {
+        self.kind != RequestKind::Other
     }
 
     pub(super) fn audit(&self) -> Option<&AuditEntry> {

@@ -1,27 +1,16 @@
 //! The begin of a socket: its slot, and the TLS handshake if the circle serves TLS.
 
-use std::{future::poll_fn, io, net::SocketAddr, sync::Arc, task::Poll};
+use std::{io, net::SocketAddr, sync::Arc};
 
 use actix_http::{Protocol, error::DispatchError};
 use actix_web::rt::net::TcpStream;
-use tokio::io::AsyncWriteExt;
-use tokio_rustls::{TlsAcceptor, server::TlsStream};
 
-use super::{http::HANDSHAKE_TIMEOUT, network_stream::NetworkStream, refusal, request_socket::RequestSocket};
-use crate::{circle::Circle, quota::Slot, tls::TlsCertificate};
-
-/// The first byte of a TLS connection: a handshake record (RFC 8446 §5.1).
-const TLS_HANDSHAKE: u8 = 22;
-
-/// The maximum number of encrypted bytes that wait for the socket, in bytes.
-const TLS_BUFFER: usize = 16 << 10;
-
-/// The bytes that a connection counts for TLS: what rustls buffers of one message of a handshake that is not complete, and
-/// what waits for the socket.
-const TLS_BYTES: u64 = 80 << 10;
-
-/// The body of the response to HTTP at an address that speaks TLS.
-const PLAIN_HTTP: &str = "this circle speaks TLS: use a wss:// or an https:// address\n";
+#[cfg(not(feature = "tls"))]
+use super::no_tls_handshake as tls_handshake;
+#[cfg(feature = "tls")]
+use super::tls_handshake;
+use super::{network_stream::NetworkStream, refusal, request_socket::RequestSocket};
+use crate::{circle::Circle, tls::TlsCertificate};
 
 /// Gives a socket its slot, or closes the socket if there is no room for it. Then makes the TLS handshake, if the
 /// circle has a certificate.
@@ -39,48 +28,7 @@ pub(super) async fn accept(
     stream.set_nodelay(true)?;
     let stream = match tls {
         None => NetworkStream::Tcp(stream),
-        Some(acceptor) => {
-            slot.hold_tls(TLS_BYTES);
-            let encrypted = handshake(&acceptor, stream, &slot).await.inspect_err(|error| {
-                // Otherwise the circle itself has closed the socket to make room.
-                if error.kind() != io::ErrorKind::ConnectionAborted {
-                    refusal::note_tls(&circle, address.ip(), error);
-                }
-            })?;
-            NetworkStream::encrypted(encrypted)
-        }
+        Some(acceptor) => tls_handshake::accept(&circle, &acceptor, stream, &slot, address.ip()).await?,
     };
     Ok((RequestSocket::new(stream, slot), Protocol::Http1, Some(address)))
-}
-
-/// Makes the TLS handshake, unless it takes too long or the slot is closed.
-async fn handshake(acceptor: &TlsAcceptor, stream: TcpStream, slot: &Slot) -> io::Result<TlsStream<TcpStream>> {
-    let handshake = async {
-        let mut first = [0];
-        if stream.peek(&mut first).await? == 1 && first[0] != TLS_HANDSHAKE {
-            return Err(refuse_plain(stream).await);
-        }
-        acceptor.accept_with(stream, |connection| connection.set_buffer_limit(Some(TLS_BUFFER))).await
-    };
-    let closed = poll_fn(|cx| if slot.poll_closed(cx) { Poll::Ready(()) } else { Poll::Pending });
-    tokio::select! {
-        done = tokio::time::timeout(HANDSHAKE_TIMEOUT, handshake) => done.unwrap_or(Err(io::ErrorKind::TimedOut.into())),
-        () = closed => Err(io::ErrorKind::ConnectionAborted.into()),
-    }
-}
-
-/// Says to a client without TLS what to do, and returns the error of its handshake.
-async fn refuse_plain(mut stream: TcpStream) -> io::Error {
-    let sent = async {
-        // Closing a socket with unread bytes could discard the response.
-        let _read = stream.try_read(&mut [0; 4096]);
-        let head = "HTTP/1.1 400 Bad Request\r\ncontent-type: text/plain; charset=utf-8\r\nconnection: close";
-        let length = PLAIN_HTTP.len();
-        stream.write_all(format!("{head}\r\ncontent-length: {length}\r\n\r\n{PLAIN_HTTP}").as_bytes()).await?;
-        stream.shutdown().await
-    };
-    match sent.await {
-        Ok(()) => io::Error::other("the client does not speak TLS"),
-        Err(error) => error,
-    }
 }

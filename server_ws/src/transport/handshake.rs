@@ -33,6 +33,7 @@ pub(super) fn check_values<'a>(values: impl Fn(&str) -> Vec<&'a [u8]>) -> Result
 }
 
 /// Checks the headers that ask for the upgrade, for a request that the library does not check.
+#[cfg(any(feature = "actix", feature = "axum", test))]
 pub(super) fn check_upgrade<'a>(values: impl Fn(&str) -> Vec<&'a [u8]>) -> Result<(), String> {
     let has_token = |name: &str, token: &str| {
         let lines = values(name);

@@ -46,6 +46,7 @@ const DEFAULT_TLS_PORT: u16 = 443;
 const CONSOLE_FILE: &str = "/console/{hash}/{file}";
 
 /// The content type of Prometheus' text format.
+#[cfg(feature = "metrics")]
 const PROMETHEUS: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 /// The address of the accepted socket.
@@ -121,13 +122,22 @@ async fn health(circle: web::Data<Circle>) -> HttpResponse {
     }
 }
 
-async fn contract() -> HttpResponse {
-    let body = Chunks::new(BoxBody::new(protocol::OPENRPC));
+/// Returns the contract for anonymous callers.
+async fn contract(circle: web::Data<Circle>) -> HttpResponse {
+    let contract = circle.contract(None);
+    let Some(contract) = contract else { return HttpResponse::InternalServerError().finish() };
+    let body = Chunks::new(BoxBody::new(format!("{}\n", contract.get())));
     HttpResponse::Ok().content_type(ContentType::json()).body(body)
 }
 
+#[cfg(feature = "metrics")]
 async fn metrics(circle: web::Data<Circle>) -> HttpResponse {
     HttpResponse::Ok().content_type(PROMETHEUS).body(circle.metrics.prometheus())
+}
+
+#[cfg(not(feature = "metrics"))]
+async fn metrics() -> HttpResponse {
+    text(StatusCode::NOT_FOUND, "no metrics: this server is built without the feature `metrics`".into())
 }
 
 async fn root(

@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use actix_http::{Protocol, ws::hash_key};
+use actix_http::Protocol;
 use actix_service::{Service, ServiceFactory};
 use http::{HeaderMap, header};
 use keys::Authority;
@@ -18,7 +18,6 @@ use super::{
     client_address::client_address,
     connection,
     counted_stream::CountedStream,
-    handshake,
     network_stream::NetworkStream,
     refusal,
     rejection::{self, Rejection},
@@ -102,7 +101,10 @@ fn check_peer(circle: &Circle, peer: IpAddr) -> Result<(), Rejection> {
 
 /// Checks an upgrade request. `is_get` says whether it is a GET request of HTTP/1.1. Returns the value of
 /// `Sec-WebSocket-Accept` in its response.
+#[cfg(any(feature = "actix", feature = "axum"))]
 pub(crate) fn check_handshake(circle: &Circle, is_get: bool, headers: &HeaderMap) -> Result<String, Rejection> {
+    use super::handshake::{check_upgrade, check_values};
+
     if !is_get {
         return Err(rejection::invalid_handshake(circle, "the request must be GET with HTTP/1.1"));
     }
@@ -112,9 +114,9 @@ pub(crate) fn check_handshake(circle: &Circle, is_get: bool, headers: &HeaderMap
     }
     rejection::check_version(circle, values(headers, "sec-websocket-version").next())?;
     let all = |name: &str| values(headers, name).collect();
-    let key = handshake::check_upgrade(all).and_then(|()| handshake::check_values(all));
+    let key = check_upgrade(all).and_then(|()| check_values(all));
     let key = key.map_err(|reason| rejection::invalid_handshake(circle, &reason))?;
-    Ok(String::from_utf8_lossy(&hash_key(key)).into_owned())
+    Ok(String::from_utf8_lossy(&actix_http::ws::hash_key(key)).into_owned())
 }
 
 impl AcceptedConnection {
@@ -135,6 +137,7 @@ impl AcceptedConnection {
     }
 
     /// As [`serve`](Self::serve), on the thread of the caller, which runs a local set of tasks.
+    #[cfg(feature = "actix")]
     pub(crate) async fn serve_here<S>(self, stream: S)
     where
         S: AsyncRead + AsyncWrite + Unpin + 'static,

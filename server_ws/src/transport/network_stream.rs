@@ -9,10 +9,12 @@ use std::{
 use actix_web::rt::net::TcpStream;
 use bytes::{Buf, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+#[cfg(feature = "tls")]
 use tokio_rustls::server::TlsStream;
 
 pub(super) enum NetworkStream {
     Tcp(TcpStream),
+    #[cfg(feature = "tls")]
     Tls(Box<PeekableStream<TlsStream<TcpStream>>>),
     /// A stream that the program has accepted.
     Other(Box<PeekableStream<Box<dyn ProgramStream>>>),
@@ -30,6 +32,7 @@ pub(super) struct PeekableStream<S> {
 }
 
 impl NetworkStream {
+    #[cfg(feature = "tls")]
     pub(super) fn encrypted(stream: TlsStream<TcpStream>) -> Self {
         Self::Tls(Box::new(PeekableStream { stream, peeked: BytesMut::new() }))
     }
@@ -42,6 +45,7 @@ impl NetworkStream {
     pub(super) fn tcp(&self) -> Option<&TcpStream> {
         match self {
             Self::Tcp(stream) => Some(stream),
+            #[cfg(feature = "tls")]
             Self::Tls(encrypted) => Some(encrypted.stream.get_ref().0),
             Self::Other(_) => None,
         }
@@ -52,6 +56,7 @@ impl NetworkStream {
     pub(super) fn poll_peek(&mut self, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<usize>> {
         match self {
             Self::Tcp(stream) => stream.poll_peek(cx, buffer),
+            #[cfg(feature = "tls")]
             Self::Tls(encrypted) => encrypted.poll_peek(cx, buffer),
             Self::Other(stream) => stream.poll_peek(cx, buffer),
         }
@@ -60,6 +65,7 @@ impl NetworkStream {
     fn writer(&mut self) -> Pin<&mut (dyn AsyncWrite + Unpin)> {
         match self {
             Self::Tcp(stream) => Pin::new(stream),
+            #[cfg(feature = "tls")]
             Self::Tls(encrypted) => Pin::new(&mut encrypted.stream),
             Self::Other(other) => Pin::new(&mut other.stream),
         }
@@ -100,6 +106,7 @@ impl AsyncRead for NetworkStream {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         match self.get_mut() {
             Self::Tcp(stream) => Pin::new(stream).poll_read(cx, buffer),
+            #[cfg(feature = "tls")]
             Self::Tls(encrypted) => encrypted.poll_read(cx, buffer),
             Self::Other(other) => other.poll_read(cx, buffer),
         }
@@ -108,11 +115,12 @@ impl AsyncRead for NetworkStream {
 
 impl AsyncWrite for NetworkStream {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        match self.get_mut() {
-            // The common case without a virtual call.
-            Self::Tcp(stream) => Pin::new(stream).poll_write(cx, bytes),
-            other => other.writer().poll_write(cx, bytes),
+        let this = self.get_mut();
+        // The common case without a virtual call.
+        if let Self::Tcp(stream) = this {
+            return Pin::new(stream).poll_write(cx, bytes);
         }
+        this.writer().poll_write(cx, bytes)
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

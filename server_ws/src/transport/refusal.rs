@@ -19,6 +19,7 @@ pub(super) fn note(circle: &Circle, address: IpAddr, refusal: ConnectionRefusal)
 }
 
 /// Counts and logs the failed TLS handshake of a client at `address`.
+#[cfg(feature = "tls")]
 pub(super) fn note_tls(circle: &Circle, address: IpAddr, error: &io::Error) {
     circle.metrics.count_rejection(ConnectionRejectReason::Tls);
     log(circle, address, "tls", Some(error));

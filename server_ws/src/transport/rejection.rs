@@ -26,6 +26,7 @@ impl Rejection {
     }
 
     /// A fault of the server, which its log explains.
+    #[cfg(any(feature = "actix", feature = "axum"))]
     pub(crate) fn internal() -> Self {
         Self::new(500, "the server cannot connect clients to this circle: its log says why")
     }

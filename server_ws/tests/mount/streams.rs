@@ -214,7 +214,7 @@ async fn set_members_closes_sessions_of_others() {
     let circle = start(builder("team").members([key])).await;
     let session = circle.session(PlayCaller::Key(key)).expect("a member");
     assert_eq!(session.play("1").await.expect("played").get::<i64>().expect("a number"), 1);
-    circle.circle().set_members([]);
+    circle.circle().set_members([]).expect("a circle without roles");
     let error = loop {
         // The session learns of the change before its next play begins.
         if let Err(error) = session.play("1").await {

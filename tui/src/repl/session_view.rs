@@ -204,11 +204,11 @@ impl SessionView {
 /// Formats the output of a play; debug output with its position.
 fn output_lines(output: &Output) -> Vec<StyledLine> {
     match output.stream {
-        Stream::Print | Stream::Unknown => frontend::text::lines(Style::Plain, &output.text),
         Stream::Debug => {
             let place = output.position.map_or(String::new(), |at| format!("[{}:{}] ", at.line, at.column));
             frontend::text::lines(Style::Dim, &format!("{place}{}", output.text))
         }
+        _ => frontend::text::lines(Style::Plain, &output.text),
     }
 }
 

@@ -12,7 +12,7 @@ use frontend::{
 };
 use keys::PublicKey;
 use launcher::{
-    CircleChange, MemberChange, ReloadAction,
+    CircleChange, MemberChange, MemberIdentity, ReloadAction,
     control::{ControlError, Diff},
     supervisor_files::SupervisorFiles,
 };
@@ -54,7 +54,9 @@ impl Tasks {
             let (name, key) = key;
             let added = {
                 let circle = circle.clone();
-                tokio::task::spawn_blocking(move || members::add(&file, &circle, &key))
+                // A circle with roles needs a role, too: the error says how to give one.
+                let identity = MemberIdentity { name: members::suggest_name(&name), role: None };
+                tokio::task::spawn_blocking(move || members::add(&file, &circle, &key, &identity))
             };
             let Ok(added) = added.await else { return };
             let admission = match added {

@@ -11,9 +11,22 @@ use crate::{engine, message::NamedValue};
 pub(super) struct Constants {
     setup: BTreeMap<String, Dynamic>,
     values: BTreeMap<String, Dynamic>,
+    /// The shared values of the constants, if calls replace them. Each call may have other constants, and a module for
+    /// each change would remain in the engine.
+    cells: Option<BTreeMap<String, Dynamic>>,
 }
 
 impl Constants {
+    /// Creates the constants of an environment. `are_shared` says whether calls replace them often.
+    pub(super) fn new(are_shared: bool) -> Self {
+        Self { cells: are_shared.then(BTreeMap::new), ..Self::default() }
+    }
+
+    /// Whether calls replace them often.
+    pub(super) fn are_shared(&self) -> bool {
+        self.cells.is_some()
+    }
+
     /// Adds constants of the setup. One whose value cannot be read is `()`.
     pub(super) fn add_to_setup(&mut self, constants: &[NamedValue]) {
         let value = |constant| engine::named_value(constant).unwrap_or(Dynamic::UNIT);
@@ -38,12 +51,28 @@ impl Constants {
         &self.values
     }
 
-    /// The constants as a module.
-    pub(super) fn module(&self) -> Module {
+    /// The constants as a module; `None` if the modules before have all of them.
+    pub(super) fn module(&mut self) -> Option<Module> {
         let mut module = Module::new();
+        let Some(cells) = &mut self.cells else {
+            for (name, value) in &self.values {
+                module.set_var(name.as_str(), value.clone());
+            }
+            return Some(module);
+        };
+        let mut has_new = false;
         for (name, value) in &self.values {
-            module.set_var(name.as_str(), value.clone());
+            // Read-only inside of the cell, so that scripts cannot assign to it.
+            let value = value.clone().into_read_only();
+            if let Some(mut cell) = cells.get_mut(name).and_then(Dynamic::write_lock::<Dynamic>) {
+                *cell = value;
+                continue;
+            }
+            let cell = value.into_shared();
+            module.set_var(name.as_str(), cell.clone());
+            cells.insert(name.clone(), cell);
+            has_new = true;
         }
-        module
+        has_new.then_some(module)
     }
 }

@@ -1,24 +1,27 @@
 //! The environment of one session: variables, functions and imports that persist across plays.
 
+mod calls;
+
 use std::{
     collections::HashSet,
     io,
-    sync::Arc,
+    sync::{Arc, PoisonError},
     time::{Duration, Instant},
 };
 
-use rhai::{AST, Caches, Dynamic, Engine, EvalAltResult, GlobalRuntimeState, Module, Scope, Shared};
+use rhai::{AST, Dynamic, Engine, EvalAltResult, GlobalRuntimeState, Module, Scope, Shared};
 
+use self::calls::Functions;
 use super::constants::Constants;
 use crate::{
     engine::{
-        self, FunctionSources, INIT_PLAY, Meter, ModuleLoader, ModuleSources, Renderer, ScriptCache, Sources,
-        VariableSizes,
+        self, FunctionSources, HiddenFunctions, INIT_PLAY, Meter, ModuleLoader, ModuleSources, Renderer, ScriptCache,
+        Sources, TraceRoot, VariableSizes,
     },
     inspection::{self, Inventory, SharedInventory, Values},
     message::{
-        EvalOutcome, HostCall, HostReturn, NamedValue, Play, PlayValue, Print, Query, QueryAnswer, TraceFrame,
-        WorkerLimits, WorkerSetup,
+        EvalOutcome, HostCall, HostModule, HostReturn, NamedValue, Play, PlayValue, Print, Query, QueryAnswer,
+        TraceFrame, WorkerLimits, WorkerSetup,
     },
 };
 
@@ -43,8 +46,11 @@ pub(crate) struct Environment {
     inventory: SharedInventory,
     limits: WorkerLimits,
     constants: Constants,
+    function_files: Option<Functions>,
     /// The outcome of the init script if it failed; every play then has this outcome.
     init_failure: Option<EvalOutcome>,
+    hidden: HiddenFunctions,
+    host: Vec<HostModule>,
 }
 
 impl Environment {
@@ -65,7 +71,8 @@ impl Environment {
         };
         let modules = ModuleLoader::new(sources);
         let mut engine = engine::build(&setup, modules.clone(), &meter, print);
-        engine::register_host(&mut engine, &setup.host, setup.limits.host_bytes, &meter, call_host);
+        let hidden = HiddenFunctions::default();
+        engine::register_host(&mut engine, &setup.host, setup.limits.host_bytes, &meter, &hidden, call_host);
         let mut placeholder_module = Module::new();
         placeholder_module.set_var("placeholder", Dynamic::UNIT);
         let mut environment = Self {
@@ -81,14 +88,21 @@ impl Environment {
             sizes: VariableSizes::default(),
             inventory,
             limits: setup.limits,
-            constants: Constants::default(),
+            constants: Constants::new(setup.functions.is_some()),
+            function_files: None,
             init_failure: None,
+            hidden,
+            host: setup.host.clone(),
         };
         environment.constants.add_to_setup(&setup.constants);
+        environment.inventory.lock().note_constants(environment.constants.values(), &environment.engine);
         environment.register_constants();
         if let Some(script) = &setup.init {
             let outcome = environment.play(&Play { number: INIT_PLAY, script, name: None, bind: None });
             environment.init_failure = (!matches!(outcome, EvalOutcome::Value(_))).then_some(outcome);
+        }
+        if let Some(functions) = &setup.functions {
+            environment.prepare_functions(functions);
         }
         environment.reset_memory_baseline();
         environment
@@ -97,6 +111,11 @@ impl Environment {
     /// Excludes the memory in use now, which belongs to the setup, from the session's memory.
     pub(crate) fn reset_memory_baseline(&self) {
         self.meter.reset_memory_baseline();
+    }
+
+    /// Number of live bytes beyond the baseline; 0 if the process does not count them.
+    pub(crate) fn live_bytes(&self) -> u64 {
+        self.meter.live_bytes()
     }
 
     /// Evaluates one script. Definitions that precede an error persist.
@@ -155,17 +174,18 @@ impl Environment {
         }
         self.update_inventory(&ast, play.number == INIT_PLAY);
         // The hint on an error can name what the play defined.
-        outcome.unwrap_or_else(|error| self.failure(*error, play))
+        outcome.unwrap_or_else(|error| self.failure(*error, play, TraceRoot::Script))
     }
 
-    fn failure(&self, error: EvalAltResult, play: &Play<'_>) -> EvalOutcome {
+    fn failure(&self, error: EvalAltResult, play: &Play<'_>, root: TraceRoot) -> EvalOutcome {
         let hint = |error: &EvalAltResult, at: &TraceFrame| inspection::hint(error, at, &self.inventory.lock());
-        engine::run_failure(error, &self.sources(play), &self.engine, &self.limits, hint)
+        engine::run_failure(error, &self.sources(play, root), &self.engine, &self.limits, hint)
     }
 
-    fn sources<'a>(&'a self, play: &'a Play<'a>) -> Sources<'a> {
-        let Self { functions, function_sources, modules, .. } = self;
-        Sources { play, functions, origins: function_sources, modules }
+    fn sources<'a>(&'a self, play: &'a Play<'a>, root: TraceRoot) -> Sources<'a> {
+        let Self { functions, function_sources, modules, function_files, .. } = self;
+        let files = function_files.as_ref().map_or(&[][..], |functions| &functions.files);
+        Sources { root, play, functions, origins: function_sources, modules, files }
     }
 
     /// Answers a query, between plays.
@@ -184,7 +204,7 @@ impl Environment {
         }
     }
 
-    /// Runs a script in the persistent state. Uses a volatile function of Rhai, which other versions may change.
+    /// Runs a script in the persistent state.
     fn run(&mut self, ast: &AST) -> Result<Dynamic, Box<EvalAltResult>> {
         // A plain number, or an atomic one with the feature `sync` of Rhai.
         self.global.num_operations = Default::default();
@@ -194,23 +214,28 @@ impl Environment {
         self.global.lib.clear();
         self.global.lib.push(self.functions.shared_lib().clone());
         self.global.lib.push(self.placeholder_module.clone());
-        #[expect(deprecated, reason = "no other function evaluates statements in a persistent global state")]
-        self.engine.eval_statements_raw(&mut self.global, &mut Caches::new(), &mut self.scope, ast.statements())
+        engine::evaluate(&self.engine, &mut self.global, &mut self.scope, ast)
     }
 
     fn bind_value(&mut self, value: Dynamic, bind: Option<&str>) -> EvalOutcome {
+        let outcome = self.render(&value);
+        if let (EvalOutcome::Value(_), Some(name)) = (&outcome, bind)
+            && !value.is_unit()
+        {
+            self.scope.push_dynamic(name.to_owned(), value.flatten());
+        }
+        outcome
+    }
+
+    /// Renders the value of a play or a call.
+    fn render(&self, value: &Dynamic) -> EvalOutcome {
         let renderer = Renderer { engine: &self.engine, max_bytes: self.limits.output_bytes };
-        let rendered = renderer.text(&value).and_then(|output| Ok((output, renderer.json(&value)?)));
+        let rendered = renderer.text(value).and_then(|output| Ok((output, renderer.json(value)?)));
         let (output, json) = match rendered {
             Ok(rendered) => rendered,
             Err(error) => return EvalOutcome::Limit { kind: error.kind, max: error.max },
         };
         let type_name = self.engine.map_type_name(value.type_name()).to_owned();
-        if let Some(name) = bind
-            && !value.is_unit()
-        {
-            self.scope.push_dynamic(name.to_owned(), value.flatten());
-        }
         EvalOutcome::Value(PlayValue { output, type_name, json, operations: self.meter.operations() })
     }
 
@@ -248,13 +273,32 @@ impl Environment {
     pub(crate) fn set_constants(&mut self, constants: &[NamedValue]) -> io::Result<()> {
         self.constants.replace(constants)?;
         self.register_constants();
+        if !self.constants.are_shared() {
+            self.inventory.lock().note_constants(self.constants.values(), &self.engine);
+        }
         Ok(())
     }
 
     /// Registers the constants, visible in functions too. Definitions of the script hide them.
     fn register_constants(&mut self) {
-        self.engine.register_global_module(self.constants.module().into());
-        self.inventory.lock().note_constants(self.constants.values(), &self.engine);
+        if let Some(module) = self.constants.module() {
+            self.engine.register_global_module(module.into());
+        }
+    }
+
+    /// Hides host functions, by their numbers, from scripts and from completion.
+    pub(crate) fn hide_functions(&mut self, hidden: Vec<u32>) {
+        let hidden: HashSet<u32> = hidden.into_iter().collect();
+        let mut numbers = 0..;
+        let visible = self.host.iter().map(|HostModule { name, functions }| {
+            let numbered = functions.iter().zip(numbers.by_ref());
+            let functions =
+                numbered.filter(|(_, number)| !hidden.contains(number)).map(|(function, _)| function.clone());
+            HostModule { name: name.clone(), functions: functions.collect() }
+        });
+        let visible: Vec<HostModule> = visible.collect();
+        self.inventory.lock().set_host(&visible);
+        *self.hidden.write().unwrap_or_else(PoisonError::into_inner) = hidden;
     }
 
     /// Assigns values to variables, which a script sees like those that it declares.

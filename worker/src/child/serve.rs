@@ -16,7 +16,7 @@ use super::{
 use crate::{
     engine::{Meter, ModuleSources, PlayMonitor},
     inspection::{self, SharedInventory},
-    message::{FromControl, FromWorker, Layer, NumberedQuery, ToControl, ToWorker, WorkerSetup, frame},
+    message::{EvalOutcome, FromControl, FromWorker, Layer, NumberedQuery, ToControl, ToWorker, WorkerSetup, frame},
     system::os,
 };
 
@@ -87,7 +87,13 @@ pub(crate) fn serve_work(pipes: &WorkPipes, environment: &mut Environment) -> io
                     // The outcomes of earlier plays do not wait for a play that could take a while.
                     pipes.flush()?;
                 }
-                FromWorker::Done { play: play.number, outcome: environment.play(&play) }
+                done(play.number, environment.play(&play), environment)
+            }
+            ToWorker::Call(call) => {
+                // The outcomes of earlier calls do not wait for a call that could take a while.
+                pipes.flush()?;
+                let number = call.number;
+                done(number, environment.call(call), environment)
             }
             ToWorker::Query(NumberedQuery { number, query }) => {
                 FromWorker::Answer { number, answer: environment.answer_query(&query) }
@@ -98,6 +104,10 @@ pub(crate) fn serve_work(pipes: &WorkPipes, environment: &mut Environment) -> io
                 environment.set_constants(&constants)?;
                 continue;
             }
+            ToWorker::HiddenFunctions(hidden) => {
+                environment.hide_functions(hidden);
+                continue;
+            }
             ToWorker::Inputs(inputs) => {
                 environment.set_inputs(&inputs)?;
                 continue;
@@ -106,6 +116,16 @@ pub(crate) fn serve_work(pipes: &WorkPipes, environment: &mut Environment) -> io
         pipes.write(&message)?;
     }
     Ok(())
+}
+
+/// The message about the outcome of a play or a call.
+fn done(play: u64, outcome: EvalOutcome, environment: &Environment) -> FromWorker {
+    let own_bytes = match &outcome {
+        EvalOutcome::Value(value) => value.output.len() + value.json.len(),
+        _ => 0,
+    };
+    let live_bytes = environment.live_bytes().saturating_sub(own_bytes as u64);
+    FromWorker::Done { play, outcome, live_bytes }
 }
 
 /// Handles messages on the control socket until it closes. The server has then ended, and the worker must end too.

@@ -93,7 +93,14 @@ impl WorkPipes {
         while let Ok(true) = self.read_pipe(&mut frame) {
             match frame::decode_borrowed(&frame) {
                 Ok(ToWorker::Return { call, returned }) if call == number => return returned,
-                Ok(ToWorker::Play(_) | ToWorker::Query(_) | ToWorker::Constants(_) | ToWorker::Inputs(_)) => {
+                Ok(
+                    ToWorker::Play(_)
+                    | ToWorker::Call(_)
+                    | ToWorker::Query(_)
+                    | ToWorker::Constants(_)
+                    | ToWorker::HiddenFunctions(_)
+                    | ToWorker::Inputs(_),
+                ) => {
                     self.early.borrow_mut().push_back(std::mem::take(&mut frame));
                 }
                 _ => break,

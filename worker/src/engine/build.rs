@@ -8,7 +8,7 @@ use rhai::{
 };
 
 use super::{collections, meter::Meter, modules::ModuleLoader, natives::add_natives, position::to_position};
-use crate::message::{Print, ScriptProgress, Stream, WorkerSetup};
+use crate::message::{Print, ScriptProgress, Stream, WorkerLimits, WorkerSetup};
 
 /// Builds the engine of one environment.
 pub(crate) fn build(
@@ -21,11 +21,7 @@ pub(crate) fn build(
     let mut engine = Engine::new_raw();
     StandardPackage::new().register_into_engine(&mut engine);
     collections::register(&mut engine, &setup.limits);
-    limit(&mut engine, setup);
-    // The optimiser makes the compile time superlinear in the script's length.
-    engine.set_optimization_level(OptimizationLevel::None);
-    // `eval` recurses on the native stack without a bound.
-    engine.disable_symbol("eval");
+    restrict(&mut engine, &setup.limits);
     let sleep = |params| native("sleep", params, "/// Disabled: scripts can only compute.");
     sleep(&["seconds: i64"]).register_into_engine(&mut engine, |_: INT| sleep_disabled());
     sleep(&["seconds: f64"]).register_into_engine(&mut engine, |_: FLOAT| sleep_disabled());
@@ -45,9 +41,20 @@ fn native(name: &str, params: &[&str], doc: &str) -> FuncRegistration {
     FuncRegistration::new(name).with_params_info(params).with_comments([doc])
 }
 
-fn limit(engine: &mut Engine, setup: &WorkerSetup) {
+/// Builds an engine that parses what an engine of [`build`] parses, and evaluates nothing.
+pub(crate) fn parser(limits: &WorkerLimits) -> Engine {
+    let mut engine = Engine::new_raw();
+    restrict(&mut engine, limits);
+    add_natives(&mut engine);
+    engine
+}
+
+fn restrict(engine: &mut Engine, limits: &WorkerLimits) {
     let size = |limit: u64| usize::try_from(limit).unwrap_or(usize::MAX);
-    let limits = &setup.limits;
+    // The optimiser makes the compile time superlinear in the script's length.
+    engine.set_optimization_level(OptimizationLevel::None);
+    // `eval` recurses on the native stack without a bound.
+    engine.disable_symbol("eval");
     engine
         .set_max_call_levels(size(limits.call_depth))
         .set_max_expr_depths(size(limits.expression_depth), size(limits.expression_depth))

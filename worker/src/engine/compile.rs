@@ -14,7 +14,8 @@ pub(crate) fn compile(engine: &Engine, script: &str) -> Result<AST, ParseError> 
     }
 }
 
-fn is_doc(comment: &str) -> bool {
+/// Whether a comment is a doc comment.
+pub(crate) fn is_doc(comment: &str) -> bool {
     let is_marked = |marker: &str, no_more: &str| comment.starts_with(marker) && !comment.starts_with(no_more);
     is_marked("///", "////") || is_marked("/**", "/***")
 }

@@ -37,12 +37,30 @@ pub(crate) fn parse_failure(error: &ParseError, play: &Play<'_>, limits: &Worker
     };
     EvalOutcome::Failed(ScriptError {
         kind: ErrorKind::Parse,
-        message: shorten(error.err_type().to_string(), MAX_MESSAGE),
+        message: parse_message(error),
         position: to_position(error.position()),
         function: None,
         hint,
         thrown: None,
         trace: trace::top_level(play, error.position()),
+    })
+}
+
+/// The text of a parse error, without its position.
+pub(crate) fn parse_message(error: &ParseError) -> String {
+    shorten(error.err_type().to_string(), MAX_MESSAGE)
+}
+
+/// The outcome of a call that fails before its function runs.
+pub(crate) fn runtime_error(message: String) -> EvalOutcome {
+    EvalOutcome::Failed(ScriptError {
+        kind: ErrorKind::Runtime,
+        message,
+        position: None,
+        function: None,
+        hint: None,
+        thrown: None,
+        trace: Vec::new(),
     })
 }
 

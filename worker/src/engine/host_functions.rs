@@ -3,7 +3,12 @@
 //! A worker knows only their names. It sends the function's number and the arguments as JSON, and waits for the result.
 //! The program decides about the caller's permissions.
 
-use std::{any::TypeId, io, sync::Arc};
+use std::{
+    any::TypeId,
+    collections::HashSet,
+    io,
+    sync::{Arc, PoisonError, RwLock},
+};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use rhai::{
@@ -24,9 +29,10 @@ pub(crate) fn register_host(
     modules: &[HostModule],
     max_bytes: u64,
     meter: &Arc<Meter>,
+    hidden: &HiddenFunctions,
     call: impl Fn(HostCall) -> HostReturn + Send + Sync + 'static,
 ) {
-    let bridge = Arc::new(HostBridge { meter: meter.clone(), call: Box::new(call), max_bytes });
+    let bridge = Arc::new(HostBridge { meter: meter.clone(), hidden: hidden.clone(), call: Box::new(call), max_bytes });
     let mut index = 0;
     for module in modules {
         let mut functions = Module::new();
@@ -57,8 +63,12 @@ pub(crate) fn register_host(
     }
 }
 
+/// The numbers of the host functions that scripts do not see.
+pub(crate) type HiddenFunctions = Arc<RwLock<HashSet<u32>>>;
+
 struct HostBridge {
     meter: Arc<Meter>,
+    hidden: HiddenFunctions,
     call: Box<dyn Fn(HostCall) -> HostReturn + Send + Sync>,
     max_bytes: u64,
 }
@@ -80,6 +90,11 @@ impl HostBridge {
         let CalledFunction { name, params, number: function } = called;
         let (name, function) = (name.as_str(), *function);
         let position = context.call_position();
+        if self.hidden.read().unwrap_or_else(PoisonError::into_inner).contains(&function) {
+            let engine = context.engine();
+            let types: Vec<&str> = args.iter().map(|arg| engine.map_type_name(arg.type_name())).collect();
+            return Err(EvalAltResult::ErrorFunctionNotFound(format!("{name} ({})", types.join(", ")), position).into());
+        }
         let terminated = || EvalAltResult::ErrorTerminated(Dynamic::UNIT, position).into();
         let json = match render(args, Renderer { engine: context.engine(), max_bytes: self.max_bytes }) {
             Ok(json) => json,
@@ -102,7 +117,7 @@ impl HostBridge {
         let Some((play, number)) = self.meter.next_host_call() else {
             return Err(host_error(
                 name,
-                "only plays can call host functions, not the init script".into(),
+                "host functions can be called only by plays and calls, not before the first one".into(),
                 None,
                 None,
                 position,

@@ -87,6 +87,11 @@ impl Meter {
         allocator::reset_limit_baseline();
     }
 
+    /// Number of live bytes beyond the baseline.
+    pub(crate) fn live_bytes(&self) -> u64 {
+        allocator::live_bytes().saturating_sub(self.base.load(Relaxed)) as u64
+    }
+
     /// Begins a play. Returns false if the server has stopped the play already. Waits while the server holds the play.
     pub(crate) fn begin(&self, play: u64) -> bool {
         self.operations.store(0, Relaxed);

@@ -11,7 +11,7 @@ use std::{
 
 use rhai::{Engine, EvalAltResult, ImmutableString, Module, ModuleResolver, Position, Scope, ScriptFuncDef, Shared};
 
-use super::compile::compile;
+use super::{compile::compile, isolated_modules::EvaluatedScript};
 
 type SharedModule = Shared<Module>;
 
@@ -74,6 +74,20 @@ struct LoaderState {
     loading: Mutex<Vec<String>>,
     /// The functions of each compiled module, private ones and closures included, with the module's file.
     functions: Mutex<Vec<(ImmutableString, SharedModule)>>,
+    /// Whether calls are isolated from each other.
+    isolation: Mutex<ModuleIsolation>,
+}
+
+/// Whether the modules pass values from one play to the next.
+#[derive(Debug, Default)]
+enum ModuleIsolation {
+    /// The plays of a session share the modules.
+    #[default]
+    None,
+    /// The modules that function files import at their top level are loaded.
+    Preparing,
+    /// Calls share only these modules, whose constants do not change.
+    Calls { kept: BTreeSet<String> },
 }
 
 /// Locks a part of the state. No lock is held while a module is evaluated, which may import others.
@@ -85,7 +99,28 @@ fn lock<T>(part: &Mutex<T>) -> MutexGuard<'_, T> {
 impl ModuleLoader {
     pub(crate) fn new(sources: ModuleSources) -> Self {
         let (loaded, loading, functions) = (Mutex::default(), Mutex::default(), Mutex::default());
-        Self(Shared::new(LoaderState { sources, loaded, loading, functions }))
+        Self(Shared::new(LoaderState { sources, loaded, loading, functions, isolation: Mutex::default() }))
+    }
+
+    /// Isolates calls from each other: modules that are loaded from now on pass no values from one call to the next.
+    pub(crate) fn isolate_calls(&self) {
+        lock(&self.0.loaded).clear();
+        *lock(&self.0.isolation) = ModuleIsolation::Preparing;
+    }
+
+    /// Keeps the modules that are loaded now for all calls.
+    pub(crate) fn keep_loaded(&self) {
+        let kept = lock(&self.0.loaded).keys().cloned().collect();
+        *lock(&self.0.isolation) = ModuleIsolation::Calls { kept };
+    }
+
+    /// Drops the modules that a call has loaded. Their top levels may depend on the constants of its caller.
+    pub(crate) fn end_call(&self) {
+        let ModuleIsolation::Calls { kept } = &*lock(&self.0.isolation) else { return };
+        let mut loaded = lock(&self.0.loaded);
+        if loaded.len() > kept.len() {
+            loaded.retain(|name, _| kept.contains(name));
+        }
     }
 
     /// The path of a module's file below the directory.
@@ -109,6 +144,11 @@ impl ModuleLoader {
             let mut functions = lock(&self.0.functions);
             functions.retain(|(other, _)| *other != file);
             functions.push((file, ast.shared_lib().clone()));
+        }
+        // No lock is held while the module is evaluated, which may import others.
+        let is_isolated = !matches!(*lock(&self.0.isolation), ModuleIsolation::None);
+        if is_isolated {
+            return EvaluatedScript::new(engine, &ast)?.into_module(engine);
         }
         Module::eval_ast_as_new(Scope::new(), &ast, engine)
     }

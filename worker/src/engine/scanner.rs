@@ -48,12 +48,17 @@ impl<'t> Scanner<'t> {
         Self { text, at: 0, scopes: vec![LexicalScope::Code { braces: 0 }] }
     }
 
+    /// The number of bytes before the next token and the space before it.
+    pub(crate) fn offset(&self) -> usize {
+        self.at
+    }
+
     fn rest(&self) -> &'t str {
         &self.text[self.at..]
     }
 
     /// Whether the next token is outside of every block.
-    pub(super) fn is_at_top(&self) -> bool {
+    pub(crate) fn is_at_top(&self) -> bool {
         self.scopes == [LexicalScope::Code { braces: 0 }]
     }
 

@@ -31,6 +31,11 @@ impl VariableSizes {
     }
 }
 
+/// The limit that a value exceeds, if any.
+pub(crate) fn exceeded_size(value: &Dynamic, limits: &WorkerLimits) -> Option<(LimitKind, u64)> {
+    too_large(value, limits).map(|(_, kind, max)| (kind, max))
+}
+
 /// The size of a value and the limit that it exceeds, if any.
 fn too_large(value: &Dynamic, limits: &WorkerLimits) -> Option<(u64, LimitKind, u64)> {
     let (size, kind, max) = if let Some(map) = value.read_lock::<Map>() {

@@ -6,7 +6,7 @@
 
 use std::{collections::HashMap, rc::Rc};
 
-use rhai::{AST, EvalAltResult, ImmutableString, Position as RhaiPosition, ScriptFuncDef, Shared};
+use rhai::{AST, EvalAltResult, ImmutableString, Module, Position as RhaiPosition, ScriptFuncDef, Shared};
 
 use super::{
     failure::{MAX_NAME, shorten},
@@ -23,8 +23,29 @@ const MAX_FRAMES: usize = 16;
 /// Maximum size of the shown part of a line, in bytes.
 const MAX_LINE: usize = 1 << 10;
 
+/// A function file.
+pub(crate) struct FileSource {
+    /// The path, which Rhai associates with the functions of the file.
+    pub(crate) path: String,
+    pub(crate) text: String,
+    /// The functions, private ones and closures included.
+    pub(crate) functions: Shared<Module>,
+}
+
+/// The outermost level of the tracebacks of an evaluation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum TraceRoot {
+    /// The script of the play.
+    Script,
+    /// The top level of a function file, by its index.
+    File(usize),
+    /// A call, which has no script.
+    Call,
+}
+
 /// The sources to which the errors of a play can refer.
 pub(crate) struct Sources<'a> {
+    pub(crate) root: TraceRoot,
     /// The play.
     pub(crate) play: &'a Play<'a>,
     /// The functions of the session, those of the play included.
@@ -32,6 +53,7 @@ pub(crate) struct Sources<'a> {
     /// The sources of these functions.
     pub(crate) origins: &'a FunctionSources,
     pub(crate) modules: &'a ModuleLoader,
+    pub(crate) files: &'a [FileSource],
 }
 
 /// A source of code.
@@ -43,6 +65,8 @@ enum CodeSource {
     Play(Rc<PlaySource>),
     /// A module, by the path of its file.
     Module(ImmutableString),
+    /// A function file, by its index.
+    File(usize),
     Unknown,
 }
 
@@ -52,6 +76,7 @@ impl PartialEq for CodeSource {
             (Self::Current, Self::Current) | (Self::Unknown, Self::Unknown) => true,
             (Self::Play(one), Self::Play(other)) => Rc::ptr_eq(one, other),
             (Self::Module(one), Self::Module(other)) => one == other,
+            (Self::File(one), Self::File(other)) => one == other,
             _ => false,
         }
     }
@@ -81,7 +106,11 @@ pub(super) struct Unwound {
 /// Separates an error from the calls that lead to it.
 pub(super) fn unwind(mut error: EvalAltResult, sources: &Sources<'_>) -> Unwound {
     let mut finder = FunctionFinder { sources, functions: HashMap::new() };
-    let mut place = Place { source: CodeSource::Current, function: None };
+    let source = match sources.root {
+        TraceRoot::Script | TraceRoot::Call => CodeSource::Current,
+        TraceRoot::File(index) => CodeSource::File(index),
+    };
+    let mut place = Place { source, function: None };
     // Outermost first.
     let mut levels: Vec<(Place, RhaiPosition)> = Vec::new();
     loop {
@@ -103,12 +132,18 @@ pub(super) fn unwind(mut error: EvalAltResult, sources: &Sources<'_>) -> Unwound
         }
     }
     let at = error.take_position();
-    let innermost = frame(place.clone(), at, sources.play);
+    let innermost = frame(place.clone(), at, sources);
     let function = place.function.clone().filter(|name| name != CLOSURE).map(|name| shorten(name, MAX_NAME));
     levels.push((place, at));
+    if sources.root == TraceRoot::Call {
+        levels.remove(0);
+    }
     let own = levels.iter().take_while(|(place, _)| place.source == CodeSource::Current);
     let position = own.last().and_then(|(_, position)| to_position(*position));
-    let trace = if levels.len() > 1 { frames(levels, sources) } else { top_level(sources.play, at) };
+    let trace = match sources.root {
+        TraceRoot::Script if levels.len() == 1 => top_level(sources.play, at),
+        _ => frames(levels, sources),
+    };
     Unwound { error, position, function, at: innermost, trace }
 }
 
@@ -118,7 +153,7 @@ pub(super) fn top_level(play: &Play<'_>, position: RhaiPosition) -> Vec<TraceFra
     if play.name.is_none() && play.number != INIT_PLAY {
         return Vec::new();
     }
-    vec![frame(Place { source: CodeSource::Current, function: None }, position, play)]
+    vec![describe_frame(Place { source: CodeSource::Current, function: None }, position, play, &[])]
 }
 
 /// Finds the sources of functions.
@@ -136,7 +171,11 @@ impl FunctionFinder<'_> {
             self.functions.insert(name.to_owned(), self.named(name));
         }
         let candidates = self.functions.get(name)?;
-        let is_named = |source: &CodeSource| matches!(source, CodeSource::Module(file) if file == module);
+        let is_named = |source: &CodeSource| match source {
+            CodeSource::Module(file) => file == module,
+            CodeSource::File(index) => self.sources.files.get(*index).is_some_and(|file| file.path == module),
+            _ => false,
+        };
         let fitting = candidates.iter().filter(|(function, _)| contains(function, inside));
         // Rhai associates a closure with the module that calls it. Of several functions, the smallest is likely the one.
         let found = fitting.min_by_key(|(function, source)| (!is_named(source), size(function)));
@@ -162,6 +201,10 @@ impl FunctionFinder<'_> {
                 found.push((function.clone(), CodeSource::Module(file.clone())));
             }
         });
+        for (index, file) in self.sources.files.iter().enumerate() {
+            let functions = file.functions.iter_script_fn_info().map(|(.., function)| function).filter(is_named);
+            found.extend(functions.map(|function| (function.clone(), CodeSource::File(index))));
+        }
         found
     }
 }
@@ -196,17 +239,27 @@ fn frames(levels: Vec<(Place, RhaiPosition)>, sources: &Sources<'_>) -> Vec<Trac
     let shown = folded.into_iter().enumerate().filter(|(index, _)| is_shown(*index));
     let frame = |(index, (place, position, repeats))| {
         let omitted = if index + 1 == MAX_FRAMES { omitted } else { 0 };
-        TraceFrame { repeats, omitted, ..frame(place, position, sources.play) }
+        TraceFrame { repeats, omitted, ..frame(place, position, sources) }
     };
     shown.map(frame).collect()
 }
 
-fn frame(Place { source, function }: Place, position: RhaiPosition, play: &Play<'_>) -> TraceFrame {
+fn frame(place: Place, position: RhaiPosition, sources: &Sources<'_>) -> TraceFrame {
+    describe_frame(place, position, sources.play, sources.files)
+}
+
+fn describe_frame(
+    Place { source, function }: Place,
+    position: RhaiPosition,
+    play: &Play<'_>,
+    files: &[FileSource],
+) -> TraceFrame {
     let position = to_position(position);
     // The texts of the init script and of modules are the operator's.
     let text = position.and_then(|position| match &source {
         CodeSource::Current if play.number != INIT_PLAY => line(play.script, position),
         CodeSource::Play(source) => source.with_text(|text| line(text, position))?,
+        CodeSource::File(index) => line(&files.get(*index)?.text, position),
         _ => None,
     });
     let of_play = |number: u64, name: Option<&str>| match number {
@@ -217,6 +270,10 @@ fn frame(Place { source, function }: Place, position: RhaiPosition, play: &Play<
         CodeSource::Current => of_play(play.number, play.name),
         CodeSource::Play(source) => of_play(source.number, source.name.as_deref()),
         CodeSource::Module(file) => TraceSource::Module(shorten(file.to_string(), MAX_NAME)),
+        CodeSource::File(index) => match files.get(index) {
+            Some(file) => TraceSource::File(shorten(file.path.clone(), MAX_NAME)),
+            None => TraceSource::Unknown,
+        },
         CodeSource::Unknown => TraceSource::Unknown,
     };
     let function = function.map(|name| shorten(name, MAX_NAME));

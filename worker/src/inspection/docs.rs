@@ -6,20 +6,25 @@ const MAX_DOC: usize = 16 << 10;
 /// Extracts the text of doc comments, without `///`, `/**`, `*/` and the stars at the start of lines.
 pub(super) fn clean<'a>(comments: impl IntoIterator<Item = &'a str>) -> String {
     let mut doc = String::new();
-    for comment in comments {
-        let block = comment.strip_prefix("/**");
-        let body = block.map_or(comment, |block| block.strip_suffix("*/").unwrap_or(block));
-        for line in body.lines() {
-            let line = line.trim_end();
-            let marker = if block.is_some() { "*" } else { "///" };
-            let bare = line.trim_start();
-            let text = bare.strip_prefix(marker).map_or(line, |text| text.strip_prefix(' ').unwrap_or(text));
-            doc.push_str(if block.is_some() && text.len() == line.len() { text.trim_start() } else { text });
-            doc.push('\n');
-        }
+    for line in comments.into_iter().flat_map(lines) {
+        doc.push_str(line);
+        doc.push('\n');
     }
     let text = doc.trim_matches('\n').trim();
     text[..text.floor_char_boundary(MAX_DOC)].to_owned()
+}
+
+/// The lines of one doc comment, without `///`, `/**`, `*/` and the stars at the start of lines.
+pub(super) fn lines(comment: &str) -> impl Iterator<Item = &str> {
+    let block = comment.strip_prefix("/**");
+    let body = block.map_or(comment, |block| block.strip_suffix("*/").unwrap_or(block));
+    body.lines().map(move |line| {
+        let line = line.trim_end();
+        let marker = if block.is_some() { "*" } else { "///" };
+        let bare = line.trim_start();
+        let text = bare.strip_prefix(marker).map_or(line, |text| text.strip_prefix(' ').unwrap_or(text));
+        if block.is_some() && text.len() == line.len() { text.trim_start() } else { text }
+    })
 }
 
 /// Converts a Rust type of a signature to its name in Rhai, without references and `Result`.

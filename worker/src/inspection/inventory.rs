@@ -143,18 +143,38 @@ impl Default for Inventory {
     }
 }
 
+/// Indexes host modules by name. The module `a::b` is in the module `a`; a module without functions is left out.
+fn index_host(host: &[HostModule]) -> BTreeMap<String, ModuleIndex> {
+    let mut all: BTreeMap<String, ModuleIndex> = BTreeMap::new();
+    for module in host.iter().filter(|module| !module.functions.is_empty()) {
+        let index = ModuleIndex::from_host(module);
+        if let Some((outer, inner)) = module.name.split_once("::") {
+            all.entry(outer.to_owned()).or_default().modules.insert(inner.to_owned(), index);
+        } else {
+            let modules = all.remove(&module.name).map(|known| known.modules).unwrap_or_default();
+            all.insert(module.name.clone(), ModuleIndex { modules, ..index });
+        }
+    }
+    all
+}
+
 impl Inventory {
     pub(crate) fn new(importable: Vec<String>, host: &[HostModule], max_bytes: u64) -> Self {
         Self {
             variables: Vec::new(),
             functions: BTreeMap::new(),
             imports: BTreeMap::new(),
-            host: host.iter().map(|module| (module.name.clone(), ModuleIndex::from_host(module))).collect(),
+            host: index_host(host),
             imports_seen: 0,
             constants: Vec::new(),
             importable: importable.into(),
             max_bytes,
         }
+    }
+
+    /// Replaces the host modules.
+    pub(crate) fn set_host(&mut self, host: &[HostModule]) {
+        self.host = index_host(host);
     }
 
     /// Replaces the predefined constants.

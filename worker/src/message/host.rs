@@ -95,4 +95,4 @@ pub const HOST_ERROR: &str = "HostError";
 
 /// The only member of a JSON object that stands for a blob in the result of a host function. Its value is the base64 of
 /// the bytes.
-pub(crate) const BLOB_MEMBER: &str = "$circles::blob";
+pub const BLOB_MEMBER: &str = "$circles::blob";

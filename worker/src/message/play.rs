@@ -83,6 +83,7 @@ impl ScriptProgress {
 
 /// The outcome of a play, as its worker reports it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub enum EvalOutcome {
     /// The play has a value.
     Value(PlayValue),

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::{host::HostModule, named_value::NamedValue};
+use super::{call::FunctionFiles, host::HostModule, named_value::NamedValue};
 
 /// The setup with which a worker is started.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -21,6 +21,9 @@ pub struct WorkerSetup {
     /// The host functions that scripts can call. Each call is a
     /// [`WorkerEvent::HostCall`](crate::WorkerEvent::HostCall).
     pub host: Vec<HostModule>,
+    /// The files whose functions can be [called](crate::Worker::call). If the top level of one fails, every call fails
+    /// with the same error.
+    pub functions: Option<FunctionFiles>,
     /// Whether the process exits if it cannot be sealed ([`Layer::Syscalls`](crate::Layer::Syscalls)).
     pub must_be_sealed: bool,
 }

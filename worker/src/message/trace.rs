@@ -13,8 +13,8 @@ pub struct TraceFrame {
     pub function: Option<String>,
     /// The position in the source: of the error, or of the call that leads to the frame before.
     pub position: Option<Position>,
-    /// The line of the source. `None` for sources that the caller did not send, for a source that the worker has
-    /// dropped, and for a line that is too long.
+    /// The line of the source. `None` for the init script and modules, for a source that the worker has dropped, and for
+    /// a line that is too long. The texts of function files are present, although the caller did not send them.
     pub text: Option<String>,
     /// The number of equal frames that follow this one.
     pub repeats: u64,
@@ -39,6 +39,8 @@ pub enum TraceSource {
     Init,
     /// A module: the path of its file below the directory of the modules.
     Module(String),
+    /// A function file: its [`path`](crate::FunctionFile::path).
+    File(String),
     /// A source that the worker cannot tell.
     Unknown,
 }

@@ -4,6 +4,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
+    call::CallMessage,
     host::{HostCall, HostReturn},
     layer::Layer,
     named_value::NamedValue,
@@ -27,12 +28,18 @@ pub(crate) struct Hello<'a> {
 pub(crate) enum ToWorker<'a> {
     #[serde(borrow)]
     Play(Play<'a>),
+    Call(CallMessage<'a>),
     /// A query between plays, which can be answered with values.
     Query(NumberedQuery),
     /// The result of a host call, for which the play waits.
-    Return { call: u64, returned: HostReturn },
+    Return {
+        call: u64,
+        returned: HostReturn,
+    },
     /// The constants of the following plays, besides those of the setup.
     Constants(Vec<NamedValue>),
+    /// The numbers of the host functions that scripts do not see, from the next play or query on.
+    HiddenFunctions(Vec<u32>),
     /// Values to assign to variables, before the next play.
     Inputs(Vec<NamedValue>),
 }
@@ -48,6 +55,8 @@ pub(crate) enum FromWorker {
     Done {
         play: u64,
         outcome: EvalOutcome,
+        /// Number of live bytes beyond the baseline.
+        live_bytes: u64,
     },
     Answer {
         number: u64,

@@ -21,14 +21,15 @@ use super::{
 };
 use crate::{
     message::{
-        BUILD, EvalOutcome, Hello, HostCall, HostReturn, Layer, NamedValue, NumberedQuery, Play, Print, ProgressReport,
-        Query, QueryAnswer, ToControl, ToWorker, WorkerSetup,
+        BUILD, Call, CallMessage, EvalOutcome, Hello, HostCall, HostReturn, InvalidValue, Layer, NamedValue,
+        NumberedQuery, Play, Print, ProgressReport, Query, QueryAnswer, ToControl, ToWorker, Value, WorkerSetup,
     },
     system::channels::{ServerChannels, channels},
 };
 
 /// An event of a worker.
 #[derive(Debug)]
+#[non_exhaustive]
 pub enum WorkerEvent {
     /// A play printed a text.
     Print(Print),
@@ -86,7 +87,9 @@ pub struct Worker {
     /// The active layers of its sandbox, as the worker reports them.
     layers: Option<Vec<Layer>>,
     plays: SentPlays,
+    live_bytes: u64,
     /// The constants of the queued plays.
+    hidden_functions: Vec<u32>,
     constants: Vec<NamedValue>,
     host: HostCallValidator,
     /// The pending queries, by number.
@@ -130,7 +133,9 @@ impl Worker {
             is_progress_pending: false,
             layers: None,
             plays: SentPlays::new(),
+            live_bytes: 0,
             constants: Vec::new(),
+            hidden_functions: Vec::new(),
             host: HostCallValidator::new(bounds),
             pending_queries: HashMap::new(),
             max_answer: bounds.output,
@@ -162,6 +167,16 @@ impl Worker {
         }
     }
 
+    /// Hides host functions, by their numbers, from the plays and queries that follow: for scripts they do not exist, and
+    /// completion does not list them. The program still has to refuse their calls, because a compromised worker can make
+    /// them.
+    pub fn hide_functions(&mut self, hidden: Vec<u32>) {
+        if self.hidden_functions != hidden {
+            self.work.queue(&ToWorker::HiddenFunctions(hidden.clone()));
+            self.hidden_functions = hidden;
+        }
+    }
+
     /// Assigns values to variables before the play that is queued next. A variable of the same name is replaced.
     pub fn set_inputs(&mut self, inputs: Vec<NamedValue>) {
         if !inputs.is_empty() {
@@ -174,6 +189,59 @@ impl Worker {
     pub fn play(&mut self, play: &Play<'_>) {
         self.plays.push(play.number);
         self.work.queue(&ToWorker::Play(*play));
+    }
+
+    /// Queues a call of a function of [`WorkerSetup::functions`], like a [`play`](Self::play): stops, holds, host calls
+    /// and events are the same. The caller must bound the number and the size of unfinished calls.
+    ///
+    /// A worker that a call has compromised sees the arguments of later calls: use a worker only for callers that may know
+    /// them.
+    ///
+    /// A call with an unknown index or another number of arguments than parameters fails in the worker.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error, and queues nothing, if an argument has more than [`Value::MAX_DEPTH`] levels.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// use worker::{Call, ForkServer, FunctionFile, FunctionFiles, Program, Value, WorkerSetup, inspect_functions};
+    ///
+    /// # async fn example() -> std::io::Result<()> {
+    /// let source = "private fn price(item) { 7 } fn order(item, count) { price(item) * count }";
+    /// let file = FunctionFile { name: "order".into(), path: "shop/order.rhai".into(), source: source.into() };
+    /// let functions = FunctionFiles { namespace: "shop".into(), files: vec![file] };
+    /// let setup = WorkerSetup { functions: Some(functions.clone()), ..WorkerSetup::default() };
+    /// // The indexes of calls are those of the public functions.
+    /// let declared = inspect_functions(&functions.files, &setup.limits).expect("the file parses");
+    /// assert_eq!(declared.iter().find(|function| !function.is_private).expect("one").name, "order");
+    /// let mut worker = ForkServer::start(Program::SameExecutable, setup).await?.start_worker().await?;
+    /// let args = [Value::String("tea".into()), Value::Int(3)];
+    /// worker.call(&Call { number: 1, function: 0, args: &args, constants: &[] }).expect("valid arguments");
+    /// let event = worker.event().await;
+    /// # drop(event);
+    /// # Ok(()) }
+    /// ```
+    pub fn call(&mut self, call: &Call<'_>) -> Result<(), InvalidValue> {
+        if let Some(index) = call.args.iter().position(|value| !value.has_levels(Value::MAX_DEPTH)) {
+            let reason = format!("it has more than {} levels", Value::MAX_DEPTH);
+            return Err(InvalidValue { name: format!("argument {}", index + 1), reason });
+        }
+        self.set_constants(call.constants);
+        self.plays.push(call.number);
+        let Call { number, function, args, .. } = *call;
+        self.work.queue(&ToWorker::Call(CallMessage { number, function, args: args.into() }));
+        Ok(())
+    }
+
+    /// The number of live bytes of the worker after its last play or call, not counting those before the first one and
+    /// the outcome.
+    ///
+    /// The worker states the number, so a compromised one can lie. It is 0 before the first outcome, for a worker on
+    /// threads, and if the program's global allocator is not [`Allocator`](struct@crate::Allocator).
+    pub fn live_bytes(&self) -> u64 {
+        self.live_bytes
     }
 
     /// Sends the queued plays, as far as the worker accepts them immediately.

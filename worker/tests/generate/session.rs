@@ -176,6 +176,7 @@ impl Outcomes {
             EvalOutcome::Failed(_) => &mut self.errors,
             EvalOutcome::Limit { .. } => &mut self.limited,
             EvalOutcome::Stopped => &mut self.stopped,
+            other => panic!("unknown outcome: {other:?}"),
         } += 1;
     }
 
@@ -224,13 +225,7 @@ impl WorkerSession {
                     }
                     WorkerEvent::Done { .. } => return Err(format!("it printed {printed} bytes")),
                     WorkerEvent::Lost(loss) => return Ok(PlayEnding::Lost(loss)),
-                    WorkerEvent::Progress(_)
-                    | WorkerEvent::Answer { .. }
-                    | WorkerEvent::HostCall(_)
-                    | WorkerEvent::Withdrawn { .. }
-                    | WorkerEvent::Held => {
-                        return Err("unrequested event".into());
-                    }
+                    event => return Err(format!("unrequested event: {event:?}")),
                 }
             }
             match stage {
@@ -253,6 +248,7 @@ impl WorkerSession {
             }
             EvalOutcome::Failed(error) => error.thrown.as_ref(),
             EvalOutcome::Limit { .. } | EvalOutcome::Stopped => None,
+            other => return Err(format!("unknown outcome: {other:?}")),
         };
         match json.map(|json| serde_json::from_str::<serde::de::IgnoredAny>(json)) {
             Some(Err(error)) => Err(format!("its value is not JSON: {error}")),

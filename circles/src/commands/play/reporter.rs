@@ -32,10 +32,8 @@ impl Reporter {
         }
         match (self.labels.get(circle), output.stream) {
             (None, _) => self.printer.output(output).await?,
-            (Some(label), Stream::Print | Stream::Unknown) => {
-                self.printer.text(label.format_print(&output.text)).await?;
-            }
             (Some(label), Stream::Debug) => self.printer.note(label.format_debug(&output)).await?,
+            (Some(label), _) => self.printer.text(label.format_print(&output.text)).await?,
         }
         Ok(None)
     }

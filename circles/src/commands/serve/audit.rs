@@ -58,16 +58,22 @@ impl Drop for AuditLog {
     }
 }
 
+/// Returns the script of a play, or the arguments of a call.
+fn audited_input(record: &PlayRecord) -> &str {
+    record.call().map_or_else(|| record.script(), |(_, arguments)| arguments)
+}
+
 impl AuditWriter {
     /// Queues a line for the play, or counts the play. Never waits for the disk.
     pub(super) fn record(&self, record: PlayRecord) {
-        let script = if self.has_scripts { json_length(record.script()) } else { 0 };
+        let input = audited_input(&record);
+        let script = if self.has_scripts { json_length(input) } else { 0 };
         let play = AuditedPlay { outcome: record.outcome, code: record.code, bytes: (LINE_BYTES + script) as u64 };
         let caller = record.caller.quota_caller();
         let has_line = self.quota().record(caller, &play, record.is_refused, Instant::now(), record.ended);
         if has_line {
             // The record holds its script in memory even if only the hash is written.
-            let bytes = LINE_BYTES + record.script().len();
+            let bytes = LINE_BYTES + input.len();
             self.queue.push(AuditItem::Play(Box::new(record)), bytes);
         }
     }
@@ -134,7 +140,7 @@ impl LineEncoder<AuditItem> for AuditLineFormat {
 
 impl AuditLineFormat {
     fn play(&self, play: &PlayRecord, text: &mut Vec<u8>) {
-        let (ended, hash) = (humantime::format_rfc3339_micros(play.ended), Sha256::digest(play.script()));
+        let (ended, hash) = (humantime::format_rfc3339_micros(play.ended), Sha256::digest(audited_input(play)));
         write!(
             text,
             // A circle's name needs no escapes.
@@ -145,14 +151,26 @@ impl AuditLineFormat {
         if let Some(code) = play.code {
             write!(text, r#""code":{code},"#).expect(INFALLIBLE_WRITE);
         }
-        write!(text, r#""elapsed_us":{},"script_sha256":""#, play.elapsed.as_micros()).expect(INFALLIBLE_WRITE);
+        if let Some(role) = &play.role {
+            // The name of a role needs no escapes.
+            write!(text, r#""role":"{role}","#).expect(INFALLIBLE_WRITE);
+        }
+        let input = if let Some((function, _)) = play.call() {
+            text.extend_from_slice(br#""function":"#);
+            serde_json::to_writer(&mut *text, function).expect(INFALLIBLE_WRITE);
+            text.push(b',');
+            "arguments"
+        } else {
+            "script"
+        };
+        write!(text, r#""elapsed_us":{},"{input}_sha256":""#, play.elapsed.as_micros()).expect(INFALLIBLE_WRITE);
         let at = text.len();
         text.resize(at + 2 * hash.len(), b'0');
         hex::encode_to_slice(hash, &mut text[at..]).expect("two digits a byte");
         text.push(b'"');
         if self.has_scripts {
-            text.extend_from_slice(br#","script":"#);
-            serde_json::to_writer(&mut *text, play.script()).expect(INFALLIBLE_WRITE);
+            write!(text, r#","{input}":"#).expect(INFALLIBLE_WRITE);
+            serde_json::to_writer(&mut *text, audited_input(play)).expect(INFALLIBLE_WRITE);
         }
         text.extend_from_slice(b"}\n");
     }

@@ -8,6 +8,7 @@ use launcher::control::CONFIG_INVALID;
 use protocol::{ErrorObject, RpcError};
 use server_ws::{Access, BuildError, Circle, Limits, PlayRecord, Sandbox, TlsCertificate, TlsCertificateError};
 
+use super::circle_roles::CircleRoles;
 use crate::cli::{Cli, ServeArgs, Verb};
 use frontend::{error::CliError, script, suggest};
 
@@ -33,12 +34,21 @@ fn build_with_certificate(
     audit: Option<impl Fn(PlayRecord) + Send + Sync + 'static>,
     identity: Option<KeyPair>,
 ) -> Result<Circle, CliError> {
-    let access = args.access.unwrap_or(if args.member.is_empty() { Access::Open } else { Access::Members });
+    let roles = args.roles.as_deref().map(CircleRoles::parse).transpose()?;
+    let access = match &roles {
+        Some(roles) => roles.access,
+        None => args.access.unwrap_or(if args.member.is_empty() { Access::Open } else { Access::Members }),
+    };
     if access == Access::Open && !args.host.is_loopback() && !args.allow_open {
+        let restrict = if roles.is_some() {
+            "give \"anyone\" a role without \"play\""
+        } else {
+            "restrict access (--access authenticated, or --member HEX)"
+        };
         return Err(CliError::usage(
             format!("refusing to serve an open circle on {}", args.host),
             "anyone who can reach that address could play",
-            "restrict access (--access authenticated, or --member HEX), or confirm with --allow-open",
+            format!("{restrict}, or confirm with --allow-open"),
         ));
     }
     if access != Access::Members && !args.member.is_empty() {
@@ -85,6 +95,12 @@ fn build_with_certificate(
     if let Some(file) = &args.init {
         circle = circle.init(script::load_init(file)?);
     }
+    if let Some(roles) = roles {
+        circle = circle.roles(roles.definition);
+    }
+    if let Some(directory) = &args.functions {
+        circle = circle.functions(directory);
+    }
     circle.build().map_err(|error| {
         let fix = match error {
             BuildError::Modules { .. } => {
@@ -127,7 +143,7 @@ pub(crate) fn parse_args(arguments: Vec<String>) -> Result<ServeArgs, CliError> 
 }
 
 /// Applies new arguments to a running circle, or rejects them. If only the certificate is unusable, everything else
-/// applies, and the error says so.
+/// applies. If anything else fails, only roles and members apply. The error says so.
 pub(crate) async fn apply_config(
     circle: &Circle,
     started: (IpAddr, u16),
@@ -139,28 +155,46 @@ pub(crate) async fn apply_config(
         let parsed = Cli::try_parse_from(std::iter::once("circles".to_owned()).chain(arguments));
         match parsed.map(|cli| cli.verb) {
             Ok(Some(Verb::Serve(args))) if (args.host, args.port) == started => {
-                // An unusable certificate must not keep other changes, such as a removed member, from their effect.
-                let (certificate, fault) = match certificate(&args) {
-                    Some(Err(error)) if current.is_some() => (current, Some(error.advice())),
-                    loaded => (loaded.transpose().map_err(|error| error.advice())?, None),
-                };
-                let built = build_with_certificate(&args, certificate, None::<fn(PlayRecord)>, None);
-                built.map(|circle| (circle, fault)).map_err(|error| error.advice())
+                Ok((rebuild(&args, current), args.roles))
             }
             Ok(Some(Verb::Serve(_))) => Err("the address of a running circle cannot change".into()),
             Ok(_) => Err("this is no configuration of a circle".into()),
             Err(error) => Err(error.to_string()),
         }
     });
-    let configured = configured.await.map_err(|_| RpcError::Internal)?.map_err(refused)?;
-    let (new, fault) = configured;
-    circle.reconfigure(new).await.map_err(|error| refused(error.to_string()))?;
+    let (built, roles) = configured.await.map_err(|_| RpcError::Internal)?.map_err(refused)?;
+    let applied = match built {
+        Ok((new, fault)) => circle.reconfigure(new).await.map(|()| fault).map_err(|error| error.to_string()),
+        Err(fault) => Err(fault),
+    };
+    let fault = match applied {
+        Ok(fault) => fault,
+        Err(fault) => {
+            // A mistake, for example in a function file, must not keep a removed member in.
+            let roles = roles.and_then(|roles| CircleRoles::parse(&roles).ok());
+            let are_roles_set = roles.is_some_and(|roles| circle.set_roles(roles.definition).is_ok());
+            let kept = if are_roles_set { "; the new roles and members are in effect, and nothing else" } else { "" };
+            return Err(refused(format!("{fault}{kept}")));
+        }
+    };
     match fault {
         None => Ok(()),
         Some(fault) => {
             Err(refused(format!("{fault}; the circle keeps the previous certificate, and has all other changes")))
         }
     }
+}
+
+/// Builds the circle of changed arguments, with the certificate in use if the new one is unusable; then also returns why.
+/// Blocks.
+fn rebuild(args: &ServeArgs, current: Option<TlsCertificate>) -> Result<(Circle, Option<String>), String> {
+    // An unusable certificate must not keep other changes, such as a removed member, from their effect.
+    let (certificate, fault) = match certificate(args) {
+        Some(Err(error)) if current.is_some() => (current, Some(error.advice())),
+        loaded => (loaded.transpose().map_err(|error| error.advice())?, None),
+    };
+    let built = build_with_certificate(args, certificate, None::<fn(PlayRecord)>, None);
+    built.map(|circle| (circle, fault)).map_err(|error| error.advice())
 }
 
 /// Applies `NAME=VALUE` settings to the default limits.

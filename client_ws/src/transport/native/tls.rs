@@ -18,6 +18,7 @@ use tokio_rustls::{
     },
 };
 
+use super::TransportOptions;
 use crate::{CircleUrl, ClientError, TlsFault};
 
 /// Maximum size of a CA file, in bytes. That of Debian's CAs has 220 KiB.
@@ -25,6 +26,9 @@ const MAX_CA_FILE: u64 = 4 << 20;
 
 /// Maximum number of names of a certificate in an error.
 const MAX_NAMES: usize = 3;
+
+/// An encrypted connection.
+pub(super) type EncryptedStream = TlsStream<TcpStream>;
 
 /// The TLS settings of a client.
 #[derive(Debug, Clone)]
@@ -36,7 +40,8 @@ pub(super) struct TlsClient {
 
 impl TlsClient {
     /// Loads the CAs.
-    pub(super) fn new(ca_file: Option<PathBuf>) -> Result<Self, ClientError> {
+    pub(super) fn new(_: &CircleUrl, options: &TransportOptions) -> Result<Self, ClientError> {
+        let ca_file = options.ca_file.clone();
         let roots = match &ca_file {
             Some(path) => read_ca_file(path)
                 .map(Arc::new)
@@ -54,11 +59,7 @@ impl TlsClient {
     }
 
     /// Makes the TLS handshake. The certificate has to be for the host of the URL.
-    pub(super) async fn connect(
-        &self,
-        url: &CircleUrl,
-        stream: TcpStream,
-    ) -> Result<TlsStream<TcpStream>, ClientError> {
+    pub(super) async fn connect(&self, url: &CircleUrl, stream: TcpStream) -> Result<EncryptedStream, ClientError> {
         let host = url.as_url().host_str().unwrap_or_default();
         let name = host.trim_start_matches('[').trim_end_matches([']', '.']).to_owned();
         let name = ServerName::try_from(name)
@@ -93,6 +94,11 @@ impl TlsClient {
             CertificateError::NotValidForName => TlsFault::OtherName { names: Vec::new() },
             CertificateError::NotValidForNameContext { presented, .. } => TlsFault::OtherName {
                 names: presented.iter().take(MAX_NAMES).map(|name| readable_name(name)).collect(),
+            },
+            CertificateError::Other(other) => match other.0.downcast_ref() {
+                Some(webpki::Error::CaUsedAsEndEntity) => TlsFault::CaCertificate,
+                Some(webpki::Error::UnsupportedCertVersion) => TlsFault::OldVersion,
+                _ => TlsFault::BadCertificate { reason: other.to_string() },
             },
             other => TlsFault::BadCertificate { reason: other.to_string() },
         }
@@ -141,9 +147,75 @@ fn system_roots() -> Result<Arc<RootCertStore>, ClientError> {
 
 #[cfg(test)]
 mod tests {
-    use std::io::Write;
+    use std::{io::Write, time::Duration};
+
+    use tokio_rustls::rustls::{
+        client::{WebPkiServerVerifier, danger::ServerCertVerifier},
+        pki_types::UnixTime,
+    };
 
     use super::*;
+
+    /// A certificate for `localhost` of X.509 version 1, made with `openssl x509 -req` without extensions.
+    const VERSION_1: &[u8] = b"\
+-----BEGIN CERTIFICATE-----
+MIIBIzCBywIUIFaSVRy1dLfClaLFs51j0VB56i8wCgYIKoZIzj0EAwIwFDESMBAG
+A1UEAwwJbG9jYWxob3N0MCAXDTI2MTEzMDA1MTAxMVoYDzIxMjYxMTA2MDUxMDEx
+WjAUMRIwEAYDVQQDDAlsb2NhbGhvc3QwWTATBgcqhkjOPQIBBggqhkjOPQMBBwNC
+AASz1SWX0PonLgVi6WwtwWR0yp7xx53MPwr/kGkWYatcKZN3UMXUO1XZsApxHdmW
+VWRYVCXNMqD+eV3s0e51Bd9DMAoGCCqGSM49BAMCA0cAMEQCIA54v71lIS2D3bJZ
+k43BbKjJplTxlde7B4hB1POSMGD7AiBzeWesj1TKGwD+22wtj9D8pyxtv0AlbRSs
+M5Z4++hw6Q==
+-----END CERTIFICATE-----
+";
+
+    /// A certificate for `localhost` with CA:TRUE, made with `openssl req -x509`.
+    const CA_TRUE: &[u8] = b"\
+-----BEGIN CERTIFICATE-----
+MIIBlTCCATugAwIBAgIUEC3nuC00VmNYu3zdR9QKCN3WqdQwCgYIKoZIzj0EAwIw
+FDESMBAGA1UEAwwJbG9jYWxob3N0MCAXDTI2MTEzMDA1MTAxMVoYDzIxMjYxMTA2
+MDUxMDExWjAUMRIwEAYDVQQDDAlsb2NhbGhvc3QwWTATBgcqhkjOPQIBBggqhkjO
+PQMBBwNCAASz1SWX0PonLgVi6WwtwWR0yp7xx53MPwr/kGkWYatcKZN3UMXUO1XZ
+sApxHdmWVWRYVCXNMqD+eV3s0e51Bd9Do2kwZzAdBgNVHQ4EFgQUVP8HsfRS/9XW
+WkAS6gicZR8rT68wHwYDVR0jBBgwFoAUVP8HsfRS/9XWWkAS6gicZR8rT68wDwYD
+VR0TAQH/BAUwAwEB/zAUBgNVHREEDTALgglsb2NhbGhvc3QwCgYIKoZIzj0EAwID
+SAAwRQIhAO4m7xrAQS4OohmAtdyTylQT9sywSHj1kluK3B9K066vAiA7woq2A3n+
+jZ3F/RTLuVbafxfuCHRu+6XsrmKgQPV91A==
+-----END CERTIFICATE-----
+";
+
+    /// Returns the fault of a server's certificate, for a client that trusts the certificate of `CA_TRUE`.
+    fn fault_of(pem: &[u8]) -> TlsFault {
+        let certificate = |pem| CertificateDer::from_pem_slice(pem).expect("PEM");
+        let mut roots = RootCertStore::empty();
+        roots.add(certificate(CA_TRUE)).expect("a CA");
+        let verifier =
+            WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::new(ring::default_provider())).build();
+        // In 2030, when both are valid.
+        let now = UnixTime::since_unix_epoch(Duration::from_secs(1_900_000_000));
+        let name = ServerName::try_from("localhost").expect("a name");
+        let error = verifier
+            .expect("CAs")
+            .verify_server_cert(&certificate(pem), &[], &name, &[], now)
+            .expect_err("an unusable certificate");
+        let client = TlsClient {
+            config: Arc::new(
+                ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+                    .with_safe_default_protocol_versions()
+                    .expect("versions")
+                    .with_root_certificates(RootCertStore::empty())
+                    .with_no_client_auth(),
+            ),
+            ca_file: None,
+        };
+        client.fault(&io::Error::other(error))
+    }
+
+    #[test]
+    fn certificate_that_no_server_may_use_is_explained() {
+        assert_eq!(fault_of(CA_TRUE), TlsFault::CaCertificate);
+        assert_eq!(fault_of(VERSION_1), TlsFault::OldVersion);
+    }
 
     #[test]
     fn ca_file_without_certificates_is_rejected() {

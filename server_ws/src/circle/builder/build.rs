@@ -1,6 +1,8 @@
 //! Checks and completes the description of a circle, and makes the circle.
 
 use std::{
+    collections::BTreeSet,
+    path::PathBuf,
     sync::{
         Arc, OnceLock,
         atomic::{AtomicBool, AtomicU64},
@@ -8,6 +10,8 @@ use std::{
     time::Duration,
 };
 
+use functions::roles::{AccessControl, AccessDefinition};
+use keys::PublicKey;
 use protocol::{Limits, methods::Access};
 use tokio::sync::watch;
 use worker::{HostModule, Preparation};
@@ -24,10 +28,12 @@ use super::{
     CircleBuilder, Workers,
 };
 use crate::{
+    circle_functions::{Generation, NAMESPACE, read_directory},
     host::FunctionTable,
     log_limit::LogLimit,
     metrics::Metrics,
     quota::{self, Admission, CallerSemaphores, FairSemaphore, LossRate, RateLimit},
+    rights::Rights,
 };
 
 /// Sessions for each core whose queries are evaluated at the same time. Further sessions wait, and callers take turns.
@@ -58,43 +64,45 @@ impl CircleBuilder {
                 .map_err(|source| BuildError::Modules { directory: directory.clone(), source })?,
         };
         let access = self.access.unwrap_or(if self.members.is_some() { Access::Members } else { Access::Open });
-        let wanted = self.limits.connections;
-        quota::fit_to_memory(&mut self.limits);
-        quota::fit_to_descriptors(&mut self.limits, kind.descriptors());
-        let connections = self.limits.connections;
-        if connections < wanted && wanted != Limits::default().connections {
-            tracing::warn!(
-                wanted,
-                connections,
-                "limits.connections lowered: connection_mib or the limit of open files allows no more"
-            );
-        }
+        let rights = rights(self.access_definition, access, self.members.unwrap_or_default())?;
+        let (access, admits_anonymous) = (rights.access(), rights.admits_anonymous());
+        fit_connections(&mut self.limits, &kind);
         quota::derive_shares(&mut self.limits);
-        let host = FunctionTable::new(self.host, &self.limits);
+        let host = FunctionTable::new(self.host, self.own_functions, &self.limits);
         let host_modules = host.offered();
         HostModule::check(&host_modules)?;
-        let setup = worker::WorkerSetup {
+        let mut setup = worker::WorkerSetup {
             constants: script_constants::of_circle(&self.name),
             limits: worker_limits(&self.limits),
             modules: self.modules,
             init: self.init,
             host: host_modules,
+            functions: None,
             must_be_sealed: sandbox == Sandbox::Required,
         };
+        let functions = load_functions(self.functions, rights.have_roles(), &kind, &setup, &host, &self.limits)?;
+        let mut function_names = Vec::new();
+        if let Some(functions) = &functions {
+            let (mut modules, names) = functions.offered();
+            setup.host.append(&mut modules);
+            function_names = names;
+        }
         let settings = Settings {
+            functions,
+            contracts: Arc::default(),
             modules_digest: setup.modules.as_deref().map_or(0, worker::modules_digest),
             workers: Arc::new(WorkerPool::new(kind, setup, Duration::from_millis(self.limits.play_ms))),
             description: self.description,
-            members: self.members.unwrap_or_default(),
+            rights: Arc::new(rights),
             hosts: self.hosts,
             origins: self.origins,
             trusted_proxies: self.trusted_proxies,
             has_console: self.has_console,
             tls: self.tls,
-            limits: Arc::new(SessionLimits { values: self.limits.clone(), module_names }),
+            limits: Arc::new(SessionLimits { values: self.limits.clone(), module_names, functions: function_names }),
         };
         let identity = self.identity.map_or_else(CircleIdentity::generate, Ok)?;
-        let admission = Admission::new(&self.limits, access != Access::Open);
+        let admission = Admission::new(&self.limits, !admits_anonymous);
         let running_plays = FairSemaphore::new(
             self.limits.running_plays,
             self.limits.running_per_caller.unwrap_or(self.limits.running_plays),
@@ -110,9 +118,14 @@ impl CircleBuilder {
             )),
             admission,
             running_plays,
+            running_calls: FairSemaphore::new(
+                self.limits.running_calls,
+                self.limits.calls_per_caller.unwrap_or(self.limits.running_calls),
+            ),
             running_queries: FairSemaphore::new(queries, queries / QUERIES_SHARE),
             caller_semaphores: CallerSemaphores::default(),
             rate_limit: RateLimit::new(&self.limits),
+            role_rate: RateLimit::new(&self.limits),
             host,
             phase: watch::channel(CirclePhase::Open).0,
             has_started: AtomicBool::new(false),
@@ -129,7 +142,6 @@ impl CircleBuilder {
             losses: LossRate::default(),
             name: self.name,
             identity,
-            access,
             beyond_loopback: BeyondLoopback {
                 is_open_allowed: access != Access::Open || self.allow_open,
                 is_sandbox_chosen: self.sandbox.is_some(),
@@ -166,4 +178,58 @@ fn worker_limits(limits: &Limits) -> worker::WorkerLimits {
         host_bytes: bytes(limits.host_kib),
         memory_bytes: limits.memory_mib.saturating_mul(1 << 20),
     }
+}
+
+/// Reads the functions of a circle, if it has any.
+fn load_functions(
+    directory: Option<PathBuf>,
+    has_roles: bool,
+    kind: &WorkerKind,
+    setup: &worker::WorkerSetup,
+    host: &FunctionTable,
+    limits: &Limits,
+) -> Result<Option<Arc<Generation>>, BuildError> {
+    if directory.is_none() && host.own().next().is_none() {
+        return Ok(None);
+    }
+    if !has_roles {
+        return Err(BuildError::FunctionsWithoutRoles);
+    }
+    if setup.host.iter().any(|module| module.name == NAMESPACE) {
+        return Err(BuildError::NamespaceTaken);
+    }
+    let files = match directory {
+        Some(directory) => {
+            read_directory(&directory).map_err(|source| BuildError::FunctionFiles { directory, source })?
+        }
+        None => Vec::new(),
+    };
+    Ok(Some(Arc::new(Generation::new(files, kind.clone(), setup, host, limits)?)))
+}
+
+/// Lowers the number of connections to what the system allows.
+fn fit_connections(limits: &mut Limits, kind: &WorkerKind) {
+    let wanted = limits.connections;
+    quota::fit_to_memory(limits);
+    quota::fit_to_descriptors(limits, kind.descriptors());
+    let connections = limits.connections;
+    if connections < wanted && wanted != Limits::default().connections {
+        tracing::warn!(
+            wanted,
+            connections,
+            "limits.connections lowered: connection_mib or the limit of open files allows no more"
+        );
+    }
+}
+
+/// Resolves the roles, or makes the rights of a circle without roles.
+fn rights(
+    definition: Option<AccessDefinition<PublicKey>>,
+    access: Access,
+    members: BTreeSet<PublicKey>,
+) -> Result<Rights, BuildError> {
+    Ok(match definition {
+        Some(definition) => Rights::of_roles(AccessControl::new(definition).map_err(BuildError::Roles)?),
+        None => Rights::of_access(access, members),
+    })
 }

@@ -9,7 +9,7 @@ fn circle_without_workers_is_rejected() {
 #[test]
 fn members_imply_members_access() {
     let builder = || Circle::builder("a").workers(Workers::TrustedThreads);
-    let access = |builder: CircleBuilder| builder.build().expect("a circle").access;
+    let access = |builder: CircleBuilder| builder.build().expect("a circle").settings().rights.access();
     assert_eq!(access(builder()), Access::Open);
     assert_eq!(access(builder().members([])), Access::Members);
     assert_eq!(access(builder().members([]).access(Access::Open)), Access::Open);

@@ -79,7 +79,7 @@ impl Slot {
     /// Upgrades the socket to a WebSocket of a client at `address`.
     pub(crate) fn upgrade(&self, address: IpAddr) -> Result<(), ConnectionRefusal> {
         let address = Caller::anonymous(address);
-        let caller = (!self.connections.needs_key).then_some(address);
+        let caller = (!self.connections.needs_key()).then_some(address);
         self.connections.lock().upgrade(self.number, address, caller)?;
         // Only the request has been read, and it is processed.
         self.inbound.store(0, Relaxed);
@@ -187,6 +187,7 @@ impl Slot {
     }
 
     /// Counts the buffers of TLS, which a client can fill.
+    #[cfg(any(feature = "tls", test))]
     pub(crate) fn hold_tls(&self, bytes: u64) {
         self.tls.store(bytes, Relaxed);
         self.report();

@@ -18,8 +18,7 @@ pub(crate) fn handle(session: &mut Session, params: &AuthenticateParams) -> Resu
     circle.metrics.count_authentication(authenticated.as_ref().err());
     match &authenticated {
         Ok(key) => {
-            session.counts.authenticate();
-            session.slot.admit(Caller::Key(*key));
+            session.note_authentication();
             tracing::info!(%key, "authenticated");
         }
         Err(error) => {

@@ -2,7 +2,7 @@
 
 use protocol::{
     Limits,
-    methods::{CallerInfo, Description},
+    methods::{CallerInfo, Description, FunctionsInfo, Rights},
 };
 
 use crate::{metrics::SandboxLayer, session::Session};
@@ -10,18 +10,19 @@ use crate::{metrics::SandboxLayer, session::Session};
 pub(crate) fn handle(session: &Session) -> Description {
     let circle = &session.circle;
     let (now, environment) = (circle.settings(), session.player.next_limits());
+    let rights = now.rights.of_caller(session.auth.identity().as_ref());
     Description {
         name: circle.name.clone(),
         description: now.description.clone(),
         version: env!("CARGO_PKG_VERSION").into(),
         protocol: protocol::VERSION,
-        access: circle.access,
+        access: now.rights.access(),
         you: CallerInfo {
             public_key: session.auth.identity().map(|key| key.to_hex()),
-            admitted: session.is_admitted(),
-            name: None,
-            role: None,
-            may: None,
+            admitted: rights.may_play(),
+            name: rights.name.as_deref().map(Into::into),
+            role: rights.role_name().map(ToString::to_string),
+            may: rights.role.as_ref().map(|role| Rights { play: role.may_play(), r#use: role.used() }),
         },
         modules: environment.module_names.clone(),
         sandbox: SandboxLayer::all(now.workers.has_processes(), circle.layers.get().map_or(&[], Vec::as_slice))
@@ -29,7 +30,10 @@ pub(crate) fn handle(session: &Session) -> Description {
             .map(|layer| layer.name().into())
             .collect(),
         tls: now.tls.is_some(),
-        functions: None,
+        functions: now.functions.as_ref().map(|functions| FunctionsInfo {
+            version: functions.version(now.rights.digest()),
+            count: rights.role.as_ref().map_or(0, |role| functions.permitted(role).count() as u64),
+        }),
         limits: limits(session, &now.limits.values, &environment.values),
     }
 }

@@ -1,22 +1,16 @@
-//! `rpc.discover`: returns the contract, with the circle's host functions for callers that may play.
+//! `rpc.discover`: returns the contract as the caller's role sees it.
 
-use std::sync::LazyLock;
+use std::sync::Arc;
 
+use keys::PublicKey;
 use protocol::RpcError;
 use serde_json::value::RawValue;
 
 use crate::circle::Circle;
 
-/// The contract, parsed once.
-static CONTRACT: LazyLock<Result<&'static RawValue, serde_json::Error>> =
-    LazyLock::new(|| serde_json::from_str(protocol::OPENRPC));
-
-pub(crate) fn handle(circle: &Circle, is_admitted: bool) -> Result<&RawValue, RpcError> {
-    if let Some(contract) = circle.host.contract.as_deref().filter(|_| is_admitted) {
-        return Ok(contract);
-    }
-    CONTRACT.as_ref().copied().map_err(|error| {
-        tracing::error!(%error, "invalid JSON in openrpc.json");
+pub(crate) fn handle(circle: &Circle, key: Option<&PublicKey>) -> Result<Arc<RawValue>, RpcError> {
+    circle.contract(key).ok_or_else(|| {
+        tracing::error!("invalid JSON in openrpc.json");
         RpcError::Internal
     })
 }

@@ -7,12 +7,18 @@ use protocol::{
     methods::{MAX_SCRIPT_NAME_BYTES, PlayParams},
 };
 
-use crate::session::{Job, Session, Ticket};
+use crate::{
+    audit::AuditedRun,
+    session::{Job, Session, Ticket},
+};
 
 pub(crate) fn handle(session: &mut Session, ticket: Ticket, params: PlayParams) {
     let params = Arc::new(params);
     let ticket = admit(session, ticket, &params);
     if let Err(error) = check_bind(params.bind.as_deref()).and_then(|()| check_name(params.name.as_deref())) {
+        return session.reply_error(&ticket, &error);
+    }
+    if let Err(error) = session.circle.count_run(|| session.caller(), &session.rights) {
         return session.reply_error(&ticket, &error);
     }
     let caller = session.auth.identity();
@@ -27,7 +33,7 @@ pub(crate) fn refuse(session: &mut Session, ticket: Ticket, params: PlayParams, 
 
 fn admit(session: &mut Session, ticket: Ticket, params: &Arc<PlayParams>) -> Ticket {
     session.counts.admit_play();
-    ticket.into_play(session.audit(params))
+    ticket.into_play(session.audit(|| AuditedRun::Play(params.clone())))
 }
 
 fn check_bind(name: Option<&str>) -> Result<(), RpcError> {

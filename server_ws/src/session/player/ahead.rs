@@ -8,7 +8,7 @@ use keys::PublicKey;
 use protocol::{Id, methods::PlayParams};
 use tokio::time::Instant;
 
-use super::{Player, PlayerEvent, STOP_GRACE_PERIOD, StopReason, WorkerState, send};
+use super::{Player, PlayerEvent, STOP_GRACE_PERIOD, StopReason, WorkerState, prepare, send};
 use crate::{
     quota::Grant,
     session::{queue::PlayerLoad, ticket::Ticket},
@@ -53,7 +53,8 @@ impl Player {
     pub(super) fn send_ahead(&mut self, ticket: Ticket, params: &PlayParams, caller: Option<PublicKey>) {
         let play = self.new_play(ticket, params, caller);
         if let WorkerState::Ready(worker, _) = &mut self.worker {
-            send(worker, &mut self.worker_key, play.number, params, caller);
+            prepare(worker, &mut self.prepared, &self.circle, &self.limits, caller);
+            send(worker, play.number, params);
         }
         self.ahead.push_back(play);
     }

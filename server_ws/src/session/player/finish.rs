@@ -6,21 +6,17 @@ use std::time::Duration;
 use keys::PublicKey;
 use protocol::{
     RpcError,
-    error::{BusyLimit, LimitSetting, LossReason, PlayLimit, ScriptError, ScriptErrorKind},
+    error::{LimitSetting, LossReason},
     methods::PlayResult,
 };
-use serde_json::{json, value::RawValue};
+use serde_json::value::RawValue;
 use tokio::time::Instant;
 use worker::{EvalOutcome, Loss};
 
-use super::{
-    Player, PlayerEvent,
-    play_end::EndError,
-    running_play::{RunningPlay, StopReason},
-};
+use super::{Player, PlayerEvent, running_play::RunningPlay};
 use crate::{
-    conversion::{self, limit_exceeded},
-    host::{self, MAX_DETACHED_CALLS, PlayEnd},
+    calls::{EndError, StopReason, play_end, refusal},
+    conversion,
     session::ticket::Ticket,
 };
 
@@ -166,56 +162,10 @@ impl Player {
     /// Returns the error of a stopped play.
     pub(super) fn stop_error(&self, reason: StopReason, max_ms: u64) -> RpcError {
         let limits = &self.limits.values;
-        match reason {
-            StopReason::Cancelled => RpcError::Cancelled,
-            StopReason::Time => {
-                // The play's own limit can only shorten the circle's.
-                let setting = if max_ms < limits.play_ms { LimitSetting::TimeoutMs } else { LimitSetting::PlayMs };
-                limit_exceeded(PlayLimit::Time, max_ms, setting)
-            }
-            StopReason::Shutdown => RpcError::ShuttingDown,
-            StopReason::HostCalls => limit_exceeded(PlayLimit::Operations, limits.host_calls, LimitSetting::HostCalls),
-            StopReason::HostBytes => limit_exceeded(PlayLimit::Size, limits.host_kib, LimitSetting::HostKib),
-            StopReason::HostOutput => limit_exceeded(PlayLimit::Output, limits.output_kib, LimitSetting::OutputKib),
-            StopReason::DetachedCalls => {
-                RpcError::Busy { limit: BusyLimit::Running, max: MAX_DETACHED_CALLS, retry_after_ms: None }
-            }
-        }
+        // The play's own limit can only shorten the circle's.
+        let setting = if max_ms < limits.play_ms { LimitSetting::TimeoutMs } else { LimitSetting::PlayMs };
+        reason.error(limits, max_ms, setting)
     }
-}
-
-/// Returns how a play ended, for its host modules.
-fn play_end(result: &Result<PlayResult, RpcError>) -> PlayEnd {
-    match result {
-        Ok(_) => PlayEnd::Succeeded,
-        Err(RpcError::Cancelled) => PlayEnd::Cancelled,
-        Err(RpcError::LimitExceeded { .. } | RpcError::Busy { .. }) => PlayEnd::Limited,
-        Err(RpcError::ShuttingDown) => PlayEnd::ShutDown,
-        Err(RpcError::EnvironmentLost { .. }) => PlayEnd::Lost,
-        Err(_) => PlayEnd::Failed,
-    }
-}
-
-/// Returns the error of a play whose end a module has refused. It looks like an error of the module that the script
-/// did not catch.
-fn refusal(module: &str, error: &host::Error) -> RpcError {
-    let mut thrown = json!({ "error": worker::HOST_ERROR, "function": module, "message": error.message() });
-    if let Some(code) = error.code() {
-        thrown["code"] = code.into();
-    }
-    if let Some(data) = error.data() {
-        thrown["data"] = data;
-    }
-    RpcError::Script(Box::new(ScriptError {
-        message: format!("{module}: {}", error.message()),
-        kind: ScriptErrorKind::Runtime,
-        line: None,
-        column: None,
-        function: None,
-        hint: None,
-        thrown: serde_json::value::to_raw_value(&thrown).ok(),
-        trace: Vec::new(),
-    }))
 }
 
 fn micros(elapsed: Duration) -> u64 {

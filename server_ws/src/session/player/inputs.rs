@@ -8,13 +8,13 @@ use worker::{HostCall, WorkerEvent};
 
 use super::{
     Player, PlayerEvent, WorkerState,
-    host_calls::{CallEvent, CallRejection, CallReturn, HostCalls},
-    running_play::{PlayInput, RunningPlay, StopReason},
+    running_play::{PlayInput, RunningPlay},
 };
 use crate::{
+    calls::{CallAuthority, CallEvent, CallRejection, CallReturn, HostCalls, StopReason},
     circle::StartedWorker,
     host::{self, PlayOutput},
-    quota::{Caller, Grant},
+    quota::Grant,
 };
 
 /// An input that changes the state of the player.
@@ -115,10 +115,15 @@ impl Player {
                 None
             }
             WorkerEvent::Lost(loss) => self.lose_worker(loss),
+            event => {
+                tracing::error!(?event, "unknown event from worker; ignoring it");
+                None
+            }
         }
     }
 
     fn start_host_call(&mut self, call: HostCall) -> Option<PlayerEvent> {
+        let caller = self.caller(self.play.as_ref()?.caller);
         let play = self.play.as_mut()?;
         let host_calls = play.host_calls.get_or_insert_with(|| {
             let (output, prints) = PlayOutput::new(self.limits.values.output_kib.saturating_mul(1024));
@@ -130,8 +135,7 @@ impl Player {
                 cancelled: CancellationToken::new(),
                 output,
             };
-            let caller = play.caller.map_or(self.anonymous_caller, Caller::Key);
-            HostCalls::new(self.circle.clone(), self.limits.clone(), caller, host_play, prints)
+            HostCalls::new(self.circle.clone(), self.limits.clone(), caller, host_play, prints, CallAuthority::Caller)
         });
         match host_calls.start(call) {
             Ok(()) => None,

@@ -2,8 +2,8 @@
 
 use worker::{Print, Stream};
 
-use super::{Player, PlayerEvent, StopReason, WorkerState, host_calls::HostCalls};
-use crate::host::HostPrint;
+use super::{Player, PlayerEvent, StopReason, WorkerState};
+use crate::{calls::HostCalls, host::HostPrint};
 
 /// The maximum number of bytes of prints that a session sends at once. It limits how long an endless print loop delays
 /// others.

@@ -3,7 +3,8 @@
 
 use tokio::time::Instant;
 
-use super::{Player, WorkerState, cpu_budget::CpuBudget};
+use super::{Player, WorkerState, prepare};
+use crate::calls::CpuBudget;
 use crate::quota::{Grant, Waiter, kernel};
 
 /// The number of queries under one grant. A session with more queries needs another grant.
@@ -63,6 +64,9 @@ impl Player {
             };
         }
         let QueryGrant::Held { sent, unanswered, cpu_budget, .. } = &mut self.query_grant else { return };
+        if self.play.is_none() {
+            prepare(worker, &mut self.prepared, &self.circle, &self.limits, self.caller_key);
+        }
         for (number, query) in self.queries.take_unsent().take(QUERIES_PER_GRANT - *sent) {
             *sent += 1;
             *unanswered += 1;

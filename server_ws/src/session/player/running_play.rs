@@ -9,38 +9,12 @@ use protocol::{
 };
 use tokio::time::Instant;
 
-use super::{
-    cpu_budget::CpuBudget,
-    host_calls::{CallEvent, HostCalls},
-    play_end::EndError,
-};
 use crate::{
+    calls::{CallEvent, CpuBudget, EndError, FIRST_PROGRESS_DELAY, HostCalls, StopReason},
     metrics::PlayTimer,
     quota::{Grant, Waiter},
     session::ticket::Ticket,
 };
-
-/// The delay of the first progress report.
-const FIRST_PROGRESS_DELAY: Duration = Duration::from_millis(500);
-
-/// Why a play is stopped.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum StopReason {
-    /// The client cancelled the play.
-    Cancelled,
-    /// The play exceeded its time limit.
-    Time,
-    /// The circle is shutting down.
-    Shutdown,
-    /// The play made too many host calls.
-    HostCalls,
-    /// The result of a host function is too large.
-    HostBytes,
-    /// The host functions printed too much.
-    HostOutput,
-    /// The caller has too many detached host calls.
-    DetachedCalls,
-}
 
 pub(super) struct RunningPlay {
     pub(super) ticket: Ticket,

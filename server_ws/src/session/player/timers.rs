@@ -5,16 +5,12 @@ use std::time::Duration;
 use protocol::{RpcError, error::LossReason};
 use tokio::time::Instant;
 
-use super::{
-    Player, PlayerEvent, WorkerState, cpu_budget::CpuBudget, query_grant::QueryGrant, running_play::StopReason,
-};
+use super::{Player, PlayerEvent, WorkerState, query_grant::QueryGrant};
 use crate::{
+    calls::{CpuBudget, PROGRESS_INTERVAL, StopReason},
     quota::{MemoryAction, kernel},
     session::ticket::Ticket,
 };
-
-/// The interval of progress reports.
-const PROGRESS_INTERVAL: Duration = Duration::from_millis(250);
 
 /// The delay of a memory sample after the use of a worker, and the interval of samples while it plays.
 const MEMORY_SAMPLE_INTERVAL: Duration = Duration::from_millis(250);

@@ -29,11 +29,12 @@ impl Player {
     /// # Errors
     ///
     /// The quota allows no worker.
-    pub(crate) fn ensure_worker(&mut self, caller: Option<PublicKey>) -> Result<(), RpcError> {
+    pub(crate) fn ensure_worker(&mut self, key: Option<PublicKey>) -> Result<(), RpcError> {
         self.last_used = Instant::now();
-        self.reserve_start(caller);
-        let caller = self.caller(caller);
+        self.reserve_start(key);
+        let caller = self.caller(key);
         self.worker_caller = caller;
+        self.caller_key = key;
         if matches!(self.worker, WorkerState::None) {
             let permit = self.circle.admission.admit_worker(caller)?;
             // A new environment uses the circle's current settings.
@@ -64,7 +65,7 @@ impl Player {
                 permit.set_memory_base(memory_base);
                 self.worker_start = Some(start);
                 self.worker = WorkerState::Ready(worker, permit);
-                self.worker_key = None;
+                self.prepared = None;
                 self.send_pending();
                 None
             }

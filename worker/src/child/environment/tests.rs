@@ -1,3 +1,4 @@
+mod calls;
 mod hints;
 mod named_values;
 mod stack;

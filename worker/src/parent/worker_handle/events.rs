@@ -201,8 +201,9 @@ impl Worker {
                 }
                 self.return_host_call(HostReturn::Aborted);
             }
-            FromWorker::Done { play, outcome } if self.host.open.is_none() => {
+            FromWorker::Done { play, outcome, live_bytes } if self.host.open.is_none() => {
                 let is_reported = self.plays.finish(play, Instant::now())?;
+                self.live_bytes = live_bytes;
                 return Ok(is_reported.then_some(WorkerEvent::Done { play, outcome }));
             }
             FromWorker::Answer { number, answer } => return self.accept_answer(number, answer).map(Some),

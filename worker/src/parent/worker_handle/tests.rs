@@ -35,7 +35,16 @@ fn write<'a>(channel: &mut impl Write, messages: impl IntoIterator<Item = &'a (i
 }
 
 fn done(play: u64) -> FromWorker {
-    FromWorker::Done { play, outcome: EvalOutcome::Stopped }
+    FromWorker::Done { play, outcome: EvalOutcome::Stopped, live_bytes: 0 }
+}
+
+fn print_of(play: u64) -> FromWorker {
+    FromWorker::Print(Print { play, ..a_print() })
+}
+
+/// A call of a host function that the setup does not have.
+fn host_call(play: u64, function: u32) -> FromWorker {
+    FromWorker::HostCall(HostCall { play, number: 1, function, args: "[]".into() })
 }
 
 /// A worker may be compromised by its script.
@@ -91,4 +100,30 @@ async fn arrived_prints_are_taken_up_to_next_event() {
     assert_eq!(rest, ["b", "c"]);
     assert!(matches!(worker.event().await, WorkerEvent::Done { play: 1, .. }));
     assert_eq!(worker.arrived_print(), None, "a print of no running play");
+}
+
+/// A worker may be compromised by the functions or the arguments of a call.
+#[tokio::test]
+async fn worker_that_reports_another_call_is_killed() {
+    for violation in [done(2), print_of(2), host_call(1, 7), done(0)] {
+        let (mut worker, mut channels, end) = fake_worker();
+        for number in [1, 2] {
+            let call = Call { number, function: 0, args: &[Value::Int(1)], constants: &[] };
+            worker.call(&call).expect("valid arguments");
+        }
+        write(&mut channels.work.1, &[FromWorker::Sealed(Vec::new()), violation]);
+        end.send(Loss::Killed).expect("it waits");
+        assert!(matches!(worker.event().await, WorkerEvent::Lost(Loss::Crashed)));
+    }
+}
+
+#[tokio::test]
+async fn live_bytes_are_those_of_last_outcome() {
+    let (mut worker, mut channels, _end) = fake_worker();
+    assert_eq!(worker.live_bytes(), 0);
+    worker.call(&Call { number: 1, function: 0, args: &[], constants: &[] }).expect("valid arguments");
+    let done = FromWorker::Done { play: 1, outcome: EvalOutcome::Stopped, live_bytes: 7 };
+    write(&mut channels.work.1, &[FromWorker::Sealed(Vec::new()), done]);
+    assert!(matches!(worker.event().await, WorkerEvent::Done { play: 1, .. }));
+    assert_eq!(worker.live_bytes(), 7);
 }

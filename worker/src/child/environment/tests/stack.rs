@@ -30,5 +30,11 @@ fn deepest_recursion_leaves_most_of_the_stack() {
         }
         assert_eq!(session.output("fn sum(n) { if n == 0 { 0 } else { n + sum(n - 1) } } sum(200)"), "20100");
     };
+    let call = || {
+        let deepest = (1..=64).rev().find_map(|depth| calls::deepest_recursion(&deep_script(depth)));
+        let limit = EvalOutcome::Limit { kind: LimitKind::CallDepth, max: WorkerLimits::default().call_depth };
+        assert_eq!(deepest.expect("some depth"), limit);
+    };
+    std::thread::Builder::new().stack_size(stack).spawn(call).expect("a thread").join().expect("no panic");
     std::thread::Builder::new().stack_size(stack).spawn(run).expect("a thread").join().expect("no panic");
 }

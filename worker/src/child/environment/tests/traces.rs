@@ -9,7 +9,7 @@ fn line(frame: &TraceFrame) -> String {
         TraceSource::Play { name: Some(name), .. } => name.clone(),
         TraceSource::Play { number, name: None } => format!("input {number}"),
         TraceSource::Init => "init".into(),
-        TraceSource::Module(file) => file.clone(),
+        TraceSource::Module(file) | TraceSource::File(file) => file.clone(),
         TraceSource::Unknown => "?".into(),
     };
     let function = frame.function.as_deref().unwrap_or("-");

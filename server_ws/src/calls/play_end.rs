@@ -19,7 +19,7 @@ const SECOND_PHASE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Why a play whose script has succeeded fails at its end.
 #[derive(Debug)]
-pub(super) enum EndError {
+pub(crate) enum EndError {
     /// A module refused. Contains the name of the module.
     Refused(String, host::Error),
     /// The modules have not prepared in time.
@@ -47,7 +47,7 @@ struct FirstPhaseDeadline {
 }
 
 /// The end of a play, which runs in a task of its own.
-pub(super) struct PlayEnding {
+pub(crate) struct PlayEnding {
     task: JoinHandle<()>,
     /// The result of the first phase, until it is there.
     decision: oneshot::Receiver<Result<(), EndError>>,
@@ -59,7 +59,7 @@ pub(super) struct PlayEnding {
 
 impl PlayEnding {
     /// Starts the end of a play. `deadline` is that of the play if it has succeeded.
-    pub(super) fn start(
+    pub(crate) fn start(
         circle: &Arc<Circle>,
         modules: Vec<(usize, Arc<dyn ModuleInstance>)>,
         end: PlayEnd,
@@ -75,7 +75,7 @@ impl PlayEnding {
     }
 
     /// Waits for the end, and returns whether the play succeeds. Cancel safe; call it only until it returns.
-    pub(super) async fn wait(&mut self) -> Result<(), EndError> {
+    pub(crate) async fn wait(&mut self) -> Result<(), EndError> {
         if self.decided.is_none() {
             // The task fails only when the program's runtime shuts down.
             let decided = (&mut self.decision).await.unwrap_or(Err(EndError::ShutDown));
@@ -98,7 +98,7 @@ impl PlayEnding {
     }
 
     /// Shortens the wait, because the circle shuts down.
-    pub(super) fn shut_down(&mut self) {
+    pub(crate) fn shut_down(&mut self) {
         let soon = Instant::now() + SECOND_PHASE_TIMEOUT;
         let shorten = |deadline: Option<Instant>| deadline.map_or(soon, |deadline| deadline.min(soon));
         self.first_phase.send_modify(|deadline| {
@@ -108,7 +108,7 @@ impl PlayEnding {
     }
 
     /// Lets the rest of the end run without the play.
-    pub(super) fn detach(self, circle: &Circle, caller: Caller) {
+    pub(crate) fn detach(self, circle: &Circle, caller: Caller) {
         circle.host.tasks.detach(caller, self.task);
     }
 }

@@ -17,7 +17,7 @@ const CPU_TIME_BUDGET: Duration = Duration::from_millis(3);
 /// The CPU budget of one play. It counts CPU time and not elapsed time: a play that waits for a host function, for its
 /// reader or for a processor slows no other.
 #[derive(Debug)]
-pub(super) struct CpuBudget {
+pub(crate) struct CpuBudget {
     next_check: Instant,
     interval: Duration,
     /// The worker's CPU time at the first check, including earlier plays.
@@ -25,16 +25,16 @@ pub(super) struct CpuBudget {
 }
 
 impl CpuBudget {
-    pub(super) fn new(now: Instant) -> Self {
+    pub(crate) fn new(now: Instant) -> Self {
         Self { next_check: now + FIRST_INTERVAL, interval: FIRST_INTERVAL, before: None }
     }
 
-    pub(super) fn next_check(&self) -> Instant {
+    pub(crate) fn next_check(&self) -> Instant {
         self.next_check
     }
 
     /// Checks the worker's CPU time so far. If it is unknown, the first check spends the budget.
-    pub(super) fn is_spent(&mut self, now: Instant, computed: Option<Duration>) -> bool {
+    pub(crate) fn is_spent(&mut self, now: Instant, computed: Option<Duration>) -> bool {
         let Some(computed) = computed else { return true };
         if computed.saturating_sub(*self.before.get_or_insert(computed)) >= CPU_TIME_BUDGET {
             return true;

@@ -1,0 +1,279 @@
+//! The context of a running call: what it needs besides its arguments, what it reports, and how it ends.
+
+use std::sync::Arc;
+
+use protocol::{
+    RpcError,
+    error::{BusyLimit, LimitSetting, ScriptError, ScriptErrorKind},
+};
+use serde_json::value::RawValue;
+use tokio::{
+    sync::{mpsc, watch},
+    time::{Instant, sleep_until},
+};
+use tokio_util::sync::CancellationToken;
+use worker::{NamedValue, PRINT_COST, Print, ProgressReport};
+
+use super::{
+    CallAuthority, EndError, HostCalls, StopReason,
+    function_call::{Callee, FunctionCaller},
+    play_end, refusal,
+};
+use crate::{
+    circle::{Circle, SessionLimits, script_constants},
+    circle_functions::PooledWorker,
+    conversion,
+    host::{self, PlayOutput},
+    quota::Grant,
+};
+
+/// What a call needs besides its arguments.
+#[derive(Debug)]
+pub(super) struct CallContext {
+    pub(super) circle: Arc<Circle>,
+    pub(super) limits: Arc<SessionLimits>,
+    pub(super) callee: Callee,
+    pub(super) caller: FunctionCaller,
+    /// The time limit in milliseconds, and the setting that has it.
+    pub(super) max_ms: u64,
+    pub(super) setting: LimitSetting,
+    /// When the call was admitted.
+    pub(super) started: Instant,
+    /// The end of its time; `None` if that is too far in the future to represent.
+    pub(super) deadline: Option<Instant>,
+    /// Why to stop the call.
+    pub(super) stop: watch::Receiver<Option<StopReason>>,
+    /// Where progress goes, with the number of the call; a report that finds no room is dropped.
+    pub(super) reports: Option<(u64, mpsc::Sender<CallReport>)>,
+}
+
+/// The progress of a call.
+#[derive(Debug)]
+pub(crate) struct CallReport {
+    pub(crate) call: u64,
+    pub(crate) started: Instant,
+    pub(crate) progress: ProgressReport,
+}
+
+/// The end of a call.
+#[derive(Debug)]
+pub(crate) struct CallEnd {
+    pub(crate) result: Result<Box<RawValue>, RpcError>,
+    /// What the call printed, if its caller may see it.
+    pub(crate) prints: Vec<Print>,
+}
+
+impl CallEnd {
+    pub(crate) fn error(error: RpcError) -> Self {
+        Self { result: Err(error), prints: Vec::new() }
+    }
+}
+
+/// What a call has printed, if its caller may see it.
+#[derive(Debug)]
+pub(super) struct CallOutput {
+    prints: Vec<Print>,
+    is_visible: bool,
+    bytes: u64,
+    max_bytes: u64,
+}
+
+impl CallOutput {
+    /// Keeps a print within the bound of output, which a compromised worker may ignore.
+    pub(super) fn keep(&mut self, print: Print) {
+        if !self.is_visible {
+            return;
+        }
+        self.bytes = self.bytes.saturating_add(PRINT_COST).saturating_add(print.text.len() as u64);
+        if self.bytes <= self.max_bytes {
+            self.prints.push(print);
+        }
+    }
+}
+
+impl CallContext {
+    /// Waits for something, unless the call is stopped or its time ends before.
+    pub(super) async fn before_deadline<T>(
+        &self,
+        acquire: impl AsyncFnOnce(&Self) -> Result<T, RpcError>,
+    ) -> Result<T, RpcError> {
+        let mut stop = self.stop.clone();
+        tokio::select! {
+            biased;
+            reason = stop_reason(&mut stop) => Err(self.stop_error(reason)),
+            acquired = acquire(self) => acquired,
+            () = wait_until(self.deadline) => Err(self.stop_error(StopReason::Time)),
+        }
+    }
+
+    pub(super) async fn acquire_grant(&self) -> Result<Grant, RpcError> {
+        match self.circle.running_calls.acquire(self.caller.caller) {
+            Ok(grant) => Ok(grant),
+            // The circle has the semaphore.
+            Err(waiter) => waiter.await.map_err(|_| RpcError::ShuttingDown),
+        }
+    }
+
+    pub(super) async fn checkout(&self) -> Result<PooledWorker, RpcError> {
+        let checkout = self.callee.generation.checkout(self.caller.rights.group, self.caller.caller);
+        checkout.await.map_err(|error| {
+            tracing::error!(%error, "cannot start worker for functions");
+            let max = self.limits.values.function_workers;
+            RpcError::Busy { limit: BusyLimit::Calls, max, retry_after_ms: None }
+        })
+    }
+
+    /// Makes the host calls of this call.
+    pub(super) fn host_calls(&self) -> HostCalls {
+        let (output, prints) = PlayOutput::new(self.limits.values.output_kib.saturating_mul(1024));
+        let context = host::PlayContext {
+            caller: self.caller.key,
+            session: self.caller.session,
+            circle: self.circle.name.as_str().into(),
+            deadline: self.deadline.map(Instant::into_std),
+            cancelled: CancellationToken::new(),
+            output,
+        };
+        let (circle, limits) = (self.circle.clone(), self.limits.clone());
+        HostCalls::new(circle, limits, self.caller.caller, context, prints, CallAuthority::Circle)
+    }
+
+    /// Returns the place for what the call prints.
+    pub(super) fn output(&self) -> CallOutput {
+        let max_bytes = self.limits.values.output_kib.saturating_mul(1024);
+        CallOutput { prints: Vec::new(), is_visible: self.caller.rights.may_play(), bytes: 0, max_bytes }
+    }
+
+    /// Whether progress of the call goes anywhere.
+    pub(super) fn is_reported(&self) -> bool {
+        self.reports.is_some()
+    }
+
+    /// Reports progress.
+    pub(super) fn report(&self, progress: ProgressReport) {
+        if let Some((call, reports)) = &self.reports {
+            // A client that does not read gets no progress.
+            let _full = reports.try_send(CallReport { call: *call, started: self.started, progress });
+        }
+    }
+
+    /// Ends the transactions of the call, if it has made host calls, and returns the end of the call.
+    pub(super) async fn end(
+        &mut self,
+        host_calls: Option<&mut HostCalls>,
+        result: Result<Box<RawValue>, RpcError>,
+        output: CallOutput,
+    ) -> CallEnd {
+        let mut ended = Ok(());
+        if let Some(host_calls) = host_calls
+            && host_calls.start_end(play_end(&result), self.deadline)
+        {
+            ended = wait_for_end(host_calls, &mut self.stop).await;
+        }
+        let result = match (result, ended) {
+            (Ok(_), Err(EndError::Refused(module, error))) => Err(if self.caller.rights.may_play() {
+                refusal(&module, &error)
+            } else {
+                let name = self.callee.name();
+                tracing::error!(function = name, module, error = error.message(), "host module refused a call");
+                RpcError::Internal
+            }),
+            (Ok(_), Err(EndError::Timeout)) => Err(self.stop_error(StopReason::Time)),
+            (Ok(_), Err(EndError::ShutDown)) => Err(self.stop_error(StopReason::Shutdown)),
+            (result, _) => result,
+        };
+        let prints = if result.is_ok() { output.prints } else { Vec::new() };
+        CallEnd { result, prints }
+    }
+
+    pub(super) fn stop_error(&self, reason: StopReason) -> RpcError {
+        reason.error(&self.limits.values, self.max_ms, self.setting)
+    }
+
+    /// Returns the constants that the function sees.
+    pub(super) fn constants(&self) -> [NamedValue; 3] {
+        script_constants::of_caller(self.caller.key, &self.caller.rights)
+    }
+
+    /// Returns the error that the caller gets for an error of the function.
+    pub(super) fn script_error(&self, error: worker::ScriptError) -> RpcError {
+        let error = conversion::script_error(error);
+        if error.thrown.as_ref().is_some_and(|thrown| !is_host_error(thrown)) {
+            let error = ScriptError { kind: ScriptErrorKind::Thrown, ..error };
+            return RpcError::Script(Box::new(if self.caller.rights.may_play() {
+                error
+            } else {
+                // Where the function threw is none of the caller's business.
+                ScriptError { line: None, column: None, function: None, hint: None, trace: Vec::new(), ..error }
+            }));
+        }
+        let frame = error.trace.first();
+        tracing::error!(
+            function = self.callee.name(),
+            file = frame.and_then(|frame| frame.name.as_deref()),
+            line = frame.and_then(|frame| frame.line).or(error.line),
+            error = %error.message,
+            "function failed"
+        );
+        if self.caller.rights.may_play() { RpcError::Script(Box::new(error)) } else { RpcError::Internal }
+    }
+
+    /// Converts the value of the function, if it has the declared type.
+    pub(super) fn value(&self, json: String) -> Result<Box<RawValue>, RpcError> {
+        let value = RawValue::from_string(json).map_err(|error| {
+            tracing::error!(function = self.callee.name(), %error, "invalid JSON value from worker");
+            RpcError::Internal
+        })?;
+        match self.callee.function.check_result(&value) {
+            Ok(()) => Ok(value),
+            Err(reason) => {
+                tracing::error!(function = self.callee.name(), %reason, "result does not have the declared type");
+                Err(RpcError::Internal)
+            }
+        }
+    }
+}
+
+/// Waits for the end of transactions, for a shorter time if the circle shuts down.
+async fn wait_for_end(
+    host_calls: &mut HostCalls,
+    stop: &mut watch::Receiver<Option<StopReason>>,
+) -> Result<(), EndError> {
+    let shutdown = async {
+        if stop.wait_for(|reason| *reason == Some(StopReason::Shutdown)).await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    };
+    tokio::select! {
+        ended = host_calls.end() => return ended,
+        () = shutdown => {}
+    }
+    // The call has its result, but a circle that shuts down does not wait long for the end of transactions.
+    host_calls.shut_down();
+    host_calls.end().await
+}
+
+/// Waits until the call has to stop. Cancel safe.
+pub(super) async fn stop_reason(stop: &mut watch::Receiver<Option<StopReason>>) -> StopReason {
+    let reason = stop.wait_for(Option::is_some).await.ok().and_then(|reason| *reason);
+    match reason {
+        Some(reason) => reason,
+        // Nobody can stop the call any more.
+        None => std::future::pending().await,
+    }
+}
+
+pub(super) async fn wait_until(at: Option<Instant>) {
+    match at {
+        Some(at) => sleep_until(at).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Whether a thrown value is the error of a host function or of Rhai, which the function of the circle did not catch or
+/// threw again.
+fn is_host_error(thrown: &RawValue) -> bool {
+    let value: serde_json::Value = serde_json::from_str(thrown.get()).unwrap_or_default();
+    let is_error_of_rhai = value["error"].as_str().is_some_and(|error| error.starts_with("Error"));
+    value["error"] == worker::HOST_ERROR || (is_error_of_rhai && value["message"].is_string())
+}

@@ -1,0 +1,403 @@
+//! The host calls of one play: the call that the play waits for, its output, and the modules that the play called.
+
+use std::sync::Arc;
+
+use protocol::RpcError;
+use serde_json::value::RawValue;
+use tokio::{
+    sync::{mpsc::UnboundedReceiver, watch},
+    task::{JoinError, JoinHandle},
+    time::Instant,
+};
+use worker::{HostCall, HostReturn};
+
+use super::{
+    Callee, FunctionCall, FunctionCaller, StopReason,
+    play_end::{EndError, PlayEnding},
+};
+use crate::{
+    circle::{Circle, SessionLimits},
+    host::{self, HostPrint, ModuleInstance, PlayEnd},
+    metrics::HostCallOutcome,
+    quota::Caller,
+};
+
+/// The host calls of one play; made at its first call.
+pub(crate) struct HostCalls {
+    circle: Arc<Circle>,
+    limits: Arc<SessionLimits>,
+    caller: Caller,
+    play: host::PlayContext,
+    /// What the functions print.
+    prints: UnboundedReceiver<HostPrint>,
+    /// The modules that the play called, by their index.
+    modules: Vec<(usize, Arc<dyn ModuleInstance>)>,
+    calls: u64,
+    /// The call for which the play waits: its function, for the log, and its task.
+    running: Option<(CalledFunction, JoinHandle<CallEnd>)>,
+    /// The return of the running call, while prints that came before are still to be handled.
+    returned: Option<(CalledFunction, Result<CallEnd, JoinError>)>,
+    ending: Option<PlayEnding>,
+    has_ended: bool,
+    authority: CallAuthority,
+}
+
+/// The function of a call, for the log.
+#[derive(Debug, Clone, Copy)]
+enum CalledFunction {
+    /// A function with this number in scripts.
+    OfScript(u32),
+    /// A function of the circle that the program has: the index of the module, and its own index.
+    OfProgram(usize, usize),
+}
+
+/// The rights of a script that makes host calls.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum CallAuthority {
+    /// Those of its caller: a play.
+    Caller,
+    /// All: a function of the circle.
+    Circle,
+}
+
+/// How the task of a call ended.
+#[derive(Debug)]
+enum CallEnd {
+    Returned(Result<String, host::Error>),
+    /// The function did not run: the arguments are not what a correct worker sends.
+    Malformed,
+}
+
+/// Why a call is rejected and the play is stopped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum CallRejection {
+    /// The play has made too many calls.
+    TooManyCalls,
+    /// The caller has too many detached calls.
+    TooManyDetached,
+}
+
+/// An event of the running call, for the player.
+#[derive(Debug)]
+pub(crate) enum CallEvent {
+    Printed(HostPrint),
+    Returned(CallReturn),
+}
+
+/// The return of a call, for the player.
+#[derive(Debug)]
+pub(crate) enum CallReturn {
+    /// A value or an error for the script.
+    Script(HostReturn),
+    /// The result is too large.
+    TooLarge,
+    /// The worker sent a malformed call.
+    Malformed,
+}
+
+impl HostCalls {
+    pub(crate) fn new(
+        circle: Arc<Circle>,
+        limits: Arc<SessionLimits>,
+        caller: Caller,
+        play: host::PlayContext,
+        prints: UnboundedReceiver<HostPrint>,
+        authority: CallAuthority,
+    ) -> Self {
+        Self {
+            circle,
+            limits,
+            caller,
+            play,
+            prints,
+            modules: Vec::new(),
+            calls: 0,
+            running: None,
+            returned: None,
+            ending: None,
+            has_ended: false,
+            authority,
+        }
+    }
+
+    /// Starts a call; [`next_event`](Self::next_event) waits for it.
+    pub(crate) fn start(&mut self, call: HostCall) -> Result<(), CallRejection> {
+        self.calls += 1;
+        let rejection = if self.calls > self.limits.values.host_calls {
+            Some(CallRejection::TooManyCalls)
+        } else {
+            self.circle.host.tasks.has_too_many_detached(self.caller).then_some(CallRejection::TooManyDetached)
+        };
+        if let Some(rejection) = rejection {
+            self.circle.metrics.count_host_call(HostCallOutcome::Refused);
+            return Err(rejection);
+        }
+        let number = call.function;
+        if let Some(index) = (number as usize).checked_sub(self.circle.host.count()) {
+            self.start_function(number, index, call.args);
+            return Ok(());
+        }
+        if !self.may_use(number) {
+            let refused = host::Error::new("the role of the caller may not use this function").with_code("forbidden");
+            let task = self.circle.host.tasks.spawn(async { CallEnd::Returned(Err(refused)) });
+            self.running = Some((CalledFunction::OfScript(number), task));
+            return Ok(());
+        }
+        let (module, function) = self.circle.host.function(number);
+        let instance = self.instance(module);
+        let (play, grant) = (self.play.clone(), self.circle.host.tasks.acquire(self.caller));
+        let params = self.circle.host.modules[module].offered().functions[function].params.len();
+        let task = async move {
+            let _grant = match grant {
+                Ok(grant) => grant,
+                Err(waiter) => tokio::select! {
+                    biased;
+                    // The function has not started, so it does not run at all.
+                    () = play.cancelled.cancelled() => return CallEnd::Returned(Err(host::Error::hidden())),
+                    // The circle holds the sender.
+                    Ok(grant) = waiter => grant,
+                    else => return CallEnd::Returned(Err(host::Error::hidden())),
+                },
+            };
+            let Some(args) = call.arguments(params) else { return CallEnd::Malformed };
+            match instance.call(function, play, &args) {
+                Ok(future) => CallEnd::Returned(future.await),
+                Err(error) => CallEnd::Returned(Err(error)),
+            }
+        };
+        self.running = Some((CalledFunction::OfScript(number), self.circle.host.tasks.spawn(task)));
+        Ok(())
+    }
+
+    /// Starts a function of the program, as a call of a function of the circle.
+    pub(super) fn start_program(
+        &mut self,
+        module: usize,
+        function: usize,
+        args: Vec<Box<RawValue>>,
+    ) -> Result<(), StopReason> {
+        if self.circle.host.tasks.has_too_many_detached(self.caller) {
+            return Err(StopReason::DetachedCalls);
+        }
+        let (instance, play) = (self.instance(module), self.play.clone());
+        let task = async move {
+            let args: Vec<&RawValue> = args.iter().map(|arg| &**arg).collect();
+            CallEnd::Returned(match instance.call(function, play, &args) {
+                Ok(future) => future.await,
+                Err(error) => Err(error),
+            })
+        };
+        self.running = Some((CalledFunction::OfProgram(module, function), self.circle.host.tasks.spawn(task)));
+        Ok(())
+    }
+
+    /// Whether the script may call a host function.
+    fn may_use(&self, number: u32) -> bool {
+        if self.authority == CallAuthority::Circle {
+            return true;
+        }
+        let (module, function) = self.circle.host.function(number);
+        let offered = self.circle.host.modules[module].offered();
+        let rights = self.circle.rights_of(self.play.caller.as_ref());
+        rights.role.is_some_and(|role| role.may_use(&offered.name, &offered.functions[function].name))
+    }
+
+    /// Starts a function of the circle for a play, with the rights that its caller has now. It takes no place among the
+    /// host calls: plays that hold a place each, while their functions need one, would wait for each other.
+    fn start_function(&mut self, number: u32, index: usize, args: String) {
+        let task = match self.function_call(index, args) {
+            Ok((function_call, stop)) => {
+                let cancelled = self.play.cancelled.clone();
+                let task = async move {
+                    let mut run = std::pin::pin!(function_call.run());
+                    let end = tokio::select! {
+                        end = &mut run => end,
+                        () = cancelled.cancelled() => {
+                            stop.send_replace(Some(StopReason::Cancelled));
+                            run.await
+                        }
+                    };
+                    CallEnd::Returned(end.result.map(|value| value.get().to_owned()).map_err(|error| thrown(&error)))
+                };
+                self.circle.host.tasks.spawn(task)
+            }
+            Err(end) => self.circle.host.tasks.spawn(async move { end }),
+        };
+        self.running = Some((CalledFunction::OfScript(number), task));
+    }
+
+    /// Admits a call of a function of the circle.
+    fn function_call(
+        &self,
+        index: usize,
+        args: String,
+    ) -> Result<(FunctionCall, watch::Sender<Option<StopReason>>), CallEnd> {
+        let refuse = |error: host::Error| CallEnd::Returned(Err(error));
+        let args = RawValue::from_string(args).map_err(|_| CallEnd::Malformed)?;
+        let name = self.limits.functions.get(index).ok_or(CallEnd::Malformed)?;
+        let settings = self.circle.settings();
+        let rights = settings.rights.of_caller(self.play.caller.as_ref());
+        let Some(callee) = rights.role.as_ref().and_then(|role| Callee::find(&settings, role, name)) else {
+            let message = format!("there is no function {name} that the role of the caller may call");
+            return Err(refuse(host::Error::new(message).with_code("not_found")));
+        };
+        let caller = FunctionCaller { key: self.play.caller, caller: self.caller, rights, session: self.play.session };
+        let deadline = self.play.deadline.map(Instant::from_std);
+        FunctionCall::admit(&self.circle, &settings, callee, caller, Some(&args), deadline)
+            .map_err(|error| refuse(thrown(&error)))
+    }
+
+    fn instance(&mut self, index: usize) -> Arc<dyn ModuleInstance> {
+        if let Some((_, instance)) = self.modules.iter().find(|(module_index, _)| *module_index == index) {
+            return instance.clone();
+        }
+        let instance = self.circle.host.modules[index].clone().instantiate();
+        self.modules.push((index, instance.clone()));
+        instance
+    }
+
+    /// Returns the next print or the return of the running call; never returns without a call. Prints come before the
+    /// return. Cancel safe.
+    pub(crate) async fn next_event(&mut self) -> CallEvent {
+        if let Some((function, task)) = &mut self.running {
+            let function = *function;
+            tokio::select! {
+                biased;
+                Some(print) = self.prints.recv() => return CallEvent::Printed(print),
+                ended = task => self.returned = Some((function, ended)),
+            }
+            self.running = None;
+        }
+        if let Ok(print) = self.prints.try_recv() {
+            return CallEvent::Printed(print);
+        }
+        let Some((function, ended)) = self.returned.take() else { return std::future::pending().await };
+        self.play.output.clear_progress();
+        CallEvent::Returned(self.returned(function, ended))
+    }
+
+    /// Returns a print that has already arrived.
+    pub(crate) fn arrived_print(&mut self) -> Option<HostPrint> {
+        self.prints.try_recv().ok()
+    }
+
+    /// Returns the progress that the running call has reported.
+    pub(crate) fn progress(&self) -> Option<worker::ScriptProgress> {
+        self.play.output.progress()
+    }
+
+    fn returned(&self, function: CalledFunction, ended: Result<CallEnd, JoinError>) -> CallReturn {
+        let returned = self.check(function, ended);
+        self.circle.metrics.count_host_call(match &returned {
+            CallReturn::Script(HostReturn::Value(_)) => HostCallOutcome::Ok,
+            CallReturn::Script(_) => HostCallOutcome::Failed,
+            CallReturn::TooLarge => HostCallOutcome::TooLarge,
+            CallReturn::Malformed => HostCallOutcome::Unreadable,
+        });
+        returned
+    }
+
+    fn check(&self, function: CalledFunction, ended: Result<CallEnd, JoinError>) -> CallReturn {
+        let result = match ended {
+            Ok(CallEnd::Returned(result)) => result,
+            Ok(CallEnd::Malformed) => return CallReturn::Malformed,
+            Err(error) => {
+                tracing::error!(function = self.name(function), %error, "host function panicked");
+                Err(host::Error::hidden())
+            }
+        };
+        let max = self.limits.values.host_kib.saturating_mul(1024);
+        let returned = match result {
+            Ok(json) => HostReturn::Value(json),
+            Err(error) => HostReturn::Failed(error),
+        };
+        if returned.bytes() > max { CallReturn::TooLarge } else { CallReturn::Script(returned) }
+    }
+
+    /// Returns the name of a function, for the log.
+    fn name(&self, function: CalledFunction) -> String {
+        let host = &self.circle.host;
+        match function {
+            CalledFunction::OfScript(number) => match (number as usize).checked_sub(host.count()) {
+                Some(index) => self.limits.functions.get(index).map_or_else(String::new, ToString::to_string),
+                None => host.name(number),
+            },
+            CalledFunction::OfProgram(module, function) => host.name_in(module, function),
+        }
+    }
+
+    /// Detaches the running call: the play no longer waits for it, and the function continues for as long as it takes.
+    /// The function can observe that its play is cancelled.
+    pub(crate) fn detach(&mut self) {
+        self.play.cancelled.cancel();
+        self.prints.close();
+        while self.prints.try_recv().is_ok() {}
+        if let Some((_, task)) = self.running.take() {
+            self.circle.metrics.count_host_call(HostCallOutcome::Abandoned);
+            self.circle.host.tasks.detach(self.caller, task);
+        }
+    }
+
+    /// Starts the end of the transactions of the play, once; `deadline` is that of a play that has succeeded. Returns
+    /// false if there are none; otherwise [`end`](Self::end) waits for them. An end that nobody waits for counts as a
+    /// detached call.
+    pub(crate) fn start_end(&mut self, end: PlayEnd, deadline: Option<Instant>) -> bool {
+        self.detach();
+        self.has_ended = true;
+        let mut modules = std::mem::take(&mut self.modules);
+        modules.retain(|(_, instance)| instance.needs_end());
+        if modules.is_empty() {
+            return false;
+        }
+        modules.sort_by_key(|(index, _)| *index);
+        self.ending = Some(PlayEnding::start(&self.circle, modules, end, deadline));
+        true
+    }
+
+    /// Waits for the end of the transactions, and returns whether the play succeeds. Never returns without
+    /// transactions that end. Cancel safe.
+    pub(crate) async fn end(&mut self) -> Result<(), EndError> {
+        let Some(ending) = &mut self.ending else { return std::future::pending().await };
+        let result = ending.wait().await;
+        if let Some(ending) = self.ending.take() {
+            ending.detach(&self.circle, self.caller);
+        }
+        result
+    }
+
+    /// Shortens the wait for the end, because the circle shuts down.
+    pub(crate) fn shut_down(&mut self) {
+        if let Some(ending) = &mut self.ending {
+            ending.shut_down();
+        }
+    }
+}
+
+/// Returns what a script can catch of the error of a function.
+fn thrown(error: &RpcError) -> host::Error {
+    let script = match error {
+        RpcError::Script(script) => script,
+        RpcError::InvalidParams { param, reason } => {
+            let place = if param.is_empty() { String::new() } else { format!("{param}: ") };
+            return host::Error::new(format!("{place}{reason}")).with_code("invalid_params");
+        }
+        other => return host::Error::new(other.to_string()).with_code(other.code().to_string()),
+    };
+    let error = host::Error::new(script.message.clone());
+    match script.thrown.as_ref().and_then(|thrown| serde_json::from_str::<serde_json::Value>(thrown.get()).ok()) {
+        Some(thrown) => error.with_code("thrown").with_data(thrown),
+        None => error,
+    }
+}
+
+/// Ends the transactions of a play without a finish, because its connection has ended.
+impl Drop for HostCalls {
+    fn drop(&mut self) {
+        if !self.has_ended {
+            self.start_end(PlayEnd::Disconnected, None);
+        }
+        if let Some(ending) = self.ending.take() {
+            ending.detach(&self.circle, self.caller);
+        }
+    }
+}

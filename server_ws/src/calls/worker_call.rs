@@ -1,0 +1,218 @@
+//! The run of a function of the circle in a worker.
+
+use protocol::{RpcError, error::LossReason};
+use serde_json::value::RawValue;
+use tokio::time::Instant;
+use worker::{Call, EvalOutcome, Loss, Print, ProgressReport, Stream, WorkerEvent};
+
+use super::{
+    CallEnd, CallEvent, CallRejection, CallReturn, CpuBudget, FIRST_PROGRESS_DELAY, HostCalls, PROGRESS_INTERVAL,
+    STOP_GRACE_PERIOD, StopReason,
+    call_context::{CallContext, CallOutput, stop_reason, wait_until},
+};
+use crate::{
+    circle_functions::PooledWorker,
+    conversion,
+    host::HostPrint,
+    quota::{Grant, kernel},
+};
+
+/// A call that has a worker.
+pub(super) struct WorkerCall<'c> {
+    call: &'c mut CallContext,
+    worker: PooledWorker,
+    number: u64,
+    host_calls: Option<HostCalls>,
+    output: CallOutput,
+    stopped: Option<StopReason>,
+    kill_at: Option<Instant>,
+    next_progress: Instant,
+    cpu_budget: Option<CpuBudget>,
+}
+
+impl<'c> WorkerCall<'c> {
+    pub(super) fn new(call: &'c mut CallContext, mut worker: PooledWorker) -> Self {
+        let now = Instant::now();
+        Self {
+            number: worker.next_call(),
+            output: call.output(),
+            call,
+            worker,
+            host_calls: None,
+            stopped: None,
+            kill_at: None,
+            next_progress: now + FIRST_PROGRESS_DELAY,
+            cpu_budget: Some(CpuBudget::new(now)),
+        }
+    }
+
+    pub(super) async fn run(mut self, function: u32, args: &[worker::Value], _grant: Grant) -> CallEnd {
+        let constants = self.call.constants();
+        let call = Call { number: self.number, function, args, constants: &constants };
+        if let Err(error) = self.worker.worker().call(&call) {
+            tracing::error!(function = self.call.callee.name(), %error, "cannot pass arguments to worker");
+            return CallEnd::error(RpcError::Internal);
+        }
+        self.worker.worker().flush();
+        let outcome = self.wait_for_outcome().await;
+        let (result, is_healthy) = self.result(outcome);
+        self.finish(result, is_healthy).await
+    }
+
+    /// Waits until the worker reports an outcome or is lost.
+    async fn wait_for_outcome(&mut self) -> Result<EvalOutcome, Loss> {
+        loop {
+            let next_tick = self.next_tick();
+            tokio::select! {
+                event = self.worker.worker().event() => match event {
+                    WorkerEvent::Done { outcome, .. } => return Ok(outcome),
+                    // The call was stopped before the worker began it.
+                    WorkerEvent::Withdrawn { .. } => return Ok(EvalOutcome::Stopped),
+                    WorkerEvent::Lost(loss) => return Err(loss),
+                    WorkerEvent::Print(print) => self.keep(print),
+                    WorkerEvent::HostCall(call) => self.start_host_call(call),
+                    WorkerEvent::Progress(report) => self.report(report),
+                    _ => {}
+                },
+                event = host_event(self.host_calls.as_mut()) => self.take_host_event(event),
+                reason = stop_reason(&mut self.call.stop), if self.stopped.is_none() => self.stop(reason),
+                () = wait_until(next_tick) => self.tick(Instant::now()),
+            }
+        }
+    }
+
+    fn next_tick(&self) -> Option<Instant> {
+        if self.stopped.is_some() {
+            return self.kill_at;
+        }
+        let progress = self.call.is_reported().then_some(self.next_progress);
+        let cpu = self.cpu_budget.as_ref().map(CpuBudget::next_check);
+        [self.call.deadline, progress, cpu].into_iter().flatten().min()
+    }
+
+    fn tick(&mut self, now: Instant) {
+        if self.kill_at.is_some_and(|at| at <= now) {
+            self.kill_at = None;
+            let worker = self.worker.worker();
+            tracing::warn!(pid = worker.pid(), function = self.call.callee.name(), "worker killed: call did not stop");
+            return worker.kill();
+        }
+        if self.stopped.is_some() {
+            return;
+        }
+        if self.call.deadline.is_some_and(|deadline| deadline <= now) {
+            return self.stop(StopReason::Time);
+        }
+        if self.next_progress <= now {
+            self.next_progress = now + PROGRESS_INTERVAL;
+            if self.call.is_reported() {
+                self.worker.worker().request_progress();
+            }
+        }
+        if let Some(budget) = self.cpu_budget.as_mut().filter(|budget| budget.next_check() <= now) {
+            let computed = self.worker.worker().pid().and_then(kernel::cpu_time);
+            if budget.is_spent(now, computed) {
+                self.cpu_budget = None;
+                self.worker.demote();
+            }
+        }
+    }
+
+    fn stop(&mut self, reason: StopReason) {
+        if self.stopped.is_some() {
+            return;
+        }
+        self.stopped = Some(reason);
+        self.kill_at = Some(Instant::now() + STOP_GRACE_PERIOD);
+        let number = self.number;
+        self.worker.worker().stop(number);
+        if let Some(host_calls) = &mut self.host_calls {
+            host_calls.detach();
+        }
+    }
+
+    fn keep(&mut self, print: Print) {
+        if self.stopped.is_none() {
+            self.output.keep(print);
+        }
+    }
+
+    fn report(&self, mut progress: ProgressReport) {
+        // A late report of the call before is of another caller.
+        if progress.play != self.number {
+            return;
+        }
+        if let Some(script) = self.host_calls.as_ref().and_then(HostCalls::progress) {
+            progress.script = Some(script);
+        }
+        self.call.report(progress);
+    }
+
+    fn start_host_call(&mut self, call: worker::HostCall) {
+        self.worker.stop_computing();
+        let context = &*self.call;
+        let host_calls = self.host_calls.get_or_insert_with(|| context.host_calls());
+        match host_calls.start(call) {
+            Ok(()) => {}
+            Err(CallRejection::TooManyCalls) => self.stop(StopReason::HostCalls),
+            Err(CallRejection::TooManyDetached) => self.stop(StopReason::DetachedCalls),
+        }
+    }
+
+    fn take_host_event(&mut self, event: CallEvent) {
+        match event {
+            CallEvent::Printed(HostPrint::Text(text)) => {
+                self.keep(Print { play: self.number, stream: Stream::Print, text, position: None });
+            }
+            CallEvent::Printed(HostPrint::TooMuch) => self.stop(StopReason::HostOutput),
+            CallEvent::Returned(CallReturn::Script(returned)) => self.worker.worker().return_host_call(returned),
+            CallEvent::Returned(CallReturn::TooLarge) => self.stop(StopReason::HostBytes),
+            CallEvent::Returned(CallReturn::Malformed) => {
+                let worker = self.worker.worker();
+                tracing::error!(pid = worker.pid(), "malformed host call from worker; killing it");
+                worker.kill_as_crashed();
+            }
+        }
+    }
+
+    /// Returns the result, and whether the worker may serve further calls.
+    fn result(&self, outcome: Result<EvalOutcome, Loss>) -> (Result<Box<RawValue>, RpcError>, bool) {
+        let call = &*self.call;
+        match (self.stopped, outcome) {
+            (Some(StopReason::Time), Err(_)) => (Err(call.stop_error(StopReason::Time)), false),
+            (_, Err(loss)) => {
+                let reason = match loss {
+                    Loss::Killed => LossReason::Killed,
+                    Loss::Memory => LossReason::Memory,
+                    _ => LossReason::Crash,
+                };
+                tracing::warn!(function = call.callee.name(), %reason, "worker of function lost");
+                call.circle.metrics.count_environment_loss(reason);
+                (Err(RpcError::EnvironmentLost { reason }), false)
+            }
+            (Some(reason), Ok(_)) => (Err(call.stop_error(reason)), false),
+            (None, Ok(EvalOutcome::Value(value))) => (call.value(value.json), true),
+            (None, Ok(EvalOutcome::Failed(error))) => (Err(call.script_error(error)), true),
+            (None, Ok(outcome)) => (Err(conversion::play_error(outcome)), false),
+        }
+    }
+
+    /// Gives the worker back, and ends the transactions of the call.
+    async fn finish(self, result: Result<Box<RawValue>, RpcError>, is_healthy: bool) -> CallEnd {
+        let Self { call, worker, mut host_calls, output, .. } = self;
+        if is_healthy {
+            worker.give_back();
+        } else {
+            drop(worker);
+        }
+        call.end(host_calls.as_mut(), result, output).await
+    }
+}
+
+/// Waits for an event of the running host call; never returns without one. Cancel safe.
+async fn host_event(host_calls: Option<&mut HostCalls>) -> CallEvent {
+    match host_calls {
+        Some(host_calls) => host_calls.next_event().await,
+        None => std::future::pending().await,
+    }
+}

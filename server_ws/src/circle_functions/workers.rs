@@ -1,0 +1,182 @@
+//! The workers of functions. Anonymous callers, authenticated ones and members have workers of their own, and one
+//! caller gets at most half of a group.
+
+use std::{
+    collections::VecDeque,
+    io,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    thread::{self, ThreadId},
+};
+
+use futures_util::FutureExt;
+use protocol::Limits;
+use worker::Worker;
+
+use crate::{
+    circle::WorkerPool,
+    quota::{Caller, FairSemaphore, Grant},
+    rights::CallerGroup,
+};
+
+/// Number of calls after which a worker is replaced.
+const MAX_CALLS: u64 = 10_000;
+
+/// Growth of a worker's live memory at which it is replaced, in bytes.
+const MAX_GROWTH: u64 = 8 << 20;
+
+/// Calls that compute at the same time, at least.
+const MIN_COMPUTING: u64 = 2;
+
+/// The workers of one generation of functions.
+#[derive(Debug)]
+pub(super) struct FunctionWorkers {
+    pool: WorkerPool,
+    groups: [Arc<Group>; 3],
+}
+
+/// The workers for one group of callers.
+#[derive(Debug)]
+struct Group {
+    /// Grants for calls that have a worker.
+    workers: FairSemaphore,
+    /// Grants for calls that compute: as many as there are processors. A call that waits for a host function, or that has
+    /// used up its budget, holds none.
+    computing: FairSemaphore,
+    idle: Mutex<VecDeque<IdleWorker>>,
+    max_idle: usize,
+}
+
+/// A worker between two calls.
+#[derive(Debug)]
+struct IdleWorker {
+    worker: Box<Worker>,
+    calls: u64,
+    /// The thread that used the worker last. Its runtime receives the worker's messages, so the same thread is faster.
+    thread: ThreadId,
+}
+
+/// A worker that a call has. Dropping it ends the process, unless the call gives it back.
+#[derive(Debug)]
+pub(crate) struct PooledWorker {
+    worker: Box<Worker>,
+    calls: u64,
+    group: Arc<Group>,
+    /// Held while the call has the worker.
+    _place: Grant,
+    computing: Option<Grant>,
+    is_worn: bool,
+}
+
+impl FunctionWorkers {
+    pub(super) fn new(pool: WorkerPool, limits: &Limits) -> Self {
+        let group = || {
+            let cores = thread::available_parallelism().map_or(MIN_COMPUTING, |cores| cores.get() as u64);
+            let computing = cores.max(MIN_COMPUTING);
+            Arc::new(Group {
+                workers: FairSemaphore::new(limits.function_workers, half(limits.function_workers)),
+                computing: FairSemaphore::new(computing, half(computing)),
+                idle: Mutex::default(),
+                max_idle: usize::try_from(computing.min(limits.function_workers)).unwrap_or(usize::MAX),
+            })
+        };
+        Self { pool, groups: [group(), group(), group()] }
+    }
+
+    pub(super) fn apply(&self, limits: &Limits) {
+        for group in &self.groups {
+            group.workers.set_max(limits.function_workers, half(limits.function_workers));
+        }
+    }
+
+    pub(super) fn have_same_setup(&self, other: &Self) -> bool {
+        self.pool.is_same(&other.pool)
+    }
+
+    pub(super) fn pool(&self) -> &WorkerPool {
+        &self.pool
+    }
+
+    pub(super) async fn checkout(&self, group: CallerGroup, caller: Caller) -> io::Result<PooledWorker> {
+        let group = self.groups[group as usize].clone();
+        // In this order: a caller at its own bound of places must not keep others from computing.
+        let place = acquire(&group.workers, caller).await?;
+        let computing = acquire(&group.computing, caller).await?;
+        let (worker, calls) = match group.take_idle() {
+            Some(IdleWorker { worker, calls, .. }) => (worker, calls),
+            None => (self.pool.fork_worker(caller.group()).await?.into(), 0),
+        };
+        Ok(PooledWorker { worker, calls, group, _place: place, computing: Some(computing), is_worn: false })
+    }
+}
+
+/// Returns the number of grants that one caller may hold.
+fn half(max: u64) -> u64 {
+    (max / 2).max(1)
+}
+
+async fn acquire(semaphore: &FairSemaphore, caller: Caller) -> io::Result<Grant> {
+    match semaphore.acquire(caller) {
+        Ok(grant) => Ok(grant),
+        // The group has the semaphore.
+        Err(waiter) => waiter.await.map_err(|_| io::ErrorKind::NotConnected.into()),
+    }
+}
+
+impl Group {
+    fn idle(&self) -> MutexGuard<'_, VecDeque<IdleWorker>> {
+        // Every change leaves the queue consistent, even if a thread panics.
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes an idle worker that lives, if there is one: preferably one that this thread has used.
+    fn take_idle(&self) -> Option<IdleWorker> {
+        let current = thread::current().id();
+        loop {
+            let mut found = {
+                let mut idle = self.idle();
+                let at = idle.iter().rposition(|idle| idle.thread == current).or(idle.len().checked_sub(1))?;
+                idle.remove(at)?
+            };
+            // An idle worker sends nothing, so an event is its end.
+            if found.worker.event().now_or_never().is_none() {
+                return Some(found);
+            }
+        }
+    }
+}
+
+impl PooledWorker {
+    /// Returns the number of the next call.
+    pub(crate) fn next_call(&mut self) -> u64 {
+        self.calls += 1;
+        self.calls
+    }
+
+    pub(crate) fn worker(&mut self) -> &mut Worker {
+        &mut self.worker
+    }
+
+    /// Lets another call compute, because this one waits.
+    pub(crate) fn stop_computing(&mut self) {
+        self.computing = None;
+    }
+
+    /// Lowers the priority of the worker, which is then replaced after the call, and lets another call compute.
+    pub(crate) fn demote(&mut self) {
+        self.worker.lower_priority();
+        self.is_worn = true;
+        self.computing = None;
+    }
+
+    /// Gives the worker back after a call that ended without a limit.
+    pub(crate) fn give_back(self) {
+        let Self { worker, calls, group, is_worn, .. } = self;
+        if is_worn || calls >= MAX_CALLS || worker.live_bytes() >= MAX_GROWTH {
+            return;
+        }
+        let mut idle = group.idle();
+        if idle.len() < group.max_idle {
+            idle.push_back(IdleWorker { worker, calls, thread: thread::current().id() });
+        }
+    }
+}

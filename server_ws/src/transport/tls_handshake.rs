@@ -1,0 +1,73 @@
+//! The TLS handshake of an accepted socket.
+
+use std::{future::poll_fn, io, net::IpAddr, task::Poll};
+
+use actix_web::rt::net::TcpStream;
+use tokio::io::AsyncWriteExt;
+use tokio_rustls::{TlsAcceptor, server::TlsStream};
+
+use super::{http::HANDSHAKE_TIMEOUT, network_stream::NetworkStream, refusal};
+use crate::{circle::Circle, quota::Slot};
+
+/// The first byte of a TLS connection: a handshake record (RFC 8446 §5.1).
+const TLS_HANDSHAKE: u8 = 22;
+
+/// The maximum number of encrypted bytes that wait for the socket, in bytes.
+const TLS_BUFFER: usize = 16 << 10;
+
+/// The bytes that a connection counts for TLS: what rustls buffers of one message of a handshake that is not complete, and
+/// what waits for the socket.
+const TLS_BYTES: u64 = 80 << 10;
+
+/// The body of the response to HTTP at an address that speaks TLS.
+const PLAIN_HTTP: &str = "this circle speaks TLS: use a wss:// or an https:// address\n";
+
+/// Makes the TLS handshake with a client at `address`. Counts and logs a handshake that fails.
+pub(super) async fn accept(
+    circle: &Circle,
+    acceptor: &TlsAcceptor,
+    stream: TcpStream,
+    slot: &Slot,
+    address: IpAddr,
+) -> io::Result<NetworkStream> {
+    slot.hold_tls(TLS_BYTES);
+    let encrypted = handshake(acceptor, stream, slot).await.inspect_err(|error| {
+        // Otherwise the circle itself has closed the socket to make room.
+        if error.kind() != io::ErrorKind::ConnectionAborted {
+            refusal::note_tls(circle, address, error);
+        }
+    })?;
+    Ok(NetworkStream::encrypted(encrypted))
+}
+
+/// Makes the TLS handshake, unless it takes too long or the slot is closed.
+async fn handshake(acceptor: &TlsAcceptor, stream: TcpStream, slot: &Slot) -> io::Result<TlsStream<TcpStream>> {
+    let handshake = async {
+        let mut first = [0];
+        if stream.peek(&mut first).await? == 1 && first[0] != TLS_HANDSHAKE {
+            return Err(refuse_plain(stream).await);
+        }
+        acceptor.accept_with(stream, |connection| connection.set_buffer_limit(Some(TLS_BUFFER))).await
+    };
+    let closed = poll_fn(|cx| if slot.poll_closed(cx) { Poll::Ready(()) } else { Poll::Pending });
+    tokio::select! {
+        done = tokio::time::timeout(HANDSHAKE_TIMEOUT, handshake) => done.unwrap_or(Err(io::ErrorKind::TimedOut.into())),
+        () = closed => Err(io::ErrorKind::ConnectionAborted.into()),
+    }
+}
+
+/// Says to a client without TLS what to do, and returns the error of its handshake.
+async fn refuse_plain(mut stream: TcpStream) -> io::Error {
+    let sent = async {
+        // Closing a socket with unread bytes could discard the response.
+        let _read = stream.try_read(&mut [0; 4096]);
+        let head = "HTTP/1.1 400 Bad Request\r\ncontent-type: text/plain; charset=utf-8\r\nconnection: close";
+        let length = PLAIN_HTTP.len();
+        stream.write_all(format!("{head}\r\ncontent-length: {length}\r\n\r\n{PLAIN_HTTP}").as_bytes()).await?;
+        stream.shutdown().await
+    };
+    match sent.await {
+        Ok(()) => io::Error::other("the client does not speak TLS"),
+        Err(error) => error,
+    }
+}

@@ -1,0 +1,50 @@
+//! Fairness: calls of one caller that never end do not keep out the calls of others.
+
+use serde_json::{Value, json};
+
+use super::{
+    Test,
+    shop::{Shop, keypair},
+};
+
+pub(crate) const TESTS: &[Test] =
+    &[("endless_calls_of_one_caller_keep_nobody_out", endless_calls_of_one_caller_keep_nobody_out)];
+
+/// Connections of the caller with the endless calls, and its calls on each of them.
+const FLOOD: (usize, usize) = (8, 8);
+
+fn roles() -> Value {
+    json!({
+        "roles": { "visitor": { "call": ["*"] } },
+        "anyone": "visitor",
+        "members": [
+            { "name": "alice", "keys": [1], "role": "visitor" },
+            { "name": "bob", "keys": [2], "role": "visitor" },
+        ],
+    })
+}
+
+/// The flood has a time limit of a day, so no call of it ends before the others.
+fn endless_calls_of_one_caller_keep_nobody_out() {
+    let files = [("spin", "/// @timeout 86400000\nfn spin() { loop {} }"), ("price", "fn price() { 3 }")];
+    let shop = Shop::start_with(&files, roles(), |circle| circle);
+    let mut flood: Vec<_> = (0..FLOOD.0).map(|_| shop.connect_as(1)).collect();
+    let mut ids = Vec::new();
+    for wire in &mut flood {
+        ids.push((0..FLOOD.1).map(|_| wire.request("fn.spin", json!([]))).collect::<Vec<_>>());
+        // The circle has read the calls once it answers the request behind them.
+        assert_eq!(wire.call("describe", json!({}))["result"]["name"], "shop");
+    }
+    let mut bob = shop.connect();
+    assert_eq!(bob.authenticate(&keypair(2))["result"]["authenticated"], true);
+    for mut wire in [bob, shop.connect_as(9), shop.connect()] {
+        assert_eq!(wire.call("fn.price", json!([]))["result"], 3);
+    }
+    for (wire, ids) in flood.iter_mut().zip(ids) {
+        assert_eq!(wire.take_answers(), Vec::<Value>::new(), "a call of the flood has ended");
+        for id in ids {
+            assert_eq!(wire.call("cancel", json!([id]))["result"], json!({ "cancelled": true }));
+            assert_eq!(wire.answer(&id)["error"]["code"], -32005);
+        }
+    }
+}
