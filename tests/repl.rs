@@ -1,6 +1,7 @@
 //! `circles repl`, on a terminal.
 
 mod commands;
+mod functions;
 mod history;
 mod lost;
 mod typing;

@@ -4,6 +4,7 @@ mod background;
 mod circles;
 mod commands;
 mod drafts;
+mod functions;
 mod keys;
 mod play;
 mod screens;

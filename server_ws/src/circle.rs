@@ -117,6 +117,9 @@ pub struct Circle {
     pub(crate) losses: LossRate,
     /// The limit of log lines about refused connections.
     pub(crate) logged_refusals: LogLimit,
+    /// How often an address may make a TLS handshake.
+    #[cfg(feature = "tls")]
+    pub(crate) handshake_pace: crate::transport::HandshakePace,
 }
 
 impl Circle {
@@ -150,9 +153,12 @@ impl Circle {
 
     /// Takes a slot for a socket from `peer`, if there is room for it.
     pub(crate) fn accept_socket(&self, peer: IpAddr) -> Result<Arc<Slot>, ConnectionRefusal> {
-        // Many clients share the address of a proxy.
-        let is_proxy = self.settings.borrow().trusted_proxies.contains(&peer.to_canonical());
-        self.admission.connections.accept((!is_proxy).then_some(peer))
+        self.admission.connections.accept((!self.is_trusted_proxy(peer)).then_some(peer))
+    }
+
+    /// Whether the address is that of a trusted proxy, which many clients share.
+    pub(crate) fn is_trusted_proxy(&self, peer: IpAddr) -> bool {
+        self.settings.borrow().trusted_proxies.contains(&peer.to_canonical())
     }
 
     /// Returns the current settings.

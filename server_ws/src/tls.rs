@@ -164,6 +164,12 @@ impl TlsCertificate {
         matches!(check_validity(self.leaf(), now().saturating_add(time)), Err(TlsCertificateError::Expired))
     }
 
+    /// Whether the certificate is that of a CA (`CA:TRUE`), as `openssl req -x509` makes one. Clients that use rustls refuse
+    /// it as the certificate of a server, those of this project among them.
+    pub fn is_of_a_ca(&self) -> bool {
+        matches!(verify(self.leaf(), now()), Some(webpki::Error::CaUsedAsEndEntity))
+    }
+
     fn leaf(&self) -> &CertificateDer<'static> {
         &self.chain[0]
     }
@@ -191,18 +197,22 @@ fn now() -> Duration {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
 }
 
-/// Checks that a certificate is valid at a time since 1970. webpki checks the validity of a certificate before it
-/// looks for the issuer, which a server does not know.
+/// Checks that a certificate is valid at a time since 1970.
 fn check_validity(leaf: &CertificateDer<'_>, time: Duration) -> Result<(), TlsCertificateError> {
-    let invalid = |error: webpki::Error| TlsCertificateError::Invalid { reason: error.to_string() };
-    let certificate = EndEntityCert::try_from(leaf).map_err(invalid)?;
-    let time = UnixTime::since_unix_epoch(time);
-    let checked = certificate.verify_for_usage(&[], &[], &[], time, KeyUsage::server_auth(), None, None);
-    match checked.err() {
+    EndEntityCert::try_from(leaf).map_err(|error| TlsCertificateError::Invalid { reason: error.to_string() })?;
+    match verify(leaf, time) {
         Some(webpki::Error::CertExpired { .. }) => Err(TlsCertificateError::Expired),
         Some(webpki::Error::CertNotValidYet { .. }) => Err(TlsCertificateError::NotYetValid),
         _ => Ok(()),
     }
+}
+
+/// Verifies a certificate at a time since 1970, without its issuer, which a server does not know; so there always is an
+/// error. webpki checks the validity of a certificate first, then its use, then looks for the issuer.
+fn verify(leaf: &CertificateDer<'_>, time: Duration) -> Option<webpki::Error> {
+    let certificate = EndEntityCert::try_from(leaf).ok()?;
+    let time = UnixTime::since_unix_epoch(time);
+    certificate.verify_for_usage(&[], &[], &[], time, KeyUsage::server_auth(), None, None).err()
 }
 
 #[cfg(test)]
@@ -253,6 +263,17 @@ mod tests {
         large.as_file().set_len(MAX_PEM_FILE + 1).expect("longer");
         let error = TlsCertificate::from_files(large.path(), large.path()).expect_err("too large");
         assert!(error.to_string().contains("larger than 1 MiB"), "{error}");
+    }
+
+    #[test]
+    fn certificate_of_a_ca_is_known() {
+        let (pem, key) = certificate(2020, 2100);
+        assert!(!load((&pem, &key)).expect("valid").is_of_a_ca());
+        let mut params = CertificateParams::new(["localhost".to_owned()]).expect("a name");
+        params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+        let key = KeyPair::generate().expect("a key");
+        let pem = params.self_signed(&key).expect("signed").pem();
+        assert!(load((&pem, &key.serialize_pem())).expect("valid").is_of_a_ca());
     }
 
     #[test]

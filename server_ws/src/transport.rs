@@ -9,6 +9,8 @@ mod console;
 mod counted_stream;
 mod frames;
 mod handshake;
+#[cfg(feature = "tls")]
+mod handshake_pace;
 mod head;
 pub(crate) mod http;
 pub(crate) mod loopback;
@@ -24,3 +26,6 @@ pub(crate) mod server;
 mod tls_handshake;
 mod unsent;
 mod upgrade;
+
+#[cfg(feature = "tls")]
+pub(crate) use handshake_pace::HandshakePace;

@@ -4,29 +4,13 @@ use serde_json::{Value, json};
 
 use crate::support::{CommandOutput, Home, background::BackgroundCircles, eventually, free_port};
 
-/// A shop of `circles new`, which is up on a free port.
-fn shop(home: Home) -> BackgroundCircles {
-    let here = BackgroundCircles { home };
-    let ran = here.run(&["new", "shop", "shop"]);
-    assert_eq!(ran.code, Some(0), "{ran:?}");
-    // The tests of the background run in the home, not in the directory of the circle.
-    let text = std::fs::read_to_string(here.home.path().join("shop/circles.json")).expect("written");
-    let mut config: Value = serde_json::from_str(&text).expect("JSON");
-    config["circles"][0]["port"] = free_port().into();
-    config["circles"][0]["functions"] = json!("shop/functions/");
-    here.configure(&config.to_string());
-    here.run_ok(&["check"]);
-    here.run_ok(&["up"]);
-    here
-}
-
 fn anonymous(here: &BackgroundCircles, args: &[&str]) -> CommandOutput {
     here.run(&[args, &["--anonymous"]].concat())
 }
 
 #[test]
 fn new_circle_works_at_once() {
-    let here = shop(Home::new());
+    let here = BackgroundCircles::shop(Home::new());
     assert_eq!(here.run_ok(&["call", "price", "item=tea"]), "2.5\n");
     let list: Value = serde_json::from_str(&here.run_ok(&["call", "catalog.list", "--json"])).expect("JSON");
     assert_eq!(list["value"][0], json!({ "item": "tea", "price": 2.5 }));
@@ -45,7 +29,7 @@ fn new_circle_works_at_once() {
 fn owner_of_a_new_circle_may_call_everything_and_play() {
     let home = Home::new();
     home.add_key("me");
-    let here = shop(home);
+    let here = BackgroundCircles::shop(home);
     let quote: Value =
         serde_json::from_str(&here.run_ok(&["call", "quote", "item=tea", "count=2", "--json"])).expect("JSON");
     assert_eq!(quote["value"], json!({ "customer": "me", "item": "tea", "count": 2, "total": 5.0 }));
@@ -59,7 +43,7 @@ fn owner_of_a_new_circle_may_call_everything_and_play() {
 
 #[test]
 fn reload_changes_functions_and_disconnects_nobody() {
-    let here = shop(Home::new());
+    let here = BackgroundCircles::shop(Home::new());
     let price = here.home.path().join("shop/functions/price.rhai");
     let text = std::fs::read_to_string(&price).expect("written");
     std::fs::write(&price, text.replace("circle::catalog::find(item).price", "9.0")).expect("written");
@@ -73,7 +57,7 @@ fn reload_changes_functions_and_disconnects_nobody() {
 fn mistake_in_a_function_keeps_no_removed_member_in() {
     let home = Home::new();
     home.add_key("me");
-    let here = shop(home);
+    let here = BackgroundCircles::shop(home);
     let path = here.home.path().join("shop/functions/price.rhai");
     let mut config: Value =
         serde_json::from_str(&std::fs::read_to_string(here.home.path().join("circles.json")).expect("written"))

@@ -3,9 +3,9 @@
 use std::{fs, path::PathBuf};
 
 use rustix::process::{Pid, Signal, kill_process};
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use super::{CommandOutput, Home, eventually, process::parent, wire::WireClient};
+use super::{CommandOutput, Home, eventually, free_port, process::parent, wire::WireClient};
 
 /// Home with a circles.json. Dropping it ends its circles.
 pub(crate) struct BackgroundCircles {
@@ -16,6 +16,21 @@ impl BackgroundCircles {
     pub(crate) fn start(config: &str) -> Self {
         let background = Self { home: Home::new() };
         background.configure(config);
+        background
+    }
+
+    /// The circle `shop` of `circles new`, up on a free port.
+    pub(crate) fn shop(home: Home) -> Self {
+        let background = Self { home };
+        background.run_ok(&["new", "shop", "shop"]);
+        // These tests run in the home, not in the directory of the circle.
+        let text = fs::read_to_string(background.home.path().join("shop/circles.json")).expect("written");
+        let mut config: Value = serde_json::from_str(&text).expect("JSON");
+        config["circles"][0]["port"] = free_port().into();
+        config["circles"][0]["functions"] = json!("shop/functions/");
+        background.configure(&config.to_string());
+        background.run_ok(&["check"]);
+        background.run_ok(&["up"]);
         background
     }
 

@@ -209,13 +209,17 @@ fn unusable_certificate_is_reported_before_the_start() {
 }
 
 #[test]
-fn doctor_warns_of_a_certificate_for_other_names() {
-    let (home, ca) = (Home::new(), TestCa::new());
-    ca.issue("localhost", Validity::Now).write(&TlsPaths::in_directory(home.path()));
+fn doctor_warns_of_certificates_that_clients_refuse() {
+    let home = Home::new();
+    ServerCertificate::of_a_ca("localhost").write(&TlsPaths::in_directory(home.path()));
     let config = json!({ "circles": [{ "name": "team", "port": 0, "hosts": ["team.example:9001", "localhost:9001"],
         "tls": { "cert": "cert.pem", "key": "key.pem" } }] });
     fs::write(home.path().join("circles.json"), config.to_string()).expect("written");
     let examined = home.run(&["doctor"]);
     let flowed = examined.stdout.split_whitespace().collect::<Vec<_>>().join(" ");
     assert!(flowed.contains("the certificate of team is not for team.example:9001"), "{examined:?}");
+    assert!(flowed.contains("the certificate of team is that of a CA (CA:TRUE)"), "{examined:?}");
+    TestCa::new().issue("localhost", Validity::Now).write(&TlsPaths::in_directory(home.path()));
+    let examined = home.run(&["doctor"]);
+    assert!(!examined.stdout.contains("CA:TRUE"), "{examined:?}");
 }

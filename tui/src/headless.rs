@@ -162,6 +162,7 @@ fn parse_key(key: &str) -> KeyEvent {
         ("PageDown", ..) => KeyCode::PageDown,
         ("F1", ..) => KeyCode::F(1),
         ("F2", ..) => KeyCode::F(2),
+        ("F4", ..) => KeyCode::F(4),
         (_, Some(character), None) => KeyCode::Char(character),
         _ => panic!("{key:?} is not a key"),
     };

@@ -134,7 +134,7 @@ fn functions(scope: &ScopeResult, others: &[Candidate], part: &str) -> Vec<Style
         (false, _) => lines.finish(),
         (true, "") => vec![StyledLine::of(
             Style::Dim,
-            "no functions in this session yet; :functions TEXT lists the circle's functions that begin with TEXT",
+            "this session has defined none; :functions TEXT lists those of Rhai and of modules that begin with TEXT",
         )],
         (true, part) => {
             vec![StyledLine::of(Style::Dim, &format!("no function matches {part}"))]

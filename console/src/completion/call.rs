@@ -31,7 +31,7 @@ pub(super) fn candidates(
                 None => (last, Vec::new()),
             }
         }
-        _ => (last, names(functions)),
+        _ => (last, functions.iter().map(callee).collect()),
     };
     let start = cursor.saturating_sub(word.chars().count());
     let candidates = candidates.into_iter().filter(|candidate| candidate.text.starts_with(word));
@@ -41,6 +41,12 @@ pub(super) fn candidates(
 /// Returns the names of functions with their signatures.
 pub(super) fn names(functions: &[FunctionInfo]) -> Vec<CompletionItem> {
     functions.iter().map(|function| item(function.name.clone(), &function.signature)).collect()
+}
+
+/// Returns the name of a function to call, with a blank behind it if arguments can follow.
+fn callee(function: &FunctionInfo) -> CompletionItem {
+    let blank = if function.params.is_empty() { "" } else { " " };
+    item(format!("{}{blank}", function.name), &function.signature)
 }
 
 /// Returns the word to complete, and candidates for it.
@@ -84,8 +90,8 @@ mod tests {
     #[test]
     fn names_parameters_and_listed_values_are_offered() {
         let cases: [(&str, usize, &[&str]); 13] = [
-            (":call ", 6, &["order.place", "order.list", "price"]),
-            (":call order.p", 6, &["order.place"]),
+            (":call ", 6, &["order.place ", "order.list", "price "]),
+            (":call order.p", 6, &["order.place "]),
             (":call order.place ", 18, &["item=", "size=", "gift=", "count="]),
             (":call order.place item=x ", 25, &["size=", "gift=", "count="]),
             (":call order.place item=\"a b\" size=small c", 40, &["count="]),

@@ -227,11 +227,10 @@ impl SessionState {
     pub fn is_ready(&self) -> bool {
         self.connection == ConnectionStatus::Connected
             && match self.identity {
-                CallerIdentity::Anonymous => self.circle.as_ref().is_some_and(|circle| {
-                    circle.access == Access::Open
-                        || circle.you.may.is_some()
-                            && circle.functions.as_ref().is_some_and(|functions| functions.count > 0)
-                }),
+                CallerIdentity::Anonymous => self
+                    .circle
+                    .as_ref()
+                    .is_some_and(|circle| circle.access == Access::Open || circle.you.may.is_some() && self.may_call()),
                 CallerIdentity::Authenticating => false,
                 CallerIdentity::Key(_) | CallerIdentity::Owner => true,
             }
@@ -241,6 +240,11 @@ impl SessionState {
     /// functions.
     pub fn may_play(&self) -> bool {
         self.circle.as_ref().and_then(|circle| circle.you.may.as_ref()).is_none_or(|may| may.play)
+    }
+
+    /// Whether the circle has functions that the caller may call.
+    pub fn may_call(&self) -> bool {
+        self.circle.as_ref().and_then(|circle| circle.functions.as_ref()).is_some_and(|functions| functions.count > 0)
     }
 
     /// Whether a play or another activity delays the next input.

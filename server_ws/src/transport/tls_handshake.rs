@@ -1,6 +1,12 @@
 //! The TLS handshake of an accepted socket.
 
-use std::{future::poll_fn, io, net::IpAddr, task::Poll};
+use std::{
+    future::poll_fn,
+    io,
+    net::IpAddr,
+    task::Poll,
+    time::{Duration, Instant},
+};
 
 use actix_web::rt::net::TcpStream;
 use tokio::io::AsyncWriteExt;
@@ -19,6 +25,9 @@ const TLS_BUFFER: usize = 16 << 10;
 /// what waits for the socket.
 const TLS_BYTES: u64 = 80 << 10;
 
+/// How long a handshake waits for its turn before the circle refuses it.
+const PATIENCE: Duration = Duration::from_secs(5);
+
 /// The body of the response to HTTP at an address that speaks TLS.
 const PLAIN_HTTP: &str = "this circle speaks TLS: use a wss:// or an https:// address\n";
 
@@ -31,7 +40,17 @@ pub(super) async fn accept(
     address: IpAddr,
 ) -> io::Result<NetworkStream> {
     slot.hold_tls(TLS_BYTES);
-    let encrypted = handshake(acceptor, stream, slot).await.inspect_err(|error| {
+    let handshake = async {
+        let wait = match circle.is_trusted_proxy(address) {
+            true => Duration::ZERO,
+            false => circle
+                .handshake_pace
+                .wait(address, PATIENCE, Instant::now())
+                .ok_or_else(|| io::Error::other("too many TLS handshakes of this address"))?,
+        };
+        handshake(acceptor, stream, slot, wait).await
+    };
+    let encrypted = handshake.await.inspect_err(|error| {
         // Otherwise the circle itself has closed the socket to make room.
         if error.kind() != io::ErrorKind::ConnectionAborted {
             refusal::note_tls(circle, address, error);
@@ -40,9 +59,15 @@ pub(super) async fn accept(
     Ok(NetworkStream::encrypted(encrypted))
 }
 
-/// Makes the TLS handshake, unless it takes too long or the slot is closed.
-async fn handshake(acceptor: &TlsAcceptor, stream: TcpStream, slot: &Slot) -> io::Result<TlsStream<TcpStream>> {
+/// Makes the TLS handshake after a wait, unless it takes too long or the slot is closed.
+async fn handshake(
+    acceptor: &TlsAcceptor,
+    stream: TcpStream,
+    slot: &Slot,
+    wait: Duration,
+) -> io::Result<TlsStream<TcpStream>> {
     let handshake = async {
+        tokio::time::sleep(wait).await;
         let mut first = [0];
         if stream.peek(&mut first).await? == 1 && first[0] != TLS_HANDSHAKE {
             return Err(refuse_plain(stream).await);
@@ -69,5 +94,46 @@ async fn refuse_plain(mut stream: TcpStream) -> io::Error {
     match sent.await {
         Ok(()) => io::Error::other("the client does not speak TLS"),
         Err(error) => error,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use actix_web::rt::net::TcpListener;
+    use tokio::io::AsyncReadExt;
+
+    use super::*;
+    use crate::{TlsCertificate, Workers};
+
+    #[tokio::test]
+    async fn handshakes_beyond_the_pace_of_their_address_are_refused() {
+        let rcgen::CertifiedKey { cert, signing_key } =
+            rcgen::generate_simple_self_signed(["localhost".to_owned()]).expect("a certificate");
+        let certificate = TlsCertificate::from_pem(cert.pem().as_bytes(), signing_key.serialize_pem().as_bytes());
+        let acceptor = certificate.expect("valid").acceptor();
+        let address = IpAddr::from(Ipv4Addr::LOCALHOST);
+        let listener = TcpListener::bind((address, 0)).await.expect("a port");
+        let at = listener.local_addr().expect("an address");
+        let accept = async |circle: &Circle| {
+            let mut client = TcpStream::connect(at).await.expect("connected");
+            let (stream, _) = listener.accept().await.expect("accepted");
+            let slot = circle.accept_socket(address).expect("room");
+            client.write_all(b"no TLS").await.expect("sent");
+            let refused = accept(circle, &acceptor, stream, &slot, address).await.err().expect("refused").to_string();
+            let mut answer = String::new();
+            client.read_to_string(&mut answer).await.expect("UTF-8");
+            (refused, answer.starts_with("HTTP/1.1 400"))
+        };
+        let team = || Circle::builder("team").workers(Workers::TrustedThreads);
+        let circle = team().build().expect("a circle");
+        assert_eq!(accept(&circle).await, ("the client does not speak TLS".into(), true));
+        let hour = Duration::from_hours(1);
+        while circle.handshake_pace.wait(address, hour, Instant::now()).is_some_and(|wait| wait < hour / 2) {}
+        assert_eq!(accept(&circle).await, ("too many TLS handshakes of this address".into(), false));
+        let circle = team().trusted_proxies([address]).build().expect("a circle");
+        while circle.handshake_pace.wait(address, hour, Instant::now()).is_some_and(|wait| wait < hour / 2) {}
+        assert_eq!(accept(&circle).await, ("the client does not speak TLS".into(), true));
     }
 }

@@ -129,7 +129,7 @@ impl CallForm {
         rows.push((Line::from(button), Some(self.inputs.len())));
         let lines: Vec<Line<'_>> = rows.iter().map(|(line, _)| line.clone()).collect();
         let title = format!("Call {}", self.function.name);
-        let area = draw_window(frame, theme, &title, &lines, "Tab next · Enter call · Esc cancel");
+        let area = draw_window(frame, theme, &title, &lines, "Enter next, then call · Esc cancel");
         self.show_row(focus.0, rows.len(), usize::from(area.height));
         let shown = rows.iter().skip(self.first).take(usize::from(area.height));
         let row =

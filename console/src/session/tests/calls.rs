@@ -248,7 +248,7 @@ async fn functions_of_the_circle_come_before_those_of_the_session() {
 #[tokio::test(start_paused = true)]
 async fn tab_completes_what_is_known_and_refreshes_it() {
     let mut console = shop_console().await;
-    assert_eq!(candidates(&console, ":call order.").await, ["order.place", "order.list"]);
+    assert_eq!(candidates(&console, ":call order.").await, ["order.place ", "order.list"]);
     assert_eq!(candidates(&console, ":call price ").await, ["item="]);
     assert_eq!(candidates(&console, ":functions pr").await, ["price"]);
     // Only the last one is a question about the environment.
@@ -261,7 +261,7 @@ async fn tab_completes_what_is_known_and_refreshes_it() {
     assert_eq!(candidates(&console, ":call ").await.len(), 3);
     console.circle.list(shop().split_off(2)).await;
     settle().await;
-    assert_eq!(candidates(&console, ":call ").await, ["price"]);
+    assert_eq!(candidates(&console, ":call ").await, ["price "]);
 }
 
 #[tokio::test(start_paused = true)]

@@ -139,6 +139,8 @@ impl CircleBuilder {
             logged_plays: LogLimit::with_burst(),
             logged_failures: LogLimit::default(),
             logged_refusals: LogLimit::default(),
+            #[cfg(feature = "tls")]
+            handshake_pace: crate::transport::HandshakePace::default(),
             losses: LossRate::default(),
             name: self.name,
             identity,

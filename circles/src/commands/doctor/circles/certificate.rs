@@ -26,6 +26,13 @@ pub(super) fn findings(circle: &CircleConfig, commands: &CommandHints) -> Vec<Fi
             format!("renew it; the circle applies the new file automatically, or with {}", commands.run("reload")),
         ));
     }
+    if certificate.is_of_a_ca() {
+        findings.push(Section::Config.warning(
+            format!("the certificate of {name} is that of a CA (CA:TRUE)"),
+            "many clients refuse it as that of a server, those of circles among them",
+            format!("replace {file} by a certificate with basicConstraints CA:FALSE"),
+        ));
+    }
     let uncovered = circle.hosts.iter().filter(|host| !certificate.covers(host));
     let uncovered: Vec<_> = uncovered.map(ToString::to_string).collect();
     if !uncovered.is_empty() {
