@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::support::{CommandOutput, Home, background::BackgroundCircles, eventually, free_port};
+use crate::support::{CommandOutput, Home, background::BackgroundCircles, eventually};
 
 fn anonymous(here: &BackgroundCircles, args: &[&str]) -> CommandOutput {
     here.run(&[args, &["--anonymous"]].concat())

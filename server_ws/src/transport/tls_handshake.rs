@@ -123,7 +123,8 @@ mod tests {
             client.write_all(b"no TLS").await.expect("sent");
             let refused = accept(circle, &acceptor, stream, &slot, address).await.err().expect("refused").to_string();
             let mut answer = String::new();
-            client.read_to_string(&mut answer).await.expect("UTF-8");
+            // The circle resets a connection whose bytes it has not read.
+            let _read = client.read_to_string(&mut answer).await;
             (refused, answer.starts_with("HTTP/1.1 400"))
         };
         let team = || Circle::builder("team").workers(Workers::TrustedThreads);
