@@ -33,8 +33,11 @@ const NEIGHBOURS_PER_SECOND: u32 = 200;
 /// Connections of the flood. Each has fewer calls in flight than `queued_calls`.
 const FLOOD: Shape = Shape { connections: 4, depth: 32 };
 
+/// Returns calls with this many in flight on each connection.
+type Calls = fn(depth: usize) -> JsonRpc;
+
 /// The floods: what each row says of it, and its calls.
-const FLOODS: [(&str, fn(usize) -> JsonRpc); 2] = [("short calls", answer), ("endless calls", busy)];
+const FLOODS: [(&str, Calls); 2] = [("short calls", answer), ("endless calls", busy)];
 
 /// Largest memory of a visitor in the server, in KiB.
 const MEMORY_GOAL: f64 = 12.0;
@@ -132,13 +135,7 @@ fn visitors(options: &Options, servers: &Servers, report: &mut Report, runtime: 
     Ok(())
 }
 
-fn flood(
-    options: &Options,
-    servers: &Servers,
-    report: &mut Report,
-    name: &str,
-    calls: fn(usize) -> JsonRpc,
-) -> Result<(), BoxError> {
+fn flood(options: &Options, servers: &Servers, report: &mut Report, name: &str, calls: Calls) -> Result<(), BoxError> {
     let row = format!("p99 of a function call beside another caller's flood of {name} / quiet");
     if !report.includes(&row) {
         return Ok(());

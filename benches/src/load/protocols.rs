@@ -192,8 +192,8 @@ impl Redis {
 
 /// Returns a command in RESP.
 fn resp(parts: &[&str]) -> Vec<u8> {
-    let strings: String = parts.iter().map(|part| format!("${}\r\n{part}\r\n", part.len())).collect();
-    format!("*{}\r\n{strings}", parts.len()).into_bytes()
+    let strings: Vec<_> = parts.iter().map(|part| format!("${}\r\n{part}\r\n", part.len())).collect();
+    format!("*{}\r\n{}", parts.len(), strings.concat()).into_bytes()
 }
 
 impl Protocol for Redis {
