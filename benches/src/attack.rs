@@ -8,7 +8,7 @@ use std::{
 use client_ws::CircleWsClient;
 use futures_util::{SinkExt, StreamExt};
 use keys::KeyPair;
-use tokio::task::JoinSet;
+use tokio::{runtime::Handle, task::JoinSet};
 use tokio_tungstenite::tungstenite::Message;
 
 use crate::{
@@ -16,10 +16,14 @@ use crate::{
     circle::CircleProcess,
     connect,
     latencies::{Latencies, print_ratios},
+    login,
 };
 
-/// The scripts of the eight attackers, each played again as soon as it has ended.
-fn scripts() -> [(&'static str, String); 8] {
+/// Number of attackers.
+pub(crate) const COUNT: usize = 8;
+
+/// The scripts of the attackers, each played again as soon as it has ended.
+fn scripts() -> [(&'static str, String); COUNT] {
     let declarations: Vec<_> = (0..12_000).map(|number| format!("let v{number}=[{number}];")).collect();
     [
         ("an endless loop", "loop {}".into()),
@@ -71,19 +75,38 @@ pub(crate) async fn measure_beside(
     measure(&honest, plays.min(50)).await?;
     let quiet = measure(&honest, plays).await?;
 
-    let mut attackers = JoinSet::new();
-    for (name, script) in scripts() {
-        let authority = Arc::new(authority.to_owned());
-        attackers
-            .spawn(async move { attack(&authority, name, script).await.map_err(|error| format!("{name}: {error}")) });
-    }
+    let mut attackers = Attackers::start(authority, &[], &Handle::current());
     tokio::time::sleep(warm_up).await;
     let attacked = measure(&honest, plays).await?;
-    if let Some(ended) = attackers.try_join_next() {
-        ended??;
+    attackers.check()?;
+    Ok((quiet, attacked))
+}
+
+/// The eight attackers, which attack until this is dropped.
+pub(crate) struct Attackers(JoinSet<Result<(), String>>);
+
+impl Attackers {
+    /// Starts the attackers, each with a key of its own; without keys, all are one anonymous caller.
+    pub(crate) fn start(authority: &str, keys: &[Arc<KeyPair>], runtime: &Handle) -> Self {
+        let mut attackers = JoinSet::new();
+        for (index, (name, script)) in scripts().into_iter().enumerate() {
+            let (authority, key) = (authority.to_owned(), keys.get(index).cloned());
+            let attack = async move {
+                let attacked = attack(&authority, key.as_deref(), name, script).await;
+                attacked.map_err(|error| format!("{name}: {error}"))
+            };
+            attackers.spawn_on(attack, runtime);
+        }
+        Self(attackers)
     }
 
-    Ok((quiet, attacked))
+    /// Fails if an attacker has ended.
+    pub(crate) fn check(&mut self) -> Result<(), BoxError> {
+        if let Some(ended) = self.0.try_join_next() {
+            ended??;
+        }
+        Ok(())
+    }
 }
 
 async fn measure(honest: &CircleWsClient, plays: usize) -> Result<[Latencies; 3], BoxError> {
@@ -116,8 +139,11 @@ async fn measure(honest: &CircleWsClient, plays: usize) -> Result<[Latencies; 3]
 }
 
 /// Attacks until the future is dropped.
-async fn attack(authority: &str, name: &str, script: String) -> Result<(), BoxError> {
+async fn attack(authority: &str, key: Option<&KeyPair>, name: &str, script: String) -> Result<(), BoxError> {
     let mut client = connect(authority).await?;
+    if let Some(key) = key {
+        login::authenticate(&mut client, key).await?;
+    }
     let call = |method: &str, params: serde_json::Value| {
         Message::text(serde_json::json!({ "jsonrpc": "2.0", "id": 1, "method": method, "params": params }).to_string())
     };

@@ -6,7 +6,7 @@ use std::{
     process::{Child, Command, Stdio},
 };
 
-use server_ws::{Access, AccessDefinition, Circle, Limits, RoleDefinition};
+use server_ws::{Access, AccessDefinition, Circle, Limits};
 
 use crate::{BoxError, process_tree, round_trips::answer_module};
 
@@ -19,12 +19,9 @@ pub(crate) const DEFAULTS: &str = "--defaults";
 /// The argument for a circle that requires a key.
 pub(crate) const NEEDS_KEY: &str = "--needs-key";
 
-/// The argument for a circle with a function, which anyone may call and play.
-pub(crate) const FUNCTIONS: &str = "--functions";
-
-/// The function.
-const ANSWER: &str = "\
-    /// Adds.\n/// @param {int} a\n/// @param {int} b\n/// @returns {int}\nfn answer(a, b) { a + b }\n";
+/// The arguments for a circle with functions: their directory, and the roles as JSON, as those of `circles serve`.
+const FUNCTIONS: &str = "--functions";
+const ROLES: &str = "--roles";
 
 /// Prints the address of a circle and serves it until standard input ends.
 pub(crate) async fn serve() -> Result<(), BoxError> {
@@ -38,19 +35,14 @@ pub(crate) async fn serve() -> Result<(), BoxError> {
     let limits = if has_flag(DEFAULTS) { Limits::default() } else { limits };
     let access = if has_flag(NEEDS_KEY) { Access::Authenticated } else { Access::Open };
     let builder = Circle::builder("bench").host_module(answer_module()).limits(limits).access(access);
-    let directory = tempfile::tempdir()?;
-    let circle = if has_flag(FUNCTIONS) {
-        std::fs::write(directory.path().join("answer.rhai"), ANSWER)?;
-        let anyone = RoleDefinition { call: vec!["*".into()], play: Some(true), ..RoleDefinition::default() };
-        let roles = AccessDefinition {
-            roles: [("anyone".to_owned(), anyone)].into(),
-            anyone: Some("anyone".into()),
-            authenticated: None,
-            members: Vec::new(),
-        };
-        builder.roles(roles).functions(directory.path()).build()?
-    } else {
-        builder.build()?
+    let value = |name: &str| std::env::args().skip_while(|argument| argument != name).nth(1);
+    let circle = match (value(FUNCTIONS), value(ROLES)) {
+        (Some(directory), Some(roles)) => {
+            let roles: AccessDefinition<String> = serde_json::from_str(&roles)?;
+            let roles = roles.try_map_keys(|_, _, key| key.parse())?;
+            builder.roles(roles).functions(directory).build()?
+        }
+        _ => builder.build()?,
     };
     let input_ended = tokio::task::spawn_blocking(|| std::io::stdin().read_to_end(&mut Vec::new()));
     server_ws::run(listener, circle, async { drop(input_ended.await) }).await?;

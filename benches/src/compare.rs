@@ -7,9 +7,12 @@ mod attacked;
 mod connecting;
 mod contest;
 mod crowds;
+mod function_calls;
+mod function_crowds;
+mod function_files;
+mod host_calls;
 mod report;
 mod results;
-mod same_circle;
 mod scripts;
 mod servers;
 mod short_plays;
@@ -74,13 +77,15 @@ pub(crate) fn run(runtime: &Handle) -> Result<(), BoxError> {
     let mut report = Report::new(&options.only);
     let mut servers = Servers::new(&options);
     short_plays::compare(&options, &mut servers, &mut report)?;
-    same_circle::compare(&options, &mut report)?;
+    host_calls::compare(&options, &mut report)?;
+    function_calls::compare(&options, &mut servers, &mut report)?;
     scripts::compare(&options, &mut servers, &mut report)?;
     connecting::compare(&options, &mut servers, &mut report, runtime)?;
     // The other scenarios start circles of their own.
     servers.stop();
     attacked::compare(&options, &servers, &mut report, runtime)?;
     crowds::compare(&options, &servers, &mut report)?;
+    function_crowds::compare(&options, &servers, &mut report, runtime)?;
     if report.is_empty() {
         return Err(format!("no row's name contains {:?}", options.only).into());
     }

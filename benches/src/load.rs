@@ -1,8 +1,10 @@
 //! The load generator: one thread that keeps a fixed number of requests in flight on each of its connections, as a closed
-//! loop. It must cost far less than the servers, which share the machine with it.
+//! loop; and a crowd that sends at a fixed rate, as an open loop. It must cost far less than the servers, which share the machine with it.
 
 mod connection;
+mod crowd;
 mod histogram;
+mod login;
 mod protocols;
 mod websocket;
 
@@ -21,11 +23,15 @@ use crate::{
     process_tree::{CpuTime, cpu_time},
 };
 use connection::Connection;
+pub(crate) use crowd::Crowd;
 use histogram::Histogram;
-pub(crate) use protocols::{JsonRpc, Protocol, RedisEval};
+pub(crate) use protocols::{JsonRpc, Protocol, Redis};
 
 /// How long the load generator waits for any response before it gives up.
 const STALL_TIMEOUT: Duration = Duration::from_mins(1);
+
+/// Bytes that a connection reads at once.
+const READ_BYTES: usize = 64 * 1024;
 
 /// Number of events that the kernel reports at once.
 const EVENTS: usize = 64;
@@ -105,7 +111,7 @@ pub(crate) fn first_response(
 
 /// Opens a connection that sends nothing.
 pub(crate) fn open(address: SocketAddr, protocol: &impl Protocol) -> Result<OpenConnection, BoxError> {
-    Ok(OpenConnection { _stream: Connection::open(address, protocol)?.into_stream() })
+    Ok(OpenConnection { _stream: Connection::open(address, protocol, READ_BYTES)?.into_stream() })
 }
 
 /// A connection that stays open until this is dropped.
@@ -123,13 +129,18 @@ struct Load<'a, P> {
 impl<'a, P: Protocol> Load<'a, P> {
     fn open(address: SocketAddr, count: usize, protocol: &'a P) -> Result<Self, BoxError> {
         let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
-        let mut connections = Vec::new();
-        for index in 0..count {
-            let connection = Connection::open(address, protocol)?;
-            epoll::add(&epoll, &connection, epoll::EventData::new_u64(index as u64), epoll::EventFlags::IN)?;
-            connections.push(connection);
+        let mut load = Self { protocol, epoll, connections: Vec::new(), latencies: Histogram::new() };
+        for _ in 0..count {
+            load.add(Connection::open(address, protocol, READ_BYTES)?)?;
         }
-        Ok(Self { protocol, epoll, connections, latencies: Histogram::new() })
+        Ok(load)
+    }
+
+    fn add(&mut self, connection: Connection) -> Result<(), BoxError> {
+        let index = self.connections.len() as u64;
+        epoll::add(&self.epoll, &connection, epoll::EventData::new_u64(index), epoll::EventFlags::IN)?;
+        self.connections.push(connection);
+        Ok(())
     }
 
     /// Answers responses with new requests until the time is over and there was a response.

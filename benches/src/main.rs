@@ -14,6 +14,7 @@ mod corpus;
 mod echo;
 mod latencies;
 mod load;
+mod login;
 mod memory;
 mod process_tree;
 mod round_trips;

@@ -23,6 +23,10 @@ fn comparison_has_a_row_for_every_scenario() {
         "short play, C=8 D=32 / raw echo",
         "short play, C=8 D=32 / Monty's pool",
         "a play with a host call, C=1 D=1 / a play",
+        "a function call, C=1 D=1 / a short play",
+        "a function call, C=1 D=1 / Redis FCALL",
+        "a function call, C=16 D=1 / of one caller",
+        "a function call, C=64 D=1 / a short play",
         "a play with 100 prints / Node ws + vm",
         "a value of 100 KB / Node ws + vm",
         "a million additions / plain Rhai",
@@ -35,6 +39,10 @@ fn comparison_has_a_row_for_every_scenario() {
         "4,000 sessions with a process each, all memory",
         "a session's process, private",
         "p99 of a play beside 4,000 idle sessions / of one",
+        "a visitor who calls functions, of 15,000",
+        "p99 of visitors' function calls beside 8 hostile players / quiet",
+        "p99 of a function call beside another caller's flood of short calls / quiet",
+        "p99 of a function call beside another caller's flood of endless calls / quiet",
     ] {
         assert!(table.lines().any(|line| line.starts_with(&format!("| {row} | "))), "{row}: {table}");
     }

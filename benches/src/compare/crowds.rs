@@ -29,11 +29,15 @@ const SCRIPT: &str = "40 + 2";
 const ANSWER: &str = "\"value\":42";
 
 pub(crate) fn compare(options: &Options, servers: &Servers, report: &mut Report) -> Result<(), BoxError> {
-    // The load generator has a descriptor for each connection.
-    let limit = getrlimit(Resource::Nofile);
-    setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit })?;
+    raise_descriptor_limit()?;
     idle_connections(options, servers, report)?;
     sessions(options, servers, report)
+}
+
+/// Raises the limit of open files: the load generator has a descriptor for each connection.
+pub(super) fn raise_descriptor_limit() -> Result<(), BoxError> {
+    let limit = getrlimit(Resource::Nofile);
+    Ok(setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit })?)
 }
 
 fn idle_connections(options: &Options, servers: &Servers, report: &mut Report) -> Result<(), BoxError> {
@@ -141,6 +145,6 @@ fn available_memory() -> Result<i64, BoxError> {
 }
 
 /// Converts a count that is far below 2^52.
-fn as_float(count: i64) -> f64 {
+pub(super) fn as_float(count: i64) -> f64 {
     i32::try_from(count).map_or(f64::NAN, f64::from)
 }

@@ -15,14 +15,17 @@ Compare ratios, not figures: everything runs on one machine, which the servers a
 
 /// The limits that are not the default ones.
 const LIMITS: &str = "\
-default limits, except `message_kib=4096` beside the attackers, `connections=10008` for the idle connections, and \
-`connections`, `workers` and `sessions_per_caller` of 4008 for the 4,000 sessions";
+default limits, except `message_kib=4096` beside the attackers, `connections=10008` for the idle connections, \
+`connections`, `workers` and `sessions_per_caller` of 4008 for the 4,000 sessions, and `connections=15064`, `workers=64` \
+and `message_kib=4096` for the visitors";
 
 /// Writes the results of a whole run.
 pub(crate) fn write(file: &Path, options: &Options, report: &Report) -> Result<(), BoxError> {
     let [rows, details] = report.tables();
     let facts = facts(options).map(|(what, value)| format!("- {what}: {value}")).join("\n");
-    let text = format!("{INTRODUCTION}\n{facts}\n\n## Rows\n\n{rows}\n## Short plays under load\n\n{details}");
+    let text = format!(
+        "{INTRODUCTION}\n{facts}\n\n## Rows\n\n{rows}\n## Short plays and function calls under load\n\n{details}"
+    );
     std::fs::write(file, text).map_err(|error| format!("cannot write {}: {error}", file.display()))?;
     println!("\nwrote {}", file.display());
     Ok(())

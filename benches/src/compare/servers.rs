@@ -75,16 +75,14 @@ impl Server {
         Ok(Self { child, endpoint })
     }
 
-    /// Starts a circle of this program, which knows one of the arguments of `circles serve`.
+    /// Starts a circle of this program, which knows some of the arguments of `circles serve`.
     pub(crate) fn start_own_circle(arguments: &[&str]) -> Result<Self, BoxError> {
         let mut command = Command::new(std::env::current_exe()?);
         command.args([circle::FLAG, circle::DEFAULTS]);
         if arguments.contains(&"authenticated") {
             command.arg(circle::NEEDS_KEY);
         }
-        if arguments.contains(&"functions") {
-            command.arg(circle::FUNCTIONS);
-        }
+        command.args(arguments);
         Self::start(command)
     }
 

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     BoxError,
-    load::{self, JsonRpc, Protocol, RedisEval, Shape, Target, Throughput},
+    load::{self, JsonRpc, Protocol, Redis, Shape, Target, Throughput},
 };
 
 /// The play, whose value is 42 in Rhai, Lua and JavaScript.
@@ -78,7 +78,7 @@ fn measure(options: &Options, kind: Kind, Endpoint { address, pid }: Endpoint, s
     let depth = shape.depth;
     match kind {
         Kind::Echo => run(target, shape, JsonRpc::echo(SCRIPT, depth)),
-        Kind::Redis => run(target, shape, RedisEval),
+        Kind::Redis => run(target, shape, Redis::eval()),
         Kind::Jsonrpsee => run(target, shape, JsonRpc::play(SCRIPT, r#""result":42"#, depth)),
         _ => run(target, shape, JsonRpc::play(SCRIPT, r#""value":42"#, depth)),
     }

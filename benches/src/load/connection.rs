@@ -13,9 +13,6 @@ use super::{
 };
 use crate::BoxError;
 
-/// Bytes that a connection reads at once. The buffer grows if one message is larger.
-const READ_BYTES: usize = 64 * 1024;
-
 /// How long a new connection may take to open.
 const OPEN_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -36,7 +33,8 @@ pub(super) struct Connection {
 }
 
 impl Connection {
-    pub(super) fn open(address: SocketAddr, protocol: &impl Protocol) -> Result<Self, BoxError> {
+    /// Opens a connection that reads this many bytes at once. The buffer grows if one message is larger.
+    pub(super) fn open(address: SocketAddr, protocol: &impl Protocol, read_bytes: usize) -> Result<Self, BoxError> {
         let mut stream = TcpStream::connect_timeout(&address, OPEN_TIMEOUT)?;
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(OPEN_TIMEOUT))?;
@@ -44,7 +42,7 @@ impl Connection {
         stream.set_nonblocking(true)?;
         Ok(Self {
             stream,
-            input: vec![0; READ_BYTES],
+            input: vec![0; read_bytes],
             filled: 0,
             output: Vec::new(),
             written: 0,
@@ -59,6 +57,15 @@ impl Connection {
         self.sent_at = vec![Instant::now(); requests.len()];
         self.in_flight = requests.len();
         self.output.extend(requests.iter().flatten());
+        self.flush()
+    }
+
+    /// Sends one request on a connection that has none in flight. Its latency counts from `since`.
+    pub(super) fn send(&mut self, request: &[u8], since: Instant) -> Result<(), BoxError> {
+        self.sent_at.clear();
+        self.sent_at.push(since);
+        self.in_flight = 1;
+        self.output.extend_from_slice(request);
         self.flush()
     }
 

@@ -1,11 +1,19 @@
 //! The protocols of the servers under load: their requests, and what counts as a response.
 
-use std::net::TcpStream;
+use std::{
+    io::{Read, Write},
+    net::TcpStream,
+    sync::Arc,
+};
 
+use keys::KeyPair;
 use memchr::memmem::Finder;
 use serde_json::json;
 
-use super::websocket::{self, Frame};
+use super::{
+    login::Callers,
+    websocket::{self, Frame},
+};
 use crate::BoxError;
 
 /// The protocol of a server.
@@ -36,6 +44,7 @@ pub(crate) enum Incoming {
 pub(crate) struct JsonRpc {
     payloads: Vec<Vec<u8>>,
     expected: Expected,
+    callers: Callers,
 }
 
 enum Expected {
@@ -65,6 +74,18 @@ impl JsonRpc {
         self
     }
 
+    /// Authenticates all connections with this key.
+    pub(crate) fn by_caller(mut self, keypair: Arc<KeyPair>) -> Self {
+        self.callers = Callers::One(keypair);
+        self
+    }
+
+    /// Authenticates each connection with a new key.
+    pub(crate) fn by_many_callers(mut self) -> Self {
+        self.callers = Callers::Many;
+        self
+    }
+
     /// Sends the requests of [`play`](Self::play) to an echo.
     pub(crate) fn echo(script: &str, depth: usize) -> Self {
         Self::new(script, Expected::Echo, depth)
@@ -77,7 +98,7 @@ impl JsonRpc {
     fn of_method(method: &str, params: &str, expected: Expected, depth: usize) -> Self {
         let request =
             |slot| format!(r#"{{"jsonrpc":"2.0","id":{slot},"method":"{method}","params":{params}}}"#).into_bytes();
-        Self { payloads: (0..depth).map(request).collect(), expected }
+        Self { payloads: (0..depth).map(request).collect(), expected, callers: Callers::Anonymous }
     }
 
     fn classify(&self, payload: &[u8]) -> Result<Incoming, BoxError> {
@@ -115,7 +136,8 @@ fn id(message: &[u8]) -> Option<usize> {
 
 impl Protocol for JsonRpc {
     fn open(&self, stream: &mut TcpStream) -> Result<(), BoxError> {
-        websocket::upgrade(stream)
+        websocket::upgrade(stream)?;
+        self.callers.authenticate(stream)
     }
 
     fn request(&self, slot: usize) -> Vec<u8> {
@@ -139,28 +161,63 @@ impl Protocol for JsonRpc {
     }
 }
 
-/// Redis's `EVAL` of a script whose value is 42.
-pub(crate) struct RedisEval;
-
-impl RedisEval {
-    const RESPONSE: &[u8] = b":42\r\n";
+/// A request to Redis, in RESP.
+pub(crate) struct Redis {
+    /// The request that each new connection sends first, if any.
+    prepare: Option<Vec<u8>>,
+    request: Vec<u8>,
+    response: &'static [u8],
 }
 
-impl Protocol for RedisEval {
-    fn open(&self, _stream: &mut TcpStream) -> Result<(), BoxError> {
-        Ok(())
+impl Redis {
+    /// `EVAL` of a script whose value is 42.
+    pub(crate) fn eval() -> Self {
+        Self { prepare: None, request: resp(&["EVAL", "return 40+2", "0"]), response: b":42\r\n" }
+    }
+
+    /// `FCALL` of a function of two arguments, whose value is an array of their sum and their product.
+    pub(crate) fn fcall() -> Self {
+        const LIBRARY: &str = "#!lua name=bench\n\
+            redis.register_function('answer', function(keys, args)\n\
+                local a, b = tonumber(args[1]), tonumber(args[2])\n\
+                return { a + b, a * b }\n\
+            end)\n";
+        Self {
+            prepare: Some(resp(&["FUNCTION", "LOAD", "REPLACE", LIBRARY])),
+            request: resp(&["FCALL", "answer", "0", "40", "2"]),
+            response: b"*2\r\n:42\r\n:80\r\n",
+        }
+    }
+}
+
+/// Returns a command in RESP.
+fn resp(parts: &[&str]) -> Vec<u8> {
+    let strings: Vec<_> = parts.iter().map(|part| format!("${}\r\n{part}\r\n", part.len())).collect();
+    format!("*{}\r\n{}", parts.len(), strings.concat()).into_bytes()
+}
+
+impl Protocol for Redis {
+    fn open(&self, stream: &mut TcpStream) -> Result<(), BoxError> {
+        const LOADED: &[u8] = b"$5\r\nbench\r\n";
+        let Some(prepare) = &self.prepare else { return Ok(()) };
+        stream.write_all(prepare)?;
+        let mut response = [0; LOADED.len()];
+        stream.read_exact(&mut response)?;
+        if response == LOADED {
+            return Ok(());
+        }
+        Err(format!("Redis does not load the function: {}", String::from_utf8_lossy(&response)).into())
     }
 
     fn request(&self, _slot: usize) -> Vec<u8> {
-        let parts = ["EVAL", "return 40+2", "0"].map(|part| format!("${}\r\n{part}\r\n", part.len()));
-        format!("*{}\r\n{}", parts.len(), parts.concat()).into_bytes()
+        self.request.clone()
     }
 
     fn first_message(&self, input: &[u8]) -> Result<Option<(usize, Incoming)>, BoxError> {
-        if input.starts_with(Self::RESPONSE) {
-            return Ok(Some((Self::RESPONSE.len(), Incoming::OldestResponse)));
+        if input.starts_with(self.response) {
+            return Ok(Some((self.response.len(), Incoming::OldestResponse)));
         }
-        if Self::RESPONSE.starts_with(input) {
+        if self.response.starts_with(input) {
             return Ok(None);
         }
         Err(format!("unexpected answer: {}", String::from_utf8_lossy(&input[..input.len().min(500)])).into())
@@ -205,7 +262,7 @@ mod tests {
 
     #[test]
     fn redis_responses_are_taken_one_by_one() {
-        let taken = |input: &[u8]| RedisEval.first_message(input).map(|message| message.map(|(count, _)| count));
+        let taken = |input: &[u8]| Redis::eval().first_message(input).map(|message| message.map(|(count, _)| count));
         assert_eq!(taken(b":42\r\n:4").expect("valid"), Some(5));
         assert_eq!(taken(b":4").expect("valid"), None);
         assert!(taken(b"-ERR\r\n").is_err());

@@ -43,7 +43,12 @@ struct Group {
     /// used up its budget, holds none.
     computing: FairSemaphore,
     idle: Mutex<VecDeque<IdleWorker>>,
+    /// Number of idle workers that the group keeps: one for each call that may compute, and the reserved ones.
     max_idle: usize,
+    /// Number of idle workers that only a caller without another call may take: as many as there are computing grants
+    /// that one caller cannot hold. A caller who floods the group with long calls uses up a worker with each of them,
+    /// and the calls of others must not wait for new workers.
+    reserved: usize,
 }
 
 /// A worker between two calls.
@@ -72,11 +77,13 @@ impl FunctionWorkers {
         let group = || {
             let cores = thread::available_parallelism().map_or(MIN_COMPUTING, |cores| cores.get() as u64);
             let computing = cores.max(MIN_COMPUTING);
+            let reserved = computing - half(computing);
             Arc::new(Group {
                 workers: FairSemaphore::new(limits.function_workers, half(limits.function_workers)),
                 computing: FairSemaphore::new(computing, half(computing)),
                 idle: Mutex::default(),
-                max_idle: usize::try_from(computing.min(limits.function_workers)).unwrap_or(usize::MAX),
+                max_idle: count((computing + reserved).min(limits.function_workers)),
+                reserved: count(reserved),
             })
         };
         Self { pool, groups: [group(), group(), group()] }
@@ -101,7 +108,9 @@ impl FunctionWorkers {
         // In this order: a caller at its own bound of places must not keep others from computing.
         let place = acquire(&group.workers, caller).await?;
         let computing = acquire(&group.computing, caller).await?;
-        let (worker, calls) = match group.take_idle() {
+        // The place of this call is one of them.
+        let has_other_calls = group.workers.held_by(caller) > 1;
+        let (worker, calls) = match group.take_idle(has_other_calls) {
             Some(IdleWorker { worker, calls, .. }) => (worker, calls),
             None => (self.pool.fork_worker(caller.group()).await?.into(), 0),
         };
@@ -112,6 +121,16 @@ impl FunctionWorkers {
 /// Returns the number of grants that one caller may hold.
 fn half(max: u64) -> u64 {
     (max / 2).max(1)
+}
+
+fn count(number: u64) -> usize {
+    usize::try_from(number).unwrap_or(usize::MAX)
+}
+
+/// Whether a call may take an idle worker. A call that may not gets a new worker, for which the places that are `free`
+/// must leave room beside the idle ones.
+fn may_take(idle: usize, reserved: usize, free: usize) -> bool {
+    idle > reserved || idle > free
 }
 
 async fn acquire(semaphore: &FairSemaphore, caller: Caller) -> io::Result<Grant> {
@@ -128,12 +147,18 @@ impl Group {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes an idle worker that lives, if there is one: preferably one that this thread has used.
-    fn take_idle(&self) -> Option<IdleWorker> {
+    /// Takes an idle worker that lives, if there is one for a caller with or without other calls: preferably one that
+    /// this thread has used.
+    fn take_idle(&self, has_other_calls: bool) -> Option<IdleWorker> {
         let current = thread::current().id();
+        let reserved = if has_other_calls { self.reserved } else { 0 };
+        let free = count(self.workers.free());
         loop {
             let mut found = {
                 let mut idle = self.idle();
+                if !may_take(idle.len(), reserved, free) {
+                    return None;
+                }
                 let at = idle.iter().rposition(|idle| idle.thread == current).or(idle.len().checked_sub(1))?;
                 idle.remove(at)?
             };
@@ -178,5 +203,23 @@ impl PooledWorker {
         if idle.len() < group.max_idle {
             idle.push_back(IdleWorker { worker, calls, thread: thread::current().id() });
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn last_idle_workers_are_reserved_unless_there_is_no_room_for_new_ones() {
+        // A caller without another call takes what there is.
+        assert!(may_take(1, 0, 60));
+        assert!(!may_take(0, 0, 60));
+        // A caller with other calls leaves the reserved workers.
+        assert!(may_take(2, 1, 60));
+        assert!(!may_take(1, 1, 60));
+        // All places together have as many workers as the limit allows.
+        assert!(may_take(1, 1, 0));
+        assert!(!may_take(0, 1, 0));
     }
 }

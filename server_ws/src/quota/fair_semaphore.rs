@@ -170,6 +170,17 @@ impl FairSemaphore {
         self.lock().held
     }
 
+    /// Returns the number of grants that nobody holds.
+    pub(crate) fn free(&self) -> u64 {
+        let grants = self.lock();
+        grants.max.saturating_sub(grants.held)
+    }
+
+    /// Returns the number of grants that a caller holds.
+    pub(crate) fn held_by(&self, caller: Caller) -> u64 {
+        self.lock().callers.get(&caller).map_or(0, |own| own.held)
+    }
+
     fn release(&self, caller: Caller) {
         let mut grants = self.lock();
         grants.held -= 1;
