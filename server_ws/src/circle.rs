@@ -111,6 +111,10 @@ pub struct Circle {
     pub(crate) auditor: Option<Auditor>,
     /// The limit of log lines about plays.
     pub(crate) logged_plays: LogLimit,
+    /// The limit of log lines about finished calls.
+    pub(crate) logged_calls: LogLimit,
+    /// The limit of log lines about faults of functions and their workers.
+    pub(crate) logged_call_faults: LogLimit,
     /// The limit of log lines about failed authentications.
     pub(crate) logged_failures: LogLimit,
     /// The rate at which the workers of each caller may crash.

@@ -12,7 +12,7 @@ use tokio::{
 
 use super::{Session, ticket::Ticket};
 use crate::{
-    calls::{CallEnd, CallReport, FunctionCall, StopReason},
+    calls::{CallEnd, CallReport, FunctionCall, StopReason, log_finish},
     circle_functions::CircleFunction,
     conversion,
     quota::Caller,
@@ -164,7 +164,8 @@ impl Session {
                 if running.calls.is_empty() {
                     self.calls.abandon();
                 }
-                self.log_call(&call, result.as_ref().err());
+                let function = call.function.name();
+                log_finish(&self.circle, call.caller, function, call.started, result.as_ref().err(), false);
                 if let Some(id) = call.ticket.id() {
                     for print in prints {
                         self.notify(&conversion::output(id.clone(), print));
@@ -173,15 +174,5 @@ impl Session {
                 self.reply_call(&call.ticket, &result);
             }
         }
-    }
-
-    fn log_call(&self, call: &RunningCall, error: Option<&RpcError>) {
-        let now = Instant::now();
-        let Some(suppressed) = self.circle.logged_plays.admit(call.caller, now.into_std()) else { return };
-        // The field is present only if lines were suppressed.
-        let suppressed = (suppressed > 0).then_some(suppressed);
-        let elapsed_us = u64::try_from(now.saturating_duration_since(call.started).as_micros()).unwrap_or(u64::MAX);
-        let code = error.map(RpcError::code);
-        tracing::info!(function = call.function.name(), elapsed_us, code, suppressed, "call finished");
     }
 }

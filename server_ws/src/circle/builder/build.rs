@@ -137,6 +137,8 @@ impl CircleBuilder {
             has_localhost: AtomicBool::new(false),
             auditor: self.auditor,
             logged_plays: LogLimit::with_burst(),
+            logged_calls: LogLimit::with_burst(),
+            logged_call_faults: LogLimit::with_burst(),
             logged_failures: LogLimit::default(),
             logged_refusals: LogLimit::default(),
             losses: LossRate::default(),

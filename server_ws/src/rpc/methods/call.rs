@@ -21,6 +21,7 @@ pub(crate) fn handle(
     let audit = session.audit(|| AuditedRun::Call {
         function: name.chars().take(64).collect::<String>().into(),
         arguments: params.map_or("", RawValue::get).into(),
+        is_from_play: false,
     });
     let ticket = ticket.into_call(audit);
     match counted.and_then(|()| admit(session, name, params)) {
