@@ -32,12 +32,15 @@ struct RunningCalls {
     calls: Vec<RunningCall>,
     reports: (mpsc::Sender<CallReport>, mpsc::Receiver<CallReport>),
     started: u64,
+    /// The bytes of the arguments of all calls.
+    argument_bytes: usize,
 }
 
 #[derive(Debug)]
 struct RunningCall {
     number: u64,
     ticket: Ticket,
+    argument_bytes: usize,
     function: Arc<CircleFunction>,
     caller: Caller,
     started: Instant,
@@ -55,7 +58,13 @@ pub(super) enum SessionCallEvent {
 
 impl Default for RunningCalls {
     fn default() -> Self {
-        Self { tasks: JoinSet::new(), calls: Vec::new(), reports: mpsc::channel(MAX_REPORTS), started: 0 }
+        Self {
+            tasks: JoinSet::new(),
+            calls: Vec::new(),
+            reports: mpsc::channel(MAX_REPORTS),
+            started: 0,
+            argument_bytes: 0,
+        }
     }
 }
 
@@ -63,6 +72,11 @@ impl SessionCalls {
     /// Returns the number of calls that have not ended.
     pub(super) fn count(&self) -> usize {
         self.0.as_ref().map_or(0, |running| running.calls.len())
+    }
+
+    /// Returns the bytes of the arguments of the calls.
+    pub(super) fn held_bytes(&self) -> usize {
+        self.0.as_ref().map_or(0, |running| running.argument_bytes)
     }
 
     pub(super) fn has_call(&self, id: &Id) -> bool {
@@ -126,10 +140,11 @@ impl Session {
         self.calls.count()
     }
 
-    /// Starts a call.
+    /// Starts a call, whose request has this many bytes of arguments.
     pub(crate) fn start_call(
         &mut self,
         ticket: Ticket,
+        argument_bytes: usize,
         mut call: FunctionCall,
         stop: watch::Sender<Option<StopReason>>,
     ) {
@@ -142,7 +157,8 @@ impl Session {
         }
         let (function, caller, started) = (call.function().clone(), call.quota_caller(), Instant::now());
         let task = running.tasks.spawn(async move { (number, call.run().await) });
-        running.calls.push(RunningCall { number, ticket, function, caller, started, stop, task });
+        running.argument_bytes += argument_bytes;
+        running.calls.push(RunningCall { number, ticket, argument_bytes, function, caller, started, stop, task });
     }
 
     /// Handles an event of the calls.
@@ -161,6 +177,7 @@ impl Session {
             SessionCallEvent::Ended(number, CallEnd { result, prints }) => {
                 let Some(at) = running.calls.iter().position(|call| call.number == number) else { return };
                 let call = running.calls.remove(at);
+                running.argument_bytes -= call.argument_bytes;
                 if running.calls.is_empty() {
                     self.calls.abandon();
                 }

@@ -25,7 +25,7 @@ pub(crate) fn handle(
     });
     let ticket = ticket.into_call(audit);
     match counted.and_then(|()| admit(session, name, params)) {
-        Ok((call, stop)) => session.start_call(ticket, call, stop),
+        Ok((call, stop)) => session.start_call(ticket, params.map_or(0, |params| params.get().len()), call, stop),
         Err(error) => session.reply_error(&ticket, &error),
     }
 }
