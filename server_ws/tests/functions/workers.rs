@@ -180,7 +180,9 @@ fn function_needs_a_grant_after_a_host_call() {
     for id in &passing {
         assert_eq!(wire.answer(id)["result"], 1);
     }
-    idle.iter().for_each(|pid| kill(*pid, Signal::STOP));
+    for pid in &idle {
+        kill(*pid, Signal::STOP);
+    }
     let stopped: Vec<Value> = (0..computing).map(|_| wire.request("fn.stop", json!([]))).collect();
     // Requests that the circle answers later than it starts the calls.
     let mut answer_others = || (0..50).for_each(|_| assert_eq!(bob.call("fn.open", json!([]))["result"], 4));
@@ -190,7 +192,9 @@ fn function_needs_a_grant_after_a_host_call() {
     answer_others();
     assert_eq!(wire.call("describe", json!({}))["result"]["name"], "shop");
     assert_eq!(wire.take_answers(), Vec::<Value>::new(), "a function computes without a grant");
-    idle.iter().for_each(|pid| kill(*pid, Signal::CONT));
+    for pid in idle {
+        kill(pid, Signal::CONT);
+    }
     for id in &stopped {
         assert_eq!(wire.answer(id)["result"], 3);
     }
