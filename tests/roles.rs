@@ -65,6 +65,7 @@ fn check_warns_if_anyone_may_call_everything() {
     let warning = "circles.json:9:15: anyone may call every function";
     assert!(ran.stderr.contains(&format!("warning: {warning}")), "{ran:?}");
     let report: Value = serde_json::from_str(&home.run(&["check", "--json"]).stdout).expect("JSON");
+    assert_eq!(report["circles"][1]["functions"], json!(null));
     let warnings = &report["circles"][1]["warnings"];
     assert!(warnings[0].as_str().is_some_and(|text| text.contains(warning)), "{report}");
     assert_eq!((&report["circles"][0]["warnings"], &report["circles"][1]["errors"]), (&json!([]), &json!([])));
@@ -150,6 +151,8 @@ fn running_circle_gets_changes_of_members_roles_and_functions() {
     assert_eq!(here.run_ok(&["play", "--circle", "shop", "--key", "alice", "-e", "40 + 2"]), "42\n");
     assert_eq!(here.run(&["play", "--circle", "shop", "--key", "bob", "-e", "1"]).code, Some(4));
     assert_eq!(changed(&here), json!(["nothing", []]));
+    let checked = here.run_ok(&["check"]);
+    assert!(checked.contains("; functions: at most 192 workers, 12288 MiB\n"), "{checked}");
 
     std::fs::write(&function, "fn price() { 2 }").expect("written");
     assert_eq!(changed(&here), json!(["change", ["functions"]]));
@@ -162,6 +165,17 @@ fn running_circle_gets_changes_of_members_roles_and_functions() {
     assert_eq!(changed(&here), json!(["change", ["roles"]]));
     here.run_ok(&["reload"]);
     assert_eq!(changed(&here), json!(["nothing", []]));
+
+    // A mistake: the reload shows it, and does not speak of other changes.
+    std::fs::write(&function, "fn price() { 3 }\nfn other( {}").expect("written");
+    let ran = here.run(&["reload"]);
+    let expected = "error: not all changes were applied: 'shop' keeps its previous configuration: the new roles and members \
+                    are in effect, and nothing else: cannot create the circle: the functions have mistakes:\n       \
+                    shop/price.rhai:2:11: ";
+    assert!(ran.code == Some(2) && ran.stderr.starts_with(expected), "{}", ran.stderr);
+    assert!(ran.stderr.ends_with("^\n  fix this and reload\n"), "{}", ran.stderr);
+    std::fs::write(&function, "fn price() { 2 }").expect("written");
+    here.run_ok(&["reload"]);
 
     // A member who may no longer play.
     here.configure(&config(other, "visitor"));

@@ -218,6 +218,8 @@ words! {
         TimeoutMs = "timeout_ms",
         /// The circle's time limit of a call, in milliseconds.
         CallMs = "call_ms",
+        /// The time limit that the called function declares, in milliseconds.
+        FunctionTimeout = "@timeout",
         /// Number of operations.
         Operations = "operations",
         /// Number of calls of host functions.

@@ -56,8 +56,13 @@ impl PlayRecord {
     pub fn call(&self) -> Option<(&str, &str)> {
         match &self.run {
             AuditedRun::Play(_) => None,
-            AuditedRun::Call { function, arguments } => Some((function, arguments)),
+            AuditedRun::Call { function, arguments, .. } => Some((function, arguments)),
         }
+    }
+
+    /// Whether a play made the call. A play that makes calls has a record of its own, too.
+    pub fn is_from_play(&self) -> bool {
+        matches!(self.run, AuditedRun::Call { is_from_play: true, .. })
     }
 }
 
@@ -70,6 +75,8 @@ pub(crate) enum AuditedRun {
         function: Box<str>,
         /// The JSON of the request.
         arguments: Arc<str>,
+        /// Whether a play made the call.
+        is_from_play: bool,
     },
 }
 
@@ -153,6 +160,11 @@ impl AuditEntry {
             role,
             run,
         })
+    }
+
+    /// Returns the caller.
+    pub(crate) fn caller(&self) -> PlayCaller {
+        self.caller
     }
 
     /// Sets the outcome of the play, and the code of the error in its reply.

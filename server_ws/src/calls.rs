@@ -2,8 +2,10 @@
 //! of the circle's own functions.
 
 mod call_context;
+mod call_log;
 mod cpu_budget;
 mod function_call;
+mod function_of_play;
 mod host_calls;
 mod outcome;
 mod play_end;
@@ -13,6 +15,7 @@ mod worker_call;
 use std::time::Duration;
 
 pub(crate) use call_context::{CallEnd, CallReport};
+pub(crate) use call_log::log_finish;
 pub(crate) use cpu_budget::CpuBudget;
 pub(crate) use function_call::{Callee, FunctionCall, FunctionCaller};
 pub(crate) use host_calls::{CallAuthority, CallEvent, CallRejection, CallReturn, HostCalls};

@@ -26,7 +26,7 @@ use std::{
 };
 
 use keys::PublicKey;
-use protocol::RpcError;
+use protocol::{RpcError, methods::Access};
 use serde_json::value::RawValue;
 use tokio::{sync::watch, time::Instant};
 use worker::Layer;
@@ -68,12 +68,20 @@ pub(crate) enum CirclePhase {
 }
 
 /// The program's settings for an address that is not loopback.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 struct BeyondLoopback {
-    /// Whether the circle is not open, or the program has confirmed that it is.
-    is_open_allowed: bool,
+    /// Whether the program has confirmed that anyone may play.
+    allow_open: AtomicBool,
     /// Whether the program has set the sandbox.
     is_sandbox_chosen: bool,
+    /// Whether the circle serves on such an address.
+    is_reached: AtomicBool,
+}
+
+impl BeyondLoopback {
+    fn new(allow_open: bool, is_sandbox_chosen: bool) -> Self {
+        Self { allow_open: AtomicBool::new(allow_open), is_sandbox_chosen, is_reached: AtomicBool::new(false) }
+    }
 }
 
 /// A circle, ready to [`run`](crate::run).
@@ -111,6 +119,10 @@ pub struct Circle {
     pub(crate) auditor: Option<Auditor>,
     /// The limit of log lines about plays.
     pub(crate) logged_plays: LogLimit,
+    /// The limit of log lines about finished calls.
+    pub(crate) logged_calls: LogLimit,
+    /// The limit of log lines about faults of functions and their workers.
+    pub(crate) logged_call_faults: LogLimit,
     /// The limit of log lines about failed authentications.
     pub(crate) logged_failures: LogLimit,
     /// The rate at which the workers of each caller may crash.
@@ -138,13 +150,16 @@ impl Circle {
         if address.to_canonical().is_loopback() {
             return Ok(());
         }
-        let why = if !self.beyond_loopback.is_open_allowed {
+        let beyond_loopback = &self.beyond_loopback;
+        let is_open = self.settings.borrow().rights.access() == Access::Open;
+        let why = if is_open && !beyond_loopback.allow_open.load(Ordering::Relaxed) {
             "anyone who reaches that address could play: set CircleBuilder::members or another \
              CircleBuilder::access, or confirm with CircleBuilder::allow_open(true)"
-        } else if !self.beyond_loopback.is_sandbox_chosen {
+        } else if !beyond_loopback.is_sandbox_chosen {
             "no sandbox is set for the scripts of strangers: set CircleBuilder::sandbox(Sandbox::Required), or \
              confirm with Sandbox::BestEffort"
         } else {
+            beyond_loopback.is_reached.store(true, Ordering::Relaxed);
             return Ok(());
         };
         let message = format!("refusing to serve the circle '{}' on {address}: {why}", self.name);

@@ -144,7 +144,9 @@ impl Session {
     fn held_bytes(&self) -> usize {
         let queued = usize::try_from(self.queue.bytes()).unwrap_or(usize::MAX);
         let player = usize::try_from(self.player.held_bytes()).unwrap_or(usize::MAX);
-        queued.saturating_add(player).saturating_add(self.batches.held() + self.outbox.bytes())
+        queued
+            .saturating_add(player)
+            .saturating_add(self.batches.held() + self.outbox.bytes() + self.calls.held_bytes())
     }
 
     /// Returns the number of the session, as in the log.

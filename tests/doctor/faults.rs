@@ -134,6 +134,16 @@ fn doctor_finds_faults_of_circles_json() {
     let complaints = DoctorReport::of(&home, &[]).findings();
     assert!(complaints[0].contains("'a' cannot start") && complaints[0].contains("fix a.rhai"), "{complaints:#?}");
 
+    // Functions are checked without an init script, too.
+    fs::create_dir(home.path().join("shop")).expect("made");
+    fs::write(home.path().join("shop/price.rhai"), "fn price( {}").expect("written");
+    configure(
+        &home,
+        r#"{ "circles": [{ "name": "a", "port": 0, "functions": "shop", "roles": { "v": { "call": ["price"] } }, "anyone": "v" }] }"#,
+    );
+    let complaints = DoctorReport::of(&home, &[]).findings();
+    assert!(complaints[0].contains("'a' cannot start") && complaints[0].contains("price.rhai:1:"), "{complaints:#?}");
+
     let taken = TcpListener::bind("127.0.0.1:0").expect("a port");
     let port = taken.local_addr().expect("bound").port();
     configure(&home, &format!(r#"{{ "circles": [{{ "name": "a", "port": {port} }}] }}"#));

@@ -10,7 +10,7 @@ use std::{
 
 use keys::KeyPair;
 use rustix::process::{Signal, kill_process};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::support::{
     Home,
@@ -85,4 +85,44 @@ fn refused_connections_are_logged_with_their_address_and_not_each() {
     let refused: Vec<&str> = text.lines().filter(|line| line.contains("connection refused")).collect();
     assert!(refused[0].contains("address=127.0.0.1") && refused[0].contains("reason=\"full\""), "{refused:?}");
     assert!(refused.len() < 50, "{refused:?}");
+}
+
+#[test]
+fn faults_of_functions_are_logged_with_their_session_and_not_each() {
+    let home = Home::new();
+    let functions = home.path().join("shop");
+    fs::create_dir(&functions).expect("made");
+    fs::write(functions.join("fail.rhai"), "fn fail() { nowhere }").expect("written");
+    let roles = json!({ "roles": { "visitor": { "call": ["fail"], "play": true } }, "anyone": "visitor" }).to_string();
+    let directory = functions.to_str().expect("UTF-8");
+    let audit = home.path().join("a.audit");
+    let audit_file = audit.to_str().expect("UTF-8");
+    let arguments = ["--functions", directory, "--roles", &roles, "--audit-file", audit_file];
+    let (server, log, authority) = logged(&home, &arguments);
+    let mut wire = WireClient::connect(&authority);
+    let failed = wire.play("try { circle::fail() } catch {}");
+    assert_eq!(failed["result"]["output"], "", "{failed}");
+    for _ in 0..300 {
+        assert_eq!(wire.call("fn.fail", json!([]))["error"]["code"], -32000);
+    }
+    let text = log_at_the_end(&server, &log);
+    let lines = |text: &str, what: &str| -> Vec<String> {
+        text.lines().filter(|line| line.contains(what)).map(ToOwned::to_owned).collect()
+    };
+    for what in ["function failed", "call finished"] {
+        let logged = lines(&text, what);
+        assert!((1..100).contains(&logged.len()), "{what}: {logged:?}");
+        assert!(logged.iter().all(|line| line.contains("session{number=1}")), "{logged:?}");
+        assert!(logged[0].contains("function=\"fail\""), "{logged:?}");
+    }
+    let from_plays = lines(&text, "from_play=true");
+    assert!(from_plays.len() == 1 && from_plays[0].contains("code=-32000"), "{from_plays:?}");
+    let audit = fs::read_to_string(audit).expect("it is there");
+    let records: Vec<Value> = audit.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    let of_play = &records[0];
+    assert_eq!((&of_play["function"], &of_play["from_play"]), (&json!("fail"), &json!(true)), "{of_play}");
+    // The JSON of no arguments.
+    let hash = "4f53cda18c2baa0c0354bb5f9a3ecbe5ed12ab4d8e11ba873c2f11161202b945";
+    assert_eq!((&of_play["arguments_sha256"], &of_play["outcome"]), (&json!(hash), &json!("script_error")));
+    assert!(records[1]["script_sha256"].is_string() && records[2]["from_play"].is_null(), "{records:?}");
 }

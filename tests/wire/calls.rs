@@ -13,12 +13,13 @@ fn shop(limits: &[&str]) -> (ServeProcess, TempDir) {
     for (name, source) in [
         ("spin", "/// @timeout 86400000\nfn spin() { progress(1, 2); loop {} }"),
         ("endless", "fn endless() { loop {} }"),
+        ("brief", "/// @timeout 30\nfn brief() { loop {} }"),
         ("price", "/// @param {string} item\nfn price(item) { 2.5 }\nfn list() { [1] }\nfn fail() { nowhere }"),
         ("vault", "/// The master code.\nfn vault(pin) { 4711 }"),
     ] {
         fs::write(directory.path().join(format!("{name}.rhai")), source).expect("written");
     }
-    let calls = json!(["spin", "endless", "price", "price.*"]);
+    let calls = json!(["spin", "endless", "brief", "price", "price.*"]);
     let roles = json!({ "roles": { "visitor": { "call": calls, "play": true } }, "anyone": "visitor" }).to_string();
     let mut arguments = vec!["--functions", directory.path().to_str().expect("UTF-8"), "--roles", &roles];
     arguments.extend(limits.iter().flat_map(|limit| ["--limit", limit]));
@@ -35,12 +36,14 @@ fn call_ends_at_the_time_of_the_circle_or_of_its_request() {
     let mut wire = server.connect();
     let data = |max, setting| json!({ "limit": "time", "max": max, "setting": setting });
     assert_eq!(wire.call("fn.endless", json!([]))["error"]["data"], data(50, "call_ms"));
+    assert_eq!(wire.call("fn.brief", json!([]))["error"]["data"], data(30, "@timeout"));
     let own = json!({ "_meta": { "timeout_ms": 20 } });
+    assert_eq!(wire.call("fn.brief", own.clone())["error"]["data"], data(20, "timeout_ms"));
     assert_eq!(wire.call("fn.endless", own)["error"]["data"], data(20, "timeout_ms"));
     assert_eq!(wire.call("fn.price", json!(["tea"]))["result"], 2.5);
     let own = format!("host: {}\r\n", server.authority());
     let metrics = get(server.authority(), "/metrics", &own).1;
-    for counted in ["{outcome=\"ok\"} 1\n", "{outcome=\"limit_time\"} 2\n"] {
+    for counted in ["{outcome=\"ok\"} 1\n", "{outcome=\"limit_time\"} 4\n"] {
         assert!(metrics.contains(&format!("circles_calls_total{counted}")), "{metrics}");
     }
 }

@@ -26,6 +26,9 @@ use terminal::output::{to_stderr, to_stdout};
 /// Largest number of unreadable modules, and of unreadable files of functions, that are reported for a circle.
 const MAX_LISTED_FILES: usize = 3;
 
+/// Number of groups of callers, each of which has workers of its own.
+const CALLER_GROUPS: u64 = 3;
+
 pub(crate) fn run(args: &CheckArgs) -> Result<(), CliError> {
     match check(args) {
         Err(error) if args.json && !matches!(error, CliError::AlreadyReported { .. }) => {
@@ -75,6 +78,8 @@ fn check(args: &CheckArgs) -> Result<(), CliError> {
                 "name": circle.name,
                 "url": circle.url(),
                 "access": circle.access,
+                "functions": function_workers(circle)
+                    .map(|(workers, mib)| json!({ "workers": workers, "memory_mib": mib })),
                 "errors": errors.iter().map(CliError::advice).collect::<Vec<_>>(),
                 "warnings": warnings,
             }));
@@ -95,7 +100,10 @@ fn check(args: &CheckArgs) -> Result<(), CliError> {
             Some(roles) => format!("{} roles, {} members; may play: {access}", roles.roles.len(), roles.members.len()),
             None => access,
         };
-        to_stdout(&format!("{:width$}  {}  {access}\n", circle.name, circle.url()))?;
+        let functions = function_workers(circle)
+            .map(|(workers, mib)| format!("; functions: at most {workers} workers, {mib} MiB"))
+            .unwrap_or_default();
+        to_stdout(&format!("{:width$}  {}  {access}{functions}\n", circle.name, circle.url()))?;
     }
     if args.json {
         let written = to_stdout(&format!("{}\n", json!({ "circles": objects, "errors": global_errors })));
@@ -151,6 +159,13 @@ pub(crate) fn find_errors(circle: &launcher::CircleConfig, pointer: &ConfigLocat
         errors.push(at("identity", why));
     }
     errors
+}
+
+/// Returns the largest number of workers for functions, and their memory in MiB; `None` for a circle without functions.
+fn function_workers(circle: &launcher::CircleConfig) -> Option<(u64, u64)> {
+    circle.functions.as_ref()?;
+    let workers = circle.limits.function_workers.saturating_mul(CALLER_GROUPS);
+    Some((workers, workers.saturating_mul(circle.limits.memory_mib)))
 }
 
 /// Returns which files of functions cannot be read, and why: the first few of them.

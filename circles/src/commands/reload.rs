@@ -82,7 +82,7 @@ fn check_result(files: &SupervisorFiles, changes: &[CircleChange], statuses: &St
             }
             ReloadAction::Change | ReloadAction::Nothing => {
                 if let Some(refused) = &status.refused {
-                    failed.push(format!("'{}' keeps its previous configuration ({})", change.name, visible(refused)));
+                    failed.push(format!("'{}' keeps its previous configuration: {}", change.name, visible(refused)));
                 }
             }
             _ => {}
@@ -91,9 +91,9 @@ fn check_result(files: &SupervisorFiles, changes: &[CircleChange], statuses: &St
     if failed.is_empty() {
         return Ok(());
     }
-    Err(CliError::usage(
-        "not all changes were applied",
-        failed.join(", "),
-        "fix this and reload; the other changes are in effect",
-    ))
+    // Mistakes in files have several lines.
+    let separator = if failed.iter().any(|one| one.contains('\n')) { "\n" } else { "; " };
+    let has_others = changes.iter().filter(|change| change.action != ReloadAction::Nothing).count() > failed.len();
+    let fix = if has_others { "fix this and reload; the other changes are in effect" } else { "fix this and reload" };
+    Err(CliError::usage("not all changes were applied", failed.join(separator), fix))
 }

@@ -119,14 +119,19 @@ pub(super) fn parts(function: &str, target: &CircleTarget, error: &RpcError) -> 
         ),
         RpcError::Internal => parts(
             format!("{function} failed"),
-            "the circle gives no details to callers who may not play".into(),
-            "the circle's log has them: ask its operator".into(),
+            "it made an error that it did not throw deliberately, or its value does not have the declared type".into(),
+            "the circle's log has the details: circles logs, or ask the operator of the circle".into(),
         ),
         RpcError::LimitExceeded { setting, max, .. } => match setting {
             Some(LimitSetting::TimeoutMs) => stopped(&format!("it ran longer than {max} ms"), "raise --timeout".into()),
+            Some(LimitSetting::FunctionTimeout) => {
+                stopped(&format!("it ran longer than {max} ms"), "raise @timeout of the function".into())
+            }
             Some(setting @ LimitSetting::CallMs) => stopped(
                 &format!("it ran longer than {max} ms"),
-                format!("raise @timeout of the function, or the circle's {setting} (\"limits\" in circles.json)"),
+                format!(
+                    "raise the circle's {setting} (\"limits\" in circles.json), or declare @timeout in the function"
+                ),
             ),
             _ => {
                 let why = super::stop_reason(error).unwrap_or_default();
@@ -221,14 +226,20 @@ mod tests {
             (
                 shown(-32603, &json!(null)),
                 1,
-                "error: order.place failed: the circle gives no details to callers who may not play\n  \
-                 the circle's log has them: ask its operator",
+                "error: order.place failed: it made an error that it did not throw deliberately, or its value does not \
+                 have the declared type\n  the circle's log has the details: circles logs, or ask the operator of the \
+                 circle",
             ),
             (
                 shown(-32004, &json!({ "limit": "time", "max": 2000, "setting": "call_ms" })),
                 5,
                 "error: stopped order.place: it ran longer than 2000 ms\n  \
-                 raise @timeout of the function, or the circle's call_ms (\"limits\" in circles.json)",
+                 raise the circle's call_ms (\"limits\" in circles.json), or declare @timeout in the function",
+            ),
+            (
+                shown(-32004, &json!({ "limit": "time", "max": 50, "setting": "@timeout" })),
+                5,
+                "error: stopped order.place: it ran longer than 50 ms\n  raise @timeout of the function",
             ),
             (
                 shown(-32004, &json!({ "limit": "size", "max": 64, "setting": "string_kib" })),

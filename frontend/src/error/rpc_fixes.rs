@@ -34,7 +34,9 @@ pub(crate) fn stop_reason(error: &RpcError) -> Option<String> {
 /// Returns which limit a play exceeded.
 fn exceeded(setting: LimitSetting, max: u64) -> String {
     match setting {
-        LimitSetting::PlayMs | LimitSetting::TimeoutMs | LimitSetting::CallMs => format!("ran longer than {max} ms"),
+        LimitSetting::PlayMs | LimitSetting::TimeoutMs | LimitSetting::CallMs | LimitSetting::FunctionTimeout => {
+            format!("ran longer than {max} ms")
+        }
         LimitSetting::Operations => format!("took more than {max} operations"),
         LimitSetting::HostCalls => format!("called host functions more than {max} times"),
         LimitSetting::MemoryMib => format!("used more than {max} MiB of memory"),
@@ -53,6 +55,7 @@ fn exceeded(setting: LimitSetting, max: u64) -> String {
 fn raise(setting: LimitSetting) -> String {
     match setting {
         LimitSetting::TimeoutMs => "raise --timeout".into(),
+        LimitSetting::FunctionTimeout => "raise @timeout of the function".into(),
         LimitSetting::CallDepth => format!("look for a recursion without an end, or {}", raise_of_circle(setting)),
         setting => raise_of_circle(setting),
     }

@@ -28,7 +28,7 @@ pub struct RoleDefinition {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub r#use: Vec<String>,
     /// Calls and plays that one caller may start in a minute; at least 1. By default, that of the role that it extends,
-    /// or else the limit `per_minute` of the circle.
+    /// or else no limit. The limit `per_minute` of the circle, which counts requests, applies besides.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "schema", schemars(range(min = 1)))]
     pub per_minute: Option<u64>,

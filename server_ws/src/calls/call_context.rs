@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use worker::{NamedValue, PRINT_COST, Print, ProgressReport};
 
 use super::{
-    CallAuthority, EndError, HostCalls, StopReason,
+    CallAuthority, EndError, HostCalls, StopReason, call_log,
     function_call::{Callee, FunctionCaller},
     play_end, refusal,
 };
@@ -114,10 +114,16 @@ impl CallContext {
         }
     }
 
+    /// Checks a worker out. A caller whose calls keep ending workers waits, as for the worker of a session.
     pub(super) async fn checkout(&self) -> Result<PooledWorker, RpcError> {
+        if let Some(start) = self.circle.losses.reserve_start(self.caller.caller, Instant::now()) {
+            sleep_until(start).await;
+        }
         let checkout = self.callee.generation.checkout(self.caller.rights.group, self.caller.caller);
         checkout.await.map_err(|error| {
-            tracing::error!(%error, "cannot start worker for functions");
+            self.log_fault(|suppressed| {
+                tracing::error!(%error, suppressed, "cannot start worker for functions");
+            });
             let max = self.limits.values.function_workers;
             RpcError::Busy { limit: BusyLimit::Calls, max, retry_after_ms: None }
         })
@@ -135,7 +141,7 @@ impl CallContext {
             output,
         };
         let (circle, limits) = (self.circle.clone(), self.limits.clone());
-        HostCalls::new(circle, limits, self.caller.caller, context, prints, CallAuthority::Circle)
+        HostCalls::new(circle, limits, self.caller.caller, context, prints, CallAuthority::Circle, None)
     }
 
     /// Returns the place for what the call prints.
@@ -175,7 +181,10 @@ impl CallContext {
                 refusal(&module, &error)
             } else {
                 let name = self.callee.name();
-                tracing::error!(function = name, module, error = error.message(), "host module refused a call");
+                self.log_fault(|suppressed| {
+                    let error = error.message();
+                    tracing::error!(function = name, module, error, suppressed, "host module refused a call");
+                });
                 RpcError::Internal
             }),
             (Ok(_), Err(EndError::Timeout)) => Err(self.stop_error(StopReason::Time)),
@@ -184,6 +193,11 @@ impl CallContext {
         };
         let prints = if result.is_ok() { output.prints } else { Vec::new() };
         CallEnd { result, prints }
+    }
+
+    /// Logs a fault of the function or of its worker, unless the caller has caused many lines.
+    pub(super) fn log_fault(&self, log: impl FnOnce(Option<u64>)) {
+        call_log::log_fault(&self.circle, self.caller.caller, self.caller.session, log);
     }
 
     pub(super) fn stop_error(&self, reason: StopReason) -> RpcError {
@@ -208,26 +222,35 @@ impl CallContext {
             }));
         }
         let frame = error.trace.first();
-        tracing::error!(
-            function = self.callee.name(),
-            file = frame.and_then(|frame| frame.name.as_deref()),
-            line = frame.and_then(|frame| frame.line).or(error.line),
-            error = %error.message,
-            "function failed"
-        );
+        self.log_fault(|suppressed| {
+            tracing::error!(
+                function = self.callee.name(),
+                file = frame.and_then(|frame| frame.name.as_deref()),
+                line = frame.and_then(|frame| frame.line).or(error.line),
+                error = %error.message,
+                suppressed,
+                "function failed"
+            );
+        });
         if self.caller.rights.may_play() { RpcError::Script(Box::new(error)) } else { RpcError::Internal }
     }
 
     /// Converts the value of the function, if it has the declared type.
     pub(super) fn value(&self, json: String) -> Result<Box<RawValue>, RpcError> {
         let value = RawValue::from_string(json).map_err(|error| {
-            tracing::error!(function = self.callee.name(), %error, "invalid JSON value from worker");
+            let function = self.callee.name();
+            self.log_fault(|suppressed| {
+                tracing::error!(function, %error, suppressed, "invalid JSON value from worker");
+            });
             RpcError::Internal
         })?;
         match self.callee.function.check_result(&value) {
             Ok(()) => Ok(value),
             Err(reason) => {
-                tracing::error!(function = self.callee.name(), %reason, "result does not have the declared type");
+                let function = self.callee.name();
+                self.log_fault(|suppressed| {
+                    tracing::error!(function, %reason, suppressed, "result does not have the declared type");
+                });
                 Err(RpcError::Internal)
             }
         }

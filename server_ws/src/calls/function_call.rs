@@ -128,10 +128,13 @@ impl FunctionCall {
             .map_err(|fault| RpcError::InvalidParams { param: fault.param, reason: fault.reason })?;
         circle.count_run(|| caller.caller, &caller.rights)?;
         let limits = settings.limits.clone();
-        let own_ms = callee.function.signature.timeout_ms.unwrap_or(limits.values.call_ms);
+        let (own_ms, own_setting) = match callee.function.signature.timeout_ms {
+            Some(ms) => (ms, LimitSetting::FunctionTimeout),
+            None => (limits.values.call_ms, LimitSetting::CallMs),
+        };
         let (max_ms, setting) = match timeout_ms {
             Some(ms) if ms < own_ms => (ms, LimitSetting::TimeoutMs),
-            _ => (own_ms, LimitSetting::CallMs),
+            _ => (own_ms, own_setting),
         };
         let started = Instant::now();
         let own_deadline = started.checked_add(Duration::from_millis(max_ms));

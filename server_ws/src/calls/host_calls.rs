@@ -2,20 +2,20 @@
 
 use std::sync::Arc;
 
-use protocol::RpcError;
 use serde_json::value::RawValue;
 use tokio::{
-    sync::{mpsc::UnboundedReceiver, watch},
+    sync::mpsc::UnboundedReceiver,
     task::{JoinError, JoinHandle},
     time::Instant,
 };
 use worker::{HostCall, HostReturn};
 
 use super::{
-    Callee, FunctionCall, FunctionCaller, StopReason,
+    StopReason,
     play_end::{EndError, PlayEnding},
 };
 use crate::{
+    audit::PlayCaller,
     circle::{Circle, SessionLimits},
     host::{self, HostPrint, ModuleInstance, PlayEnd},
     metrics::HostCallOutcome,
@@ -24,27 +24,29 @@ use crate::{
 
 /// The host calls of one play; made at its first call.
 pub(crate) struct HostCalls {
-    circle: Arc<Circle>,
-    limits: Arc<SessionLimits>,
-    caller: Caller,
-    play: host::PlayContext,
+    pub(super) circle: Arc<Circle>,
+    pub(super) limits: Arc<SessionLimits>,
+    pub(super) caller: Caller,
+    pub(super) play: host::PlayContext,
     /// What the functions print.
     prints: UnboundedReceiver<HostPrint>,
     /// The modules that the play called, by their index.
     modules: Vec<(usize, Arc<dyn ModuleInstance>)>,
     calls: u64,
     /// The call for which the play waits: its function, for the log, and its task.
-    running: Option<(CalledFunction, JoinHandle<CallEnd>)>,
+    pub(super) running: Option<(CalledFunction, JoinHandle<CallEnd>)>,
     /// The return of the running call, while prints that came before are still to be handled.
     returned: Option<(CalledFunction, Result<CallEnd, JoinError>)>,
     ending: Option<PlayEnding>,
     has_ended: bool,
     authority: CallAuthority,
+    /// The caller of the play for the audit, if auditing is on.
+    pub(super) audited_caller: Option<PlayCaller>,
 }
 
 /// The function of a call, for the log.
 #[derive(Debug, Clone, Copy)]
-enum CalledFunction {
+pub(super) enum CalledFunction {
     /// A function with this number in scripts.
     OfScript(u32),
     /// A function of the circle that the program has: the index of the module, and its own index.
@@ -62,7 +64,7 @@ pub(crate) enum CallAuthority {
 
 /// How the task of a call ended.
 #[derive(Debug)]
-enum CallEnd {
+pub(super) enum CallEnd {
     Returned(Result<String, host::Error>),
     /// The function did not run: the arguments are not what a correct worker sends.
     Malformed,
@@ -103,6 +105,7 @@ impl HostCalls {
         play: host::PlayContext,
         prints: UnboundedReceiver<HostPrint>,
         authority: CallAuthority,
+        audited_caller: Option<PlayCaller>,
     ) -> Self {
         Self {
             circle,
@@ -117,6 +120,7 @@ impl HostCalls {
             ending: None,
             has_ended: false,
             authority,
+            audited_caller,
         }
     }
 
@@ -200,51 +204,6 @@ impl HostCalls {
         let offered = self.circle.host.modules[module].offered();
         let rights = self.circle.rights_of(self.play.caller.as_ref());
         rights.role.is_some_and(|role| role.may_use(&offered.name, &offered.functions[function].name))
-    }
-
-    /// Starts a function of the circle for a play, with the rights that its caller has now. It takes no place among the
-    /// host calls: plays that hold a place each, while their functions need one, would wait for each other.
-    fn start_function(&mut self, number: u32, index: usize, args: String) {
-        let task = match self.function_call(index, args) {
-            Ok((function_call, stop)) => {
-                let cancelled = self.play.cancelled.clone();
-                let task = async move {
-                    let mut run = std::pin::pin!(function_call.run());
-                    let end = tokio::select! {
-                        end = &mut run => end,
-                        () = cancelled.cancelled() => {
-                            stop.send_replace(Some(StopReason::Cancelled));
-                            run.await
-                        }
-                    };
-                    CallEnd::Returned(end.result.map(|value| value.get().to_owned()).map_err(|error| thrown(&error)))
-                };
-                self.circle.host.tasks.spawn(task)
-            }
-            Err(end) => self.circle.host.tasks.spawn(async move { end }),
-        };
-        self.running = Some((CalledFunction::OfScript(number), task));
-    }
-
-    /// Admits a call of a function of the circle.
-    fn function_call(
-        &self,
-        index: usize,
-        args: String,
-    ) -> Result<(FunctionCall, watch::Sender<Option<StopReason>>), CallEnd> {
-        let refuse = |error: host::Error| CallEnd::Returned(Err(error));
-        let args = RawValue::from_string(args).map_err(|_| CallEnd::Malformed)?;
-        let name = self.limits.functions.get(index).ok_or(CallEnd::Malformed)?;
-        let settings = self.circle.settings();
-        let rights = settings.rights.of_caller(self.play.caller.as_ref());
-        let Some(callee) = rights.role.as_ref().and_then(|role| Callee::find(&settings, role, name)) else {
-            let message = format!("there is no function {name} that the role of the caller may call");
-            return Err(refuse(host::Error::new(message).with_code("not_found")));
-        };
-        let caller = FunctionCaller { key: self.play.caller, caller: self.caller, rights, session: self.play.session };
-        let deadline = self.play.deadline.map(Instant::from_std);
-        FunctionCall::admit(&self.circle, &settings, callee, caller, Some(&args), deadline)
-            .map_err(|error| refuse(thrown(&error)))
     }
 
     fn instance(&mut self, index: usize) -> Arc<dyn ModuleInstance> {
@@ -370,23 +329,6 @@ impl HostCalls {
         if let Some(ending) = &mut self.ending {
             ending.shut_down();
         }
-    }
-}
-
-/// Returns what a script can catch of the error of a function.
-fn thrown(error: &RpcError) -> host::Error {
-    let script = match error {
-        RpcError::Script(script) => script,
-        RpcError::InvalidParams { param, reason } => {
-            let place = if param.is_empty() { String::new() } else { format!("{param}: ") };
-            return host::Error::new(format!("{place}{reason}")).with_code("invalid_params");
-        }
-        other => return host::Error::new(other.to_string()).with_code(other.code().to_string()),
-    };
-    let error = host::Error::new(script.message.clone());
-    match script.thrown.as_ref().and_then(|thrown| serde_json::from_str::<serde_json::Value>(thrown.get()).ok()) {
-        Some(thrown) => error.with_code("thrown").with_data(thrown),
-        None => error,
     }
 }
 

@@ -92,7 +92,10 @@ impl ProgramCall {
             json
         };
         RawValue::from_string(json).map_err(|error| {
-            tracing::error!(function = self.call.callee.name(), %error, "invalid JSON from function of the program");
+            let function = self.call.callee.name();
+            self.call.log_fault(|suppressed| {
+                tracing::error!(function, %error, suppressed, "invalid JSON from function of the program");
+            });
             RpcError::Internal
         })
     }

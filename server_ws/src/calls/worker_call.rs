@@ -3,7 +3,7 @@
 use protocol::{RpcError, error::LossReason};
 use serde_json::value::RawValue;
 use tokio::time::Instant;
-use worker::{Call, EvalOutcome, Loss, Print, ProgressReport, Stream, WorkerEvent};
+use worker::{Call, EvalOutcome, HostReturn, Loss, Print, ProgressReport, Stream, WorkerEvent};
 
 use super::{
     CallEnd, CallEvent, CallRejection, CallReturn, CpuBudget, FIRST_PROGRESS_DELAY, HostCalls, PROGRESS_INTERVAL,
@@ -14,7 +14,7 @@ use crate::{
     circle_functions::PooledWorker,
     conversion,
     host::HostPrint,
-    quota::{Grant, kernel},
+    quota::{Grant, Waiter, kernel},
 };
 
 /// A call that has a worker.
@@ -23,6 +23,8 @@ pub(super) struct WorkerCall<'c> {
     worker: PooledWorker,
     number: u64,
     host_calls: Option<HostCalls>,
+    /// The return of a host call, until the function may compute again.
+    returning: Option<(Waiter, HostReturn)>,
     output: CallOutput,
     stopped: Option<StopReason>,
     kill_at: Option<Instant>,
@@ -39,6 +41,7 @@ impl<'c> WorkerCall<'c> {
             call,
             worker,
             host_calls: None,
+            returning: None,
             stopped: None,
             kill_at: None,
             next_progress: now + FIRST_PROGRESS_DELAY,
@@ -50,7 +53,10 @@ impl<'c> WorkerCall<'c> {
         let constants = self.call.constants();
         let call = Call { number: self.number, function, args, constants: &constants };
         if let Err(error) = self.worker.worker().call(&call) {
-            tracing::error!(function = self.call.callee.name(), %error, "cannot pass arguments to worker");
+            let function = self.call.callee.name();
+            self.call.log_fault(|suppressed| {
+                tracing::error!(function, %error, suppressed, "cannot pass arguments to worker");
+            });
             return CallEnd::error(RpcError::Internal);
         }
         self.worker.worker().flush();
@@ -75,6 +81,7 @@ impl<'c> WorkerCall<'c> {
                     _ => {}
                 },
                 event = host_event(self.host_calls.as_mut()) => self.take_host_event(event),
+                grant = computing_grant(self.returning.as_mut()) => self.return_to_function(grant),
                 reason = stop_reason(&mut self.call.stop), if self.stopped.is_none() => self.stop(reason),
                 () = wait_until(next_tick) => self.tick(Instant::now()),
             }
@@ -93,8 +100,10 @@ impl<'c> WorkerCall<'c> {
     fn tick(&mut self, now: Instant) {
         if self.kill_at.is_some_and(|at| at <= now) {
             self.kill_at = None;
-            let worker = self.worker.worker();
-            tracing::warn!(pid = worker.pid(), function = self.call.callee.name(), "worker killed: call did not stop");
+            let (worker, function) = (self.worker.worker(), self.call.callee.name());
+            self.call.log_fault(|suppressed| {
+                tracing::warn!(pid = worker.pid(), function, suppressed, "worker killed: call did not stop");
+            });
             return worker.kill();
         }
         if self.stopped.is_some() {
@@ -114,6 +123,8 @@ impl<'c> WorkerCall<'c> {
             if budget.is_spent(now, computed) {
                 self.cpu_budget = None;
                 self.worker.demote();
+                // With its low priority, the function takes no processor from the calls that have a grant.
+                self.return_to_function(None);
             }
         }
     }
@@ -125,6 +136,7 @@ impl<'c> WorkerCall<'c> {
         self.stopped = Some(reason);
         self.kill_at = Some(Instant::now() + STOP_GRACE_PERIOD);
         let number = self.number;
+        self.returning = None;
         self.worker.worker().stop(number);
         if let Some(host_calls) = &mut self.host_calls {
             host_calls.detach();
@@ -165,13 +177,28 @@ impl<'c> WorkerCall<'c> {
                 self.keep(Print { play: self.number, stream: Stream::Print, text, position: None });
             }
             CallEvent::Printed(HostPrint::TooMuch) => self.stop(StopReason::HostOutput),
-            CallEvent::Returned(CallReturn::Script(returned)) => self.worker.worker().return_host_call(returned),
+            CallEvent::Returned(CallReturn::Script(returned)) => match self.worker.resume_computing() {
+                Ok(()) => self.worker.worker().return_host_call(returned),
+                Err(waiter) => self.returning = Some((waiter, returned)),
+            },
             CallEvent::Returned(CallReturn::TooLarge) => self.stop(StopReason::HostBytes),
             CallEvent::Returned(CallReturn::Malformed) => {
                 let worker = self.worker.worker();
-                tracing::error!(pid = worker.pid(), "malformed host call from worker; killing it");
+                self.call.log_fault(|suppressed| {
+                    tracing::error!(pid = worker.pid(), suppressed, "malformed host call from worker; killing it");
+                });
                 worker.kill_as_crashed();
             }
+        }
+    }
+
+    /// Passes the return of a host call to the function, which computes with this grant.
+    fn return_to_function(&mut self, grant: Option<Grant>) {
+        if let Some(grant) = grant {
+            self.worker.take_computing(grant);
+        }
+        if let Some((_, returned)) = self.returning.take() {
+            self.worker.worker().return_host_call(returned);
         }
     }
 
@@ -179,21 +206,35 @@ impl<'c> WorkerCall<'c> {
     fn result(&self, outcome: Result<EvalOutcome, Loss>) -> (Result<Box<RawValue>, RpcError>, bool) {
         let call = &*self.call;
         match (self.stopped, outcome) {
-            (Some(StopReason::Time), Err(_)) => (Err(call.stop_error(StopReason::Time)), false),
+            (Some(StopReason::Time), Err(_)) => {
+                self.note_loss(LossReason::Time);
+                (Err(call.stop_error(StopReason::Time)), false)
+            }
             (_, Err(loss)) => {
                 let reason = match loss {
                     Loss::Killed => LossReason::Killed,
                     Loss::Memory => LossReason::Memory,
                     _ => LossReason::Crash,
                 };
-                tracing::warn!(function = call.callee.name(), %reason, "worker of function lost");
-                call.circle.metrics.count_environment_loss(reason);
+                self.note_loss(reason);
                 (Err(RpcError::EnvironmentLost { reason }), false)
             }
             (Some(reason), Ok(_)) => (Err(call.stop_error(reason)), false),
             (None, Ok(EvalOutcome::Value(value))) => (call.value(value.json), true),
             (None, Ok(EvalOutcome::Failed(error))) => (Err(call.script_error(error)), true),
             (None, Ok(outcome)) => (Err(conversion::play_error(outcome)), false),
+        }
+    }
+
+    /// Records the loss of the worker.
+    fn note_loss(&self, reason: LossReason) {
+        let call = &*self.call;
+        let function = call.callee.name();
+        call.log_fault(|suppressed| tracing::warn!(function, %reason, suppressed, "worker of function lost"));
+        call.circle.metrics.count_environment_loss(reason);
+        // If something else killed the worker, the function is not to blame.
+        if matches!(reason, LossReason::Crash | LossReason::Memory | LossReason::Time) {
+            call.circle.losses.note_loss(call.caller.caller, Instant::now());
         }
     }
 
@@ -206,6 +247,15 @@ impl<'c> WorkerCall<'c> {
             drop(worker);
         }
         call.end(host_calls.as_mut(), result, output).await
+    }
+}
+
+/// Waits for the grant to compute; never returns unless the function waits for one. `None` if the workers are gone.
+/// Cancel safe.
+async fn computing_grant(returning: Option<&mut (Waiter, HostReturn)>) -> Option<Grant> {
+    match returning {
+        Some((waiter, _)) => waiter.await.ok(),
+        None => std::future::pending().await,
     }
 }
 

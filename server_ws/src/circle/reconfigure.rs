@@ -1,9 +1,13 @@
 //! Reconfiguration of a running circle.
 
-use std::{io, sync::Arc};
+use std::{
+    io,
+    sync::{Arc, atomic::Ordering},
+};
 
 use functions::roles::{AccessControl, AccessDefinition, RoleFault};
 use keys::PublicKey;
+use protocol::methods::Access;
 
 use super::{Circle, CirclePhase, settings::Settings, startup_check};
 use crate::rights::{self, Rights};
@@ -26,6 +30,12 @@ pub enum ReconfigureError {
     /// The roles or the members are invalid.
     #[error("invalid roles: {}", rights::list(.0))]
     Roles(Vec<RoleFault>),
+    /// Anyone could play, on an address that is not loopback.
+    #[error(
+        "anyone could play, and the circle serves on an address that is not loopback: give anyone a role that may not \
+         play, or confirm with CircleBuilder::allow_open(true)"
+    )]
+    Open,
     /// The circle is shutting down.
     #[error("the circle is shutting down")]
     ShuttingDown,
@@ -56,12 +66,14 @@ impl Circle {
     /// # Errors
     ///
     /// [`Fixed`](ReconfigureError::Fixed) if the circle has no roles, [`Roles`](ReconfigureError::Roles) if the definition
-    /// is invalid; nothing has changed then.
+    /// is invalid, [`Open`](ReconfigureError::Open) if anyone could play on an address that is not loopback; nothing has
+    /// changed then.
     pub fn set_roles(&self, definition: AccessDefinition<PublicKey>) -> Result<(), ReconfigureError> {
         if !self.settings.borrow().rights.have_roles() {
             return Err(ReconfigureError::Fixed { what: ROLES });
         }
         let rights = Rights::of_roles(AccessControl::new(definition).map_err(ReconfigureError::Roles)?);
+        self.check_access(&rights, self.beyond_loopback.allow_open.load(Ordering::Relaxed))?;
         self.admission.connections.set_needs_key(!rights.admits_anonymous());
         self.admission.connections.apply(&self.settings.borrow().limits.values);
         self.change_settings(|settings| settings.rights = Arc::new(rights));
@@ -86,6 +98,15 @@ impl Circle {
     #[cfg(feature = "tls")]
     pub fn certificate(&self) -> Option<TlsCertificate> {
         self.settings.borrow().tls.clone()
+    }
+
+    /// Checks that only a program that has confirmed it lets anyone play on an address that is not loopback.
+    fn check_access(&self, rights: &Rights, allow_open: bool) -> Result<(), ReconfigureError> {
+        let is_reached = self.beyond_loopback.is_reached.load(Ordering::Relaxed);
+        if is_reached && rights.access() == Access::Open && !allow_open {
+            return Err(ReconfigureError::Open);
+        }
+        Ok(())
     }
 
     fn change_settings(&self, change: impl FnOnce(&mut Settings)) {
@@ -115,7 +136,7 @@ impl Circle {
     /// # Errors
     ///
     /// [`Fixed`](ReconfigureError::Fixed) if the name, access, sandbox, workers, host modules or
-    /// the use of TLS differ;
+    /// the use of TLS differ; [`Open`](ReconfigureError::Open) if anyone could play on an address that is not loopback;
     /// [`ShuttingDown`](ReconfigureError::ShuttingDown); or [`Worker`](ReconfigureError::Worker) if the startup check
     /// of the new settings fails.
     pub async fn reconfigure(&self, new: Self) -> Result<(), ReconfigureError> {
@@ -135,6 +156,8 @@ impl Circle {
         if let Some((what, _)) = fixed.into_iter().find(|(_, is_same)| !is_same) {
             return Err(ReconfigureError::Fixed { what });
         }
+        let allow_open = new.beyond_loopback.allow_open.load(Ordering::Relaxed);
+        self.check_access(&settings.rights, allow_open)?;
         let mut are_functions_checked = false;
         let has_same_modules = settings.modules_digest == before.modules_digest;
         if setup == setup_before && has_same_modules {
@@ -160,6 +183,7 @@ impl Circle {
         if let Some(functions) = &settings.functions {
             functions.apply(limits);
         }
+        self.beyond_loopback.allow_open.store(allow_open, Ordering::Relaxed);
         self.admission.connections.set_needs_key(!settings.rights.admits_anonymous());
         self.admission.apply(limits);
         self.running_calls.set_max(limits.running_calls, limits.calls_per_caller.unwrap_or(limits.running_calls));

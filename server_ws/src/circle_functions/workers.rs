@@ -14,7 +14,7 @@ use worker::Worker;
 
 use crate::{
     circle::WorkerPool,
-    quota::{Caller, FairSemaphore, Grant},
+    quota::{Caller, FairSemaphore, Grant, Waiter},
     rights::CallerGroup,
 };
 
@@ -66,6 +66,7 @@ pub(crate) struct PooledWorker {
     worker: Box<Worker>,
     calls: u64,
     group: Arc<Group>,
+    caller: Caller,
     /// Held while the call has the worker.
     _place: Grant,
     computing: Option<Grant>,
@@ -114,7 +115,7 @@ impl FunctionWorkers {
             Some(IdleWorker { worker, calls, .. }) => (worker, calls),
             None => (self.pool.fork_worker(caller.group()).await?.into(), 0),
         };
-        Ok(PooledWorker { worker, calls, group, _place: place, computing: Some(computing), is_worn: false })
+        Ok(PooledWorker { worker, calls, group, caller, _place: place, computing: Some(computing), is_worn: false })
     }
 }
 
@@ -184,6 +185,20 @@ impl PooledWorker {
     /// Lets another call compute, because this one waits.
     pub(crate) fn stop_computing(&mut self) {
         self.computing = None;
+    }
+
+    /// Lets the call compute again after its wait, or returns a waiter for the grant. A worker with a lowered priority
+    /// needs no grant.
+    pub(crate) fn resume_computing(&mut self) -> Result<(), Waiter> {
+        if !self.is_worn && self.computing.is_none() {
+            self.computing = Some(self.group.computing.acquire(self.caller)?);
+        }
+        Ok(())
+    }
+
+    /// Takes the grant for which the call waited.
+    pub(crate) fn take_computing(&mut self, grant: Grant) {
+        self.computing = Some(grant);
     }
 
     /// Lowers the priority of the worker, which is then replaced after the call, and lets another call compute.

@@ -12,7 +12,7 @@ use tokio::{
 
 use super::{Session, ticket::Ticket};
 use crate::{
-    calls::{CallEnd, CallReport, FunctionCall, StopReason},
+    calls::{CallEnd, CallReport, FunctionCall, StopReason, log_finish},
     circle_functions::CircleFunction,
     conversion,
     quota::Caller,
@@ -32,12 +32,15 @@ struct RunningCalls {
     calls: Vec<RunningCall>,
     reports: (mpsc::Sender<CallReport>, mpsc::Receiver<CallReport>),
     started: u64,
+    /// The bytes of the arguments of all calls.
+    argument_bytes: usize,
 }
 
 #[derive(Debug)]
 struct RunningCall {
     number: u64,
     ticket: Ticket,
+    argument_bytes: usize,
     function: Arc<CircleFunction>,
     caller: Caller,
     started: Instant,
@@ -55,7 +58,13 @@ pub(super) enum SessionCallEvent {
 
 impl Default for RunningCalls {
     fn default() -> Self {
-        Self { tasks: JoinSet::new(), calls: Vec::new(), reports: mpsc::channel(MAX_REPORTS), started: 0 }
+        Self {
+            tasks: JoinSet::new(),
+            calls: Vec::new(),
+            reports: mpsc::channel(MAX_REPORTS),
+            started: 0,
+            argument_bytes: 0,
+        }
     }
 }
 
@@ -63,6 +72,11 @@ impl SessionCalls {
     /// Returns the number of calls that have not ended.
     pub(super) fn count(&self) -> usize {
         self.0.as_ref().map_or(0, |running| running.calls.len())
+    }
+
+    /// Returns the bytes of the arguments of the calls.
+    pub(super) fn held_bytes(&self) -> usize {
+        self.0.as_ref().map_or(0, |running| running.argument_bytes)
     }
 
     pub(super) fn has_call(&self, id: &Id) -> bool {
@@ -126,10 +140,11 @@ impl Session {
         self.calls.count()
     }
 
-    /// Starts a call.
+    /// Starts a call, whose request has this many bytes of arguments.
     pub(crate) fn start_call(
         &mut self,
         ticket: Ticket,
+        argument_bytes: usize,
         mut call: FunctionCall,
         stop: watch::Sender<Option<StopReason>>,
     ) {
@@ -142,7 +157,8 @@ impl Session {
         }
         let (function, caller, started) = (call.function().clone(), call.quota_caller(), Instant::now());
         let task = running.tasks.spawn(async move { (number, call.run().await) });
-        running.calls.push(RunningCall { number, ticket, function, caller, started, stop, task });
+        running.argument_bytes += argument_bytes;
+        running.calls.push(RunningCall { number, ticket, argument_bytes, function, caller, started, stop, task });
     }
 
     /// Handles an event of the calls.
@@ -161,10 +177,12 @@ impl Session {
             SessionCallEvent::Ended(number, CallEnd { result, prints }) => {
                 let Some(at) = running.calls.iter().position(|call| call.number == number) else { return };
                 let call = running.calls.remove(at);
+                running.argument_bytes -= call.argument_bytes;
                 if running.calls.is_empty() {
                     self.calls.abandon();
                 }
-                self.log_call(&call, result.as_ref().err());
+                let function = call.function.name();
+                log_finish(&self.circle, call.caller, function, call.started, result.as_ref().err(), false);
                 if let Some(id) = call.ticket.id() {
                     for print in prints {
                         self.notify(&conversion::output(id.clone(), print));
@@ -173,15 +191,5 @@ impl Session {
                 self.reply_call(&call.ticket, &result);
             }
         }
-    }
-
-    fn log_call(&self, call: &RunningCall, error: Option<&RpcError>) {
-        let now = Instant::now();
-        let Some(suppressed) = self.circle.logged_plays.admit(call.caller, now.into_std()) else { return };
-        // The field is present only if lines were suppressed.
-        let suppressed = (suppressed > 0).then_some(suppressed);
-        let elapsed_us = u64::try_from(now.saturating_duration_since(call.started).as_micros()).unwrap_or(u64::MAX);
-        let code = error.map(RpcError::code);
-        tracing::info!(function = call.function.name(), elapsed_us, code, suppressed, "call finished");
     }
 }

@@ -17,6 +17,7 @@ pub(crate) const TESTS: &[Test] = &[
     ("waiting_plays_end_when_their_role_loses_play", waiting_plays_end_when_their_role_loses_play),
     ("anonymous_session_ends_with_its_role", anonymous_session_ends_with_its_role),
     ("call_has_a_record", call_has_a_record),
+    ("call_of_a_play_has_a_record_and_counts", call_of_a_play_has_a_record_and_counts),
     ("circle_that_drains_refuses_calls", circle_that_drains_refuses_calls),
 ];
 
@@ -172,6 +173,37 @@ fn call_has_a_record() {
     let role = || Some("visitor".into());
     assert_eq!(record("price"), (call("price"), role(), "ok", None));
     assert_eq!(record("vault"), (call("vault"), role(), "invalid", Some(-32601)));
+}
+
+fn call_of_a_play_has_a_record_and_counts() {
+    let (records, recorded) = mpsc::channel();
+    let roles = json!({ "roles": { "visitor": { "call": ["price"], "play": true } }, "anyone": "visitor" });
+    let files = [("price", "/// @param {string ..9} item\nfn price(item) { if item == \"gold\" { throw 1 } 3 }")];
+    let shop = Shop::start_with(&files, roles, |circle| {
+        circle.audit(move |record| {
+            let call = record.call().map(|(name, arguments)| (name.to_owned(), arguments.to_owned()));
+            let (role, outcome) = (record.role.clone(), record.outcome);
+            records.send((call, record.is_from_play(), role, outcome, record.code)).expect("the test waits");
+        })
+    });
+    let mut wire = shop.connect();
+    let observer = shop.circle.observer();
+    let mut play = |script: &str| {
+        wire.play(script);
+        [(); 2].map(|()| recorded.recv_timeout(WAIT_TIMEOUT).expect("a record"))
+    };
+    let call = |item: &str| Some(("price".to_owned(), format!("[\"{item}\"]")));
+    let role = || Some("visitor".into());
+    let of_play = || (None, false, role(), "ok", None);
+    assert_eq!(play("circle::price(`tea`)"), [(call("tea"), true, role(), "ok", None), of_play()]);
+    let failed = play("try { circle::price(`gold`) } catch {}");
+    assert_eq!(failed, [(call("gold"), true, role(), "script_error", Some(-32000)), of_play()]);
+    let refused = play("try { circle::price(`ten letters`) } catch {}");
+    assert_eq!(refused, [(call("ten letters"), true, role(), "invalid", Some(-32602)), of_play()]);
+    let metrics = observer.prometheus();
+    for outcome in ["ok", "script_error", "invalid"] {
+        assert!(metrics.contains(&format!("circles_calls_total{{outcome=\"{outcome}\"}} 1\n")), "{metrics}");
+    }
 }
 
 fn circle_that_drains_refuses_calls() {

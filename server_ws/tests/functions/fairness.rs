@@ -1,14 +1,19 @@
 //! Fairness: calls of one caller that never end do not keep out the calls of others.
 
+use std::time::Instant;
+
+use protocol::Limits;
 use serde_json::{Value, json};
 
 use super::{
-    Test,
+    Test, WAIT_TIMEOUT,
     shop::{Shop, keypair},
 };
 
-pub(crate) const TESTS: &[Test] =
-    &[("endless_calls_of_one_caller_keep_nobody_out", endless_calls_of_one_caller_keep_nobody_out)];
+pub(crate) const TESTS: &[Test] = &[
+    ("endless_calls_of_one_caller_keep_nobody_out", endless_calls_of_one_caller_keep_nobody_out),
+    ("calls_of_client_that_does_not_read_count_as_its_memory", calls_of_client_that_does_not_read_count_as_its_memory),
+];
 
 /// Connections of the caller with the endless calls, and its calls on each of them.
 const FLOOD: (usize, usize) = (8, 8);
@@ -47,4 +52,24 @@ fn endless_calls_of_one_caller_keep_nobody_out() {
             assert_eq!(wire.answer(&id)["error"]["code"], -32005);
         }
     }
+}
+
+/// The results of 64 calls do not fit into the memory of all connections, so the circle closes the connection.
+fn calls_of_client_that_does_not_read_count_as_its_memory() {
+    let files =
+        [("large", "fn large() { let text = \"x\"; text.pad(900000, 'x'); text }"), ("price", "fn price() { 3 }")];
+    let shop = Shop::start_with(&files, roles(), |circle| {
+        circle.limits(Limits { connection_mib: Some(8), ..Limits::default() })
+    });
+    let (mut reader, mut silent) = (shop.connect_as(2), shop.connect_as(1));
+    for _ in 0..64 {
+        silent.request("fn.large", json!([]));
+    }
+    let (observer, began) = (shop.circle.observer(), Instant::now());
+    let closed = "circles_connections_closed_total{reason=\"caller_memory\"} 1\n";
+    while !observer.prometheus().contains(closed) {
+        assert!(began.elapsed() < WAIT_TIMEOUT, "{}", observer.prometheus());
+        assert_eq!(reader.call("fn.price", json!([]))["result"], 3);
+    }
+    assert_eq!(reader.call("fn.price", json!([]))["result"], 3);
 }

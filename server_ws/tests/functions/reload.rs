@@ -28,14 +28,19 @@ fn roles() -> Value {
     })
 }
 
-fn source(generation: u64) -> String {
+pub(crate) fn source(generation: u64) -> String {
     format!("fn generation() {{ {generation} }}")
 }
 
 impl Shop {
     /// Applies the files as they are now. The error is that of the files.
     fn reload(&self) -> Result<(), String> {
-        let new = builder(self.directory.path(), roles()).build().map_err(|error| error.to_string())?;
+        self.reload_with(roles())
+    }
+
+    /// Applies the files as they are now, and these roles.
+    pub(crate) fn reload_with(&self, roles: Value) -> Result<(), String> {
+        let new = builder(self.directory.path(), roles).build().map_err(|error| error.to_string())?;
         runtime().block_on(self.circle.reconfigure(new)).map_err(|error| error.to_string())
     }
 }

@@ -229,11 +229,14 @@ async fn check_machine(
     findings
 }
 
-/// Runs init scripts as their circles would, with one timeout for all.
+/// Runs the init scripts and evaluates the function files of circles as the circles would, with one timeout for all.
 async fn check_init_scripts<'a>(circles: impl Iterator<Item = &'a CircleConfig>, check: &str) -> Vec<Finding> {
     let (mut runs, permits) = (JoinSet::new(), Arc::new(Semaphore::new(MAX_CONCURRENT_INITS)));
-    let with_init = circles.filter(|circle| circle.init.as_deref().is_some_and(Path::is_file));
-    for circle in with_init {
+    let with_scripts = circles.filter(|circle| match &circle.init {
+        Some(init) => init.is_file(),
+        None => circle.functions.is_some(),
+    });
+    for circle in with_scripts {
         let (circle, permits) = (circle.clone(), permits.clone());
         runs.spawn(async move {
             let _permit = permits.acquire_owned().await;
@@ -250,7 +253,7 @@ async fn check_init_scripts<'a>(circles: impl Iterator<Item = &'a CircleConfig>,
             // Dropping the set ends the remaining scripts.
             Err(_) => {
                 let why = format!("they have not finished after {} s", INIT_TIMEOUT.as_secs());
-                findings.push(Section::Config.warning("cannot check all init scripts", why, check));
+                findings.push(Section::Config.warning("cannot check all init scripts and functions", why, check));
                 break;
             }
         }

@@ -159,6 +159,9 @@ impl AuditLineFormat {
             text.extend_from_slice(br#""function":"#);
             serde_json::to_writer(&mut *text, function).expect(INFALLIBLE_WRITE);
             text.push(b',');
+            if play.is_from_play() {
+                text.extend_from_slice(br#""from_play":true,"#);
+            }
             "arguments"
         } else {
             "script"

@@ -173,8 +173,9 @@ pub(crate) async fn apply_config(
             // A mistake, for example in a function file, must not keep a removed member in.
             let roles = roles.and_then(|roles| CircleRoles::parse(&roles).ok());
             let are_roles_set = roles.is_some_and(|roles| circle.set_roles(roles.definition).is_ok());
-            let kept = if are_roles_set { "; the new roles and members are in effect, and nothing else" } else { "" };
-            return Err(refused(format!("{fault}{kept}")));
+            // Before the fault, which can end with a line of a file.
+            let kept = if are_roles_set { "the new roles and members are in effect, and nothing else: " } else { "" };
+            return Err(refused(format!("{kept}{fault}")));
         }
     };
     match fault {

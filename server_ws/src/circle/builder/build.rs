@@ -65,7 +65,7 @@ impl CircleBuilder {
         };
         let access = self.access.unwrap_or(if self.members.is_some() { Access::Members } else { Access::Open });
         let rights = rights(self.access_definition, access, self.members.unwrap_or_default())?;
-        let (access, admits_anonymous) = (rights.access(), rights.admits_anonymous());
+        let admits_anonymous = rights.admits_anonymous();
         fit_connections(&mut self.limits, &kind);
         quota::derive_shares(&mut self.limits);
         let host = FunctionTable::new(self.host, self.own_functions, &self.limits);
@@ -137,6 +137,8 @@ impl CircleBuilder {
             has_localhost: AtomicBool::new(false),
             auditor: self.auditor,
             logged_plays: LogLimit::with_burst(),
+            logged_calls: LogLimit::with_burst(),
+            logged_call_faults: LogLimit::with_burst(),
             logged_failures: LogLimit::default(),
             logged_refusals: LogLimit::default(),
             #[cfg(feature = "tls")]
@@ -144,10 +146,7 @@ impl CircleBuilder {
             losses: LossRate::default(),
             name: self.name,
             identity,
-            beyond_loopback: BeyondLoopback {
-                is_open_allowed: access != Access::Open || self.allow_open,
-                is_sandbox_chosen: self.sandbox.is_some(),
-            },
+            beyond_loopback: BeyondLoopback::new(self.allow_open, self.sandbox.is_some()),
             grace: self.grace,
         })
     }

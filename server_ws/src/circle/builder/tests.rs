@@ -1,5 +1,5 @@
 use super::*;
-use crate::circle::build_error::BuildError;
+use crate::circle::{build_error::BuildError, reconfigure::ReconfigureError};
 
 #[test]
 fn circle_without_workers_is_rejected() {
@@ -45,5 +45,33 @@ fn circle_beyond_loopback_needs_explicit_choices() {
     }
     for address in ["127.0.0.1", "127.1.2.3", "::1", "::ffff:127.0.0.1"] {
         assert!(serves(builder(), address), "{address}");
+    }
+}
+
+#[tokio::test]
+async fn roles_open_no_circle_beyond_loopback() {
+    let definition = |may_play: bool| -> AccessDefinition<PublicKey> {
+        let json = format!(r#"{{ "roles": {{ "visitor": {{ "play": {may_play} }} }}, "anyone": "visitor" }}"#);
+        let definition: AccessDefinition<String> = serde_json::from_str(&json).expect("a definition");
+        definition.try_map_keys(|_, _, _| Err("no key")).expect("no keys")
+    };
+    let built = |may_play, allow_open| {
+        let builder = Circle::builder("a").workers(Workers::TrustedThreads).sandbox(Sandbox::BestEffort);
+        builder.roles(definition(may_play)).allow_open(allow_open).build().expect("a circle")
+    };
+    for (address, allow_open, may_open) in
+        [("192.0.2.1", false, false), ("192.0.2.1", true, true), ("127.0.0.1", false, true)]
+    {
+        let circle = built(false, allow_open);
+        circle.check_address(address.parse().expect("an address")).expect("nobody may play");
+        let changed = circle.set_roles(definition(true));
+        assert_eq!(matches!(changed, Err(ReconfigureError::Open)), !may_open, "{address}");
+        assert_eq!(circle.settings().rights.access() == Access::Open, may_open, "{address}");
+
+        let circle = built(false, false);
+        circle.check_address(address.parse().expect("an address")).expect("nobody may play");
+        let changed = circle.reconfigure(built(true, allow_open)).await;
+        assert_eq!(matches!(changed, Err(ReconfigureError::Open)), !may_open, "{address}: {changed:?}");
+        assert_eq!(circle.settings().rights.access() == Access::Open, may_open, "{address}");
     }
 }

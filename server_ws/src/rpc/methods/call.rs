@@ -21,10 +21,11 @@ pub(crate) fn handle(
     let audit = session.audit(|| AuditedRun::Call {
         function: name.chars().take(64).collect::<String>().into(),
         arguments: params.map_or("", RawValue::get).into(),
+        is_from_play: false,
     });
     let ticket = ticket.into_call(audit);
     match counted.and_then(|()| admit(session, name, params)) {
-        Ok((call, stop)) => session.start_call(ticket, call, stop),
+        Ok((call, stop)) => session.start_call(ticket, params.map_or(0, |params| params.get().len()), call, stop),
         Err(error) => session.reply_error(&ticket, &error),
     }
 }

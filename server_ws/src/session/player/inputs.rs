@@ -11,6 +11,7 @@ use super::{
     running_play::{PlayInput, RunningPlay},
 };
 use crate::{
+    audit::AuditEntry,
     calls::{CallAuthority, CallEvent, CallRejection, CallReturn, HostCalls, StopReason},
     circle::StartedWorker,
     host::{self, PlayOutput},
@@ -135,7 +136,9 @@ impl Player {
                 cancelled: CancellationToken::new(),
                 output,
             };
-            HostCalls::new(self.circle.clone(), self.limits.clone(), caller, host_play, prints, CallAuthority::Caller)
+            let (circle, limits, authority) = (self.circle.clone(), self.limits.clone(), CallAuthority::Caller);
+            let audited_caller = play.ticket.audit().map(AuditEntry::caller);
+            HostCalls::new(circle, limits, caller, host_play, prints, authority, audited_caller)
         });
         match host_calls.start(call) {
             Ok(()) => None,
