@@ -37,12 +37,15 @@ pub(crate) fn run() -> io::Result<()> {
     // on a worker with its own session. A new session also keeps a Ctrl-C in the server's terminal from the workers.
     rustix::process::setsid()?;
     rustix::thread::set_name(c"circles-template")?;
-    os::use_batch_scheduling();
     let mut frame = Vec::new();
     if !frame::read_frame(&server, &mut frame)? {
         return Ok(());
     }
     let setup = read_hello(&frame)?;
+    // A call is short and its caller waits, so it preempts plays; a play preempts nobody.
+    if setup.functions.is_none() {
+        os::use_batch_scheduling();
+    }
     let sources = ModuleSources::read(setup.modules.as_deref());
     // All files have been read. The init script runs with the same restrictions as the workers.
     let has_left_network = isolation::leave_network();

@@ -199,7 +199,8 @@ pub fn keep_descriptors() {
 }
 
 /// Selects batch scheduling for this process and its forks, so that they do not preempt others when they wake up. It
-/// increases the plays per second by a third.
+/// increases the plays per second by a third. A process that serves short calls beside scripts should not select it: under
+/// load, its calls would wait for the next tick of the scheduler (measured: p99 2.2 ms in place of 0.25 ms).
 #[cfg(target_os = "linux")]
 pub(crate) fn use_batch_scheduling() {
     // SAFETY: the parameter is a priority, which must be 0 for this policy; the pointer is valid for the call.
