@@ -16,6 +16,7 @@ use super::{
 
 pub(crate) const TESTS: &[Test] = &[
     ("killed_worker_is_replaced", killed_worker_is_replaced),
+    ("only_workers_of_functions_preempt_others", only_workers_of_functions_preempt_others),
     ("reloads_leave_no_worker", reloads_leave_no_worker),
     ("caller_whose_calls_end_workers_waits", caller_whose_calls_end_workers_waits),
     ("function_needs_a_grant_after_a_host_call", function_needs_a_grant_after_a_host_call),
@@ -71,6 +72,28 @@ fn wait_for_workers(is_expected: impl Fn(usize) -> bool) -> Vec<Pid> {
 
 fn kill(pid: Pid, signal: Signal) {
     kill_process(pid, signal).expect("it lives");
+}
+
+/// Returns the scheduling policy of a process: 0 is `SCHED_OTHER`, 3 is `SCHED_BATCH`.
+fn policy(pid: Pid) -> u32 {
+    let stat = fs::read_to_string(format!("/proc/{}/stat", pid.as_raw_nonzero())).expect("it lives");
+    // proc(5): pid (name) state …, and the policy is the 41st field.
+    let (_, rest) = stat.rsplit_once(") ").expect("a name");
+    rest.split(' ').nth(38).and_then(|policy| policy.parse().ok()).expect("a policy")
+}
+
+fn only_workers_of_functions_preempt_others() {
+    wait_for_workers(|count| count == 0);
+    let roles = json!({ "roles": { "all": { "call": ["*"], "play": true } }, "anyone": "all" });
+    let shop = Shop::start_with(&[("price", "fn price() { 3 }")], roles, |circle| circle);
+    let mut wire = shop.connect();
+    assert_eq!(wire.call("fn.price", json!([]))["result"], 3);
+    let of_functions = wait_for_workers(|count| count == 1);
+    assert_eq!(policy(of_functions[0]), 0);
+    assert_eq!(wire.call("play", json!({ "script": "1" }))["result"]["value"], "1");
+    let all = wait_for_workers(|count| count >= 2);
+    let of_plays: Vec<_> = all.into_iter().filter(|worker| !of_functions.contains(worker)).map(policy).collect();
+    assert!(!of_plays.is_empty() && of_plays.iter().all(|policy| *policy == 3), "{of_plays:?}");
 }
 
 fn killed_worker_is_replaced() {
