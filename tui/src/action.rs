@@ -3,7 +3,12 @@
 use keys::keystore::KeyName;
 use zeroize::Zeroizing;
 
-use super::{circle_id::CircleId, keys::KeyChange, layout::Pane, popup::KeyJob};
+use super::{
+    circle_id::CircleId,
+    keys::KeyChange,
+    layout::Pane,
+    popup::{CallDraft, KeyJob},
+};
 
 /// An action.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -84,8 +89,8 @@ pub(crate) enum Action {
     Functions,
     /// Open the form for a call of a function of a circle.
     AskCall(CircleId, String),
-    /// Call a function of a circle with this command.
-    Call(CircleId, String),
+    /// Call a function of a circle with the inputs of a form, which are also given as a command.
+    Call(CallDraft, String),
     /// Close the popup without doing anything.
     Close,
 }

@@ -6,6 +6,7 @@
 
 mod actions;
 mod bindings;
+mod call_drafts;
 mod config;
 mod connect;
 mod control;
@@ -45,6 +46,7 @@ use super::{
     theme::Theme,
     window::{Effect, Window},
 };
+use call_drafts::CallDrafts;
 use control::CircleControl;
 use input_hold::InputHold;
 
@@ -80,6 +82,7 @@ pub(crate) struct App {
     control: CircleControl,
     window: Window,
     hold: InputHold,
+    call_drafts: CallDrafts,
     quit_state: QuitState,
 }
 
@@ -96,6 +99,7 @@ impl App {
             control: CircleControl::new(first),
             window: Window::new(Theme::new(setup.has_colours, setup.background), &setup.settings),
             hold: InputHold::default(),
+            call_drafts: CallDrafts::default(),
             quit_state: QuitState::Running,
             setup,
             tasks,

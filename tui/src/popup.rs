@@ -9,6 +9,7 @@ mod functions;
 mod key_form;
 mod palette;
 mod param_input;
+mod schema_check;
 mod text;
 
 use ratatui::{
@@ -19,7 +20,7 @@ use ratatui::{
 };
 
 use super::{action::Action, theme::Theme};
-pub(crate) use call_form::CallForm;
+pub(crate) use call_form::{CallDraft, CallForm};
 pub(crate) use choice::Choice;
 use field::Field;
 pub(crate) use forms::{AddressForm, NewKeyForm, PassphraseForm};

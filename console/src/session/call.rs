@@ -18,7 +18,7 @@ use serde_json::Map;
 
 use super::{
     core::Core,
-    event::{DisplayKind, DisplayLines},
+    event::{DisplayKind, DisplayLines, SessionEvent},
     functions::{self, FunctionsUpdate},
     inputs::{connection_error, value_lines},
     messages,
@@ -113,6 +113,7 @@ impl Core {
                 (self.error(error), is_lost)
             }
         };
+        self.report(SessionEvent::CallRefused(error.message()));
         self.show(DisplayLines::error(&error, self.room.width));
         self.finish_input();
         self.finish_on_connection(is_lost.as_ref());
@@ -171,11 +172,16 @@ impl Core {
             }
             Err(error) => {
                 let is_lost = connection_error(&error);
+                let is_refused =
+                    matches!(error, ClientError::Rpc(RpcError::MethodNotFound { .. } | RpcError::InvalidParams { .. }));
                 // The circle may have other functions, or other types, than the session knows.
-                if matches!(error, ClientError::Rpc(RpcError::MethodNotFound { .. } | RpcError::InvalidParams { .. })) {
+                if is_refused {
                     self.refresh_functions();
                 }
                 let error = self.call_error(function, error);
+                if is_refused {
+                    self.report(SessionEvent::CallRefused(error.message()));
+                }
                 let shown = DisplayLines::error(&error, self.room.width);
                 self.notebook.record_call_failure(&shown.lines);
                 self.show(shown);

@@ -89,10 +89,11 @@ impl App {
             Action::Cancel => self.cancel(),
             Action::Functions => self.show_functions(),
             Action::AskCall(id, name) => self.ask_call(id, &name),
-            Action::Call(id, command) => self.call(id, command),
+            Action::Call(draft, command) => self.call(draft, command),
             Action::Close => match self.window.popup.take() {
                 Some(Popup::Passphrase(form)) => self.keep_locked(&form.key),
                 Some(Popup::Quitting(_)) => self.quit_state = QuitState::Running,
+                Some(Popup::Call(form)) => self.keep_draft(&form),
                 _ => {}
             },
         }

@@ -1,14 +1,17 @@
 //! Functions of the circle that is shown: their list, the form for a call, the call.
 
-use console::session::{ConnectionStatus, SessionHandle};
+use console::session::ConnectionStatus;
 use frontend::visible::visible;
 
-use super::{App, SESSION_BUSY, input::is_full};
+use super::App;
 use crate::{
     circle_id::CircleId,
     layout::Pane,
-    popup::{CallForm, FunctionsPopup, Popup},
+    popup::{CallDraft, CallForm, FunctionsPopup, Popup},
 };
+
+/// Hint for a circle without a connection.
+const CONNECT_FIRST: &str = "connect to the circle first: Enter in Circles (1)";
 
 impl App {
     /// Lists the functions of the shown circle, and fetches them again if they have changed.
@@ -16,7 +19,7 @@ impl App {
         let Some(id) = self.circles.selected() else { return };
         let session = self.repl.get(id).filter(|session| session.state.connection == ConnectionStatus::Connected);
         let Some(session) = session else {
-            return self.show_hint("connect to the circle first: Enter in Circles (1)");
+            return self.show_hint(CONNECT_FIRST);
         };
         session.session.refresh_functions();
         let functions = session.state.circle_functions.clone();
@@ -28,32 +31,40 @@ impl App {
         if let Some(Popup::Functions(list)) = &mut self.window.popup
             && let Some(session) = self.repl.get(id).filter(|_| list.circle == id)
         {
-            list.set_functions(session.state.circle_functions.clone());
+            let is_connected = session.state.connection == ConnectionStatus::Connected;
+            list.set_functions(session.state.circle_functions.clone(), is_connected);
         }
     }
 
-    /// Opens the form for a call.
+    /// Opens the form for a call, with the inputs of an earlier one that led to no value.
     pub(super) fn ask_call(&mut self, id: CircleId, name: &str) {
-        let known = self.repl.get(id).and_then(|session| session.state.circle_functions.clone()).unwrap_or_default();
-        match known.iter().find(|function| function.name == name) {
-            Some(function) => self.window.popup = Some(Popup::Call(CallForm::new(id, function.clone()))),
+        let state = self.repl.get(id).map(|session| &session.state);
+        let functions = state.and_then(|state| state.circle_functions.clone());
+        let function = functions.iter().flat_map(|functions| functions.iter()).find(|function| function.name == name);
+        match function {
+            Some(function) => {
+                let draft = self.call_drafts.get(id, name);
+                self.window.popup = Some(Popup::Call(CallForm::new(id, function.clone(), draft)));
+            }
+            None if state.is_none_or(|state| state.connection != ConnectionStatus::Connected) => {
+                self.show_hint(CONNECT_FIRST);
+            }
+            None if functions.is_none() => {
+                self.show_hint("the circle has not listed its functions yet: try again in a moment");
+            }
             None => self.report_error(format!("you may not call {} any more", visible(name))),
         }
     }
 
     /// Calls a function, as if the user had typed the command.
-    pub(super) fn call(&mut self, id: CircleId, command: String) {
+    pub(super) fn call(&mut self, draft: CallDraft, command: String) {
+        let id = draft.circle;
         self.show(id);
         self.focus(Pane::Repl);
-        let Some(session) = self.repl.get_mut(id) else { return };
-        if is_full(session) {
-            session.editor.restore([command]);
-            return self.show_hint("too many inputs are waiting: Ctrl-C returns them to the editor");
+        let has_room = self.has_room_for(id, &command);
+        self.call_drafts.keep(draft, has_room.then(|| command.clone()));
+        if has_room {
+            self.run_input(id, command);
         }
-        if SessionHandle::submit(&session.session, command.clone()).is_err() {
-            session.editor.restore([command]);
-            return self.report_error(SESSION_BUSY);
-        }
-        self.hold.hold_for_input(id, session, &command, self.window.now());
     }
 }

@@ -27,16 +27,12 @@ impl App {
     /// Submits the input if it is complete. If it needs the circle, connects first.
     pub(super) fn submit(&mut self) {
         let Some(id) = self.circles.selected() else { return };
-        let can_be_started = self.circles.get(id).is_some_and(CircleItem::can_be_started);
         let Some(session) = self.repl.get(id) else { return };
         let input = session.editor.text();
         let (is_blank, is_incomplete) = (input.trim().is_empty(), self.repl.is_incomplete(&input));
-        let is_off = session.state.connection != ConnectionStatus::Connected && (!session.is_awaited || can_be_started);
-        // On a circle that needs a key, Enter signs in.
-        let is_anonymous = session.state.connection == ConnectionStatus::Connected
-            && session.state.identity == CallerIdentity::Anonymous
-            && !session.state.is_ready();
-        let connects = (is_off || is_anonymous) && (is_blank || commands::needs_circle(&input));
+        if !is_blank && !is_incomplete && !self.has_room_for(id, &input) {
+            return;
+        }
         let Some(session) = self.repl.get_mut(id) else { return };
         if is_blank {
             if session.editor.drafts() > 0 {
@@ -44,12 +40,26 @@ impl App {
             }
         } else if is_incomplete {
             return session.editor.newline();
-        } else if commands::may_wait(&input) && is_full(session) {
-            return self.show_hint("too many inputs are waiting: Ctrl-C returns them to the editor");
         } else {
             session.editor.take();
         }
-        if connects {
+        self.run_input(id, input);
+    }
+
+    /// Returns whether the session on a circle has room for another input; says so if not.
+    pub(super) fn has_room_for(&mut self, id: CircleId, input: &str) -> bool {
+        let is_full = commands::may_wait(input) && self.repl.get(id).is_some_and(is_full);
+        if is_full {
+            self.show_hint("too many inputs are waiting: Ctrl-C returns them to the editor");
+        }
+        !is_full
+    }
+
+    /// Connects to a circle if the input needs the circle, and sends the input to the session. A blank input only
+    /// connects.
+    pub(super) fn run_input(&mut self, id: CircleId, input: String) {
+        let is_blank = input.trim().is_empty();
+        if (is_blank || commands::needs_circle(&input)) && self.needs_connection(id) {
             self.connect(id);
         }
         if is_blank {
@@ -61,6 +71,18 @@ impl App {
             return self.report_error(SESSION_BUSY);
         }
         self.hold.hold_for_input(id, session, &input, self.window.now());
+    }
+
+    /// Returns whether the session on a circle has no connection, or is not signed in to a circle that needs a key.
+    fn needs_connection(&self, id: CircleId) -> bool {
+        let can_be_started = self.circles.get(id).is_some_and(CircleItem::can_be_started);
+        let Some(session) = self.repl.get(id) else { return false };
+        let is_connected = session.state.connection == ConnectionStatus::Connected;
+        if is_connected {
+            session.state.identity == CallerIdentity::Anonymous && !session.state.is_ready()
+        } else {
+            !session.is_awaited || can_be_started
+        }
     }
 
     /// Ctrl-C: cancels what the session does, or else clears the input.
@@ -203,7 +225,7 @@ impl App {
 }
 
 /// Returns whether so many inputs wait that there would be no room to return another one.
-pub(super) fn is_full(session: &SessionView) -> bool {
+fn is_full(session: &SessionView) -> bool {
     let waiting = session.session.state().waiting;
     waiting > 0 && waiting + session.editor.drafts() >= MAX_WAITING
 }

@@ -16,12 +16,16 @@ use crate::{
 /// Largest number of past inputs.
 const MAX_PAST_INPUTS: usize = 200;
 
-/// Largest number of functions.
-const MAX_FUNCTIONS: usize = 200;
-
 /// Creates an item without a key.
 fn item(text: String, action: Action) -> PaletteItem {
     PaletteItem { text, key: String::new(), action }
+}
+
+/// Returns an item for each function of a circle that the session may call.
+fn call_items(id: CircleId, session: &SessionView) -> impl Iterator<Item = PaletteItem> {
+    let functions =
+        session.state.circle_functions.iter().filter(move |_| session.is_open()).flat_map(|list| list.iter());
+    functions.map(move |function| item(format!("call {}", function.name), Action::AskCall(id, function.name.clone())))
 }
 
 impl App {
@@ -56,29 +60,21 @@ impl App {
         if matches!(self.window.focus, Pane::Circles | Pane::Keys) {
             items.extend(self.screen_items());
         }
-        items.extend(self.function_items());
+        let session = selected.and_then(|id| Some((id, self.repl.get(id)?)));
+        if let Some((_, session)) = session.filter(|(_, session)| session.is_open()) {
+            let text = format!("functions of {}", session.name);
+            items.push(self.bound_item(&text, UserAction::Functions, Action::Functions));
+        }
         items.push(self.bound_item("help", UserAction::Help, Action::Help));
         items.push(self.bound_item("quit", UserAction::Quit, Action::Quit));
-        let session = self.circles.selected().and_then(|shown| self.repl.get(shown));
-        for input in session.into_iter().flat_map(|session| session.editor.past_inputs()).rev().take(MAX_PAST_INPUTS) {
+        for input in
+            session.into_iter().flat_map(|(_, session)| session.editor.past_inputs()).rev().take(MAX_PAST_INPUTS)
+        {
             let text = format!("past input: {}", input.replace('\n', " ⏎ "));
             items.push(item(text, Action::Insert(input.to_string())));
         }
-        items
-    }
-
-    /// Returns the items of the functions of the shown circle.
-    fn function_items(&self) -> Vec<PaletteItem> {
-        let session = self.circles.selected().and_then(|id| Some((id, self.repl.get(id)?)));
-        let Some((id, session)) = session.filter(|(_, session)| session.is_open()) else { return Vec::new() };
-        let text = format!("functions of {}", session.name);
-        let mut items = vec![self.bound_item(&text, UserAction::Functions, Action::Functions)];
-        let functions = session.state.circle_functions.iter().flat_map(|functions| functions.iter());
-        items.extend(
-            functions
-                .take(MAX_FUNCTIONS)
-                .map(|function| item(format!("call {}", function.name), Action::AskCall(id, function.name.clone()))),
-        );
+        // There may be thousands, so they come last until letters are typed.
+        items.extend(session.into_iter().flat_map(|(id, session)| call_items(id, session)));
         items
     }
 

@@ -55,6 +55,7 @@ impl App {
             }
             session::SessionEvent::ConnectionLost => self.on_connection_lost(id),
             session::SessionEvent::InputStarted(input) => self.on_input_started(id, &input),
+            session::SessionEvent::CallRefused(error) => self.on_call_refused(id, &error),
             session::SessionEvent::InputFinished => self.on_input_finished(id),
             session::SessionEvent::Output(output, label) => session.print(&output, label.as_deref()),
             session::SessionEvent::Display(shown) => self.on_display(id, shown),
@@ -152,6 +153,7 @@ impl App {
 
     fn on_input_started(&mut self, id: CircleId, input: &str) {
         self.repl.show_input(id, input);
+        self.call_drafts.start(id, input);
         let command = input.trim().strip_prefix(':').map(ReplCommand::parse);
         if let Some(session) = self.repl.get_mut(id) {
             session.opens_pager = matches!(command, Some(Ok(ReplCommand::Last)));
@@ -171,6 +173,7 @@ impl App {
 
     /// Marks a circle that is not shown, and rings the bell with the mark.
     fn on_input_finished(&mut self, id: CircleId) {
+        self.call_drafts.finish(id);
         let Some(session) = self.repl.get_mut(id).filter(|_| self.circles.selected() != Some(id)) else { return };
         let is_marked = std::mem::replace(&mut session.has_ended_unseen, true);
         if self.setup.settings.bell.value && !is_marked {
@@ -179,6 +182,9 @@ impl App {
     }
 
     fn on_display(&mut self, id: CircleId, shown: DisplayLines) {
+        if shown.kind == DisplayKind::Value {
+            self.call_drafts.succeed(id);
+        }
         let is_selected = self.circles.selected() == Some(id);
         if let Some(session) = self.repl.get_mut(id) {
             let is_last = std::mem::take(&mut session.opens_pager);

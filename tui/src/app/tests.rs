@@ -1,5 +1,6 @@
 //! Tests of the app on a screen in memory, with faked circles: nothing is lost by a slip.
 
+mod call_forms;
 mod config;
 mod details;
 mod display;

@@ -1,5 +1,7 @@
 //! Form for a call of a function: an input for each parameter, made from its schema.
 
+use std::ops::Range;
+
 use client_ws::FunctionInfo;
 use console::functions;
 use frontend::text::{Style, StyledLine};
@@ -13,10 +15,29 @@ use ratatui::{
 use unicode_width::UnicodeWidthStr;
 
 use super::{
-    frame::{cursor, draw_window, wrap_lines},
+    frame::{cursor, draw_scroll_marks, draw_window, window_rows, wrap_indented, wrap_lines},
     param_input::ParamInput,
 };
 use crate::{action::Action, circle_id::CircleId, theme::Theme};
+
+/// How to type a value that is in a file, or that begins like one.
+const FILE_HINT: &str = "@FILE reads a value from a file; write \"@text\" for a text that begins with @";
+
+/// Columns between the labels and the values.
+const GAP: usize = 2;
+
+/// Largest number of rows of an error that is about no input in particular.
+const MAX_ERROR_ROWS: usize = 5;
+
+/// The inputs of a form, which are kept until a call of the function succeeds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct CallDraft {
+    pub circle: CircleId,
+    /// Name of the function.
+    pub function: String,
+    /// The values that there are, each with the name of its parameter.
+    pub texts: Vec<(String, String)>,
+}
 
 /// The form.
 #[derive(Debug)]
@@ -30,15 +51,54 @@ pub(crate) struct CallForm {
     first: usize,
     /// The rows that were last drawn, with the input that each belongs to.
     drawn: Vec<(usize, Rect)>,
+    /// Why the call was refused, if no input is the reason.
+    error: Option<String>,
+    /// Whether the inputs are not those of a new form.
+    is_edited: bool,
 }
 
 /// The rows of the form, with the input that each belongs to.
 type FormRow = (Line<'static>, Option<usize>);
 
 impl CallForm {
-    pub(crate) fn new(circle: CircleId, function: FunctionInfo) -> Self {
-        let inputs = function.params.iter().map(|param| ParamInput::new(&function, param)).collect();
-        Self { circle, function, inputs, at: 0, first: 0, drawn: Vec::new() }
+    /// Creates the form, with the inputs of an earlier one if there are any.
+    pub(crate) fn new(circle: CircleId, function: FunctionInfo, draft: Option<&CallDraft>) -> Self {
+        let mut inputs: Vec<ParamInput> =
+            function.params.iter().map(|param| ParamInput::new(&function, param)).collect();
+        for (name, text) in draft.iter().flat_map(|draft| &draft.texts) {
+            if let Some(input) = inputs.iter_mut().find(|input| input.name() == name) {
+                input.restore(text);
+            }
+        }
+        let is_edited = draft.is_some();
+        Self { circle, function, inputs, at: 0, first: 0, drawn: Vec::new(), error: None, is_edited }
+    }
+
+    /// Returns the inputs; `None` if the user has changed none.
+    pub(crate) fn draft(&self) -> Option<CallDraft> {
+        self.is_edited.then(|| CallDraft {
+            circle: self.circle,
+            function: self.function.name.clone(),
+            texts: self.texts().map(|(name, text)| (name.to_owned(), text.to_owned())).collect(),
+        })
+    }
+
+    /// Returns the values that there are, each with the name of its parameter.
+    fn texts(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.inputs.iter().filter_map(|input| Some((input.name(), input.text()?)))
+    }
+
+    /// Shows why a call with the inputs was refused, at the input that the error names.
+    pub(crate) fn refuse(&mut self, error: &str) {
+        let what = format!("cannot call {}: ", self.function.name);
+        let why = error.strip_prefix(&what).unwrap_or(error).to_owned();
+        let is_named =
+            |input: &ParamInput| why.strip_prefix(input.name()).is_some_and(|why| why.starts_with([':', ' ']));
+        self.at = self.inputs.iter().position(is_named).unwrap_or(self.inputs.len());
+        match self.inputs.get_mut(self.at) {
+            Some(input) => input.error = Some(why),
+            None => self.error = Some(why),
+        }
     }
 
     fn is_at_button(&self) -> bool {
@@ -55,6 +115,7 @@ impl CallForm {
 
     /// Returns the action that calls the function, unless a value is missing or does not fit.
     fn submit(&mut self) -> Option<Action> {
+        self.error = None;
         for input in &mut self.inputs {
             input.check_complete(&self.function);
         }
@@ -62,8 +123,9 @@ impl CallForm {
             self.at = at;
             return None;
         }
-        let texts = self.inputs.iter().filter_map(|input| Some((input.name(), input.text()?)));
-        Some(Action::Call(self.circle, functions::call_text(&self.function, texts)))
+        self.is_edited = true;
+        let command = functions::call_text(&self.function, self.texts());
+        Some(Action::Call(self.draft()?, command))
     }
 
     pub(super) fn key(&mut self, key: KeyEvent) -> Option<Action> {
@@ -75,6 +137,7 @@ impl CallForm {
             KeyCode::BackTab | KeyCode::Up => self.move_to((self.at + stops - 1) % stops),
             _ => {
                 if let Some(input) = self.inputs.get_mut(self.at) {
+                    self.is_edited = true;
                     input.key(key);
                 }
             }
@@ -84,6 +147,7 @@ impl CallForm {
 
     pub(super) fn paste(&mut self, text: &str) {
         if let Some(input) = self.inputs.get_mut(self.at) {
+            self.is_edited = true;
             input.paste(text);
         }
     }
@@ -95,6 +159,7 @@ impl CallForm {
             return self.submit();
         }
         if input == self.at {
+            self.is_edited = true;
             self.inputs[input].turn(1);
         } else {
             self.move_to(input);
@@ -103,60 +168,74 @@ impl CallForm {
     }
 
     pub(super) fn draw(&mut self, frame: &mut Frame<'_>, theme: Theme) {
-        let columns = usize::from(frame.area().width.saturating_sub(4));
-        let signature = StyledLine::of(Style::Dim, &self.function.signature);
-        let mut rows: Vec<FormRow> =
-            wrap_lines(frame, theme.line(&signature)).into_iter().map(|line| (line, None)).collect();
-        rows.push((Line::default(), None));
-        let label = self.inputs.iter().map(|input| input.name().len()).max().unwrap_or(0) + 2;
-        let mut focus = (rows.len(), None);
-        for (index, input) in self.inputs.iter().enumerate() {
-            let has_focus = index == self.at;
-            if has_focus {
-                focus = (rows.len(), input.cursor(columns.saturating_sub(label + 2)));
-            }
-            rows.push((input.line(theme, has_focus, (label, columns)), Some(index)));
-            for line in input.notes(theme) {
-                let wrapped = wrap_lines(frame, line);
-                rows.extend(wrapped.into_iter().map(|line| (line, Some(index))));
-            }
+        let (rows, focus) = self.rows(frame, theme);
+        let height = rows.len().min(window_rows(frame));
+        self.show_rows(&focus.rows, rows.len(), height);
+        let lines: Vec<Line<'_>> = rows.iter().map(|(line, _)| line.clone()).collect();
+        let title = format!("Call {}", self.function.name);
+        let hint = if self.is_at_button() { "Enter call · Esc close" } else { "Enter next input · Esc close" };
+        let area = draw_window(frame, theme, &title, &lines, hint);
+        draw_scroll_marks(frame, area, self.first > 0, self.first + height < rows.len());
+        let shown = rows.into_iter().skip(self.first).take(usize::from(area.height));
+        let (lines, inputs): (Vec<Line<'_>>, Vec<Option<usize>>) = shown.unzip();
+        let row =
+            |row: usize| Rect { y: area.y.saturating_add(u16::try_from(row).unwrap_or(u16::MAX)), height: 1, ..area };
+        self.drawn = inputs.into_iter().enumerate().filter_map(|(index, input)| Some((input?, row(index)))).collect();
+        frame.render_widget(Paragraph::new(lines), area);
+        if let Some(column) = focus.column {
+            cursor(frame, area, focus.rows.start.saturating_sub(self.first), column);
         }
-        if self.is_at_button() {
-            focus = (rows.len(), None);
+    }
+
+    /// Returns all rows of the form, and those with the focus.
+    fn rows(&self, frame: &Frame<'_>, theme: Theme) -> (Vec<FormRow>, FormFocus) {
+        let columns = usize::from(frame.area().width.saturating_sub(4));
+        let mut head = wrap_lines(frame, theme.line(&StyledLine::of(Style::Dim, &self.function.signature)));
+        if self.inputs.iter().any(ParamInput::is_typed) {
+            head.extend(wrap_lines(frame, theme.line(&StyledLine::of(Style::Dim, FILE_HINT))));
+        }
+        head.push(Line::default());
+        let mut rows: Vec<FormRow> = head.into_iter().map(|line| (line, None)).collect();
+        // Long names leave room for values.
+        let longest = self.inputs.iter().map(|input| input.name().width()).max().unwrap_or(0);
+        let label = (longest + GAP).min(columns / 2);
+        let mut focus = FormFocus::default();
+        for (index, input) in self.inputs.iter().enumerate() {
+            let (notes, error_rows) = input.notes(frame, theme);
+            if index == self.at {
+                let column = input.cursor(columns.saturating_sub(label + 1)).map(|column| label + column);
+                focus = FormFocus { rows: rows.len()..rows.len() + 1 + error_rows.max(1), column };
+            }
+            rows.push((input.line(theme, index == self.at, (label, columns.saturating_sub(label + 1))), Some(index)));
+            rows.extend(notes.into_iter().map(|line| (line, Some(index))));
+        }
+        let first = rows.len();
+        if let Some(error) = &self.error {
+            let error = StyledLine::of(Style::Plain, &error.replace(['\n', '\t'], " ")).to_string();
+            let error = wrap_indented(frame, Line::from(Span::styled(error, theme.error())), 0, MAX_ERROR_ROWS);
+            rows.extend(error.into_iter().map(|line| (line, None)));
         }
         let button = Span::raw(if self.is_at_button() { "[ Call ]" } else { "  Call  " });
         let button = if self.is_at_button() { button.style(theme.selected(true)) } else { button };
         rows.push((Line::from(button), Some(self.inputs.len())));
-        let lines: Vec<Line<'_>> = rows.iter().map(|(line, _)| line.clone()).collect();
-        let title = format!("Call {}", self.function.name);
-        let area = draw_window(frame, theme, &title, &lines, "Enter next, then call · Esc cancel");
-        self.show_row(focus.0, rows.len(), usize::from(area.height));
-        let shown = rows.iter().skip(self.first).take(usize::from(area.height));
-        let row =
-            |row: usize| Rect { y: area.y.saturating_add(u16::try_from(row).unwrap_or(u16::MAX)), height: 1, ..area };
-        self.drawn = shown
-            .clone()
-            .enumerate()
-            .filter_map(|(at, (_, input))| Some((input.as_ref().copied()?, row(at))))
-            .collect();
-        frame.render_widget(Paragraph::new(shown.map(|(line, _)| line.clone()).collect::<Vec<_>>()), area);
-        if let (row, Some(column)) = focus {
-            cursor(frame, area, row.saturating_sub(self.first), label + column);
+        if self.is_at_button() {
+            focus = FormFocus { rows: first..rows.len(), column: None };
         }
+        (rows, focus)
     }
 
-    /// Scrolls so that a row and its note are visible.
-    fn show_row(&mut self, row: usize, rows: usize, height: usize) {
-        let last = (row + 2).min(rows);
-        self.first = self.first.clamp(last.saturating_sub(height), row).min(rows.saturating_sub(height));
+    /// Scrolls so that rows are visible, at least the first of them.
+    fn show_rows(&mut self, shown: &Range<usize>, rows: usize, height: usize) {
+        let least = shown.end.min(rows).saturating_sub(height);
+        self.first = self.first.max(least).min(shown.start).min(rows.saturating_sub(height));
     }
 }
 
-/// Returns the end of a text that fits into a width.
-pub(super) fn tail(text: &str, columns: usize) -> &str {
-    let mut begin = 0;
-    while text[begin..].width() > columns {
-        begin += text[begin..].chars().next().map_or(1, char::len_utf8);
-    }
-    &text[begin..]
+/// The rows of a form that have the focus.
+#[derive(Debug, Default)]
+struct FormFocus {
+    /// The input and its error, or the button and the error of the call.
+    rows: Range<usize>,
+    /// Column of the cursor, if the user types there.
+    column: Option<usize>,
 }

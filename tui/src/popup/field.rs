@@ -24,6 +24,15 @@ pub(crate) struct Field {
     default: &'static str,
 }
 
+/// Why a field does not take a text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum PasteError {
+    /// The text has control characters besides newlines and tabs.
+    HasControls,
+    /// There is no room for the text.
+    TooLong,
+}
+
 impl std::fmt::Debug for Field {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Field").finish_non_exhaustive()
@@ -70,19 +79,32 @@ impl Field {
         *self = Self { is_hidden, max_bytes, default, ..Self::visible() };
     }
 
+    /// Appends a text without its control characters, as far as there is room.
     pub(crate) fn paste(&mut self, text: &str) {
-        let _is_whole = self.try_paste(text);
-    }
-
-    /// Appends a text without its control characters. Returns whether there was room for all of it.
-    pub(crate) fn try_paste(&mut self, text: &str) -> bool {
         for character in text.chars().filter(|character| !character.is_control()) {
             if self.text.len() + character.len_utf8() > self.max_bytes {
-                return false;
+                return;
             }
             self.text.push(character);
         }
-        true
+    }
+
+    /// Appends all of a text, with its newlines and tabs.
+    ///
+    /// # Errors
+    ///
+    /// The field cannot hold all of the text, and stays as it was.
+    pub(crate) fn paste_whole(&mut self, text: &str) -> Result<(), PasteError> {
+        // Terminals send a carriage return for each line end.
+        let text = text.replace("\r\n", "\n").replace('\r', "\n");
+        if text.contains(|character: char| character.is_control() && !matches!(character, '\n' | '\t')) {
+            return Err(PasteError::HasControls);
+        }
+        if self.text.len() + text.len() > self.max_bytes {
+            return Err(PasteError::TooLong);
+        }
+        self.text.push_str(&text);
+        Ok(())
     }
 
     pub(crate) fn key(&mut self, key: KeyEvent) {
@@ -131,6 +153,17 @@ mod tests {
         assert_eq!(field.text(), "passwör");
         field.key(KeyEvent::new(KeyCode::Char('u'), KeyModifiers::CONTROL));
         assert_eq!(field.text(), "");
+    }
+
+    #[test]
+    fn whole_paste_keeps_lines_or_leaves_the_field_as_it_was() {
+        let mut field = Field::long();
+        assert_eq!(field.paste_whole("a\tb\r\nc\rd\n"), Ok(()));
+        assert_eq!(field.paste_whole("\u{1b}[2J"), Err(PasteError::HasControls));
+        assert_eq!(field.paste_whole(&"x".repeat(MAX_LONG_BYTES)), Err(PasteError::TooLong));
+        assert_eq!(field.text(), "a\tb\nc\nd\n");
+        field.clear();
+        assert_eq!(field.paste_whole(&"x".repeat(MAX_LONG_BYTES)), Ok(()));
     }
 
     #[test]

@@ -36,6 +36,8 @@ pub(crate) struct FunctionsPopup {
     name: String,
     /// The functions; `None` while they are not known.
     functions: Option<Arc<[FunctionInfo]>>,
+    /// Whether the session on the circle is connected.
+    is_connected: bool,
     filter: Field,
     selected: usize,
     /// First visible row of the documentation.
@@ -49,11 +51,12 @@ pub(crate) struct FunctionsPopup {
 impl FunctionsPopup {
     pub(crate) fn new(circle: CircleId, name: String, functions: Option<Arc<[FunctionInfo]>>) -> Self {
         let (filter, drawn) = (Field::visible(), (Rect::ZERO, 0));
-        Self { circle, name, functions, filter, selected: 0, scroll: 0, page: 1, drawn }
+        Self { circle, name, functions, is_connected: true, filter, selected: 0, scroll: 0, page: 1, drawn }
     }
 
     /// Shows the functions as they are now; the selected one stays selected.
-    pub(crate) fn set_functions(&mut self, functions: Option<Arc<[FunctionInfo]>>) {
+    pub(crate) fn set_functions(&mut self, functions: Option<Arc<[FunctionInfo]>>, is_connected: bool) {
+        self.is_connected = is_connected;
         if functions == self.functions {
             return;
         }
@@ -154,7 +157,7 @@ impl FunctionsPopup {
         lines.extend(documentation.iter().skip(self.scroll).take(room).map(|line| theme.line(line)));
         // Always of the same size: a window that changes its size is hard to read.
         lines.resize(height, Line::default());
-        lines[0] = fill(std::mem::take(&mut lines[0]), width);
+        lines[0] = with_position(std::mem::take(&mut lines[0]), (self.selected, matching.len()), width);
         let scroll = if is_long { "PgDn PgUp scroll · " } else { "" };
         let title = format!("Functions of {}", self.name);
         let area = draw_window(frame, theme, &title, &lines, &format!("Enter call · {scroll}Esc close"));
@@ -167,6 +170,7 @@ impl FunctionsPopup {
     /// Says why the list is empty.
     fn none_text(&self) -> &'static str {
         match &self.functions {
+            None if !self.is_connected => "not connected to the circle",
             None => "asking the circle…",
             Some(functions) if functions.is_empty() => "the circle has no function for you; :who shows your role",
             Some(_) => "no matches",
@@ -177,5 +181,17 @@ impl FunctionsPopup {
 /// Fills a line with blanks up to a width.
 fn fill(mut line: Line<'_>, width: usize) -> Line<'_> {
     line.push_span(Span::raw(" ".repeat(width.saturating_sub(line.width()))));
+    line
+}
+
+/// Fills a line with blanks up to a width. The place of the selected row is at its end, where there is room.
+fn with_position(line: Line<'_>, (selected, count): (usize, usize), width: usize) -> Line<'_> {
+    let position = if count == 0 { String::new() } else { format!(" {}/{count}", selected + 1) };
+    let room = width.saturating_sub(position.len());
+    if line.width() > room {
+        return fill(line, width);
+    }
+    let mut line = fill(line, room);
+    line.push_span(Span::raw(position).dim());
     line
 }

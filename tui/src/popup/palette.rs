@@ -115,7 +115,11 @@ impl Palette {
         }
         // Always of the same size: a window that changes its size is hard to read.
         lines.resize(rows + 1, Line::default());
-        let area = draw_window(frame, theme, "Palette", &lines, "Enter run · Esc close");
+        let title = match matching.len() {
+            0 => "Palette".to_owned(),
+            count => format!("Palette {}/{count}", self.selected + 1),
+        };
+        let area = draw_window(frame, theme, &title, &lines, "Enter run · Esc close");
         let shown = u16::try_from(rows).unwrap_or(u16::MAX);
         self.drawn = (Rect { y: area.y.saturating_add(1), height: shown, ..area }.intersection(area), first);
         frame.render_widget(Paragraph::new(lines), area);

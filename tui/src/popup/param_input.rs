@@ -4,17 +4,35 @@ use client_ws::{FunctionInfo, FunctionParam};
 use console::functions::{ListedValues, argument_text};
 use frontend::text::{Style, StyledLine};
 use ratatui::{
-    crossterm::event::{KeyCode, KeyEvent},
+    Frame,
+    crossterm::event::{KeyCode, KeyEvent, KeyModifiers},
     style::Stylize,
     text::{Line, Span},
 };
 use unicode_width::UnicodeWidthStr;
 
-use super::{Field, call_form::tail};
+use super::{
+    Field,
+    field::PasteError,
+    frame::{shown_tail, wrap_indented},
+    schema_check::may_fit,
+};
 use crate::theme::Theme;
 
 /// Columns before a note below an input.
-const INDENT: &str = "    ";
+const INDENT: usize = 4;
+
+/// Columns between the label and the value. A choice has its arrows there.
+const VALUE_INDENT: usize = 2;
+
+/// Largest number of rows of an error.
+const MAX_ERROR_ROWS: usize = 5;
+
+/// Largest number of rows of the type and the documentation of a parameter.
+const MAX_DOC_ROWS: usize = 6;
+
+/// Maximum number of characters of a value that an error quotes.
+const MAX_QUOTED_CHARS: usize = 40;
 
 /// The input.
 #[derive(Debug)]
@@ -23,6 +41,9 @@ pub(super) struct ParamInput {
     value: InputValue,
     /// Why the value does not fit.
     pub error: Option<String>,
+    /// Whether the error is about a paste, which the value does not have. It stays until the user edits the value: a
+    /// call without the pasted text is not the call that the user wants.
+    is_paste_refused: bool,
 }
 
 #[derive(Debug)]
@@ -47,7 +68,7 @@ impl ParamInput {
         } else {
             InputValue::Text(Field::long())
         };
-        Self { param: param.clone(), value, error: None }
+        Self { param: param.clone(), value, error: None, is_paste_refused: false }
     }
 
     pub(super) fn name(&self) -> &str {
@@ -62,38 +83,81 @@ impl ParamInput {
         }
     }
 
-    /// Checks the value by its type. What a file has is checked when the function is called.
+    /// Whether the user types the value.
+    pub(super) fn is_typed(&self) -> bool {
+        matches!(self.value, InputValue::Text(_))
+    }
+
+    /// Sets the value to a text of an earlier form; a choice without this value stays as it is.
+    pub(super) fn restore(&mut self, text: &str) {
+        match &mut self.value {
+            InputValue::Text(field) => {
+                field.clear();
+                self.paste(text);
+            }
+            InputValue::Choice { texts, chosen } => {
+                *chosen = texts.iter().position(|listed| listed == text).or(*chosen);
+            }
+        }
+    }
+
+    /// Checks the value by its type. The content of a file is checked when the function is called.
     pub(super) fn check(&mut self, function: &FunctionInfo) {
-        self.error = match self.text().filter(|text| !text.starts_with('@')) {
-            Some(text) => function.argument(&self.param.name, text).err().map(|error| error.to_string()),
-            None => None,
+        if self.is_paste_refused {
+            return;
+        }
+        let typed = self.text().filter(|text| !text.starts_with('@'));
+        self.error = typed.and_then(|text| self.mismatch(function, text));
+    }
+
+    /// Returns why a text is no value of the parameter.
+    fn mismatch(&self, function: &FunctionInfo, text: &str) -> Option<String> {
+        let FunctionParam { name, schema, type_text, .. } = &self.param;
+        let value = match function.argument(name, text) {
+            Ok(value) => value,
+            Err(error) => return Some(error.to_string()),
         };
+        let is_omitted = value.is_null() && !self.param.is_required;
+        if is_omitted || may_fit(schema, &value) {
+            return None;
+        }
+        let mut quoted: String = text.chars().take(MAX_QUOTED_CHARS).collect();
+        if quoted.len() < text.len() {
+            quoted.push('…');
+        }
+        let hint = if schema["contentEncoding"] == "base64" { "; type base64, or @FILE" } else { "" };
+        Some(format!("{name}: expected {type_text}, not {quoted}{hint}"))
     }
 
     /// Checks the value, which must be there if the parameter is required.
     pub(super) fn check_complete(&mut self, function: &FunctionInfo) {
         self.check(function);
-        if self.param.is_required && self.text().is_none() {
-            let takes_text = function.argument(&self.param.name, r#""""#).is_ok_and(|value| value == "");
-            let hint = if takes_text { r#"; type "" for an empty text"# } else { "" };
+        if self.error.is_none() && self.param.is_required && self.text().is_none() {
+            let is_empty_allowed = function.argument(&self.param.name, r#""""#).is_ok_and(|value| value == "")
+                && may_fit(&self.param.schema, &"".into());
+            let hint = if is_empty_allowed { r#"; type "" for an empty text"# } else { "" };
             self.error = Some(format!("{} is required{hint}", self.param.name));
         }
     }
 
+    fn clear_error(&mut self) {
+        (self.error, self.is_paste_refused) = (None, false);
+    }
+
     pub(super) fn key(&mut self, key: KeyEvent) {
-        self.error = None;
+        self.clear_error();
+        let is_letter = !key.modifiers.intersects(KeyModifiers::CONTROL | KeyModifiers::ALT);
         match (&mut self.value, key.code) {
             (InputValue::Text(field), _) => field.key(key),
             (InputValue::Choice { .. }, KeyCode::Right | KeyCode::Char(' ')) => self.turn(1),
             (InputValue::Choice { .. }, KeyCode::Left) => self.turn(-1),
             (InputValue::Choice { chosen, .. }, KeyCode::Backspace | KeyCode::Delete) => *chosen = None,
-            (InputValue::Choice { texts, chosen }, KeyCode::Char(letter)) => {
-                let is_match = |text: &str| text.trim_start_matches('"').starts_with(letter);
+            // As in a text.
+            (InputValue::Choice { chosen, .. }, KeyCode::Char('u')) if !is_letter => *chosen = None,
+            (InputValue::Choice { texts, chosen }, KeyCode::Char(letter)) if is_letter => {
                 let after = chosen.map_or(0, |chosen| chosen + 1);
-                let places = (after..texts.len()).chain(0..after.min(texts.len()));
-                if let Some(found) = places.into_iter().find(|place| is_match(&texts[*place])) {
-                    *chosen = Some(found);
-                }
+                let mut places = (after..texts.len()).chain(0..after.min(texts.len()));
+                *chosen = places.find(|place| is_begun_by(&texts[*place], letter)).or(*chosen);
             }
             _ => {}
         }
@@ -101,8 +165,8 @@ impl ParamInput {
 
     /// Chooses the next or the previous value; an optional parameter may also have none.
     pub(super) fn turn(&mut self, steps: isize) {
+        self.clear_error();
         let InputValue::Choice { texts, chosen } = &mut self.value else { return };
-        self.error = None;
         let places = texts.len() + usize::from(!self.param.is_required);
         // The place after the last value is none.
         let from = match *chosen {
@@ -115,43 +179,50 @@ impl ParamInput {
         *chosen = (to < texts.len()).then_some(to);
     }
 
+    /// Appends a text to the value: all of it or nothing.
     pub(super) fn paste(&mut self, text: &str) {
-        if let InputValue::Text(field) = &mut self.value {
-            self.error = None;
-            if !field.try_paste(text) {
-                self.error = Some("the text was cut: name a file with a longer one as @FILE".into());
-            }
+        self.clear_error();
+        let InputValue::Text(field) = &mut self.value else { return };
+        if let Err(error) = field.paste_whole(text) {
+            let why = match error {
+                PasteError::HasControls => "the pasted text has control characters",
+                PasteError::TooLong => "the value would be longer than 64 KiB",
+            };
+            self.error = Some(format!("{}: {why}; name a file with it as @FILE", self.param.name));
+            self.is_paste_refused = true;
         }
     }
 
-    /// Returns the column of the cursor in the value, if the value is typed.
+    /// Returns the column of the cursor behind the label, if the value is typed.
     pub(super) fn cursor(&self, columns: usize) -> Option<usize> {
         match &self.value {
-            InputValue::Text(field) => Some(tail(field.text(), columns).width()),
+            InputValue::Text(field) => {
+                Some(VALUE_INDENT + shown_tail(field.text(), columns.saturating_sub(VALUE_INDENT)).width())
+            }
             InputValue::Choice { .. } => None,
         }
     }
 
-    /// Returns the line with the name and the value.
+    /// Returns the line with the name and the value. `label` and `columns` are the widths of the name and of the value.
     pub(super) fn line(&self, theme: Theme, has_focus: bool, (label, columns): (usize, usize)) -> Line<'static> {
-        let mark = if self.param.is_required { "*" } else { " " };
-        let name = format!("{:label$}", format!("{}{mark}", self.param.name));
+        let mark = if self.param.is_required { "*" } else { "" };
+        let name = StyledLine::of(Style::Plain, &self.param.name).truncated(label.saturating_sub(2)).to_string();
+        let name = format!("{name}{mark}");
+        let name = format!("{name}{}", " ".repeat(label.saturating_sub(name.width())));
         let name = if has_focus { Span::styled(name, theme.key()) } else { Span::raw(name) };
-        let room = columns.saturating_sub(label + 2);
-        let mut spans = vec![name];
-        match (&self.value, self.text()) {
-            (InputValue::Text(_), Some(text)) => spans.push(Span::raw(tail(text, room).to_owned())),
-            (InputValue::Text(_), None) => spans.push(Span::raw(self.placeholder()).dim()),
-            (InputValue::Choice { .. }, text) => {
-                let is_chosen = text.is_some();
-                let shown =
-                    StyledLine::of(Style::Plain, text.unwrap_or(&self.placeholder())).truncated(room).to_string();
-                let arrows = if has_focus { ("‹ ", " ›") } else { ("  ", "") };
-                let shown = if is_chosen { Span::raw(shown) } else { Span::raw(shown).dim() };
-                spans.extend([Span::raw(arrows.0), shown, Span::raw(arrows.1)]);
+        // A choice has an arrow behind its value, too.
+        let columns = columns.saturating_sub(VALUE_INDENT);
+        let (shown, arrows) = match &self.value {
+            InputValue::Text(field) => (shown_tail(field.text(), columns), None),
+            InputValue::Choice { .. } => {
+                let text = StyledLine::of(Style::Plain, self.text().unwrap_or_default());
+                (text.truncated(columns.saturating_sub(VALUE_INDENT)).to_string(), Some(("‹ ", " ›")))
             }
-        }
-        spans.into()
+        };
+        let (before, after) = arrows.filter(|_| has_focus).unwrap_or(("  ", ""));
+        let placeholder = || StyledLine::of(Style::Plain, &self.placeholder()).truncated(columns).to_string();
+        let shown = if shown.is_empty() { Span::raw(placeholder()).dim() } else { Span::raw(shown) };
+        vec![name, Span::raw(before), shown, Span::raw(after)].into()
     }
 
     /// What an empty input stands for.
@@ -163,22 +234,32 @@ impl ParamInput {
         }
     }
 
-    /// Returns the lines below the value: its type and documentation, and its error.
-    pub(super) fn notes(&self, theme: Theme) -> Vec<Line<'static>> {
+    /// Returns the rows below the value: its error, then its type and documentation. Returns the number of rows of the
+    /// error, too, which must be visible with the value.
+    pub(super) fn notes(&self, frame: &Frame<'_>, theme: Theme) -> (Vec<Line<'static>>, usize) {
+        let error = self.error.as_ref().map(|error| {
+            let error = StyledLine::of(Style::Plain, &error.replace(['\n', '\t'], " ")).to_string();
+            wrap_indented(frame, Line::from(Span::styled(error, theme.error())), INDENT, MAX_ERROR_ROWS)
+        });
+        let mut rows = error.unwrap_or_default();
+        let error_rows = rows.len();
         let doc = if self.param.doc.is_empty() { String::new() } else { format!("  {}", self.param.doc) };
-        let about = format!("{INDENT}{}{}", self.param.type_text, doc.replace('\n', " "));
-        let mut lines = vec![theme.line(&StyledLine::of(Style::Dim, &about))];
-        if let Some(error) = &self.error {
-            let error = StyledLine::of(Style::Plain, &format!("{INDENT}{error}")).to_string();
-            lines.push(Line::from(Span::styled(error, theme.error())));
-        }
-        lines
+        let about = StyledLine::of(Style::Dim, &format!("{}{doc}", self.param.type_text).replace(['\n', '\t'], " "));
+        // A small screen has room for several inputs, too.
+        let max_rows = (usize::from(frame.area().height) / 4).clamp(1, MAX_DOC_ROWS);
+        rows.extend(wrap_indented(frame, theme.line(&about), INDENT, max_rows));
+        (rows, error_rows)
     }
+}
+
+/// Returns whether a letter is the first one of a value, with or without its quote. Ignores case.
+fn is_begun_by(text: &str, letter: char) -> bool {
+    let is_first = |text: &str| text.chars().next().is_some_and(|first| first.to_lowercase().eq(letter.to_lowercase()));
+    is_first(text) || text.strip_prefix('"').is_some_and(is_first)
 }
 
 #[cfg(test)]
 mod tests {
-    use ratatui::crossterm::event::KeyModifiers;
     use serde_json::json;
 
     use super::*;
@@ -208,7 +289,18 @@ mod tests {
         assert_eq!(press(&mut size, &[Left]).as_deref(), Some("\"very large\""));
         assert_eq!(press(&mut size, &[Char('s')]).as_deref(), Some("small"));
         assert_eq!(press(&mut size, &[Char('v')]).as_deref(), Some("\"very large\""));
+        // A letter of either case, or the quote.
+        assert_eq!(press(&mut size, &[Char('S')]).as_deref(), Some("small"));
+        assert_eq!(press(&mut size, &[Char('"')]).as_deref(), Some("\"very large\""));
+        assert_eq!(press(&mut size, &[Char('x')]).as_deref(), Some("\"very large\""));
         assert_eq!(press(&mut size, &[Backspace]), None);
+        size.restore("\"very large\"");
+        size.restore("huge");
+        assert_eq!(press(&mut size, &[]).as_deref(), Some("\"very large\""));
+        size.key(KeyEvent::new(Char('s'), KeyModifiers::CONTROL));
+        assert_eq!(press(&mut size, &[]).as_deref(), Some("\"very large\""));
+        size.key(KeyEvent::new(Char('u'), KeyModifiers::CONTROL));
+        assert_eq!(press(&mut size, &[]), None);
         let (_, mut gift) = input(&json!({ "name": "gift", "required": true, "schema": { "type": "boolean" } }));
         assert_eq!(press(&mut gift, &[Left]).as_deref(), Some("false"));
         assert_eq!(press(&mut gift, &[Right]).as_deref(), Some("true"));
@@ -243,9 +335,47 @@ mod tests {
     }
 
     #[test]
-    fn cut_paste_is_reported() {
-        let (_, mut item) = input(&json!({ "name": "item", "schema": { "type": "string" } }));
-        item.paste(&"x".repeat(100 << 10));
-        assert!(item.error.is_some() && item.text().is_some_and(|text| text.len() == 64 << 10));
+    fn value_is_checked_by_its_range() {
+        let cases = [
+            (json!({ "type": "integer", "minimum": 1, "maximum": 100 }), "500", "a: expected T, not 500"),
+            (json!({ "type": "string", "minLength": 2 }), "x", "a: expected T, not x"),
+            (
+                json!({ "type": "string", "contentEncoding": "base64" }),
+                "hello",
+                "a: expected T, not hello; type base64, or @FILE",
+            ),
+        ];
+        for (schema, text, error) in cases {
+            let (function, mut input) = input(&json!({ "name": "a", "x-type": "T", "schema": schema }));
+            input.paste(text);
+            input.check(&function);
+            assert_eq!(input.error.as_deref(), Some(error), "{schema}");
+        }
+        let (function, mut input) =
+            input(&json!({ "name": "a", "required": true, "schema": { "type": "string", "minLength": 1 } }));
+        input.check_complete(&function);
+        assert_eq!(input.error.as_deref(), Some("a is required"));
+    }
+
+    #[test]
+    fn refused_paste_stays_an_error_until_the_value_is_edited() {
+        let (function, mut item) = input(&json!({ "name": "item", "schema": { "type": "string" } }));
+        for (text, why) in [
+            ("x".repeat(100 << 10), "item: the value would be longer than 64 KiB; name a file with it as @FILE"),
+            ("\u{1b}[2J".into(), "item: the pasted text has control characters; name a file with it as @FILE"),
+        ] {
+            item.paste("tea");
+            item.paste(&text);
+            assert_eq!(item.text(), Some("tea"));
+            item.check(&function);
+            item.check_complete(&function);
+            assert_eq!(item.error.as_deref(), Some(why));
+            assert_eq!(press(&mut item, &[KeyCode::Backspace]).as_deref(), Some("te"));
+            item.check_complete(&function);
+            assert_eq!(item.error, None);
+            item.restore("");
+        }
+        item.paste("two\r\nlines\tand a tab");
+        assert_eq!(item.text(), Some("two\nlines\tand a tab"));
     }
 }

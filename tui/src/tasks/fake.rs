@@ -36,6 +36,8 @@ pub(crate) struct FakeOutside {
 struct FakeOffer {
     functions: Vec<FunctionInfo>,
     is_play_refused: bool,
+    /// The error that answers each call.
+    call_error: Option<RpcError>,
 }
 
 /// A connection to an open circle, which answers everything at once. A script with `loop` runs until it is cancelled.
@@ -74,7 +76,12 @@ impl FakeOutside {
 
     /// Sets the functions of the circles, and whether callers may play.
     pub(crate) fn offer(&self, functions: Vec<FunctionInfo>, may_play: bool) {
-        *locked(&self.offer) = FakeOffer { functions, is_play_refused: !may_play };
+        *locked(&self.offer) = FakeOffer { functions, is_play_refused: !may_play, call_error: None };
+    }
+
+    /// Sets the error that answers each call of a function; `None` has the calls succeed.
+    pub(crate) fn fail_calls(&self, error: Option<RpcError>) {
+        locked(&self.offer).call_error = error;
     }
 
     /// Returns the calls of functions since the last call.
@@ -159,7 +166,8 @@ impl Remote for FakeCircle {
 
     fn call(self: Arc<Self>, call: FunctionCall) -> SessionPlay {
         locked(&self.calls).push(call);
-        SessionPlay::spawn(|reporter| async move { reporter.report(PlayUpdate::Ended(Ok(answer()))).await })
+        let result = locked(&self.offer).call_error.clone().map_or_else(|| Ok(answer()), |error| Err(error.into()));
+        SessionPlay::spawn(|reporter| async move { reporter.report(PlayUpdate::Ended(result)).await })
     }
 
     fn describe(self: Arc<Self>) -> RemoteFuture<Description> {

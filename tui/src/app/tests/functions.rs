@@ -3,7 +3,7 @@
 use client_ws::FunctionInfo;
 use ratatui::crossterm::event::{
     Event,
-    KeyCode::{BackTab, Backspace, Char, Down, Enter, Esc, F, Right, Tab},
+    KeyCode::{BackTab, Backspace, Char, Down, Enter, Esc, F, PageDown, Right, Tab, Up},
     KeyModifiers, MouseButton, MouseEvent, MouseEventKind,
 };
 use serde_json::json;
@@ -19,7 +19,7 @@ pub(super) fn shop() -> Vec<FunctionInfo> {
             "params": [
                 { "name": "item", "required": true, "x-type": "string 1..64", "description": "what",
                   "schema": { "type": "string" } },
-                { "name": "count", "x-type": "int 1..100", "schema": { "type": "integer", "default": 1 } },
+                { "name": "count", "x-type": "int 1..100", "schema": { "type": "integer", "minimum": 1, "maximum": 100, "default": 1 } },
                 { "name": "gift", "x-type": "bool", "schema": { "type": "boolean" } },
             ],
             "result": { "x-type": "int", "schema": { "type": "integer" } },
@@ -30,10 +30,15 @@ pub(super) fn shop() -> Vec<FunctionInfo> {
     ] }))
 }
 
-/// Starts the app, connected to `lab`, which offers the functions.
+/// Starts the app, connected to `lab`, which offers the functions of a shop.
 async fn start(may_play: bool) -> Rig {
+    start_with(shop(), may_play).await
+}
+
+/// Starts the app, connected to `lab`, which offers functions.
+pub(super) async fn start_with(functions: Vec<FunctionInfo>, may_play: bool) -> Rig {
     let mut rig = Rig::start().await;
-    rig.outside.offer(shop(), may_play);
+    rig.outside.offer(functions, may_play);
     rig.keys(&[Down, Enter]).await;
     rig
 }
@@ -49,7 +54,7 @@ async fn click(rig: &mut Rig, text: &str) {
 }
 
 /// Returns the calls of functions as JSON.
-fn calls(rig: &Rig) -> Vec<serde_json::Value> {
+pub(super) fn calls(rig: &Rig) -> Vec<serde_json::Value> {
     rig.outside.take_calls().into_iter().map(|call| json!([call.name, call.params])).collect()
 }
 
@@ -62,9 +67,11 @@ async fn list_shows_signatures_and_documentation() {
     rig.shows("▌now() -> any");
     rig.shows("The time.");
     rig.shows_not("The stock shrinks.");
+    rig.shows("2/2");
     // Typing narrows the list.
     rig.write("orders some").await;
     rig.shows("▌order.place(");
+    rig.shows("1/1");
     rig.shows_not("now()");
     rig.write("x").await;
     rig.shows("no matches");
@@ -126,36 +133,17 @@ async fn mouse_selects_focuses_chooses_and_calls() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn palette_finds_functions() {
+async fn list_fits_every_screen() {
     let mut rig = start(true).await;
-    rig.control('p').await;
-    rig.write("call now").await;
-    rig.shows("▌");
-    rig.key(Enter).await;
-    rig.shows("Call now");
-    rig.key(Enter).await;
-    assert_eq!(calls(&rig), [json!(["now", {}])]);
-    rig.shows(":call now");
-}
-
-#[tokio::test(start_paused = true)]
-async fn form_fits_every_screen() {
-    let mut rig = start(true).await;
-    rig.keys(&[F(4), Enter]).await;
-    for (width, height) in [(40, 10), (80, 24), (200, 60), (1, 1), (41, 11)] {
+    rig.key(F(4)).await;
+    for (width, height) in [(80, 24), (200, 60), (1, 1), (41, 11), (40, 10)] {
         rig.event(Event::Resize(width, height)).await;
-        rig.keys(&[Tab, Tab, Tab, Tab]).await;
+        rig.keys(&[Down, PageDown, Up]).await;
     }
-    rig.shows("Call order.place");
-    rig.event(Event::Resize(40, 10)).await;
-    // The input with the focus is always visible.
-    rig.keys(&[Tab, Tab]).await;
-    rig.shows("gift");
-    rig.key(Tab).await;
-    rig.shows("[ Call ]");
-    rig.keys(&[Esc, F(4)]).await;
-    rig.shows("Functions of lab");
-    rig.event(Event::Resize(80, 24)).await;
+    rig.shows("▌order.place(");
+    rig.shows("1/2");
+    // The documentation is longer than the window, and the footer is shortened.
+    rig.shows(" Enter call · Esc close ");
 }
 
 #[tokio::test(start_paused = true)]
@@ -198,4 +186,43 @@ async fn list_without_functions_says_so() {
     rig.outside.offer(shop(), true);
     rig.keys(&[Esc, F(4)]).await;
     rig.shows("▌order.place(");
+}
+
+#[tokio::test(start_paused = true)]
+async fn list_and_palette_say_that_the_connection_is_lost() {
+    let mut rig = start(true).await;
+    rig.key(F(4)).await;
+    rig.shows("▌order.place(");
+    rig.outside.refuse_connections(true);
+    rig.outside.lose_connections();
+    rig.settle().await;
+    rig.shows("not connected to the circle");
+    rig.shows_not("asking the circle");
+    rig.outside.refuse_connections(false);
+    rig.pass_time().await;
+    rig.shows("▌order.place(");
+    rig.key(Esc).await;
+    rig.control('p').await;
+    rig.write("call now").await;
+    rig.outside.refuse_connections(true);
+    rig.outside.lose_connections();
+    rig.settle().await;
+    rig.key(Enter).await;
+    rig.shows("connect to the circle first");
+    rig.shows_not("you may not call");
+}
+
+#[tokio::test(start_paused = true)]
+async fn palette_finds_every_function() {
+    let many = (0..500).map(|number| json!({ "name": format!("fn.gen.f{number}"), "summary": "" })).collect::<Vec<_>>();
+    let mut rig = start_with(FunctionInfo::all(&json!({ "methods": many })), true).await;
+    rig.control('p').await;
+    rig.write("call gen.f499").await;
+    rig.shows("call gen.f499");
+    rig.shows("Palette 1/1 ");
+    rig.key(Enter).await;
+    rig.shows("Call gen.f499");
+    rig.key(Enter).await;
+    assert_eq!(calls(&rig), [json!(["gen.f499", {}])]);
+    rig.shows(":call gen.f499");
 }
