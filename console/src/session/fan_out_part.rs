@@ -4,7 +4,6 @@ use std::{collections::VecDeque, sync::Arc};
 
 use client_ws::{ClientError, Id, Output, OutputStream, PlayEvent, PlayResult, RpcError};
 use frontend::{
-    error::CliError,
     report,
     text::{Size, Style, StyledLine},
     visible::visible,
@@ -40,10 +39,15 @@ impl Core {
         }
         let is_busy = self.work.part.is_some()
             || self.is_playing_init()
-            || self.work.running.as_ref().is_some_and(RunningInput::is_play)
+            || self.work.running.as_ref().is_some_and(RunningInput::uses_connection)
             || matches!(
                 self.work.pending,
-                Some(PendingCommand::Query { .. } | PendingCommand::Load(_) | PendingCommand::Key { .. })
+                Some(
+                    PendingCommand::Query { .. }
+                        | PendingCommand::Rights { .. }
+                        | PendingCommand::Load(_)
+                        | PendingCommand::Key { .. }
+                )
             );
         let refused = |why| Some(FanOutEvent::Refused(why));
         let end = if !self.is_ready() {
@@ -141,7 +145,7 @@ impl Core {
                 if matches!(error, ClientError::ConnectionLost { .. } | ClientError::NotConnected) {
                     lost = Some(ClientError::NotConnected);
                 }
-                let error = CliError::from_play(&script, &self.target, error);
+                let error = self.play_error(&script, error);
                 self.notebook.record_failure(&error.lines(self.room.width), is_lost);
                 if is_lost {
                     self.require_init_again();

@@ -16,6 +16,7 @@ mod random;
 mod replay;
 mod rights;
 mod shorthand;
+mod stale_calls;
 mod switch;
 mod timing;
 mod values;

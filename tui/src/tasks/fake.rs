@@ -10,7 +10,7 @@ use client_ws::{
 };
 use console::{
     commands::ReplCommand,
-    session::{FunctionCall, PlayUpdate, Remote, RemoteFuture, Script, SessionPlay},
+    session::{FunctionCall, PlayUpdate, Remote, RemoteFuture, RunningRequest, Script},
 };
 use frontend::text::StyledLine;
 use keys::KeyPair;
@@ -142,8 +142,8 @@ impl Remote for FakeCircle {
         Box::pin(std::future::ready(Ok(())))
     }
 
-    fn play(self: Arc<Self>, script: Script) -> SessionPlay {
-        SessionPlay::spawn(move |mut reporter| async move {
+    fn play(self: Arc<Self>, script: Script) -> RunningRequest {
+        RunningRequest::spawn(move |mut reporter| async move {
             let result = if script.text.contains("loop") {
                 let is_lost = self.lost.notified();
                 tokio::select! {
@@ -157,9 +157,9 @@ impl Remote for FakeCircle {
         })
     }
 
-    fn call(self: Arc<Self>, call: FunctionCall) -> SessionPlay {
+    fn call(self: Arc<Self>, call: FunctionCall) -> RunningRequest {
         locked(&self.calls).push(call);
-        SessionPlay::spawn(|reporter| async move { reporter.report(PlayUpdate::Ended(Ok(answer()))).await })
+        RunningRequest::spawn(|reporter| async move { reporter.report(PlayUpdate::Ended(Ok(answer()))).await })
     }
 
     fn describe(self: Arc<Self>) -> RemoteFuture<Description> {
