@@ -1,5 +1,6 @@
 //! Functions of a circle: `:functions`, `:call` and `:who`.
 
+use super::PROMPT_ENDS;
 use crate::support::{Home, background::BackgroundCircles, pty::Terminal};
 
 #[test]
@@ -122,6 +123,7 @@ fn values_that_a_circle_lists_cannot_control_the_terminal() {
     terminal.keys(":call ev");
     seen += &terminal.wait_for("OWNED");
     terminal.keys("\x03");
+    seen += &terminal.wait_for(PROMPT_ENDS);
     seen += &terminal.wait_for("shop ⚿ me> ");
     assert!(!seen.contains("\x1b]0;") && !seen.contains('\x07'), "{seen:?}");
     terminal.keys("\x04");

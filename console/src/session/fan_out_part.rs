@@ -4,6 +4,7 @@ use std::{collections::VecDeque, sync::Arc};
 
 use client_ws::{ClientError, Id, Output, OutputStream, PlayEvent, PlayResult, RpcError};
 use frontend::{
+    error::CliError,
     report,
     text::{Size, Style, StyledLine},
     visible::visible,
@@ -145,7 +146,11 @@ impl Core {
                 if matches!(error, ClientError::ConnectionLost { .. } | ClientError::NotConnected) {
                     lost = Some(ClientError::NotConnected);
                 }
-                let error = self.play_error(&script, error);
+                let error = if running.part.is_for_console {
+                    self.play_error(&script, error)
+                } else {
+                    CliError::from_play(&script, &self.target, error)
+                };
                 self.notebook.record_failure(&error.lines(self.room.width), is_lost);
                 if is_lost {
                     self.require_init_again();
@@ -163,7 +168,7 @@ impl Core {
 
     pub(super) fn begin_fan_out(&mut self, targets: Vec<FanOutTarget>, script: String) {
         let play = Script { text: script.clone(), bind: Some(LAST_VALUE.into()), ..Script::default() };
-        let plays = FanOut::start(&targets, &play);
+        let plays = FanOut::start_for_console(&targets, &play);
         let labels: Vec<Arc<str>> = targets.into_iter().map(|target| target.label.into()).collect();
         let ends = labels.iter().map(|_| FanOutState::Running).collect();
         self.play_fan_out(RunningFanOut { plays, labels, states: ends }, script);

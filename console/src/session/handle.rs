@@ -62,6 +62,8 @@ pub(super) struct FanOutPart {
     pub(super) index: usize,
     pub(super) report: mpsc::Sender<(usize, FanOutEvent)>,
     pub(super) cancelled: watch::Receiver<bool>,
+    /// Whether a console shows the error of the play, so that the error names commands of the console.
+    pub(super) is_for_console: bool,
 }
 
 impl FanOutPart {

@@ -246,7 +246,7 @@ async fn caller_without_the_right_to_play_reads_about_functions_of_the_circle() 
 async fn part_of_a_fan_out_explains_the_missing_right() {
     let mut console = visitor().await;
     let target = FanOutTarget { label: "shop".into(), session: console.session.clone() };
-    let mut plays = FanOut::start(&[target], &Script { text: "1".into(), ..Script::default() });
+    let mut plays = FanOut::start_for_console(&[target], &Script { text: "1".into(), ..Script::default() });
     console.circle.plays("1").await.fail(RpcError::Unauthenticated).await;
     let Some((_, FanOutEvent::Ended(FanOutOutcome::Failed(error)))) = plays.next().await else { panic!("an error") };
     assert_eq!(
