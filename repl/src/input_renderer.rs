@@ -131,7 +131,8 @@ impl InputRenderer {
                     SessionEvent::Connected { .. }
                     | SessionEvent::Ready
                     | SessionEvent::ConnectionLost
-                    | SessionEvent::InputStarted(_),
+                    | SessionEvent::InputStarted(_)
+                    | SessionEvent::CallRefused(_),
                 ) => {}
             }
         }

@@ -13,7 +13,7 @@ use serde_json::Map;
 
 use super::{
     core::Core,
-    event::{DisplayKind, DisplayLines},
+    event::{DisplayKind, DisplayLines, SessionEvent},
     functions::{self, FunctionsUpdate},
     inputs::connection_error,
     messages,
@@ -59,10 +59,13 @@ pub(super) enum CallError {
 impl CallAttempt {
     /// Whether the circle refused the call before it ran, so that it may succeed with the functions as they are now.
     pub(super) fn can_be_retried(&self, error: &ClientError) -> bool {
-        let is_refusal =
-            matches!(error, ClientError::Rpc(RpcError::MethodNotFound { .. } | RpcError::InvalidParams { .. }));
-        is_refusal && !self.is_retry
+        is_refusal(error) && !self.is_retry
     }
+}
+
+/// Whether the circle refused a call because of its function or its arguments.
+fn is_refusal(error: &ClientError) -> bool {
+    matches!(error, ClientError::Rpc(RpcError::MethodNotFound { .. } | RpcError::InvalidParams { .. }))
 }
 
 impl Core {
@@ -125,6 +128,7 @@ impl Core {
                 (self.error(error), lost)
             }
         };
+        self.report(SessionEvent::CallRefused(error.message()));
         self.show(DisplayLines::error(&error, self.room.width));
         self.finish_input();
         self.finish_on_connection(lost.as_ref());
@@ -197,7 +201,11 @@ impl Core {
                 self.finish_on_connection(None);
             }
             Err(error) => {
+                let is_refused = is_refusal(&error);
                 let error = self.call_error(&attempt.call.name, error);
+                if is_refused {
+                    self.report(SessionEvent::CallRefused(error.0.message()));
+                }
                 return self.fail_call(error);
             }
         }
@@ -217,6 +225,7 @@ impl Core {
             Ok(_) => self.call_error(&call.name, error),
             Err(reason) => (reason, None),
         };
+        self.report(SessionEvent::CallRefused(error.0.message()));
         self.fail_call(error);
     }
 

@@ -36,6 +36,9 @@ pub enum SessionEvent {
     ConnectionLost,
     /// The session started an input.
     InputStarted(String),
+    /// The last started input is a call whose function did not run: its arguments do not fit, or the caller may not
+    /// call the function. The text is the message of the error, which is displayed, too.
+    CallRefused(String),
     /// The session finished the last started input.
     InputFinished,
     /// A play printed something, with the label of the circle in a fan-out.

@@ -139,6 +139,7 @@ async fn arguments_that_do_not_fit_are_not_sent() {
         console.expect_events(&["done"]).await;
     }
     console.expect_no_event().await;
+    assert_eq!(console.refused_calls.len(), 5);
 }
 
 #[tokio::test(start_paused = true)]

@@ -59,6 +59,8 @@ async fn refused_call_is_sent_again_if_its_arguments_have_other_types_now() {
     assert_eq!(console.event_text().await, "began :call price item=6");
     assert!(console.event_text().await.starts_with("error error: cannot call price: item: expected int"));
     console.expect_events(&["done"]).await;
+    // The first call ran in the end.
+    assert_eq!(console.refused_calls, ["cannot call price: item: expected int, got \"5\""]);
     console.expect_no_event().await;
 }
 
@@ -82,6 +84,7 @@ async fn refused_call_is_sent_again_once() {
     assert!(console.event_text().await.starts_with("error error: cannot call price: item: no"));
     console.expect_events(&["done"]).await;
     console.expect_no_event().await;
+    assert_eq!(console.refused_calls, ["cannot call price: item: no"]);
 }
 
 #[tokio::test(start_paused = true)]
