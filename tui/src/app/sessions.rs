@@ -55,6 +55,7 @@ impl App {
             }
             session::SessionEvent::ConnectionLost => self.on_connection_lost(id),
             session::SessionEvent::InputStarted(input) => self.on_input_started(id, &input),
+            session::SessionEvent::CallRefused(_) => {}
             session::SessionEvent::InputFinished => self.on_input_finished(id),
             session::SessionEvent::Output(output, label) => session.print(&output, label.as_deref()),
             session::SessionEvent::Display(shown) => self.on_display(id, shown),
