@@ -12,11 +12,12 @@ mod who;
 
 use std::path::{Path, PathBuf};
 
-pub(crate) use call::words as call_words;
 pub use call::{ArgumentSource, CallArgument, CallCommand, is_plain_value};
+pub(crate) use call::{file_name, words as call_words};
 pub use catalog::{COMMANDS, CommandSpec};
+pub use circle_functions::NO_FUNCTIONS;
 pub(crate) use circle_functions::list_functions;
-pub(crate) use dependencies::{changes_directory, depends_on_inputs, uses_directory};
+pub(crate) use dependencies::{changes_directory, depends_on_inputs, needs_right_to_play, uses_directory};
 pub use dependencies::{may_wait, needs_circle};
 use directories::BaseDirs;
 pub use help::{help, topics};
@@ -158,8 +159,8 @@ impl ReplCommand {
             ),
             "vars" => Self::Vars,
             "call" => Self::Call(CallCommand::parse(argument)?),
-            "functions" => Self::Functions(argument.to_owned()),
-            "doc" => Self::Doc(argument.trim_end_matches("()").to_owned()),
+            "functions" => Self::Functions(function_name(argument).to_owned()),
+            "doc" => Self::Doc(function_name(argument).to_owned()),
             "source" => Self::Source(argument.trim_end_matches("()").to_owned()),
             "load" => Self::Load(expand_home(argument)),
             "save" => Self::Save { file: expand_home(argument), overwrite: typed.ends_with('!') },
@@ -212,6 +213,11 @@ pub fn script_part(input: &str) -> Option<(usize, &str)> {
         _ => return None,
     };
     Some((begin, &input[begin..]))
+}
+
+/// Returns a name without the question mark or the parentheses that a user may have typed behind it.
+fn function_name(argument: &str) -> &str {
+    argument.trim_end_matches('?').trim_end_matches("()")
 }
 
 /// Splits a text into the first word and the rest.
@@ -286,6 +292,7 @@ mod tests {
             (" quit ", ReplCommand::Quit),
             ("q", ReplCommand::Quit),
             ("doc  push() ", ReplCommand::Doc("push".into())),
+            ("functions odd.nodoc?", ReplCommand::Functions("odd.nodoc".into())),
             ("help :plot", ReplCommand::Help("plot".into())),
             ("save! a b.rhai", ReplCommand::Save { file: "a b.rhai".into(), overwrite: true }),
             ("save x", ReplCommand::Save { file: "x".into(), overwrite: false }),

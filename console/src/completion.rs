@@ -63,7 +63,7 @@ pub fn completion_source(
     };
     let local = |word: &str, candidates: Vec<CompletionItem>| {
         let start = cursor.saturating_sub(word.chars().count());
-        let candidates = candidates.into_iter().filter(|candidate| candidate.text.starts_with(word)).collect();
+        let candidates = candidates.into_iter().filter(|candidate| candidate.extends(word)).collect();
         CompletionSource::Local(CompletionList { input: input.to_owned(), start, cursor, candidates })
     };
     let Some((name, argument)) = command.split_once(char::is_whitespace) else { return local(command, commands()) };
@@ -88,13 +88,15 @@ pub fn completion_source(
             CompletionSource::Circle(CircleCompletion { script, cursor: word, offset: cursor - word, scope })
         }
         Some(ArgumentKind::Call) => {
-            let word = argument.rsplit(char::is_whitespace).next().unwrap_or_default();
-            if let Some((_, file)) = word.split_once("=@") {
-                return local(file, known(ArgumentKind::File, file));
+            if let Some(file) = call::file_before_cursor(argument) {
+                let candidates = known(ArgumentKind::File, &call::file_prefix(file));
+                return local(file, candidates.into_iter().map(call::file_candidate).collect());
             }
             let length = argument.chars().count();
-            let (script, scope) = (argument.to_owned(), CompletionScope::Call);
-            CompletionSource::Circle(CircleCompletion { script, cursor: length, offset: cursor - length, scope })
+            let offset = cursor - length;
+            let script: String = input.chars().skip(offset).collect();
+            let scope = CompletionScope::Call;
+            CompletionSource::Circle(CircleCompletion { script, cursor: length, offset, scope })
         }
         Some(ArgumentKind::CirclesAndScript) => {
             let word = argument.rsplit(',').next().unwrap_or_default();
@@ -145,6 +147,13 @@ pub fn file_candidates(prefix: &str, working_directory: &WorkingDirectory) -> Ve
     files
 }
 
+impl CompletionItem {
+    /// Whether the candidate extends a word: as it stands, or behind its quote.
+    pub(crate) fn extends(&self, word: &str) -> bool {
+        self.text.starts_with(word) || self.text.strip_prefix('"').is_some_and(|quoted| quoted.starts_with(word))
+    }
+}
+
 impl CompletionList {
     /// Narrows the candidates for a longer word; `None` if the input before it or the word itself differs.
     pub fn narrow(&self, input: &str, cursor: usize) -> Option<Self> {
@@ -153,8 +162,7 @@ impl CompletionList {
             return None;
         }
         let word: String = input.chars().take(cursor).skip(self.start).collect();
-        let candidates =
-            self.candidates.iter().filter(|candidate| candidate.text.starts_with(&word)).cloned().collect();
+        let candidates = self.candidates.iter().filter(|candidate| candidate.extends(&word)).cloned().collect();
         Some(Self { input: input.to_owned(), start: self.start, cursor, candidates })
     }
 }
@@ -176,7 +184,7 @@ mod tests {
         let names: &[&str] = match kind {
             ArgumentKind::Circle => &["team", "sandbox"],
             ArgumentKind::Key => &["alice", "bob"],
-            ArgumentKind::File => &["notes.txt"],
+            ArgumentKind::File => &["notes.txt", "no blank.txt"],
             _ => &[],
         };
         names.iter().map(|name| CompletionItem { text: (*name).to_owned(), detail: String::new() }).collect()
@@ -184,8 +192,9 @@ mod tests {
 
     #[test]
     fn command_arguments_are_completed_locally() {
-        let cases: [(&str, usize, &[&str]); 8] = [
-            (":call price item=@no", 18, &["notes.txt"]),
+        let cases: [(&str, usize, &[&str]); 9] = [
+            (":call price item=@no", 18, &["notes.txt", "\"no blank.txt\""]),
+            (":call price item=@\"no b", 18, &["\"no blank.txt\""]),
             (":he", 1, &["help"]),
             (" :hi", 2, &["history"]),
             (":use te", 5, &["team"]),
@@ -212,6 +221,9 @@ mod tests {
             (":functions ", 11, ("", 0, 11)),
             (":source ar", 10, ("ar", 2, 8)),
             (":call price it", 14, ("price it", 8, 6)),
+            (":call price it n=1", 14, ("price it n=1", 8, 6)),
+            // Within a string, nothing names a file.
+            (":call price it=\"x y=@n", 22, ("price it=\"x y=@n", 16, 6)),
         ];
         for (input, cursor, (script, at, offset)) in cases {
             let scope = match input.split(' ').next() {

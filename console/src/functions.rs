@@ -1,8 +1,9 @@
 //! The functions of a circle in a console: the values that a parameter may have, and calls as text.
 
 use client_ws::{FunctionInfo, FunctionParam, JsonValue};
+use frontend::visible::visible;
 
-use crate::commands::is_plain_value;
+use crate::commands::{file_name, is_plain_value};
 
 /// The maximum number of listed values of a parameter.
 const MAX_VALUES: usize = 64;
@@ -63,11 +64,37 @@ impl ListedValues {
     }
 }
 
-/// Returns the shortest text that `:call` reads as a value of a parameter; `None` if the value is not of its type.
+/// Returns the shortest text that `:call` reads as a value of a parameter, without characters that a terminal does not
+/// show; `None` if the value is not of its type.
 pub fn argument_text(function: &FunctionInfo, param: &str, value: &JsonValue) -> Option<String> {
     let reads_back = |text: &str| function.argument(param, text).is_ok_and(|read| read == *value);
     let bare = value.as_str().filter(|text| is_plain_value(text) && reads_back(text)).map(str::to_owned);
-    bare.or_else(|| Some(value.to_string()).filter(|json| reads_back(json)))
+    bare.or_else(|| Some(visible_json(value)).filter(|json| reads_back(json)))
+}
+
+/// Returns the argument of `:call` that names a file, with its `@`.
+pub(crate) fn file_argument(file: &str) -> String {
+    if is_plain_value(file) { format!("@{file}") } else { format!("@{}", visible_json(&file.into())) }
+}
+
+/// Returns JSON whose characters a terminal shows as they are: all others are escaped.
+pub fn visible_json(value: &JsonValue) -> String {
+    let json = value.to_string();
+    if visible(&json) == json {
+        return json;
+    }
+    // Outside of strings, JSON has only characters of ASCII.
+    let mut escaped = String::with_capacity(json.len() * 2);
+    for character in json.chars() {
+        if matches!(character, ' '..='~') {
+            escaped.push(character);
+        } else {
+            for unit in character.encode_utf16(&mut [0; 2]) {
+                escaped.push_str(&format!("\\u{unit:04x}"));
+            }
+        }
+    }
+    escaped
 }
 
 /// Returns the `:call` of a function with the given texts, each for a parameter. A text that begins with `@` names a
@@ -76,10 +103,9 @@ pub fn call_text<'a>(function: &FunctionInfo, texts: impl IntoIterator<Item = (&
     let mut call = format!(":call {}", function.name);
     for (param, text) in texts {
         let value = match text.strip_prefix('@') {
-            Some(file) if is_plain_value(file) => Some(text.to_owned()),
-            Some(file) => Some(format!("@{}", JsonValue::from(file))),
+            Some(file) => Some(file_argument(&file_name(file))),
             None if is_plain_value(text) => Some(text.to_owned()),
-            None => function.argument(param, text).ok().map(|value| value.to_string()),
+            None => function.argument(param, text).ok().map(|value| visible_json(&value)),
         };
         if let Some(value) = value {
             call.push_str(&format!(" {param}={value}"));
@@ -159,16 +185,58 @@ pub(crate) mod tests {
         assert_eq!(argument_text(function, "size", &json!("very large")).as_deref(), Some("\"very large\""));
         assert_eq!(argument_text(function, "gift", &json!(true)).as_deref(), Some("true"));
         assert_eq!(argument_text(function, "gift", &json!("yes")), None);
-        for text in ["tea", "green tea", "\"quoted\"", "[x", "{", "a=b", "5", "日本", "\u{1}", "x\"y z\""] {
+        for text in [
+            "tea",
+            "green tea",
+            "\"quoted\"",
+            "[x",
+            "{",
+            "a=b",
+            "5",
+            "日本",
+            "\u{1}",
+            "x\"y z\"",
+            "\u{1b}]0;OWNED\u{7}x",
+            "two\nlines\t",
+            "a\u{202e}b",
+            "\u{9b}31m\u{7f}\u{200b}",
+            "é\u{e0061}",
+        ] {
             let call = call_text(function, [("item", text), ("count", "2")]);
+            assert_eq!(visible(&call), call);
+            assert!(!call.contains(['\n', '\t']));
             let Ok(ReplCommand::Call(parsed)) = ReplCommand::parse(&call[1..]) else { panic!("a call: {call}") };
             let [item, count] = &parsed.arguments[..] else { panic!("two arguments: {call}") };
             let ArgumentSource::Text(read) = &item.source else { panic!("a text: {call}") };
             assert_eq!(function.argument("item", read), function.argument("item", text), "{call}");
             assert_eq!(count.source, ArgumentSource::Text("2".into()));
         }
-        let call = call_text(function, [("item", "@my notes.txt")]);
-        let Ok(ReplCommand::Call(parsed)) = ReplCommand::parse(&call[1..]) else { panic!("a call: {call}") };
-        assert_eq!(parsed.arguments[0].source, ArgumentSource::File("my notes.txt".into()));
+        let files = [
+            ("@my notes.txt", "my notes.txt"),
+            ("@\"my notes.txt\"", "my notes.txt"),
+            ("@notes.txt", "notes.txt"),
+            ("@\"x", "\"x"),
+            ("@a\u{7}b", "a\u{7}b"),
+        ];
+        for (text, file) in files {
+            let call = call_text(function, [("item", text)]);
+            assert_eq!(visible(&call), call);
+            let Ok(ReplCommand::Call(parsed)) = ReplCommand::parse(&call[1..]) else { panic!("a call: {call}") };
+            assert_eq!(parsed.arguments[0].source, ArgumentSource::File(file.into()), "{call}");
+        }
+    }
+
+    /// A circle declares the values that a parameter may have.
+    #[test]
+    fn listed_values_cannot_control_the_terminal() {
+        let hostile = ["\u{1b}]0;OWNED\u{7}x", "a\u{202e}b", "\u{9b}31m", "\u{7f}"];
+        let document = json!({ "methods": [{ "name": "fn.f", "params": [
+            { "name": "a", "required": true, "schema": { "enum": hostile } }] }] });
+        let function = FunctionInfo::all(&document).remove(0);
+        for value in ListedValues::of(&function.params[0]).values {
+            let text = argument_text(&function, "a", &value).expect("a value of the parameter");
+            assert!(text.chars().all(|character| matches!(character, ' '..='~')), "{text:?}");
+            assert_eq!(function.argument("a", &text), Ok(value), "{text}");
+        }
     }
 }

@@ -58,6 +58,8 @@ pub struct LastPlay {
     timing: Option<PlayTiming>,
     /// Whether the notebook's last value is the value of this play.
     has_value: bool,
+    /// Whether this is the call of a function.
+    is_call: bool,
 }
 
 /// The inputs of a session as one script.
@@ -86,7 +88,7 @@ impl Notebook {
 
     /// Records the start of a call of a function, which is no input of the environment.
     pub(crate) fn begin_call(&mut self) {
-        self.last = LastPlay::default();
+        self.last = LastPlay { is_call: true, ..LastPlay::default() };
     }
 
     /// Records the value of a call. It is the last value, but of no input.
@@ -292,7 +294,7 @@ impl Notebook {
     }
 
     /// Returns the output and the value of the last play. `format` formats the value.
-    pub fn last(&self, format: impl FnOnce(&PlayResult) -> Vec<StyledLine>) -> Vec<StyledLine> {
+    pub fn last(&self, format: impl FnOnce(&PlayResult, bool) -> Vec<StyledLine>) -> Vec<StyledLine> {
         let mut lines = Vec::new();
         if self.last.is_cut {
             let why = format!("… more than {} MiB: the beginning was not kept", MAX_PRINTS >> 20);
@@ -302,11 +304,12 @@ impl Notebook {
             lines.extend(text::lines(Style::Plain, prints));
         }
         if let Some(value) = self.value().filter(|_| self.last.has_value) {
-            lines.extend(format(value));
+            lines.extend(format(value, !self.last.is_call));
         }
         lines.extend(self.last.error.iter().cloned());
         if lines.is_empty() {
-            lines.push(StyledLine::of(Style::Dim, "the last play printed nothing, and its value was ()"));
+            let what = if self.last.is_call { "call" } else { "play" };
+            lines.push(StyledLine::of(Style::Dim, &format!("the last {what} printed nothing, and its value was ()")));
         }
         lines
     }

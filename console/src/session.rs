@@ -40,13 +40,13 @@ mod value_commands;
 pub use call::FunctionCall;
 pub use cancellation::GIVE_UP_WINDOW;
 pub use event::{
-    CallerIdentity, ConnectionStatus, DisplayKind, DisplayLines, FanOutEvent, FanOutOutcome, FanOutRefusal,
-    PlaySnapshot, SessionEvent, SessionRequest, SessionState, ShellCommand,
+    CallerIdentity, CallerRights, ConnectionStatus, DisplayKind, DisplayLines, FanOutEvent, FanOutOutcome,
+    FanOutRefusal, PlaySnapshot, SessionEvent, SessionRequest, SessionState, ShellCommand,
 };
 pub use fan_out::FanOut;
 pub use handle::{Events, FanOutTarget, QueueFull, SessionHandle};
 
 pub use keys::{KeySource, Keyring};
 pub use options::{OtherCirclePolicy, Readiness, SessionOptions, connect_until_ready, continue_with_key, no_key_error};
-pub use play::{PlayReporter, PlayUpdate, Script, SessionPlay};
+pub use play::{PlayReporter, PlayUpdate, RunningRequest, Script};
 pub use remote::{Remote, RemoteFuture};

@@ -16,13 +16,23 @@ pub use pretty::shorten;
 /// Formats the value of a play; no lines for `()`. Lays out arrays and maps in `width` columns, and quotes strings and
 /// characters; keeps other scalars unchanged.
 pub fn format_value(result: &PlayResult, width: usize) -> Vec<StyledLine> {
+    format_bound(result, width, true)
+}
+
+/// Formats the value of a call, which no variable has, as [`format_value`] formats the value of a play.
+pub fn format_unbound_value(result: &PlayResult, width: usize) -> Vec<StyledLine> {
+    format_bound(result, width, false)
+}
+
+/// `is_bound` says whether `ans` has the value.
+fn format_bound(result: &PlayResult, width: usize, is_bound: bool) -> Vec<StyledLine> {
     if result.output.is_empty() && result.r#type != "string" {
         return Vec::new();
     }
     match result.r#type.as_str() {
         // If text and JSON do not match, or the value is too large, show the circle's text unchanged.
         "array" | "map" => match Node::of(result) {
-            Some(node) => layout(&node, width),
+            Some(node) => layout(&node, width, is_bound),
             None => lines(Style::Plain, &result.output),
         },
         "i64" | "f64" => lines(Style::Syntax(SyntaxKind::Number), &result.output),
@@ -43,8 +53,8 @@ pub fn table(result: &PlayResult, width: usize) -> Option<Vec<StyledLine>> {
     table::complete_lines(&Node::of(result)?, width)
 }
 
-fn layout(node: &Node<'_>, width: usize) -> Vec<StyledLine> {
-    if let Some(table) = table::lines(node, width) {
+fn layout(node: &Node<'_>, width: usize, is_bound: bool) -> Vec<StyledLine> {
+    if let Some(table) = table::lines(node, width, is_bound) {
         return table;
     }
     if node.width <= width { vec![pretty::flat(node)] } else { pretty::lines(node, width) }
@@ -240,6 +250,8 @@ pub(crate) mod tests {
         let lines = format_value(&of_json(&format!("[{}]", rows.join(","))), 80);
         assert_eq!(lines.len(), 1003);
         assert_eq!(lines[1002].to_string(), "… 99,000 more rows: ans.extract(1000..2000) returns the next ones");
+        let lines = format_unbound_value(&of_json(&format!("[{}]", rows.join(","))), 80);
+        assert_eq!(lines[1002].to_string(), "… 99,000 more rows: :json FILE writes all of them");
     }
 
     #[test]
@@ -270,7 +282,7 @@ pub(crate) mod tests {
             for width in [0, 1, usize::MAX - 1, usize::MAX] {
                 assert!(!format_value(&result, width).is_empty(), "{json}");
                 assert!(!pretty::lines(&node, width).is_empty(), "{json}");
-                let _table = table::lines(&node, width);
+                let _table = table::lines(&node, width, true);
             }
         }
         assert!(shown(&of_json(r#"[{"a": 1}]"#), usize::MAX).contains('─'));

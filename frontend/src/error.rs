@@ -18,7 +18,7 @@ use crate::{
     report, suggest,
     text::{Style, StyledLine},
 };
-pub use call::Caller;
+pub use call::{AdviceCommands, Caller};
 pub(crate) use files::file_error_parts;
 use files::shell_quote;
 use rpc_fixes::{limit_fix, rpc_fix, stop_reason};

@@ -1,5 +1,6 @@
 //! The functions of a circle for users: lists, documentation, values, and a typed client in TypeScript.
 
+mod argument;
 mod schema_text;
 mod typescript;
 mod value;
@@ -7,8 +8,12 @@ mod value;
 use client_ws::FunctionInfo;
 use serde_json::Value;
 
-use crate::text::{Style, StyledLine, SyntaxKind};
+use crate::{
+    text::{Style, StyledLine, SyntaxKind},
+    visible::visible,
+};
 
+pub use argument::{Argument, FileContent};
 pub use typescript::typescript;
 pub use value::play_result;
 
@@ -58,14 +63,26 @@ pub fn describe(function: &FunctionInfo, width: usize) -> Vec<StyledLine> {
     if function.is_readonly {
         notes.push("It changes nothing.".to_owned());
     }
-    if function.is_deprecated {
+    if function.is_deprecated && function.deprecation.is_empty() {
         notes.push("It is deprecated: use another function.".into());
+    } else if function.is_deprecated {
+        notes.push(format!("It is deprecated: {}", function.deprecation.replace('\n', " ")));
     }
     if let Some(timeout_ms) = function.timeout_ms {
         notes.push(format!("It may take {timeout_ms} ms."));
     }
     section("", notes.iter().map(|note| StyledLine::of(Style::Plain, note)).collect());
     lines
+}
+
+/// Returns the note that a called function is deprecated, and what to use instead; `None` if it is not deprecated.
+pub fn deprecation_note(function: &FunctionInfo) -> Option<String> {
+    let note = match function.deprecation.as_str() {
+        _ if !function.is_deprecated => return None,
+        "" => format!("{} is deprecated", function.name),
+        reason => format!("{} is deprecated: {}", function.name, visible(reason).replace('\n', " ")),
+    };
+    Some(note)
 }
 
 /// The type that a schema describes, as a function declares it.
@@ -126,6 +143,7 @@ pub(crate) mod tests {
             },
             {
                 "name": "fn.price", "summary": "The price of an item.", "deprecated": true, "x-readonly": true,
+                "x-deprecated": "use quote\nfor all items\u{7}",
                 "params": [{ "name": "item", "required": true, "schema": { "type": "string" }, "x-type": "string" }],
                 "result": { "name": "result", "schema": { "type": "number" }, "x-type": "float", "description": "in €" },
                 "x-signature": "price(item: string) -> float",
@@ -186,8 +204,12 @@ Returns
     float  in €
 
 It changes nothing.
-It is deprecated: use another function.
+It is deprecated: use quote for all items␇
 ";
         assert_eq!(text(&describe(&functions[1], 100)), expected);
+        assert_eq!(
+            functions.iter().map(deprecation_note).collect::<Vec<_>>(),
+            [None, Some("price is deprecated: use quote for all items␇".into()), None]
+        );
     }
 }

@@ -30,6 +30,8 @@ pub struct FunctionInfo {
     pub is_readonly: bool,
     /// Whether the function declares that callers should use another one.
     pub is_deprecated: bool,
+    /// What to use instead of a deprecated function; empty if the function does not say so.
+    pub deprecation: String,
     /// The time limit that the function declares, in milliseconds; the circle's `call_ms` applies if it declares none.
     pub timeout_ms: Option<u64>,
     /// Name, parameters and result in one line, such as `order.place(item: string, count?: int = 1) -> int`.
@@ -93,6 +95,7 @@ pub(crate) mod tests {
                         "data": { "properties": { "thrown": { "const": "sold out" } } } }],
                     "x-readonly": true,
                     "deprecated": true,
+                    "x-deprecated": "use order.add",
                     "x-timeout-ms": 500,
                     "x-signature": "order.place(item: string 1..64, count?: int 1..100 = 1) -> { order: string }",
                 },
@@ -107,6 +110,7 @@ pub(crate) mod tests {
         assert_eq!((function.name.as_str(), function.summary.as_str()), ("order.place", "Orders some of an item."));
         assert_eq!(function.doc, "Orders some of an item.\nThe stock shrinks.");
         assert!(function.is_readonly && function.is_deprecated);
+        assert_eq!(function.deprecation, "use order.add");
         assert_eq!(function.timeout_ms, Some(500));
         assert_eq!(function.thrown, [json!({ "const": "sold out" })]);
         assert_eq!(

@@ -42,9 +42,6 @@ const SEARCH_MARGIN: usize = 3;
 /// Longest name of a circle in the prompt, in columns.
 const MAX_NAME: usize = 40;
 
-/// The mark of a caller who may call functions, but not play.
-const CALLS_ONLY: &str = " (calls only)";
-
 /// End of the prompt: connected or disconnected.
 const CONNECTED: &str = "> ";
 const DISCONNECTED: &str = "✗ ";
@@ -64,7 +61,12 @@ pub(crate) struct LineHelper {
 /// Text after the line.
 pub(crate) enum LineHint {
     /// The rest of an input of the history.
-    Rest(String),
+    Rest {
+        /// The rest, with visible characters instead of those that control the terminal.
+        shown: String,
+        /// The rest as it is.
+        text: String,
+    },
     /// The list of a search.
     List(String),
 }
@@ -72,15 +74,21 @@ pub(crate) enum LineHint {
 impl Hint for LineHint {
     fn display(&self) -> &str {
         match self {
-            Self::Rest(text) | Self::List(text) => text,
+            Self::Rest { shown: text, .. } | Self::List(text) => text,
         }
     }
 
     fn completion(&self) -> Option<&str> {
         match self {
-            Self::Rest(text) => Some(text),
+            Self::Rest { text, .. } => Some(text),
             Self::List(_) => None,
         }
+    }
+}
+
+impl LineHint {
+    fn rest(text: String) -> Self {
+        Self::Rest { shown: visible(&text).into_owned(), text }
     }
 }
 
@@ -108,7 +116,7 @@ impl LineHelper {
 /// functions. Its end shows whether there is a connection, even if that changes while the prompt is on the screen.
 pub(crate) fn prompt(session: &SessionHandle) -> String {
     let (name, state) = (circle_name(session), session.state());
-    let rights = if state.may_play() { "" } else { CALLS_ONLY };
+    let rights = state.rights().label();
     // Also while disconnected: the same key authenticates the next connection.
     match state.key {
         Some(key) => format!("{name} ⚿ {key}{rights}{CONNECTED}"),
@@ -122,9 +130,14 @@ pub(crate) fn circle_name(session: &SessionHandle) -> String {
     text::StyledLine::of(Style::Plain, &name).truncated(MAX_NAME).to_string()
 }
 
-/// Removes control characters from a line: rustyline draws them as they are, and counts no columns for them.
+/// Removes control characters and marks of direction from a line: rustyline draws them as they are, and counts no columns
+/// for them.
 fn strip_controls(line: &str) -> Cow<'_, str> {
-    let is_hidden = |character: char| character.is_control() && !matches!(character, '\n' | '\t');
+    let is_hidden = |character: char| match character {
+        '\n' | '\t' => false,
+        '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => true,
+        _ => character.is_control(),
+    };
     if line.contains(is_hidden) { Cow::Owned(line.replace(is_hidden, "")) } else { Cow::Borrowed(line) }
 }
 
@@ -141,21 +154,24 @@ impl rustyline::completion::Completer for LineHelper {
         }
         let completion = self.completer.complete(line, before.chars().count());
         let Some(start) = byte(line, completion.start) else { return Ok((position, Vec::new())) };
-        let pair = |candidate: CompletionItem| {
-            let detail = visible(&candidate.detail);
-            let text = visible(&candidate.text).into_owned();
-            // A signature contains the name.
-            let is_signature = detail.starts_with(&format!("{text}("));
-            let display = match detail.as_ref() {
-                "" => text.clone(),
-                detail if is_signature => detail.to_owned(),
-                detail => format!("{text}  {detail}"),
-            };
-            Pair { display, replacement: text }
-        };
         let pairs = completion.candidates.into_iter().map(pair).collect();
         Ok((start.min(position), fit_screen(pairs, output::stdout_size().unwrap_or((80, 24)))))
     }
+}
+
+/// Returns a candidate as the list shows it, and as the line gets it.
+fn pair(candidate: CompletionItem) -> Pair {
+    let detail = visible(&candidate.detail);
+    let text = visible(&candidate.text);
+    // A signature contains the name.
+    let is_signature = detail.starts_with(&format!("{}(", text.trim_end()));
+    let display = match detail.as_ref() {
+        "" => text.into_owned(),
+        detail if is_signature => detail.to_owned(),
+        detail => format!("{text}  {detail}"),
+    };
+    // Anything but the candidate itself would be another value.
+    Pair { display, replacement: candidate.text }
 }
 
 /// Returns as many candidates as fit on the screen, and the number of the hidden ones: a question would block
@@ -200,7 +216,7 @@ impl Hinter for LineHelper {
         }
         self.styled_list.take();
         let rest = if position == line.len() { self.state.hint(line) } else { None };
-        rest.map(LineHint::Rest)
+        rest.map(LineHint::rest)
     }
 }
 
@@ -262,6 +278,27 @@ impl Highlighter for LineHelper {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// An input of the history may have any text.
+    #[test]
+    fn hint_and_line_cannot_control_the_terminal() {
+        let hint = LineHint::rest("a=\u{1b}]0;OWNED\u{7}\u{202e}x".to_owned());
+        assert_eq!(hint.display(), "a=␛]0;OWNED␇\u{fffd}x");
+        assert_eq!(hint.completion(), Some("a=\u{1b}]0;OWNED\u{7}\u{202e}x"));
+        assert_eq!(strip_controls("a\u{1b}[2J\u{202e}b\u{9b}\tc\n日本"), "a[2Jb\tc\n日本");
+    }
+
+    #[test]
+    fn candidate_is_shown_visibly_and_inserted_as_it_is() {
+        let item = |text: &str, detail: &str| CompletionItem { text: text.into(), detail: detail.into() };
+        let shown = |text: &str, detail: &str| {
+            let pair = pair(item(text, detail));
+            (pair.display, pair.replacement)
+        };
+        assert_eq!(shown("a\u{202e}b", "x\u{1b}[2J"), ("a\u{fffd}b  x␛[2J".into(), "a\u{202e}b".into()));
+        assert_eq!(shown("price ", "price(item: string)"), ("price(item: string)".into(), "price ".into()));
+        assert_eq!(shown("area", ""), ("area".into(), "area".into()));
+    }
 
     #[test]
     fn long_candidate_list_counts_its_hidden_items() {

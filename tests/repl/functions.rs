@@ -1,5 +1,6 @@
 //! Functions of a circle: `:functions`, `:call` and `:who`.
 
+use super::PROMPT_ENDS;
 use crate::support::{Home, background::BackgroundCircles, pty::Terminal};
 
 #[test]
@@ -46,7 +47,11 @@ fn visitor_calls_what_it_may_and_cannot_play() {
     terminal.wait_for("2.5\r\n");
     terminal.wait_for("(calls only)> ");
     terminal.keys("40 + 2\r");
-    terminal.wait_for(":functions");
+    terminal.wait_for("you are an anonymous caller, with the role visitor");
+    terminal.wait_for("list what you may call instead: :functions");
+    terminal.wait_for("(calls only)> ");
+    terminal.keys("price?\r");
+    terminal.wait_for("price(item: string");
     terminal.wait_for("(calls only)> ");
     terminal.keys(":call quote item=tea\r");
     terminal.wait_for("your role may not call it");
@@ -75,6 +80,57 @@ fn reload_changes_the_functions_of_an_open_repl() {
     terminal.keys(":call greet who=\"tea friends\"\r");
     terminal.wait_for("\"welcome tea friends\"\r\n");
     terminal.wait_for("shop ⚿ me> ");
+    // Another type and another parameter: the call is right for the functions as they are now.
+    let file = here.home.path().join("shop/functions/greet.rhai");
+    let changed = "/// @param {int} who - the number of guests\n/// @param {string} mood - a word\n\
+                   fn greet(who, mood) { `${mood} ${who + 1}` }\n";
+    std::fs::write(&file, changed).expect("written");
+    here.run_ok(&["reload"]);
+    terminal.keys(":call greet who=4 mood=hello\r");
+    terminal.wait_for("\"hello 5\"\r\n");
+    terminal.wait_for("shop ⚿ me> ");
+    // The list is the new one; after this reload the circle refuses the call first.
+    std::fs::write(&file, changed.replace("int}", "string}").replace("who + 1", "who.len()")).expect("written");
+    here.run_ok(&["reload"]);
+    terminal.keys(":call greet who=4 mood=bye\r");
+    terminal.wait_for("\"bye 1\"\r\n");
+    terminal.wait_for("shop ⚿ me> ");
     terminal.keys("kept + 2\r");
     terminal.wait_for("42\r\n");
+}
+
+/// The file of a function belongs to the circle, the terminal to the user.
+#[test]
+fn values_that_a_circle_lists_cannot_control_the_terminal() {
+    let home = Home::new();
+    home.add_key("me");
+    let here = BackgroundCircles::shop(home);
+    let file = here.home.path().join("shop/functions/evil.rhai");
+    let evil = "/// @param {\"\\u001b]0;OWNED\\u0007x\"} a - the title\nfn evil(a) { `seen ${a.len()}` }\n";
+    std::fs::write(file, evil).expect("written");
+    here.run_ok(&["reload"]);
+    let mut terminal = Terminal::run(&here.home, &["repl", "--circle", "shop"]);
+    let mut seen = terminal.wait_for("shop ⚿ me> ");
+    terminal.keys(":functions evil\r");
+    seen += &terminal.wait_for("the title");
+    seen += &terminal.wait_for("shop ⚿ me> ");
+    terminal.keys(":call evil a=\t");
+    seen += &terminal.wait_for("\\u001b]0;OWNED\\u0007x");
+    terminal.keys("\r");
+    seen += &terminal.wait_for("\"seen 11\"\r\n");
+    seen += &terminal.wait_for("shop ⚿ me> ");
+    // The hint is the rest of the last input.
+    terminal.keys(":call ev");
+    seen += &terminal.wait_for("OWNED");
+    terminal.keys("\x03");
+    seen += &terminal.wait_for(PROMPT_ENDS);
+    seen += &terminal.wait_for("shop ⚿ me> ");
+    assert!(!seen.contains("\x1b]0;") && !seen.contains('\x07'), "{seen:?}");
+    terminal.keys("\x04");
+    assert_eq!(terminal.end(), Some(0));
+    let history = std::fs::read_to_string(here.home.path().join("state/circles/history/history.jsonl"));
+    let history = history.expect("the history is there");
+    // A backslash is two of them in JSON; a control character would have one.
+    assert!(history.contains(r"\\u001b]0;OWNED"), "{history}");
+    assert!(!history.replace(r"\\u", "").contains(r"\u001b"), "{history}");
 }

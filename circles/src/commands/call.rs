@@ -5,7 +5,10 @@ mod arguments;
 use std::time::Duration;
 
 use client_ws::{CallRequest, PlayEvent, PlayValue, RunningCall};
-use frontend::{error::CliError, functions::play_result};
+use frontend::{
+    error::CliError,
+    functions::{deprecation_note, play_result},
+};
 use protocol::methods::Output;
 use serde_json::{Value, json};
 use terminal::{
@@ -44,8 +47,8 @@ fn call(args: &CallArgs) -> Result<(), CliError> {
         if let Some(timeout) = args.timeout {
             request = request.timeout(timeout);
         }
-        if function.is_deprecated {
-            line_to_stderr(&format!("note: {} is deprecated: circles functions {0} says more", function.name));
+        if let Some(note) = deprecation_note(function) {
+            line_to_stderr(&format!("note: {note}"));
         }
         let mut interrupts = Interrupts::claim()?;
         let failed = |error| CliError::from_call(&function.name, &connection.target, error);

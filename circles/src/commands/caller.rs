@@ -6,10 +6,9 @@ use console::session::{KeySource, Keyring};
 use frontend::{
     config,
     connect::fetch_description,
-    error::{Caller, CliError},
+    error::{AdviceCommands, Caller, CliError},
     known_circles::check::{IdentityCheck, UserFiles},
     target::{self, CircleTarget},
-    visible::visible,
 };
 use keys::keystore::{KeyName, Keystore};
 use terminal::{output::line_to_stderr, runtime::unlock_into_keyring};
@@ -101,11 +100,11 @@ impl CallerConnection {
     pub(super) fn find<'a>(&self, functions: &'a [FunctionInfo], name: &str) -> Result<&'a FunctionInfo, CliError> {
         functions.iter().find(|function| function.name == name).ok_or_else(|| {
             if functions.is_empty() && self.circle.functions.is_none() {
-                let what = format!("you cannot call '{}' on {}", visible(name), self.target);
                 let fix = "circles new NAME makes an example of a circle with functions";
-                return CliError::usage(what, "the circle has no functions", fix);
+                return CliError::no_functions(name, &self.target, fix);
             }
-            CliError::function_not_found(name, &self.target, &Caller::from(self.you()), functions)
+            let caller = Caller::from(self.you());
+            CliError::function_not_found(name, &self.target, &caller, functions, AdviceCommands::SHELL)
         })
     }
 }

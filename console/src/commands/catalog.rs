@@ -70,7 +70,7 @@ pub const COMMANDS: &[CommandSpec] = &[
         ArgumentKind::Call,
         "call a function of the circle",
         ":call order.place item=tea count=2",
-        "Reads each value by the type of its parameter: a text needs quotes only if it has blanks, anything else is JSON. PARAM=@FILE reads the value from a file. Ctrl-C cancels the call. The value is not bound to ans, and is no input of :save and :replay; :last, :copy and :json show it.",
+        "Reads each value by the type of its parameter: a text needs quotes only if it has blanks, anything else is JSON. PARAM=@FILE reads the value from a file, for a blob its bytes; PARAM=\"@text\" is the text @text. Ctrl-C cancels the call. :last, :copy and :json show the value. ans keeps its value, and :save and :replay leave calls out.",
     ),
     spec(
         "functions",
@@ -78,7 +78,7 @@ pub const COMMANDS: &[CommandSpec] = &[
         ArgumentKind::Function,
         "list the functions that you may use, or describe one of the circle",
         ":functions order.place",
-        "First those of the circle that you may :call, with their types; then those of the session. With another text: the functions of the circle and of the session whose names contain it, and others whose names begin with it.",
+        "Lists first the functions of the circle that you may :call, with their types, then the functions that this session has defined. :functions TEXT lists the functions whose names contain TEXT, and functions of Rhai and of modules whose names begin with TEXT.",
     ),
     spec("doc", "NAME", ArgumentKind::Function, "show what a function does, and where it comes from", ":doc push", ""),
     spec(

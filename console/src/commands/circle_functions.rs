@@ -12,8 +12,11 @@ use crate::truncate::group_digits;
 /// The maximum number of listed functions.
 const MAX_LISTED: usize = 500;
 
+/// The text for a caller who may call no function.
+pub const NO_FUNCTIONS: &str = "the circle has no function for you; :who shows your role";
+
 /// Documents the function of the circle with the name `text`, or lists all functions whose names contain the text. `own`
-/// are the lines about the functions of the session; `None` if the caller may not play.
+/// are the lines about the functions of scripts; `None` if the caller may not play.
 pub(crate) fn list_functions(
     known: &[FunctionInfo],
     own: Option<Vec<StyledLine>>,
@@ -25,6 +28,7 @@ pub(crate) fn list_functions(
     }
     let fitting: Vec<FunctionInfo> =
         known.iter().filter(|function| function.name.contains(text)).take(MAX_LISTED + 1).cloned().collect();
+    let own = own.filter(|own| !own.is_empty());
     if fitting.is_empty() {
         return own.unwrap_or_else(|| vec![StyledLine::of(Style::Dim, &none_text(known, text))]);
     }
@@ -42,8 +46,8 @@ pub(crate) fn list_functions(
 }
 
 fn none_text(known: &[FunctionInfo], text: &str) -> String {
-    if known.is_empty() {
-        "the circle has no function for you; :who shows your role".to_owned()
+    if known.is_empty() && text.is_empty() {
+        NO_FUNCTIONS.to_owned()
     } else {
         format!("no function matches {}; :functions lists all", visible(text))
     }
@@ -78,6 +82,13 @@ area(r)";
         assert!(shown(None, "order.place").contains("Parameters\n"));
         assert_eq!(shown(Some("area(r)"), "area"), "area(r)");
         assert_eq!(shown(None, "area"), "no function matches area; :functions lists all");
+        // Scripts have no such function.
+        let no_own = |text| {
+            let lines = list_functions(&shop(), Some(Vec::new()), text, 80);
+            lines.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+        };
+        assert_eq!(no_own("list"), "Functions of the circle, to :call\norder.list() -> any\n    Lists orders.");
+        assert_eq!(no_own("area"), "no function matches area; :functions lists all");
         let none = list_functions(&[], None, "", 80);
         assert_eq!(none[0].to_string(), "the circle has no function for you; :who shows your role");
     }

@@ -36,6 +36,21 @@ pub fn needs_circle(input: &str) -> bool {
     }
 }
 
+/// Whether the circle carries out an input only for callers who may play.
+pub(crate) fn needs_right_to_play(input: &str) -> bool {
+    let is_for_all = |command: &ReplCommand| {
+        matches!(
+            command,
+            ReplCommand::Call(_)
+                | ReplCommand::Functions(_)
+                | ReplCommand::Doc(_)
+                | ReplCommand::Who
+                | ReplCommand::Key(_)
+        )
+    };
+    needs_circle(input) && !matches!(parse(input), Some(Ok(command)) if is_for_all(&command))
+}
+
 /// Whether the outcome of an input depends on the inputs before it: it plays, asks the circle, or shows what the session
 /// has. A `:key` command does not, because the inputs before it may wait for its key.
 pub(crate) fn depends_on_inputs(input: &str) -> bool {

@@ -31,10 +31,12 @@ pub async fn query(client: &CircleWsClient, command: &ReplCommand) -> Result<Vec
         ReplCommand::Vars => client.scope().await.map(|scope| variables(&scope)),
         ReplCommand::Functions(part) => {
             let scope = client.scope().await?;
-            // Without a prefix the circle would list hundreds of functions.
+            // Without a prefix, or behind other characters, the circle would list hundreds of functions.
+            let is_prefix =
+                |text: &str| text.ends_with(|last: char| last.is_ascii_alphanumeric() || "_.:".contains(last));
             let others = match part.as_str() {
-                "" => Vec::new(),
-                part => client.complete(part, part.chars().count() as u64).await?.candidates,
+                part if is_prefix(part) => client.complete(part, part.chars().count() as u64).await?.candidates,
+                _ => Vec::new(),
             };
             Ok(functions(&scope, &others, part))
         }
@@ -114,6 +116,7 @@ fn size_text(variable: &client_ws::Variable) -> String {
     format!(" of {}{unit}", group_digits(usize::try_from(length).unwrap_or(usize::MAX)))
 }
 
+/// Lists the functions of scripts whose names match; no lines if a text matches none.
 fn functions(scope: &ScopeResult, others: &[Candidate], part: &str) -> Vec<StyledLine> {
     let fitting = scope.functions.iter().filter(|function| function.name.contains(part));
     let mut lines = BoundedLines::default();
@@ -134,11 +137,10 @@ fn functions(scope: &ScopeResult, others: &[Candidate], part: &str) -> Vec<Style
         (false, _) => lines.finish(),
         (true, "") => vec![StyledLine::of(
             Style::Dim,
-            "this session has defined none; :functions TEXT lists those of Rhai and of modules that begin with TEXT",
+            "this session has defined no functions; :functions TEXT lists functions of Rhai and of modules whose names \
+             begin with TEXT",
         )],
-        (true, part) => {
-            vec![StyledLine::of(Style::Dim, &format!("no function matches {part}"))]
-        }
+        (true, _) => Vec::new(),
     }
 }
 
@@ -242,6 +244,7 @@ pub(super) mod tests {
         assert!(lines.iter().all(|line| display_width(line) <= MAX_NAME + "  i64 = 1".len()));
 
         let many: Vec<Value> = (0..2_000).map(|number| json!({ "name": format!("f{number}"), "params": [] })).collect();
+        assert_eq!(functions(&scope(&[], &many), &[], "none"), []);
         let lines = shown(&functions(&scope(&[], &many), &[], ""));
         assert_eq!((lines.len(), lines[MAX_LINES].as_str()), (MAX_LINES + 1, "… and 1,000 more"));
         let doc = json!([{ "signature": "f()", "doc": "line\n".repeat(2_000), "origin": "session" }]);

@@ -8,7 +8,7 @@ pub(crate) fn question(input: &str) -> Option<String> {
     let is_one_sided = text.starts_with('?') != text.ends_with('?');
     match (name.trim(), marks) {
         ("", 1) => Some(":help".into()),
-        (name, 1) if is_one_sided && is_path(name) => Some(format!(":doc {name}")),
+        (name, 1) if is_one_sided && (is_path(name) || is_dotted(name)) => Some(format!(":doc {name}")),
         (name, 2) if is_one_sided && is_path(name) => Some(format!(":source {name}")),
         _ => None,
     }
@@ -24,13 +24,19 @@ pub(crate) fn word(input: &str) -> Option<&'static str> {
     }
 }
 
-/// Whether a text is the name of a function, perhaps in a module.
+/// Whether a text is the name of a function of scripts, perhaps in a module.
 fn is_path(text: &str) -> bool {
-    let is_name = |name: &str| {
-        name.starts_with(|character: char| character.is_ascii_alphabetic() || character == '_')
-            && name.chars().all(|character| character.is_ascii_alphanumeric() || character == '_')
-    };
     text.split("::").all(is_name)
+}
+
+/// Whether a text is the name of a function of a circle, such as `order.place`.
+fn is_dotted(text: &str) -> bool {
+    text.split('.').all(is_name)
+}
+
+fn is_name(text: &str) -> bool {
+    text.starts_with(|character: char| character.is_ascii_alphabetic() || character == '_')
+        && text.chars().all(|character| character.is_ascii_alphanumeric() || character == '_')
 }
 
 #[cfg(test)]
@@ -44,6 +50,11 @@ mod tests {
             ("?push", Some(":doc push")),
             ("push?", Some(":doc push")),
             (" ? g::area ", Some(":doc g::area")),
+            ("?order.place", Some(":doc order.place")),
+            ("order.place?", Some(":doc order.place")),
+            ("order.place??", None),
+            ("order..place?", None),
+            ("order.1?", None),
             ("??area", Some(":source area")),
             ("area??", Some(":source area")),
             ("a?b", None),

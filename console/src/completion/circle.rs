@@ -5,7 +5,7 @@ use std::sync::Arc;
 use client_ws::{CandidateKind, CompleteResult, FunctionInfo};
 use frontend::visible::visible;
 
-use super::{CompletionItem, CompletionList, MAX_CANDIDATES, call};
+use super::{CompletionItem, CompletionList, MAX_CANDIDATES, byte, call};
 
 /// The maximum length of a candidate, in bytes.
 const MAX_TEXT: usize = 256;
@@ -65,12 +65,13 @@ impl CircleCompletion {
         known: &KnownNames,
     ) -> Option<CompletionList> {
         if self.scope == CompletionScope::Call {
-            return Some(call::candidates((input, cursor), &self.script, &known.circle));
+            let (before, after) = self.script.split_at(byte(&self.script, self.cursor).unwrap_or(self.script.len()));
+            return Some(call::candidates((input, cursor), (before, after), &known.circle));
         }
-        let knows_more = matches!(self.scope, CompletionScope::OwnFunctions | CompletionScope::AllFunctions);
+        let has_known_names = matches!(self.scope, CompletionScope::OwnFunctions | CompletionScope::AllFunctions);
         let mut answer = match answer {
             Some(answer) => answer,
-            None if knows_more => CompleteResult { start: 0, candidates: Vec::new() },
+            None if has_known_names => CompleteResult { start: 0, candidates: Vec::new() },
             None => return None,
         };
         if self.scope != CompletionScope::Names {

@@ -96,7 +96,7 @@ fn last_play_is_kept_with_bounded_prints() {
     notebook.add_print("one");
     notebook.record_success("1", result("i64", "1"), Duration::from_millis(12));
     let format = |notebook: &Notebook| {
-        let lines = notebook.last(|value| vec![StyledLine::of(Style::Plain, &value.output)]);
+        let lines = notebook.last(|value, _| vec![StyledLine::of(Style::Plain, &value.output)]);
         lines.iter().map(StyledLine::to_string).collect::<Vec<_>>()
     };
     assert_eq!(format(&notebook), ["one", "1"]);

@@ -1,18 +1,13 @@
 //! Calls of functions: reading the arguments, the start and the end. A call runs like a play, but in no environment: its
 //! value is bound to nothing, and the notebook keeps it for `:last`, `:copy` and `:json` only.
 
-use std::{
-    fs::File,
-    io::{self, Read},
-    path::Path,
-    sync::Arc,
-};
+use std::sync::Arc;
 
-use client_ws::{ClientError, FunctionInfo, JsonValue, PlayResult, RpcError};
+use client_ws::{ClientError, JsonValue, PlayResult, RpcError};
 use frontend::{
-    error::{Caller, CliError},
-    quantity, suggest,
-    visible::visible,
+    error::{AdviceCommands, Caller, CliError},
+    functions::{Argument, FileContent, deprecation_note},
+    quantity,
 };
 use serde_json::Map;
 
@@ -20,17 +15,15 @@ use super::{
     core::Core,
     event::{DisplayKind, DisplayLines, SessionEvent},
     functions::{self, FunctionsUpdate},
-    inputs::{connection_error, value_lines},
+    inputs::connection_error,
     messages,
-    pending::{BlockingResult, PendingCommand, PlayKind, Purpose, finished},
+    pending::{BlockingResult, PendingCommand, Purpose, RunningWork, finished},
 };
 use crate::{
     ENVELOPE_BYTES,
     commands::{ArgumentSource, CallArgument, CallCommand},
+    truncate, value,
 };
-
-/// The maximum size of a value from a file, in bytes. A circle accepts far less.
-const MAX_VALUE_BYTES: u64 = 64 << 20;
 
 /// A call of a function.
 #[derive(Debug, Clone, PartialEq)]
@@ -41,9 +34,17 @@ pub struct FunctionCall {
     pub params: Map<String, JsonValue>,
 }
 
-/// The texts of the arguments, and the functions if they were fetched for the call.
+/// A call that was sent to the circle, with the arguments as the user gave them.
+pub(super) struct CallAttempt {
+    call: FunctionCall,
+    arguments: Vec<(String, Argument)>,
+    /// Whether the circle refused the call once, and the session has read the arguments again.
+    is_retry: bool,
+}
+
+/// The arguments, and the functions if they were fetched for the call.
 pub(super) struct CallPreparation {
-    texts: Vec<(String, String)>,
+    arguments: Vec<(String, Argument)>,
     update: Option<FunctionsUpdate>,
 }
 
@@ -55,83 +56,106 @@ pub(super) enum CallError {
     Client(ClientError),
 }
 
+impl CallAttempt {
+    /// Whether the circle refused the call before it ran, so that it may succeed with the functions as they are now.
+    pub(super) fn can_be_retried(&self, error: &ClientError) -> bool {
+        is_refusal(error) && !self.is_retry
+    }
+}
+
+/// Whether the circle refused a call because of its function or its arguments.
+fn is_refusal(error: &ClientError) -> bool {
+    matches!(error, ClientError::Rpc(RpcError::MethodNotFound { .. } | RpcError::InvalidParams { .. }))
+}
+
 impl Core {
     /// Reads the arguments of a call, and fetches the functions unless the called one is known.
     pub(super) fn prepare_call(&mut self, call: CallCommand) {
+        let has_files = call.reads_files();
         let CallCommand { name, arguments } = call;
-        let has_files = arguments.iter().any(|argument| matches!(argument.source, ArgumentSource::File(_)));
         let directory = self.directory.clone();
-        let read = move || -> Result<Vec<(String, String)>, CliError> {
-            let text = |CallArgument { param, source }| {
-                let text = match source {
-                    ArgumentSource::Text(text) => text,
-                    ArgumentSource::File(file) => read_value(&param, &directory.resolve(&file))?,
+        let read = move || -> Result<Vec<(String, Argument)>, CliError> {
+            let argument = |CallArgument { param, source }| {
+                let argument = match source {
+                    ArgumentSource::Text(text) => Argument::Text(text),
+                    ArgumentSource::File(file) => {
+                        let file = directory.resolve(&file);
+                        Argument::File(FileContent::read_regular(&param, &file, AdviceCommands::CONSOLE)?)
+                    }
                 };
-                Ok((param, text))
+                Ok((param, argument))
             };
-            arguments.into_iter().map(text).collect()
+            arguments.into_iter().map(argument).collect()
         };
         let is_known = self.function(&name).is_some();
         let fetch = (!is_known).then(|| functions::fetch(self.remote.clone(), None));
         let prepared = Box::pin(async move {
-            let texts = if has_files {
+            let arguments = if has_files {
                 let mut reading: BlockingResult<_> = Box::pin(tokio::task::spawn_blocking(read));
                 finished(&mut reading).await
             } else {
                 read()
             };
-            let texts = texts.map_err(CallError::File)?;
+            let arguments = arguments.map_err(CallError::File)?;
             let update = match fetch {
                 Some(fetch) => Some(fetch.await.map_err(CallError::Client)?),
                 None => None,
             };
-            Ok(CallPreparation { texts, update })
+            Ok(CallPreparation { arguments, update })
         });
         self.work.pending = Some(PendingCommand::Call { name, prepared });
-    }
-
-    fn function(&self, name: &str) -> Option<&FunctionInfo> {
-        self.functions.list.as_ref()?.iter().find(|function| function.name == name)
     }
 
     /// Starts a call whose arguments were read.
     pub(super) fn on_call_prepared(&mut self, prepared: Result<CallPreparation, CallError>) {
         let Some(PendingCommand::Call { name, .. }) = self.work.pending.take() else { return };
-        let (error, is_lost) = match prepared {
-            Ok(CallPreparation { texts, update }) => {
+        let (error, lost) = match prepared {
+            Ok(CallPreparation { arguments, update }) => {
+                let is_fresh = update.is_some();
                 if let Some(update) = update {
                     self.apply_functions(update);
                 }
-                match self.read_call(&name, texts) {
-                    Ok(call) => return self.start_call(call),
-                    Err(error) => (error, None),
+                match self.read_call(&name, &arguments) {
+                    Ok(call) => return self.start_call(CallAttempt { call, arguments, is_retry: false }),
+                    Err(error) if is_fresh => (error, None),
+                    // The types may have changed since the session fetched them.
+                    Err(_) => return self.prepare_again(name, arguments),
                 }
             }
             Err(CallError::File(error)) => (error, None),
             Err(CallError::Client(error)) => {
-                let is_lost = connection_error(&error);
-                (self.error(error), is_lost)
+                let lost = connection_error(&error);
+                (self.error(error), lost)
             }
         };
         self.report(SessionEvent::CallRefused(error.message()));
         self.show(DisplayLines::error(&error, self.room.width));
         self.finish_input();
-        self.finish_on_connection(is_lost.as_ref());
+        self.finish_on_connection(lost.as_ref());
         self.start_waiting_inputs();
     }
 
+    /// Fetches the functions if they have changed, to read the arguments again.
+    fn prepare_again(&mut self, name: String, arguments: Vec<(String, Argument)>) {
+        let fetched = self.fetch_functions();
+        let prepared = Box::pin(async move {
+            let update = fetched.await.map_err(CallError::Client)?;
+            Ok(CallPreparation { arguments, update: Some(update) })
+        });
+        self.work.pending = Some(PendingCommand::Call { name, prepared });
+    }
+
     /// Reads the arguments of a call by the types of their parameters.
-    fn read_call(&self, name: &str, texts: Vec<(String, String)>) -> Result<FunctionCall, CliError> {
+    fn read_call(&self, name: &str, arguments: &[(String, Argument)]) -> Result<FunctionCall, CliError> {
         let Some(function) = self.function(name) else { return Err(self.no_such_function(name)) };
         let mut params = Map::new();
-        for (param, text) in texts {
-            let value = function.argument(&param, &text).map_err(|error| bad_argument(name, &error.to_string()))?;
-            params.insert(param, value);
+        for (param, argument) in arguments {
+            params.insert(param.clone(), argument.value(function, param, AdviceCommands::CONSOLE)?);
         }
         let missing = function.params.iter().find(|param| param.is_required && !params.contains_key(&param.name));
         if let Some(missing) = missing {
             let why = format!("{} is missing: it is {}", missing.name, missing.type_text);
-            return Err(bad_argument(name, &why));
+            return Err(CliError::bad_argument(name, &why, AdviceCommands::CONSOLE));
         }
         let bytes = serde_json::to_string(&params).map_or(0, |json| json.len() as u64) + ENVELOPE_BYTES;
         let max_kib = self.connection.circle.as_ref().map_or(u64::MAX, |circle| circle.limits.message_kib);
@@ -146,23 +170,29 @@ impl Core {
         Ok(FunctionCall { name: name.to_owned(), params })
     }
 
-    fn start_call(&mut self, call: FunctionCall) {
-        if self.function(&call.name).is_some_and(|function| function.is_deprecated) {
-            self.remark(&messages::deprecated(&call.name));
+    fn start_call(&mut self, attempt: CallAttempt) {
+        let note = self.function(&attempt.call.name).and_then(deprecation_note);
+        if let Some(note) = note.filter(|_| !attempt.is_retry) {
+            self.remark(&note);
         }
         self.notebook.begin_call();
-        let name = call.name.clone();
-        let call = PlayKind::Call(self.remote.clone().call(call));
-        self.start(call, name, Purpose::Value);
+        let request = self.remote.clone().call(attempt.call.clone());
+        self.start(RunningWork::Call(request, attempt), String::new(), Purpose::Value);
     }
 
     /// Handles the end of the call of a function.
-    pub(super) fn finish_call(&mut self, function: &str, is_cancelled: bool, result: Result<PlayResult, ClientError>) {
+    pub(super) fn finish_call(
+        &mut self,
+        attempt: &CallAttempt,
+        is_cancelled: bool,
+        result: Result<PlayResult, ClientError>,
+    ) {
         match result {
             Ok(result) => {
                 let result = Arc::new(result);
                 self.notebook.record_call(result.clone());
-                let lines = value_lines(&result, self.room);
+                let lines = value::format_unbound_value(&result, self.room.width);
+                let lines = truncate::truncate_lines(lines, self.room);
                 self.show(DisplayLines { lines, kind: DisplayKind::Value, result: Some(result) });
                 self.finish_on_connection(None);
             }
@@ -171,82 +201,65 @@ impl Core {
                 self.finish_on_connection(None);
             }
             Err(error) => {
-                let is_lost = connection_error(&error);
-                let is_refused =
-                    matches!(error, ClientError::Rpc(RpcError::MethodNotFound { .. } | RpcError::InvalidParams { .. }));
-                // The circle may have other functions, or other types, than the session knows.
+                let is_refused = is_refusal(&error);
+                let error = self.call_error(&attempt.call.name, error);
                 if is_refused {
-                    self.refresh_functions();
+                    self.report(SessionEvent::CallRefused(error.0.message()));
                 }
-                let error = self.call_error(function, error);
-                if is_refused {
-                    self.report(SessionEvent::CallRefused(error.message()));
-                }
-                let shown = DisplayLines::error(&error, self.room.width);
-                self.notebook.record_call_failure(&shown.lines);
-                self.show(shown);
-                self.finish_on_connection(is_lost.as_ref());
+                return self.fail_call(error);
             }
         }
         self.finish_input();
         self.start_waiting_inputs();
     }
 
-    /// The error of a call, with commands of the console.
-    fn call_error(&self, function: &str, error: ClientError) -> CliError {
-        match error {
+    /// Handles what the circle says about the functions after it has refused a call: it did not run, so the session calls
+    /// again if the arguments have another meaning now.
+    pub(super) fn finish_refused_call(&mut self, attempt: CallAttempt, is_cancelled: bool, error: ClientError) {
+        let CallAttempt { call, arguments, .. } = attempt;
+        let error = match self.read_call(&call.name, &arguments) {
+            Ok(again) if again != call && !is_cancelled => {
+                self.note_rights();
+                return self.start_call(CallAttempt { call: again, arguments, is_retry: true });
+            }
+            Ok(_) => self.call_error(&call.name, error),
+            Err(reason) => (reason, None),
+        };
+        self.report(SessionEvent::CallRefused(error.0.message()));
+        self.fail_call(error);
+    }
+
+    /// Shows the error of a call, with the error of the connection if that is lost.
+    fn fail_call(&mut self, (error, lost): (CliError, Option<ClientError>)) {
+        let shown = DisplayLines::error(&error, self.room.width);
+        self.notebook.record_call_failure(&shown.lines);
+        self.show(shown);
+        self.finish_on_connection(lost.as_ref());
+        self.note_rights();
+        self.finish_input();
+        self.start_waiting_inputs();
+    }
+
+    /// The error of a call, with commands of the console; and the error of the connection if that is lost.
+    fn call_error(&self, function: &str, error: ClientError) -> (CliError, Option<ClientError>) {
+        let lost = connection_error(&error);
+        let error = match error {
             ClientError::Rpc(RpcError::MethodNotFound { .. }) => self.no_such_function(function),
             ClientError::Rpc(RpcError::InvalidParams { param, reason }) => {
-                bad_argument(function, &format!("{param}: {reason}"))
+                CliError::bad_argument(function, &format!("{param}: {reason}"), AdviceCommands::CONSOLE)
             }
             error => CliError::from_call(function, &self.target, error),
-        }
+        };
+        (error, lost)
     }
 
     /// The error for a function that the caller may not call, or that does not exist.
     fn no_such_function(&self, name: &str) -> CliError {
-        let what = format!("cannot call {} on {}", visible(name), self.target);
         if self.connection.circle.as_ref().is_some_and(|circle| circle.functions.is_none()) {
-            return CliError::usage(what, "the circle has no functions", "");
+            return CliError::no_functions(name, &self.target, "");
         }
         let caller = self.you().map(Caller::from).unwrap_or_default();
         let known = self.functions.list.as_deref().unwrap_or_default();
-        let near = suggest::nearest(name, known.iter().map(|function| function.name.as_str()));
-        let near = near.map_or_else(String::new, |near| format!("did you mean {near}? "));
-        let key = if caller.has_key { "" } else { messages::KEY_HINT };
-        CliError::usage(
-            what,
-            format!("the circle has no such function, or your role may not call it; you are {caller}"),
-            format!("{near}list what you may call: :functions{key}"),
-        )
+        CliError::function_not_found(name, &self.target, &caller, known, AdviceCommands::CONSOLE)
     }
-}
-
-/// The error for arguments that do not fit.
-fn bad_argument(function: &str, why: &str) -> CliError {
-    let fix = format!("describe its parameters: :functions {function}");
-    CliError::usage(format!("cannot call {function}"), visible(why), fix)
-}
-
-/// Reads the value of a parameter from a file. Refuses pipes and the like: without a writer, reading one would block
-/// forever.
-fn read_value(param: &str, file: &Path) -> Result<String, CliError> {
-    let read = || {
-        if file.metadata()?.is_file() || file.is_dir() {
-            let mut text = String::new();
-            if File::open(file)?.take(MAX_VALUE_BYTES + 1).read_to_string(&mut text)? as u64 > MAX_VALUE_BYTES {
-                return Err(io::Error::other(format!("it is larger than {} MiB", MAX_VALUE_BYTES >> 20)));
-            }
-            return Ok(text);
-        }
-        Err(io::Error::other("it is not a regular file"))
-    };
-    read().map_err(|error| {
-        let what = format!("cannot read the value of {} from {}", visible(param), visible(&file.display().to_string()));
-        let fix = match error.kind() {
-            io::ErrorKind::InvalidData => "save it as UTF-8",
-            _ => "check its name; for a text that begins with @, write a JSON string: PARAM=\"@text\"",
-        };
-        CliError::io(what, &error, fix)
-    })
 }

@@ -9,7 +9,7 @@ use super::{
     core::Core,
     event::{FanOutEvent, FanOutOutcome, SessionEvent},
     messages,
-    pending::{PendingCommand, PlayKind, RunningPart},
+    pending::{PendingCommand, Refusal, RunningPart, RunningWork},
 };
 use crate::commands::ReplCommand;
 
@@ -52,7 +52,7 @@ impl Core {
             }
         }
         match &self.work.pending {
-            Some(PendingCommand::Load(_) | PendingCommand::FanOut { .. }) => {
+            Some(PendingCommand::Load(_) | PendingCommand::Rights { .. } | PendingCommand::FanOut { .. }) => {
                 self.abandon_pending(messages::NOT_STARTED);
             }
             Some(PendingCommand::Call { .. }) => self.abandon_pending(messages::NOT_CALLED),
@@ -92,9 +92,11 @@ impl Core {
         self.start_waiting_inputs();
     }
 
-    /// Cancels reading a file to play, because its environment is gone.
+    /// Cancels an input that waits for its file or for the right to play, because its environment is gone.
     pub(super) fn cancel_load(&mut self) {
-        if self.work.pending.take_if(|pending| matches!(pending, PendingCommand::Load(_))).is_some() {
+        let is_play =
+            |pending: &mut PendingCommand| matches!(pending, PendingCommand::Load(_) | PendingCommand::Rights { .. });
+        if self.work.pending.take_if(is_play).is_some() {
             self.remark(messages::NOT_STARTED);
             self.finish_input();
         }
@@ -103,15 +105,15 @@ impl Core {
     fn stop_waiting_for_play(&mut self) {
         self.return_inputs();
         let Some(running) = self.work.running.take() else { return };
-        match running.play {
-            PlayKind::Single(_) => {
+        match running.work {
+            RunningWork::Play(_) | RunningWork::Refused(Refusal { call: None, .. }) => {
                 self.notebook.record_failure(&[], false);
                 self.show_timing();
                 self.remark(messages::GIVEN_UP);
                 self.stop_replay(false);
             }
-            PlayKind::Call(_) => self.remark(messages::CALL_GIVEN_UP),
-            PlayKind::FanOut(fan_out) => self.show_fan_out(fan_out),
+            RunningWork::Call(..) | RunningWork::Refused(_) => self.remark(messages::CALL_GIVEN_UP),
+            RunningWork::FanOut(fan_out) => self.show_fan_out(fan_out),
         }
         self.finish_input();
         self.finish_on_connection(None);
@@ -119,10 +121,10 @@ impl Core {
 
     /// Ends all activities without messages before the connection is closed.
     pub(super) fn detach(&mut self) {
-        if let Some(running) = self.work.running.take() {
+        if let Some(mut running) = self.work.running.take() {
             // A fan-out would go on on the other circles.
             running.cancel();
-            if !matches!(running.play, PlayKind::Call(_)) {
+            if !matches!(running.work, RunningWork::Call(..) | RunningWork::Refused(Refusal { call: Some(_), .. })) {
                 self.notebook.record_failure(&[], false);
             }
             self.work.timing = None;

@@ -34,7 +34,7 @@ impl Core {
         }
         match self.connection.status {
             ConnectionStatus::Connected if self.login.identity == CallerIdentity::Anonymous && !self.is_ready() => {
-                self.choose_key();
+                self.find_rights_or_key();
             }
             ConnectionStatus::Connected if self.is_ready() => self.report(SessionEvent::Ready),
             ConnectionStatus::Connected | ConnectionStatus::Connecting => {}
@@ -201,6 +201,7 @@ impl Core {
         let is_other = self.reconnection.replacing.take().is_some();
         self.connection.status = ConnectionStatus::Connected;
         self.login.identity = CallerIdentity::Anonymous;
+        self.login.noted_rights = None;
         self.connection.circle = Some(Arc::new(circle));
         self.connection.notices = Some(self.remote.clone().next_notice());
         let is_paused = std::mem::take(&mut self.reconnection.is_paused);
@@ -213,8 +214,8 @@ impl Core {
         let is_open = self.access() == Some(Access::Open);
         let has_key = self.login.owner.is_some() || self.login.key.is_some();
         // A key may have more rights; without one, the anonymous caller may still call functions.
-        let has_none = || self.state().is_ready() && matches!(self.keys.preferred(), Ok(None));
-        if !has_key && (is_open || has_none()) {
+        let is_ready_without_key = || self.state().is_ready() && matches!(self.keys.preferred(), Ok(None));
+        if !has_key && (is_open || is_ready_without_key()) {
             self.on_ready();
         } else {
             self.choose_key();
@@ -303,7 +304,7 @@ impl Core {
 
     /// Whether a play or command is running that fails when the connection is lost.
     fn uses_connection(&self) -> bool {
-        self.work.running.as_ref().is_some_and(RunningInput::is_play)
+        self.work.running.as_ref().is_some_and(RunningInput::uses_connection)
             || self.work.part.is_some()
             || matches!(
                 self.work.pending,

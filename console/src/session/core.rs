@@ -11,7 +11,7 @@ use tokio::{
 };
 
 use super::{
-    event::{CallerIdentity, ConnectionStatus, DisplayLines, SessionEvent, SessionRequest, SessionState},
+    event::{CallerIdentity, CallerRights, ConnectionStatus, DisplayLines, SessionEvent, SessionRequest, SessionState},
     functions::CircleFunctions,
     init::UserInit,
     keys::KeySource,
@@ -98,6 +98,8 @@ pub(super) struct Login {
     pub(super) authenticating: Option<(CallerIdentity, RemoteFuture<Option<Description>>)>,
     /// The key that the user should unlock.
     pub(super) requested: Option<KeyName>,
+    /// The rights that the session has reported to the user; `None` until it is ready.
+    pub(super) noted_rights: Option<CallerRights>,
 }
 
 /// The queued, running and pending inputs.

@@ -147,6 +147,28 @@ pub enum CallerIdentity {
     Owner,
 }
 
+/// What a caller may do on the circle, as far as the circle has said.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CallerRights {
+    /// Play scripts, and perhaps call functions.
+    Play,
+    /// Call functions, but not play scripts.
+    CallsOnly,
+    /// Neither play scripts nor call functions.
+    None,
+}
+
+impl CallerRights {
+    /// What a prompt or a title says about the rights, with a blank before it; empty for a caller who may play.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Play => "",
+            Self::CallsOnly => " (calls only)",
+            Self::None => " (no rights)",
+        }
+    }
+}
+
 /// A snapshot of a running play.
 #[derive(Debug, Clone)]
 pub struct PlaySnapshot {
@@ -248,6 +270,15 @@ impl SessionState {
     /// Whether the circle has functions that the caller may call.
     pub fn may_call(&self) -> bool {
         self.circle.as_ref().and_then(|circle| circle.functions.as_ref()).is_some_and(|functions| functions.count > 0)
+    }
+
+    /// What the caller may do, as far as the circle has said.
+    pub fn rights(&self) -> CallerRights {
+        match (self.may_play(), self.may_call()) {
+            (true, _) => CallerRights::Play,
+            (false, true) => CallerRights::CallsOnly,
+            (false, false) => CallerRights::None,
+        }
     }
 
     /// Whether a play or another activity delays the next input.

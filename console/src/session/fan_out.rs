@@ -27,12 +27,21 @@ impl FanOut {
     ///
     /// Take the events with [`FanOut::next`]: plays with output wait until they are taken.
     pub fn start(targets: &[FanOutTarget], script: &Script) -> Self {
+        Self::start_parts(targets, script, false)
+    }
+
+    /// Plays a script on each circle as [`start`](Self::start) does. Errors name commands of the console.
+    pub(super) fn start_for_console(targets: &[FanOutTarget], script: &Script) -> Self {
+        Self::start_parts(targets, script, true)
+    }
+
+    fn start_parts(targets: &[FanOutTarget], script: &Script, is_for_console: bool) -> Self {
         let (report, events) = mpsc::channel(EVENT_CAPACITY);
         let (cancel, cancelled) = watch::channel(false);
         let mut requests = JoinSet::new();
         for (index, FanOutTarget { session, .. }) in targets.iter().cloned().enumerate() {
-            let part =
-                FanOutPart { script: script.clone(), index, report: report.clone(), cancelled: cancelled.clone() };
+            let (script, report, cancelled) = (script.clone(), report.clone(), cancelled.clone());
+            let part = FanOutPart { script, index, report, cancelled, is_for_console };
             requests.spawn(run_part(session, part));
         }
         Self { events, cancel, _requests: requests }

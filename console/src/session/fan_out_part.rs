@@ -40,10 +40,15 @@ impl Core {
         }
         let is_busy = self.work.part.is_some()
             || self.is_playing_init()
-            || self.work.running.as_ref().is_some_and(RunningInput::is_play)
+            || self.work.running.as_ref().is_some_and(RunningInput::uses_connection)
             || matches!(
                 self.work.pending,
-                Some(PendingCommand::Query { .. } | PendingCommand::Load(_) | PendingCommand::Key { .. })
+                Some(
+                    PendingCommand::Query { .. }
+                        | PendingCommand::Rights { .. }
+                        | PendingCommand::Load(_)
+                        | PendingCommand::Key { .. }
+                )
             );
         let refused = |why| Some(FanOutEvent::Refused(why));
         let end = if !self.is_ready() {
@@ -141,7 +146,11 @@ impl Core {
                 if matches!(error, ClientError::ConnectionLost { .. } | ClientError::NotConnected) {
                     lost = Some(ClientError::NotConnected);
                 }
-                let error = CliError::from_play(&script, &self.target, error);
+                let error = if running.part.is_for_console {
+                    self.play_error(&script, error)
+                } else {
+                    CliError::from_play(&script, &self.target, error)
+                };
                 self.notebook.record_failure(&error.lines(self.room.width), is_lost);
                 if is_lost {
                     self.require_init_again();
@@ -159,7 +168,7 @@ impl Core {
 
     pub(super) fn begin_fan_out(&mut self, targets: Vec<FanOutTarget>, script: String) {
         let play = Script { text: script.clone(), bind: Some(LAST_VALUE.into()), ..Script::default() };
-        let plays = FanOut::start(&targets, &play);
+        let plays = FanOut::start_for_console(&targets, &play);
         let labels: Vec<Arc<str>> = targets.into_iter().map(|target| target.label.into()).collect();
         let ends = labels.iter().map(|_| FanOutState::Running).collect();
         self.play_fan_out(RunningFanOut { plays, labels, states: ends }, script);

@@ -8,7 +8,7 @@ use frontend::text::StyledLine;
 
 use super::{
     core::Core,
-    event::{CallerIdentity, ConnectionStatus, DisplayKind, DisplayLines},
+    event::{CallerIdentity, CallerRights, ConnectionStatus, DisplayKind, DisplayLines, SessionEvent},
     messages,
     pending::PendingCommand,
     remote::{Remote, RemoteFuture},
@@ -23,6 +23,8 @@ pub(super) struct CircleFunctions {
     /// The version of the list.
     version: Option<ListVersion>,
     pub(super) refresh: Option<RemoteFuture<FunctionsUpdate>>,
+    /// Whether an anonymous caller without rights waits for the fetch.
+    is_awaited: bool,
 }
 
 /// The version of a list of functions for a caller.
@@ -86,8 +88,19 @@ impl Core {
         }
     }
 
+    /// Asks for the rights of an anonymous caller who has none, because the role may have been given some, and then for a
+    /// key.
+    pub(super) fn find_rights_or_key(&mut self) {
+        if !self.has_described_rights() || self.login.requested.is_some() {
+            return self.choose_key();
+        }
+        self.refresh_functions();
+        self.functions.is_awaited = true;
+    }
+
     /// Handles the end of a fetch in the background. A lost connection is reported by its notice.
     pub(super) fn on_functions_fetched(&mut self, update: Result<FunctionsUpdate, ClientError>) {
+        let is_awaited = std::mem::take(&mut self.functions.is_awaited);
         match update {
             Ok(update) => self.apply_functions(update),
             // The circle does not list them, so none is known.
@@ -95,32 +108,58 @@ impl Core {
                 self.functions.list.get_or_insert_default();
             }
         }
+        if is_awaited && !self.is_ready() {
+            return self.choose_key();
+        }
+        if is_awaited {
+            self.report(SessionEvent::Ready);
+        }
+        self.start_waiting_inputs();
     }
 
-    /// Applies what the circle says about the caller and the functions.
+    /// Applies what the circle says about the caller and the functions, and reports changed rights.
     pub(super) fn apply_functions(&mut self, update: FunctionsUpdate) {
+        self.store_functions(update);
+        self.note_rights();
+        self.start_due_init();
+    }
+
+    /// Stores what the circle says about the caller and the functions.
+    pub(super) fn store_functions(&mut self, update: FunctionsUpdate) {
         let FunctionsUpdate { circle, functions } = update;
         self.functions.version = Some(ListVersion::of(&circle));
         if let Some(functions) = functions {
             self.functions.list = Some(functions.into());
         }
-        let before = self.state().may_play();
         self.connection.circle = Some(Arc::new(circle));
-        match (before, self.state().may_play()) {
-            (true, false) => self.note(messages::CALLS_ONLY),
-            (false, true) => {
-                self.note(messages::MAY_PLAY);
-                self.start_due_init();
-            }
-            _ => {}
+    }
+
+    /// Reports the rights of the caller if they have changed since the session reported them.
+    pub(super) fn note_rights(&mut self) {
+        let rights = self.state().rights();
+        // Before the session is ready, the caller may get other rights with a key.
+        let Some(before) = self.login.noted_rights.as_mut().map(|noted| std::mem::replace(noted, rights)) else {
+            return;
+        };
+        match rights {
+            _ if rights == before => {}
+            CallerRights::Play => self.note(messages::MAY_PLAY),
+            CallerRights::CallsOnly => self.note(messages::CALLS_ONLY),
+            CallerRights::None => self.note(messages::NO_RIGHTS),
         }
+    }
+
+    /// Returns the function with a name, if the session knows it.
+    pub(super) fn function(&self, name: &str) -> Option<&FunctionInfo> {
+        self.functions.list.as_ref()?.iter().find(|function| function.name == name)
     }
 
     /// Lists or documents functions: those of the circle, and those of the session if the caller may play.
     pub(super) fn list_functions(&mut self, text: String) {
         let fetched = self.fetch_functions();
         let command = commands::ReplCommand::Functions(text.clone());
-        let own = self.state().may_play().then(|| self.remote.clone().query(command));
+        let may_ask = self.is_ready() && self.state().may_play();
+        let own = may_ask.then(|| self.remote.clone().query(command));
         let answer = Box::pin(async move {
             let update = fetched.await?;
             let own = match own {

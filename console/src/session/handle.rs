@@ -62,6 +62,8 @@ pub(super) struct FanOutPart {
     pub(super) index: usize,
     pub(super) report: mpsc::Sender<(usize, FanOutEvent)>,
     pub(super) cancelled: watch::Receiver<bool>,
+    /// Whether a console shows the error of the play, so that the error names commands of the console.
+    pub(super) is_for_console: bool,
 }
 
 impl FanOutPart {
@@ -221,12 +223,14 @@ impl SessionHandle {
     ) -> impl Future<Output = Option<CompletionList>> + Send + 'static {
         let state = self.state.borrow();
         let known = known_names(&state);
-        let asks = state.may_play() && request.scope != CompletionScope::Call;
+        let may_play = state.may_play();
         drop(state);
-        if request.needs_circle_functions() {
+        // A caller who may not play may have been given the right.
+        if request.needs_circle_functions() || !may_play {
             self.refresh_functions();
         }
-        let answer = asks.then(|| self.remote.clone().complete(request.script.clone(), request.cursor as u64));
+        let is_question = may_play && request.scope != CompletionScope::Call;
+        let answer = is_question.then(|| self.remote.clone().complete(request.script.clone(), request.cursor as u64));
         async move {
             let answer = match answer {
                 Some(answer) => answer.await.ok(),

@@ -16,7 +16,7 @@ use super::{
     inputs::{connection_error, has_started},
     messages,
     pending::{BlockingResult, PendingCommand, RunningInput, finished},
-    play::{PlayUpdate, Script, SessionPlay},
+    play::{PlayUpdate, RunningRequest, Script},
 };
 use crate::{commands, message_size_error, notebook::costs_environment};
 
@@ -42,7 +42,7 @@ pub(super) enum InitWork {
 
 /// A play of the init script.
 pub(super) struct InitPlay {
-    play: SessionPlay,
+    play: RunningRequest,
     script: String,
     started: Instant,
     progress: Option<Progress>,
@@ -152,7 +152,7 @@ impl Core {
     pub(super) fn start_init(&mut self) {
         let is_due = matches!(self.init.state, InitState::Due | InitState::DueBeforeInput);
         let is_at_work = self.is_playing_init()
-            || self.work.running.as_ref().is_some_and(RunningInput::is_play)
+            || self.work.running.as_ref().is_some_and(RunningInput::uses_connection)
             || self.work.part.is_some()
             || matches!(self.work.pending, Some(PendingCommand::Query { .. } | PendingCommand::Key { .. }));
         if !is_due || is_at_work || !self.is_ready() || !self.state().may_play() {

@@ -1,4 +1,4 @@
-//! Plays of inputs: the start, the output and the end.
+//! Running inputs: the start, the output and the end of a play.
 
 use std::{sync::Arc, time::Duration};
 
@@ -6,15 +6,16 @@ use client_ws::{ClientError, MissingRight, PlayEvent, PlayResult, RpcError};
 use frontend::{
     error::{Caller, CliError},
     text::{self, Size, Style, StyledLine},
-    visible::visible,
 };
 use tokio::time::Instant;
 
 use super::{
+    call::CallAttempt,
     core::Core,
     event::{DisplayKind, DisplayLines, SessionEvent},
+    functions::FunctionsUpdate,
     messages,
-    pending::{PlayKind, Purpose, RunningFanOut, RunningInput, RunningUpdate},
+    pending::{Purpose, Refusal, RunningFanOut, RunningInput, RunningUpdate, RunningWork},
     play::{PlayUpdate, Script},
     timing::Timing,
 };
@@ -35,7 +36,7 @@ impl Core {
         // The circle counts it like any other play.
         self.notebook.repeat_play();
         let play = Script { text: word.clone(), bind: Some(LAST_VALUE.into()), ..Script::default() };
-        let work = PlayKind::Single(self.remote.clone().play(play));
+        let work = RunningWork::Play(self.remote.clone().play(play));
         self.start(work, word, Purpose::Value);
         if let Some(running) = &mut self.work.running {
             running.word = Some(command);
@@ -46,32 +47,32 @@ impl Core {
         let text = script.text.clone();
         self.notebook.begin_play(&text);
         let play = Script { bind: Some(LAST_VALUE.into()), ..script };
-        let work = PlayKind::Single(self.remote.clone().play(play));
+        let work = RunningWork::Play(self.remote.clone().play(play));
         self.start(work, text, purpose);
     }
 
     pub(super) fn play_fan_out(&mut self, fan_out: RunningFanOut, script: String) {
-        self.start(PlayKind::FanOut(fan_out), script, Purpose::Value);
+        self.start(RunningWork::FanOut(fan_out), script, Purpose::Value);
     }
 
-    pub(super) fn start(&mut self, work: PlayKind, script: String, purpose: Purpose) {
+    pub(super) fn start(&mut self, work: RunningWork, script: String, purpose: Purpose) {
         let started = Instant::now().into_std();
         self.work.running =
-            Some(RunningInput { play: work, script, purpose, word: None, started, progress: None, cancelled: None });
+            Some(RunningInput { work, script, purpose, word: None, started, progress: None, cancelled: None });
     }
 
     /// Returns the running fan-out.
     pub(super) fn fan_out_mut(&mut self) -> Option<&mut RunningFanOut> {
-        match &mut self.work.running.as_mut()?.play {
-            PlayKind::FanOut(fan_out) => Some(fan_out),
-            PlayKind::Single(_) | PlayKind::Call(_) => None,
+        match &mut self.work.running.as_mut()?.work {
+            RunningWork::FanOut(fan_out) => Some(fan_out),
+            _ => None,
         }
     }
 
     pub(super) fn take_fan_out(&mut self) -> Option<RunningFanOut> {
-        match self.work.running.take_if(|running| !running.is_play())?.play {
-            PlayKind::FanOut(fan_out) => Some(fan_out),
-            PlayKind::Single(_) | PlayKind::Call(_) => None,
+        match self.work.running.take_if(|running| !running.uses_connection())?.work {
+            RunningWork::FanOut(fan_out) => Some(fan_out),
+            _ => None,
         }
     }
 
@@ -81,6 +82,7 @@ impl Core {
             RunningUpdate::Play(PlayUpdate::Ended(result)) => self.finish_play(result),
             RunningUpdate::FanOut(Some((index, event))) => self.on_fan_out_event(index, event),
             RunningUpdate::FanOut(None) => self.finish_fan_out(),
+            RunningUpdate::Described(update) => self.finish_refused(*update),
         }
     }
 
@@ -107,12 +109,24 @@ impl Core {
     }
 
     fn finish_play(&mut self, result: Result<PlayResult, ClientError>) {
-        let Some(running) = self.work.running.take() else { return };
-        if let PlayKind::Call(_) = running.play {
-            return self.finish_call(&running.script, running.cancelled.is_some(), result);
-        }
+        let Some(mut running) = self.work.running.take() else { return };
+        running.work = match running.work {
+            RunningWork::Call(_, attempt) => match result {
+                // The circle may have other functions, or other types, than the session knows.
+                Err(error) if attempt.can_be_retried(&error) && running.cancelled.is_none() => {
+                    let work = self.refusal(error, Some(attempt));
+                    self.work.running = Some(RunningInput { work, progress: None, ..running });
+                    return;
+                }
+                result => return self.finish_call(&attempt, running.cancelled.is_some(), result),
+            },
+            work => work,
+        };
         match result {
             Ok(result) => {
+                if !self.state().may_play() {
+                    self.refresh_functions();
+                }
                 let result = Arc::new(result);
                 let round_trip = Instant::now().into_std().saturating_duration_since(running.started);
                 if running.purpose == Purpose::TimeIt {
@@ -151,16 +165,45 @@ impl Core {
                 self.run_command(running.word.unwrap_or_default());
                 return self.start_waiting_inputs();
             }
-            Err(error) => {
-                let is_own_fault =
-                    matches!(&error, ClientError::Rpc(RpcError::Script(_) | RpcError::LimitExceeded { .. }));
-                self.record_failure(&running.script, error);
-                self.work.timing = None;
-                self.stop_replay(is_own_fault);
+            // The caller may have another role than the circle has described.
+            Err(error) if is_missing_right(&error) && self.state().may_play() && self.has_described_rights() => {
+                let work = self.refusal(error, None);
+                self.work.running = Some(RunningInput { work, progress: None, ..running });
+                return;
             }
+            Err(error) => self.fail_play(&running.script, error),
         }
         self.finish_input();
         self.start_waiting_inputs();
+    }
+
+    /// Asks for the rights and the functions of the caller before the session reports a refusal. `call` is the refused
+    /// call; `None` for a play.
+    fn refusal(&self, error: ClientError, call: Option<CallAttempt>) -> RunningWork {
+        RunningWork::Refused(Refusal { error, call, fetched: Box::pin(self.fetch_functions()) })
+    }
+
+    /// Handles what the circle says about the caller after it has refused a play or a call.
+    fn finish_refused(&mut self, update: Result<FunctionsUpdate, ClientError>) {
+        let Some(running) = self.work.running.take() else { return };
+        let RunningWork::Refused(Refusal { error, call, .. }) = running.work else { return };
+        if let Ok(update) = update {
+            self.store_functions(update);
+        }
+        match call {
+            Some(call) => return self.finish_refused_call(call, running.cancelled.is_some(), error),
+            None => self.fail_play(&running.script, error),
+        }
+        self.note_rights();
+        self.finish_input();
+        self.start_waiting_inputs();
+    }
+
+    fn fail_play(&mut self, script: &str, error: ClientError) {
+        let is_own_fault = matches!(&error, ClientError::Rpc(RpcError::Script(_) | RpcError::LimitExceeded { .. }));
+        self.record_failure(script, error);
+        self.work.timing = None;
+        self.stop_replay(is_own_fault);
     }
 
     pub(super) fn record_success(&mut self, script: &str, result: Arc<PlayResult>, round_trip: Duration) {
@@ -188,18 +231,26 @@ impl Core {
 
     /// The error of a play. For a caller who may not play, it names commands of the console.
     pub(super) fn play_error(&mut self, script: &str, error: ClientError) -> CliError {
-        let caller = self.you().map(Caller::from).unwrap_or_default();
-        let why = match &error {
-            ClientError::Rpc(RpcError::Forbidden { reason, missing: Some(MissingRight::Play) }) => {
-                // The role may have changed since the circle described it.
+        let may_play = self.state().may_play();
+        match &error {
+            ClientError::Rpc(RpcError::Forbidden { missing: Some(MissingRight::Play), .. }) if may_play => {
+                // The role has changed since the circle described it.
                 self.refresh_functions();
-                visible(reason).into_owned()
             }
-            ClientError::Rpc(RpcError::Unauthenticated) if !self.state().may_play() => format!("you are {caller}"),
+            ClientError::Rpc(
+                RpcError::Forbidden { missing: Some(MissingRight::Play), .. } | RpcError::Unauthenticated,
+            ) if !may_play => {}
             _ => return CliError::from_play(script, &self.target, error),
-        };
+        }
+        let caller = self.you().map(Caller::from).unwrap_or_default();
         let key = if caller.has_key { "" } else { messages::KEY_HINT };
-        CliError::usage(messages::PLAY_REFUSED, why, format!("{}{key}", messages::CALL_HINT))
+        let fix = format!("{}{key}", messages::CALL_HINT);
+        CliError::usage(messages::PLAY_REFUSED, format!("you are {caller}"), fix)
+    }
+
+    /// Whether the circle has said what the caller may do.
+    pub(super) fn has_described_rights(&self) -> bool {
+        self.you().is_some_and(|you| you.may.is_some())
     }
 
     /// Returns the display size for full-width layouts, with the width of a usual terminal if the width is unbounded.
@@ -229,6 +280,14 @@ pub(super) fn connection_error(error: &ClientError) -> Option<ClientError> {
         ClientError::NotConnected => Some(ClientError::NotConnected),
         _ => None,
     }
+}
+
+/// Whether the circle refused a play because the caller may not play.
+fn is_missing_right(error: &ClientError) -> bool {
+    matches!(
+        error,
+        ClientError::Rpc(RpcError::Forbidden { missing: Some(MissingRight::Play), .. } | RpcError::Unauthenticated)
+    )
 }
 
 /// Whether the circle may have started the play that failed, and counted it.

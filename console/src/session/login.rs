@@ -8,7 +8,7 @@ use keys::{KeyPair, keystore::KeyName};
 
 use super::{
     core::{Announcement, Core},
-    event::{CallerIdentity, ConnectionStatus, SessionEvent, SessionRequest},
+    event::{CallerIdentity, CallerRights, ConnectionStatus, SessionEvent, SessionRequest},
     functions::CircleFunctions,
     messages,
     pending::PendingCommand,
@@ -88,6 +88,7 @@ impl Core {
                 self.set_description(described);
                 self.login.identity = identity;
                 self.login.key = key;
+                self.login.noted_rights = None;
                 self.finish_key_command(true);
                 return self.on_ready();
             }
@@ -199,9 +200,8 @@ impl Core {
     pub(super) fn on_ready(&mut self) {
         self.announce();
         self.report(SessionEvent::Ready);
-        if !self.state().may_play() {
-            self.note(messages::CALLS_ONLY);
-        }
+        self.login.noted_rights.get_or_insert(CallerRights::Play);
+        self.note_rights();
         self.load_functions();
         self.start_waiting_inputs();
     }

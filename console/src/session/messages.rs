@@ -13,6 +13,7 @@ pub(super) const CALL_GIVEN_UP: &str = "gave up waiting; the function may still 
 pub(super) const NOT_CALLED: &str = "gave up waiting; nothing was called";
 pub(super) const CALLS_ONLY: &str =
     "you may call functions here, but not play scripts: :functions lists them, :call NAME calls one";
+pub(super) const NO_RIGHTS: &str = "you may neither play scripts nor call functions here: :who shows your role";
 pub(super) const MAY_PLAY: &str = "you may play scripts here now";
 pub(super) const PLAY_REFUSED: &str = "the circle does not let you play scripts";
 pub(super) const CALL_HINT: &str = "list what you may call instead: :functions; call one: :call NAME";
@@ -36,9 +37,9 @@ pub(super) const QUEUE_FULL: &str = "too many inputs are waiting: Ctrl-C returns
 pub(super) const SCRATCH_KEY: &str = "the scratch circle accepts only its own key";
 pub(super) const SCRATCH_KEY_HINT: &str = "  to use your key, switch to another circle: :use WHERE";
 
-/// The called function is deprecated.
-pub(super) fn deprecated(function: &str) -> String {
-    format!("{function} is deprecated: :functions {function} says more")
+/// A function of the circle has the name of a documented function of scripts.
+pub(super) fn circle_function(name: &str) -> String {
+    format!("{name} is a function of the circle as well: :functions {name} describes it")
 }
 
 /// The message about output that the client did not keep.

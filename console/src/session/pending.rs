@@ -15,12 +15,12 @@ use protocol::methods::Progress;
 use tokio::{task::JoinError, time::Instant};
 
 use super::{
-    call::{CallError, CallPreparation},
+    call::{CallAttempt, CallError, CallPreparation},
     event::{FanOutEvent, FanOutOutcome, PlaySnapshot},
     fan_out::FanOut,
     functions::FunctionsUpdate,
     handle::FanOutPart,
-    play::{PlayUpdate, Script, SessionPlay, wait_for_cancel},
+    play::{PlayUpdate, RunningRequest, Script, wait_for_cancel},
     remote::RemoteFuture,
 };
 use crate::commands::ReplCommand;
@@ -52,10 +52,10 @@ pub(super) struct ReplacingCircle {
     pub(super) is_announced: bool,
 }
 
-/// A running play on this circle or on several circles.
+/// A running input: a play on this circle or on several circles, or a call.
 pub(super) struct RunningInput {
-    pub(super) play: PlayKind,
-    /// The script, or the name of the function.
+    pub(super) work: RunningWork,
+    /// The script; empty for a call.
     pub(super) script: String,
     pub(super) purpose: Purpose,
     /// The command that the input stands for if it is no variable.
@@ -65,13 +65,25 @@ pub(super) struct RunningInput {
     pub(super) cancelled: Option<Instant>,
 }
 
-pub(super) enum PlayKind {
+/// What a running input does.
+pub(super) enum RunningWork {
     /// A play on this session's circle.
-    Single(SessionPlay),
+    Play(RunningRequest),
     /// A call of a function of this session's circle.
-    Call(SessionPlay),
+    Call(RunningRequest, CallAttempt),
     /// A fan-out to several circles.
     FanOut(RunningFanOut),
+    /// A play or a call that the circle refused. The session asks for the rights and the functions of the caller, which
+    /// may have changed, before it reports the error.
+    Refused(Refusal),
+}
+
+/// The refusal of a play or a call.
+pub(super) struct Refusal {
+    pub(super) error: ClientError,
+    /// The call; `None` for a play.
+    pub(super) call: Option<CallAttempt>,
+    pub(super) fetched: RemoteFuture<FunctionsUpdate>,
 }
 
 /// What to show of a play.
@@ -93,6 +105,8 @@ pub(super) enum Purpose {
 pub(super) enum RunningUpdate {
     Play(PlayUpdate),
     FanOut(Option<(usize, FanOutEvent)>),
+    /// What the circle says after a refusal.
+    Described(Box<Result<FunctionsUpdate, ClientError>>),
 }
 
 impl RunningUpdate {
@@ -107,16 +121,19 @@ impl RunningUpdate {
 impl RunningInput {
     /// Waits for the next update. Cancel safe.
     pub(super) async fn next(running: &mut Option<Self>) -> RunningUpdate {
-        match running.as_mut().map(|running| &mut running.play) {
-            Some(PlayKind::Single(play) | PlayKind::Call(play)) => RunningUpdate::Play(play.next().await),
-            Some(PlayKind::FanOut(fan_out)) => RunningUpdate::FanOut(fan_out.plays.next().await),
+        match running.as_mut().map(|running| &mut running.work) {
+            Some(RunningWork::Play(request) | RunningWork::Call(request, _)) => {
+                RunningUpdate::Play(request.next().await)
+            }
+            Some(RunningWork::FanOut(fan_out)) => RunningUpdate::FanOut(fan_out.plays.next().await),
+            Some(RunningWork::Refused(refusal)) => RunningUpdate::Described(Box::new((&mut refusal.fetched).await)),
             None => std::future::pending().await,
         }
     }
 
-    /// Whether this is a play or a call on the session's own connection.
-    pub(super) fn is_play(&self) -> bool {
-        !matches!(self.play, PlayKind::FanOut(_))
+    /// Whether the input uses the session's own connection, which a fan-out does not.
+    pub(super) fn uses_connection(&self) -> bool {
+        !matches!(self.work, RunningWork::FanOut(_))
     }
 
     pub(super) fn state(&self) -> PlaySnapshot {
@@ -127,10 +144,14 @@ impl RunningInput {
         }
     }
 
-    pub(super) fn cancel(&self) {
-        match &self.play {
-            PlayKind::Single(play) | PlayKind::Call(play) => play.cancel(),
-            PlayKind::FanOut(fan_out) => fan_out.plays.cancel(),
+    pub(super) fn cancel(&mut self) {
+        match &mut self.work {
+            RunningWork::Play(request) | RunningWork::Call(request, _) => request.cancel(),
+            RunningWork::FanOut(fan_out) => fan_out.plays.cancel(),
+            // The input has failed already.
+            RunningWork::Refused(refusal) => {
+                refusal.fetched = Box::pin(std::future::ready(Err(ClientError::NotConnected)));
+            }
         }
     }
 }
@@ -144,6 +165,9 @@ pub(super) enum PendingCommand {
     Query { command: ReplCommand, answer: RemoteFuture<Vec<StyledLine>> },
     /// A list of functions: those of the circle, and lines about those of the session.
     Functions { text: String, answer: RemoteFuture<(FunctionsUpdate, Option<Vec<StyledLine>>)> },
+    /// An input that needs the right to play, which the caller may have been given since the circle last described the
+    /// caller.
+    Rights { input: String, fetched: RemoteFuture<FunctionsUpdate> },
     /// A call whose arguments are being read, or whose function is not known yet.
     Call { name: String, prepared: BoxFuture<'static, Result<CallPreparation, CallError>> },
     /// A `:key` command that waits for its key, with the previous key.
@@ -160,6 +184,7 @@ pub(super) enum PendingCommand {
 pub(super) enum CommandOutcome {
     Answered(Result<Vec<StyledLine>, ClientError>),
     FunctionsListed(Result<(FunctionsUpdate, Option<Vec<StyledLine>>), ClientError>),
+    RightsFetched(Result<FunctionsUpdate, ClientError>),
     CallPrepared(Result<CallPreparation, CallError>),
     Loaded(Result<Script, CliError>),
     DirectoryChanged(Result<PathBuf, CliError>),
@@ -171,6 +196,7 @@ impl PendingCommand {
         match pending {
             Some(Self::Query { answer, .. }) => CommandOutcome::Answered(answer.await),
             Some(Self::Functions { answer, .. }) => CommandOutcome::FunctionsListed(answer.await),
+            Some(Self::Rights { fetched, .. }) => CommandOutcome::RightsFetched(fetched.await),
             Some(Self::Call { prepared, .. }) => CommandOutcome::CallPrepared(prepared.await),
             Some(Self::Load(read)) => CommandOutcome::Loaded(finished(read).await),
             Some(Self::Directory(changed)) => CommandOutcome::DirectoryChanged(finished(changed).await),
@@ -192,7 +218,7 @@ pub(super) async fn finished<T>(task: &mut BlockingResult<T>) -> Result<T, CliEr
 pub(super) struct RunningPart {
     pub(super) part: FanOutPart,
     /// The play; `None` once it has ended.
-    pub(super) play: Option<SessionPlay>,
+    pub(super) play: Option<RunningRequest>,
     pub(super) is_cancelled: bool,
     pub(super) started: Instant,
     /// Events that wait for room in the channel.
@@ -229,7 +255,7 @@ impl RunningPart {
     }
 }
 
-async fn next(play: &mut Option<SessionPlay>) -> PlayUpdate {
+async fn next(play: &mut Option<RunningRequest>) -> PlayUpdate {
     match play {
         Some(play) => play.next().await,
         None => std::future::pending().await,

@@ -1,11 +1,10 @@
-//! A play: its script, its output while it runs, and its outcome.
+//! A play or a call: what it sends, its output while it runs, and its outcome.
 
 use std::{path::Path, sync::Arc, time::Duration};
 
-use client_ws::{
-    CallRequest, CircleWsClient, ClientError, PlayEvent, PlayResult, PlayValue, RpcError, RunningCall, RunningPlay,
-};
+use client_ws::{CallRequest, CircleWsClient, ClientError, Id, PlayEvent, PlayResult, PlayValue, RpcError};
 use frontend::functions::play_result;
+use futures_util::{Stream, StreamExt};
 use tokio::{
     sync::{mpsc, watch},
     task::JoinSet,
@@ -42,35 +41,35 @@ impl Script {
     }
 }
 
-/// An update of a play.
+/// An update of a play or a call.
 #[derive(Debug)]
 pub enum PlayUpdate {
     /// Output or progress.
     Event(PlayEvent),
-    /// The end of the play, which is the last update.
+    /// The end of the play or the call, which is the last update.
     Ended(Result<PlayResult, ClientError>),
 }
 
-/// A started play. Dropping it cancels the play.
+/// A started play or call. Dropping it cancels the play or the call.
 #[derive(Debug)]
-pub struct SessionPlay {
+pub struct RunningRequest {
     updates: mpsc::Receiver<PlayUpdate>,
     cancel: watch::Sender<bool>,
     _task: JoinSet<()>,
 }
 
-/// Reports the updates of a play to the holder of its [`SessionPlay`].
+/// Reports the updates of a play or a call to the holder of its [`RunningRequest`].
 #[derive(Debug)]
 pub struct PlayReporter {
     updates: mpsc::Sender<PlayUpdate>,
     cancel: watch::Receiver<bool>,
 }
 
-impl SessionPlay {
+impl RunningRequest {
     /// Plays a script on a client. Needs a tokio runtime.
     ///
-    /// Take the updates with [`SessionPlay::next`]: the client drops output over 32 MiB that nobody takes.
-    pub fn start(client: Arc<CircleWsClient>, script: Script) -> Self {
+    /// Take the updates with [`RunningRequest::next`]: the client drops output over 32 MiB that nobody takes.
+    pub fn play(client: Arc<CircleWsClient>, script: Script) -> Self {
         Self::spawn(|mut reporter| async move {
             let result = play(&client, &script, &mut reporter).await;
             reporter.report(PlayUpdate::Ended(result)).await;
@@ -78,14 +77,14 @@ impl SessionPlay {
     }
 
     /// Calls a function on a client. The value ends the call as that of a play. Needs a tokio runtime.
-    pub(super) fn start_call(client: Arc<CircleWsClient>, call: FunctionCall) -> Self {
+    pub(super) fn call(client: Arc<CircleWsClient>, call: FunctionCall) -> Self {
         Self::spawn(|mut reporter| async move {
             let result = self::call(&client, call, &mut reporter).await;
             reporter.report(PlayUpdate::Ended(result)).await;
         })
     }
 
-    /// Returns a play whose updates come from `run`. Needs a tokio runtime.
+    /// Returns a request whose updates come from `run`. Needs a tokio runtime.
     pub fn spawn<F: Future<Output = ()> + Send + 'static>(run: impl FnOnce(PlayReporter) -> F) -> Self {
         let (send, updates) = mpsc::channel(UPDATE_CAPACITY);
         let (cancel, cancelled) = watch::channel(false);
@@ -99,12 +98,12 @@ impl SessionPlay {
         self.updates.recv().await.unwrap_or(PlayUpdate::Ended(Err(ClientError::NotConnected)))
     }
 
-    /// Waits until the play has ended.
+    /// Waits until the play or the call has ended.
     pub(super) async fn wait_for_end(mut self) {
         while !matches!(self.next().await, PlayUpdate::Ended(_)) {}
     }
 
-    /// Cancels the play. Its end still comes as an update.
+    /// Cancels the play or the call. Its end still comes as an update.
     pub fn cancel(&self) {
         self.cancel.send_replace(true);
     }
@@ -152,7 +151,8 @@ async fn play(
     }
     let mut running = request.start().await?;
     let longest = script.timeout.map_or(Duration::MAX, |timeout| timeout.saturating_add(ANSWER_GRACE_PERIOD));
-    report_events(&mut running, longest, reporter).await?;
+    let id = running.id().clone();
+    report_events(client, &id, &mut running, longest, reporter).await?;
     running.result().await
 }
 
@@ -163,40 +163,16 @@ async fn call(
 ) -> Result<PlayResult, ClientError> {
     let request = CallRequest::new(call.name).params(call.params);
     let mut running = client.start_call(request).await?;
-    report_events(&mut running, Duration::MAX, reporter).await?;
+    let id = running.id().clone();
+    report_events(client, &id, &mut running, Duration::MAX, reporter).await?;
     running.result::<PlayValue>().await.map(play_result)
 }
 
-/// A request that was sent, and reports events until it ends.
-trait RunningRequest {
-    async fn next(&mut self) -> Option<PlayEvent>;
-
-    async fn cancel(&self) -> Result<bool, ClientError>;
-}
-
-impl RunningRequest for RunningPlay {
-    async fn next(&mut self) -> Option<PlayEvent> {
-        Self::next(self).await
-    }
-
-    async fn cancel(&self) -> Result<bool, ClientError> {
-        Self::cancel(self).await
-    }
-}
-
-impl RunningRequest for RunningCall {
-    async fn next(&mut self) -> Option<PlayEvent> {
-        Self::next(self).await
-    }
-
-    async fn cancel(&self) -> Result<bool, ClientError> {
-        Self::cancel(self).await
-    }
-}
-
-/// Reports the events of a request until it has ended, for at most `longest`, and cancels it when it should end.
+/// Reports the events of the request with an id until it has ended, for at most `longest`, and cancels it when it should end.
 async fn report_events(
-    running: &mut impl RunningRequest,
+    client: &CircleWsClient,
+    id: &Id,
+    events: &mut (impl Stream<Item = PlayEvent> + Unpin),
     longest: Duration,
     reporter: &mut PlayReporter,
 ) -> Result<(), ClientError> {
@@ -213,14 +189,14 @@ async fn report_events(
                     room.send(PlayUpdate::Event(event));
                 }
             }
-            next = running.next(), if event.is_none() => match next {
+            next = events.next(), if event.is_none() => match next {
                 Some(next) => event = Some(next),
                 None => return Ok(()),
             },
             // Also while there is no room: a slow reader must not prevent a cancellation.
             () = wait_for_cancel(cancel), if !is_cancelled => {
                 is_cancelled = true;
-                running.cancel().await?;
+                client.cancel(id).await?;
             }
             () = &mut late => return Err(ClientError::TimedOut { after: longest }),
         }

@@ -3,11 +3,13 @@
 //! Some commands need not wait: those that do not depend on other inputs, and, while a play runs, those that show what
 //! the session or the circle knows already.
 
+use client_ws::ClientError;
 use frontend::text::{self, Style};
 
 use super::{
     core::Core,
     event::{CallerIdentity, ConnectionStatus, DisplayKind, DisplayLines, SessionEvent},
+    functions::FunctionsUpdate,
     messages,
     pending::{PendingCommand, Purpose},
 };
@@ -54,7 +56,7 @@ impl Core {
                 self.connect();
             }
             ConnectionStatus::Connecting => self.reconnection.is_awaited = true,
-            ConnectionStatus::Connected if is_stuck => self.choose_key(),
+            ConnectionStatus::Connected if is_stuck => self.find_rights_or_key(),
             ConnectionStatus::Connected => {}
         }
     }
@@ -66,6 +68,9 @@ impl Core {
 
     /// Whether a new input must wait, even if no other input waits.
     fn must_wait(&self, input: &str) -> bool {
+        if self.is_about_rights(input) {
+            return self.is_at_work();
+        }
         match input.trim().strip_prefix(':').map(ReplCommand::parse) {
             Some(Ok(ReplCommand::FanOut { .. } | ReplCommand::Key(_))) => self.is_blocked(input),
             _ if !commands::needs_circle(input) => {
@@ -81,12 +86,25 @@ impl Core {
 
     /// Whether a new input must wait because an input that waits comes first.
     fn is_behind_queue(&self, input: &str) -> bool {
+        if self.is_about_rights(input) {
+            return false;
+        }
         if commands::uses_directory(input) && self.has_waiting_directory_command(input) {
             return true;
         }
         let is_playing = self.work.running.is_some() || self.work.part.is_some();
         let has_unplayed = !self.work.waiting.is_empty() || matches!(self.work.pending, Some(PendingCommand::Load(_)));
         has_unplayed && !is_playing && commands::depends_on_inputs(input)
+    }
+
+    /// Whether an input shows or finds the rights of an anonymous caller who has none. It waits for no rights.
+    fn is_about_rights(&self, input: &str) -> bool {
+        let command = input.trim().strip_prefix(':').map(ReplCommand::parse);
+        matches!(command, Some(Ok(ReplCommand::Who | ReplCommand::Functions(_))))
+            && self.connection.status == ConnectionStatus::Connected
+            && self.login.identity == CallerIdentity::Anonymous
+            && self.login.requested.is_none()
+            && !self.state().is_ready()
     }
 
     /// Whether a `:cd` command waits, or the input is one and a waiting input uses the directory.
@@ -104,7 +122,7 @@ impl Core {
                 Some(Ok(ReplCommand::FanOut { .. })) => false,
                 // The command may make the session ready for the inputs behind it.
                 Some(Ok(ReplCommand::Key(_))) => self.login.identity == CallerIdentity::Authenticating,
-                _ => commands::needs_circle(input) && !self.is_ready(),
+                _ => commands::needs_circle(input) && !self.is_ready() && !self.is_about_rights(input),
             }
     }
 
@@ -124,6 +142,31 @@ impl Core {
 
     fn start_input(&mut self, input: String) {
         self.report(SessionEvent::InputStarted(input.clone()));
+        if commands::needs_right_to_play(&input) && !self.state().may_play() {
+            // If the caller has been given the right since, the init script is the first play.
+            let fetched = Box::pin(self.fetch_functions());
+            self.work.pending = Some(PendingCommand::Rights { input, fetched });
+            return;
+        }
+        self.run_input(input);
+    }
+
+    /// Runs the input that waited for the rights of the caller. Without the right to play, the circle says so.
+    pub(super) fn on_rights_fetched(&mut self, update: Result<FunctionsUpdate, ClientError>) {
+        let Some(PendingCommand::Rights { input, .. }) = self.work.pending.take() else { return };
+        if let Ok(update) = update {
+            self.apply_functions(update);
+        }
+        self.start_init();
+        if self.is_playing_init() {
+            let fetched = Box::pin(std::future::ready(Err(ClientError::NotConnected)));
+            self.work.pending = Some(PendingCommand::Rights { input, fetched });
+            return;
+        }
+        self.run_input(input);
+    }
+
+    fn run_input(&mut self, input: String) {
         match input.trim().strip_prefix(':') {
             Some(command) => self.run_command(command),
             None => match shorthand::word(&input) {

@@ -9,7 +9,7 @@ use keys::KeyPair;
 
 use super::{
     call::FunctionCall,
-    play::{Script, SessionPlay},
+    play::{RunningRequest, Script},
 };
 use crate::commands::{self, ReplCommand};
 
@@ -32,10 +32,10 @@ pub trait Remote: Send + Sync + 'static {
     }
 
     /// Starts a play.
-    fn play(self: Arc<Self>, script: Script) -> SessionPlay;
+    fn play(self: Arc<Self>, script: Script) -> RunningRequest;
 
     /// Starts a call of a function. It ends with the value as that of a play.
-    fn call(self: Arc<Self>, call: FunctionCall) -> SessionPlay;
+    fn call(self: Arc<Self>, call: FunctionCall) -> RunningRequest;
 
     /// Asks the circle to describe itself and the caller.
     fn describe(self: Arc<Self>) -> RemoteFuture<Description>;
@@ -75,12 +75,12 @@ impl Remote for CircleWsClient {
         CircleWsClient::check_encryption(self)
     }
 
-    fn play(self: Arc<Self>, script: Script) -> SessionPlay {
-        SessionPlay::start(self, script)
+    fn play(self: Arc<Self>, script: Script) -> RunningRequest {
+        RunningRequest::play(self, script)
     }
 
-    fn call(self: Arc<Self>, call: FunctionCall) -> SessionPlay {
-        SessionPlay::start_call(self, call)
+    fn call(self: Arc<Self>, call: FunctionCall) -> RunningRequest {
+        RunningRequest::call(self, call)
     }
 
     fn describe(self: Arc<Self>) -> RemoteFuture<Description> {

@@ -71,7 +71,9 @@ impl Core {
             }
             ReplCommand::Last => {
                 let width = self.room.width;
-                let lines = self.notebook.last(|value| value::format_value(value, width));
+                let lines = self.notebook.last(|value, is_bound| {
+                    if is_bound { value::format_value(value, width) } else { value::format_unbound_value(value, width) }
+                });
                 self.show(DisplayLines::new(DisplayKind::Listing, lines));
                 self.finish_input();
             }
@@ -82,6 +84,8 @@ impl Core {
             }
             ReplCommand::Call(call) => self.prepare_call(call),
             ReplCommand::Functions(text) => self.list_functions(text),
+            // No function of scripts has a point in its name, and a caller who may not play cannot ask about them.
+            ReplCommand::Doc(name) if name.contains('.') || !self.state().may_play() => self.list_functions(name),
             ReplCommand::Vars | ReplCommand::Doc(_) | ReplCommand::Reset | ReplCommand::Who => {
                 let answer = self.remote.clone().query(command.clone());
                 self.work.pending = Some(PendingCommand::Query { command, answer });
@@ -152,6 +156,7 @@ impl Core {
         match done {
             CommandOutcome::Answered(answer) => self.on_query_answer(answer),
             CommandOutcome::FunctionsListed(answer) => self.on_functions_listed(answer),
+            CommandOutcome::RightsFetched(update) => self.on_rights_fetched(update),
             CommandOutcome::CallPrepared(prepared) => self.on_call_prepared(prepared),
             CommandOutcome::Loaded(read) => self.on_script_loaded(read),
             CommandOutcome::DirectoryChanged(changed) => self.on_directory_changed(changed),
@@ -177,6 +182,9 @@ impl Core {
                         lines.extend(self.key_line());
                         // The user may have seen another role.
                         self.refresh_functions();
+                    }
+                    ReplCommand::Doc(name) if self.function(&name).is_some() => {
+                        lines.push(StyledLine::of(Style::Dim, &messages::circle_function(&name)));
                     }
                     _ => {}
                 }

@@ -96,8 +96,9 @@ impl Core {
     async fn wake(&mut self, inputs: &mut mpsc::Receiver<SessionInput>) -> Wakeup {
         // Plays with output wait until the events before are sent; everything else goes on.
         let has_room = self.reports.outbox.is_empty();
-        // A file that is loaded is played after the init script.
-        let can_continue = !(self.is_playing_init() && matches!(self.work.pending, Some(PendingCommand::Load(_))));
+        // A file that is loaded, and an input that waits for the right to play, are played after the init script.
+        let is_play = matches!(self.work.pending, Some(PendingCommand::Load(_) | PendingCommand::Rights { .. }));
+        let can_continue = !(self.is_playing_init() && is_play);
         let authenticated = async {
             match &mut self.login.authenticating {
                 Some((_, answer)) => answer.await,

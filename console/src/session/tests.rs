@@ -16,6 +16,7 @@ mod random;
 mod replay;
 mod rights;
 mod shorthand;
+mod stale_calls;
 mod switch;
 mod timing;
 mod values;
@@ -82,6 +83,8 @@ struct Console {
     events: Events,
     circle: FakeCircle,
     keys: Arc<TestKeys>,
+    /// The reports of calls whose function did not run.
+    refused_calls: Vec<String>,
 }
 
 /// The setup of a console.
@@ -141,7 +144,7 @@ impl Console {
             other_circle: if refuses_other { OtherCirclePolicy::Refuse } else { OtherCirclePolicy::AcceptAfterNotice },
         };
         let (session, events) = SessionHandle::open(&Handle::current(), options);
-        Self { session, events, circle, keys }
+        Self { session, events, circle, keys, refused_calls: Vec::new() }
     }
 
     /// Returns a console that is ready on an open circle.
@@ -219,9 +222,15 @@ impl Console {
         playing
     }
 
+    /// Returns the next event; refused calls are collected.
     async fn event(&mut self) -> SessionEvent {
-        let event = tokio::time::timeout(NEVER, self.events.next()).await;
-        event.expect("the session reports something").expect("the session is there")
+        loop {
+            let event = tokio::time::timeout(NEVER, self.events.next()).await;
+            match event.expect("the session reports something").expect("the session is there") {
+                SessionEvent::CallRefused(message) => self.refused_calls.push(message),
+                event => return event,
+            }
+        }
     }
 
     /// Returns the next event as a line.
@@ -276,6 +285,7 @@ fn event_line(event: &SessionEvent) -> String {
         SessionEvent::NotAdmitted(Some(key), error) => format!("not admitted {key}: {}", error.message()),
         SessionEvent::ConnectionLost => "lost".to_owned(),
         SessionEvent::InputStarted(input) => format!("began {input}"),
+        SessionEvent::CallRefused(message) => format!("refused {message}"),
         SessionEvent::InputFinished => "done".to_owned(),
         SessionEvent::Output(output, None) => format!("output {}", output.text),
         SessionEvent::Output(output, Some(label)) => format!("output {label} | {}", output.text),

@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use super::{
     core::Core,
     event::{ConnectionStatus, DisplayKind, DisplayLines},
-    pending::{PlayKind, Purpose, RunningInput},
+    pending::{Purpose, RunningInput, RunningWork},
     play::Script,
 };
 
@@ -71,7 +71,7 @@ impl Core {
     fn play_timed(&mut self, script: String) {
         // Binding the value would be a part of the time.
         let play = self.remote.clone().play(Script { text: script.clone(), ..Script::default() });
-        self.start(PlayKind::Single(play), script, Purpose::TimeIt);
+        self.start(RunningWork::Play(play), script, Purpose::TimeIt);
     }
 
     /// Handles the success of a run.

@@ -39,15 +39,19 @@ const BORDER: char = '\u{1}';
 /// The cells of a row, in the order of the keys. A map without the key has no cell.
 type TableRow<'n, 'a> = Vec<Option<&'n Node<'a>>>;
 
-/// Lays out a value as a table, with a note if it has more rows; `None` if it is not an array of maps that have at least
+/// Lays out a value as a table, with a note if it has more rows, which depends on whether `ans` has the value; `None` if it is not an array of maps that have at least
 /// half of all keys, or does not fit into `width`.
-pub(super) fn lines(node: &Node<'_>, width: usize) -> Option<Vec<StyledLine>> {
+pub(super) fn lines(node: &Node<'_>, width: usize, is_bound: bool) -> Option<Vec<StyledLine>> {
     let mut lines = all_lines(node, width, MAX_ROWS)?;
     let Shape::Array(items) = &node.shape else { return None };
     if let Some(more) = items.len().checked_sub(MAX_ROWS).filter(|more| *more > 0) {
         let more = group_digits(more);
-        let note =
-            format!("… {more} more rows: {LAST_VALUE}.extract({MAX_ROWS}..{}) returns the next ones", 2 * MAX_ROWS);
+        let rest = if is_bound {
+            format!("{LAST_VALUE}.extract({MAX_ROWS}..{}) returns the next ones", 2 * MAX_ROWS)
+        } else {
+            ":json FILE writes all of them".to_owned()
+        };
+        let note = format!("… {more} more rows: {rest}");
         lines.push(StyledLine::of(Style::Dim, &note));
     }
     Some(lines)

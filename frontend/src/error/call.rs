@@ -11,6 +11,25 @@ use crate::{circle_target::CircleTarget, suggest};
 /// Maximum number of characters of a thrown value that an error shows.
 const MAX_THROWN_CHARS: usize = 4096;
 
+/// The commands and options of a front end that advice names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AdviceCommands {
+    /// The command that lists and describes functions.
+    pub functions: &'static str,
+    /// How to authenticate with a key.
+    pub key: &'static str,
+    /// The argument whose value is the text `@text`.
+    pub text_with_at: &'static str,
+}
+
+impl AdviceCommands {
+    /// The command line.
+    pub const SHELL: Self =
+        Self { functions: "circles functions", key: "--key NAME", text_with_at: "PARAM='\"@text\"'" };
+    /// The consoles.
+    pub const CONSOLE: Self = Self { functions: ":functions", key: ":key NAME", text_with_at: "PARAM=\"@text\"" };
+}
+
 /// The caller of a function, as the circle identifies it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Caller {
@@ -64,22 +83,42 @@ impl CliError {
         target: &CircleTarget,
         caller: &Caller,
         functions: &[FunctionInfo],
+        commands: AdviceCommands,
     ) -> Self {
-        let near = suggest::nearest(function, functions.iter().map(|function| function.name.as_str()));
-        let mut fix = match near {
+        // A function that the client still knows may be gone.
+        let others = functions.iter().map(|known| known.name.as_str()).filter(|known| *known != function);
+        let mut fix = match suggest::nearest(function, others) {
             Some(near) => format!("did you mean {near}? "),
             None => String::new(),
         };
-        fix.push_str("list what you may call: circles functions");
+        fix.push_str("list what you may call: ");
+        fix.push_str(commands.functions);
         if !caller.has_key {
-            fix.push_str("; or authenticate with a key: --key NAME");
+            fix.push_str("; or authenticate with a key: ");
+            fix.push_str(commands.key);
         }
         Self::usage(
-            format!("you cannot call '{}' on {target}", to_visible(function)),
+            cannot_call(function, target),
             format!("the circle has no such function, or your role may not call it; you are {caller}"),
             fix,
         )
     }
+
+    /// Returns the error for a call on a circle without functions; exit code 2.
+    pub fn no_functions(function: &str, target: &CircleTarget, fix: &str) -> Self {
+        Self::usage(cannot_call(function, target), "the circle has no functions", fix)
+    }
+
+    /// Returns the error for arguments that do not fit a function; exit code 2.
+    pub fn bad_argument(function: &str, why: &str, commands: AdviceCommands) -> Self {
+        let function = to_visible(function);
+        let fix = format!("describe its parameters: {} {function}", commands.functions);
+        Self::usage(format!("cannot call {function}"), to_visible(why), fix)
+    }
+}
+
+fn cannot_call(function: &str, target: &CircleTarget) -> String {
+    format!("you cannot call '{}' on {target}", to_visible(function))
 }
 
 /// The exit code of an error of a call.
@@ -275,7 +314,7 @@ mod tests {
     #[test]
     fn unknown_function_names_the_nearest_and_the_role() {
         let error = |name: &str, caller: &Caller| {
-            let error = CliError::function_not_found(name, &target(), caller, &shop());
+            let error = CliError::function_not_found(name, &target(), caller, &shop(), AdviceCommands::SHELL);
             assert_eq!(error.exit_code(), 2);
             error.lines(300).iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
         };
@@ -291,6 +330,13 @@ mod tests {
             "you are an anonymous caller, with the role visitor\n  \
              list what you may call: circles functions; or authenticate with a key: --key NAME"
         ));
+        // The role has just lost the right to call it: the same name is no help.
+        assert!(error("price", &anonymous).contains("\n  list what you may call"), "{}", error("price", &anonymous));
+        let error = CliError::function_not_found("prise", &target(), &anonymous, &shop(), AdviceCommands::CONSOLE);
+        assert_eq!(
+            error.parts().fix,
+            "did you mean price? list what you may call: :functions; or authenticate with a key: :key NAME"
+        );
     }
 
     #[test]

@@ -86,7 +86,7 @@ fn write_comment(file: &mut String, function: &FunctionInfo) -> std::fmt::Result
         lines.push(format!("@returns {}", one_line(&function.result.doc)));
     }
     if function.is_deprecated {
-        lines.push("@deprecated".into());
+        lines.push(format!("@deprecated {}", one_line(&function.deprecation)));
     }
     if lines.is_empty() {
         return Ok(());
@@ -133,7 +133,7 @@ export interface Functions {
   /**
    * The price of an item.
    * @returns in €
-   * @deprecated
+   * @deprecated use quote for all items␇
    */
   "price": {
     params: { "item": string };

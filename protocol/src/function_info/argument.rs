@@ -4,7 +4,7 @@ use std::ops::BitOr;
 
 use serde_json::Value;
 
-use super::FunctionInfo;
+use super::{FunctionInfo, FunctionParam};
 
 /// Maximum number of schemas, within one schema, that are followed to their types. What is beyond counts as `any`.
 const MAX_SCHEMAS: u32 = 256;
@@ -30,7 +30,7 @@ pub enum ArgumentError {
         param: String,
         /// The declared type.
         type_text: String,
-        /// The text, shortened.
+        /// The text, shortened; in quotes unless it is JSON of another type.
         text: String,
     },
 }
@@ -44,7 +44,7 @@ impl std::fmt::Display for ArgumentError {
             Self::UnknownParam { function, param, params } => {
                 write!(f, "{function} has no parameter {param:?}; its parameters: {}", params.join(", "))
             }
-            Self::WrongType { param, type_text, text } => write!(f, "{param}: expected {type_text}, not {text:?}"),
+            Self::WrongType { param, type_text, text } => write!(f, "{param}: expected {type_text}, not {text}"),
         }
     }
 }
@@ -56,7 +56,8 @@ impl FunctionInfo {
     ///
     /// A string is the text, or what the text says if it is a JSON string in quotes. Every other type is JSON. For a
     /// parameter of several types, and for `any`, JSON that fits is that value; a text that is no such JSON is a string,
-    /// if strings fit. Ranges are left to the circle.
+    /// if strings fit. `2.0` fits where `2` does. For an optional parameter that takes no strings, `null` stands for no
+    /// value. Ranges are left to the circle.
     ///
     /// # Errors
     ///
@@ -69,12 +70,41 @@ impl FunctionInfo {
                 params: self.params.iter().map(|declared| declared.name.clone()).collect(),
             });
         };
-        read(&declared.schema, text).ok_or_else(|| ArgumentError::WrongType {
+        declared.read(text).ok_or_else(|| ArgumentError::WrongType {
             param: param.to_owned(),
             type_text: declared.type_text.clone(),
-            text: shorten(text),
+            text: quote(text),
         })
     }
+}
+
+impl FunctionParam {
+    /// Whether the strings that fit the parameter are bytes in base64, as those of a `blob` are, and no other strings fit.
+    pub fn is_blob(&self) -> bool {
+        let accepted = ValueKinds::of_root(&self.schema);
+        accepted.contains(ValueKinds::BASE64) && !accepted.contains(ValueKinds::TEXT)
+    }
+
+    fn read(&self, text: &str) -> Option<Value> {
+        let mut accepted = ValueKinds::of_root(&self.schema);
+        let has_strings = accepted.contains(ValueKinds::STRING);
+        if !self.is_required && !has_strings {
+            accepted = accepted | ValueKinds::NULL;
+        }
+        let value: Option<Value> = serde_json::from_str(text).ok();
+        if let Some(value) = value.filter(|value| accepted.contains(ValueKinds::of_value(value))) {
+            return Some(value);
+        }
+        has_strings.then(|| Value::String(text.to_owned()))
+    }
+}
+
+/// Quotes a text, unless it is JSON that is no string: quotes would say that the user gave a string.
+fn quote(text: &str) -> String {
+    let is_json = !text.starts_with('"') && serde_json::from_str::<serde::de::IgnoredAny>(text).is_ok();
+    let is_plain = text.chars().all(|character| matches!(character, ' '..='~'));
+    let short = shorten(text);
+    if is_json && is_plain { short } else { format!("{short:?}") }
 }
 
 fn shorten(text: &str) -> String {
@@ -83,16 +113,6 @@ fn shorten(text: &str) -> String {
         shortened.push('…');
     }
     shortened
-}
-
-fn read(schema: &Value, text: &str) -> Option<Value> {
-    let mut budget = MAX_SCHEMAS;
-    let accepted = ValueKinds::of_schema(schema, schema, &mut budget);
-    let value: Option<Value> = serde_json::from_str(text).ok();
-    if let Some(value) = value.filter(|value| accepted.contains(ValueKinds::of_value(value))) {
-        return Some(value);
-    }
-    accepted.contains(ValueKinds::STRING).then(|| Value::String(text.to_owned()))
 }
 
 /// Kinds of JSON values.
@@ -109,7 +129,8 @@ impl BitOr for ValueKinds {
 
 impl ValueKinds {
     const NONE: Self = Self(0);
-    const STRING: Self = Self(1);
+    /// Strings of text.
+    const TEXT: Self = Self(1);
     const INTEGER: Self = Self(2);
     /// Numbers that are no integers.
     const FRACTION: Self = Self(4);
@@ -117,7 +138,10 @@ impl ValueKinds {
     const NULL: Self = Self(16);
     const ARRAY: Self = Self(32);
     const OBJECT: Self = Self(64);
-    const ALL: Self = Self(127);
+    /// Strings of base64.
+    const BASE64: Self = Self(128);
+    const STRING: Self = Self(Self::TEXT.0 | Self::BASE64.0);
+    const ALL: Self = Self(255);
 
     fn contains(self, kind: Self) -> bool {
         self.0 & kind.0 != 0
@@ -128,11 +152,18 @@ impl ValueKinds {
             Value::Null => Self::NULL,
             Value::Bool(_) => Self::BOOLEAN,
             Value::Number(number) if number.is_i64() || number.is_u64() => Self::INTEGER,
+            Value::Number(number) if number.as_f64().is_some_and(is_integer) => Self::INTEGER,
             Value::Number(_) => Self::FRACTION,
             Value::String(_) => Self::STRING,
             Value::Array(_) => Self::ARRAY,
             Value::Object(_) => Self::OBJECT,
         }
+    }
+
+    /// The kinds of the values that fit the schema of a parameter.
+    fn of_root(schema: &Value) -> Self {
+        let mut budget = MAX_SCHEMAS;
+        Self::of_schema(schema, schema, &mut budget)
     }
 
     /// The kinds of the values that fit a schema. What the schema says beyond its types is left to the circle.
@@ -154,6 +185,7 @@ impl ValueKinds {
             return target.map_or(Self::ALL, |target| Self::of_schema(target, root, budget));
         }
         match &schema["type"] {
+            Value::String(name) if name == "string" && schema["contentEncoding"] == "base64" => Self::BASE64,
             Value::String(name) => Self::of_type(name),
             Value::Array(names) => {
                 let names = names.iter().filter_map(Value::as_str);
@@ -165,7 +197,7 @@ impl ValueKinds {
 
     fn of_type(name: &str) -> Self {
         match name {
-            "string" => Self::STRING,
+            "string" => Self::TEXT,
             "integer" => Self::INTEGER,
             "number" => Self::INTEGER | Self::FRACTION,
             "boolean" => Self::BOOLEAN,
@@ -177,6 +209,11 @@ impl ValueKinds {
     }
 }
 
+/// Whether a number is an integer of 64 bits, such as 2.0.
+fn is_integer(number: f64) -> bool {
+    number.fract() == 0.0 && number.abs() < 9_223_372_036_854_775_808.0
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -184,6 +221,50 @@ mod tests {
 
     use super::*;
     use crate::function_info::tests::document;
+
+    /// A parameter with a schema.
+    fn param(schema: &Value, is_required: bool) -> FunctionParam {
+        let param = json!({ "name": "a", "required": is_required, "schema": schema });
+        let document = json!({ "methods": [{ "name": "fn.f", "params": [param] }] });
+        FunctionInfo::all(&document).remove(0).params.remove(0)
+    }
+
+    fn read(schema: &Value, text: &str) -> Option<Value> {
+        param(schema, true).read(text)
+    }
+
+    #[test]
+    fn null_is_no_value_of_an_optional_parameter() {
+        let cases = [
+            (json!({ "type": "integer" }), Some(json!(null))),
+            (json!({ "enum": [1, 2] }), Some(json!(null))),
+            (json!({ "type": "string" }), Some(json!("null"))),
+            (json!({ "type": "string", "contentEncoding": "base64" }), Some(json!("null"))),
+            (json!({ "type": ["integer", "null"] }), Some(json!(null))),
+        ];
+        for (schema, expected) in cases {
+            assert_eq!(param(&schema, false).read("null"), expected, "{schema}");
+        }
+        assert_eq!(read(&json!({ "type": "integer" }), "null"), None);
+    }
+
+    #[test]
+    fn blobs_are_strings_of_base64() {
+        let blob = json!({ "type": "string", "contentEncoding": "base64" });
+        let cases = [
+            (blob.clone(), true),
+            (json!({ "anyOf": [blob.clone(), { "type": "null" }] }), true),
+            (json!({ "anyOf": [blob.clone(), { "type": "string" }] }), false),
+            (json!({ "anyOf": [blob.clone(), { "const": "none" }] }), false),
+            (json!({ "type": "string" }), false),
+            (json!({ "type": "integer" }), false),
+            (json!({}), false),
+        ];
+        for (schema, is_blob) in cases {
+            assert_eq!(param(&schema, true).is_blob(), is_blob, "{schema}");
+        }
+        assert_eq!(read(&blob, "QUI="), Some(json!("QUI=")));
+    }
 
     #[test]
     fn values_are_read_by_their_type() {
@@ -198,6 +279,11 @@ mod tests {
             (json!({ "enum": ["a", "b"] }), "c", Some(json!("c"))),
             (json!({ "type": "integer" }), "5", Some(json!(5))),
             (json!({ "type": "integer" }), "5.5", None),
+            (json!({ "type": "integer" }), "2.0", Some(json!(2.0))),
+            (json!({ "type": "integer" }), "1e300", None),
+            (json!({ "enum": [1, 2, 3] }), "2.0", Some(json!(2.0))),
+            (json!({ "enum": [1.0, 2.5] }), "1", Some(json!(1))),
+            (json!({ "enum": [1, 2] }), "1.5", None),
             (json!({ "type": "integer" }), "tea", None),
             (json!({ "type": "integer" }), "", None),
             (json!({ "type": "integer" }), "99999999999999999999999", None),
@@ -231,6 +317,10 @@ mod tests {
         let error = |param, text: &str| functions[0].argument(param, text).expect_err("an error").to_string();
         assert_eq!(error("count", "many"), r#"count: expected int 1..100, not "many""#);
         assert_eq!(error("price", "1"), r#"order.place has no parameter "price"; its parameters: item, count"#);
+        assert_eq!(error("count", "true"), "count: expected int 1..100, not true");
+        assert_eq!(error("count", "2.5"), "count: expected int 1..100, not 2.5");
+        assert_eq!(error("count", "\"2\""), r#"count: expected int 1..100, not "\"2\"""#);
+        assert_eq!(error("count", "[\n1]"), r#"count: expected int 1..100, not "[\n1]""#);
         let long = format!("count: expected int 1..100, not \"{}…\"", "x".repeat(40));
         assert_eq!(error("count", &"x".repeat(5000)), long);
         assert_eq!(functions[0].argument("count", "5"), Ok(json!(5)));

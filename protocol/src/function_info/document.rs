@@ -61,6 +61,7 @@ impl FunctionInfo {
             thrown: thrown.cloned().collect(),
             is_readonly: method["x-readonly"] == true,
             is_deprecated: method["deprecated"] == true,
+            deprecation: text(&method["x-deprecated"], MAX_DOC_CHARS).unwrap_or_default(),
             timeout_ms: method["x-timeout-ms"].as_u64(),
             signature: signature.unwrap_or_else(|| default_signature(name, &params)),
             params,

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use client_ws::{CircleWsClient, ClientError, CompleteResult, Description, FunctionInfo, Notice};
 use console::{
     commands::ReplCommand,
-    session::{FunctionCall, PlayUpdate, Remote, RemoteFuture, Script, SessionPlay},
+    session::{FunctionCall, PlayUpdate, Remote, RemoteFuture, RunningRequest, Script},
 };
 use frontend::{connect::ConnectOptions, known_circles::check::IdentityCheck, text::StyledLine};
 use keys::KeyPair;
@@ -70,8 +70,8 @@ fn failed<T: Send + 'static>(error: ClientError) -> RemoteFuture<T> {
     Box::pin(std::future::ready(Err(error)))
 }
 
-fn failed_play(error: ClientError) -> SessionPlay {
-    SessionPlay::spawn(|reporter| async move { reporter.report(PlayUpdate::Ended(Err(error))).await })
+fn failed_play(error: ClientError) -> RunningRequest {
+    RunningRequest::spawn(|reporter| async move { reporter.report(PlayUpdate::Ended(Err(error))).await })
 }
 
 impl Remote for Connector {
@@ -93,14 +93,14 @@ impl Remote for Connector {
         self.client().map_or(Ok(()), |client| client.check_encryption())
     }
 
-    fn play(self: Arc<Self>, script: Script) -> SessionPlay {
+    fn play(self: Arc<Self>, script: Script) -> RunningRequest {
         match self.client() {
             Ok(client) => Remote::play(client, script),
             Err(error) => failed_play(error),
         }
     }
 
-    fn call(self: Arc<Self>, call: FunctionCall) -> SessionPlay {
+    fn call(self: Arc<Self>, call: FunctionCall) -> RunningRequest {
         match self.client() {
             Ok(client) => Remote::call(client, call),
             Err(error) => failed_play(error),

@@ -10,7 +10,7 @@ use client_ws::{
 };
 use console::{
     commands::ReplCommand,
-    session::{FunctionCall, PlayUpdate, Remote, RemoteFuture, Script, SessionPlay},
+    session::{FunctionCall, PlayUpdate, Remote, RemoteFuture, RunningRequest, Script},
 };
 use frontend::text::StyledLine;
 use keys::KeyPair;
@@ -149,8 +149,8 @@ impl Remote for FakeCircle {
         Box::pin(std::future::ready(Ok(())))
     }
 
-    fn play(self: Arc<Self>, script: Script) -> SessionPlay {
-        SessionPlay::spawn(move |mut reporter| async move {
+    fn play(self: Arc<Self>, script: Script) -> RunningRequest {
+        RunningRequest::spawn(move |mut reporter| async move {
             let result = if script.text.contains("loop") {
                 let is_lost = self.lost.notified();
                 tokio::select! {
@@ -164,10 +164,10 @@ impl Remote for FakeCircle {
         })
     }
 
-    fn call(self: Arc<Self>, call: FunctionCall) -> SessionPlay {
+    fn call(self: Arc<Self>, call: FunctionCall) -> RunningRequest {
         locked(&self.calls).push(call);
         let result = locked(&self.offer).call_error.clone().map_or_else(|| Ok(answer()), |error| Err(error.into()));
-        SessionPlay::spawn(|reporter| async move { reporter.report(PlayUpdate::Ended(result)).await })
+        RunningRequest::spawn(|reporter| async move { reporter.report(PlayUpdate::Ended(result)).await })
     }
 
     fn describe(self: Arc<Self>) -> RemoteFuture<Description> {

@@ -1,26 +1,24 @@
 //! The parameters of a call, as the user types them.
 
-use std::{
-    fs::File,
-    io::{self, Read, stdin},
-};
+use std::{fs::File, io::stdin};
 
 use client_ws::FunctionInfo;
-use frontend::{error::CliError, visible::visible};
+use frontend::{
+    error::{AdviceCommands, CliError},
+    functions::{Argument, FileContent},
+    visible::visible,
+};
 use serde_json::{Map, Value};
 
 use crate::cli::CallArgs;
-
-/// Maximum size of a value from a file or standard input, in bytes. A circle accepts far less.
-const MAX_VALUE_BYTES: u64 = 64 << 20;
 
 /// The parameters as the user typed them, before the types are known.
 pub(super) struct Arguments {
     function: String,
     /// The JSON of `--args`.
     json: Value,
-    /// Parameters and their texts.
-    texts: Vec<(String, String)>,
+    /// Parameters and their values.
+    named: Vec<(String, Argument)>,
 }
 
 impl Arguments {
@@ -33,9 +31,9 @@ impl Arguments {
         let function = visible(&args.name).into_owned();
         let json = match &args.args {
             None => Value::Object(Map::new()),
-            Some(text) => parse_json(&resolve_file("--args", text)?)?,
+            Some(text) => parse_json(&read("--args", text)?)?,
         };
-        let mut texts: Vec<(String, String)> = Vec::new();
+        let mut named: Vec<(String, Argument)> = Vec::new();
         for argument in &args.params {
             let Some((param, value)) = argument.split_once('=').filter(|(param, _)| !param.is_empty()) else {
                 return Err(CliError::usage(
@@ -44,33 +42,30 @@ impl Arguments {
                     format!("write PARAM=VALUE; circles functions {function} lists the parameters"),
                 ));
             };
-            if texts.iter().any(|(given, _)| given == param) || json.get(param).is_some() {
+            if named.iter().any(|(given, _)| given == param) || json.get(param).is_some() {
                 let why = format!("the parameter {} is given twice", visible(param));
                 return Err(CliError::usage(format!("cannot call {function}"), why, "give it once"));
             }
-            texts.push((param.to_owned(), resolve_file(param, value)?));
+            named.push((param.to_owned(), read(param, value)?));
         }
-        if json.is_array() && !texts.is_empty() {
+        if json.is_array() && !named.is_empty() {
             return Err(CliError::usage(
                 format!("cannot call {function}"),
                 "--args has the parameters by position, so there can be no others",
                 "write them as an object: --args '{…}'",
             ));
         }
-        Ok(Self { function, json, texts })
+        Ok(Self { function, json, named })
     }
 
     /// The parameters by name, read by their declared types.
     ///
     /// # Errors
     ///
-    /// The function has no such parameter, or a text is no value of its type.
+    /// The function has no such parameter, or an argument is no value of its type.
     pub(super) fn params(self, function: &FunctionInfo) -> Result<Map<String, Value>, CliError> {
-        let Self { function: name, json, texts } = self;
-        let cannot = |why: String| {
-            let fix = format!("describe its parameters: circles functions {name}");
-            CliError::usage(format!("cannot call {name}"), why, fix)
-        };
+        let Self { function: name, json, named } = self;
+        let cannot = |why: String| CliError::bad_argument(&name, &why, AdviceCommands::SHELL);
         let mut params = match json {
             Value::Object(params) => params,
             Value::Array(values) if values.len() > function.params.len() => {
@@ -80,16 +75,20 @@ impl Arguments {
             Value::Array(values) => function.params.iter().map(|param| param.name.clone()).zip(values).collect(),
             _ => return Err(cannot("--args is neither an object nor an array".into())),
         };
-        for (param, text) in texts {
-            let value = function.argument(&param, &text).map_err(|error| cannot(visible(&error.to_string()).into()))?;
+        for (param, argument) in named {
+            let value = argument.value(function, &param, AdviceCommands::SHELL)?;
             params.insert(param, value);
         }
         Ok(params)
     }
 }
 
-fn parse_json(text: &str) -> Result<Value, CliError> {
-    serde_json::from_str(text).map_err(|error| {
+fn parse_json(argument: &Argument) -> Result<Value, CliError> {
+    let parsed = match argument {
+        Argument::Text(text) => serde_json::from_str(text),
+        Argument::File(file) => serde_json::from_slice(file.bytes()),
+    };
+    parsed.map_err(|error| {
         CliError::usage(
             "--args is not JSON",
             visible(&error.to_string()),
@@ -98,26 +97,22 @@ fn parse_json(text: &str) -> Result<Value, CliError> {
     })
 }
 
-/// The value of `@FILE`, or of `@-` for standard input; other texts as they are.
-fn resolve_file(param: &str, value: &str) -> Result<String, CliError> {
-    let Some(file) = value.strip_prefix('@') else { return Ok(value.to_owned()) };
-    let read = if file == "-" { read(stdin().lock()) } else { File::open(file).and_then(read) };
-    read.map_err(|error| {
-        let what = format!("cannot read the value of {} from {}", visible(param), visible(value));
-        let fix = match error.kind() {
-            io::ErrorKind::InvalidData => "save it as UTF-8",
-            _ => "check its name; for a text that begins with @, write a JSON string: PARAM='\"@text\"'",
-        };
-        CliError::io(what, &error, fix)
-    })
-}
-
-fn read(from: impl Read) -> io::Result<String> {
-    let mut text = String::new();
-    if from.take(MAX_VALUE_BYTES + 1).read_to_string(&mut text)? as u64 > MAX_VALUE_BYTES {
-        return Err(io::Error::other(format!("it is larger than {} MiB", MAX_VALUE_BYTES >> 20)));
-    }
-    Ok(text)
+/// Reads `@FILE`, and standard input for `@-`; other texts are the argument itself.
+fn read(param: &str, value: &str) -> Result<Argument, CliError> {
+    let content = match value.strip_prefix('@') {
+        None => return Ok(Argument::Text(value.to_owned())),
+        Some("") => {
+            let what = format!("{}=@ names no file", visible(param));
+            return Err(CliError::usage(
+                what,
+                "",
+                "write PARAM=@FILE; for the text @, write a JSON string: PARAM='\"@\"'",
+            ));
+        }
+        Some("-") => FileContent::read(param, "standard input", Ok(stdin().lock()), AdviceCommands::SHELL),
+        Some(file) => FileContent::read(param, file, File::open(file), AdviceCommands::SHELL),
+    };
+    content.map(Argument::File)
 }
 
 #[cfg(test)]
@@ -167,6 +162,8 @@ mod tests {
         std::fs::write(&file, [0xff]).expect("written");
         assert!(params(&[&format!("item=@{path}")]).expect_err("no UTF-8").ends_with("save it as UTF-8"));
         assert!(params(&["item=@/nonexistent/file"]).expect_err("no file").contains("no such file"));
+        let no_name = "item=@ names no file; write PARAM=@FILE; for the text @, write a JSON string: PARAM='\"@\"'";
+        assert_eq!(params(&["item=@"]), Err(no_name.to_owned()));
     }
 
     #[test]

@@ -2,10 +2,14 @@
 
 use std::time::Duration;
 
-use client_ws::{ClientError, FunctionsInfo, RpcError};
+use client_ws::{FunctionInfo, FunctionsInfo, PlayResult, RpcError};
 use serde_json::json;
 
-use super::{Console, ConsoleSetup, LOST, RECONNECTED, fake::lost, settle};
+use super::{
+    Console, ConsoleSetup, LOST, RECONNECTED,
+    fake::{self, lost},
+    settle,
+};
 use crate::{
     commands::ReplCommand,
     completion::{CompletionSource, completion_source},
@@ -14,7 +18,7 @@ use crate::{
 };
 
 /// Returns a console that is ready on an open circle with the functions of a shop, which it knows.
-async fn shop_console() -> Console {
+pub(super) async fn shop_console() -> Console {
     let mut console = Console::open(ConsoleSetup::default());
     console.circle.functions = Some(FunctionsInfo { version: "1".into(), count: 3 });
     console.connect().await;
@@ -121,6 +125,11 @@ async fn arguments_that_do_not_fit_are_not_sent() {
             "error error: cannot read the value of item from /nonexistent/tea: no such file or directory\n  \
              check its name; for a text that begins with @, write a JSON string: PARAM=\"@text\"",
         ),
+        (
+            ":call order.place item=tea size=small gift=1",
+            "error error: cannot call order.place: gift: expected bool, not 1\n  \
+             describe its parameters: :functions order.place",
+        ),
     ];
     for (input, error) in cases {
         console.submit(input);
@@ -130,6 +139,7 @@ async fn arguments_that_do_not_fit_are_not_sent() {
         console.expect_events(&["done"]).await;
     }
     console.expect_no_event().await;
+    assert_eq!(console.refused_calls.len(), 5);
 }
 
 #[tokio::test(start_paused = true)]
@@ -165,10 +175,7 @@ async fn argument_above_the_message_limit_is_not_sent() {
 async fn unknown_function_is_looked_up_again() {
     let mut console = shop_console().await;
     console.submit(":call tax");
-    let mut functions = shop();
-    functions[2].name = "tax".into();
-    functions[2].params.clear();
-    console.circle.list(functions).await;
+    console.circle.list(with_tax()).await;
     let (call, running) = console.circle.called().await;
     assert_eq!(call.name, "tax");
     running.answer(7).await;
@@ -177,7 +184,7 @@ async fn unknown_function_is_looked_up_again() {
     console.circle.list(shop()).await;
     assert_eq!(console.event_text().await, "began :call tux");
     let shown = console.event_text().await;
-    let error = "error error: cannot call tux on the circle at ws://team:9001: the circle has no such function, or your \
+    let error = "error error: you cannot call 'tux' on the circle at ws://team:9001: the circle has no such function, or your \
                  role may not call it; you are an anonymous caller, without a role list what you may call: :functions; or \
                  authenticate with a key: :key NAME";
     assert_eq!(shown.split_whitespace().collect::<Vec<_>>().join(" "), error);
@@ -273,7 +280,7 @@ async fn circle_without_functions_is_asked_for_none() {
         ((0, 0), Some(0))
     );
     console.submit(":call price");
-    let error = "error error: cannot call price on the circle at ws://team:9001: the circle has no functions";
+    let error = "error error: you cannot call 'price' on the circle at ws://team:9001: the circle has no functions";
     console.expect_events(&["began :call price", error, "done"]).await;
     tokio::time::sleep(Duration::from_mins(1)).await;
     console.expect_no_event().await;
@@ -284,9 +291,99 @@ async fn cancelled_lookup_calls_nothing() {
     let mut console = shop_console().await;
     console.submit(":call tax");
     console.expect_events(&["began :call tax"]).await;
-    let super::fake::RemoteCall::Functions(reply) = console.circle.call().await else { panic!("a question") };
+    let fake::RemoteCall::Functions(reply) = console.circle.call().await else { panic!("a question") };
     console.cancel();
     console.expect_events(&["remark gave up waiting; nothing was called", "done"]).await;
-    drop(reply.send(Err(ClientError::NotConnected)));
+    // The answer comes too late, though it has the function.
+    drop(reply.send(Ok(with_tax())));
     console.expect_no_event().await;
+}
+
+/// The functions of the shop, with `tax`, which takes no parameters, instead of `price`.
+fn with_tax() -> Vec<FunctionInfo> {
+    let mut functions = shop();
+    functions[2].name = "tax".into();
+    functions[2].params.clear();
+    functions
+}
+
+#[tokio::test(start_paused = true)]
+async fn bytes_of_a_file_are_a_blob() {
+    let mut console = shop_console().await;
+    let mut functions = with_tax();
+    functions[2].params = shop().remove(2).params;
+    functions[2].params[0].schema = json!({ "type": "string", "contentEncoding": "base64" });
+    let file = tempfile::NamedTempFile::new().expect("a file");
+    std::fs::write(file.path(), [0xff, 0, 1]).expect("written");
+    console.submit(&format!(":call tax item=@{}", file.path().display()));
+    console.circle.list(functions).await;
+    let (call, running) = console.circle.called().await;
+    assert_eq!(serde_json::Value::from(call.params), json!({ "item": "/wAB" }));
+    running.unit().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn call_of_a_deprecated_function_says_what_to_use() {
+    let mut console = shop_console().await;
+    let mut functions = with_tax();
+    (functions[2].is_deprecated, functions[2].deprecation) = (true, "use price\u{7}".into());
+    console.submit(":call tax");
+    console.circle.list(functions).await;
+    console.circle.called().await.1.unit().await;
+    let note = "remark tax is deprecated: use price␇";
+    console.expect_events(&["began :call tax", note, "value ", "done"]).await;
+    console.submit(":last");
+    let nothing = "listing the last call printed nothing, and its value was ()";
+    console.expect_events(&["began :last", nothing, "done"]).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn large_value_of_a_call_names_no_variable() {
+    let mut console = shop_console().await;
+    console.submit(":call order.list");
+    let rows = |row: fn(u32) -> String| (0..1500).map(row).collect::<Vec<_>>().join(", ");
+    let output = format!("[{}]", rows(|row| format!("#{{\"n\": {row}}}")));
+    let json = format!("[{}]", rows(|row| format!("{{\"n\": {row}}}")));
+    let value = PlayResult { output, ..fake::result("array", &json) };
+    console.circle.called().await.1.end(Ok(value)).await;
+    assert_eq!(console.event_text().await, "began :call order.list");
+    let shown = console.event_text().await;
+    assert!(shown.ends_with("… 500 more rows: :json FILE writes all of them"), "{shown}");
+    console.expect_events(&["done"]).await;
+    console.submit(":last");
+    console.expect_events(&["began :last"]).await;
+    let shown = console.event_text().await;
+    assert!(shown.ends_with("… 500 more rows: :json FILE writes all of them"), "{shown}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn doc_describes_functions_of_the_circle() {
+    let mut console = shop_console().await;
+    console.submit("order.list?");
+    drop(console.circle.query().await.1.send(Ok(Vec::new())));
+    assert_eq!(console.event_text().await, "began :doc order.list");
+    assert!(console.event_text().await.starts_with("listing order.list() -> any\n"));
+    console.expect_events(&["done"]).await;
+    console.submit(":doc price");
+    let (command, reply) = console.circle.query().await;
+    assert_eq!(command, ReplCommand::Doc("price".into()));
+    drop(reply.send(Ok(Vec::new())));
+    let note = "listing price is a function of the circle as well: :functions price describes it";
+    console.expect_events(&["began :doc price", note, "done"]).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn text_that_matches_nothing_says_so() {
+    let mut console = shop_console().await;
+    console.submit(":functions nothing");
+    drop(console.circle.query().await.1.send(Ok(Vec::new())));
+    let none = "listing no function matches nothing; :functions lists all";
+    console.expect_events(&["began :functions nothing", none, "done"]).await;
+    console.submit(":functions order.list?");
+    let (command, reply) = console.circle.query().await;
+    assert_eq!(command, ReplCommand::Functions("order.list".into()));
+    drop(reply.send(Ok(Vec::new())));
+    assert_eq!(console.event_text().await, "began :functions order.list?");
+    assert!(console.event_text().await.starts_with("listing order.list() -> any\n"));
+    console.expect_events(&["done"]).await;
 }

@@ -20,7 +20,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::NEVER;
 use crate::{
     commands::ReplCommand,
-    session::{FunctionCall, PlayReporter, Remote, RemoteFuture, Script, SessionPlay},
+    session::{FunctionCall, PlayReporter, Remote, RemoteFuture, RunningRequest, Script},
 };
 pub(super) use play::{FakePlay, result};
 
@@ -286,8 +286,8 @@ impl FakeRemote {
     fn run(
         self: Arc<Self>,
         call: impl FnOnce(PlayReporter, oneshot::Receiver<()>) -> RemoteCall + Send + 'static,
-    ) -> SessionPlay {
-        SessionPlay::spawn(move |reporter| async move {
+    ) -> RunningRequest {
+        RunningRequest::spawn(move |reporter| async move {
             let (listening, listened) = oneshot::channel::<()>();
             self.report(call(reporter, listened));
             std::future::pending::<()>().await;
@@ -310,11 +310,11 @@ impl Remote for FakeRemote {
         self.request(move |reply| RemoteCall::Authenticate(keypair.public_key(), reply))
     }
 
-    fn play(self: Arc<Self>, script: Script) -> SessionPlay {
+    fn play(self: Arc<Self>, script: Script) -> RunningRequest {
         self.run(|reporter, listened| RemoteCall::Play(FakePlay { script, reporter, listened }))
     }
 
-    fn call(self: Arc<Self>, call: FunctionCall) -> SessionPlay {
+    fn call(self: Arc<Self>, call: FunctionCall) -> RunningRequest {
         let script = Script::default();
         self.run(|reporter, listened| RemoteCall::Call(call, FakePlay { script, reporter, listened }))
     }

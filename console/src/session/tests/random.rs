@@ -27,6 +27,10 @@ enum RandomStep {
     /// The circle answers the oldest request.
     Answer,
     Fail,
+    /// The circle refuses a play or a call, because the rights or the functions have changed.
+    Refuse,
+    /// The caller may play or not, and call this many functions.
+    Rights(bool, u64),
     /// A play loses the environment.
     Cost,
     /// The connection is lost.
@@ -73,6 +77,8 @@ fn step() -> impl Strategy<Value = RandomStep> {
         1 => proptest::sample::select(vec!["alice", "bob"]).prop_map(RandomStep::StaysLocked),
         10 => Just(RandomStep::Answer),
         2 => Just(RandomStep::Fail),
+        2 => Just(RandomStep::Refuse),
+        2 => (proptest::bool::ANY, 0..3u64).prop_map(|(play, count)| RandomStep::Rights(play, count)),
         1 => Just(RandomStep::Cost),
         2 => Just(RandomStep::Lose),
         1 => Just(RandomStep::Forget),
@@ -90,13 +96,16 @@ proptest! {
         steps in proptest::collection::vec(step(), 1..60),
         access in proptest::sample::select(vec![Access::Open, Access::Members]),
         has_init in proptest::bool::ANY,
+        has_rights in proptest::bool::ANY,
     ) {
         let init = tempfile::NamedTempFile::new().expect("a file");
         std::fs::write(init.path(), INIT).expect("written");
         let mut builder = tokio::runtime::Builder::new_current_thread();
         let runtime = builder.enable_time().start_paused(true).build().expect("there is room for a runtime");
         runtime.block_on(async {
-            let mut world = World::new(access, has_init.then(|| init.path().to_owned()));
+            // A caller whose rights change may play before the session knows it, and then without the init script.
+            let init = (has_init && !has_rights).then(|| init.path().to_owned());
+            let mut world = World::new(access, init, has_rights);
             for step in steps {
                 world.step(step).await;
             }

@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use client_ws::{ClientError, FunctionsInfo, Notice, RpcError};
+use client_ws::{ClientError, FunctionsInfo, MissingRight, Notice, Rights, RpcError};
 use protocol::{error::LossReason, methods::Access};
 
 use super::{
@@ -40,6 +40,8 @@ pub(super) struct World {
     /// The plays and ordered commands that have neither started nor been returned.
     unstarted: VecDeque<String>,
     init: InitOfWorld,
+    /// Whether the rights of the caller change.
+    has_rights: bool,
     submitted: usize,
     began: usize,
     done: usize,
@@ -70,7 +72,7 @@ impl InitOfWorld {
 }
 
 impl World {
-    pub(super) fn new(access: Access, init: Option<PathBuf>) -> Self {
+    pub(super) fn new(access: Access, init: Option<PathBuf>, has_rights: bool) -> Self {
         let setup = ConsoleSetup { access, preferred: Some("alice"), ..ConsoleSetup::default() };
         let is_wanted = init.is_some();
         let mut console = Console::with_init(setup, init);
@@ -85,6 +87,7 @@ impl World {
             typed_for: BTreeMap::new(),
             unstarted: VecDeque::new(),
             init: InitOfWorld { is_wanted, ..InitOfWorld::default() },
+            has_rights,
             submitted: 0,
             began: 0,
             done: 0,
@@ -94,10 +97,17 @@ impl World {
 
     fn submit(&mut self, input: &str) {
         self.submitted += 1;
-        if is_ordered(input) {
+        if self.is_ordered(input) {
             self.unstarted.push_back(input.to_owned());
         }
         self.console.submit(input);
+    }
+
+    /// Whether an input never starts before an input that was typed before it. A caller without rights lists functions at
+    /// once.
+    fn is_ordered(&self, input: &str) -> bool {
+        let is_about_rights = self.has_rights && input == ":functions";
+        !input.starts_with(':') || ORDERED.contains(&input) && !is_about_rights
     }
 
     pub(super) async fn step(&mut self, step: RandomStep) {
@@ -132,6 +142,20 @@ impl World {
             RandomStep::StaysLocked(name) => self.console.stays_locked(name),
             RandomStep::Answer => self.answer().await,
             RandomStep::Fail => self.fail(RpcError::forbidden("not this").into()).await,
+            RandomStep::Refuse => {
+                let error = match self.asked.first() {
+                    Some(RemoteCall::Call(..)) => RpcError::InvalidParams { param: "item".into(), reason: "no".into() },
+                    _ => RpcError::Forbidden { reason: "no".into(), missing: Some(MissingRight::Play) },
+                };
+                self.fail(error.into()).await;
+            }
+            RandomStep::Rights(play, count) if self.has_rights => {
+                let circle = &mut self.console.circle;
+                circle.may = Some(Rights { play, r#use: Vec::new() });
+                circle.functions = Some(FunctionsInfo { version: "1".into(), count });
+                circle.publish();
+            }
+            RandomStep::Rights(..) => {}
             RandomStep::Cost => self.cost().await,
             RandomStep::Lose => self.lose().await,
             RandomStep::Forget => self.forget().await,
@@ -249,7 +273,7 @@ impl World {
             match event {
                 SessionEvent::InputStarted(input) => {
                     self.began += 1;
-                    if is_ordered(&input) {
+                    if self.is_ordered(&input) {
                         assert_eq!(self.unstarted.pop_front().as_ref(), Some(&input), "{self:?}");
                     }
                 }
@@ -302,10 +326,6 @@ impl std::fmt::Debug for World {
         write!(f, "{submitted} submitted, {began} began, {done} done, {given_back} given back; ")?;
         write!(f, "{asked:?} asked; {:?}", self.console.state())
     }
-}
-
-fn is_ordered(input: &str) -> bool {
-    !input.starts_with(':') || ORDERED.contains(&input)
 }
 
 async fn answer_with(call: RemoteCall, error: ClientError) {
