@@ -127,7 +127,8 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// [`Error::TooOld`] if more was committed during the call than the store remembers: call again. [`Error::Failed`] and
+    /// [`Error::TooOld`] if more was committed during the call than the store remembers: call again. [`Error::Failed`]
+    /// and
     /// [`Error::Closed`].
     pub fn changes_since(&self, cursor: &Cursor, filter: &Filter, limit: ChangesLimit) -> Result<Changes, Error> {
         if self.shared().is_closed() {

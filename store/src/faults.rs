@@ -1,4 +1,5 @@
-//! For the tests of this crate alone: a storage backend of a test, a gate before the committer, and guarantees turned off.
+//! For the tests of this crate alone: a storage backend of a test, a gate before the committer, and guarantees turned
+//! off.
 
 pub use redb::{BackendError, StorageBackend};
 

@@ -1,7 +1,8 @@
-//! An embedded, durable key-value store in which every transaction is all or nothing, and all are strictly serializable.
+//! An embedded, durable key-value store in which every transaction is all or nothing, and all are strictly
+//! serializable.
 //!
-//! - [`StoreOptions`] opens a [`Store`]; [`Store::begin`] begins a [`Transaction`], and [`Transaction::commit`] ends it with
-//!   a [`PendingCommit`]. [`Store::run`] does both, and runs again after a conflict.
+//! - [`StoreOptions`] opens a [`Store`]; [`Store::begin`] begins a [`Transaction`], and [`Transaction::commit`] ends it
+//!   with a [`PendingCommit`]. [`Store::run`] does both, and runs again after a conflict.
 //! - [`Store::once`] makes a request idempotent.
 //! - [`Store::on_commit`], [`Store::changes_since`] and [`Store::read_entries`] follow changes and events.
 //!

@@ -4,7 +4,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use crate::{Key, Revision, store::Shared};
+use crate::{Key, Revision, outcome::call, store::Shared};
 
 /// What a group of commits changed.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -47,7 +47,7 @@ impl Listeners {
         // A callback may add or drop listeners.
         let callbacks: Vec<Callback> = self.lock().callbacks.iter().map(|(_, callback)| Arc::clone(callback)).collect();
         for callback in callbacks {
-            callback(notice);
+            call(|| callback(notice));
         }
     }
 }

@@ -13,6 +13,7 @@ use thiserror::Error;
 use crate::{
     Direction, Error, Revision,
     engine::{Change, EngineSnapshot, Failure, Table},
+    outcome::call,
     store::Shared,
 };
 
@@ -128,7 +129,7 @@ impl Drop for Claim {
         if let Some(shared) = self.shared.upgrade() {
             let running = shared.claims.lock().remove(&self.key);
             for callback in running.into_iter().flat_map(|running| running.callbacks) {
-                callback();
+                call(callback);
             }
         }
     }
@@ -147,8 +148,9 @@ impl fmt::Debug for InFlight {
 }
 
 impl InFlight {
-    /// Calls a function when the running request has ended: at once, or later on another thread, where the function must
-    /// not block. Then call [`Store::once`](crate::Store::once) again: the request runs if the other did not commit.
+    /// Calls a function when the running request has ended: at once, or later on another thread, where the function
+    /// must not block. Then call [`Store::once`](crate::Store::once) again: the request runs if the other did not
+    /// commit.
     pub fn on_finish(self, callback: impl FnOnce() + Send + 'static) {
         let mut claims = self.shared.claims.lock();
         if let Some(running) = claims.get_mut(&self.key) {

@@ -3,6 +3,7 @@
 use std::{
     fmt,
     future::Future,
+    panic::{AssertUnwindSafe, catch_unwind},
     pin::Pin,
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
     task::{Context, Poll, Waker},
@@ -53,16 +54,21 @@ impl Outcome {
             waker.wake();
         }
         if let Some(callback) = callback {
-            callback(result);
+            call(|| callback(result));
         }
     }
+}
+
+/// Calls a function of the program. A panic of one must not keep others from their outcomes; the panic hook reports it.
+pub(crate) fn call(callback: impl FnOnce()) {
+    drop(catch_unwind(AssertUnwindSafe(callback)));
 }
 
 /// A commit that the committer has or will get. Wait with [`PendingCommit::wait`], `await`, or
 /// [`PendingCommit::on_finish`].
 ///
-/// Dropping it does not stop the commit: use [`PendingCommit::cancel`] first. As a future it is cancel safe, and needs no
-/// runtime.
+/// Dropping it does not stop the commit: use [`PendingCommit::cancel`] first. As a future it is cancel safe, and needs
+/// no runtime.
 #[must_use = "the commit may fail"]
 pub struct PendingCommit(Arc<Outcome>);
 
@@ -98,8 +104,8 @@ impl PendingCommit {
         }
     }
 
-    /// Calls a function once the commit has ended: at once on this thread, or later on the thread of the committer, where
-    /// the function must not block.
+    /// Calls a function once the commit has ended: at once on this thread, or later on the thread of the committer,
+    /// where the function must not block.
     pub fn on_finish(self, callback: impl FnOnce(CommitResult) + Send + 'static) {
         let mut cell = self.0.lock();
         if let Stage::Finished(result) = &cell.stage {
@@ -111,8 +117,8 @@ impl PendingCommit {
         }
     }
 
-    /// Stops the commit with [`CommitError::Canceled`] unless the committer has it already. Returns whether it did; if not,
-    /// the outcome says what happened.
+    /// Stops the commit with [`CommitError::Canceled`] unless the committer has it already. Returns whether it did; if
+    /// not, the outcome says what happened.
     pub fn cancel(&self) -> bool {
         let cell = self.0.lock();
         let is_waiting = matches!(cell.stage, Stage::Waiting);

@@ -10,6 +10,7 @@ use crate::{CommitError, request::CommitRequest};
 /// Bounds of one group. A group writes few enough pages that the free disk space which the store demands is enough.
 const GROUP_COMMITS: usize = 256;
 const GROUP_KEYS: usize = 4096;
+const GROUP_BYTES: usize = 8 * 1024 * 1024;
 
 #[derive(Default)]
 struct Waiting {
@@ -60,10 +61,12 @@ impl Queue {
             }
             waiting = self.changed.wait(waiting).unwrap_or_else(PoisonError::into_inner);
         }
-        let (mut group, mut keys) = (Vec::new(), 0);
+        let (mut group, mut keys, mut bytes) = (Vec::new(), 0, 0);
         while let Some(request) = waiting.requests.front() {
             keys += request.writes.len();
-            if !group.is_empty() && (group.len() >= GROUP_COMMITS || keys > GROUP_KEYS) {
+            bytes += request.bytes;
+            let is_full = group.len() >= GROUP_COMMITS || keys > GROUP_KEYS || bytes > GROUP_BYTES;
+            if is_full && !group.is_empty() {
                 break;
             }
             group.extend(waiting.requests.pop_front());

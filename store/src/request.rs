@@ -9,6 +9,8 @@ pub(crate) struct CommitRequest {
     pub(crate) writes: BTreeMap<Key, Write>,
     pub(crate) events: Vec<Event>,
     pub(crate) once: Option<OnceCommit>,
+    /// Size of all that the transaction writes.
+    pub(crate) bytes: usize,
     pub(crate) responder: Responder,
 }
 

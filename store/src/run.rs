@@ -30,9 +30,9 @@ pub enum RunError<E> {
 impl Store {
     /// Runs a function in a transaction and commits it; after a conflict again, on a new snapshot, until the timeout.
     ///
-    /// Reruns wait for a turn on the key on which they conflicted, and so does a first run that begins with reading such a
-    /// key: on a hot key the runs go one after another. The function runs several times, so it must have no effect but
-    /// through the transaction. Blocks.
+    /// Reruns wait for a turn on the key on which they conflicted, and so does a first run that begins with reading
+    /// such a key: on a hot key the runs go one after another. The function runs several times, so it must have no
+    /// effect but through the transaction. Blocks.
     ///
     /// # Errors
     ///

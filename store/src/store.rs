@@ -168,7 +168,8 @@ impl Store {
         Listeners::add(self.shared(), Arc::new(callback))
     }
 
-    /// Closes the store: refuses new commits, ends those that wait, and closes the file. Transactions fail from then on.
+    /// Closes the store: refuses new commits, ends those that wait, and closes the file. Transactions fail from then
+    /// on.
     ///
     /// Dropping the last handle does the same, and ignores the error.
     ///

@@ -18,8 +18,8 @@ use crate::{
 
 /// A transaction: reads from one snapshot, and writes that exist for nobody else before the commit.
 ///
-/// The snapshot is taken at the first read. Dropping a transaction undoes it. An operation that fails has no effect, and
-/// the transaction goes on; what the operation read still counts at the commit.
+/// The snapshot is taken at the first read. Dropping a transaction undoes it. An operation that fails has no effect,
+/// and the transaction goes on; what the operation read still counts at the commit.
 ///
 /// Reads may wait for the disk.
 #[derive(Debug)]
@@ -57,8 +57,8 @@ impl Transaction {
     ///
     /// # Errors
     ///
-    /// [`Error::Key`], [`Error::Limit`] of reads, [`Error::TooOld`], [`Error::Failed`], and those of [`Transaction::add`]
-    /// if the transaction has added to the key.
+    /// [`Error::Key`], [`Error::Limit`] of reads, [`Error::TooOld`], [`Error::Failed`], and those of
+    /// [`Transaction::add`] if the transaction has added to the key.
     pub fn get(&mut self, key: &str) -> Result<Option<Value>, Error> {
         let key = Key::new(key)?;
         match self.writes.get(&key).cloned() {
@@ -125,8 +125,8 @@ impl Transaction {
     ///
     /// # Errors
     ///
-    /// Those of [`Transaction::put`]; [`Error::NotAnInteger`] or [`Error::Overflow`] if the transaction itself has put the
-    /// value before. Otherwise the commit fails in these cases.
+    /// Those of [`Transaction::put`]; [`Error::NotAnInteger`] or [`Error::Overflow`] if the transaction itself has put
+    /// the value before. Otherwise the commit fails in these cases.
     pub fn add(&mut self, key: &str, integer: i64) -> Result<(), Error> {
         let key = Key::new(key)?;
         let add = Write::Add(i128::from(integer));
@@ -161,7 +161,8 @@ impl Transaction {
         self.writes.savepoint(&self.limits)
     }
 
-    /// Undoes the writes and events since a savepoint, and ends it and those inside it. Reads still count at the commit.
+    /// Undoes the writes and events since a savepoint, and ends it and those inside it. Reads still count at the
+    /// commit.
     ///
     /// # Errors
     ///
@@ -211,8 +212,9 @@ impl Transaction {
             let revision = snapshot.map_or_else(|| shared.snapshot().revision(), |snapshot| snapshot.revision());
             return PendingCommit::finished(revision);
         }
+        let bytes = writes.bytes() + once.as_ref().map_or(0, |once| once.result.len());
         let (writes, events) = writes.into_parts();
-        shared.submit(|responder| CommitRequest { snapshot, reads, writes, events, once, responder })
+        shared.submit(|responder| CommitRequest { snapshot, reads, writes, events, once, bytes, responder })
     }
 
     /// The tables of the snapshot. The first call takes it.

@@ -1,8 +1,8 @@
-//! Turns on hot keys: reruns of transactions that conflicted on a key go one after another, so that each of them works on
-//! what the one before committed.
+//! Turns on hot keys: reruns of transactions that conflicted on a key go one after another, so that each of them works
+//! on what the one before committed.
 //!
-//! A run has one turn at most, and has none while it waits for another, so turns cannot deadlock. A turn that its holder
-//! keeps for too long goes to the next run; what the holder commits is validated like any other transaction.
+//! A run has one turn at most, and has none while it waits for another, so turns cannot deadlock. A turn that its
+//! holder keeps for too long goes to the next run; what the holder commits is validated like any other transaction.
 
 use std::{
     collections::{HashMap, VecDeque, hash_map::Entry},

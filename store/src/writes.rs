@@ -97,6 +97,11 @@ impl Writes {
         self.map.get(key)
     }
 
+    /// Size of the keys, values, topics and data.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.map.is_empty() && self.events.is_empty()
     }

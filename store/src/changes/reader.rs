@@ -25,7 +25,8 @@ impl EntryReader {
         Self { snapshot, cursor, rest }
     }
 
-    /// The cursor of the snapshot: [`Store::changes_since`](crate::Store::changes_since) continues the entries from here.
+    /// The cursor of the snapshot: [`Store::changes_since`](crate::Store::changes_since) continues the entries from
+    /// here.
     pub fn cursor(&self) -> Cursor {
         self.cursor
     }

@@ -37,9 +37,9 @@ impl Storage {
     }
 }
 
-/// Creates a file completely or not at all: `fill` gets a temporary name beside the file, and the file gets its own name
-/// once all of it is on the disk. A crash in between leaves the temporary file. Its name is random, because another process
-/// may create the same store now.
+/// Creates a file completely or not at all: `fill` gets a temporary name beside the file, and the file gets its own
+/// name once all of it is on the disk. A crash in between leaves the temporary file. Its name is random, because
+/// another process may create the same store now.
 pub(crate) fn create(path: &Path, fill: impl FnOnce(&Path) -> Result<(), OpenError>) -> Result<(), OpenError> {
     let mut name = path.file_name().ok_or_else(|| io_error(io::ErrorKind::InvalidFilename.into()))?.to_owned();
     let random = getrandom::u64().map_err(|error| OpenError::Io(io::Error::other(error.to_string())))?;

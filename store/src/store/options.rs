@@ -32,7 +32,8 @@ pub struct StoreOptions {
 }
 
 impl StoreOptions {
-    /// Options with the default limits. The owner is a name of 1 to 255 bytes: only the same owner opens the store again.
+    /// Options with the default limits. The owner is a name of 1 to 255 bytes: only the same owner opens the store
+    /// again.
     pub fn new(owner: impl Into<String>) -> Self {
         Self {
             owner: owner.into(),

@@ -44,7 +44,8 @@ impl Transaction {
     ///
     /// # Errors
     ///
-    /// [`Error::Limit`] of the entries of a list and of reads, [`Error::Key`] for a long `after`, [`Error::TooOld`], [`Error::Failed`], and those of
+    /// [`Error::Limit`] of the entries of a list and of reads, [`Error::Key`] for a long `after`, [`Error::TooOld`],
+    /// [`Error::Failed`], and those of
     /// [`Transaction::add`] if the transaction has added to a key.
     pub fn list(&mut self, prefix: &Prefix, options: &ListOptions) -> Result<Vec<Entry>, Error> {
         if options.limit > MAX_LIST_ENTRIES {

@@ -269,3 +269,92 @@ fn close_ends_the_commits_that_wait() {
     let store = options().open(&path).expect("the file is free again");
     assert_eq!(get(&store, "a"), Some(1.into()));
 }
+
+#[test]
+fn groups_are_bounded() {
+    let store = in_memory();
+    let groups = Arc::new(AtomicU64::new(0));
+    let count = Arc::clone(&groups);
+    let _listener = store.on_commit(move |_| {
+        count.fetch_add(1, Ordering::Relaxed);
+    });
+    let mut expected = 0;
+    // Each of these would be one group without a bound: of commits, of keys, and of bytes.
+    for (commits, keys, bytes, groups) in [(600, 1, 1, 3), (20, 900, 1, 5), (20, 15, 60_000, 3)] {
+        store.pause();
+        let pending: Vec<_> = (0..commits)
+            .map(|_| {
+                let mut transaction = store.begin();
+                for key in 0..keys {
+                    transaction.put(&format!("k/{key}"), vec![0; bytes]).expect("a write");
+                }
+                transaction.commit()
+            })
+            .collect();
+        store.resume();
+        for pending in pending {
+            pending.wait().expect("a commit");
+        }
+        expected += groups;
+    }
+    assert_eq!(groups.load(Ordering::Relaxed), expected);
+}
+
+#[test]
+fn panic_of_a_callback_harms_nobody() {
+    let store = in_memory();
+    let listener = store.on_commit(|_| panic!("a listener of the test"));
+    store.pause();
+    let commit = || {
+        let mut transaction = store.begin();
+        transaction.add("n", 1).expect("a write");
+        transaction.commit()
+    };
+    commit().on_finish(|_| panic!("a callback of the test"));
+    let second = commit();
+    store.resume();
+    second.wait().expect("a commit of its own");
+    drop(listener);
+    commit().wait().expect("the store works");
+    assert_eq!(get(&store, "n"), Some(Value::Integer(3)));
+}
+
+#[test]
+fn handles_and_transactions_go_to_other_threads() {
+    fn check_send<T: Send>() {}
+    fn check_sync<T: Sync>() {}
+    check_send::<store::Transaction>();
+    check_send::<store::PendingCommit>();
+    check_send::<store::OnceClaim>();
+    check_send::<store::EntryReader>();
+    check_send::<Store>();
+    check_sync::<Store>();
+}
+
+#[test]
+fn last_handle_may_drop_in_a_callback() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join("a.store");
+    let store = options().open(&path).expect("a store");
+    let mut transaction = store.begin();
+    transaction.put("a", 1).expect("a write");
+    store.pause();
+    let pending = transaction.commit();
+    let (sender, receiver) = std::sync::mpsc::channel();
+    let gate = store.clone();
+    pending.on_finish(move |result| {
+        drop(store);
+        sender.send(result).expect("a receiver");
+    });
+    gate.resume();
+    drop(gate);
+    receiver.recv().expect("an outcome").expect("a commit");
+    // The committer closes the file after the callback.
+    let store = loop {
+        match options().open(&path) {
+            Err(store::OpenError::Locked) => std::thread::yield_now(),
+            opened => break opened.expect("a store"),
+        }
+    };
+    assert_eq!(get(&store, "a"), Some(1.into()));
+}

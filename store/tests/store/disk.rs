@@ -186,8 +186,8 @@ impl StorageBackend for Disk {
     }
 }
 
-/// What is on a disk after a power loss: all that was synced, and of the rest nothing, everything, the first writes with
-/// the last of them torn, or any writes, some of them torn.
+/// What is on a disk after a power loss: all that was synced, and of the rest nothing, everything, the first writes
+/// with the last of them torn, or any writes, some of them torn.
 pub(crate) fn after_power_loss(durable: &[u8], pending: &[Write], random: &mut Random) -> Vec<u8> {
     let mut image = durable.to_vec();
     match random.below(8) {

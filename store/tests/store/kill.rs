@@ -9,25 +9,36 @@ use std::{
     thread,
 };
 
-use store::{Store, Value};
+use store::{Once, OnceKey, Store, Value};
 
-use crate::support::{Random, get, is_long, options, seed};
+use crate::support::{Random, get, rounds, seed, with_limits};
 
-/// The file of the child.
+/// The file of the child, and the first request of each thread.
 const FILE: &str = "CIRCLES_STORE_KILL_FILE";
+const FIRST: &str = "CIRCLES_STORE_KILL_FIRST";
 const THREADS: usize = 4;
 
 /// Not a test of its own: the process that the other test kills.
 #[test]
 fn child_process_commits_until_it_is_killed() {
     let Some(path) = env::var_os(FILE) else { return };
-    let store = options().open(path).expect("a store");
+    let store = open(Path::new(&path));
+    let first = env::var(FIRST).expect("the first requests");
     thread::scope(|scope| {
-        for thread in 0..THREADS {
-            let store = &store;
-            scope.spawn(move || commit_forever(store, thread));
+        for (thread, first) in first.split(',').enumerate() {
+            let (store, first) = (&store, first.parse().expect("a number"));
+            scope.spawn(move || {
+                for request in first.. {
+                    handle(store, thread, request);
+                }
+            });
         }
     });
+}
+
+fn open(path: &Path) -> Store {
+    let options = with_limits(|limits| limits.once_per_caller = 1_000_000);
+    options.open(path).expect("a store that recovers")
 }
 
 fn number(value: Option<Value>) -> i64 {
@@ -38,25 +49,33 @@ fn number(value: Option<Value>) -> i64 {
     }
 }
 
-fn commit_forever(store: &Store, thread: usize) {
-    loop {
-        let mut transaction = store.begin();
-        let next = number(transaction.get(&format!("next/{thread}")).expect("a read")) + 1;
-        transaction.put(&format!("next/{thread}"), next).expect("a write");
-        transaction.insert(&format!("entry/{thread}/{next}"), next).expect("a new key");
-        transaction.add("total", 1).expect("a write");
-        transaction.commit().wait().expect("a commit without conflicts");
-        // In one piece: the parent reads lines.
-        let line = format!("\nacknowledged {thread} {next}\n");
-        let mut output = std::io::stdout().lock();
-        output.write_all(line.as_bytes()).and_then(|()| output.flush()).expect("the pipe of the parent");
+/// Handles a request with a `once` key, and acknowledges it. A request that runs twice would insert twice.
+fn handle(store: &Store, thread: usize, request: i64) {
+    let key = OnceKey::new(&[b't', u8::try_from(thread).expect("a few threads")], &format!("{request:022}"));
+    match store.once(key.expect("a once key"), [0; 32]).expect("a request that may run") {
+        Once::Recorded(_) => {}
+        Once::Claimed(claim) => {
+            let mut transaction = store.begin();
+            transaction.put(&format!("next/{thread}"), request).expect("a write");
+            transaction.insert(&format!("entry/{thread}/{request}"), request).expect("a new key");
+            transaction.add("total", 1).expect("a write");
+            transaction.commit_once(&claim, vec![]).wait().expect("a commit without conflicts");
+        }
+        Once::InFlight(request) => panic!("{request:?} of another thread"),
     }
+    // In one piece: the parent reads lines.
+    let line = format!("\nacknowledged {thread} {request}\n");
+    let mut output = std::io::stdout().lock();
+    output.write_all(line.as_bytes()).and_then(|()| output.flush()).expect("the pipe of the parent");
 }
 
-fn start(path: &Path) -> Child {
+/// Starts a child that sends the last acknowledged requests again.
+fn start(path: &Path, last: &BTreeMap<usize, i64>) -> Child {
+    let first: Vec<String> = (0..THREADS).map(|thread| last.get(&thread).unwrap_or(&1).to_string()).collect();
     Command::new(env::current_exe().expect("the test binary"))
         .args(["--exact", "kill::child_process_commits_until_it_is_killed", "--nocapture"])
         .env(FILE, path)
+        .env(FIRST, first.join(","))
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
         .spawn()
@@ -65,7 +84,7 @@ fn start(path: &Path) -> Child {
 
 /// Kills a child after some acknowledgements, and notes the last of each thread.
 fn kill_after(path: &Path, acknowledgements: usize, last: &mut BTreeMap<usize, i64>) {
-    let mut child = start(path);
+    let mut child = start(path, last);
     let output = BufReader::new(child.stdout.take().expect("a pipe"));
     let mut note = |line: &str| {
         let mut words = line.strip_prefix("acknowledged ")?.split(' ');
@@ -109,14 +128,14 @@ fn check(store: &Store, last: &BTreeMap<usize, i64>) {
 }
 
 #[test]
-fn killed_process_loses_no_acknowledged_commit() {
+fn killed_process_loses_no_acknowledged_commit_and_repeats_none() {
     let directory = tempfile::tempdir().expect("a directory");
     let path = directory.path().join("kill.store");
     let mut random = Random::new(seed());
     let mut last = BTreeMap::new();
-    for _ in 0..if is_long() { 300 } else { 30 } {
+    for _ in 0..rounds(30, 500) {
         kill_after(&path, random.below(40), &mut last);
-        check(&options().open(&path).expect("a store that recovers"), &last);
+        check(&open(&path), &last);
     }
     println!("last acknowledged: {last:?}");
 }

@@ -1,6 +1,7 @@
 //! Tests of the store through its public interface, and the proof of its promises.
 //!
-//! `CIRCLES_STORE_LONG=1` runs the proof at length, `CIRCLES_STORE_SEED` chooses its seed.
+//! `CIRCLES_STORE_LONG=1` runs the proof at length, a larger number at that many times the length,
+//! `CIRCLES_STORE_SEED` chooses its seed.
 
 mod changes;
 mod commits;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use store::{CommitError, Direction, Error, ListOptions, Prefix, Store, Transaction, Value};
 
-use crate::support::{Random, in_memory, is_long, options, seed};
+use crate::support::{Random, in_memory, options, rounds, seed};
 
 type Model = BTreeMap<String, Value>;
 
@@ -73,8 +73,8 @@ fn check_reads(transaction: &mut Transaction, model: &Model, random: &mut Random
     assert_eq!(transaction.count(&prefix(text)), Ok(count), "count {text:?}");
 }
 
-/// One random write. Returns whether an addition went wrong at a key that the transaction had not written, which only the
-/// commit notices.
+/// One random write. Returns whether an addition went wrong at a key that the transaction had not written, which only
+/// the commit notices.
 fn write(transaction: &mut Transaction, model: &mut Model, own: &mut Vec<String>, random: &mut Random) -> bool {
     let key = key(random);
     match random.below(5) {
@@ -170,8 +170,7 @@ fn data_size(model: &Model) -> u64 {
 
 #[test]
 fn random_transactions_equal_a_map() {
-    let rounds = if is_long() { 2_000 } else { 60 };
-    for round in 0..rounds {
+    for round in 0..rounds(200, 5_000) {
         let seed = seed() + round;
         let mut random = Random::new(seed);
         let store = in_memory();
@@ -191,7 +190,7 @@ fn random_transactions_survive_reopening() {
     let mut random = Random::new(seed());
     let mut model = Model::new();
     let mut revision = 0;
-    for _ in 0..if is_long() { 100 } else { 5 } {
+    for _ in 0..rounds(5, 100) {
         let store = options().open(&path).expect("a store");
         assert_eq!(contents(&store), model);
         assert_eq!(store.revision().get(), revision);

@@ -1,5 +1,5 @@
-//! A power loss at every write of a run of commits: what is recovered is the state after some commit, not before the last
-//! acknowledged one.
+//! A power loss at every write of a run of commits: what is recovered is the state after some commit, not before the
+//! last acknowledged one.
 
 use std::{collections::BTreeMap, io};
 
@@ -7,7 +7,7 @@ use store::{Changes, ChangesLimit, CommitError, Cursor, Filter, Happened, ListOp
 
 use crate::{
     disk::{Disk, for_each_power_loss},
-    support::{Random, get, is_long, options, put, seed},
+    support::{Random, get, options, put, rounds, seed},
 };
 
 type Contents = BTreeMap<String, Value>;
@@ -52,14 +52,14 @@ struct Run {
     acknowledged: Vec<usize>,
 }
 
-fn run(start: &[u8], commits: usize, random: &mut Random) -> Run {
+fn run(start: &[u8], commits: u64, random: &mut Random) -> Run {
     let disk = Disk::new(start.to_vec());
     disk.trace();
     let store = options().open_backend(Box::new(disk.clone())).expect("a store");
     let mut states = vec![Contents::new()];
     let mut acknowledged = vec![0];
     let start = store.cursor();
-    for number in 1..=commits {
+    for number in 1..=usize::try_from(commits).expect("a small number") {
         let mut expected = states[number - 1].clone();
         commit(&store, &mut expected, number, random).expect("a commit");
         states.push(expected);
@@ -99,7 +99,7 @@ impl Run {
 fn power_loss_at_every_write_leaves_a_prefix_with_every_acknowledged_commit() {
     let mut random = Random::new(seed());
     let start = Disk::with_store().image();
-    let run = run(&start, if is_long() { 1_000 } else { 100 }, &mut random);
+    let run = run(&start, rounds(100, 1_000), &mut random);
     let (mut losses, mut nested) = (0, 0);
     let mut again = random.clone();
     for_each_power_loss(&start, &run.requests, &mut random, |requests, image| {

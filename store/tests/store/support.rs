@@ -33,9 +33,10 @@ pub(crate) fn get(store: &Store, key: &str) -> Option<Value> {
     store.begin().get(key).expect("a read")
 }
 
-/// Whether the proof runs at length.
-pub(crate) fn is_long() -> bool {
-    env::var_os("CIRCLES_STORE_LONG").is_some_and(|value| value != "0")
+/// How many rounds a test runs: `normal`, or with `CIRCLES_STORE_LONG=N` N times `long`.
+pub(crate) fn rounds(normal: u64, long: u64) -> u64 {
+    let factor = env::var("CIRCLES_STORE_LONG").ok().and_then(|factor| factor.parse::<u64>().ok()).unwrap_or(0);
+    if factor == 0 { normal } else { long * factor }
 }
 
 /// The seed of random tests: `CIRCLES_STORE_SEED`, or always the same, so that a failure repeats.

@@ -1,12 +1,12 @@
-//! Clients that one thread interleaves, the same way for the same seed. A gate before the committer decides which commits
-//! come in one group.
+//! Clients that one thread interleaves, the same way for the same seed. A gate before the committer decides which
+//! commits come in one group.
 
 use store::{OpenError, PendingCommit, Store, Transaction};
 
 use super::{History, Observed, Outcome, append, check, checker::Anomaly, read, read_all, scan};
 use crate::{
     disk::Disk,
-    support::{Random, in_memory, is_long, options, seed},
+    support::{Random, in_memory, options, rounds, seed},
 };
 
 const CLIENTS: usize = 6;
@@ -149,7 +149,7 @@ const STEPS: usize = 600;
 #[test]
 fn simulated_clients_are_strictly_serializable() {
     let (mut committed, mut aborted) = (0, 0);
-    for seed in seed()..seed() + if is_long() { 20_000 } else { 1_000 } {
+    for seed in seed()..seed() + rounds(1_000, 100_000) {
         let history = history(&in_memory(), seed, STEPS);
         let anomalies = check(&history);
         assert!(anomalies.is_empty(), "seed {seed}: {anomalies:?}");
@@ -197,7 +197,7 @@ fn history_with_power_loss(disk: &Disk, seed: u64) -> Result<History, OpenError>
 
 #[test]
 fn acknowledged_commits_survive_a_power_loss() {
-    for seed in seed()..seed() + if is_long() { 5_000 } else { 100 } {
+    for seed in seed()..seed() + rounds(200, 20_000) {
         let history = history_with_power_loss(&Disk::with_store(), seed).expect("a store that recovers");
         let anomalies = check(&history);
         assert!(anomalies.is_empty(), "seed {seed}: {anomalies:?}");

@@ -11,7 +11,7 @@ use super::{
     History, Observed, Outcome, check, read_all,
     simulation::{keys, operate},
 };
-use crate::support::{Random, is_long, options, seed};
+use crate::support::{Random, options, rounds, seed};
 
 const THREADS: u64 = 8;
 
@@ -35,7 +35,7 @@ fn client(store: &Store, clock: &AtomicU64, mut random: Random, transactions: u6
 #[test]
 fn threads_on_a_file_are_strictly_serializable() {
     let directory = tempfile::tempdir().expect("a directory");
-    for round in 0..if is_long() { 200 } else { 4 } {
+    for round in 0..rounds(4, 500) {
         let store = options().open(directory.path().join(format!("{round}.store"))).expect("a store");
         let clock = AtomicU64::new(0);
         let mut history: History = thread::scope(|scope| {
