@@ -23,8 +23,17 @@ fn functions_of_a_circle_are_listed_filled_in_and_called() {
     screen.press(&["Tab"]);
     screen.write("1x\n");
     screen.wait_for("count: expected int 1..100, not \"1x\"");
-    screen.press(&["BackTab", "Backspace"]);
-    screen.write("0\n\n");
+    screen.press(&["BackTab", "Backspace", "Backspace"]);
+    screen.write("500\n");
+    screen.wait_for("count: expected int 1..100, not 500");
+    // A closed form keeps its values.
+    screen.press(&["Esc", "F4"]);
+    screen.wait_for("Functions of shop");
+    screen.write("quote");
+    screen.press(&["Enter"]);
+    screen.wait_for("item*    tea");
+    screen.press(&["Tab", "Backspace", "Backspace", "Backspace"]);
+    screen.write("10\n\n");
     screen.wait_for(":call quote item=tea count=10");
     screen.wait_for("\"total\": 25.0");
     screen.write("circle::price(\"cake\")\n");

@@ -131,6 +131,7 @@ impl FunctionsPopup {
         let width = usize::from(screen.width.saturating_sub(4).min(MAX_SIZE.0));
         let height = usize::from(screen.height.saturating_sub(4).min(MAX_SIZE.1));
         let matching = self.matching();
+        let place = (self.selected, matching.len());
         let most = (height / 3).max(MIN_LIST_ROWS);
         let count = self.functions.as_ref().map_or(0, |functions| functions.len());
         let rows = count.clamp(1, most).min(height.saturating_sub(1));
@@ -157,7 +158,7 @@ impl FunctionsPopup {
         lines.extend(documentation.iter().skip(self.scroll).take(room).map(|line| theme.line(line)));
         // Always of the same size: a window that changes its size is hard to read.
         lines.resize(height, Line::default());
-        lines[0] = with_position(std::mem::take(&mut lines[0]), (self.selected, matching.len()), width);
+        lines[0] = with_position(std::mem::take(&mut lines[0]), place, width);
         let scroll = if is_long { "PgDn PgUp scroll · " } else { "" };
         let title = format!("Functions of {}", self.name);
         let area = draw_window(frame, theme, &title, &lines, &format!("Enter call · {scroll}Esc close"));
