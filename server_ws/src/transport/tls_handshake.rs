@@ -41,12 +41,12 @@ pub(super) async fn accept(
 ) -> io::Result<NetworkStream> {
     slot.hold_tls(TLS_BYTES);
     let handshake = async {
-        let wait = match circle.is_trusted_proxy(address) {
-            true => Duration::ZERO,
-            false => circle
-                .handshake_pace
-                .wait(address, PATIENCE, Instant::now())
-                .ok_or_else(|| io::Error::other("too many TLS handshakes of this address"))?,
+        let pace = &circle.handshake_pace;
+        let wait = if circle.is_trusted_proxy(address) {
+            Duration::ZERO
+        } else {
+            pace.wait(address, PATIENCE, Instant::now())
+                .ok_or_else(|| io::Error::other("too many TLS handshakes of this address"))?
         };
         handshake(acceptor, stream, slot, wait).await
     };
