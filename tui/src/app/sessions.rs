@@ -89,9 +89,10 @@ impl App {
         }
         // The session says what a caller may do who may not play.
         if session.origin.is_none() && session.state.may_play() {
-            session.note(match session.state.may_call() {
-                true => "type Rhai and press Enter; F4 lists the circle's functions, :help the commands",
-                false => "type Rhai and press Enter; :help lists the commands",
+            session.note(if session.state.may_call() {
+                "type Rhai and press Enter; F4 lists the circle's functions, :help the commands"
+            } else {
+                "type Rhai and press Enter; :help lists the commands"
             });
         }
         session.editor.set_origin(origin.clone());
