@@ -20,9 +20,6 @@ pub(crate) const TESTS: &[Test] = &[
     ("contract_has_host_functions", contract_has_host_functions),
 ];
 
-/// Tests for which workers must be processes.
-pub(crate) const PROCESS_TESTS: &[Test] = &[("worker_with_forged_call_is_killed", worker_with_forged_call_is_killed)];
-
 /// Registers what a compromised worker could do: exit, and write to its file descriptors (false if that fails).
 pub(crate) fn natives(engine: &mut Engine) {
     engine.register_fn("end_process", || -> () { std::process::exit(3) });
@@ -36,7 +33,7 @@ pub(crate) fn natives(engine: &mut Engine) {
 }
 
 /// Makes a module that reports its arguments.
-fn echo(sender: mpsc::Sender<String>) -> host::Module {
+pub(crate) fn echo(sender: mpsc::Sender<String>) -> host::Module {
     let say = move |call: &host::Call, text: String| {
         let caller = call.caller().map_or("nobody".into(), keys::PublicKey::to_hex);
         // A test that does not listen has dropped its receiver.
@@ -171,45 +168,4 @@ fn contract_has_host_functions(workers: &Workers) {
     assert_eq!((&count["name"], &count["schema"]["type"]), (&json!("count"), &json!("integer")));
     assert_eq!((&count["schema"]["minimum"], &count["schema"]["maximum"]), (&json!(0), &json!(255)));
     assert_eq!(functions[0]["result"]["schema"]["type"], "array");
-}
-
-/// Returns a script that sends the server a host call as a worker does: a length, then the call in postcard.
-fn host_call(descriptor: u8, play: u8, number: u8, function: u8, args: &str) -> String {
-    let mut payload = vec![2, play, number, function, u8::try_from(args.len()).expect("short")];
-    payload.extend_from_slice(args.as_bytes());
-    let mut frame = u32::try_from(payload.len()).expect("short").to_le_bytes().to_vec();
-    frame.extend(payload);
-    let pushed: Vec<String> = frame.iter().map(|byte| format!("b.push({byte});")).collect();
-    format!("let b = blob(); {} if !write_to({descriptor}, b) {{ throw `not open`; }}", pushed.join(" "))
-}
-
-fn worker_with_forged_call_is_killed(workers: &Workers) {
-    let (sender, receiver) = mpsc::channel();
-    let circle = serve(workers, Circle::builder("test").host_module(echo(sender)));
-    let (mut neighbour, valid_args) = (circle.connect(), r#"["tea",3]"#);
-    neighbour.value("let mine = 7;");
-    // A well-formed call is accepted, because it comes from a worker and affects only its own session.
-    let work = (3..16).find(|&descriptor| {
-        let script = format!("{} loop {{}}", host_call(descriptor, 1, 1, 0, valid_args));
-        let answer = circle.connect().call("play", json!({ "script": script, "timeout_ms": 500 }));
-        answer["error"]["code"] == -32004 && receiver.try_recv().is_ok_and(|sender| sender == "nobody: 3 of tea")
-    });
-    let work = work.expect("one of the descriptors is the worker's socket");
-    for forged in [
-        // Another play, a number out of order, an unknown function, invalid JSON, and too few arguments.
-        host_call(work, 2, 1, 0, valid_args),
-        host_call(work, 1, 2, 0, valid_args),
-        host_call(work, 1, 1, 99, valid_args),
-        host_call(work, 1, 1, 0, "nonsense"),
-        host_call(work, 1, 1, 0, r#"["tea"]"#),
-        // A call while another waits for its return.
-        format!("{} {}", host_call(work, 1, 1, 2, "[[1]]"), host_call(work, 1, 3, 0, valid_args)),
-    ] {
-        let mut wire = circle.connect();
-        let error = wire.error(&format!("{forged} loop {{}}"));
-        assert_eq!((&error["code"], &error["data"]["reason"]), (&json!(-32009), &json!("crash")), "{forged}");
-        assert_eq!(wire.value("1"), 1);
-    }
-    assert!(receiver.try_recv().is_err(), "none of the calls was executed");
-    assert_eq!(neighbour.value("mine"), 7);
 }

@@ -4,6 +4,7 @@
 mod calls;
 #[path = "../../../tests/support/eventually.rs"]
 mod eventually;
+mod forged;
 mod limits;
 mod metrics;
 mod output;
@@ -61,7 +62,7 @@ fn main() {
         .concat();
         let process_tests = match workers {
             Workers::TrustedThreads => Vec::new(),
-            _ => [calls::PROCESS_TESTS, plays::PROCESS_TESTS].concat(),
+            _ => [forged::PROCESS_TESTS, plays::PROCESS_TESTS].concat(),
         };
         for (name, test) in tests.into_iter().chain(process_tests) {
             if !name.contains(&filter) {
