@@ -20,7 +20,7 @@ use redb::{
 pub(crate) use file::{Storage, create, free_disk_bytes};
 use open_error::open_error;
 
-use crate::{Happened, OpenError, Value, key::Interval};
+use crate::{CommitEffect, OpenError, Value, key::Interval};
 
 /// Size of the page cache. The default of the engine is 1 GiB.
 const CACHE_BYTES: usize = 64 * 1024 * 1024;
@@ -80,7 +80,7 @@ impl Change {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Failure {
     pub(crate) reason: Arc<str>,
-    pub(crate) happened: Happened,
+    pub(crate) happened: CommitEffect,
 }
 
 /// What all parts share: the first error, after which nothing touches the storage.
@@ -91,7 +91,7 @@ impl Latch {
     fn check(&self) -> Result<(), Failure> {
         match self.0.get() {
             None => Ok(()),
-            Some(reason) => Err(Failure { reason: Arc::clone(reason), happened: Happened::No }),
+            Some(reason) => Err(Failure { reason: Arc::clone(reason), happened: CommitEffect::No }),
         }
     }
 
@@ -109,7 +109,7 @@ impl Latch {
 
     fn fail(&self, reason: &str) -> Failure {
         let reason = Arc::clone(self.0.get_or_init(|| reason.into()));
-        Failure { reason, happened: Happened::No }
+        Failure { reason, happened: CommitEffect::No }
     }
 }
 
@@ -211,7 +211,7 @@ impl Engine {
         })?;
         self.latch
             .run(|| Ok(transaction.commit()?))
-            .map_err(|failure| Failure { happened: Happened::Unknown, ..failure })
+            .map_err(|failure| Failure { happened: CommitEffect::Unknown, ..failure })
     }
 
     /// Latches the engine as failed, for an error that another part found.

@@ -131,7 +131,7 @@ impl std::fmt::Display for Limit {
 
 /// Whether the effects of a failed commit exist.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Happened {
+pub enum CommitEffect {
     /// The commit had no effect, and never will.
     No,
     /// The storage failed during the commit: all of its effects exist after the store is opened again, or none.
@@ -181,7 +181,7 @@ pub enum CommitError {
     #[error("the store has failed ({reason}): check the disk, then open the store again")]
     Failed {
         /// Whether the effects of the transaction exist.
-        happened: Happened,
+        happened: CommitEffect,
         /// The error of the storage.
         reason: Arc<str>,
     },
@@ -192,10 +192,10 @@ pub enum CommitError {
 
 impl CommitError {
     /// Whether the effects of the transaction exist.
-    pub fn happened(&self) -> Happened {
+    pub fn happened(&self) -> CommitEffect {
         match self {
             Self::Failed { happened, .. } => *happened,
-            _ => Happened::No,
+            _ => CommitEffect::No,
         }
     }
 

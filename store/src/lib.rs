@@ -41,7 +41,7 @@ mod writes;
 
 pub use changes::{ChangedEntry, Changes, ChangesLimit, Cursor, EntryReader, Filter, ParseCursorError, PublishedEvent};
 pub use engine::Direction;
-pub use error::{CommitError, Error, Happened, Limit, OpenError};
+pub use error::{CommitEffect, CommitError, Error, Limit, OpenError};
 pub use id::StoreId;
 pub use key::{KEY_BYTES, Key, KeyError, Prefix};
 pub use limits::{StoreLimits, TransactionLimits};

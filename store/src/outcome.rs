@@ -9,7 +9,7 @@ use std::{
     task::{Context, Poll, Waker},
 };
 
-use crate::{CommitError, Happened, Revision};
+use crate::{CommitEffect, CommitError, Revision};
 
 /// The end of a commit: its revision, or the reason why nothing was committed.
 ///
@@ -177,8 +177,8 @@ impl Drop for Responder {
     fn drop(&mut self) {
         let cell = self.0.lock();
         let happened = match cell.stage {
-            Stage::Waiting => Happened::No,
-            Stage::Taken => Happened::Unknown,
+            Stage::Waiting => CommitEffect::No,
+            Stage::Taken => CommitEffect::Unknown,
             Stage::Finished(_) => return,
         };
         self.0.finish(cell, Err(CommitError::Failed { happened, reason: "the committer has ended".into() }));
@@ -209,12 +209,12 @@ mod tests {
     fn lost_commits_are_answered() {
         let (pending, responder) = PendingCommit::pair();
         drop(responder);
-        assert_eq!(pending.wait().expect_err("an error").happened(), Happened::No);
+        assert_eq!(pending.wait().expect_err("an error").happened(), CommitEffect::No);
 
         let (pending, responder) = PendingCommit::pair();
         responder.take();
         drop(responder);
-        assert_eq!(pending.wait().expect_err("an error").happened(), Happened::Unknown);
+        assert_eq!(pending.wait().expect_err("an error").happened(), CommitEffect::Unknown);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, ops::Bound, sync::Arc};
 
 use crate::{
-    CommitError, CommitNotice, Direction, Happened, Key, Revision, StoreLimits,
+    CommitEffect, CommitError, CommitNotice, Direction, Key, Revision, StoreLimits,
     engine::{Change, EngineSnapshot, Failure, Table},
     log::LogRecord,
     meta::{State, Tag},
@@ -258,7 +258,7 @@ impl From<AddError> for CommitError {
 
 impl From<Failure> for CommitError {
     fn from(Failure { reason, happened }: Failure) -> Self {
-        debug_assert_eq!(happened, Happened::No);
+        debug_assert_eq!(happened, CommitEffect::No);
         Self::Failed { happened, reason }
     }
 }

@@ -14,7 +14,7 @@ mod threads;
 use std::collections::BTreeMap;
 
 pub(crate) use checker::check;
-use store::{CommitResult, Error, Happened, ListOptions, Prefix, Transaction, Value};
+use store::{CommitEffect, CommitResult, Error, ListOptions, Prefix, Transaction, Value};
 
 /// One operation of a transaction.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -57,7 +57,7 @@ impl From<&CommitResult> for Outcome {
     fn from(result: &CommitResult) -> Self {
         match result {
             Ok(_) => Self::Committed,
-            Err(error) if error.happened() == Happened::Unknown => Self::Unknown,
+            Err(error) if error.happened() == CommitEffect::Unknown => Self::Unknown,
             Err(_) => Self::Aborted,
         }
     }

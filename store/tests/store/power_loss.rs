@@ -3,7 +3,7 @@
 
 use std::{collections::BTreeMap, io};
 
-use store::{Changes, ChangesLimit, CommitError, Cursor, Filter, Happened, ListOptions, Prefix, Store, Value};
+use store::{Changes, ChangesLimit, CommitEffect, CommitError, Cursor, Filter, ListOptions, Prefix, Store, Value};
 
 use crate::{
     disk::{Disk, for_each_power_loss},
@@ -150,17 +150,19 @@ fn failed_request_of_the_disk_latches_the_store() {
         let mut later = store.begin();
         later.put("later", 1).expect("a write");
         let later = later.commit().wait().expect_err("the store has failed");
-        assert_eq!(later.happened(), Happened::No, "request {requests}");
+        assert_eq!(later.happened(), CommitEffect::No, "request {requests}");
         drop(store);
         let (_, store) = open(disk.image());
         let revision = usize::try_from(store.revision().get()).expect("a small revision");
         // The last of the states is that of the commit that failed.
         let acknowledged = states.len() - 2;
         match failure.happened() {
-            Happened::No => assert_eq!(revision, acknowledged, "request {requests}"),
-            Happened::Unknown => assert!((acknowledged..=acknowledged + 1).contains(&revision), "request {requests}"),
+            CommitEffect::No => assert_eq!(revision, acknowledged, "request {requests}"),
+            CommitEffect::Unknown => {
+                assert!((acknowledged..=acknowledged + 1).contains(&revision), "request {requests}");
+            }
         }
-        unknown += usize::from(failure.happened() == Happened::Unknown);
+        unknown += usize::from(failure.happened() == CommitEffect::Unknown);
         assert!(contents(&store) == states[revision], "request {requests}");
     }
     assert!(unknown > 0);
