@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::{
     Test, WAIT_TIMEOUT,
-    shop::{Shop, keypair},
+    shop::{Shop, keypair, roles},
 };
 
 pub(crate) const TESTS: &[Test] = &[
@@ -17,17 +17,6 @@ pub(crate) const TESTS: &[Test] = &[
 
 /// Connections of the caller with the endless calls, and its calls on each of them.
 const FLOOD: (usize, usize) = (8, 8);
-
-fn roles() -> Value {
-    json!({
-        "roles": { "visitor": { "call": ["*"] } },
-        "anyone": "visitor",
-        "members": [
-            { "name": "alice", "keys": [1], "role": "visitor" },
-            { "name": "bob", "keys": [2], "role": "visitor" },
-        ],
-    })
-}
 
 /// The flood has a time limit of a day, so no call of it ends before the others.
 fn endless_calls_of_one_caller_keep_nobody_out() {

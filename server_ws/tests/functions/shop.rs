@@ -27,6 +27,18 @@ pub(crate) fn keypair(number: u64) -> KeyPair {
     KeyPair::from_secret_hex(&format!("{number:064x}")).expect("a key")
 }
 
+/// Returns roles with which everyone may call everything, and two members.
+pub(crate) fn roles() -> Value {
+    json!({
+        "roles": { "visitor": { "call": ["*"] } },
+        "anyone": "visitor",
+        "members": [
+            { "name": "alice", "keys": [1], "role": "visitor" },
+            { "name": "bob", "keys": [2], "role": "visitor" },
+        ],
+    })
+}
+
 /// Reads roles and members, whose keys are numbers.
 pub(crate) fn definition(json: Value) -> AccessDefinition<PublicKey> {
     let definition: AccessDefinition<u64> = serde_json::from_value(json).expect("a definition");

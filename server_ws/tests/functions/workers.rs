@@ -11,7 +11,7 @@ use tokio::sync::Semaphore;
 use super::{
     Test, WAIT_TIMEOUT,
     reload::source,
-    shop::{Shop, write},
+    shop::{Shop, roles, write},
 };
 
 pub(crate) const TESTS: &[Test] = &[
@@ -21,17 +21,6 @@ pub(crate) const TESTS: &[Test] = &[
     ("caller_whose_calls_end_workers_waits", caller_whose_calls_end_workers_waits),
     ("function_needs_a_grant_after_a_host_call", function_needs_a_grant_after_a_host_call),
 ];
-
-fn roles() -> Value {
-    json!({
-        "roles": { "visitor": { "call": ["*"] } },
-        "anyone": "visitor",
-        "members": [
-            { "name": "alice", "keys": [1], "role": "visitor" },
-            { "name": "bob", "keys": [2], "role": "visitor" },
-        ],
-    })
-}
 
 /// Returns the living children of processes.
 fn children(parents: &[Pid]) -> Vec<Pid> {
