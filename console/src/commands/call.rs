@@ -100,7 +100,7 @@ pub(crate) fn file_name(text: &str) -> String {
 pub(crate) struct CallWord {
     /// The place of the word, in bytes.
     pub(crate) range: Range<usize>,
-    /// How its value ends.
+    /// The end of its value.
     pub(crate) end: WordEnd,
 }
 

@@ -203,10 +203,7 @@ impl Core {
             Err(error) => {
                 let is_refused = is_refusal(&error);
                 let error = self.call_error(&attempt.call.name, error);
-                if is_refused {
-                    self.report(SessionEvent::CallRefused(error.0.message()));
-                }
-                return self.fail_call(error);
+                return self.fail_call(error, is_refused);
             }
         }
         self.finish_input();
@@ -225,12 +222,15 @@ impl Core {
             Ok(_) => self.call_error(&call.name, error),
             Err(reason) => (reason, None),
         };
-        self.report(SessionEvent::CallRefused(error.0.message()));
-        self.fail_call(error);
+        self.fail_call(error, true);
     }
 
-    /// Shows the error of a call, with the error of the connection if that is lost.
-    fn fail_call(&mut self, (error, lost): (CliError, Option<ClientError>)) {
+    /// Shows the error of a call, with the error of the connection if that is lost. The function of a refused call has not
+    /// run.
+    fn fail_call(&mut self, (error, lost): (CliError, Option<ClientError>), is_refused: bool) {
+        if is_refused {
+            self.report(SessionEvent::CallRefused(error.message()));
+        }
         let shown = DisplayLines::error(&error, self.room.width);
         self.notebook.record_call_failure(&shown.lines);
         self.show(shown);

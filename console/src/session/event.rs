@@ -272,6 +272,11 @@ impl SessionState {
         self.circle.as_ref().and_then(|circle| circle.functions.as_ref()).is_some_and(|functions| functions.count > 0)
     }
 
+    /// Returns the function of the circle with this name, if the session knows it and the caller may call it.
+    pub fn function(&self, name: &str) -> Option<&FunctionInfo> {
+        self.circle_functions.as_ref()?.iter().find(|function| function.name == name)
+    }
+
     /// What the caller may do, as far as the circle has said.
     pub fn rights(&self) -> CallerRights {
         match (self.may_play(), self.may_call()) {

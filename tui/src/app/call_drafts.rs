@@ -96,8 +96,7 @@ impl App {
             && self.window.popup.is_none()
             && self.window.search.is_none()
             && session.is_some_and(|session| session.editor.is_empty());
-        let functions = session.and_then(|session| session.state.circle_functions.clone()).unwrap_or_default();
-        match functions.iter().find(|function| function.name == draft.function) {
+        match session.and_then(|session| session.state.function(&draft.function)) {
             Some(function) if is_free => {
                 let mut form = CallForm::new(id, function.clone(), Some(&draft));
                 form.refuse(error);

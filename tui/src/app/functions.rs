@@ -39,9 +39,7 @@ impl App {
     /// Opens the form for a call, with the inputs of an earlier one that led to no value.
     pub(super) fn ask_call(&mut self, id: CircleId, name: &str) {
         let state = self.repl.get(id).map(|session| &session.state);
-        let functions = state.and_then(|state| state.circle_functions.clone());
-        let function = functions.iter().flat_map(|functions| functions.iter()).find(|function| function.name == name);
-        match function {
+        match state.and_then(|state| state.function(name)) {
             Some(function) => {
                 let draft = self.call_drafts.get(id, name);
                 self.window.popup = Some(Popup::Call(CallForm::new(id, function.clone(), draft)));
@@ -49,7 +47,7 @@ impl App {
             None if state.is_none_or(|state| state.connection != ConnectionStatus::Connected) => {
                 self.show_hint(CONNECT_FIRST);
             }
-            None if functions.is_none() => {
+            None if state.is_none_or(|state| state.circle_functions.is_none()) => {
                 self.show_hint("the circle has not listed its functions yet: try again in a moment");
             }
             None => self.report_error(format!("you may not call {} any more", visible(name))),

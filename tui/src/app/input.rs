@@ -215,9 +215,8 @@ impl App {
         let Some(session) = self.repl.get_mut(id).filter(|session| session.state.is_ready()) else { return };
         let text = session.editor.text();
         let is_command = [":call ", ":functions "].into_iter().any(|command| text.trim_start().starts_with(command));
-        let known = session.state.circle_functions.iter().flat_map(|functions| functions.iter());
-        let found = known.into_iter().find(|function| is_command && function.name == name.trim_end());
-        match found.map(|function| function.summary.clone()) {
+        let known = session.state.function(name.trim_end()).filter(|_| is_command);
+        match known.map(|function| function.summary.clone()) {
             Some(summary) => session.editor.document(name, summary),
             None => self.tasks.document(id, name.clone(), session.session.document(name)),
         }

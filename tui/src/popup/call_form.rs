@@ -15,7 +15,7 @@ use ratatui::{
 use unicode_width::UnicodeWidthStr;
 
 use super::{
-    frame::{cursor, draw_scroll_marks, draw_window, window_rows, wrap_indented, wrap_lines},
+    frame::{cursor, draw_scroll_marks, draw_window, error_rows, window_rows, wrap_lines},
     param_input::ParamInput,
 };
 use crate::{action::Action, circle_id::CircleId, theme::Theme};
@@ -25,9 +25,6 @@ const FILE_HINT: &str = "@FILE reads a value from a file; write \"@text\" for a 
 
 /// Columns between the labels and the values.
 const GAP: usize = 2;
-
-/// Largest number of rows of an error that is about no input in particular.
-const MAX_ERROR_ROWS: usize = 5;
 
 /// The inputs of a form, which are kept until a call of the function succeeds.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -211,9 +208,7 @@ impl CallForm {
         }
         let first = rows.len();
         if let Some(error) = &self.error {
-            let error = StyledLine::of(Style::Plain, &error.replace(['\n', '\t'], " ")).to_string();
-            let error = wrap_indented(frame, Line::from(Span::styled(error, theme.error())), 0, MAX_ERROR_ROWS);
-            rows.extend(error.into_iter().map(|line| (line, None)));
+            rows.extend(error_rows(frame, theme, error, 0).into_iter().map(|line| (line, None)));
         }
         let button = Span::raw(if self.is_at_button() { "[ Call ]" } else { "  Call  " });
         let button = if self.is_at_button() { button.style(theme.selected(true)) } else { button };

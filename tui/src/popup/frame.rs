@@ -20,6 +20,9 @@ use crate::{theme::Theme, wrap};
 /// Smallest width of the text of a popup.
 const MIN_COLUMNS: usize = 44;
 
+/// Largest number of rows of an error.
+const MAX_ERROR_ROWS: usize = 5;
+
 /// Wraps a line to the width of the screen.
 pub(super) fn wrap_lines(frame: &Frame<'_>, line: Line<'static>) -> Vec<Line<'static>> {
     wrap::wrap_words(line, frame.area().width.saturating_sub(4))
@@ -50,6 +53,12 @@ pub(super) fn wrap_indented(
         row.spans.insert(0, Span::raw(" ".repeat(indent)));
     }
     rows
+}
+
+/// Returns the rows of an error in a form, each with an indent.
+pub(super) fn error_rows(frame: &Frame<'_>, theme: Theme, error: &str, indent: usize) -> Vec<Line<'static>> {
+    let error = StyledLine::of(Style::Plain, &error.replace(['\n', '\t'], " ")).to_string();
+    wrap_indented(frame, Line::from(Span::styled(error, theme.error())), indent, MAX_ERROR_ROWS)
 }
 
 /// Returns the end of a text that fits into a width. Newlines and tabs are shown as marks.

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use client_ws::FunctionInfo;
+use console::commands::NO_FUNCTIONS;
 use frontend::{
     functions,
     text::{Style, StyledLine},
@@ -173,7 +174,7 @@ impl FunctionsPopup {
         match &self.functions {
             None if !self.is_connected => "not connected to the circle",
             None => "asking the circle…",
-            Some(functions) if functions.is_empty() => "the circle has no function for you; :who shows your role",
+            Some(functions) if functions.is_empty() => NO_FUNCTIONS,
             Some(_) => "no matches",
         }
     }

@@ -14,7 +14,7 @@ use unicode_width::UnicodeWidthStr;
 use super::{
     Field,
     field::PasteError,
-    frame::{shown_tail, wrap_indented},
+    frame::{error_rows, shown_tail, wrap_indented},
     schema_check::may_fit,
 };
 use crate::theme::Theme;
@@ -24,9 +24,6 @@ const INDENT: usize = 4;
 
 /// Columns between the label and the value. A choice has its arrows there.
 const VALUE_INDENT: usize = 2;
-
-/// Largest number of rows of an error.
-const MAX_ERROR_ROWS: usize = 5;
 
 /// Largest number of rows of the type and the documentation of a parameter.
 const MAX_DOC_ROWS: usize = 6;
@@ -237,11 +234,7 @@ impl ParamInput {
     /// Returns the rows below the value: its error, then its type and documentation. Returns the number of rows of the
     /// error, too, which must be visible with the value.
     pub(super) fn notes(&self, frame: &Frame<'_>, theme: Theme) -> (Vec<Line<'static>>, usize) {
-        let error = self.error.as_ref().map(|error| {
-            let error = StyledLine::of(Style::Plain, &error.replace(['\n', '\t'], " ")).to_string();
-            wrap_indented(frame, Line::from(Span::styled(error, theme.error())), INDENT, MAX_ERROR_ROWS)
-        });
-        let mut rows = error.unwrap_or_default();
+        let mut rows = self.error.as_ref().map_or(Vec::new(), |error| error_rows(frame, theme, error, INDENT));
         let error_rows = rows.len();
         let doc = if self.param.doc.is_empty() { String::new() } else { format!("  {}", self.param.doc) };
         let about = StyledLine::of(Style::Dim, &format!("{}{doc}", self.param.type_text).replace(['\n', '\t'], " "));

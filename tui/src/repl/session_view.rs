@@ -144,7 +144,7 @@ impl SessionView {
 
     /// Returns the title of the pane, for example `sandbox ⚿ alice`.
     pub(crate) fn title(&self) -> String {
-        let rights = if self.state.may_play() { "" } else { " (calls only)" };
+        let rights = self.state.rights().label();
         match (self.state.connection, &self.state.identity) {
             (ConnectionStatus::Disconnected, _) => format!("{} (not connected)", self.name),
             (ConnectionStatus::Connecting, _) => format!("{} (connecting…)", self.name),

@@ -158,6 +158,14 @@ async fn caller_who_may_not_play_sees_it_and_calls() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn title_says_that_the_role_grants_nothing() {
+    let mut rig = Rig::start().await;
+    rig.outside.offer(Vec::new(), false);
+    rig.keys(&[Down, Enter]).await;
+    rig.shows("lab (no rights)");
+}
+
+#[tokio::test(start_paused = true)]
 async fn tab_completes_a_call_with_summaries() {
     let mut rig = start(true).await;
     rig.write(":call ").await;
