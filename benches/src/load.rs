@@ -1,5 +1,6 @@
 //! The load generator: one thread that keeps a fixed number of requests in flight on each of its connections, as a closed
-//! loop; and a crowd that sends at a fixed rate, as an open loop. It must cost far less than the servers, which share the machine with it.
+//! loop; and a crowd that sends at a fixed rate, as an open loop. It must cost far less than the servers, which share the
+//! machine with it.
 
 mod connection;
 mod crowd;

@@ -129,7 +129,7 @@ pub struct Circle {
     pub(crate) losses: LossRate,
     /// The limit of log lines about refused connections.
     pub(crate) logged_refusals: LogLimit,
-    /// How often an address may make a TLS handshake.
+    /// The pace of the TLS handshakes of each address.
     #[cfg(feature = "tls")]
     pub(crate) handshake_pace: crate::transport::HandshakePace,
 }

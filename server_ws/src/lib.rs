@@ -73,6 +73,7 @@ pub use protocol::{
     error::ScriptError,
     methods::{Access, CompleteResult, FunctionDoc, PlayResult, ScopeResult},
 };
+pub use rights::CALLER_GROUPS;
 pub use running::{RunningCircle, start};
 #[cfg(feature = "tls")]
 pub use tls::{TlsCertificate, TlsCertificateError};

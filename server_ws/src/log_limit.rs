@@ -2,12 +2,11 @@
 //! suppressed, so that no caller can flood the log. Pure: the time is an argument.
 
 use std::{
-    collections::HashMap,
     sync::{Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
-use crate::quota::Caller;
+use crate::quota::{Caller, CallerTable};
 
 /// The interval between two lines of a caller.
 const FIRST_INTERVAL: Duration = Duration::from_secs(1);
@@ -22,10 +21,16 @@ const BURST_DURATION: Duration = Duration::from_secs(9);
 const MAX_CALLERS: usize = 1024;
 
 /// Limits lines of one kind (the generic cell rate algorithm).
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct LogLimit {
     burst: Duration,
-    entries: Mutex<HashMap<Option<Caller>, CallerLimit>>,
+    entries: Mutex<CallerTable<CallerLimit>>,
+}
+
+impl Default for LogLimit {
+    fn default() -> Self {
+        Self { burst: Duration::ZERO, entries: Mutex::new(CallerTable::new(MAX_CALLERS)) }
+    }
 }
 
 #[derive(Debug)]
@@ -46,18 +51,8 @@ impl LogLimit {
     pub(crate) fn admit(&self, caller: Caller, now: Instant) -> Option<u64> {
         // No code panics while it holds the lock.
         let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut caller = Some(caller);
-        if let Some(entry) = entries.get_mut(&caller) {
-            return entry.admit(now, self.burst);
-        }
-        if entries.len() >= MAX_CALLERS {
-            entries.retain(|_, entry| now < entry.theoretical_arrival);
-            if entries.len() >= MAX_CALLERS {
-                caller = None;
-            }
-        }
-        let new = || CallerLimit { theoretical_arrival: now, interval: FIRST_INTERVAL, suppressed: 0 };
-        entries.entry(caller).or_insert_with(new).admit(now, self.burst)
+        let new = CallerLimit { theoretical_arrival: now, interval: FIRST_INTERVAL, suppressed: 0 };
+        entries.entry(caller, |entry| entry.theoretical_arrival <= now, new).admit(now, self.burst)
     }
 }
 

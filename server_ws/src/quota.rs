@@ -4,6 +4,7 @@
 mod admission;
 mod caller;
 mod caller_semaphores;
+mod caller_table;
 mod capacity;
 mod connections;
 mod derived_limits;
@@ -16,6 +17,7 @@ mod rate_limit;
 pub(crate) use admission::{Admission, WorkerPermit};
 pub(crate) use caller::Caller;
 pub(crate) use caller_semaphores::CallerSemaphores;
+pub(crate) use caller_table::CallerTable;
 pub(crate) use connections::{ConnectionRefusal, Connections, HeldBytes, MAX_STRANGER_MESSAGE, Slot};
 pub(crate) use derived_limits::{
     PROCESS_DESCRIPTORS, THREADS_DESCRIPTORS, derive_shares, fit_to_descriptors, fit_to_memory,

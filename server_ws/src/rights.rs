@@ -42,6 +42,9 @@ pub(crate) struct CallerRights {
     has_roles: bool,
 }
 
+/// The number of groups of callers. Each group has `function_workers` of its own.
+pub const CALLER_GROUPS: usize = 3;
+
 /// A group of callers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum CallerGroup {

@@ -52,7 +52,7 @@ struct Times {
     quiet: Duration,
     warm_up: Duration,
     disturbed: Duration,
-    /// How long the circle has to clean up after a disturbance.
+    /// The time that the circle has to clean up after a disturbance.
     pause: Duration,
 }
 

@@ -12,7 +12,7 @@ use launcher::{ConfigLocator, port, supervisor_files::SupervisorFiles};
 use protocol::methods::Access;
 use rustix::fs::{Access as Permission, access};
 use serde_json::json;
-use server_ws::{Circle, TlsCertificate};
+use server_ws::{CALLER_GROUPS, Circle, TlsCertificate};
 
 use crate::cli::CheckArgs;
 use frontend::{
@@ -25,9 +25,6 @@ use terminal::output::{to_stderr, to_stdout};
 
 /// Largest number of unreadable modules, and of unreadable files of functions, that are reported for a circle.
 const MAX_LISTED_FILES: usize = 3;
-
-/// Number of groups of callers, each of which has workers of its own.
-const CALLER_GROUPS: u64 = 3;
 
 pub(crate) fn run(args: &CheckArgs) -> Result<(), CliError> {
     match check(args) {
@@ -164,7 +161,7 @@ pub(crate) fn find_errors(circle: &launcher::CircleConfig, pointer: &ConfigLocat
 /// Returns the largest number of workers for functions, and their memory in MiB; `None` for a circle without functions.
 fn function_workers(circle: &launcher::CircleConfig) -> Option<(u64, u64)> {
     circle.functions.as_ref()?;
-    let workers = circle.limits.function_workers.saturating_mul(CALLER_GROUPS);
+    let workers = circle.limits.function_workers.saturating_mul(CALLER_GROUPS as u64);
     Some((workers, workers.saturating_mul(circle.limits.memory_mib)))
 }
 

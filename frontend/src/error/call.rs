@@ -16,7 +16,7 @@ const MAX_THROWN_CHARS: usize = 4096;
 pub struct AdviceCommands {
     /// The command that lists and describes functions.
     pub functions: &'static str,
-    /// How to authenticate with a key.
+    /// The command or option that authenticates with a key.
     pub key: &'static str,
     /// The argument whose value is the text `@text`.
     pub text_with_at: &'static str,

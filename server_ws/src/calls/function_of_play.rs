@@ -38,9 +38,7 @@ impl CallRecord {
         if let Some(audit) = &self.audit {
             audit.finish(outcome, error.map(RpcError::code));
         }
-        call_log::in_session(self.session, || {
-            call_log::log_finish(&self.circle, self.caller, &self.name, self.started, error, true);
-        });
+        call_log::log_finish(&self.circle, self.caller, &self.name, self.started, error, Some(self.session));
         CallEnd::Returned(result.map_err(|error| thrown(&error)))
     }
 }

@@ -15,7 +15,7 @@ use worker::Worker;
 use crate::{
     circle::WorkerPool,
     quota::{Caller, FairSemaphore, Grant, Waiter},
-    rights::CallerGroup,
+    rights::{CALLER_GROUPS, CallerGroup},
 };
 
 /// Number of calls after which a worker is replaced.
@@ -31,7 +31,7 @@ const MIN_COMPUTING: u64 = 2;
 #[derive(Debug)]
 pub(super) struct FunctionWorkers {
     pool: WorkerPool,
-    groups: [Arc<Group>; 3],
+    groups: [Arc<Group>; CALLER_GROUPS],
 }
 
 /// The workers for one group of callers.
@@ -87,7 +87,7 @@ impl FunctionWorkers {
                 reserved: count(reserved),
             })
         };
-        Self { pool, groups: [group(), group(), group()] }
+        Self { pool, groups: std::array::from_fn(|_| group()) }
     }
 
     pub(super) fn apply(&self, limits: &Limits) {

@@ -182,7 +182,7 @@ impl Session {
                     self.calls.abandon();
                 }
                 let function = call.function.name();
-                log_finish(&self.circle, call.caller, function, call.started, result.as_ref().err(), false);
+                log_finish(&self.circle, call.caller, function, call.started, result.as_ref().err(), None);
                 if let Some(id) = call.ticket.id() {
                     for print in prints {
                         self.notify(&conversion::output(id.clone(), print));

@@ -1,14 +1,13 @@
-//! The pace of TLS handshakes: how often an address may make one. A handshake costs processor time before the client says
-//! who it is. Beyond the pace, handshakes of the address wait; those of others do not. Pure: the time is an argument.
+//! The pace of the TLS handshakes of each address. A handshake costs processor time before the client says who it is. The
+//! circle delays handshakes beyond the pace of their address, and not those of others. Pure: the time is an argument.
 
 use std::{
-    collections::HashMap,
     net::IpAddr,
     sync::{Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
-use crate::quota::Caller;
+use crate::quota::{Caller, CallerTable};
 
 /// The interval between two handshakes of an address.
 const INTERVAL: Duration = Duration::from_millis(50);
@@ -20,34 +19,33 @@ const BURST: u32 = 64;
 /// The maximum number of addresses with an entry of their own. Further addresses share one entry.
 const MAX_ADDRESSES: usize = 4096;
 
-/// The pace of handshakes (the generic cell rate algorithm, with a wait instead of a rejection).
-#[derive(Debug, Default)]
+/// The pace of handshakes (the generic cell rate algorithm, with a delay in place of a rejection).
+#[derive(Debug)]
 pub(crate) struct HandshakePace {
-    /// The theoretical arrival times of the algorithm: when the intervals of all handshakes of an address have passed.
-    arrivals: Mutex<HashMap<Option<Caller>, Instant>>,
+    /// The theoretical arrival times of the algorithm: the ends of the intervals of all handshakes of an address.
+    arrivals: Mutex<CallerTable<Instant>>,
+}
+
+impl Default for HandshakePace {
+    fn default() -> Self {
+        Self { arrivals: Mutex::new(CallerTable::new(MAX_ADDRESSES)) }
+    }
 }
 
 impl HandshakePace {
-    /// Returns how long a handshake with this address has to wait; `None` if that is longer than `patience`. Then it
-    /// delays no later handshake.
-    pub(super) fn wait(&self, address: IpAddr, patience: Duration, now: Instant) -> Option<Duration> {
+    /// Returns the delay of a handshake with this address; `None` if it would be longer than the maximum. Then the
+    /// handshake delays no later one.
+    pub(super) fn delay(&self, address: IpAddr, max_delay: Duration, now: Instant) -> Option<Duration> {
         // No code panics while it holds the lock.
         let mut arrivals = self.arrivals.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut caller = Some(Caller::anonymous(address));
-        if !arrivals.contains_key(&caller) && arrivals.len() >= MAX_ADDRESSES {
-            arrivals.retain(|_, arrival| now < *arrival);
-            if arrivals.len() >= MAX_ADDRESSES {
-                caller = None;
-            }
-        }
-        let arrival = arrivals.entry(caller).or_insert(now);
+        let arrival = arrivals.entry(Caller::anonymous(address), |arrival| *arrival <= now, now);
         let due = (*arrival).max(now);
-        let wait = due.saturating_duration_since(now).saturating_sub(INTERVAL * (BURST - 1));
-        if wait > patience {
+        let delay = due.saturating_duration_since(now).saturating_sub(INTERVAL * (BURST - 1));
+        if delay > max_delay {
             return None;
         }
         *arrival = due + INTERVAL;
-        Some(wait)
+        Some(delay)
     }
 }
 
@@ -55,30 +53,30 @@ impl HandshakePace {
 mod tests {
     use super::*;
 
-    const PATIENCE: Duration = Duration::from_secs(1);
+    const MAX_DELAY: Duration = Duration::from_secs(1);
 
     fn address(last: u8) -> IpAddr {
         [192, 0, 2, last].into()
     }
 
     #[test]
-    fn burst_goes_at_once_and_the_rest_waits_its_turn() {
+    fn burst_has_no_delay_and_the_rest_takes_turns() {
         let (pace, now) = (HandshakePace::default(), Instant::now());
         for _ in 0..BURST {
-            assert_eq!(pace.wait(address(1), PATIENCE, now), Some(Duration::ZERO));
+            assert_eq!(pace.delay(address(1), MAX_DELAY, now), Some(Duration::ZERO));
         }
         for turn in 1..=20 {
-            assert_eq!(pace.wait(address(1), PATIENCE, now), Some(INTERVAL * turn));
+            assert_eq!(pace.delay(address(1), MAX_DELAY, now), Some(INTERVAL * turn));
         }
-        // A handshake that would wait too long delays no later one.
+        // A handshake with too long a delay delays no later one.
         for _ in 0..1000 {
-            assert_eq!(pace.wait(address(1), PATIENCE, now), None);
+            assert_eq!(pace.delay(address(1), MAX_DELAY, now), None);
         }
-        assert_eq!(pace.wait(address(1), PATIENCE, now + INTERVAL), Some(PATIENCE));
-        // Others do not wait, and the address itself does not after a while.
-        assert_eq!(pace.wait(address(2), PATIENCE, now), Some(Duration::ZERO));
+        assert_eq!(pace.delay(address(1), MAX_DELAY, now + INTERVAL), Some(MAX_DELAY));
+        // Others have no delay, and the address itself has none after a while.
+        assert_eq!(pace.delay(address(2), MAX_DELAY, now), Some(Duration::ZERO));
         let later = now + INTERVAL * (BURST + 21);
-        assert_eq!(pace.wait(address(1), PATIENCE, later), Some(Duration::ZERO));
+        assert_eq!(pace.delay(address(1), MAX_DELAY, later), Some(Duration::ZERO));
     }
 
     #[test]
@@ -88,16 +86,16 @@ mod tests {
             IpAddr::from(std::net::Ipv6Addr::from_bits((0x2001_0db8_u128 << 96) | ((number as u128) << 64)))
         };
         for number in 0..MAX_ADDRESSES {
-            assert_eq!(pace.wait(network(number), PATIENCE, now), Some(Duration::ZERO));
+            assert_eq!(pace.delay(network(number), MAX_DELAY, now), Some(Duration::ZERO));
         }
         for number in 0..1000 {
-            let _wait = pace.wait(network(MAX_ADDRESSES + number), PATIENCE, now);
+            let _delay = pace.delay(network(MAX_ADDRESSES + number), MAX_DELAY, now);
         }
-        assert_eq!(pace.wait(network(MAX_ADDRESSES), PATIENCE, now), None);
-        assert_eq!(pace.wait(network(0), PATIENCE, now), Some(Duration::ZERO));
+        assert_eq!(pace.delay(network(MAX_ADDRESSES), MAX_DELAY, now), None);
+        assert_eq!(pace.delay(network(0), MAX_DELAY, now), Some(Duration::ZERO));
         assert!(pace.arrivals.lock().expect("no panic").len() <= MAX_ADDRESSES + 1);
         // Entries that have passed make room.
         let later = now + INTERVAL * 2000;
-        assert_eq!(pace.wait(network(MAX_ADDRESSES), PATIENCE, later), Some(Duration::ZERO));
+        assert_eq!(pace.delay(network(MAX_ADDRESSES), MAX_DELAY, later), Some(Duration::ZERO));
     }
 }

@@ -25,8 +25,8 @@ const TLS_BUFFER: usize = 16 << 10;
 /// what waits for the socket.
 const TLS_BYTES: u64 = 80 << 10;
 
-/// How long a handshake waits for its turn before the circle refuses it.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// The maximum delay of a handshake; the circle refuses a handshake that would begin later.
+const MAX_HANDSHAKE_DELAY: Duration = Duration::from_secs(5);
 
 /// The body of the response to HTTP at an address that speaks TLS.
 const PLAIN_HTTP: &str = "this circle speaks TLS: use a wss:// or an https:// address\n";
@@ -42,13 +42,13 @@ pub(super) async fn accept(
     slot.hold_tls(TLS_BYTES);
     let handshake = async {
         let pace = &circle.handshake_pace;
-        let wait = if circle.is_trusted_proxy(address) {
+        let delay = if circle.is_trusted_proxy(address) {
             Duration::ZERO
         } else {
-            pace.wait(address, PATIENCE, Instant::now())
+            pace.delay(address, MAX_HANDSHAKE_DELAY, Instant::now())
                 .ok_or_else(|| io::Error::other("too many TLS handshakes of this address"))?
         };
-        handshake(acceptor, stream, slot, wait).await
+        handshake(acceptor, stream, slot, delay).await
     };
     let encrypted = handshake.await.inspect_err(|error| {
         // Otherwise the circle itself has closed the socket to make room.
@@ -59,15 +59,15 @@ pub(super) async fn accept(
     Ok(NetworkStream::encrypted(encrypted))
 }
 
-/// Makes the TLS handshake after a wait, unless it takes too long or the slot is closed.
+/// Makes the TLS handshake after a delay, unless it takes too long or the slot is closed.
 async fn handshake(
     acceptor: &TlsAcceptor,
     stream: TcpStream,
     slot: &Slot,
-    wait: Duration,
+    delay: Duration,
 ) -> io::Result<TlsStream<TcpStream>> {
     let handshake = async {
-        tokio::time::sleep(wait).await;
+        tokio::time::sleep(delay).await;
         let mut first = [0];
         if stream.peek(&mut first).await? == 1 && first[0] != TLS_HANDSHAKE {
             return Err(refuse_plain(stream).await);
@@ -107,12 +107,32 @@ mod tests {
     use super::*;
     use crate::{TlsCertificate, Workers};
 
-    #[tokio::test]
-    async fn handshakes_beyond_the_pace_of_their_address_are_refused() {
+    fn acceptor() -> TlsAcceptor {
         let rcgen::CertifiedKey { cert, signing_key } =
             rcgen::generate_simple_self_signed(["localhost".to_owned()]).expect("a certificate");
         let certificate = TlsCertificate::from_pem(cert.pem().as_bytes(), signing_key.serialize_pem().as_bytes());
-        let acceptor = certificate.expect("valid").acceptor();
+        certificate.expect("valid").acceptor()
+    }
+
+    /// The paused time advances by the delay.
+    #[tokio::test(start_paused = true)]
+    async fn handshake_begins_after_its_delay() {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a port");
+        let mut client = TcpStream::connect(listener.local_addr().expect("an address")).await.expect("connected");
+        let (stream, peer) = listener.accept().await.expect("accepted");
+        let circle = Circle::builder("team").workers(Workers::TrustedThreads).build().expect("a circle");
+        let slot = circle.accept_socket(peer.ip()).expect("room");
+        client.write_all(b"no TLS").await.expect("sent");
+        stream.readable().await.expect("the bytes arrive");
+        let delay = Duration::from_millis(3210);
+        let begun = tokio::time::Instant::now();
+        assert!(handshake(&acceptor(), stream, &slot, delay).await.is_err());
+        assert_eq!(begun.elapsed().as_millis(), 3210);
+    }
+
+    #[tokio::test]
+    async fn handshakes_beyond_the_pace_of_their_address_are_refused() {
+        let acceptor = acceptor();
         let address = IpAddr::from(Ipv4Addr::LOCALHOST);
         let listener = TcpListener::bind((address, 0)).await.expect("a port");
         let at = listener.local_addr().expect("an address");
@@ -131,10 +151,10 @@ mod tests {
         let circle = team().build().expect("a circle");
         assert_eq!(accept(&circle).await, ("the client does not speak TLS".into(), true));
         let hour = Duration::from_hours(1);
-        while circle.handshake_pace.wait(address, hour, Instant::now()).is_some_and(|wait| wait < hour / 2) {}
+        while circle.handshake_pace.delay(address, hour, Instant::now()).is_some_and(|delay| delay < hour / 2) {}
         assert_eq!(accept(&circle).await, ("too many TLS handshakes of this address".into(), false));
         let circle = team().trusted_proxies([address]).build().expect("a circle");
-        while circle.handshake_pace.wait(address, hour, Instant::now()).is_some_and(|wait| wait < hour / 2) {}
+        while circle.handshake_pace.delay(address, hour, Instant::now()).is_some_and(|delay| delay < hour / 2) {}
         assert_eq!(accept(&circle).await, ("the client does not speak TLS".into(), true));
     }
 }
