@@ -2,22 +2,23 @@
 
 mod cursor;
 mod reader;
+mod view;
 
 use std::{collections::BTreeSet, ops::Bound, sync::Arc};
 
 pub use cursor::{Cursor, ParseCursorError};
 pub use reader::EntryReader;
+pub use view::{ChangedPage, EntryPart, View};
 
 use crate::{
     Direction, Error, Key, Prefix, Revision, Store, Value,
     engine::{EngineSnapshot, Table},
     log::LogRecord,
-    meta::{State, Tag},
+    meta::Tag,
     plan::{log_key, log_revision},
-    snapshot::Snapshot,
 };
 
-/// Part of the log that one call reads.
+/// Part of the log that one call reads for events, or one record.
 const SCAN_BYTES: usize = 16 * 1024 * 1024;
 
 /// What a subscriber follows.
@@ -108,19 +109,13 @@ pub enum Changes {
 impl Store {
     /// The cursor of the newest durable commit.
     pub fn cursor(&self) -> Cursor {
-        let snapshot = self.shared().snapshot();
-        self.cursor_of(snapshot.state())
-    }
-
-    fn cursor_of(&self, state: &State) -> Cursor {
-        Cursor::new(self.id(), state.revision, state.tag)
+        self.view().cursor()
     }
 
     /// Reads all entries of a prefix or key as of one revision, in parts. A topic has no entries.
     pub fn read_entries(&self, filter: &Filter) -> EntryReader {
-        let snapshot = self.shared().snapshot();
-        let cursor = self.cursor_of(snapshot.state());
-        EntryReader::new(snapshot, cursor, filter)
+        let view = self.view();
+        EntryReader::new(Arc::clone(&view.snapshot), view.cursor(), filter)
     }
 
     /// What changed after a cursor, up to the newest durable commit. May wait for the disk.
@@ -131,50 +126,25 @@ impl Store {
     /// and
     /// [`Error::Closed`].
     pub fn changes_since(&self, cursor: &Cursor, filter: &Filter, limit: ChangesLimit) -> Result<Changes, Error> {
-        if self.shared().is_closed() {
-            return Err(Error::Closed);
-        }
-        let snapshot = self.shared().snapshot();
-        let tables = snapshot.tables().ok_or(Error::TooOld)?;
-        if !self.is_known(cursor, &snapshot, &tables)? {
-            return Ok(Changes::Gap { cursor: self.cursor_of(snapshot.state()) });
-        }
-        let search = Search { store: self, snapshot: &snapshot, tables, since: cursor.revision(), limit };
-        match filter {
-            Filter::Topic(topic) => search.events(topic),
-            Filter::Prefix(_) | Filter::Key(_) => search.entries(filter),
-        }
-    }
-
-    /// Whether the log has everything after the cursor.
-    fn is_known(&self, cursor: &Cursor, snapshot: &Snapshot, tables: &EngineSnapshot) -> Result<bool, Error> {
-        let (state, revision) = (snapshot.state(), cursor.revision());
-        if cursor.store() != self.id() || revision > state.revision || revision < state.log_floor {
-            return Ok(false);
-        }
-        let tag = if revision == state.revision {
-            Some(state.tag)
-        } else if revision == state.log_floor {
-            Some(state.log_floor_tag)
-        } else {
-            let record = tables.get(Table::Log, &log_key(revision))?;
-            record.and_then(|record| LogRecord::decode_head(&record)).map(|(tag, _)| tag)
-        };
-        Ok(tag == Some(cursor.tag()))
+        self.view().changes_since(cursor, filter, limit)
     }
 }
 
-struct Search<'store> {
-    store: &'store Store,
-    snapshot: &'store Arc<Snapshot>,
+struct Search<'view> {
+    view: &'view View,
     tables: Arc<EngineSnapshot>,
     since: Revision,
     limit: ChangesLimit,
 }
 
 impl Search<'_> {
-    /// Passes the log records after the cursor while `visit` returns true. Returns whether it passed all of them.
-    fn records(&self, mut visit: impl FnMut(Revision, Tag, LogRecord) -> bool) -> Result<bool, Error> {
+    /// Passes the log records after the cursor while `visit` returns true, up to a number of bytes. Returns whether it
+    /// passed all of them.
+    fn records(
+        &self,
+        max_bytes: usize,
+        mut visit: impl FnMut(Revision, Tag, LogRecord) -> bool,
+    ) -> Result<bool, Error> {
         let bounds = (Bound::Excluded(&log_key(self.since)[..]), Bound::Unbounded);
         let (mut bytes, mut is_complete, mut is_malformed) = (0, true, false);
         self.tables.scan(Table::Log, bounds, Direction::Forward, |key, encoded| {
@@ -182,8 +152,10 @@ impl Search<'_> {
                 is_malformed = true;
                 return false;
             };
+            // A record may be larger, and is passed nevertheless, so that every call makes progress.
+            let is_within = bytes == 0 || bytes + encoded.len() <= max_bytes;
             bytes += encoded.len();
-            is_complete = bytes <= SCAN_BYTES && visit(revision, record.tag, record);
+            is_complete = is_within && visit(revision, record.tag, record);
             is_complete
         })?;
         if is_malformed {
@@ -192,22 +164,29 @@ impl Search<'_> {
         Ok(is_complete)
     }
 
-    fn entries(&self, filter: &Filter) -> Result<Changes, Error> {
-        let cursor = self.store.cursor_of(self.snapshot.state());
+    /// The next changed entries in the order of their keys, after a key if there is one. At least one unless none is
+    /// left, so that every call makes progress. Reads the log to its end, because any record may have the next key.
+    fn entries(&self, filter: &Filter, after: Option<&Key>) -> Result<ChangedPage, Error> {
+        let max_keys = self.limit.entries.max(1);
         let mut keys = BTreeSet::new();
-        let is_complete = self.records(|_, _, record| {
-            keys.extend(record.keys.into_iter().filter(|key| filter.contains_key(key)));
-            keys.len() <= self.limit.entries
+        let mut has_more = false;
+        self.records(usize::MAX, |_, _, record| {
+            for key in record.keys {
+                let is_wanted = filter.contains_key(&key) && after.is_none_or(|after| &key > after);
+                if is_wanted && keys.insert(key) && keys.len() > max_keys {
+                    keys.pop_last();
+                    has_more = true;
+                }
+            }
+            true
         })?;
-        if !is_complete {
-            return Ok(Changes::Gap { cursor });
-        }
         let (mut entries, mut bytes) = (Vec::with_capacity(keys.len()), 0);
         for key in keys {
             let encoded = self.tables.get(Table::Data, key.as_bytes())?;
             bytes += key.as_str().len() + encoded.as_ref().map_or(0, Vec::len);
-            if bytes > self.limit.bytes {
-                return Ok(Changes::Gap { cursor });
+            if bytes > self.limit.bytes && !entries.is_empty() {
+                has_more = true;
+                break;
             }
             let value = match encoded {
                 None => None,
@@ -215,13 +194,14 @@ impl Search<'_> {
             };
             entries.push(ChangedEntry { key, value });
         }
-        Ok(Changes::Entries { entries, cursor })
+        let next = entries.last().filter(|_| has_more).map(|entry| entry.key.clone());
+        Ok(ChangedPage { entries, cursor: self.view.cursor(), next })
     }
 
     fn events(&self, topic: &str) -> Result<Changes, Error> {
         let (mut events, mut bytes) = (Vec::new(), 0);
         let mut last = None;
-        let is_complete = self.records(|revision, tag, record| {
+        let is_complete = self.records(SCAN_BYTES, |revision, tag, record| {
             let of_topic = record.events.into_iter().filter(|event| event.topic == topic);
             let more: Vec<PublishedEvent> =
                 of_topic.map(|event| PublishedEvent { revision, data: event.data }).collect();
@@ -237,8 +217,8 @@ impl Search<'_> {
             true
         })?;
         let cursor = match last {
-            Some((revision, tag)) if !is_complete => Cursor::new(self.store.id(), revision, tag),
-            _ => self.store.cursor_of(self.snapshot.state()),
+            Some((revision, tag)) if !is_complete => Cursor::new(self.view.cursor().store(), revision, tag),
+            _ => self.view.cursor(),
         };
         Ok(Changes::Events { events, cursor, has_more: !is_complete })
     }

@@ -1,17 +1,15 @@
 //! The thread that writes. A group is what came while the last group was written; there is no timer.
 
 use std::{
-    collections::VecDeque,
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::{Arc, Weak},
+    sync::Arc,
 };
 
 use crate::{
-    CommitError, CommitNotice, OnceClaim, Revision,
-    engine::{Engine, Failure},
+    CommitEffect, CommitError, Revision,
+    engine::{Applied, Engine, Failure},
     meta::{State, Tag},
-    outcome::Responder,
-    plan::{Batch, Checks, Plan},
+    plan::{Admission, Batch, Checks, Plan},
     request::CommitRequest,
     snapshot::Snapshot,
     store::Shared,
@@ -22,22 +20,23 @@ pub(crate) struct Committer {
     engine: Engine,
     shared: Arc<Shared>,
     current: Arc<Snapshot>,
-    /// Snapshots that transactions may still read, the oldest first.
-    live: VecDeque<Weak<Snapshot>>,
     window: Window,
     tag: Tag,
     checks: Checks,
 }
 
-/// Members of a group that wait for its end, and their claims, which keep requests of the same `once` keys waiting.
-type Winners = Vec<(Responder, Revision, Option<OnceClaim>)>;
+/// Members of a group that wait for its end. Their claims keep requests of the same `once` keys waiting.
+type Winners = Vec<(CommitRequest, Revision)>;
+
+/// Transactions that failed, perhaps because of members of the group.
+type Losers = Vec<(CommitRequest, CommitError)>;
 
 impl Committer {
     pub(crate) fn new(engine: Engine, shared: Arc<Shared>, tag: Tag, checks: Checks) -> Self {
         let current = shared.snapshot();
         let window = Window::new(current.revision(), shared.limits.window_bytes);
-        let live = VecDeque::from([Arc::downgrade(&current)]);
-        Self { engine, shared, current, live, window, tag, checks }
+        shared.live.add(&current);
+        Self { engine, shared, current, window, tag, checks }
     }
 
     pub(crate) fn run(mut self) {
@@ -54,39 +53,22 @@ impl Committer {
     }
 
     fn commit(&mut self, group: Vec<CommitRequest>) {
-        let group: Vec<CommitRequest> = group.into_iter().filter(|request| request.responder.take()).collect();
+        let mut group: Vec<CommitRequest> = group.into_iter().filter(|request| request.responder.take()).collect();
         if let Err(error) = self.check_storage() {
-            for request in group {
-                request.responder.answer(Err(error.clone()));
-            }
+            answer_all(group, &error);
             return;
         }
-        let Some(tables) = self.current.tables() else {
-            // The current snapshot never expires.
-            self.engine.fail("the committer has lost its snapshot");
-            return;
-        };
-        let (limits, state, time) = (&self.shared.limits, *self.current.state(), self.shared.clock.now());
-        let mut plan = Plan::new(limits, &mut self.window, tables, state, self.tag, time, self.checks);
-        let mut winners = Winners::new();
-        for mut request in group {
-            let claim = request.once.as_ref().map(|once| once.claim.clone());
-            match plan.admit(&mut request) {
-                Ok(revision) => winners.push((request.responder, revision, claim)),
-                Err(error) => request.responder.answer(Err(error)),
+        if self.checks.skip_intervals {
+            for request in &mut group {
+                request.reads.forget_intervals();
             }
         }
-        if winners.is_empty() {
-            return;
+        let mut rest = self.write(group, Admission::All);
+        if !rest.is_empty() && self.free_pages() {
+            rest = self.write(rest, Admission::All);
         }
-        let written = plan.finish().and_then(|batch| self.engine.apply(&batch.changes).map(|()| batch));
-        match written {
-            Ok(Batch { state, notice, .. }) => self.publish(state, winners, &notice),
-            Err(Failure { happened, reason }) => {
-                for (responder, ..) in winners {
-                    responder.answer(Err(CommitError::Failed { happened, reason: Arc::clone(&reason) }));
-                }
-            }
+        if !rest.is_empty() {
+            self.write(rest, Admission::Smaller);
         }
     }
 
@@ -100,35 +82,120 @@ impl Committer {
         }
     }
 
-    /// The group is durable: the next snapshots have it, then subscribers know of it, then callers.
-    fn publish(&mut self, state: State, winners: Winners, notice: &CommitNotice) {
-        match self.engine.snapshot() {
-            Ok(tables) => {
-                self.current = Arc::new(Snapshot::new(state, tables));
-                self.shared.set_snapshot(Arc::clone(&self.current));
-                self.live.push_back(Arc::downgrade(&self.current));
-                self.forget();
-                self.shared.listeners.notify(notice);
+    /// Commits a group and answers its members. Returns those that it did not answer, because the file would become
+    /// too long.
+    fn write(&mut self, group: Vec<CommitRequest>, admission: Admission) -> Vec<CommitRequest> {
+        let Some(tables) = self.current.tables() else {
+            // The current snapshot never expires.
+            let failure = self.engine.fail("the committer has lost its snapshot");
+            answer_all(group, &failure.into());
+            return Vec::new();
+        };
+        let (limits, state, now) = (&self.shared.limits, *self.current.state(), self.shared.clock.now());
+        let mut plan = match Plan::new(limits, &self.window, tables, state, (self.tag, now), self.checks, admission) {
+            Ok(plan) => plan,
+            Err(failure) => {
+                answer_all(group, &failure.into());
+                return Vec::new();
             }
-            // The commits are durable, so their callers hear of success. The latch keeps later ones out.
-            Err(Failure { reason, .. }) => drop(self.engine.fail(&reason)),
+        };
+        let (mut winners, mut losers) = (Winners::new(), Losers::new());
+        for request in group {
+            match plan.admit(&request) {
+                Ok(revision) => winners.push((request, revision)),
+                Err(refusal) if refusal.depends_on_group => losers.push((request, refusal.error)),
+                Err(refusal) => request.responder.answer(Err(refusal.error)),
+            }
         }
-        for (responder, revision, claim) in winners {
+        if plan.is_empty() {
+            return Vec::new();
+        }
+        let maximum = match admission {
+            Admission::All => limits.file_bytes(),
+            Admission::Smaller => u64::MAX,
+        };
+        let written = plan.finish().and_then(|batch| Ok((self.engine.apply(&batch.changes, maximum)?, batch)));
+        match written {
+            Ok((Applied::Durable, batch)) => self.publish(batch, winners, losers),
+            Ok((Applied::TooLong, _)) => {
+                let losers = losers.into_iter().map(|(request, _)| request);
+                return winners.into_iter().map(|(request, _)| request).chain(losers).collect();
+            }
+            Err(Failure { happened, reason, .. }) => {
+                for (request, _) in winners {
+                    request.responder.answer(Err(CommitError::Failed { happened, reason: Arc::clone(&reason) }));
+                }
+                for (request, _) in losers {
+                    let (happened, reason) = (CommitEffect::No, Arc::clone(&reason));
+                    request.responder.answer(Err(CommitError::Failed { happened, reason }));
+                }
+            }
+        }
+        Vec::new()
+    }
+
+    /// The group is durable: the next snapshots have it, then subscribers know of it, then callers.
+    fn publish(&mut self, batch: Batch, winners: Winners, losers: Losers) {
+        let Batch { state, notice, group, .. } = batch;
+        self.window.append(group);
+        if self.advance(state).is_ok() && !winners.is_empty() {
+            self.shared.listeners.notify(&notice);
+        }
+        for (request, revision) in winners {
+            let CommitRequest { responder, once, .. } = request;
             // Requests that wait for this `once` key go on now, and find the record.
-            drop(claim);
+            drop(once);
             responder.answer(Ok(revision));
+        }
+        for (request, error) in losers {
+            request.responder.answer(Err(error));
         }
     }
 
-    /// Forgets what no snapshot needs, and takes away the snapshots that are too old.
+    /// Takes the snapshot of a durable state. After a failure the commits are durable nevertheless, and the latch keeps
+    /// later ones out.
+    fn advance(&mut self, state: State) -> Result<(), Failure> {
+        let tables = self.engine.snapshot()?;
+        self.current = Arc::new(Snapshot::new(state, tables, self.engine.counters().written()));
+        self.shared.live.add(&self.current);
+        self.shared.set_snapshot(Arc::clone(&self.current));
+        self.forget();
+        Ok(())
+    }
+
+    /// Takes away the snapshots that are too old, and forgets what the others do not need.
     fn forget(&mut self) {
-        self.live.retain(|snapshot| snapshot.strong_count() > 0);
-        let oldest =
-            self.live.iter().find_map(Weak::upgrade).map_or(self.current.revision(), |oldest| oldest.revision());
-        self.window.prune(oldest);
+        let written = self.engine.counters().written();
+        let (mut live, old): (Vec<_>, Vec<_>) = self.shared.live.list().into_iter().partition(|snapshot| {
+            Arc::ptr_eq(snapshot, &self.current) || !snapshot.is_beyond(&self.shared.limits, written)
+        });
+        self.window.prune(live.first().map_or(self.current.revision(), |oldest| oldest.revision()));
         let floor = self.window.floor();
-        for snapshot in self.live.iter().filter_map(Weak::upgrade).take_while(|snapshot| snapshot.revision() < floor) {
+        live.retain(|snapshot| snapshot.revision() < floor);
+        for snapshot in old.into_iter().chain(live) {
             snapshot.expire();
         }
+    }
+
+    /// Takes all old snapshots away, and lets the engine free the pages that they pinned. False if there was none.
+    fn free_pages(&mut self) -> bool {
+        let mut old = self.shared.live.list();
+        old.retain(|snapshot| !Arc::ptr_eq(snapshot, &self.current));
+        if old.is_empty() {
+            return false;
+        }
+        for snapshot in old {
+            snapshot.expire();
+        }
+        self.window.prune(self.current.revision());
+        // The engine frees pages in the commit after that of the last reader. A failure latches.
+        let state = *self.current.state();
+        self.engine.apply(&[state.change()], u64::MAX).is_ok() && self.advance(state).is_ok()
+    }
+}
+
+fn answer_all(group: Vec<CommitRequest>, error: &CommitError) {
+    for request in group {
+        request.responder.answer(Err(error.clone()));
     }
 }

@@ -3,24 +3,33 @@
 //! What the engine does not do here, because its own audit lists faults: no savepoints, no renamed tables, no integrity
 //! check while serving, and no access after an error: the first error latches the engine as failed.
 
+mod backend;
 mod file;
+mod latch;
 mod open_error;
+mod overlay;
 
 use std::{
     fmt,
     ops::Bound,
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::{Arc, OnceLock},
+    sync::Arc,
 };
 
 use redb::{
-    Builder, Database, Durability, ReadOnlyTable, ReadableDatabase, ReadableTable, StorageBackend, TableDefinition,
+    Builder, Database, Durability, ReadOnlyTable, ReadableDatabase, ReadableTable, TableDefinition, WriteTransaction,
 };
 
-pub(crate) use file::{Storage, create, free_disk_bytes};
+use backend::CountingBackend;
+pub(crate) use backend::FileCounters;
+use file::OpenStorage;
+pub(crate) use file::{Storage, create};
+use latch::panic_text;
+pub(crate) use latch::{Failure, Latch};
 use open_error::open_error;
+pub(crate) use open_error::open_failure;
 
-use crate::{CommitEffect, OpenError, Value, key::Interval};
+use crate::{CommitEffect, OpenError, Value, environment::Disk, key::Interval};
 
 /// Size of the page cache. The default of the engine is 1 GiB.
 const CACHE_BYTES: usize = 64 * 1024 * 1024;
@@ -45,17 +54,22 @@ pub(crate) enum Table {
 type Bytes = &'static [u8];
 
 impl Table {
-    const ALL: [Self; 6] = [Self::Data, Self::Log, Self::Once, Self::OnceResults, Self::OnceTimes, Self::Meta];
+    pub(crate) const ALL: [Self; 6] =
+        [Self::Data, Self::Log, Self::Once, Self::OnceResults, Self::OnceTimes, Self::Meta];
 
-    const fn definition(self) -> TableDefinition<'static, Bytes, Bytes> {
-        TableDefinition::new(match self {
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
             Self::Data => "data",
             Self::Log => "log",
             Self::Once => "once",
             Self::OnceResults => "once_results",
             Self::OnceTimes => "once_times",
             Self::Meta => "meta",
-        })
+        }
+    }
+
+    const fn definition(self) -> TableDefinition<'static, Bytes, Bytes> {
+        TableDefinition::new(self.name())
     }
 }
 
@@ -76,46 +90,12 @@ impl Change {
     }
 }
 
-/// The storage failed, now or earlier.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Failure {
-    pub(crate) reason: Arc<str>,
-    pub(crate) happened: CommitEffect,
-}
-
-/// What all parts share: the first error, after which nothing touches the storage.
-#[derive(Debug, Clone, Default)]
-struct Latch(Arc<OnceLock<Arc<str>>>);
-
-impl Latch {
-    fn check(&self) -> Result<(), Failure> {
-        match self.0.get() {
-            None => Ok(()),
-            Some(reason) => Err(Failure { reason: Arc::clone(reason), happened: CommitEffect::No }),
-        }
-    }
-
-    /// Runs an operation of the engine. An error or a panic latches.
-    fn run<T>(&self, operation: impl FnOnce() -> Result<T, redb::Error>) -> Result<T, Failure> {
-        self.check()?;
-        // A panic leaves nothing inconsistent that is used again: after it the latch keeps everyone out.
-        let error = match catch_unwind(AssertUnwindSafe(operation)) {
-            Ok(Ok(value)) => return Ok(value),
-            Ok(Err(error)) => error.to_string(),
-            Err(panic) => panic_text(&*panic),
-        };
-        Err(self.fail(&error))
-    }
-
-    fn fail(&self, reason: &str) -> Failure {
-        let reason = Arc::clone(self.0.get_or_init(|| reason.into()));
-        Failure { reason, happened: CommitEffect::No }
-    }
-}
-
-fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
-    let text = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
-    format!("panic in the storage engine: {}", text.unwrap_or("without a text"))
+/// What became of a batch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Applied {
+    Durable,
+    /// Nothing is written, because the file would be longer than allowed.
+    TooLong,
 }
 
 /// When opening verifies the checksums of all pages.
@@ -128,8 +108,11 @@ pub(crate) enum Verify {
 
 /// An open database: one writer, and readers that block nobody.
 pub(crate) struct Engine {
-    database: Database,
+    /// Present until the engine is closed or dropped.
+    database: Option<Database>,
     latch: Latch,
+    counters: Arc<FileCounters>,
+    disk: Disk,
 }
 
 impl Engine {
@@ -138,28 +121,31 @@ impl Engine {
     /// `verify` checks the checksum of every page, which the engine otherwise does only after a crash. The boolean says
     /// whether the database is new and has no tables yet.
     pub(crate) fn open(storage: Storage, verify: Verify) -> Result<(Self, bool), OpenError> {
-        let backend = storage.into_backend()?;
+        let OpenStorage { backend, disk, may_initialize } = storage.open()?;
         let mut builder = Builder::new();
         builder.set_cache_size(CACHE_BYTES).set_check_integrity_on_open(verify == Verify::Always);
-        let open = || builder.create_with_backend(Boxed(backend));
+        let counters = Arc::<FileCounters>::default();
+        let backend = CountingBackend::new(backend, Arc::clone(&counters));
+        let open = || builder.create_with_backend(backend);
         let database = match catch_unwind(AssertUnwindSafe(open)) {
             Ok(database) => database.map_err(open_error)?,
             // The engine trusts a file that it closed, and panics if something else changed the file since.
             Err(panic) => return Err(OpenError::Corrupt(panic_text(&*panic))),
         };
-        let engine = Self { database, latch: Latch::default() };
+        let engine = Self { database: Some(database), latch: Latch::default(), counters, disk };
         let is_new = engine.is_new()?;
-        Ok((engine, is_new))
+        // Another program may have made an empty database.
+        if is_new && !may_initialize { Err(OpenError::NotAStore) } else { Ok((engine, is_new)) }
     }
 
     fn is_new(&self) -> Result<bool, OpenError> {
         let tables = self.latch.run(|| {
-            let transaction = self.database.begin_read()?;
+            let transaction = self.database().begin_read()?;
             let names: Vec<String> = transaction.list_tables()?.map(|table| table_name(&table)).collect();
             let others = transaction.list_multimap_tables()?.count();
             Ok((names, others))
         });
-        let (names, others) = tables.map_err(|failure| OpenError::Corrupt(failure.reason.to_string()))?;
+        let (names, others) = tables.map_err(|failure| open_failure(&failure))?;
         if names.is_empty() && others == 0 {
             return Ok(true);
         }
@@ -171,7 +157,7 @@ impl Engine {
     /// The value of a key, as of now. Unlike a snapshot it needs no other table.
     pub(crate) fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, Failure> {
         self.latch.run(|| {
-            let table = self.database.begin_read()?.open_table(table.definition())?;
+            let table = self.database().begin_read()?.open_table(table.definition())?;
             Ok(ReadableTable::get(&table, key)?.map(|value| value.value().to_vec()))
         })
     }
@@ -179,7 +165,7 @@ impl Engine {
     /// A snapshot of everything that is committed.
     pub(crate) fn snapshot(&self) -> Result<EngineSnapshot, Failure> {
         self.latch.run(|| {
-            let transaction = self.database.begin_read()?;
+            let transaction = self.database().begin_read()?;
             let mut tables = Vec::with_capacity(Table::ALL.len());
             for table in Table::ALL {
                 tables.push(transaction.open_table(table.definition())?);
@@ -189,34 +175,65 @@ impl Engine {
     }
 
     /// Writes a batch durably: after success the batch survives a power loss, after a failure all of it is there or
-    /// nothing.
-    pub(crate) fn apply(&self, batch: &[Change]) -> Result<(), Failure> {
-        let transaction = self.latch.run(|| {
-            let mut transaction = self.database.begin_write()?;
-            transaction
-                .set_durability(Durability::Immediate)
-                .map_err(|error| redb::Error::Corrupted(format!("the engine refuses durable transactions: {error}")))?;
-            transaction.set_two_phase_commit(true);
-            transaction.set_quick_repair(false);
-            for table in Table::ALL {
-                let mut opened = transaction.open_table(table.definition())?;
-                for change in batch.iter().filter(|change| change.table == table) {
-                    match &change.value {
-                        Some(value) => drop(opened.insert(&*change.key, &**value)?),
-                        None => drop(opened.remove(&*change.key)?),
-                    }
+    /// nothing. A batch that needs a longer file than `maximum` bytes is not written.
+    pub(crate) fn apply(&self, batch: &[Change], maximum: u64) -> Result<Applied, Failure> {
+        self.counters.forget_longest();
+        let transaction = self.latch.run(|| self.write(batch))?;
+        if self.counters.longest() > maximum {
+            self.latch.run(|| Ok(transaction.abort()?))?;
+            return Ok(Applied::TooLong);
+        }
+        self.commit(transaction)?;
+        Ok(Applied::Durable)
+    }
+
+    fn write(&self, batch: &[Change]) -> Result<WriteTransaction, redb::Error> {
+        let mut transaction = self.database().begin_write()?;
+        transaction
+            .set_durability(Durability::Immediate)
+            .map_err(|error| redb::Error::Corrupted(format!("the engine refuses durable transactions: {error}")))?;
+        transaction.set_two_phase_commit(true);
+        transaction.set_quick_repair(false);
+        for table in Table::ALL {
+            let mut opened = transaction.open_table(table.definition())?;
+            for change in batch.iter().filter(|change| change.table == table) {
+                match &change.value {
+                    Some(value) => drop(opened.insert(&*change.key, &**value)?),
+                    None => drop(opened.remove(&*change.key)?),
                 }
             }
-            Ok(transaction)
-        })?;
+        }
+        Ok(transaction)
+    }
+
+    fn commit(&self, transaction: WriteTransaction) -> Result<(), Failure> {
+        // What failed before the commit leaves no doubt about it.
+        self.latch.check()?;
         self.latch
-            .run(|| Ok(transaction.commit()?))
+            .attempt(|| Ok(transaction.commit()?))
             .map_err(|failure| Failure { happened: CommitEffect::Unknown, ..failure })
+    }
+
+    fn database(&self) -> &Database {
+        self.database.as_ref().expect("closing takes the engine")
     }
 
     /// Latches the engine as failed, for an error that another part found.
     pub(crate) fn fail(&self, reason: &str) -> Failure {
         self.latch.fail(reason)
+    }
+
+    /// The disk that has the file.
+    pub(crate) fn disk(&self) -> &Disk {
+        &self.disk
+    }
+
+    pub(crate) fn counters(&self) -> &Arc<FileCounters> {
+        &self.counters
+    }
+
+    pub(crate) fn latch(&self) -> &Latch {
+        &self.latch
     }
 
     /// The first error, if there was one.
@@ -225,11 +242,19 @@ impl Engine {
     }
 
     /// Closes the file. Snapshots that still exist fail from here on.
-    pub(crate) fn close(self) -> Result<(), Failure> {
-        let Self { database, latch } = self;
-        latch.run(|| Ok(database.close()?))?;
-        latch.fail("the store is closed");
+    pub(crate) fn close(mut self) -> Result<(), Failure> {
+        let Some(database) = self.database.take() else { return Ok(()) };
+        self.latch.run(|| Ok(database.close()?))?;
+        self.latch.close();
         Ok(())
+    }
+}
+
+impl Drop for Engine {
+    /// The engine may panic when it closes a damaged file.
+    fn drop(&mut self) {
+        let database = self.database.take();
+        drop(catch_unwind(AssertUnwindSafe(|| drop(database))));
     }
 }
 
@@ -316,56 +341,16 @@ pub enum Direction {
     Reverse,
 }
 
-/// The engine takes a type and not a box.
-#[derive(Debug)]
-struct Boxed(Box<dyn StorageBackend>);
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-impl StorageBackend for Boxed {
-    fn len(&self) -> std::io::Result<u64> {
-        self.0.len()
-    }
-
-    fn read(&self, offset: u64, out: &mut [u8]) -> std::io::Result<()> {
-        self.0.read(offset, out)
-    }
-
-    fn set_len(&self, len: u64) -> std::io::Result<()> {
-        self.0.set_len(len)
-    }
-
-    fn sync_data(&self) -> std::io::Result<()> {
-        self.0.sync_data()
-    }
-
-    fn write(&self, offset: u64, data: &[u8]) -> std::io::Result<()> {
-        self.0.write(offset, data)
-    }
-
-    fn close(&self) -> std::io::Result<()> {
-        self.0.close()
-    }
-
-    fn try_lock_range(&self, start: Bound<u64>, end: Bound<u64>) -> Result<bool, redb::BackendError> {
-        self.0.try_lock_range(start, end)
-    }
-
-    fn try_lock_shared_range(&self, start: Bound<u64>, end: Bound<u64>) -> Result<bool, redb::BackendError> {
-        self.0.try_lock_shared_range(start, end)
-    }
-
-    fn lock_range(&self, start: Bound<u64>, end: Bound<u64>) -> Result<(), redb::BackendError> {
-        self.0.lock_range(start, end)
-    }
-
-    fn lock_shared_range(&self, start: Bound<u64>, end: Bound<u64>) -> Result<(), redb::BackendError> {
-        self.0.lock_shared_range(start, end)
-    }
-
-    fn unlock_range(&self, start: Bound<u64>, end: Bound<u64>) -> Result<(), redb::BackendError> {
-        self.0.unlock_range(start, end)
-    }
-
-    fn query_lock_range(&self, start: Bound<u64>, end: Bound<u64>) -> Result<bool, redb::BackendError> {
-        self.0.query_lock_range(start, end)
+    #[test]
+    fn commit_after_another_failure_has_no_effect_for_certain() {
+        let (engine, _) = Engine::open(Storage::Memory, Verify::AfterCrash).expect("an engine");
+        let transaction = engine.latch.run(|| engine.write(&[Change::put(Table::Data, b"a", b"b")])).expect("a write");
+        // A reader finds an error between the write and the commit.
+        engine.fail("an error of a reader");
+        assert_eq!(engine.commit(transaction).expect_err("an error").happened, CommitEffect::No);
     }
 }

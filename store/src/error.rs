@@ -2,7 +2,7 @@ use std::{io, sync::Arc};
 
 use thiserror::Error;
 
-use crate::{Key, KeyError, Revision};
+use crate::{Key, KeyError, Prefix, Revision};
 
 /// The reason why a store does not open. The file is as before, except that an interrupted write was recovered.
 #[derive(Debug, Error)]
@@ -32,6 +32,9 @@ pub enum OpenError {
     /// The file is something else than a store.
     #[error("the file is not a store: name another file, or remove this one")]
     NotAStore,
+    /// The file is empty.
+    #[error("the file is empty: remove it, and opening the store creates it")]
+    EmptyFile,
     /// The file is torn or was changed by something else than the store.
     #[error("the store is corrupt ({0}): restore the file from a backup")]
     Corrupt(String),
@@ -112,6 +115,8 @@ pub enum Limit {
     Savepoints,
     /// Entries of one list.
     ListEntries,
+    /// Size of one list, in bytes.
+    ListBytes,
 }
 
 impl std::fmt::Display for Limit {
@@ -125,6 +130,7 @@ impl std::fmt::Display for Limit {
             Self::Events => "events",
             Self::Savepoints => "nested savepoints",
             Self::ListEntries => "entries in one list",
+            Self::ListBytes => "bytes in one list",
         })
     }
 }
@@ -147,6 +153,8 @@ pub enum CommitError {
     Conflict {
         /// A changed key that the transaction read, or that a scan of the transaction covers.
         key: Key,
+        /// The prefix of that scan, or nothing if the transaction read the key itself.
+        scan: Option<Prefix>,
         /// Revision of the change. A snapshot of this revision or a later one contains the change.
         revision: Revision,
     },
@@ -159,10 +167,11 @@ pub enum CommitError {
     /// The sum is beyond an integer of 64 bits.
     #[error("the sum of '{0}' is beyond an integer of 64 bits: add less, or put a smaller integer")]
     Overflow(Key),
-    /// The store has reached [`StoreLimits::bytes`](crate::StoreLimits::bytes).
+    /// The store has reached [`StoreLimits::bytes`](crate::StoreLimits::bytes), or its file the bound of
+    /// [`StoreLimits::file_factor`](crate::StoreLimits::file_factor).
     #[error("the store is full ({maximum} bytes): delete entries, or raise the limit")]
     Full {
-        /// The limit in bytes.
+        /// The bound in bytes.
         maximum: u64,
     },
     /// The disk has less free space than [`StoreLimits::free_disk_bytes`](crate::StoreLimits::free_disk_bytes).
@@ -174,6 +183,12 @@ pub enum CommitError {
     /// Too many commits wait for the committer.
     #[error("too many commits wait: try again later")]
     Busy,
+    /// Another transaction with the same `once` claim has committed.
+    #[error("the once id has committed already: ask the store for its result")]
+    OnceCommitted,
+    /// The `once` records of all callers have reached [`StoreLimits::once_bytes`](crate::StoreLimits::once_bytes).
+    #[error("the store has no space for once records, which expire with time: send the request later or without once")]
+    OnceFull,
     /// The commit was canceled before the committer took it.
     #[error("the commit was canceled: nothing happened")]
     Canceled,
@@ -185,6 +200,9 @@ pub enum CommitError {
         /// The error of the storage.
         reason: Arc<str>,
     },
+    /// The store is open for reading only.
+    #[error("the store is open for reading only: open it for writing")]
+    ReadOnly,
     /// The store is closed.
     #[error("the store is closed: open the store again")]
     Closed,
@@ -202,5 +220,10 @@ impl CommitError {
     /// Whether the same transaction may commit if it runs again on a new snapshot.
     pub fn is_conflict(&self) -> bool {
         matches!(self, Self::Conflict { .. } | Self::TooOld)
+    }
+
+    /// Whether another attempt of the same run may commit: after a conflict, and after [`CommitError::Busy`].
+    pub fn is_temporary(&self) -> bool {
+        self.is_conflict() || *self == Self::Busy
     }
 }

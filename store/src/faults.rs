@@ -12,7 +12,7 @@ use crate::{
 impl StoreOptions {
     /// Opens a store on a backend.
     pub fn open_backend(self, backend: Box<dyn StorageBackend>) -> Result<Store, OpenError> {
-        self.open_storage(Storage::Backend(backend), Disk::unbounded())
+        self.open_storage(Storage::Backend(backend))
     }
 
     /// Validates keys only, and no scanned intervals.
@@ -33,6 +33,13 @@ impl StoreOptions {
     #[must_use]
     pub fn clock(mut self, now: impl Fn() -> u64 + Send + Sync + 'static) -> Self {
         self.clock = Clock::new(now);
+        self
+    }
+
+    /// Sets the wall clock alone, which may jump, in milliseconds since the Unix epoch.
+    #[must_use]
+    pub fn wall_clock(mut self, now: impl Fn() -> u64 + Send + Sync + 'static) -> Self {
+        self.clock = self.clock.with_wall(now);
         self
     }
 

@@ -58,6 +58,10 @@ impl Key {
     pub(crate) fn as_bytes(&self) -> &[u8] {
         self.0.as_bytes()
     }
+
+    pub(crate) fn text(&self) -> Arc<str> {
+        Arc::clone(&self.0)
+    }
 }
 
 impl Borrow<str> for Key {
@@ -131,6 +135,7 @@ pub(crate) struct Interval {
 }
 
 impl Interval {
+    #[cfg(test)]
     pub(crate) fn contains(&self, key: &str) -> bool {
         let above = match &self.lower {
             Bound::Included(lower) => key >= &**lower,

@@ -9,11 +9,13 @@
 //! The README says to the letter what is promised and what is not.
 #![forbid(unsafe_code)]
 
+mod attempts;
 mod changes;
 mod committer;
 mod engine;
 mod environment;
 mod error;
+mod export;
 #[cfg(feature = "faults")]
 #[doc(hidden)]
 pub mod faults;
@@ -32,16 +34,25 @@ mod request;
 mod revision;
 mod run;
 mod snapshot;
+mod stats;
 mod store;
+mod timer;
 mod transaction;
+mod trim;
 mod turns;
 mod value;
+mod waiters;
 mod window;
 mod writes;
 
-pub use changes::{ChangedEntry, Changes, ChangesLimit, Cursor, EntryReader, Filter, ParseCursorError, PublishedEvent};
+pub use attempts::Attempts;
+pub use changes::{
+    ChangedEntry, ChangedPage, Changes, ChangesLimit, Cursor, EntryPart, EntryReader, Filter, ParseCursorError,
+    PublishedEvent, View,
+};
 pub use engine::Direction;
 pub use error::{CommitEffect, CommitError, Error, Limit, OpenError};
+pub use export::{ExportReader, ExportedEntry};
 pub use id::StoreId;
 pub use key::{KEY_BYTES, Key, KeyError, Prefix};
 pub use limits::{StoreLimits, TransactionLimits};
@@ -51,9 +62,11 @@ pub use once::{InFlight, Once, OnceClaim, OnceError, OnceKey, ParamsHash, Record
 pub use outcome::{CommitResult, PendingCommit};
 pub use plan::ENTRY_OVERHEAD;
 pub use revision::Revision;
-pub use run::RunError;
+pub use run::{RunError, RunOnceError};
+pub use stats::StoreStats;
 pub use store::{Store, StoreOptions};
 pub use transaction::{Entry, ListOptions, MAX_LIST_ENTRIES, Transaction};
+pub use turns::TurnKey;
 pub use value::Value;
 pub use writes::{Event, Savepoint};
 

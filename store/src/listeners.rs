@@ -47,7 +47,8 @@ impl Listeners {
         // A callback may add or drop listeners.
         let callbacks: Vec<Callback> = self.lock().callbacks.iter().map(|(_, callback)| Arc::clone(callback)).collect();
         for callback in callbacks {
-            call(|| callback(notice));
+            // The callback may have been removed meanwhile, and is then dropped here.
+            call(move || callback(notice));
         }
     }
 }
@@ -67,6 +68,11 @@ impl fmt::Debug for Listener {
 
 impl Drop for Listener {
     fn drop(&mut self) {
-        self.shared.listeners.lock().callbacks.retain(|(number, _)| *number != self.number);
+        // A callback may own handles and listeners, so it is dropped after the lock.
+        let removed: Vec<_> = {
+            let mut registered = self.shared.listeners.lock();
+            registered.callbacks.extract_if(.., |(number, _)| *number == self.number).collect()
+        };
+        drop(removed);
     }
 }

@@ -15,22 +15,6 @@ pub(crate) struct LogRecord {
 }
 
 impl LogRecord {
-    pub(crate) fn encode(&self) -> Vec<u8> {
-        let mut encoded = vec![VERSION];
-        encoded.extend(self.tag.0.to_be_bytes());
-        encoded.extend(self.time.to_be_bytes());
-        put_length(&mut encoded, self.keys.len());
-        for key in &self.keys {
-            put_bytes(&mut encoded, key.as_bytes());
-        }
-        put_length(&mut encoded, self.events.len());
-        for event in &self.events {
-            put_bytes(&mut encoded, event.topic.as_bytes());
-            put_bytes(&mut encoded, &event.data);
-        }
-        encoded
-    }
-
     /// The record, or nothing if the bytes are no encoding of this version.
     pub(crate) fn decode(encoded: &[u8]) -> Option<Self> {
         let mut rest = encoded;
@@ -53,8 +37,30 @@ impl LogRecord {
     }
 }
 
+/// The encoding of a record.
+pub(crate) fn encode_record<'keys>(
+    tag: Tag,
+    time: u64,
+    keys: impl ExactSizeIterator<Item = &'keys Key>,
+    events: &[Event],
+) -> Vec<u8> {
+    let mut encoded = vec![VERSION];
+    encoded.extend(tag.0.to_be_bytes());
+    encoded.extend(time.to_be_bytes());
+    put_length(&mut encoded, keys.len());
+    for key in keys {
+        put_bytes(&mut encoded, key.as_bytes());
+    }
+    put_length(&mut encoded, events.len());
+    for event in events {
+        put_bytes(&mut encoded, event.topic.as_bytes());
+        put_bytes(&mut encoded, &event.data);
+    }
+    encoded
+}
+
 fn put_length(encoded: &mut Vec<u8>, length: usize) {
-    let length = u32::try_from(length).expect("the limits of transactions are far below 4 GiB");
+    let length = u32::try_from(length).expect("transactions write at most 1 GiB");
     encoded.extend(length.to_be_bytes());
 }
 
@@ -97,7 +103,7 @@ mod tests {
             keys: ["a", "b/ä"].map(|key| Key::new(key).expect("a key")).to_vec(),
             events: vec![Event { topic: "t".to_owned(), data: vec![0, 1] }],
         };
-        let encoded = record.encode();
+        let encoded = encode_record(record.tag, record.time, record.keys.iter(), &record.events);
         assert_eq!(LogRecord::decode(&encoded), Some(record));
         assert_eq!(LogRecord::decode_head(&encoded), Some((Tag(7), 8)));
         for length in 0..encoded.len() {

@@ -2,7 +2,7 @@
 
 use crate::{
     OpenError, Revision,
-    engine::{Change, Engine, EngineSnapshot, Failure, Table},
+    engine::{Change, Engine, EngineSnapshot, Failure, Table, open_failure},
     id::StoreId,
 };
 
@@ -97,17 +97,18 @@ pub(crate) fn initialize(engine: &Engine, owner: &str, tag: Tag) -> Result<(), F
         log_bytes: 0,
         once_bytes: 0,
     };
-    engine.apply(&[
+    let header = [
         Change::put(Table::Meta, FORMAT_KEY, FORMAT.to_be_bytes()),
         Change::put(Table::Meta, ID_KEY, id.as_bytes()),
         Change::put(Table::Meta, OWNER_KEY, owner),
         state.change(),
-    ])
+    ];
+    engine.apply(&header, u64::MAX).map(drop)
 }
 
 /// Checks the header, and reads the id.
 pub(crate) fn check(engine: &Engine, owner: &str) -> Result<StoreId, OpenError> {
-    let read = |key| engine.get(Table::Meta, key).map_err(|failure| OpenError::Corrupt(failure.reason.to_string()));
+    let read = |key| engine.get(Table::Meta, key).map_err(|failure| open_failure(&failure));
     let format = read(FORMAT_KEY)?.ok_or(OpenError::NotAStore)?;
     let format: [u8; 4] = format.try_into().map_err(|_| OpenError::NotAStore)?;
     match u32::from_be_bytes(format) {

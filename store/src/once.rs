@@ -1,25 +1,21 @@
 //! Idempotency keys: a transaction records its result under a `once` key in its own commit, so that the same request,
 //! sent again, gets the result and nothing runs.
 
+mod record;
+
 use std::{
     collections::{HashMap, hash_map::Entry},
     fmt,
-    ops::Bound,
     sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
+    time::Instant,
 };
 
 use thiserror::Error;
 
-use crate::{
-    Direction, Error, Revision,
-    engine::{Change, EngineSnapshot, Failure, Table},
-    outcome::call,
-    store::Shared,
-};
+pub(crate) use record::{EXPIRED_RECORDS, expire, expiry, is_recorded, last_time, millis, record};
+use record::{Record, count_records, has_room};
 
-/// Overhead of the three entries of a record.
-const RECORD_OVERHEAD: u64 = 3 * crate::ENTRY_OVERHEAD;
-const VERSION: u8 = 1;
+use crate::{Error, Revision, engine::Table, outcome::call, store::Shared, waiters::Waiters};
 
 /// Identifies a request of a caller.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -118,6 +114,12 @@ struct Claim {
     params: ParamsHash,
 }
 
+impl OnceClaim {
+    pub(crate) fn key(&self) -> &OnceKey {
+        &self.0.key
+    }
+}
+
 impl fmt::Debug for OnceClaim {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.debug_tuple("OnceClaim").field(&self.0.key).finish()
@@ -131,6 +133,7 @@ impl Drop for Claim {
             for callback in running.into_iter().flat_map(|running| running.callbacks) {
                 call(callback);
             }
+            shared.claims.ended.wake_all();
         }
     }
 }
@@ -160,6 +163,13 @@ impl InFlight {
             callback();
         }
     }
+
+    /// Waits until no request with the key runs, or until a deadline, which returns false. Then call
+    /// [`Store::once`](crate::Store::once) again. Needs no runtime.
+    pub async fn wait(self, deadline: Instant) -> bool {
+        let (claims, key) = (&self.shared.claims, &self.key);
+        claims.ended.wait(&self.shared.timer, deadline, || !claims.lock().contains_key(key)).await
+    }
 }
 
 struct Running {
@@ -169,26 +179,29 @@ struct Running {
 
 /// The requests with a `once` key that run now.
 #[derive(Default)]
-pub(crate) struct Claims(Mutex<HashMap<OnceKey, Running>>);
+pub(crate) struct Claims {
+    running: Mutex<HashMap<OnceKey, Running>>,
+    /// Tasks that wait for the end of a claim.
+    ended: Waiters,
+}
 
 impl Claims {
     fn lock(&self) -> MutexGuard<'_, HashMap<OnceKey, Running>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.running.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
+/// The disk is read while the claim exists and no lock is held: meanwhile others with the same key wait.
 pub(crate) fn begin(shared: &Arc<Shared>, key: OnceKey, params: ParamsHash) -> Result<Once, OnceError> {
-    let mut claims = shared.claims.lock();
-    let running_of_caller = claims.keys().filter(|running| running.caller == key.caller).count();
-    // A claim goes after its commit is in the current snapshot, so the snapshot comes second.
+    let (claim, running_of_caller) = match claim(shared, key, params)? {
+        Ok(claimed) => claimed,
+        Err(in_flight) => return Ok(Once::InFlight(in_flight)),
+    };
+    let key = claim.key();
+    // A claim ends after its commit is in the current snapshot, so the snapshot comes second.
     let snapshot = shared.snapshot();
     let tables = snapshot.tables().ok_or(Error::TooOld)?;
-    let vacant = match claims.entry(key.clone()) {
-        Entry::Occupied(running) if running.get().params != params => return Err(OnceError::OtherParams),
-        Entry::Occupied(_) => return Ok(Once::InFlight(InFlight { shared: Arc::clone(shared), key })),
-        Entry::Vacant(vacant) => vacant,
-    };
-    let expiry = shared.clock.now().saturating_sub(millis(shared.limits.once_age));
+    let expiry = expiry(shared.clock.now(), &shared.limits);
     let encoded_key = key.encode();
     let record = Record::read(&tables, &encoded_key).map_err(Error::from)?;
     if let Some(record) = record.filter(|record| record.time > expiry) {
@@ -199,113 +212,37 @@ pub(crate) fn begin(shared: &Arc<Shared>, key: OnceKey, params: ParamsHash) -> R
         return Ok(Once::Recorded(Recorded { revision: record.revision, result }));
     }
     let maximum = shared.limits.once_per_caller;
-    if running_of_caller + count_records(&tables, &key, expiry, maximum).map_err(Error::from)? >= maximum {
+    // A request that committed in between counts twice, so that the records are never more.
+    let records = count_records(&tables, key, expiry, maximum).map_err(Error::from)?;
+    if running_of_caller.saturating_add(records) > maximum {
         return Err(OnceError::TooMany { maximum });
     }
-    if snapshot.state().once_bytes >= shared.limits.once_bytes {
+    let (once_bytes, maximum) = (snapshot.state().once_bytes, shared.limits.once_bytes);
+    if !has_room(&tables, once_bytes, &encoded_key, expiry, maximum).map_err(Error::from)? {
         return Err(OnceError::Full);
     }
-    vacant.insert(Running { params, callbacks: Vec::new() });
-    Ok(Once::Claimed(OnceClaim(Arc::new(Claim { shared: Arc::downgrade(shared), key, params }))))
+    Ok(Once::Claimed(claim))
 }
 
-pub(crate) fn millis(duration: std::time::Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
-}
-
-/// Records of a caller that have not expired, counted up to a maximum.
-fn count_records(tables: &EngineSnapshot, key: &OnceKey, expiry: u64, maximum: usize) -> Result<usize, Failure> {
-    let prefix = key.caller_prefix();
-    let mut count = 0;
-    tables.scan(Table::Once, (Bound::Included(&*prefix), Bound::Unbounded), Direction::Forward, |key, record| {
-        let is_of_caller = key.starts_with(&prefix);
-        let is_live = Record::decode(record).is_some_and(|record| record.time > expiry);
-        count += usize::from(is_of_caller && is_live);
-        is_of_caller && count < maximum
-    })?;
-    Ok(count)
-}
-
-#[derive(Debug, PartialEq, Eq)]
-struct Record {
-    time: u64,
-    revision: Revision,
+/// Claims a key that no other request has, and counts the running requests of the caller, this one included.
+fn claim(
+    shared: &Arc<Shared>,
+    key: OnceKey,
     params: ParamsHash,
-}
-
-impl Record {
-    fn encode(&self) -> Vec<u8> {
-        [&[VERSION][..], &self.time.to_be_bytes(), &self.revision.get().to_be_bytes(), &self.params].concat()
+) -> Result<Result<(OnceClaim, usize), InFlight>, OnceError> {
+    let mut claims = shared.claims.lock();
+    match claims.entry(key.clone()) {
+        Entry::Occupied(running) if running.get().params != params => return Err(OnceError::OtherParams),
+        Entry::Occupied(_) => return Ok(Err(InFlight { shared: Arc::clone(shared), key })),
+        Entry::Vacant(vacant) => drop(vacant.insert(Running { params, callbacks: Vec::new() })),
     }
-
-    fn decode(encoded: &[u8]) -> Option<Self> {
-        let (version, rest) = encoded.split_first()?;
-        let (time, rest) = rest.split_first_chunk()?;
-        let (revision, params) = rest.split_first_chunk()?;
-        (*version == VERSION).then_some(())?;
-        Some(Self {
-            time: u64::from_be_bytes(*time),
-            revision: Revision::new(u64::from_be_bytes(*revision)),
-            params: params.try_into().ok()?,
-        })
-    }
-
-    fn read(tables: &EngineSnapshot, key: &[u8]) -> Result<Option<Self>, Failure> {
-        let Some(encoded) = tables.get(Table::Once, key)? else { return Ok(None) };
-        Self::decode(&encoded).map(Some).ok_or_else(|| tables.fail("a once record has an unknown encoding"))
-    }
-}
-
-/// The entries of a record, and their size with overhead.
-pub(crate) fn record(claim: &OnceClaim, result: Option<Vec<u8>>, revision: Revision, time: u64) -> (Vec<Change>, u64) {
-    let key = claim.0.key.encode();
-    let record = Record { time, revision, params: claim.0.params }.encode();
-    let times_key = [&time.to_be_bytes()[..], &key].concat();
-    let bytes = 3 * key.len() + 2 * size_of::<u64>() + record.len() + result.as_ref().map_or(0, Vec::len);
-    let size = bytes as u64 + RECORD_OVERHEAD;
-    let changes = vec![
-        Change::put(Table::Once, key.clone(), record),
-        Change::put(Table::OnceTimes, times_key, size.to_be_bytes()),
-        // An expired record of the same key may have a result.
-        Change { table: Table::OnceResults, key, value: result },
-    ];
-    (changes, size)
-}
-
-/// Removals of expired records, and their size with overhead.
-pub(crate) fn expire(tables: &EngineSnapshot, expiry: u64, maximum: usize) -> Result<(Vec<Change>, u64), Failure> {
-    let mut expired = Vec::new();
-    let until = expiry.saturating_add(1).to_be_bytes();
-    let bounds = (Bound::Unbounded, Bound::Excluded(&until[..]));
-    tables.scan(Table::OnceTimes, bounds, Direction::Forward, |times_key, size| {
-        expired.push((times_key.to_vec(), size.try_into().map_or(0, u64::from_be_bytes)));
-        expired.len() < maximum
-    })?;
-    let (mut changes, mut total) = (Vec::new(), 0);
-    for (times_key, size) in expired {
-        let (time, key) = times_key.split_at_checked(size_of::<u64>()).unwrap_or_default();
-        // The record is a newer one if the key was used again after it had expired.
-        let is_same = Record::read(tables, key)?.is_some_and(|record| record.time.to_be_bytes() == time);
-        if is_same {
-            changes.push(Change::remove(Table::Once, key));
-            changes.push(Change::remove(Table::OnceResults, key));
-        }
-        changes.push(Change::remove(Table::OnceTimes, times_key));
-        total += size;
-    }
-    Ok((changes, total))
+    let running_of_caller = claims.keys().filter(|running| running.caller == key.caller).count();
+    Ok(Ok((OnceClaim(Arc::new(Claim { shared: Arc::downgrade(shared), key, params })), running_of_caller)))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn records_survive_the_encoding() {
-        let record = Record { time: 1, revision: Revision::new(2), params: [3; 32] };
-        assert_eq!(Record::decode(&record.encode()), Some(record));
-        assert_eq!(Record::decode(&[VERSION; 20]), None);
-    }
 
     #[test]
     fn once_ids_are_random_enough_to_be_unique() {

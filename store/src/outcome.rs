@@ -9,7 +9,7 @@ use std::{
     task::{Context, Poll, Waker},
 };
 
-use crate::{CommitEffect, CommitError, Revision};
+use crate::{CommitEffect, CommitError, Revision, turns::Turn};
 
 /// The end of a commit: its revision, or the reason why nothing was committed.
 ///
@@ -50,13 +50,16 @@ impl Outcome {
         let (waker, callback) = (cell.waker.take(), cell.callback.take());
         drop(cell);
         self.finished.notify_all();
-        if let Some(waker) = waker {
-            waker.wake();
-        }
+        waker.into_iter().for_each(wake);
         if let Some(callback) = callback {
             call(|| callback(result));
         }
     }
+}
+
+/// Wakes a task of the program, whose waker may panic.
+pub(crate) fn wake(waker: Waker) {
+    call(|| waker.wake());
 }
 
 /// Calls a function of the program. A panic of one must not keep others from their outcomes; the panic hook reports it.
@@ -79,14 +82,14 @@ impl PendingCommit {
     }
 
     /// A commit that waits for the committer, and what answers it.
-    pub(crate) fn pair() -> (Self, Responder) {
+    pub(crate) fn pair(turn: Option<Arc<Turn>>) -> (Self, Responder) {
         let pending = Self::new(Stage::Waiting);
-        let responder = Responder(Arc::clone(&pending.0));
+        let responder = Responder { outcome: Arc::clone(&pending.0), turn };
         (pending, responder)
     }
 
-    pub(crate) fn finished(revision: Revision) -> Self {
-        Self::new(Stage::Finished(Ok(revision)))
+    pub(crate) fn finished(result: CommitResult) -> Self {
+        Self::new(Stage::Finished(result))
     }
 
     /// Blocks until the commit has ended.
@@ -138,11 +141,15 @@ impl Future for PendingCommit {
     type Output = CommitResult;
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<CommitResult> {
+        let waker = context.waker().clone();
         let mut cell = self.0.lock();
         if let Stage::Finished(result) = &cell.stage {
             return Poll::Ready(result.clone());
         }
-        cell.waker = Some(context.waker().clone());
+        // Dropping a waker may run code of the program, which must not find the lock taken.
+        let before = cell.waker.replace(waker);
+        drop(cell);
+        drop(before);
         Poll::Pending
     }
 }
@@ -153,13 +160,16 @@ impl fmt::Debug for PendingCommit {
     }
 }
 
-/// The committer's end.
-pub(crate) struct Responder(Arc<Outcome>);
+/// The committer's end, and the turn of the run, which lasts as long.
+pub(crate) struct Responder {
+    outcome: Arc<Outcome>,
+    turn: Option<Arc<Turn>>,
+}
 
 impl Responder {
     /// Takes the commit into a group. False if it was canceled.
     pub(crate) fn take(&self) -> bool {
-        let mut cell = self.0.lock();
+        let mut cell = self.outcome.lock();
         let is_waiting = matches!(cell.stage, Stage::Waiting);
         if is_waiting {
             cell.stage = Stage::Taken;
@@ -167,21 +177,28 @@ impl Responder {
         is_waiting
     }
 
-    pub(crate) fn answer(self, result: CommitResult) {
-        self.0.finish(self.0.lock(), result);
+    pub(crate) fn answer(mut self, result: CommitResult) {
+        // After a failure the run may start again in its turn, which Drop renews.
+        if result.is_ok() {
+            self.turn.take().iter().for_each(|turn| turn.end());
+        }
+        self.outcome.finish(self.outcome.lock(), result);
     }
 }
 
 impl Drop for Responder {
     /// No caller waits forever, whatever the committer does.
     fn drop(&mut self) {
-        let cell = self.0.lock();
+        if let Some(turn) = &self.turn {
+            turn.renew();
+        }
+        let cell = self.outcome.lock();
         let happened = match cell.stage {
             Stage::Waiting => CommitEffect::No,
             Stage::Taken => CommitEffect::Unknown,
             Stage::Finished(_) => return,
         };
-        self.0.finish(cell, Err(CommitError::Failed { happened, reason: "the committer has ended".into() }));
+        self.outcome.finish(cell, Err(CommitError::Failed { happened, reason: "the committer has ended".into() }));
     }
 }
 
@@ -193,12 +210,12 @@ mod tests {
 
     #[test]
     fn cancel_stops_only_what_no_group_has() {
-        let (pending, responder) = PendingCommit::pair();
+        let (pending, responder) = PendingCommit::pair(None);
         assert!(pending.cancel());
         assert!(!responder.take());
         assert_eq!(pending.wait(), Err(CommitError::Canceled));
 
-        let (pending, responder) = PendingCommit::pair();
+        let (pending, responder) = PendingCommit::pair(None);
         assert!(responder.take());
         assert!(!pending.cancel());
         responder.answer(Ok(Revision::new(7)));
@@ -207,11 +224,11 @@ mod tests {
 
     #[test]
     fn lost_commits_are_answered() {
-        let (pending, responder) = PendingCommit::pair();
+        let (pending, responder) = PendingCommit::pair(None);
         drop(responder);
         assert_eq!(pending.wait().expect_err("an error").happened(), CommitEffect::No);
 
-        let (pending, responder) = PendingCommit::pair();
+        let (pending, responder) = PendingCommit::pair(None);
         responder.take();
         drop(responder);
         assert_eq!(pending.wait().expect_err("an error").happened(), CommitEffect::Unknown);
@@ -221,7 +238,7 @@ mod tests {
     fn callbacks_and_futures_get_the_outcome() {
         let (sender, results) = mpsc::channel();
         for is_early in [true, false] {
-            let (pending, responder) = PendingCommit::pair();
+            let (pending, responder) = PendingCommit::pair(None);
             let sender = sender.clone();
             if is_early {
                 pending.on_finish(move |result| sender.send(result).expect("a receiver"));
@@ -233,7 +250,7 @@ mod tests {
             assert_eq!(results.recv(), Ok(Ok(Revision::new(1))));
         }
 
-        let (mut pending, responder) = PendingCommit::pair();
+        let (mut pending, responder) = PendingCommit::pair(None);
         let mut context = Context::from_waker(Waker::noop());
         assert!(Pin::new(&mut pending).poll(&mut context).is_pending());
         responder.answer(Ok(Revision::new(2)));

@@ -1,24 +1,24 @@
 //! What a group of commits will write: each transaction is validated, and applied in memory, in turn.
 
-use std::{collections::BTreeMap, ops::Bound, sync::Arc};
+use std::{
+    collections::{BTreeMap, HashSet},
+    sync::Arc,
+};
 
 use crate::{
-    CommitEffect, CommitError, CommitNotice, Direction, Key, Revision, StoreLimits,
+    CommitError, CommitNotice, Key, Revision, StoreLimits,
     engine::{Change, EngineSnapshot, Failure, Table},
-    log::LogRecord,
+    log::encode_record,
     meta::{State, Tag},
-    once,
-    reads::ReadSet,
+    once::{self, OnceKey},
     request::{CommitRequest, OnceCommit},
-    window::Window,
+    trim::Trimming,
+    window::{Conflict, Window},
     writes::{AddError, Write},
 };
 
 /// Overhead that the bounds of a store count for each entry, in bytes.
 pub const ENTRY_OVERHEAD: u64 = 32;
-
-/// Expired records that one group removes, more than one group adds.
-const EXPIRED_RECORDS: usize = 512;
 
 /// Guarantees that tests turn off, to show that the proof notices.
 #[derive(Debug, Clone, Copy, Default)]
@@ -27,22 +27,32 @@ pub(crate) struct Checks {
     pub(crate) skip_group: bool,
 }
 
+/// Which transactions a group takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Admission {
+    All,
+    /// Those that free space, because the file cannot grow.
+    Smaller,
+}
+
 /// What commits of one group share.
 pub(crate) struct Plan<'store> {
     limits: &'store StoreLimits,
-    window: &'store mut Window,
+    window: &'store Window,
     tables: Arc<EngineSnapshot>,
     state: State,
-    first: Revision,
     tag: Tag,
     time: u64,
     checks: Checks,
+    admission: Admission,
+    trimming: Trimming,
     data: BTreeMap<Key, Option<Vec<u8>>>,
     records: Vec<(Revision, Vec<u8>)>,
     once: Vec<Change>,
+    once_keys: HashSet<OnceKey>,
     notice: CommitNotice,
-    /// With the check of the group turned off, the window gets the changes at the end.
-    late: Vec<(Revision, Key, usize)>,
+    /// The changes of the group, which the window gets once they are durable.
+    group: Window,
 }
 
 /// What a group writes, and what it changed.
@@ -50,6 +60,15 @@ pub(crate) struct Batch {
     pub(crate) changes: Vec<Change>,
     pub(crate) state: State,
     pub(crate) notice: CommitNotice,
+    pub(crate) group: Window,
+}
+
+/// The reason why a transaction is not in the group.
+#[derive(Debug)]
+pub(crate) struct Refusal {
+    pub(crate) error: CommitError,
+    /// Earlier members of the group, which are not durable yet, may be the reason for the error.
+    pub(crate) depends_on_group: bool,
 }
 
 struct Resolved {
@@ -59,59 +78,59 @@ struct Resolved {
 }
 
 impl<'store> Plan<'store> {
+    /// Begins a group, and trims the log and the `once` records before it counts what is there.
     pub(crate) fn new(
         limits: &'store StoreLimits,
-        window: &'store mut Window,
+        window: &'store Window,
         tables: Arc<EngineSnapshot>,
-        state: State,
-        tag: Tag,
-        time: u64,
+        mut state: State,
+        (tag, time): (Tag, u64),
         checks: Checks,
-    ) -> Self {
-        Self {
+        admission: Admission,
+    ) -> Result<Self, Failure> {
+        let mut trimming = Trimming::default();
+        trimming.expire(&tables, &mut state, limits, time)?;
+        Ok(Self {
             limits,
             window,
             tables,
             state,
-            first: state.revision.next(),
             tag,
             time,
             checks,
+            admission,
+            trimming,
             data: BTreeMap::new(),
             records: Vec::new(),
             once: Vec::new(),
+            once_keys: HashSet::new(),
             notice: CommitNotice::default(),
-            late: Vec::new(),
-        }
+            group: Window::new(state.revision, usize::MAX),
+        })
+    }
+
+    /// Whether there is nothing to write.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.records.is_empty() && self.trimming.is_empty()
     }
 
     /// Validates a transaction on top of those before, and adds it. After an error nothing of it is in the group.
-    pub(crate) fn admit(&mut self, request: &mut CommitRequest) -> Result<Revision, CommitError> {
-        if let Some(snapshot) = &request.snapshot {
-            self.validate(&mut request.reads, snapshot.revision())?;
-        }
+    pub(crate) fn admit(&mut self, request: &CommitRequest) -> Result<Revision, Refusal> {
+        self.validate(request)?;
         let resolved = self.resolve(&request.writes)?;
+        if self.admission == Admission::Smaller && !resolved.is_smaller {
+            return Err(CommitError::Full { maximum: self.limits.file_bytes() }.into());
+        }
         let revision = self.state.revision.next();
-        let record = LogRecord {
-            tag: self.tag,
-            time: self.time,
-            keys: request.writes.keys().cloned().collect(),
-            events: std::mem::take(&mut request.events),
-        };
-        let topics: Vec<String> = record.events.iter().map(|event| event.topic.clone()).collect();
-        let record = record.encode();
+        let record = encode_record(self.tag, self.time, request.writes.keys(), &request.events);
         let log_bytes = self.state.log_bytes + log_size(&record);
-        let (once, once_bytes) = match request.once.take() {
-            None => (Vec::new(), 0),
-            Some(OnceCommit { claim, result }) => {
-                let result = (result.len() <= self.limits.once_result_bytes).then_some(result);
-                once::record(&claim, result, revision, self.time)
-            }
-        };
-        let once_bytes = self.state.once_bytes + once_bytes;
-        self.check_size(resolved.data_bytes, log_bytes, once_bytes, resolved.is_smaller)?;
+        let (once, once_bytes) = self.once_record(request.once.as_ref(), revision)?;
+        // What makes the data smaller needs no room: the log and the once records have bounds of their own.
+        if !resolved.is_smaller {
+            self.check_size(resolved.data_bytes, log_bytes, once_bytes)?;
+        }
 
-        self.notice.topics.extend(topics);
+        self.notice.topics.extend(request.events.iter().map(|event| event.topic.clone()));
         self.notice.keys.extend(request.writes.keys().cloned());
         self.notice.revision = revision;
         self.state.revision = revision;
@@ -121,32 +140,33 @@ impl<'store> Plan<'store> {
         self.state.once_bytes = once_bytes;
         self.records.push((revision, record));
         self.once.extend(once);
+        self.once_keys.extend(request.once.as_ref().map(|once| once.claim.key().clone()));
         for (key, encoded, size) in resolved.changes {
-            if self.checks.skip_group {
-                self.late.push((revision, key.clone(), size));
-            } else {
-                self.window.record(revision, key.clone(), size);
-            }
+            self.group.record(revision, key.clone(), size);
             self.data.insert(key, encoded);
         }
         Ok(revision)
     }
 
-    fn validate(&self, reads: &mut ReadSet, snapshot: Revision) -> Result<(), CommitError> {
-        if self.checks.skip_intervals {
-            reads.forget_intervals();
-        }
+    fn refuse(&self, error: CommitError) -> Refusal {
+        Refusal { error, depends_on_group: !self.records.is_empty() }
+    }
+
+    fn validate(&self, request: &CommitRequest) -> Result<(), Refusal> {
+        let Some(snapshot) = &request.snapshot else { return Ok(()) };
+        let snapshot = snapshot.revision();
         if snapshot < self.window.floor() {
-            return Err(CommitError::TooOld);
+            return Err(CommitError::TooOld.into());
         }
-        match self.window.conflict(reads, snapshot) {
-            None => Ok(()),
-            Some((key, revision)) => Err(CommitError::Conflict { key, revision }),
+        if let Some(conflict) = self.window.conflict(&request.reads, snapshot) {
+            return Err(CommitError::from(conflict).into());
         }
+        let in_group = (!self.checks.skip_group).then(|| self.group.conflict(&request.reads, snapshot)).flatten();
+        in_group.map_or(Ok(()), |conflict| Err(self.refuse(conflict.into())))
     }
 
     /// The values that a transaction writes, with additions applied to what earlier members of the group wrote.
-    fn resolve(&self, writes: &BTreeMap<Key, Write>) -> Result<Resolved, CommitError> {
+    fn resolve(&self, writes: &BTreeMap<Key, Write>) -> Result<Resolved, Refusal> {
         let mut resolved = Resolved {
             changes: Vec::with_capacity(writes.len()),
             data_bytes: self.state.data_bytes,
@@ -161,7 +181,8 @@ impl<'store> Plan<'store> {
                 (Write::Add(_), Some(encoded)) => Some(self.tables.decode(encoded)?),
                 _ => None,
             };
-            let after = write.apply(key, base.as_ref())?.map(|value| value.encode());
+            let after = write.apply(key, base.as_ref()).map_err(|error| self.refuse(error.into()))?;
+            let after = after.map(|value| value.encode());
             let bytes = |encoded: &Option<Vec<u8>>| encoded.as_ref().map_or(0, |encoded| entry_size(key, encoded));
             // The counter cannot be below the sum of what is stored.
             resolved.data_bytes = (resolved.data_bytes + bytes(&after)).saturating_sub(bytes(&before));
@@ -174,59 +195,44 @@ impl<'store> Plan<'store> {
         Ok(resolved)
     }
 
-    fn check_size(&self, data: u64, log: u64, once: u64, is_smaller: bool) -> Result<(), CommitError> {
+    /// The `once` record of a transaction, and the size of all records with it.
+    fn once_record(&self, once: Option<&OnceCommit>, revision: Revision) -> Result<(Vec<Change>, u64), Refusal> {
+        let Some(OnceCommit { claim, result }) = once else { return Ok((Vec::new(), self.state.once_bytes)) };
+        if self.once_keys.contains(claim.key()) {
+            return Err(self.refuse(CommitError::OnceCommitted));
+        }
+        if once::is_recorded(&self.tables, claim.key(), once::expiry(self.time, self.limits))? {
+            return Err(CommitError::OnceCommitted.into());
+        }
+        let result = (result.len() <= self.limits.once_result_bytes).then(|| result.clone());
+        let (changes, bytes) = once::record(claim, result, revision, self.time);
+        let bytes = self.state.once_bytes + bytes;
+        if bytes > self.limits.once_bytes {
+            return Err(self.refuse(CommitError::OnceFull));
+        }
+        Ok((changes, bytes))
+    }
+
+    fn check_size(&self, data: u64, log: u64, once: u64) -> Result<(), Refusal> {
         // The end of the group shortens the log to its bound.
-        let total = data + log.min(self.limits.log_bytes) + once;
-        let reserve = if is_smaller { self.limits.delete_reserve_bytes } else { 0 };
-        if total > self.limits.bytes + reserve {
-            return Err(CommitError::Full { maximum: self.limits.bytes });
+        let total = data.saturating_add(log.min(self.limits.log_bytes)).saturating_add(once);
+        if total > self.limits.bytes {
+            return Err(self.refuse(CommitError::Full { maximum: self.limits.bytes }));
         }
         Ok(())
     }
 
     /// The changes of the group, in the order in which the engine has to apply them.
     pub(crate) fn finish(mut self) -> Result<Batch, Failure> {
-        for (revision, key, size) in self.late.drain(..) {
-            self.window.record(revision, key, size);
-        }
-        let expiry = self.time.saturating_sub(once::millis(self.limits.once_age));
-        let (mut changes, expired) = once::expire(&self.tables, expiry, EXPIRED_RECORDS)?;
-        self.state.once_bytes = self.state.once_bytes.saturating_sub(expired);
+        self.trimming.shorten_log(&self.tables, &mut self.state, self.limits.log_bytes)?;
+        let mut changes = self.trimming.into_changes();
         changes.append(&mut self.once);
-        self.shorten_log(&mut changes)?;
         let records = self.records.into_iter();
         changes.extend(records.map(|(revision, record)| Change::put(Table::Log, log_key(revision), record)));
         let data = self.data.into_iter();
         changes.extend(data.map(|(key, value)| Change { table: Table::Data, key: key.as_bytes().to_vec(), value }));
         changes.push(self.state.change());
-        Ok(Batch { changes, state: self.state, notice: self.notice })
-    }
-
-    /// Removes the oldest records beyond the bound and beyond the age. Records of this group stay.
-    fn shorten_log(&mut self, changes: &mut Vec<Change>) -> Result<(), Failure> {
-        let oldest = self.time.saturating_sub(once::millis(self.limits.log_age));
-        let mut expired = 0;
-        let (mut state, maximum) = (self.state, self.limits.log_bytes);
-        let mut outcome = Ok(());
-        let bounds = (Bound::Unbounded, Bound::Excluded(&log_key(self.first)[..]));
-        self.tables.scan(Table::Log, bounds, Direction::Forward, |key, record| {
-            let (Some(revision), Some((tag, time))) = (log_revision(key), LogRecord::decode_head(record)) else {
-                outcome = Err(());
-                return false;
-            };
-            let is_expired = time < oldest && expired < EXPIRED_RECORDS;
-            if state.log_bytes <= maximum && !is_expired {
-                return false;
-            }
-            expired += usize::from(is_expired);
-            state.log_bytes = state.log_bytes.saturating_sub(log_size(record));
-            (state.log_floor, state.log_floor_tag) = (revision, tag);
-            changes.push(Change::remove(Table::Log, key));
-            true
-        })?;
-        outcome.map_err(|()| self.tables.fail("a log record has an unknown encoding"))?;
-        self.state = state;
-        Ok(())
+        Ok(Batch { changes, state: self.state, notice: self.notice, group: self.group })
     }
 }
 
@@ -239,7 +245,7 @@ pub(crate) fn log_revision(key: &[u8]) -> Option<Revision> {
     Some(Revision::new(u64::from_be_bytes(key.try_into().ok()?)))
 }
 
-fn log_size(record: &[u8]) -> u64 {
+pub(crate) fn log_size(record: &[u8]) -> u64 {
     record.len() as u64 + size_of::<u64>() as u64 + ENTRY_OVERHEAD
 }
 
@@ -256,9 +262,27 @@ impl From<AddError> for CommitError {
     }
 }
 
+impl From<Conflict> for CommitError {
+    fn from(Conflict { key, revision, scan }: Conflict) -> Self {
+        Self::Conflict { key, scan, revision }
+    }
+}
+
+/// An error that does not depend on the group.
+impl From<CommitError> for Refusal {
+    fn from(error: CommitError) -> Self {
+        Self { error, depends_on_group: false }
+    }
+}
+
+impl From<Failure> for Refusal {
+    fn from(failure: Failure) -> Self {
+        CommitError::from(failure).into()
+    }
+}
+
 impl From<Failure> for CommitError {
-    fn from(Failure { reason, happened }: Failure) -> Self {
-        debug_assert_eq!(happened, CommitEffect::No);
-        Self::Failed { happened, reason }
+    fn from(Failure { reason, happened, is_closed }: Failure) -> Self {
+        if is_closed { Self::Closed } else { Self::Failed { happened, reason } }
     }
 }

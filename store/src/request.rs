@@ -14,6 +14,13 @@ pub(crate) struct CommitRequest {
     pub(crate) responder: Responder,
 }
 
+impl CommitRequest {
+    /// Size of all that the transaction read and writes, in bytes.
+    pub(crate) fn size(&self) -> usize {
+        self.bytes + self.reads.bytes()
+    }
+}
+
 /// The `once` record that a transaction commits.
 pub(crate) struct OnceCommit {
     pub(crate) claim: OnceClaim,

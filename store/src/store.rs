@@ -3,7 +3,7 @@ mod options;
 use std::{
     fmt,
     sync::{
-        Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError,
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
     thread::{self, JoinHandle},
@@ -15,29 +15,36 @@ pub use options::StoreOptions;
 use crate::{
     CommitNotice, Error, Once, OnceError, OnceKey, ParamsHash, PendingCommit, Revision, StoreId, StoreLimits,
     Transaction, TransactionLimits,
-    environment::{Clock, Disk},
+    engine::{FileCounters, Latch},
+    environment::{Disk, StoreClock},
     listeners::{Listener, Listeners},
     once::{self, Claims},
     outcome::Responder,
     queue::Queue,
     request::CommitRequest,
-    snapshot::Snapshot,
-    turns::Turns,
+    snapshot::{LiveSnapshots, Snapshot},
+    timer::{Timer, deadline_after},
+    turns::{Turn, Turns},
+    waiters::{Waiters, block_on},
 };
 
 /// What the handles, the transactions and the committer of a store share.
 pub(crate) struct Shared {
     pub(crate) id: StoreId,
     pub(crate) limits: StoreLimits,
-    pub(crate) clock: Clock,
+    pub(crate) clock: StoreClock,
     pub(crate) disk: Disk,
     pub(crate) queue: Queue,
     pub(crate) claims: Claims,
     pub(crate) listeners: Listeners,
     pub(crate) turns: Turns,
     current: Mutex<Arc<Snapshot>>,
-    /// `current` has changed, or the store is closed.
-    advanced: Condvar,
+    /// `current` has changed, or the store has failed or is closed.
+    advanced: Waiters,
+    latch: Latch,
+    pub(crate) timer: Timer,
+    pub(crate) live: LiveSnapshots,
+    pub(crate) counters: Arc<FileCounters>,
     is_closed: AtomicBool,
     close_failure: OnceLock<Arc<str>>,
 }
@@ -55,7 +62,8 @@ impl Shared {
     pub(crate) fn set_snapshot(&self, snapshot: Arc<Snapshot>) {
         // The snapshot before is dropped after the lock, because the engine then locks, too.
         let before = std::mem::replace(&mut *self.lock_current(), snapshot);
-        self.advanced.notify_all();
+        before.note_replaced();
+        self.advanced.wake_all();
         drop(before);
     }
 
@@ -65,8 +73,7 @@ impl Shared {
 
     pub(crate) fn set_closed(&self) {
         self.is_closed.store(true, Ordering::Release);
-        drop(self.lock_current());
-        self.advanced.notify_all();
+        self.advanced.wake_all();
     }
 
     pub(crate) fn set_close_failure(&self, reason: Arc<str>) {
@@ -74,24 +81,23 @@ impl Shared {
         self.close_failure.get_or_init(|| reason);
     }
 
-    pub(crate) fn submit(&self, request: impl FnOnce(Responder) -> CommitRequest) -> PendingCommit {
-        let (pending, responder) = PendingCommit::pair();
+    pub(crate) fn submit(
+        &self,
+        turn: Option<Arc<Turn>>,
+        request: impl FnOnce(Responder) -> CommitRequest,
+    ) -> PendingCommit {
+        let (pending, responder) = PendingCommit::pair(turn);
         self.queue.push(request(responder));
         pending
     }
 
-    /// Blocks until the newest snapshot has a revision, for at most `timeout`. Returns whether it has.
-    pub(crate) fn wait_for(&self, revision: Revision, timeout: Duration) -> bool {
-        let deadline = Instant::now() + timeout;
-        let mut current = self.lock_current();
-        while current.revision() < revision && !self.is_closed() {
-            let left = deadline.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                return false;
-            }
-            current = self.advanced.wait_timeout(current, left).unwrap_or_else(PoisonError::into_inner).0;
-        }
-        current.revision() >= revision
+    /// Waits until the newest snapshot has a revision, or the store has failed or is closed, or until a deadline.
+    /// Returns whether the snapshot has the revision.
+    pub(crate) async fn wait_for(&self, revision: Revision, deadline: Instant) -> bool {
+        let is_visible = || self.lock_current().revision() >= revision;
+        let is_over = || is_visible() || self.is_closed() || self.latch.check().is_err();
+        self.advanced.wait(&self.timer, deadline, is_over).await;
+        is_visible()
     }
 }
 
@@ -122,6 +128,10 @@ impl Store {
         &self.0.shared
     }
 
+    pub(crate) fn transaction_limits(&self) -> &TransactionLimits {
+        &self.0.transaction_limits
+    }
+
     /// Begins a transaction with the limits of the options.
     pub fn begin(&self) -> Transaction {
         self.begin_with_limits(self.0.transaction_limits.clone())
@@ -129,7 +139,7 @@ impl Store {
 
     /// Begins a transaction with limits of its own.
     pub fn begin_with_limits(&self, limits: TransactionLimits) -> Transaction {
-        Transaction::new(Arc::clone(self.shared()), limits)
+        Transaction::new(Arc::clone(self.shared()), limits.normalize())
     }
 
     /// The revision of the newest durable commit.
@@ -139,8 +149,10 @@ impl Store {
 
     /// Blocks until transactions see a revision, for at most `timeout`. Returns whether they do. After a
     /// [`CommitError::Conflict`](crate::CommitError::Conflict) a rerun before that conflicts again.
+    ///
+    /// Returns at once if the store has failed or is closed.
     pub fn wait_for(&self, revision: Revision, timeout: Duration) -> bool {
-        self.shared().wait_for(revision, timeout)
+        block_on(self.shared().wait_for(revision, deadline_after(timeout)))
     }
 
     /// Size of all entries, log records and `once` records in bytes, as [`StoreLimits::bytes`] bounds it.
@@ -194,6 +206,7 @@ impl Handle {
             // The committer catches the panics of groups, and the latch reports them.
             drop(committer.join());
         }
+        self.shared.timer.close();
     }
 }
 

@@ -5,14 +5,15 @@ use std::{sync::Arc, time::Instant};
 pub use scan::{Entry, ListOptions, MAX_LIST_ENTRIES};
 
 use crate::{
-    Error, Event, Key, Limit, OnceClaim, PendingCommit, Savepoint, TransactionLimits, Value,
+    CommitError, Error, Event, Key, Limit, OnceClaim, PendingCommit, Savepoint, TransactionLimits, Value,
     engine::{EngineSnapshot, Failure, Table},
     key::KEY_BYTES,
     reads::ReadSet,
     request::{CommitRequest, OnceCommit},
     snapshot::Snapshot,
     store::Shared,
-    turns::{Turn, Turns},
+    turns::{Turn, TurnKey, Turns},
+    waiters::block_on,
     writes::{Write, Writes},
 };
 
@@ -34,7 +35,7 @@ pub struct Transaction {
     is_too_old: bool,
     /// The deadline of a run that waits for turns on hot keys.
     turn_deadline: Option<Instant>,
-    turn: Option<Turn>,
+    turn: Option<Arc<Turn>>,
 }
 
 impl Transaction {
@@ -62,7 +63,11 @@ impl Transaction {
     pub fn get(&mut self, key: &str) -> Result<Option<Value>, Error> {
         let key = Key::new(key)?;
         match self.writes.get(&key).cloned() {
-            Some(Write::Put(value)) => Ok(Some(value)),
+            Some(Write::Put(value)) => {
+                // The copies of own writes are memory, too.
+                self.count_read_bytes(key.as_str().len() + value.size())?;
+                Ok(Some(value))
+            }
             Some(Write::Delete) => Ok(None),
             Some(add @ Write::Add(_)) => {
                 let base = self.read(&key)?;
@@ -72,13 +77,26 @@ impl Transaction {
         }
     }
 
-    /// The values of several keys, in their order.
+    /// The values of several keys, in their order; of at most `max_bytes` together.
     ///
     /// # Errors
     ///
-    /// Those of [`Transaction::get`].
-    pub fn get_all<'key>(&mut self, keys: impl IntoIterator<Item = &'key str>) -> Result<Vec<Option<Value>>, Error> {
-        keys.into_iter().map(|key| self.get(key)).collect()
+    /// Those of [`Transaction::get`], and [`Error::Limit`] of the bytes of a list.
+    pub fn get_all<'key>(
+        &mut self,
+        keys: impl IntoIterator<Item = &'key str>,
+        max_bytes: usize,
+    ) -> Result<Vec<Option<Value>>, Error> {
+        let (mut values, mut bytes) = (Vec::new(), 0);
+        for key in keys {
+            let value = self.get(key)?;
+            bytes += value.as_ref().map_or(0, Value::size);
+            if bytes > max_bytes {
+                return Err(Error::Limit { limit: Limit::ListBytes, maximum: max_bytes });
+            }
+            values.push(value);
+        }
+        Ok(values)
     }
 
     /// Whether a key has a value.
@@ -194,27 +212,38 @@ impl Transaction {
 
     /// Hands the transaction to the committer, and returns at once.
     ///
-    /// A transaction without writes and events has nothing to commit: its reads were of one snapshot.
+    /// A transaction without writes and events has nothing to commit: its reads were of one snapshot. If one of them
+    /// failed because the snapshot is too old, the outcome is [`CommitError::TooOld`].
     pub fn commit(self) -> PendingCommit {
-        self.commit_with(None)
+        self.commit_in_turn(None, None)
     }
 
     /// Hands the transaction to the committer, which records the result under the `once` key in the same commit.
     ///
     /// A transaction without writes commits, too, so that the record is durable.
     pub fn commit_once(self, claim: &OnceClaim, result: Vec<u8>) -> PendingCommit {
-        self.commit_with(Some(OnceCommit { claim: claim.clone(), result }))
+        self.commit_in_turn(Some((claim, result)), None)
     }
 
-    fn commit_with(self, once: Option<OnceCommit>) -> PendingCommit {
-        let Self { shared, snapshot, reads, writes, .. } = self;
+    pub(crate) fn commit_in_turn(self, once: Option<(&OnceClaim, Vec<u8>)>, turn: Option<Arc<Turn>>) -> PendingCommit {
+        let Self { shared, snapshot, reads, writes, is_too_old, .. } = self;
         if writes.is_empty() && once.is_none() {
+            if let Some(turn) = turn {
+                turn.end();
+            }
+            if is_too_old {
+                return PendingCommit::finished(Err(CommitError::TooOld));
+            }
             let revision = snapshot.map_or_else(|| shared.snapshot().revision(), |snapshot| snapshot.revision());
-            return PendingCommit::finished(revision);
+            return PendingCommit::finished(Ok(revision));
         }
+        let once = once.map(|(claim, result)| OnceCommit { claim: claim.clone(), result });
         let bytes = writes.bytes() + once.as_ref().map_or(0, |once| once.result.len());
         let (writes, events) = writes.into_parts();
-        shared.submit(|responder| CommitRequest { snapshot, reads, writes, events, once, bytes, responder })
+        if let Some(turn) = &turn {
+            turn.commit();
+        }
+        shared.submit(turn, |responder| CommitRequest { snapshot, reads, writes, events, once, bytes, responder })
     }
 
     /// The tables of the snapshot. The first call takes it.
@@ -234,22 +263,22 @@ impl Transaction {
     }
 
     /// The transaction has a turn, or waits for one if its first read is of a hot key.
-    pub(crate) fn wait_for_turns(&mut self, turn: Option<Turn>, deadline: Instant) {
+    pub(crate) fn wait_for_turns(&mut self, turn: Option<Arc<Turn>>, deadline: Instant) {
         self.turn = turn;
         self.turn_deadline = Some(deadline);
     }
 
-    pub(crate) fn take_turn(&mut self) -> Option<Turn> {
+    pub(crate) fn take_turn(&mut self) -> Option<Arc<Turn>> {
         self.turn.take()
     }
 
-    /// Waits for a turn on a hot key, as long as the transaction has read nothing and has no turn.
-    fn wait_for_turn(&mut self, key: &Key) {
+    /// Waits for a turn on a hot key or prefix, as long as the transaction has read nothing and has no turn.
+    fn wait_for_turn(&mut self, key: impl FnOnce() -> TurnKey) {
         if let Some(deadline) = self.turn_deadline
             && self.snapshot.is_none()
             && self.turn.is_none()
         {
-            self.turn = Turns::join(&self.shared, key, deadline);
+            self.turn = block_on(Turns::join(&self.shared, key(), 0, deadline)).map(Arc::new);
         }
     }
 
@@ -258,7 +287,7 @@ impl Transaction {
         if !self.reads.contains_key(key) {
             self.count_reads(1)?;
         }
-        self.wait_for_turn(key);
+        self.wait_for_turn(|| TurnKey::Key(key.clone()));
         let tables = self.tables()?;
         self.reads.add_key(key.clone());
         let Some(encoded) = tables.get(Table::Data, key.as_bytes())? else { return Ok(None) };
@@ -292,6 +321,6 @@ fn known_sum(key: &Key, add: &Write, base: Option<&Value>) -> Result<Write, Erro
 
 impl From<Failure> for Error {
     fn from(failure: Failure) -> Self {
-        Self::Failed(failure.reason)
+        if failure.is_closed { Self::Closed } else { Self::Failed(failure.reason) }
     }
 }

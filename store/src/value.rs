@@ -26,7 +26,8 @@ impl Value {
         }
     }
 
-    pub(crate) fn encode(&self) -> Vec<u8> {
+    /// The encoding, as it is in the file.
+    pub fn encode(&self) -> Vec<u8> {
         let mut encoded = Vec::with_capacity(self.size());
         encoded.push(Self::VERSION);
         match self {
@@ -43,7 +44,7 @@ impl Value {
     }
 
     /// The value, or nothing if the bytes are no encoding of this version.
-    pub(crate) fn decode(encoded: &[u8]) -> Option<Self> {
+    pub fn decode(encoded: &[u8]) -> Option<Self> {
         match encoded {
             [Self::VERSION, INTEGER, content @ ..] => Some(Self::Integer(i64::from_be_bytes(content.try_into().ok()?))),
             [Self::VERSION, BYTES, content @ ..] => Some(Self::Bytes(content.to_vec())),

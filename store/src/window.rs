@@ -5,7 +5,10 @@ use std::{
     ops::Bound,
 };
 
-use crate::{Key, Revision, reads::ReadSet};
+use crate::{
+    Key, Prefix, Revision,
+    reads::{ReadKind, ReadSet},
+};
 
 /// Memory of one change beyond the bytes of its key and value, roughly.
 const CHANGE_OVERHEAD: usize = 128;
@@ -14,6 +17,25 @@ struct RecentChange {
     revision: Revision,
     key: Key,
     size: usize,
+}
+
+/// A change of something that a transaction read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Conflict {
+    pub(crate) key: Key,
+    pub(crate) revision: Revision,
+    /// The prefix of the scan that covers the key.
+    pub(crate) scan: Option<Prefix>,
+}
+
+impl Conflict {
+    fn new(key: &Key, revision: Revision, kind: ReadKind<'_>) -> Self {
+        let scan = match kind {
+            ReadKind::Get => None,
+            ReadKind::Scan(prefix) => Some(prefix.clone()),
+        };
+        Self { key: key.clone(), revision, scan }
+    }
 }
 
 /// All changes since the oldest live snapshot, within a bound.
@@ -45,6 +67,13 @@ impl Window {
         self.changes.push_back(RecentChange { revision, key, size });
     }
 
+    /// Adds the changes of a later window.
+    pub(crate) fn append(&mut self, later: Self) {
+        self.bytes += later.bytes;
+        self.last.extend(later.last);
+        self.changes.extend(later.changes);
+    }
+
     /// Forgets changes that no live snapshot needs, and the oldest ones beyond the bound.
     pub(crate) fn prune(&mut self, oldest_snapshot: Revision) {
         while self
@@ -63,30 +92,32 @@ impl Window {
     }
 
     /// A change after `snapshot` of something in `reads`. The snapshot is not older than the floor.
-    pub(crate) fn conflict(&self, reads: &ReadSet, snapshot: Revision) -> Option<(Key, Revision)> {
+    pub(crate) fn conflict(&self, reads: &ReadSet, snapshot: Revision) -> Option<Conflict> {
         let first = self.changes.partition_point(|change| change.revision <= snapshot);
         let changes = self.changes.len() - first;
-        // Both ways find the same; one is faster for few changes, the other for few reads.
-        if changes * (1 + reads.interval_count()) <= reads.key_count() + self.last.len() {
+        // Both ways find the same: one visits each change since the snapshot, the other each read and all that the
+        // window has in the intervals. The intervals are disjoint, so neither visits more than the window has.
+        if changes <= reads.count() {
             self.conflict_by_changes(reads, first)
         } else {
             self.conflict_by_reads(reads, snapshot)
         }
     }
 
-    fn conflict_by_changes(&self, reads: &ReadSet, first: usize) -> Option<(Key, Revision)> {
-        let change = self.changes.range(first..).find(|change| reads.contains(&change.key))?;
-        Some((change.key.clone(), change.revision))
+    fn conflict_by_changes(&self, reads: &ReadSet, first: usize) -> Option<Conflict> {
+        self.changes
+            .range(first..)
+            .find_map(|change| Some(Conflict::new(&change.key, change.revision, reads.find(&change.key)?)))
     }
 
-    fn conflict_by_reads(&self, reads: &ReadSet, snapshot: Revision) -> Option<(Key, Revision)> {
-        let by_key = reads.keys().filter_map(|key| self.last.get_key_value(key));
-        let by_interval = reads
-            .intervals()
-            .filter(|interval| !interval.is_empty())
-            .flat_map(|interval| self.last.range::<str, (Bound<&str>, Bound<&str>)>(interval.as_str_bounds()));
-        let (key, revision) = by_key.chain(by_interval).find(|(_, revision)| **revision > snapshot)?;
-        Some((key.clone(), *revision))
+    fn conflict_by_reads(&self, reads: &ReadSet, snapshot: Revision) -> Option<Conflict> {
+        let by_key = reads.keys().filter_map(|key| Some((self.last.get_key_value(key)?, ReadKind::Get)));
+        let by_interval = reads.intervals().flat_map(|(bounds, prefix)| {
+            let range = self.last.range::<str, (Bound<&str>, Bound<&str>)>(bounds);
+            range.map(move |change| (change, ReadKind::Scan(prefix)))
+        });
+        let ((key, revision), kind) = by_key.chain(by_interval).find(|((_, revision), _)| **revision > snapshot)?;
+        Some(Conflict::new(key, *revision, kind))
     }
 }
 
@@ -127,14 +158,14 @@ mod tests {
                 reads.add_key(key(number));
             }
             for (lower, lower_kind, upper, upper_kind) in intervals {
-                reads.add_interval(Interval { lower: bound(lower, lower_kind), upper: bound(upper, upper_kind) });
+                reads.add_interval(&Interval { lower: bound(lower, lower_kind), upper: bound(upper, upper_kind) }, &Prefix::all());
             }
             let snapshot = Revision::new(snapshot);
             let first = window.changes.partition_point(|change| change.revision <= snapshot);
             let by_changes = window.conflict_by_changes(&reads, first).is_some();
             let by_reads = window.conflict_by_reads(&reads, snapshot).is_some();
             let expected = changes.iter().enumerate().any(|(index, number)| {
-                index as u64 + 1 > snapshot.get() && reads.contains(&key(*number))
+                index as u64 + 1 > snapshot.get() && reads.find(&key(*number)).is_some()
             });
             prop_assert_eq!(by_changes, expected);
             prop_assert_eq!(by_reads, expected);

@@ -1,6 +1,10 @@
 //! What a transaction will write.
 
-use std::{collections::BTreeMap, ops::Bound};
+use std::{
+    collections::BTreeMap,
+    ops::Bound,
+    sync::atomic::{AtomicU64, Ordering},
+};
 
 use crate::{Error, Key, Limit, TransactionLimits, Value, key::Interval};
 
@@ -74,6 +78,9 @@ pub struct Savepoint {
     pub(crate) depth: usize,
 }
 
+/// Numbers are of this process, so that no transaction takes a savepoint of another one.
+static NEXT_SAVEPOINT: AtomicU64 = AtomicU64::new(0);
+
 #[derive(Debug)]
 struct Frame {
     number: u64,
@@ -88,7 +95,6 @@ pub(crate) struct Writes {
     map: BTreeMap<Key, Write>,
     events: Vec<Event>,
     frames: Vec<Frame>,
-    savepoints: u64,
     bytes: usize,
 }
 
@@ -157,8 +163,7 @@ impl Writes {
         if self.frames.len() >= limits.savepoints {
             return Err(Error::Limit { limit: Limit::Savepoints, maximum: limits.savepoints });
         }
-        self.savepoints += 1;
-        let number = self.savepoints;
+        let number = NEXT_SAVEPOINT.fetch_add(1, Ordering::Relaxed);
         self.frames.push(Frame { number, saved: BTreeMap::new(), events: self.events.len() });
         Ok(Savepoint { number, depth: self.frames.len() - 1 })
     }

@@ -31,6 +31,13 @@ impl EntryReader {
         self.cursor
     }
 
+    /// Leaves out the entries up to a key.
+    pub(super) fn skip_to(&mut self, after: &Key) {
+        if let Some(rest) = &mut self.rest {
+            rest.lower = Bound::Excluded(after.as_str().into());
+        }
+    }
+
     /// Whether everything is read.
     pub fn is_finished(&self) -> bool {
         self.rest.is_none()
@@ -41,13 +48,13 @@ impl EntryReader {
     /// # Errors
     ///
     /// [`Error::TooOld`] if more was committed since the reader began than the store remembers: begin again.
-    /// [`Error::Failed`].
+    /// [`Error::Failed`] and [`Error::Closed`]. After an error the reader is where it was before.
     pub fn read(&mut self, limit: ChangesLimit) -> Result<Vec<Entry>, Error> {
-        let Some(rest) = self.rest.take() else { return Ok(Vec::new()) };
+        let Some(rest) = self.rest.as_ref() else { return Ok(Vec::new()) };
         let tables = self.snapshot.tables().ok_or(Error::TooOld)?;
         let mut pairs = Vec::new();
         let (mut bytes, mut is_complete) = (0, true);
-        tables.scan_data(&rest, Direction::Forward, |key, encoded| {
+        tables.scan_data(rest, Direction::Forward, |key, encoded| {
             bytes += key.len() + encoded.len();
             is_complete = pairs.is_empty() || (pairs.len() < limit.entries && bytes <= limit.bytes);
             if is_complete {
@@ -60,9 +67,8 @@ impl EntryReader {
             let key = Key::from_bytes(&key).map_err(|_| tables.fail("a key is malformed"))?;
             entries.push(Entry { key, value: tables.decode(&encoded)? });
         }
-        if let Some(last) = entries.last().filter(|_| !is_complete) {
-            self.rest = Some(Interval { lower: Bound::Excluded(last.key.as_str().into()), upper: rest.upper });
-        }
+        let last = entries.last().filter(|_| !is_complete);
+        self.rest = last.map(|last| Interval { lower: Bound::Excluded(last.key.text()), upper: rest.upper.clone() });
         Ok(entries)
     }
 }

@@ -2,6 +2,7 @@ use std::io;
 
 use redb::{DatabaseError, StorageError};
 
+use super::Failure;
 use crate::OpenError;
 
 /// What an error of the engine on opening means.
@@ -15,6 +16,16 @@ pub(super) fn open_error(error: DatabaseError) -> OpenError {
         // A lock of a range that the file system does not have.
         DatabaseError::Storage(StorageError::Corrupted(reason)) => OpenError::Corrupt(reason),
         error => OpenError::Io(io::Error::other(error.to_string())),
+    }
+}
+
+/// What a failure means that latched the engine before the store was open. A file is not corrupt because the operating
+/// system cannot read the file now.
+pub(crate) fn open_failure(failure: &Failure) -> OpenError {
+    // The engine's text of all errors of the operating system.
+    match failure.reason.strip_prefix("I/O error: ") {
+        Some(reason) => OpenError::Io(io::Error::other(reason)),
+        None => OpenError::Corrupt(failure.reason.to_string()),
     }
 }
 

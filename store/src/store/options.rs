@@ -1,6 +1,6 @@
 use std::{
     path::{Path, PathBuf},
-    sync::{Arc, Condvar, Mutex, OnceLock, atomic::AtomicBool},
+    sync::{Arc, Mutex, OnceLock, atomic::AtomicBool},
     thread,
 };
 
@@ -8,15 +8,18 @@ use super::{Handle, Shared, Store};
 use crate::{
     OpenError, StoreLimits, TransactionLimits,
     committer::Committer,
-    engine::{Engine, Failure, Storage, Verify, create},
+    engine::{Engine, Storage, Verify, create, open_failure},
     environment::{Clock, Disk},
     listeners::Listeners,
     meta::{self, State, Tag},
     once::Claims,
     plan::Checks,
     queue::Queue,
-    snapshot::Snapshot,
+    snapshot::{LiveSnapshots, Snapshot},
+    timer::Timer,
+    trim::last_time,
     turns::Turns,
+    waiters::Waiters,
 };
 
 /// How to open a store.
@@ -26,6 +29,7 @@ pub struct StoreOptions {
     limits: StoreLimits,
     transaction_limits: TransactionLimits,
     verify: Verify,
+    is_read_only: bool,
     pub(crate) clock: Clock,
     pub(crate) disk: Option<Disk>,
     pub(crate) checks: Checks,
@@ -40,6 +44,7 @@ impl StoreOptions {
             limits: StoreLimits::default(),
             transaction_limits: TransactionLimits::default(),
             verify: Verify::default(),
+            is_read_only: false,
             clock: Clock::system(),
             disk: None,
             checks: Checks::default(),
@@ -75,17 +80,29 @@ impl StoreOptions {
     pub fn open(self, path: impl AsRef<Path>) -> Result<Store, OpenError> {
         self.check_owner()?;
         let path: PathBuf = path.as_ref().to_owned();
-        // An empty file is as good as none: the owner of the directory may have made it for its permissions.
-        let exists = path.metadata().is_ok_and(|metadata| !metadata.is_file() || metadata.len() > 0);
-        if !exists && !path.exists() {
+        if !path.exists() {
             create(&path, |temporary| {
-                let (engine, is_new) = Engine::open(Storage::File(temporary.to_owned()), Verify::AfterCrash)?;
+                let (engine, is_new) = Engine::open(Storage::NewFile(temporary.to_owned()), Verify::AfterCrash)?;
                 self.prepare(&engine, is_new)?;
-                engine.close().map_err(|failure| corrupt(&failure))
+                engine.close().map_err(|failure| open_failure(&failure))
             })?;
         }
-        let disk = Disk::of_file(path.clone());
-        self.open_storage(Storage::File(path), disk)
+        self.open_storage(Storage::File(path))
+    }
+
+    /// Opens the store in a file for reading only, after verifying the checksum of every page. Commits fail with
+    /// [`CommitError::ReadOnly`](crate::CommitError::ReadOnly).
+    ///
+    /// Nothing is written to the file, not even to recover it after a crash: the recovery is in memory. Several readers
+    /// may have the file open at the same time, and no writer. Blocks for a scan of the whole file.
+    ///
+    /// # Errors
+    ///
+    /// See [`OpenError`]; [`OpenError::EmptyFile`] for an empty file.
+    pub fn open_read_only(self, path: impl AsRef<Path>) -> Result<Store, OpenError> {
+        self.check_owner()?;
+        let options = Self { verify: Verify::Always, is_read_only: true, ..self };
+        options.open_storage(Storage::ReadOnly(path.as_ref().to_owned()))
     }
 
     /// Opens a store in memory, which is gone when it is closed.
@@ -95,7 +112,7 @@ impl StoreOptions {
     /// [`OpenError::OwnerName`].
     pub fn open_in_memory(self) -> Result<Store, OpenError> {
         self.check_owner()?;
-        self.open_storage(Storage::Memory, Disk::unbounded())
+        self.open_storage(Storage::Memory)
     }
 
     fn check_owner(&self) -> Result<(), OpenError> {
@@ -109,30 +126,42 @@ impl StoreOptions {
     fn prepare(&self, engine: &Engine, is_new: bool) -> Result<Tag, OpenError> {
         let tag = Tag::random()?;
         if is_new {
-            meta::initialize(engine, &self.owner, tag).map_err(|failure| corrupt(&failure))?;
+            meta::initialize(engine, &self.owner, tag).map_err(|failure| open_failure(&failure))?;
         }
         Ok(tag)
     }
 
-    pub(crate) fn open_storage(self, storage: Storage, disk: Disk) -> Result<Store, OpenError> {
+    pub(crate) fn open_storage(self, storage: Storage) -> Result<Store, OpenError> {
+        let limits = self.limits.clone().normalize();
         let (engine, is_new) = Engine::open(storage, self.verify)?;
         let tag = self.prepare(&engine, is_new)?;
         let id = meta::check(&engine, &self.owner)?;
-        let tables = engine.snapshot().map_err(|failure| corrupt(&failure))?;
-        let state = State::read(&tables).map_err(|failure| corrupt(&failure))?;
+        let tables = engine.snapshot().map_err(|failure| open_failure(&failure))?;
+        let state = State::read(&tables).map_err(|failure| open_failure(&failure))?;
+        let last_time = last_time(&tables, &state).map_err(|failure| open_failure(&failure))?;
         let shared = Arc::new(Shared {
             id,
-            clock: self.clock,
-            disk: self.disk.unwrap_or(disk),
-            queue: Queue::new(self.limits.queued_commits),
+            clock: self.clock.start(last_time),
+            disk: self.disk.unwrap_or_else(|| engine.disk().clone()),
+            queue: Queue::new(&limits, self.is_read_only),
             claims: Claims::default(),
             listeners: Listeners::default(),
             turns: Turns::default(),
-            current: Mutex::new(Arc::new(Snapshot::new(state, tables))),
-            advanced: Condvar::new(),
+            current: Mutex::new(Arc::new(Snapshot::new(state, tables, engine.counters().written()))),
+            advanced: Waiters::default(),
+            latch: engine.latch().clone(),
+            timer: Timer::default(),
+            live: LiveSnapshots::default(),
+            counters: Arc::clone(engine.counters()),
             is_closed: AtomicBool::new(false),
             close_failure: OnceLock::new(),
-            limits: self.limits,
+            limits,
+        });
+        let waiting = Arc::downgrade(&shared);
+        engine.latch().on_failure(move || {
+            if let Some(shared) = waiting.upgrade() {
+                shared.advanced.wake_all();
+            }
         });
         let committer = Committer::new(engine, Arc::clone(&shared), tag, self.checks);
         let committer = thread::Builder::new()
@@ -152,8 +181,4 @@ impl std::fmt::Debug for StoreOptions {
             .field("limits", &self.limits)
             .finish_non_exhaustive()
     }
-}
-
-fn corrupt(failure: &Failure) -> OpenError {
-    OpenError::Corrupt(failure.reason.to_string())
 }

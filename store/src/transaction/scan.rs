@@ -5,6 +5,7 @@ use crate::{
     Direction, Error, Key, KeyError, Limit, Prefix, Value,
     engine::EngineSnapshot,
     key::{Interval, KEY_BYTES},
+    turns::TurnKey,
     writes::{Write, Writes},
 };
 
@@ -27,13 +28,15 @@ pub struct ListOptions {
     pub after: Option<String>,
     /// Largest number of entries, at most [`MAX_LIST_ENTRIES`].
     pub limit: usize,
+    /// Largest size of the keys and values together, in bytes. A larger list is an error.
+    pub max_bytes: usize,
     /// The order. In reverse, "after" means before.
     pub direction: Direction,
 }
 
 impl Default for ListOptions {
     fn default() -> Self {
-        Self { after: None, limit: 100, direction: Direction::Forward }
+        Self { after: None, limit: 100, max_bytes: usize::MAX, direction: Direction::Forward }
     }
 }
 
@@ -56,14 +59,18 @@ impl Transaction {
             return Err(KeyError::TooLong(length).into());
         }
         let interval = interval(prefix, options);
-        let mut entries = Vec::new();
+        let (mut entries, mut bytes) = (Vec::new(), 0_usize);
         if options.limit == 0 {
             return Ok(entries);
         }
-        self.scan(interval, options.direction, |entry| {
+        self.scan(prefix, interval, options.direction, |entry| {
+            bytes = bytes.saturating_add(entry.key.as_str().len() + entry.value.size());
             entries.push(entry);
-            entries.len() < options.limit
+            entries.len() < options.limit && bytes <= options.max_bytes
         })?;
+        if bytes > options.max_bytes {
+            return Err(Error::Limit { limit: Limit::ListBytes, maximum: options.max_bytes });
+        }
         Ok(entries)
     }
 
@@ -74,7 +81,7 @@ impl Transaction {
     /// Those of [`Transaction::list`].
     pub fn count(&mut self, prefix: &Prefix) -> Result<usize, Error> {
         let mut count = 0;
-        self.scan(prefix.interval(), Direction::Forward, |_| {
+        self.scan(prefix, prefix.interval(), Direction::Forward, |_| {
             count += 1;
             true
         })?;
@@ -84,12 +91,14 @@ impl Transaction {
     /// Passes the entries of an interval while `visit` returns true, own writes included.
     fn scan(
         &mut self,
+        prefix: &Prefix,
         interval: Interval,
         direction: Direction,
         mut visit: impl FnMut(Entry) -> bool,
     ) -> Result<(), Error> {
         // An empty scan is a read, too: it says that nothing is there.
         self.count_reads(1)?;
+        self.wait_for_turn(|| TurnKey::Scan(prefix.clone()));
         let tables = self.tables()?;
         let entries_left = self.limits.reads - self.read_entries;
         let bytes_left = self.limits.read_bytes - self.read_bytes;
@@ -114,10 +123,11 @@ impl Transaction {
         self.read_entries += entries.min(entries_left);
         self.read_bytes += bytes.min(bytes_left);
         // After an error the whole interval counts, which is more than was read and simpler.
-        self.reads.add_interval(match &outcome {
+        let passed = match &outcome {
             Ok(Flow::StopAt(key)) => interval.until(key, direction),
             _ => interval,
-        });
+        };
+        self.reads.add_interval(&passed, prefix);
         scanned?;
         outcome.map(drop)
     }

@@ -44,7 +44,7 @@ fn read_keys_conflict_in_a_group_and_across_groups() {
     let rmw = || reads_and_writes(&store, |transaction| drop(transaction.get("k").expect("a read")), "k");
     let [first, second] = group(&store, rmw(), rmw());
     let revision = first.expect("the first of the group");
-    assert_eq!(second, Err(CommitError::Conflict { key: store::Key::new("k").expect("a key"), revision }));
+    assert_eq!(second, Err(CommitError::Conflict { key: store::Key::new("k").expect("a key"), scan: None, revision }));
 
     let late = rmw();
     put(&store, "k", 1);
@@ -197,7 +197,7 @@ fn old_snapshots_are_too_old_beyond_the_window() {
 #[test]
 fn full_store_takes_deletes_only() {
     let limits = |limits: &mut store::StoreLimits| {
-        (limits.bytes, limits.log_bytes, limits.delete_reserve_bytes) = (40_000, 4_000, 8_000);
+        (limits.bytes, limits.log_bytes) = (40_000, 4_000);
     };
     let store = with_limits(limits).open_in_memory().expect("a store");
     let mut number = 0;

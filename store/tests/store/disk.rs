@@ -19,7 +19,7 @@ pub(crate) enum Write {
 }
 
 impl Write {
-    fn apply(&self, image: &mut Vec<u8>) {
+    pub(crate) fn apply(&self, image: &mut Vec<u8>) {
         match self {
             Self::Data { offset, bytes } => {
                 let end = offset + bytes.len();
@@ -46,11 +46,35 @@ impl Write {
     }
 }
 
-/// What a storage was asked for.
+/// What a storage was asked for, and what changes the disk.
 #[derive(Debug, Clone)]
 pub(crate) enum Request {
     Write(Write),
     Sync,
+}
+
+/// The kinds of requests.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Kind {
+    Length,
+    Read,
+    Write,
+    SetLength,
+    Sync,
+}
+
+impl Kind {
+    /// The kinds of requests that change the disk.
+    pub(crate) const CHANGES: [Self; 3] = [Self::Write, Self::SetLength, Self::Sync];
+}
+
+#[derive(Debug)]
+struct Failure {
+    /// Kinds that count and fail.
+    kinds: Vec<Kind>,
+    /// Requests until one fails.
+    left: usize,
+    error: io::ErrorKind,
 }
 
 #[derive(Debug, Default)]
@@ -64,8 +88,9 @@ struct State {
     requests: Vec<Request>,
     is_tracing: bool,
     ignores_syncs: bool,
-    /// Requests until one fails, and the error.
-    failure: Option<(usize, io::ErrorKind)>,
+    failure: Option<Failure>,
+    /// The kind of the request that failed.
+    failed: Option<Kind>,
     has_lost_power: bool,
 }
 
@@ -101,9 +126,22 @@ impl Disk {
         self.lock().ignores_syncs = true;
     }
 
-    /// Fails one request after some others.
-    pub(crate) fn fail_after(&self, requests: usize, kind: io::ErrorKind) {
-        self.lock().failure = Some((requests, kind));
+    /// Fails one request that changes the disk after some others.
+    pub(crate) fn fail_after(&self, requests: usize, error: io::ErrorKind) {
+        self.fail(&Kind::CHANGES, requests, error);
+    }
+
+    /// Fails one request of some kinds after some others of these kinds.
+    ///
+    /// A sync that fails is that of an operating system which then forgets what it had to write: some of it is on the
+    /// disk, the rest never gets there, and the program sees all of it until a power loss.
+    pub(crate) fn fail(&self, kinds: &[Kind], requests: usize, error: io::ErrorKind) {
+        self.lock().failure = Some(Failure { kinds: kinds.to_vec(), left: requests, error });
+    }
+
+    /// The kind of the request that failed, if one has.
+    pub(crate) fn failed(&self) -> Option<Kind> {
+        self.lock().failed
     }
 
     /// Remembers requests from now on.
@@ -127,25 +165,35 @@ impl Disk {
         after_power_loss(&state.durable, &state.pending, random)
     }
 
-    fn request(&self, request: Request) -> io::Result<MutexGuard<'_, State>> {
+    fn request(&self, kind: Kind) -> io::Result<MutexGuard<'_, State>> {
         let mut state = self.lock();
         if state.has_lost_power {
             return Err(io::Error::other("the disk has no power"));
         }
-        if let Some((left, kind)) = state.failure {
-            state.failure = left.checked_sub(1).map(|left| (left, kind));
-            if left == 0 {
-                return Err(kind.into());
+        if let Some(failure) = state.failure.as_mut().filter(|failure| failure.kinds.contains(&kind)) {
+            if let Some(left) = failure.left.checked_sub(1) {
+                failure.left = left;
+            } else {
+                let error = failure.error;
+                state.failure = None;
+                state.failed = Some(kind);
+                if kind == Kind::Sync {
+                    let State { durable, pending, .. } = &mut *state;
+                    let mut random = Random::new(pending.len() as u64);
+                    *durable = after_power_loss(durable, pending, &mut random);
+                    pending.clear();
+                }
+                return Err(error.into());
             }
-        }
-        if state.is_tracing {
-            state.requests.push(request);
         }
         Ok(state)
     }
 
-    fn write_request(&self, write: Write) -> io::Result<()> {
-        let mut state = self.request(Request::Write(write.clone()))?;
+    fn change(&self, kind: Kind, write: Write) -> io::Result<()> {
+        let mut state = self.request(kind)?;
+        if state.is_tracing {
+            state.requests.push(Request::Write(write.clone()));
+        }
         write.apply(&mut state.current);
         state.pending.push(write);
         Ok(())
@@ -154,11 +202,11 @@ impl Disk {
 
 impl StorageBackend for Disk {
     fn len(&self) -> io::Result<u64> {
-        Ok(self.lock().current.len() as u64)
+        Ok(self.request(Kind::Length)?.current.len() as u64)
     }
 
     fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
-        let state = self.lock();
+        let state = self.request(Kind::Read)?;
         let offset = usize::try_from(offset).map_err(io::Error::other)?;
         let bytes = state.current.get(offset..offset + out.len()).ok_or(io::ErrorKind::UnexpectedEof)?;
         out.copy_from_slice(bytes);
@@ -166,11 +214,14 @@ impl StorageBackend for Disk {
     }
 
     fn set_len(&self, length: u64) -> io::Result<()> {
-        self.write_request(Write::Length(usize::try_from(length).map_err(io::Error::other)?))
+        self.change(Kind::SetLength, Write::Length(usize::try_from(length).map_err(io::Error::other)?))
     }
 
     fn sync_data(&self) -> io::Result<()> {
-        let mut state = self.request(Request::Sync)?;
+        let mut state = self.request(Kind::Sync)?;
+        if state.is_tracing {
+            state.requests.push(Request::Sync);
+        }
         if !state.ignores_syncs {
             let State { durable, pending, .. } = &mut *state;
             for write in pending.drain(..) {
@@ -182,7 +233,7 @@ impl StorageBackend for Disk {
 
     fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
         let offset = usize::try_from(offset).map_err(io::Error::other)?;
-        self.write_request(Write::Data { offset, bytes: data.to_vec() })
+        self.change(Kind::Write, Write::Data { offset, bytes: data.to_vec() })
     }
 }
 

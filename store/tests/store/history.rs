@@ -5,11 +5,17 @@
 //! an edge leads from a transaction to one that must come later. A cycle is an anomaly. The method is that of Adya
 //! (Weak Consistency, 1999) and of Elle (Kingsbury and Alvaro, VLDB 2020).
 
+mod blocking;
 mod checker;
+mod execution;
 mod graph;
 mod hand_made;
+mod interleaved;
+mod replay;
+mod replay_by_hand;
 mod simulation;
 mod threads;
+mod workload;
 
 use std::collections::BTreeMap;
 

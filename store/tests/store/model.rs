@@ -62,6 +62,7 @@ fn check_reads(transaction: &mut Transaction, model: &Model, random: &mut Random
     assert_eq!(transaction.get(&key), Ok(model.get(&key).cloned()), "get {key}");
     let text = PREFIXES[random.below(PREFIXES.len())];
     let options = ListOptions {
+        max_bytes: usize::MAX,
         after: random.one_in(2).then(|| self::key(random)),
         limit: random.below(6),
         direction: if random.one_in(2) { Direction::Forward } else { Direction::Reverse },
@@ -158,7 +159,7 @@ fn run(store: &Store, random: &mut Random, model: &mut Model) {
 
 fn contents(store: &Store) -> Model {
     let mut transaction = store.begin();
-    let options = ListOptions { limit: 1000, ..ListOptions::default() };
+    let options = ListOptions { max_bytes: usize::MAX, limit: 1000, ..ListOptions::default() };
     let entries = transaction.list(&Prefix::all(), &options).expect("a list");
     entries.into_iter().map(|entry| (entry.key.to_string(), entry.value)).collect()
 }

@@ -154,3 +154,28 @@ fn all_records_have_a_bound() {
     assert_eq!(error, OnceError::Full);
     assert!((2..10).contains(&number), "{number}");
 }
+
+#[test]
+fn expired_records_leave_room_for_the_next_request() {
+    let now = Arc::new(AtomicU64::new(1_000_000_000));
+    let clock = Arc::clone(&now);
+    let store = with_limits(|limits| limits.once_bytes = 1_000)
+        .clock(move || clock.load(Ordering::Relaxed))
+        .open_in_memory()
+        .expect("a store");
+    let fill = || {
+        (0..100).find(|number| match store.once(key("alice", *number), PARAMS) {
+            Ok(Once::Claimed(claim)) => {
+                store.begin().commit_once(&claim, vec![]).wait().expect("a commit");
+                false
+            }
+            Ok(once) => panic!("{once:?}"),
+            Err(error) => error == OnceError::Full,
+        })
+    };
+    let number = fill();
+    assert!(number.is_some());
+    now.fetch_add(25 * 3600 * 1000, Ordering::Relaxed);
+    // Nothing else commits, and the expired records are in the tables until the next commit.
+    assert_eq!(fill(), number);
+}

@@ -23,7 +23,8 @@ fn transaction_sees_its_own_writes() {
     let entries = transaction.list(&prefix("a/"), &ListOptions::default()).expect("a list");
     assert_eq!(entries[2].value, Value::Integer(7));
     assert_eq!(keys(entries), ["a/1", "a/2", "a/3", "a/4"]);
-    let reverse = ListOptions { direction: Direction::Reverse, after: Some("a/4".into()), limit: 2 };
+    let reverse =
+        ListOptions { direction: Direction::Reverse, after: Some("a/4".into()), limit: 2, ..ListOptions::default() };
     assert_eq!(keys(transaction.list(&prefix("a/"), &reverse).expect("a list")), ["a/3", "a/2"]);
     assert_eq!(transaction.count(&prefix("a/")), Ok(4));
     assert_eq!(get(&store, "a/2"), None, "others see nothing before the commit");
@@ -175,7 +176,24 @@ fn reads_need_no_commit() {
     let store = in_memory();
     let mut transaction = store.begin();
     assert!(!transaction.has_read());
-    assert_eq!(transaction.get_all(["a", "b"]), Ok(vec![None, None]));
+    assert_eq!(transaction.get_all(["a", "b"], 0), Ok(vec![None, None]));
     assert!(transaction.has_read() && !transaction.has_writes());
     assert_eq!(transaction.commit().wait().map(store::Revision::get), Ok(0));
+}
+
+#[test]
+fn copies_of_own_writes_and_long_lists_are_bounded() {
+    let store = in_memory();
+    let mut transaction = store.begin();
+    let value = vec![7; 60_000];
+    transaction.put("a/1", value.clone()).expect("written");
+    transaction.put("a/2", value).expect("written");
+    let too_long = Error::Limit { limit: Limit::ListBytes, maximum: 100_000 };
+    let many = || std::iter::repeat_n("a/1", 10_000);
+    assert_eq!(transaction.get_all(many(), 100_000), Err(too_long.clone()));
+    assert!(matches!(transaction.get_all(many(), usize::MAX), Err(Error::Limit { limit: Limit::ReadBytes, .. })));
+    let prefix = Prefix::new("a/").expect("a prefix");
+    let options = |max_bytes| ListOptions { max_bytes, ..ListOptions::default() };
+    assert_eq!(transaction.list(&prefix, &options(100_000)), Err(too_long));
+    assert_eq!(transaction.list(&prefix, &options(200_000)).map(|list| list.len()), Ok(2));
 }

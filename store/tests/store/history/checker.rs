@@ -8,6 +8,8 @@ use super::{
 /// Something that no serial execution in real time shows.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Anomaly {
+    /// Two transactions that read the same state of a key, and both replaced that state.
+    LostUpdate(String),
     /// Transactions that each must come before the next, and the last before the first.
     Cycle(String),
     /// A committed write that a later state does not have.
@@ -233,8 +235,16 @@ impl<'history> Checker<'history> {
             }
         }
         let committed: Vec<usize> = self.committed().map(|(index, _)| index).collect();
+        let mut updates: HashMap<(String, usize), usize> = HashMap::new();
         for transaction in committed {
             for Seen { transaction, key, position } in self.seen(transaction) {
+                if self.last_writes.contains_key(&(transaction, key.clone()))
+                    && let Some(other) = updates.insert((key.clone(), position), transaction)
+                    && other != transaction
+                {
+                    let detail = format!("T{other} and T{transaction} both replaced state {position} of {key}");
+                    self.anomalies.insert(Anomaly::LostUpdate(detail));
+                }
                 let order = &self.orders[&key];
                 let writer = |position: usize| order.get(position).and_then(|element| self.writers.get(element));
                 if let Some(before) = position.checked_sub(1).and_then(writer) {

@@ -37,6 +37,7 @@ fn kinds(history: &[Observed]) -> Vec<&'static str> {
     let mut kinds: Vec<_> = check(history)
         .iter()
         .map(|anomaly| match anomaly {
+            Anomaly::LostUpdate(_) => "lost update",
             Anomaly::Cycle(_) => "cycle",
             Anomaly::LostWrite(_) => "lost write",
             Anomaly::Divergence(_) => "divergence",
@@ -66,8 +67,8 @@ fn serial_history_has_no_anomaly() {
 #[test]
 fn lost_update_is_found() {
     let update = |element| [read("x", &[]), append("x", element)];
-    assert_eq!(kinds(&concurrent(&[&update(1), &update(2)], &[read("x", &[2])])), ["lost write"]);
-    assert_eq!(kinds(&concurrent(&[&update(1), &update(2)], &[read("x", &[1, 2])])), ["cycle"]);
+    assert_eq!(kinds(&concurrent(&[&update(1), &update(2)], &[read("x", &[2])])), ["lost update", "lost write"]);
+    assert_eq!(kinds(&concurrent(&[&update(1), &update(2)], &[read("x", &[1, 2])])), ["lost update", "cycle"]);
     let update = |element| [set("r/x", None, element)];
     assert_eq!(kinds(&concurrent(&[&update(1), &update(2)], &[])), ["lost write", "divergence"]);
 }
