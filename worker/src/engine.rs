@@ -4,6 +4,8 @@
 //! program. It depends on neither sockets nor sessions.
 
 mod build;
+mod caller;
+mod clock;
 mod collections;
 mod compile;
 mod failure;
@@ -15,13 +17,17 @@ mod modules;
 mod monitor;
 mod natives;
 mod position;
+mod random;
 mod renderer;
 mod scanner;
 mod script_cache;
 mod sizes;
+mod sortable;
 mod trace;
+mod unique_id;
 
 pub(crate) use build::{build, parser};
+pub(crate) use caller::Caller;
 pub(crate) use compile::{compile, is_doc};
 pub(crate) use failure::{exit_value, parse_failure, parse_message, run_failure, runtime_error};
 pub(crate) use function_sources::FunctionSources;

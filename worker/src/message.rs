@@ -4,6 +4,7 @@
 //! ([`parent`](crate::parent)) and the worker side ([`child`](crate::child)) share only these types.
 
 mod call;
+mod caller;
 #[cfg(target_os = "linux")]
 mod fork_server;
 pub(crate) mod frame;
@@ -21,6 +22,7 @@ mod worker;
 
 pub(crate) use call::CallMessage;
 pub use call::{Call, FunctionFile, FunctionFiles, NO_FUNCTION};
+pub use caller::{CALLER_NAME, CALLER_PUBLIC_KEY, CALLER_ROLE};
 #[cfg(target_os = "linux")]
 pub(crate) use fork_server::{FromForkServer, ToForkServer};
 pub use host::{BLOB_MEMBER, HOST_ERROR, HostCall, HostError, HostFunction, HostModule, HostReturn};

@@ -12,8 +12,9 @@ use std::{
 };
 
 use worker::{
-    Call, EvalOutcome, ForkServer, FunctionFile, FunctionFiles, HostFunction, HostModule, HostReturn, LimitKind,
-    NamedValue, Play, Program, TraceSource, Value, Worker, WorkerEvent, WorkerLimits, WorkerSetup, inspect_functions,
+    CALLER_NAME, Call, EvalOutcome, ForkServer, FunctionFile, FunctionFiles, HostFunction, HostModule, HostReturn,
+    LimitKind, NamedValue, Play, Program, TraceSource, Value, Worker, WorkerEvent, WorkerLimits, WorkerSetup,
+    inspect_functions,
 };
 
 #[global_allocator]
@@ -30,6 +31,10 @@ fn endless() { print(\"begun\"); loop {} }
 fn waits() { stock::count() + 1 }
 fn typed(x) { [type_of(x), x] }
 fn user() { USER }
+fn who() { caller() }
+const AT_START = [id(), random::int(1, 6), random::bytes(1024)];
+fn randoms() { [id().sub_string(19), random::int(-9223372036854775807, 9223372036854775807), random::bytes(16), random::text(16)] }
+fn natives() { let id = id(); [id.len(), clock::now() > 0, random::pick([random::int(3, 3)]), sortable(-1)] }
 fn fails(x) {
   throw #{ code: x };
 }
@@ -54,7 +59,7 @@ fn setup() -> WorkerSetup {
     });
     WorkerSetup {
         limits: WorkerLimits { memory_bytes: 32 << 20, ..WorkerLimits::default() },
-        host: vec![HostModule { name: "stock".into(), functions: functions.into() }],
+        host: vec![HostModule { name: "stock".into(), functions: functions.into(), keeps_types: false }],
         functions: Some(FunctionFiles {
             namespace: "circle".into(),
             files: vec![file("order", ORDER), file("price", PRICE)],
@@ -136,7 +141,7 @@ fn main() -> ExitCode {
     }
     if cfg!(not(target_os = "linux")) {
         skipped::report("worker::functions", "workers of this system are not forked and count no memory");
-        println!("test result: ok. 0 passed; 0 failed; 4 ignored; calls of functions");
+        println!("test result: ok. 0 passed; 0 failed; 5 ignored; calls of functions");
         return ExitCode::SUCCESS;
     }
     runtime.block_on(async {
@@ -144,9 +149,10 @@ fn main() -> ExitCode {
         calls_work_in(CallingWorker::new(Worker::start(Program::SameExecutable, setup()).await.expect("a worker")))
             .await;
         calls_work_in(CallingWorker::new(Worker::start_on_threads(setup()).expect("a worker"))).await;
+        workers_of_a_fork_server_have_different_random_values().await;
         worker_does_not_grow_with_its_calls().await;
     });
-    println!("test result: ok. 4 passed; 0 failed; calls of functions");
+    println!("test result: ok. 5 passed; 0 failed; calls of functions");
     ExitCode::SUCCESS
 }
 
@@ -160,11 +166,15 @@ async fn calls_work_in(mut worker: CallingWorker) {
         };
         assert_eq!(worker.json("typed", &[value]).await, expected);
     }
+    assert_eq!(worker.json("natives", &[]).await, r#"[36,true,3,"7fffffffffffffff"]"#);
+    assert_eq!(worker.json("who", &[]).await, r#"{"key":null,"name":null,"role":null}"#);
     // Nothing of a call reaches the next one.
     for user in ["alice", "bob"] {
         worker.constants = vec![NamedValue::new("USER", user).expect("valid")];
         assert_eq!(worker.json("count", &[]).await, "1");
         assert_eq!(worker.json("user", &[]).await, format!("\"{user}\""));
+        worker.constants = vec![NamedValue::new(CALLER_NAME, user).expect("valid")];
+        assert_eq!(worker.json("who", &[]).await, format!(r#"{{"key":null,"name":"{user}","role":null}}"#));
     }
     assert_eq!(worker.json("waits", &[]).await, "42");
     match worker.call("fails", &[Value::Int(5)]).await {
@@ -172,7 +182,7 @@ async fn calls_work_in(mut worker: CallingWorker) {
             assert_eq!(error.thrown.as_deref(), Some(r#"{"code":5}"#));
             assert_eq!(error.trace[0].source, TraceSource::File("shop/order.rhai".into()));
             assert_eq!(error.trace[0].text.as_deref(), Some("  throw #{ code: x };"));
-            assert_eq!(error.trace[0].position.map(|position| position.line), Some(12));
+            assert_eq!(error.trace[0].position.map(|position| position.line), Some(16));
         }
         outcome => panic!("{outcome:?}"),
     }
@@ -198,6 +208,18 @@ fn deep_argument_is_rejected(worker: &mut CallingWorker) {
     let call = Call { number: worker.number + 1, function: 0, args: &args, constants: &[] };
     let error = worker.worker.call(&call).expect_err("it is too deep");
     assert_eq!(error.to_string(), "cannot pass the value 'argument 2' to the script: it has more than 64 levels");
+}
+
+/// Both workers continue from the state in which the top level of a file left the generators.
+async fn workers_of_a_fork_server_have_different_random_values() {
+    let fork_server = ForkServer::start(Program::SameExecutable, setup()).await.expect("a fork server");
+    let mut values = Vec::new();
+    for _ in 0..2 {
+        let mut worker = CallingWorker::new(fork_server.start_worker().await.expect("a worker"));
+        let json = worker.json("randoms", &[]).await;
+        values.push(serde_json::from_str::<Vec<serde_json::Value>>(&json).expect("an array"));
+    }
+    assert!(values[0].iter().zip(&values[1]).all(|(first, second)| first != second), "{values:?}");
 }
 
 async fn worker_does_not_grow_with_its_calls() {

@@ -104,6 +104,12 @@ async fn check_sandbox(mut worker: Worker) -> SandboxSupport {
         // Allowed operations still work.
         ("let text = \"\"; for i in 0..1000 { text += `${i}`; } text.len()", "2890"),
         ("timestamp().elapsed >= 0.0", "true"),
+        ("clock::now() > 1_700_000_000_000", "true"),
+        ("let n = random::int(1, 6); n >= 1 && n <= 6 && random::float() < 1.0", "true"),
+        ("random::bytes(1024).len() + random::text(1024).len() + random::shuffle([1, 2]).len()", "2050"),
+        ("random::pick([7, 7])", "7"),
+        ("let first = id(); first.len() == 36 && first < id()", "true"),
+        ("caller().values()", "[(), (), ()]"),
     ];
     for (number, (script, expected)) in (1..).zip(scripts) {
         worker.play(&Play { number, script, name: None, bind: None });

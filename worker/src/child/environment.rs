@@ -15,8 +15,8 @@ use self::calls::Functions;
 use super::constants::Constants;
 use crate::{
     engine::{
-        self, FunctionSources, HiddenFunctions, INIT_PLAY, Meter, ModuleLoader, ModuleSources, Renderer, ScriptCache,
-        Sources, TraceRoot, VariableSizes,
+        self, Caller, FunctionSources, HiddenFunctions, INIT_PLAY, Meter, ModuleLoader, ModuleSources, Renderer,
+        ScriptCache, Sources, TraceRoot, VariableSizes,
     },
     inspection::{self, Inventory, SharedInventory, Values},
     message::{
@@ -46,6 +46,7 @@ pub(crate) struct Environment {
     inventory: SharedInventory,
     limits: WorkerLimits,
     constants: Constants,
+    caller: Caller,
     function_files: Option<Functions>,
     /// The outcome of the init script if it failed; every play then has this outcome.
     init_failure: Option<EvalOutcome>,
@@ -70,7 +71,8 @@ impl Environment {
             }
         };
         let modules = ModuleLoader::new(sources);
-        let mut engine = engine::build(&setup, modules.clone(), &meter, print);
+        let caller = Caller::default();
+        let mut engine = engine::build(&setup, modules.clone(), &meter, &caller, print);
         let hidden = HiddenFunctions::default();
         engine::register_host(&mut engine, &setup.host, setup.limits.host_bytes, &meter, &hidden, call_host);
         let mut placeholder_module = Module::new();
@@ -89,6 +91,7 @@ impl Environment {
             inventory,
             limits: setup.limits,
             constants: Constants::new(setup.functions.is_some()),
+            caller,
             function_files: None,
             init_failure: None,
             hidden,
@@ -96,6 +99,7 @@ impl Environment {
         };
         environment.constants.add_to_setup(&setup.constants);
         environment.inventory.lock().note_constants(environment.constants.values(), &environment.engine);
+        environment.caller.set(environment.constants.values());
         environment.register_constants();
         if let Some(script) = &setup.init {
             let outcome = environment.play(&Play { number: INIT_PLAY, script, name: None, bind: None });
@@ -272,6 +276,7 @@ impl Environment {
     /// Sets the constants of the following plays, besides those of the setup.
     pub(crate) fn set_constants(&mut self, constants: &[NamedValue]) -> io::Result<()> {
         self.constants.replace(constants)?;
+        self.caller.set(self.constants.values());
         self.register_constants();
         if !self.constants.are_shared() {
             self.inventory.lock().note_constants(self.constants.values(), &self.engine);
@@ -290,11 +295,11 @@ impl Environment {
     pub(crate) fn hide_functions(&mut self, hidden: Vec<u32>) {
         let hidden: HashSet<u32> = hidden.into_iter().collect();
         let mut numbers = 0..;
-        let visible = self.host.iter().map(|HostModule { name, functions }| {
+        let visible = self.host.iter().map(|HostModule { name, functions, keeps_types }| {
             let numbered = functions.iter().zip(numbers.by_ref());
             let functions =
                 numbered.filter(|(_, number)| !hidden.contains(number)).map(|(function, _)| function.clone());
-            HostModule { name: name.clone(), functions: functions.collect() }
+            HostModule { name: name.clone(), functions: functions.collect(), keeps_types: *keeps_types }
         });
         let visible: Vec<HostModule> = visible.collect();
         self.inventory.lock().set_host(&visible);

@@ -3,11 +3,14 @@
 use std::sync::Arc;
 
 use rhai::{
-    Dynamic, Engine, EvalAltResult, FLOAT, FuncRegistration, INT, OptimizationLevel,
+    Dynamic, Engine, EvalAltResult, FLOAT, FuncRegistration, INT, OptimizationLevel, Position,
     packages::{Package, StandardPackage},
 };
 
-use super::{collections, meter::Meter, modules::ModuleLoader, natives::add_natives, position::to_position};
+use super::{
+    caller::Caller, clock, collections, meter::Meter, modules::ModuleLoader, natives::add_natives,
+    position::to_position, random, sortable, unique_id,
+};
 use crate::message::{Print, ScriptProgress, Stream, WorkerLimits, WorkerSetup};
 
 /// Builds the engine of one environment.
@@ -15,6 +18,7 @@ pub(crate) fn build(
     setup: &WorkerSetup,
     modules: ModuleLoader,
     meter: &Arc<Meter>,
+    caller: &Caller,
     print: impl Fn(Print) + Send + Sync + 'static,
 ) -> Engine {
     // Not `Engine::new`, which reads files and prints to the terminal.
@@ -32,13 +36,28 @@ pub(crate) fn build(
 
     register_progress(&mut engine, meter);
     register_prints(&mut engine, meter, print);
+    caller.register(&mut engine);
+    clock::register(&mut engine);
+    random::register(&mut engine);
+    sortable::register(&mut engine);
+    unique_id::register(&mut engine);
+    // Last, so that the natives of the program replace those of the worker.
     add_natives(&mut engine);
     engine
 }
 
-/// Begins the registration of a native function, with the documentation for `complete` and `lookup`.
-fn native(name: &str, params: &[&str], doc: &str) -> FuncRegistration {
+/// Begins the registration of a native function, with the documentation for `complete` and `lookup`. The type of the
+/// result can follow the parameters.
+pub(super) fn native(name: &str, params: &[&str], doc: &str) -> FuncRegistration {
     FuncRegistration::new(name).with_params_info(params).with_comments([doc])
+}
+
+/// The error of a native function.
+///
+/// It has the kind that the functions of Rhai have for invalid arguments. A string would be a thrown value, which the
+/// callers of a circle's functions see.
+pub(super) fn native_error(message: String) -> EvalAltResult {
+    EvalAltResult::ErrorArithmetic(message, Position::NONE)
 }
 
 /// Builds an engine that parses what an engine of [`build`] parses, and evaluates nothing.

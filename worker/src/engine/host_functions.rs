@@ -42,6 +42,7 @@ pub(crate) fn register_host(
                 name: format!("{}::{}", module.name, function.name),
                 params: function.params.clone(),
                 number: index,
+                keeps_types: module.keeps_types,
             };
             let call_function = move |context: Option<NativeCallContext<'_>>, args: &mut [&mut Dynamic]| {
                 let context = context.expect("`has_context` is set below");
@@ -78,6 +79,7 @@ struct CalledFunction {
     name: String,
     params: Vec<String>,
     number: u32,
+    keeps_types: bool,
 }
 
 impl HostBridge {
@@ -87,7 +89,7 @@ impl HostBridge {
         args: &[&mut Dynamic],
         context: &NativeCallContext<'_>,
     ) -> Result<Dynamic, Box<EvalAltResult>> {
-        let CalledFunction { name, params, number: function } = called;
+        let CalledFunction { name, params, number: function, keeps_types } = called;
         let (name, function) = (name.as_str(), *function);
         let position = context.call_position();
         if self.hidden.read().unwrap_or_else(PoisonError::into_inner).contains(&function) {
@@ -96,7 +98,8 @@ impl HostBridge {
             return Err(EvalAltResult::ErrorFunctionNotFound(format!("{name} ({})", types.join(", ")), position).into());
         }
         let terminated = || EvalAltResult::ErrorTerminated(Dynamic::UNIT, position).into();
-        let json = match render(args, Renderer { engine: context.engine(), max_bytes: self.max_bytes }) {
+        let renderer = Renderer { engine: context.engine(), max_bytes: self.max_bytes };
+        let json = match render(args, renderer, *keeps_types) {
             Ok(json) => json,
             Err((_, ArgumentError::TooLarge(TooLarge { kind: LimitKind::ValueDepth, max }))) => {
                 self.meter.record_breach(LimitKind::ValueDepth, max);
@@ -140,11 +143,12 @@ impl HostBridge {
 }
 
 /// Renders the arguments as one JSON array. An error has the index of the argument.
-fn render(args: &[&mut Dynamic], renderer: Renderer<'_>) -> Result<String, (usize, ArgumentError)> {
+fn render(args: &[&mut Dynamic], renderer: Renderer<'_>, keeps_types: bool) -> Result<String, (usize, ArgumentError)> {
     let mut json = String::from("[");
     for (index, arg) in args.iter().enumerate() {
         json.push_str(if index == 0 { "" } else { "," });
-        json.push_str(&renderer.argument(arg).map_err(|error| (index, error))?);
+        let argument = if keeps_types { renderer.exact_argument(arg) } else { renderer.argument(arg) };
+        json.push_str(&argument.map_err(|error| (index, error))?);
         // The renderer bounds each argument; this bounds all of them together.
         if json.len() as u64 >= renderer.max_bytes {
             return Err((index, TooLarge { kind: LimitKind::HostBytes, max: renderer.max_bytes }.into()));

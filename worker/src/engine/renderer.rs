@@ -8,7 +8,7 @@ use rhai::{
 };
 use serde_json::value::RawValue;
 
-use crate::message::LimitKind;
+use crate::message::{BLOB_MEMBER, LimitKind};
 
 /// Maximum depth of a rendered value.
 pub(crate) const MAX_DEPTH: u64 = 64;
@@ -55,6 +55,9 @@ enum JsonStyle {
     Value,
     /// An argument of a host function: a blob as an array of numbers; a value without a form in JSON is an error.
     Argument,
+    /// An argument that keeps its type: a blob as in the result of a host function; a value without a form in JSON, and a
+    /// number that is not finite, is an error.
+    ExactArgument,
 }
 
 /// A renderer of values of one engine.
@@ -99,6 +102,14 @@ impl Renderer<'_> {
     pub(crate) fn argument(self, value: &Dynamic) -> Result<String, ArgumentError> {
         let mut out = String::new();
         self.write_json(&mut out, value, JsonStyle::Argument, 1)?;
+        Ok(out)
+    }
+
+    /// Like [`argument`](Self::argument), but the host function can return the same value: a blob is an object, and a
+    /// number that is not finite is an error, as is a map that looks like a blob.
+    pub(crate) fn exact_argument(self, value: &Dynamic) -> Result<String, ArgumentError> {
+        let mut out = String::new();
+        self.write_json(&mut out, value, JsonStyle::ExactArgument, 1)?;
         Ok(out)
     }
 
@@ -186,6 +197,10 @@ impl Renderer<'_> {
             out.push(']');
         } else if let Some(map) = value.read_lock::<Map>() {
             self.check(out, depth)?;
+            if style == JsonStyle::ExactArgument && map.keys().any(|name| is_reserved(name)) {
+                let type_name = format!("map with a member {BLOB_MEMBER} or {SERDE_PREFIX}…");
+                return Err(ArgumentError::NoForm { type_name, path: String::new() });
+            }
             out.push('{');
             for (index, (key, item)) in map.iter().enumerate() {
                 out.push_str(if index == 0 { "" } else { "," });
@@ -200,6 +215,9 @@ impl Renderer<'_> {
         } else if let Some(blob) = value.read_lock::<Blob>() {
             self.write_blob(out, &blob, style)?;
         } else if let Some(float) = value.read_lock::<FLOAT>() {
+            if style == JsonStyle::ExactArgument && !float.is_finite() {
+                return Err(ArgumentError::NoForm { type_name: float.to_string(), path: String::new() });
+            }
             // serde_json writes null for numbers that are not finite.
             out.push_str(&serde_json::to_string(&*float).unwrap_or_else(|_| "null".into()));
         } else if value.is::<INT>() || value.is::<bool>() || is_other_integer(value) {
@@ -207,12 +225,16 @@ impl Renderer<'_> {
         } else if value.is_unit() {
             out.push_str("null");
         } else if let Ok(character) = value.as_char() {
+            if style == JsonStyle::ExactArgument {
+                // The value would come back as a string.
+                return Err(ArgumentError::NoForm { type_name: "char".into(), path: String::new() });
+            }
             write_json_string(out, character.encode_utf8(&mut [0; 4]));
         } else if let Some(float) = value.read_lock::<f32>() {
             out.push_str(&serde_json::to_string(&*float).unwrap_or_else(|_| "null".into()));
         } else if let Some(json) = self.native_json(value) {
             out.push_str(&json);
-        } else if style == JsonStyle::Argument {
+        } else if style != JsonStyle::Value {
             let type_name = self.engine.map_type_name(value.type_name()).to_owned();
             return Err(ArgumentError::NoForm { type_name, path: String::new() });
         } else {
@@ -228,6 +250,14 @@ impl Renderer<'_> {
             out.push('"');
             STANDARD.encode_string(blob, out);
             out.push('"');
+            return Ok(());
+        }
+        if style == JsonStyle::ExactArgument {
+            out.push_str("{\"");
+            out.push_str(BLOB_MEMBER);
+            out.push_str("\":\"");
+            STANDARD.encode_string(blob, out);
+            out.push_str("\"}");
             return Ok(());
         }
         out.push('[');
@@ -261,6 +291,14 @@ fn is_native(value: &Dynamic) -> bool {
 
 fn write_json_string(out: &mut String, text: &str) {
     out.push_str(&serde_json::to_string(text).expect("a string has a form in JSON"));
+}
+
+/// The names of members by which serde's JSON recognizes values of its own.
+const SERDE_PREFIX: &str = "$serde_json::private::";
+
+/// Whether JSON has another meaning for a member of this name.
+fn is_reserved(name: &str) -> bool {
+    name == BLOB_MEMBER || name.starts_with(SERDE_PREFIX)
 }
 
 /// Whether a value has another integer type than Rhai's default one, which Rhai's packages can produce.

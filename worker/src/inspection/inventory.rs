@@ -10,7 +10,7 @@ use rhai::{
     Dynamic, Engine, FnAccess, GlobalRuntimeState, Module, Scope, ScriptFnMetadata, Shared, is_valid_identifier,
 };
 
-use super::docs;
+use super::{docs, library::native_modules};
 use crate::message::{HostModule, Origin};
 
 /// Maximum depth of indexed submodules.
@@ -249,18 +249,19 @@ impl Inventory {
         self.functions.values()
     }
 
-    /// The names that can precede `::`: aliases of imported modules and names of host modules.
+    /// The names that can precede `::`: aliases of imported modules, and names of host modules and of native modules.
     pub(super) fn aliases(&self) -> impl Iterator<Item = &str> {
-        self.imports.keys().chain(self.host.keys()).map(String::as_str)
+        self.imports.keys().chain(self.host.keys()).chain(native_modules().keys()).map(String::as_str)
     }
 
     /// The module with the path `a::b`, and its origin.
     pub(super) fn module(&self, path: &[&str]) -> Option<(&ModuleIndex, Origin)> {
         let (alias, inner) = path.split_first()?;
-        // As for scripts, an imported module hides a host module.
-        let (module, origin) = match self.imports.get(*alias) {
-            Some(import) => (&import.index, Origin::Module),
-            None => (self.host.get(*alias)?, Origin::Host),
+        // As for scripts, an imported module hides a host module, and a host module hides a native one.
+        let (module, origin) = match (self.imports.get(*alias), self.host.get(*alias)) {
+            (Some(import), _) => (&import.index, Origin::Module),
+            (None, Some(module)) => (module, Origin::Host),
+            (None, None) => (native_modules().get(*alias)?, Origin::Native),
         };
         let module = inner.iter().try_fold(module, |module, name| module.modules.get(*name))?;
         Some((module, origin))

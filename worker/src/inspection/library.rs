@@ -2,16 +2,20 @@
 
 use std::{
     any::TypeId,
+    collections::BTreeMap,
     sync::{Arc, OnceLock},
 };
 
 use rhai::{
-    Array, Blob, FLOAT, FnAccess, FnPtr, FuncInfo, FuncMetadata, INT, ImmutableString, Map, is_valid_identifier,
+    Array, Blob, Engine, FLOAT, FnAccess, FnPtr, FuncInfo, FuncMetadata, INT, ImmutableString, Map, is_valid_identifier,
 };
 
-use super::docs;
+use super::{
+    docs,
+    inventory::{ModuleIndex, ScriptFunction},
+};
 use crate::{
-    engine::{self, Meter, ModuleLoader, ModuleSources},
+    engine::{self, Caller, Meter, ModuleLoader, ModuleSources},
     message::{Origin, WorkerSetup},
 };
 
@@ -91,12 +95,45 @@ pub(super) fn library() -> &'static [Native] {
     LIBRARY.get_or_init(collect)
 }
 
-fn collect() -> Vec<Native> {
+/// The modules of native functions, by name.
+pub(super) fn native_modules() -> &'static BTreeMap<String, ModuleIndex> {
+    static MODULES: OnceLock<BTreeMap<String, ModuleIndex>> = OnceLock::new();
+    MODULES.get_or_init(collect_modules)
+}
+
+/// Builds an engine without host functions. It is separate, because the environment's engine cannot leave its thread.
+fn native_engine() -> Engine {
     let setup = WorkerSetup::default();
     let meter = Arc::new(Meter::new(Arc::default(), &setup.limits, || {}));
-    // A separate engine, because the environment's engine cannot leave its thread.
-    let engine = engine::build(&setup, ModuleLoader::new(ModuleSources::default()), &meter, |_| {});
-    let known = |info: FuncInfo<'_>| (info.metadata.access == FnAccess::Public).then(|| info.metadata.clone());
+    engine::build(&setup, ModuleLoader::new(ModuleSources::default()), &meter, &Caller::default(), |_| {})
+}
+
+fn collect_modules() -> BTreeMap<String, ModuleIndex> {
+    let known = |info: FuncInfo<'_>| {
+        let is_known = info.metadata.access == FnAccess::Public && !info.namespace.is_empty();
+        is_known.then(|| (info.namespace.to_string(), info.metadata.clone()))
+    };
+    let mut root = ModuleIndex::default();
+    let mut functions = native_engine().collect_fn_metadata(None, known, false);
+    functions.sort_by_cached_key(|(_, function)| (function.name.clone(), function.params_info.to_vec()));
+    for (path, function) in functions {
+        let Some(Native { name, signature, doc, is_property: false, .. }) = native(&function, Origin::Native) else {
+            continue;
+        };
+        let params = function.params_info.iter().map(|param| param.split(':').next().unwrap_or("_").trim().to_owned());
+        let params = params.take(function.num_params).collect();
+        let module = path.split("::").fold(&mut root, |module, name| module.modules.entry(name.into()).or_default());
+        module.functions.push(ScriptFunction { name, params, signature, doc, this_type: None, is_from_init: false });
+    }
+    root.modules
+}
+
+fn collect() -> Vec<Native> {
+    let engine = native_engine();
+    let known = |info: FuncInfo<'_>| {
+        let is_known = info.metadata.access == FnAccess::Public && info.namespace.is_empty();
+        is_known.then(|| info.metadata.clone())
+    };
     let natives = engine.collect_fn_metadata(None, known, false);
     let all = engine.collect_fn_metadata(None, known, true);
     let is_same = |a: &FuncMetadata, b: &FuncMetadata| a.name == b.name && a.param_types == b.param_types;

@@ -1,3 +1,5 @@
+mod native_modules;
+
 use std::sync::Arc;
 
 use proptest::prelude::*;
@@ -358,7 +360,7 @@ fn host_functions_are_completed_and_looked_up() {
         function("reserve", &["item"], "Sets one aside."),
         function("count", &["item"], ""),
     ];
-    let host = vec![HostModule { name: "stock".into(), functions }];
+    let host = vec![HostModule { name: "stock".into(), functions, keeps_types: false }];
     let mut session = QuerySession::with(WorkerSetup { host, ..setup() });
     assert_eq!(session.candidates("1 + sto"), [candidate("stock", CandidateKind::Module, "")]);
     assert_eq!(

@@ -9,6 +9,9 @@ pub struct HostModule {
     pub name: String,
     /// The functions. Several functions can share a name if they differ in the number of parameters.
     pub functions: Vec<HostFunction>,
+    /// Whether arguments keep their types: a blob is an object with the member [`BLOB_MEMBER`], as in results, and a number
+    /// that is not finite has no form. Otherwise a blob is an array of integers, and such a number is null.
+    pub keeps_types: bool,
 }
 
 /// A function of a [`HostModule`].

@@ -10,6 +10,9 @@ use super::{call::FunctionFiles, host::HostModule, named_value::NamedValue};
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WorkerSetup {
     /// Constants that scripts see, in functions too. Definitions of a script hide them.
+    ///
+    /// The function `caller` returns the values of [`CALLER_PUBLIC_KEY`](crate::CALLER_PUBLIC_KEY),
+    /// [`CALLER_NAME`](crate::CALLER_NAME) and [`CALLER_ROLE`](crate::CALLER_ROLE). No definition hides them from it.
     pub constants: Vec<NamedValue>,
     /// The limits of plays.
     pub limits: WorkerLimits,

@@ -107,6 +107,7 @@ mod tests {
                 signature: None,
             };
             HostModule::check(&[HostModule {
+                keeps_types: false,
                 name: module.into(),
                 functions: functions.iter().map(function).collect(),
             }])

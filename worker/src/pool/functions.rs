@@ -59,7 +59,7 @@ impl FunctionTable {
         // A name without a module is rejected by the check of the names.
         let (module, function) = name.rsplit_once("::").unwrap_or(("", name));
         let at = self.modules.iter().position(|known| known.name == module).unwrap_or_else(|| {
-            self.modules.push(HostModule { name: module.into(), functions: Vec::new() });
+            self.modules.push(HostModule { name: module.into(), functions: Vec::new(), keeps_types: false });
             self.functions.push(Vec::new());
             self.modules.len() - 1
         });

@@ -1,6 +1,7 @@
 mod calls;
 mod hints;
 mod named_values;
+mod natives;
 mod stack;
 mod traces;
 
@@ -424,7 +425,7 @@ fn stock() -> Vec<HostModule> {
     };
     let eight = ["a", "b", "c", "d", "e", "f", "g", "h"];
     let functions = vec![function("count", &[]), function("reserve", &["item", "count"]), function("all", &eight)];
-    vec![HostModule { name: "stock".into(), functions }]
+    vec![HostModule { name: "stock".into(), functions, keeps_types: false }]
 }
 
 fn with_stock() -> WorkerSetup {

@@ -324,3 +324,19 @@ fn call_without_functions_fails() {
         outcome => panic!("{outcome:?}"),
     }
 }
+
+#[test]
+fn caller_is_that_of_the_call_in_every_file() {
+    let forged = "fn caller() { \"forged\" } fn own() { caller() }";
+    let order = "fn order() { [caller().name, circle::forged::own(), [1].map(|n| caller().name)[0], nested()] }\n\
+        private fn nested() { circle::forged::own(); caller().name }";
+    let mut calls = CallSession::new(&[("forged", forged), ("order", order)]);
+    for user in ["alice", "bob"] {
+        let name = NamedValue::new(crate::message::CALLER_NAME, user).expect("valid");
+        calls.session.environment.set_constants(&[name]).expect("valid");
+        assert_eq!(calls.json("forged.own", []), "\"forged\"");
+        assert_eq!(calls.json("order", []), format!(r#"["{user}","forged","{user}","{user}"]"#));
+    }
+    calls.session.environment.set_constants(&[]).expect("valid");
+    assert_eq!(calls.json("order", []), r#"[null,"forged",null,null]"#);
+}

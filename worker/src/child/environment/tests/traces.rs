@@ -156,6 +156,7 @@ fn failed_init_script_is_in_the_trace() {
 #[test]
 fn trace_of_a_thrown_host_error_ends_at_the_call() {
     let stock = HostModule {
+        keeps_types: false,
         name: "stock".into(),
         functions: vec![HostFunction {
             name: "left".into(),
