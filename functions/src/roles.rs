@@ -1,4 +1,5 @@
-//! Roles and members: who may call which functions, play scripts, and use host modules.
+//! Roles and members: who may call which functions, play scripts, use host modules and the store, and subscribe
+//! to changes and events.
 //!
 //! An operator writes an [`AccessDefinition`]; [`AccessControl::new`] checks and resolves it.
 //!
@@ -25,12 +26,16 @@ mod limits;
 mod patterns;
 mod resolver;
 mod role;
+mod subscribe_set;
+mod text_pattern;
+mod use_set;
 
 pub use access_control::{AccessControl, Member};
 pub use definition::{AccessDefinition, MemberDefinition, RoleDefinition, deserialize_roles};
 pub use fault::{FaultPlace, MemberField, RoleFault, RoleField};
 pub use limits::{MAX_EXTENDS, MAX_FAULTS, MAX_MEMBERS, MAX_NAME_BYTES, MAX_PATTERNS, MAX_ROLES};
 pub use role::Role;
+pub use text_pattern::CallerPlaceholders;
 
 #[cfg(test)]
 mod tests;

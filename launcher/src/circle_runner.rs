@@ -2,6 +2,7 @@
 
 mod arguments;
 mod configurator;
+mod exporter;
 
 use std::{
     fs::DirBuilder,
@@ -23,6 +24,7 @@ use tokio::{
 
 use arguments::{public_arguments, serve_arguments};
 use configurator::Configurator;
+pub(crate) use exporter::{ExportRequest, Exporter};
 
 use crate::{
     CircleEvent, CircleEventKind, RestartPolicy,
@@ -92,6 +94,7 @@ pub(crate) struct CircleRunner {
     pub(crate) program: PathBuf,
     pub(crate) files: CircleFiles,
     pub(crate) events: mpsc::Sender<CircleEvent>,
+    pub(crate) exporter: Exporter,
     /// Becomes true when the circle has to drain and end.
     pub(crate) stop_requested: watch::Receiver<bool>,
     /// Why the last process ended, in its own words.
@@ -167,6 +170,7 @@ impl CircleRunner {
         }
         let status = self.monitor(&mut child, &mut channel, Configurator::new(self.running.clone())).await;
         drop(channel);
+        self.exporter.reset();
         // Read its last log lines before its end is reported.
         for log in logs.into_iter().flatten() {
             if let Ok(Ok(Some(exit_reason))) = timeout(Duration::from_secs(1), log).await {
@@ -189,6 +193,10 @@ impl CircleRunner {
                 status = child.wait() => return status,
                 () = wait_for_stop(&mut stopped) => return self.drain(child, channel).await,
                 event = monitor.next(channel) => event,
+                request = self.exporter.next_request(), if configurator.is_ready => {
+                    self.exporter.send(request, channel).await;
+                    continue;
+                }
                 () = configurator.wait_until_due(&mut self.desired) => {
                     let timeout_duration = HEARTBEAT_TIMEOUTS.iter().sum();
                     match timeout(timeout_duration, configurator.handle_due(&mut self.desired, channel)).await {
@@ -210,8 +218,11 @@ impl CircleRunner {
                     self.emit(CircleEventKind::Ready).await;
                 }
                 MonitorEvent::Message(FromCircle::Heartbeat(heartbeat)) => self.report_heartbeat(heartbeat),
-                MonitorEvent::Message(FromCircle::ConfigureResponse(number, outcome)) => {
-                    if let Some(configured) = configurator.handle_response(number, outcome) {
+                MonitorEvent::Message(FromCircle::Response(number, outcome)) => {
+                    if self.exporter.handle_response(number, outcome.as_deref()) {
+                        continue;
+                    }
+                    if let Some(configured) = configurator.handle_response(number, outcome.map(drop)) {
                         self.emit(configured).await;
                     }
                 }

@@ -6,6 +6,7 @@ mod editor;
 mod locator;
 mod role_member;
 mod roles;
+mod store_files;
 mod values;
 
 use std::{
@@ -25,11 +26,12 @@ use serde_json::value::RawValue;
 pub use access::playing_access;
 pub use editor::{ConfigEditError, MemberChange, MemberIdentity, add_member};
 pub use locator::ConfigLocator;
+use store_files::StoreFiles;
 pub use values::{parse_host, parse_origin, parse_proxy};
 
 use crate::{
     config_error::{ConfigError, ConfigSource},
-    fields::{Audit, CircleFields, LogFormat, RestartPolicy, Sandbox, TlsFiles},
+    fields::{Audit, CircleFields, LogFormat, RestartPolicy, Sandbox, StoreConfig, TlsFiles},
     log::AuditRotation,
 };
 
@@ -72,6 +74,8 @@ pub struct CircleConfig {
     pub modules: Option<PathBuf>,
     /// Identity file; without one, the supervisor supplies a file.
     pub identity: Option<PathBuf>,
+    /// Store, if the circle has one.
+    pub store: Option<StoreConfig>,
     /// Resource limits.
     pub limits: Limits,
     /// Whether the circle refuses to start where its scripts cannot be sandboxed.
@@ -186,7 +190,7 @@ fn parse_config(text: &str, path: &Path) -> Result<Config, ConfigError> {
     let source = ConfigSource { text, path };
     let top: RawConfig = serde_json::from_str(text).map_err(|error| source.serde_error(text, &error))?;
     let defaults = top.defaults.map(|raw| ConfigEntry::read(source, raw)).transpose()?.unwrap_or_default();
-    for unique in ["name", "port", "identity"] {
+    for unique in ["name", "port", "identity", "store"] {
         if let Some(span) = defaults.spans.get(unique) {
             return Err(source.error_at(
                 span.get(),
@@ -195,6 +199,7 @@ fn parse_config(text: &str, path: &Path) -> Result<Config, ConfigError> {
         }
     }
     let (mut circles, mut names, mut addresses) = (Vec::new(), BTreeSet::new(), BTreeMap::new());
+    let mut stores = StoreFiles::default();
     for raw in top.circles {
         let entry = ConfigEntry::read(source, raw)?;
         let circle = CircleResolver { source, raw, entry: &entry, defaults: &defaults }.circle()?;
@@ -207,6 +212,13 @@ fn parse_config(text: &str, path: &Path) -> Result<Config, ConfigError> {
         {
             let message = format!("port {} is already used by circle '{other}'", circle.address.port());
             return Err(source.error_at(entry.span("port", raw), message));
+        }
+        if let Some(StoreConfig::File(file)) = &circle.store
+            && let Some(other) = stores.insert(file, &circle.name)
+        {
+            let message =
+                format!("the store {} is already that of circle '{other}': name another file", file.display());
+            return Err(source.error_at(entry.span("store", raw), message));
         }
         circles.push(circle);
     }
@@ -276,6 +288,7 @@ const FIELD_NAMES: &[&str] = &[
     "modules",
     "sandbox",
     "identity",
+    "store",
     "limits",
     "restart",
     "log",

@@ -1,6 +1,7 @@
 //! Control socket of a supervisor: JSON-RPC 2.0, one message per line.
 
 mod client;
+mod disconnection;
 mod server;
 
 use std::time::Duration;
@@ -15,7 +16,7 @@ use serde::{Deserialize, Serialize};
 pub use client::{ControlClient, ControlError};
 pub(crate) use server::ControlServer;
 
-use crate::{CircleChange, CircleConfig, CircleState};
+use crate::{CircleChange, CircleConfig, CircleState, ipc::ExportResult};
 
 /// Largest message in bytes.
 const MAX_MESSAGE: usize = 1 << 20;
@@ -23,6 +24,9 @@ const MAX_MESSAGE: usize = 1 << 20;
 /// Error code of a request that failed because circles.json is invalid; the message has the reason. JSON-RPC 2.0 §5.1
 /// leaves this code to applications.
 pub const CONFIG_INVALID: i64 = 1;
+
+/// Error code of an [`Export`] that failed; the message has the reason.
+pub const EXPORT_FAILED: i64 = 2;
 
 /// Names of the circles that a request is for.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -37,6 +41,23 @@ impl Params for CircleNames {
 
     fn take(given: ParamValues<'_>) -> Result<Self, RpcError> {
         Ok(Self { names: given.param("names")? })
+    }
+}
+
+/// A circle, and the file to make with the entries of its store.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ExportParams {
+    /// Name of the circle.
+    pub name: String,
+    /// The file; absolute.
+    pub file: String,
+}
+
+impl Params for ExportParams {
+    const NAMES: &'static [&'static str] = &["name", "file"];
+
+    fn take(given: ParamValues<'_>) -> Result<Self, RpcError> {
+        Ok(Self { name: given.param("name")?, file: given.param("file")? })
     }
 }
 
@@ -177,4 +198,7 @@ control_methods! {
     Reload "reload" (NoParams) -> ReloadResult;
     /// Returns what [`Reload`] would do.
     Diff "diff" (NoParams) -> DiffResult;
+    /// Has a circle that is up write the entries of its store into a new file. Answers when the file is complete. An
+    /// error leaves no file.
+    Export "export" (ExportParams) -> ExportResult;
 }

@@ -46,6 +46,8 @@ pub enum CircleField {
     /// The path of the directory, or the content of its modules.
     Modules,
     Identity,
+    /// The path; a store that has grown is not changed.
+    Store,
     Limits,
     Restart,
     Log,
@@ -72,7 +74,7 @@ impl CircleField {
             Self::Description | Self::Hosts | Self::Origins | Self::TrustedProxies => FieldEffect::Live,
             Self::Console | Self::Certificate | Self::Init | Self::Modules | Self::Limits => FieldEffect::Live,
             Self::Host | Self::Port | Self::Tls | Self::Access | Self::Sandbox => FieldEffect::Restart,
-            Self::Identity | Self::Log | Self::Audit | Self::AuditRotation => FieldEffect::Restart,
+            Self::Identity | Self::Store | Self::Log | Self::Audit | Self::AuditRotation => FieldEffect::Restart,
         }
     }
 }
@@ -99,6 +101,7 @@ impl fmt::Display for CircleField {
             Self::Init => "init",
             Self::Modules => "modules",
             Self::Identity => "identity",
+            Self::Store => "store",
             Self::Limits => "limits",
             Self::Restart => "restart",
             Self::Log => "log",
@@ -214,6 +217,7 @@ fn changed_fields(before: &CircleDefinition, after: &CircleDefinition) -> Vec<Ci
         init,
         modules,
         identity,
+        store,
         limits,
         sandbox,
         restart,
@@ -257,6 +261,7 @@ fn changed_fields(before: &CircleDefinition, after: &CircleDefinition) -> Vec<Ci
         (CircleField::Init, *init != other.init || *init_content != contents.init),
         (CircleField::Modules, *modules != other.modules || *modules_content != contents.modules),
         (CircleField::Identity, *identity != other.identity),
+        (CircleField::Store, *store != other.store),
         (CircleField::Limits, *limits != other.limits),
         (CircleField::Restart, *restart != other.restart),
         (CircleField::Log, *log != other.log),

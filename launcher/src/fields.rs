@@ -73,6 +73,10 @@ pub(crate) struct CircleFields {
     pub(crate) sandbox: Option<Sandbox>,
     /// Identity file, created if it does not exist; replicas of a circle share one.
     pub(crate) identity: Option<PathBuf>,
+    /// File of the store, which the circle creates if there is none; its directory must exist. `:memory:` keeps the store
+    /// in memory until the circle ends, for tests. Without it, the circle has no store.
+    #[cfg_attr(feature = "schema", schemars(with = "Option<String>"))]
+    pub(crate) store: Option<StoreConfig>,
     /// Resource limits.
     #[cfg_attr(feature = "schema", schemars(with = "Option<protocol::Limits>"))]
     pub(crate) limits: Option<BTreeMap<String, u64>>,
@@ -141,6 +145,40 @@ pub(crate) struct RotationFields {
     pub(crate) files: Option<u64>,
     /// Days after which a new file is started, whatever the size, from 1 to 3650; by default only the size counts.
     pub(crate) days: Option<u64>,
+}
+
+/// Where the store of a circle is.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(from = "PathBuf")]
+pub enum StoreConfig {
+    /// In memory, until the circle ends.
+    Memory,
+    /// In a file.
+    File(PathBuf),
+}
+
+/// The path that stands for a store in memory.
+const MEMORY_STORE: &str = ":memory:";
+
+impl From<PathBuf> for StoreConfig {
+    fn from(path: PathBuf) -> Self {
+        if path.as_os_str() == MEMORY_STORE { Self::Memory } else { Self::File(path) }
+    }
+}
+
+impl From<std::ffi::OsString> for StoreConfig {
+    fn from(path: std::ffi::OsString) -> Self {
+        PathBuf::from(path).into()
+    }
+}
+
+impl fmt::Display for StoreConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Memory => f.write_str(MEMORY_STORE),
+            Self::File(path) => path.display().fmt(f),
+        }
+    }
 }
 
 /// Certificate and key of a circle that serves TLS, as PEM files.

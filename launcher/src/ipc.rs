@@ -3,9 +3,9 @@
 //!
 //! The supervisor first sends the circle's [`Configuration`]. The circle sends [`Ready`] once it accepts connections,
 //! and then a [`Heartbeat`] every [`HEARTBEAT_INTERVAL`]. The supervisor sends [`Configure`] to change the
-//! configuration, and [`Drain`] to stop the circle; the end of the socket means [`Drain`], too.
+//! configuration, [`Export`] to write the entries of its store into a file, and [`Drain`] to stop the circle; the end of the socket means [`Drain`], too.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use futures_util::{SinkExt, StreamExt};
 use protocol::{
@@ -15,6 +15,7 @@ use protocol::{
     methods::Notification,
 };
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde_json::value::RawValue;
 use tokio::net::{
     UnixStream,
     unix::{OwnedReadHalf, OwnedWriteHalf},
@@ -108,6 +109,38 @@ impl Method for Configure {
     type Result = ConfigureResult;
 }
 
+/// Request: write all entries of the store into a new file. An error leaves no file.
+#[derive(Debug)]
+pub struct Export;
+
+/// Parameters of [`Export`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ExportTarget {
+    /// The file to make; absolute.
+    pub file: PathBuf,
+}
+
+impl Params for ExportTarget {
+    const NAMES: &'static [&'static str] = &["file"];
+
+    fn take(given: ParamValues<'_>) -> Result<Self, RpcError> {
+        Ok(Self { file: given.param::<String>("file")?.into() })
+    }
+}
+
+/// Result of [`Export`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ExportResult {
+    /// Number of entries in the file.
+    pub entries: u64,
+}
+
+impl Method for Export {
+    const NAME: &'static str = "export";
+    type Params = ExportTarget;
+    type Result = ExportResult;
+}
+
 /// The peer has closed its end of the socket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the other end of the circle's socket is closed")]
@@ -121,6 +154,8 @@ pub enum ToCircle {
     Drain,
     /// Apply this configuration, and respond to this id.
     Configure(Id, Configuration),
+    /// Write the entries of the store into this file, and respond to this id.
+    Export(Id, PathBuf),
 }
 
 /// The circle's sending half.
@@ -151,12 +186,12 @@ impl SupervisorSender {
         self.0.send(message::notification(N::NAME, notification)).await.map_err(|_| IpcClosed)
     }
 
-    /// Responds to [`Configure`].
+    /// Responds to [`Configure`] or [`Export`].
     ///
     /// # Errors
     ///
     /// The supervisor has closed its end.
-    pub async fn respond(&mut self, id: &Id, outcome: Result<ConfigureResult, RpcError>) -> Result<(), IpcClosed> {
+    pub async fn respond<T: Serialize>(&mut self, id: &Id, outcome: Result<T, RpcError>) -> Result<(), IpcClosed> {
         self.0.send(message::response(Some(id), outcome.as_ref())).await.map_err(|_| IpcClosed)
     }
 }
@@ -189,6 +224,11 @@ impl SupervisorReceiver {
                         return ToCircle::Configure(id, configuration);
                     }
                 }
+                (Export::NAME, Some(id)) => {
+                    if let Ok(target) = ExportTarget::from_raw(call.params) {
+                        return ToCircle::Export(id, target.file);
+                    }
+                }
                 _ => {}
             }
         }
@@ -201,8 +241,8 @@ impl SupervisorReceiver {
 pub(crate) enum FromCircle {
     Ready(Ready),
     Heartbeat(Heartbeat),
-    /// The response to [`CircleChannel::configure`] with this id.
-    ConfigureResponse(u64, Result<(), RpcError>),
+    /// The response to the request with this id.
+    Response(u64, Result<Box<RawValue>, RpcError>),
 }
 
 /// The supervisor's end of the socket.
@@ -241,6 +281,15 @@ impl CircleChannel {
         Ok(self.last_id)
     }
 
+    /// Sends a request to write the entries of the store into a file, and returns the id of the request. Waits while the
+    /// circle does not read.
+    pub(crate) async fn export(&mut self, file: PathBuf) -> Result<u64, IpcClosed> {
+        self.last_id += 1;
+        let request = message::call(Some(&Id::number(self.last_id)), Export::NAME, &ExportTarget { file });
+        self.lines.send(request).await.map_err(|_| IpcClosed)?;
+        Ok(self.last_id)
+    }
+
     /// Tells the circle to drain. Waits while the circle does not read.
     pub(crate) async fn drain(&mut self) -> Result<(), IpcClosed> {
         self.lines.send(message::notification(Drain::NAME, &Drain {})).await.map_err(|_| IpcClosed)
@@ -258,9 +307,7 @@ fn parse_message(line: &str) -> Option<FromCircle> {
             Heartbeat::NAME => read(params.get()).map(FromCircle::Heartbeat),
             _ => None,
         },
-        ServerMessage::Response { id, result } => {
-            Some(FromCircle::ConfigureResponse(id.as_number()?, result.map(|_| ())))
-        }
+        ServerMessage::Response { id, result } => Some(FromCircle::Response(id.as_number()?, result)),
     }
 }
 
@@ -292,10 +339,14 @@ mod tests {
         let request = channel.configure(arguments.clone()).await.expect("it is there");
         let ToCircle::Configure(id, configuration) = from.next().await else { panic!("it is asked") };
         assert_eq!(configuration.arguments, arguments);
-        to.respond(&id, Err(RpcError::Internal)).await.expect("it is there");
-        assert!(
-            matches!(channel.next().await, Some(FromCircle::ConfigureResponse(number, Err(_))) if number == request)
-        );
+        to.respond(&id, Err::<ConfigureResult, _>(RpcError::Internal)).await.expect("it is there");
+        assert!(matches!(channel.next().await, Some(FromCircle::Response(number, Err(_))) if number == request));
+        let request = channel.export("/a\u{e4}".into()).await.expect("it is there");
+        let ToCircle::Export(id, file) = from.next().await else { panic!("it is asked") };
+        assert_eq!(file, PathBuf::from("/a\u{e4}"));
+        to.respond(&id, Ok(ExportResult { entries: 3 })).await.expect("it is there");
+        let Some(FromCircle::Response(number, Ok(result))) = channel.next().await else { panic!("it answers") };
+        assert_eq!((number, result.get()), (request, r#"{"entries":3}"#));
 
         channel.drain().await.expect("it is there");
         assert_eq!(from.next().await, ToCircle::Drain);

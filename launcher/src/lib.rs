@@ -38,7 +38,7 @@ pub use config_error::ConfigError;
 pub use config_watch::watch_files;
 pub use control::{CircleStatus, Statuses};
 pub use diff::{CircleChange, CircleField, ReloadAction};
-pub use fields::{Audit, LogFormat, RestartPolicy, Sandbox, TlsFiles};
+pub use fields::{Audit, LogFormat, RestartPolicy, Sandbox, StoreConfig, TlsFiles};
 pub use log::AuditRotation;
 pub use sd_notifier::SdNotifier;
 pub use supervisor::SUPERVISOR_LOG_NAME;

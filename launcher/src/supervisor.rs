@@ -250,6 +250,17 @@ impl Supervisor {
             SupervisorCommand::Diff { circles, answer } => {
                 let _receiver_gone = answer.send(self.diff(&circles));
             }
+            SupervisorCommand::Export { name, request } => {
+                let entry = self.circles.iter().find(|entry| entry.circle.name == name);
+                let sent = match entry {
+                    Some(entry) => entry.export(request),
+                    None => Err((request, "there is no such circle")),
+                };
+                if let Err((request, reason)) = sent {
+                    let error = RpcError::InvalidParams { param: "name".into(), reason: reason.into() };
+                    let _receiver_gone = request.answer.send(Err(error));
+                }
+            }
         }
     }
 

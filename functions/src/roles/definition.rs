@@ -23,10 +23,16 @@ pub struct RoleDefinition {
     /// Whether the role may play scripts; by default it may if the role that it extends may.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub play: Option<bool>,
-    /// Host modules (`stock`) and functions of host modules (`stock::count`) that plays of the role may use, or `*` for
-    /// all.
+    /// Host modules (`stock`) and functions of host modules (`stock::count`) that plays of the role may use, functions of
+    /// the store for the keys with a prefix (`store::get:orders/`), events of a topic (`events::publish:orders`), or `*`
+    /// for all. In a prefix or topic, `{key}` stands for the public key of the caller, and `{name}` for the name of the
+    /// member; a caller without it is granted nothing.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub r#use: Vec<String>,
+    /// Changes and events of the store to which the role may subscribe: the keys with a prefix (`keys:orders/`), a topic
+    /// (`topic:orders`), or `*` for all; `{key}` and `{name}` stand for the caller as in `use`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub subscribe: Vec<String>,
     /// Calls and plays that one caller may start in a minute; at least 1. By default, that of the role that it extends,
     /// or else no limit. The limit `per_minute` of the circle, which counts requests, applies besides.
     #[serde(skip_serializing_if = "Option::is_none")]

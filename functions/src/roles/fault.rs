@@ -52,6 +52,7 @@ pub enum RoleField {
     Call,
     Play,
     Use,
+    Subscribe,
     PerMinute,
 }
 
@@ -63,6 +64,7 @@ impl RoleField {
             Self::Call => "call",
             Self::Play => "play",
             Self::Use => "use",
+            Self::Subscribe => "subscribe",
             Self::PerMinute => "per_minute",
         }
     }

@@ -6,7 +6,7 @@ pub const MAX_ROLES: usize = 256;
 /// Roles that one role extends, directly or through others, and the role itself.
 pub const MAX_EXTENDS: usize = 64;
 
-/// Patterns in `call` and `use` of one role, inherited ones included.
+/// Patterns in `call`, `use` and `subscribe` of one role, inherited ones included.
 pub const MAX_PATTERNS: usize = 1000;
 
 /// Members of one circle.

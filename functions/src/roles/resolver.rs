@@ -10,8 +10,10 @@ use super::{
     definition::RoleDefinition,
     fault::{FaultList, FaultPlace, RoleField},
     limits::{MAX_EXTENDS, MAX_NAME_BYTES, MAX_PATTERNS, MAX_ROLES},
-    patterns::{CallPattern, CallSet, UsePattern, UseSet, shorten},
+    patterns::{CallPattern, CallSet, shorten},
     role::Role,
+    subscribe_set::{SubscribePattern, SubscribeSet},
+    use_set::{UsePattern, UseSet},
 };
 
 /// The rights of a role as a list of patterns.
@@ -20,9 +22,16 @@ struct Rights {
     call: Vec<CallPattern>,
     is_player: bool,
     r#use: Vec<UsePattern>,
+    subscribe: Vec<SubscribePattern>,
     per_minute: Option<u64>,
     /// Number of roles from which the rights come.
     depth: usize,
+}
+
+impl Rights {
+    fn pattern_count(&self) -> usize {
+        self.call.len() + self.r#use.len() + self.subscribe.len()
+    }
 }
 
 /// Resolves roles; each role only once, whatever extends it.
@@ -48,8 +57,9 @@ impl<'a> RoleResolver<'a> {
             resolver.resolve_chain(name, faults);
         }
         let to_role = |(name, rights): (&'a str, Option<Rights>)| {
-            let Rights { call, is_player, r#use, per_minute, .. } = rights?;
-            let role = Role::new(name, CallSet::new(call), is_player, UseSet::new(r#use), per_minute);
+            let Rights { call, is_player, r#use, subscribe, per_minute, .. } = rights?;
+            let sets = (CallSet::new(call), UseSet::new(r#use), SubscribeSet::new(subscribe));
+            let role = Role::new(name, sets, is_player, per_minute);
             Some((name, Arc::new(role)))
         };
         resolver.resolved.into_iter().filter_map(to_role).collect()
@@ -123,10 +133,12 @@ fn own_rights(name: &str, definition: &RoleDefinition, faults: &mut FaultList) -
     }
     let call = parse_patterns(name, RoleField::Call, &definition.call, faults);
     let r#use = parse_patterns(name, RoleField::Use, &definition.r#use, faults);
+    let subscribe = parse_patterns(name, RoleField::Subscribe, &definition.subscribe, faults);
     let rights = Rights {
         call: call?,
         is_player: definition.play.unwrap_or_default(),
         r#use: r#use?,
+        subscribe: subscribe?,
         per_minute: definition.per_minute,
         depth: 1,
     };
@@ -176,7 +188,7 @@ fn unite(name: &str, definition: &RoleDefinition, base: Rights, own: Rights, fau
         });
         return None;
     }
-    let patterns = base.call.len() + base.r#use.len() + own.call.len() + own.r#use.len();
+    let patterns = base.pattern_count() + own.pattern_count();
     if patterns > MAX_PATTERNS {
         faults.add_to_role(name, None, None, || {
             format!(
@@ -189,6 +201,7 @@ fn unite(name: &str, definition: &RoleDefinition, base: Rights, own: Rights, fau
     let mut rights = base;
     rights.call.extend(own.call);
     rights.r#use.extend(own.r#use);
+    rights.subscribe.extend(own.subscribe);
     rights.is_player |= own.is_player;
     rights.per_minute = own.per_minute.or(rights.per_minute);
     rights.depth = depth;

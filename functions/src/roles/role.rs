@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::patterns::{CallSet, UseSet};
+use super::{patterns::CallSet, subscribe_set::SubscribeSet, text_pattern::CallerPlaceholders, use_set::UseSet};
 use crate::signature::FunctionName;
 
 /// A role with all of its rights, inherited ones included.
@@ -12,17 +12,23 @@ pub struct Role {
     call: CallSet,
     is_player: bool,
     r#use: UseSet,
+    subscribe: SubscribeSet,
     per_minute: Option<u64>,
 }
 
 impl Role {
-    pub(super) fn new(name: &str, call: CallSet, is_player: bool, r#use: UseSet, per_minute: Option<u64>) -> Self {
-        Self { name: name.into(), call, is_player, r#use, per_minute }
+    pub(super) fn new(
+        name: &str,
+        (call, r#use, subscribe): (CallSet, UseSet, SubscribeSet),
+        is_player: bool,
+        per_minute: Option<u64>,
+    ) -> Self {
+        Self { name: name.into(), call, is_player, r#use, subscribe, per_minute }
     }
 
-    /// Makes a role that may call, play and use everything, for circles without roles.
+    /// Makes a role that may call, play, use and subscribe to everything, for circles without roles.
     pub fn everything(name: &str) -> Self {
-        Self::new(name, CallSet::all(), true, UseSet::all(), None)
+        Self::new(name, (CallSet::all(), UseSet::all(), SubscribeSet::all()), true, None)
     }
 
     /// Returns the name.
@@ -50,7 +56,9 @@ impl Role {
         self.is_player
     }
 
-    /// Returns whether plays of the role may use a function of a host module.
+    /// Returns whether plays of the role may use a function of a host module. A function of `store` or `events` may be
+    /// granted for some keys or topics only: ask [`Role::may_use_key`], [`Role::may_use_prefix`] or [`Role::may_publish`]
+    /// before each access.
     pub fn may_use(&self, module: &str, function: &str) -> bool {
         self.r#use.contains(module, function)
     }
@@ -60,7 +68,38 @@ impl Role {
         self.r#use.contains_any_of(module)
     }
 
-    /// Returns the fewest patterns of the host modules that plays of the role may use, by module and function; `*` alone
+    /// Returns whether plays of the role may use a function of the store, such as `get` or `put`, for a key.
+    pub fn may_use_key(&self, function: &str, key: &str, caller: &CallerPlaceholders) -> bool {
+        self.r#use.contains_text(function, key, caller)
+    }
+
+    /// Returns whether plays of the role may use `list` or `count` of the store for all keys with a prefix.
+    pub fn may_use_prefix(&self, function: &str, prefix: &str, caller: &CallerPlaceholders) -> bool {
+        self.r#use.contains_text(function, prefix, caller)
+    }
+
+    /// Returns whether plays of the role may publish events of a topic.
+    pub fn may_publish(&self, topic: &str, caller: &CallerPlaceholders) -> bool {
+        self.r#use.contains_topic(topic, caller)
+    }
+
+    /// Returns whether the role may subscribe to a key, or to all keys with a prefix.
+    pub fn may_subscribe_keys(&self, prefix_or_key: &str, caller: &CallerPlaceholders) -> bool {
+        self.subscribe.contains_keys(prefix_or_key, caller)
+    }
+
+    /// Returns whether the role may subscribe to a topic.
+    pub fn may_subscribe_topic(&self, topic: &str, caller: &CallerPlaceholders) -> bool {
+        self.subscribe.contains_topic(topic, caller)
+    }
+
+    /// Returns the fewest patterns of the keys and topics to which the role may subscribe, in alphabetical order; `*`
+    /// alone for all.
+    pub fn subscribe_patterns(&self) -> Vec<String> {
+        self.subscribe.patterns()
+    }
+
+    /// Returns the fewest patterns of the host modules that plays of the role may use, in alphabetical order; `*` alone
     /// for all.
     pub fn used(&self) -> Vec<String> {
         self.r#use.patterns()

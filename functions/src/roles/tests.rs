@@ -2,6 +2,7 @@
 
 mod faults;
 mod model;
+mod placeholders;
 
 use super::*;
 use crate::signature::FunctionName;
@@ -119,7 +120,13 @@ fn role_of_circles_without_roles_has_every_right() {
     let role = Role::everything("everyone");
     assert!(role.may_call(&function("a.b")) && role.may_call_all() && role.may_play());
     assert!(role.may_use("stock", "count") && role.may_use_any("stock"));
-    assert_eq!((role.call_patterns(), role.used(), role.per_minute()), (vec!["*".into()], vec!["*".into()], None));
+    let nobody = CallerPlaceholders::default();
+    assert!(role.may_use_key("put", "a", &nobody) && role.may_use_prefix("list", "a/", &nobody));
+    assert!(role.may_publish("a", &nobody) && role.may_subscribe_topic("a", &nobody));
+    assert!(role.may_subscribe_keys("a", &nobody) && role.may_subscribe_keys("", &nobody));
+    let all = || vec!["*".to_owned()];
+    assert_eq!((role.call_patterns(), role.used(), role.subscribe_patterns()), (all(), all(), all()));
+    assert_eq!(role.per_minute(), None);
 }
 
 #[test]

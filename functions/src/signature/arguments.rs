@@ -24,6 +24,8 @@ pub struct Arguments {
     pub values: Vec<Value>,
     /// `_meta.timeout_ms`, in milliseconds: 1 to 86,400,000.
     pub timeout_ms: Option<u64>,
+    /// `_meta.once`, which the circle checks.
+    pub once: Option<String>,
 }
 
 /// Parameters of a request that do not fit the function.
@@ -70,7 +72,7 @@ impl Signature {
                 .map_err(|error| ArgumentFault::new("", truncate(&json::invalid_json(&error), 200)))?,
         };
         let mut given: Vec<Option<Json>> = vec![None; self.params.len()];
-        let mut timeout_ms = None;
+        let mut meta = Meta::default();
         match params {
             Params::Absent => {}
             Params::Scalar => return Err(ArgumentFault::new("", "expected an object or an array")),
@@ -90,7 +92,7 @@ impl Signature {
                         if std::mem::replace(&mut has_meta, true) {
                             return Err(ArgumentFault::new(META, "given twice: keep one"));
                         }
-                        timeout_ms = read_meta(raw)?;
+                        meta = Meta::read(raw)?;
                         continue;
                     }
                     let found = self.params.iter().zip(&mut given).find(|(parameter, _)| parameter.name == name);
@@ -103,7 +105,7 @@ impl Signature {
             }
         }
         let values = self.params.iter().zip(given).map(|(parameter, value)| parameter.argument(value.as_ref()));
-        Ok(Arguments { values: values.collect::<Result<_, _>>()?, timeout_ms })
+        Ok(Arguments { values: values.collect::<Result<_, _>>()?, timeout_ms: meta.timeout_ms, once: meta.once })
     }
 
     fn unknown_parameter(&self, name: &str) -> ArgumentFault {
@@ -153,23 +155,44 @@ impl Parameter {
     }
 }
 
-/// Reads `_meta`, and returns the timeout.
-fn read_meta(raw: &RawValue) -> Result<Option<u64>, ArgumentFault> {
-    let meta = json::read(raw.get(), META)?;
-    let members = match &meta {
-        Json::Null => return Ok(None),
-        Json::Object(members) => members,
-        _ => {
-            let reason = format!("expected {{ timeout_ms?: int }}, got {}", describe_value(&meta));
-            return Err(ArgumentFault::new(META, reason));
+/// What `_meta` has.
+#[derive(Default)]
+struct Meta {
+    timeout_ms: Option<u64>,
+    once: Option<String>,
+}
+
+impl Meta {
+    fn read(raw: &RawValue) -> Result<Self, ArgumentFault> {
+        let meta = json::read(raw.get(), META)?;
+        let members = match &meta {
+            Json::Null => return Ok(Self::default()),
+            Json::Object(members) => members,
+            _ => {
+                let reason = format!("expected {{ timeout_ms?: int, once?: string }}, got {}", describe_value(&meta));
+                return Err(ArgumentFault::new(META, reason));
+            }
+        };
+        if let Some(name) = members.keys().find(|name| !["timeout_ms", "once"].contains(&name.as_str())) {
+            let mut path = META.to_owned();
+            push_member(&mut path, name);
+            let reason = format!("unknown member {}, expected timeout_ms or once", excerpt(name));
+            return Err(ArgumentFault::new(path, reason));
         }
-    };
-    if let Some(name) = members.keys().find(|name| *name != "timeout_ms") {
-        let mut path = META.to_owned();
-        push_member(&mut path, name);
-        return Err(ArgumentFault::new(path, format!("unknown member {}, expected timeout_ms", excerpt(name))));
+        let member = |name| members.get(name).filter(|value| !value.is_null());
+        let once = match member("once") {
+            None => None,
+            Some(Json::String(once)) => Some(once.clone()),
+            Some(other) => {
+                let reason = format!("expected a string, got {}", describe_value(other));
+                return Err(ArgumentFault::new("_meta.once", reason));
+            }
+        };
+        Ok(Self { timeout_ms: member("timeout_ms").map(read_timeout).transpose()?.flatten(), once })
     }
-    let Some(value) = members.get("timeout_ms").filter(|value| !value.is_null()) else { return Ok(None) };
+}
+
+fn read_timeout(value: &Json) -> Result<Option<u64>, ArgumentFault> {
     let timeout = Type::Int { range: Range { start: Some(1), end: MAX_TIMEOUT_MS.try_into().ok() } };
     match timeout.convert(value) {
         Ok(Value::Int(timeout_ms)) => Ok(timeout_ms.try_into().ok()),

@@ -46,6 +46,7 @@ pub(crate) fn serve_arguments(circle: &CircleConfig, files: &CircleFiles) -> Vec
     if let Some(identity) = circle.identity.as_ref().or(files.identity.as_ref()) {
         flag("identity", identity.display().to_string());
     }
+    circle.store.iter().for_each(|store| flag("store", store.to_string()));
     if let Ok(serde_json::Value::Object(limits)) = serde_json::to_value(&circle.limits) {
         for (name, value) in limits.into_iter().filter(|(_, value)| !value.is_null()) {
             flag("limit", format!("{name}={value}"));

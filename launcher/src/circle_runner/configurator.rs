@@ -178,8 +178,11 @@ mod tests {
             let ToCircle::Configure(id, asked) = from_supervisor.next().await else { panic!("it is asked") };
             assert_eq!(asked.arguments[0], "serve");
             circle.respond(&id, refusal.clone().map_or(Ok(ConfigureResult {}), Err)).await.expect("it is there");
-            let Some(FromCircle::ConfigureResponse(of, answer)) = channel.next().await else { panic!("it answers") };
-            assert_eq!(outcome(configurator.handle_response(of, answer)), Some((generation, refusal.is_none())));
+            let Some(FromCircle::Response(of, answer)) = channel.next().await else { panic!("it answers") };
+            assert_eq!(
+                outcome(configurator.handle_response(of, answer.map(drop))),
+                Some((generation, refusal.is_none()))
+            );
         }
         set_desired(4, definition("", 2));
         configurator.wait_until_due(&mut desired).await;
@@ -208,16 +211,16 @@ mod tests {
         configurator.wait_until_due(&mut desired).await;
         assert_eq!(outcome(configurator.handle_due(&mut desired, &mut channel).await), Some((7, false)));
         circle.respond(&late, Ok(ConfigureResult {})).await.expect("it is there");
-        let Some(FromCircle::ConfigureResponse(of, answer)) = channel.next().await else { panic!("it answers") };
-        assert_eq!(outcome(configurator.handle_response(of, answer)), Some((5, true)));
+        let Some(FromCircle::Response(of, answer)) = channel.next().await else { panic!("it answers") };
+        assert_eq!(outcome(configurator.handle_response(of, answer.map(drop))), Some((5, true)));
         assert_eq!(known.borrow().contents, definition("", 3).contents, "a late answer counts");
         configurator.wait_until_due(&mut desired).await;
         assert_eq!(outcome(configurator.handle_due(&mut desired, &mut channel).await), None);
         let ToCircle::Configure(id, _) = from_supervisor.next().await else { panic!("it is asked again") };
         circle.respond(&id, Ok(ConfigureResult {})).await.expect("it is there");
-        let Some(FromCircle::ConfigureResponse(of, answer)) = channel.next().await else { panic!("it answers") };
+        let Some(FromCircle::Response(of, answer)) = channel.next().await else { panic!("it answers") };
         assert!(configurator.handle_response(of - 1, Ok(())).is_none(), "that was answered before");
-        assert_eq!(outcome(configurator.handle_response(of, answer)), Some((7, true)));
+        assert_eq!(outcome(configurator.handle_response(of, answer.map(drop))), Some((7, true)));
         assert_eq!(known.borrow().contents, definition("", 2).contents);
 
         let many = format!(r#", "origins": [{}]"#, vec![r#""https://a.example""#; 160_000].join(","));

@@ -59,6 +59,7 @@ fn test_runner() -> RunnerParts {
             program,
             files,
             events,
+            exporter: Exporter::new().1,
             stop_requested: stopped,
             exit_reason: None,
             has_been_ready: false,

@@ -1,6 +1,7 @@
 //! Resolves one circle of a `circles.json`.
 
 use std::{
+    io::ErrorKind,
     net::{Ipv4Addr, SocketAddr},
     path::{Path, PathBuf},
 };
@@ -11,7 +12,7 @@ use serde_json::value::RawValue;
 use super::{CircleConfig, ConfigEntry, FieldSpans, access::CircleAccess, parse_host, parse_origin, parse_proxy};
 use crate::{
     config_error::{ConfigError, ConfigSource},
-    fields::{CircleFields, Sandbox, TlsFiles},
+    fields::{CircleFields, Sandbox, StoreConfig, TlsFiles},
     log::AuditRotation,
 };
 
@@ -98,6 +99,10 @@ impl<'a> CircleResolver<'a, '_> {
             init: self.path(self.field(|fields| &fields.init)),
             modules: self.path(self.field(|fields| &fields.modules)),
             identity: self.path(self.field(|fields| &fields.identity)),
+            store: self.field(|fields| &fields.store).map(|store| match store {
+                StoreConfig::Memory => StoreConfig::Memory,
+                StoreConfig::File(path) => StoreConfig::File(self.resolve(&path)),
+            }),
             limits: self.limits()?,
             // Off loopback, strangers may connect.
             sandbox: self.field(|fields| &fields.sandbox).unwrap_or(if host.is_loopback() {
@@ -161,6 +166,9 @@ impl<'a> CircleResolver<'a, '_> {
             };
             return Err(self.error_at(field, format!("cannot read {}: {problem}", path.display())));
         }
+        if let Some(StoreConfig::File(file)) = &circle.store {
+            check_store_file(file).map_err(|message| self.error_at("store", message))?;
+        }
         let directories = [("modules", &circle.modules), ("functions", &circle.functions)];
         for (field, directory) in directories.into_iter().filter_map(|(field, path)| Some((field, path.as_ref()?))) {
             if let Err(error) = std::fs::read_dir(directory) {
@@ -168,5 +176,28 @@ impl<'a> CircleResolver<'a, '_> {
             }
         }
         Ok(())
+    }
+}
+
+/// Checks that a store is a regular file, or that its directory exists.
+fn check_store_file(file: &Path) -> Result<(), String> {
+    // `join` of a directory and an empty path ends in a separator.
+    if file.file_name().is_none() || file.as_os_str().as_encoded_bytes().ends_with(b"/") {
+        return Err("the store has no file name: name a file such as \"data/shop.redb\", or \":memory:\"".to_owned());
+    }
+    match std::fs::metadata(file) {
+        Ok(metadata) if metadata.is_file() => return Ok(()),
+        Ok(_) => return Err(format!("the store {} is not a regular file: name a file", file.display())),
+        Err(error) if error.kind() == ErrorKind::NotFound => {}
+        Err(error) => return Err(format!("cannot open the store {}: {error}", file.display())),
+    }
+    let directory = file.parent().filter(|directory| !directory.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    match std::fs::metadata(directory) {
+        Ok(metadata) if metadata.is_dir() => Ok(()),
+        Ok(_) => Err(format!("cannot create the store in {}: this is not a directory", directory.display())),
+        Err(error) => {
+            let directory = directory.display();
+            Err(format!("cannot create the store in {directory}: {error}; create the directory: mkdir -p {directory}"))
+        }
     }
 }

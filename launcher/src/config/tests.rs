@@ -74,6 +74,20 @@ fn error_has_line_and_column() {
         ("{\"circles\": [{\"name\": \"a\", \"port\": 1, \"init\": §\"nowhere.rhai\"}]}", "nowhere.rhai"),
         ("{\"circles\": [{\"name\": \"a\", \"port\": 1, \"modules\": §\"nowhere/\"}]}", "nowhere"),
         ("{\"circles\": [{\"name\": \"a\", \"port\": 1, \"tls\": §{\"cert\": \"c.pem\", \"key\": \"k\"}}]}", "c.pem"),
+        (
+            "{\"circles\": [{\"name\": \"a\", \"port\": 1, \"store\": §\"nowhere/a.redb\"}]}",
+            "create the directory: mkdir -p",
+        ),
+        ("{\"circles\": [{\"name\": \"a\", \"port\": 1, \"store\": §\"\"}]}", "name a file such as"),
+        ("{\"circles\": [{\"name\": \"a\", \"port\": 1, \"store\": §\"nowhere/\"}]}", "name a file such as"),
+        ("{\"circles\": [{\"name\": \"a\", \"port\": 1, \"store\": §\"/\"}]}", "name a file such as"),
+        ("{\"circles\": [{\"name\": \"a\", \"port\": 1, \"store\": §\"..\"}]}", "name a file such as"),
+        ("{\"circles\": [{\"name\": \"a\", \"port\": 1, \"store\": §\"/dev/null\"}]}", "is not a regular file"),
+        (
+            "{\"circles\": [{\"name\": \"a\", \"port\": 1, \"store\": \"s\"},\n{\"name\": \"b\", \"port\": 2, \"store\": §\"./s\"}]}",
+            "already that of circle 'a'",
+        ),
+        ("{\"defaults\": {\"store\": §\"a\"},\n \"circles\": []}", "its own store"),
         ("{\"defaults\": {\"port\": §1},\n \"circles\": []}", "its own port"),
         ("{\"defaults\": {\"identity\": §\"a\"},\n \"circles\": []}", "its own identity"),
     ];
@@ -109,6 +123,7 @@ fn paths_are_relative_to_file() {
         .expect("written");
     let circles = load(&file).expect("valid");
     assert_eq!(circles[0].init, Some(directory.path().join("team.rhai")));
+    assert_eq!(circles[0].store, None);
     assert!(matches!(load(&directory.path().join("none.json")), Err(ConfigError::Io { .. })));
 }
 
@@ -123,4 +138,33 @@ fn sandbox_is_required_beyond_loopback() {
     let circles = parse(text, Path::new("circles.json")).expect("valid");
     let sandboxes: Vec<Sandbox> = circles.iter().map(|circle| circle.sandbox).collect();
     assert_eq!(sandboxes, [Sandbox::BestEffort, Sandbox::Required, Sandbox::BestEffort, Sandbox::Required]);
+}
+
+#[test]
+fn store_is_a_file_of_one_circle_or_in_memory() {
+    let directory = tempfile::tempdir().expect("a directory");
+    std::fs::create_dir(directory.path().join("data")).expect("made");
+    std::os::unix::fs::symlink("data", directory.path().join("link")).expect("linked");
+    let with = |first: &str, second: &str| {
+        let text = format!(
+            r#"{{ "circles": [{{ "name": "a", "port": 0, "store": "{first}" }}, {{ "name": "b", "port": 0, "store": "{second}" }}] }}"#
+        );
+        parse(&text, &directory.path().join("circles.json"))
+    };
+    let stores = |first: &str, second: &str| {
+        let circles = with(first, second).expect("valid").into_iter();
+        circles.map(|circle| circle.store.expect("a store")).collect::<Vec<_>>()
+    };
+    let file = |path: &str| StoreConfig::File(directory.path().join(path));
+    assert_eq!(stores("data/a.redb", "./b.redb"), [file("data/a.redb"), file("b.redb")]);
+    assert_eq!(stores(":memory:", ":memory:"), [StoreConfig::Memory, StoreConfig::Memory]);
+    assert_eq!(StoreConfig::from(std::ffi::OsString::from(StoreConfig::Memory.to_string())), StoreConfig::Memory);
+    // The same file by another path, before and after it is created.
+    for _ in 0..2 {
+        let error = with("data/a.redb", "link/a.redb").expect_err("one file").to_string();
+        assert!(error.contains("already that of circle 'a': name another file"), "{error}");
+        std::fs::write(directory.path().join("data/a.redb"), "").expect("written");
+    }
+    std::os::unix::fs::symlink("data/a.redb", directory.path().join("b.redb")).expect("linked");
+    with("data/a.redb", "b.redb").expect_err("one file");
 }

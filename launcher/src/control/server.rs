@@ -19,12 +19,14 @@ use tokio::{
 use tokio_util::codec::{Framed, LinesCodec};
 
 use super::{
-    CONFIG_INVALID, CircleNames, Diff, DiffResult, Down, MAX_MESSAGE, Release, Reload, ReloadResult, Restart, Status,
-    Up, WATCH_TIMEOUT, Watch,
+    CONFIG_INVALID, CircleNames, Diff, DiffResult, Down, EXPORT_FAILED, Export, ExportParams, MAX_MESSAGE, Release,
+    Reload, ReloadResult, Restart, Status, Up, WATCH_TIMEOUT, Watch, disconnection::wait_for_disconnection,
 };
 use crate::{
     CircleChange, CircleState, ConfigError,
+    circle_runner::ExportRequest,
     config_reader::ConfigReader,
+    ipc::ExportResult,
     supervisor::{CircleCommand, ReloadTrigger, SupervisorCommand, SupervisorSnapshot},
 };
 
@@ -118,6 +120,11 @@ fn is_of_user(stream: &UnixStream) -> bool {
     stream.peer_cred().is_ok_and(|peer| [0, user].contains(&peer.uid()))
 }
 
+/// Whether a line is a request of an export.
+fn is_export(line: &str) -> bool {
+    matches!(message::parse(line, 1), Ok(IncomingMessage::Single(Ok(call))) if call.method == Export::NAME)
+}
+
 impl ControlHandler {
     /// Serves one connection. `close_idle` is notified when a connection has to be closed for a new one.
     async fn serve(mut self, stream: UnixStream, mut ending: watch::Receiver<()>, close_idle: Arc<Notify>) {
@@ -134,7 +141,12 @@ impl ControlHandler {
                 () = close_idle.notified() => return,
             };
             let Some(Ok(line)) = line else { return };
-            if let Some(answer) = self.respond(&line).await
+            let answer = tokio::select! {
+                answer = self.respond(&line) => answer,
+                // Only an export ends with its client: its result is a file of the client.
+                () = wait_for_disconnection(lines.get_ref()), if is_export(&line) => return,
+            };
+            if let Some(answer) = answer
                 && lines.send(answer).await.is_err()
             {
                 return;
@@ -169,6 +181,7 @@ impl ControlHandler {
                 NoParams::from_raw(call.params)?;
                 return to_json(&DiffResult { changes: self.diff().await? });
             }
+            Export::NAME => return to_json(&self.export(ExportParams::from_raw(call.params)?).await?),
             Reload::NAME => {
                 NoParams::from_raw(call.params)?;
                 return to_json(&self.reload().await?);
@@ -223,6 +236,16 @@ impl ControlHandler {
         response.await.map_err(|_| RpcError::ShuttingDown)
     }
 
+    async fn export(&self, params: ExportParams) -> Result<ExportResult, RpcError> {
+        let (answer, response) = oneshot::channel();
+        let request = ExportRequest { file: params.file.into(), answer };
+        self.send_command(SupervisorCommand::Export { name: params.name, request }).await?;
+        response.await.map_err(|_| {
+            let message = "the circle ended before it answered".to_owned();
+            RpcError::Other(ErrorObject { code: EXPORT_FAILED, message, data: None })
+        })?
+    }
+
     async fn reload(&mut self) -> Result<ReloadResult, RpcError> {
         let (answer, response) = oneshot::channel();
         {
@@ -271,8 +294,11 @@ mod tests {
         lines.next().await?.ok()
     }
 
+    /// The commands of a server, and what it knows of the circles.
+    type OtherEnds = (mpsc::Receiver<SupervisorCommand>, watch::Sender<SupervisorSnapshot>);
+
     /// Starts a server at a path; also returns what keeps its channels open.
-    fn start(path: &std::path::Path) -> (ControlServer, mpsc::Sender<UnixListener>, impl Sized) {
+    fn start(path: &std::path::Path) -> (ControlServer, mpsc::Sender<UnixListener>, OtherEnds) {
         let listener = UnixListener::bind(path).expect("it listens");
         let (to_server, listeners) = mpsc::channel(1);
         let (commands, command_receiver) = mpsc::channel(1);
@@ -317,6 +343,21 @@ except OSError: print(0)
         if let (Some(own), Some(other)) = (ask(user).await, ask(65534).await) {
             assert_eq!((&*own, &*other), ("1", "0"));
         }
+        server.close().await;
+    }
+
+    #[tokio::test]
+    async fn export_ends_with_its_client() {
+        let home = tempfile::tempdir().expect("a directory");
+        let path = home.path().join("socket");
+        let (server, _to_server, (mut commands, _snapshots)) = start(&path);
+        let stream = UnixStream::connect(&path).await.expect("it listens");
+        let mut lines = Framed::new(stream, LinesCodec::new_with_max_length(MAX_MESSAGE));
+        let params = ExportParams { name: "a".to_owned(), file: "/file".to_owned() };
+        lines.send(message::call(Some(&Id::number(1)), Export::NAME, &params)).await.expect("it is there");
+        let Some(SupervisorCommand::Export { mut request, .. }) = commands.recv().await else { panic!("it is asked") };
+        drop(lines);
+        request.answer.closed().await;
         server.close().await;
     }
 

@@ -10,7 +10,7 @@ use tokio::{
 
 use crate::{
     CircleConfig, CircleEvent,
-    circle_runner::{CircleFiles, CircleRunner, DesiredDefinition},
+    circle_runner::{CircleFiles, CircleRunner, DesiredDefinition, ExportRequest, Exporter},
     circle_state::{CircleState, CircleStateMachine, StateChange},
     definition::{CircleDefinition, ContentDigests},
     ipc::Heartbeat,
@@ -52,6 +52,8 @@ pub(super) struct ProcessHandle {
     pub(super) desired: watch::Sender<DesiredDefinition>,
     /// Whether the process has not yet confirmed or refused it.
     pub(super) is_reconfiguring: bool,
+    /// Requests to export the store.
+    pub(super) exports: mpsc::Sender<ExportRequest>,
 }
 
 impl CircleEntry {
@@ -83,6 +85,7 @@ impl CircleEntry {
         let definition = Arc::new(self.definition());
         let (running_sender, running) = watch::channel(definition.clone());
         let (desired_sender, desired) = watch::channel(DesiredDefinition { generation: 0, definition });
+        let (exports, exporter) = Exporter::new();
         let name = &self.circle.name;
         let runner = CircleRunner {
             name: name.clone(),
@@ -96,12 +99,14 @@ impl CircleEntry {
                 lock: Some(files.circle_lock(name)),
             },
             events: events.clone(),
+            exporter,
             stop_requested: stopped,
             exit_reason: None,
             has_been_ready: false,
         };
         let task = runners.spawn(async move { runner.run().await.is_some() }).id();
-        self.process = Some(ProcessHandle { task, stop, running, desired: desired_sender, is_reconfiguring: false });
+        self.process =
+            Some(ProcessHandle { task, stop, running, desired: desired_sender, is_reconfiguring: false, exports });
         (self.is_new, self.is_removed, self.refused) = (false, false, None);
         (self.url, self.access, self.is_restart_pending) = (self.circle.url(), self.circle.access, false);
         self.state_machine.apply(StateChange::StartRequested, Instant::now());
@@ -116,6 +121,20 @@ impl CircleEntry {
         } else if self.is_restart_pending && !is_restarting {
             self.is_restart_pending = false;
             self.state_machine.apply(StateChange::Finished { has_failed: false }, Instant::now());
+        }
+    }
+
+    /// Has the process export its store.
+    ///
+    /// # Errors
+    ///
+    /// The circle is not up, or other exports wait.
+    pub(super) fn export(&self, request: ExportRequest) -> Result<(), (ExportRequest, &'static str)> {
+        match &self.process {
+            Some(process) if self.state_machine.state == CircleState::Ready => {
+                process.exports.try_send(request).map_err(|error| (error.into_inner(), "too many exports wait"))
+            }
+            _ => Err((request, "the circle is not up")),
         }
     }
 

@@ -4,7 +4,7 @@ use protocol::RpcError;
 use tokio::sync::oneshot;
 
 use super::CircleCommand;
-use crate::{CircleChange, ConfigError, definition::CircleDefinition};
+use crate::{CircleChange, ConfigError, circle_runner::ExportRequest, definition::CircleDefinition};
 
 /// A command for the supervisor.
 #[derive(Debug)]
@@ -27,6 +27,8 @@ pub(crate) enum SupervisorCommand {
     },
     /// Return what a reload would do.
     Diff { circles: Vec<CircleDefinition>, answer: oneshot::Sender<Vec<CircleChange>> },
+    /// Write the entries of a circle's store into a file.
+    Export { name: String, request: ExportRequest },
 }
 
 /// Why circles.json is read again.

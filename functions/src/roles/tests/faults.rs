@@ -40,7 +40,8 @@ fn every_fault_is_reported_at_its_place() {
         "roles.clerk.call[1]: 'Order.*' is not a pattern of functions: write a name such as \"order.place\", \"order.*\" for \
          all functions below a name, or \"*\" for all functions",
         "roles.clerk.use[1]: 'stock:count' is not a pattern of host modules: write a module such as \"stock\", a function \
-         such as \"stock::count\", or \"*\" for all host modules",
+         such as \"stock::count\", a function of the store with a prefix such as \"store::get:orders/\", or \"*\" for all \
+         host modules",
         "roles.clerk.extends: no role 'custmer'; did you mean 'customer'?",
         "anyone: no role 'custome'; did you mean 'customer'?",
         "authenticated: no role 'nobody': define it in \"roles\", or use one of Big, clerk, customer",
@@ -77,10 +78,50 @@ fn patterns_are_names_and_wildcards() {
     for pattern in ["", "a::", "::a", "a::b::c", "a.b", "a::*", "1a", "a b", "é", "a:b", "*::a", &"a".repeat(129)] {
         assert!(fault_of_role(&json!({ "use": [pattern] })).contains("is not a pattern of host modules"), "{pattern}");
     }
-    let prefix = fault_of_role(&json!({ "use": ["store::get:orders/"] }));
-    assert!(prefix.contains("does not support: write \"store::get\""), "{prefix}");
     let long = fault_of_role(&json!({ "call": ["x".repeat(10_000)] }));
     assert!(long.len() < 400 && long.contains('…'), "{long}");
+}
+
+#[test]
+fn faults_of_prefixes_and_topics_say_what_to_write() {
+    let long = "a".repeat(512);
+    let cases = [
+        ("store::get:orders", "has a prefix that does not end in '/': add the '/'"),
+        ("store::get:", "has no prefix after the ':': write the prefix"),
+        ("store::list:orders/*", "has '*' in its prefix, which is no wildcard there: remove it"),
+        ("store::put:orders/{user}/", "has a brace that belongs to no placeholder: write {key} for"),
+        ("store::put:orders/}/", "has a brace that belongs to no placeholder"),
+        ("store::put:orders/{key/", "has a brace that belongs to no placeholder"),
+        ("store::set:orders/", "has a prefix, but 'store' has no function 'set': use one of get, get_all, has, put"),
+        (
+            "stock::count:orders/",
+            "which only the functions of 'store' and 'events::publish' have: write \"stock::count\" for",
+        ),
+        ("events::listen:orders", "write \"events::listen\" for the whole function"),
+        ("events::publish:", "has no topic after the ':': write the topic"),
+        (&format!("store::get:{long}/"), "has a prefix of 513 bytes: use at most 512"),
+        (&format!("events::publish:{long}a"), "has a topic of 513 bytes: use at most 512"),
+    ];
+    for (pattern, expected) in cases {
+        let fault = fault_of_role(&json!({ "use": [pattern] }));
+        assert!(fault.starts_with("roles.a.use[0]: '") && fault.contains(expected) && fault.len() < 400, "{fault}");
+    }
+    let cases = [
+        ("orders/", "is not a pattern of subscriptions: write \"keys:orders/\" for"),
+        ("keys:", "has no prefix after the ':'"),
+        ("keys:orders", "does not end in '/': add the '/'"),
+        ("keys:*", "has '*' in its prefix"),
+        ("topic:", "has no topic after the ':'"),
+        ("topic:{Name}", "has a brace that belongs to no placeholder"),
+        ("key:orders/", "is not a pattern of subscriptions"),
+        ("", "'' is not a pattern of subscriptions"),
+    ];
+    for (pattern, expected) in cases {
+        let fault = fault_of_role(&json!({ "subscribe": [pattern] }));
+        assert!(fault.starts_with("roles.a.subscribe[0]: '") && fault.contains(expected), "{fault}");
+    }
+    let longest = json!({ "roles": { "a": { "subscribe": [format!("topic:{long}")] } } });
+    assert!(AccessControl::new(definition(&longest)).is_ok());
 }
 
 #[test]
@@ -148,6 +189,13 @@ fn numbers_of_roles_and_patterns_have_a_limit() {
     let faults = AccessControl::new(two(600, MAX_PATTERNS - 599)).expect_err("too many");
     assert_eq!(faults.len(), 1);
     assert!(faults[0].to_string().starts_with("roles.b: the role has 1001 patterns"), "{faults:?}");
+    let mut definition = two(600, MAX_PATTERNS - 600);
+    let subscribe = RoleDefinition { subscribe: vec!["topic:a".into()], ..RoleDefinition::default() };
+    definition.roles.get_mut("a").expect("a role").extends = Some("c".into());
+    definition.roles.insert("c".into(), subscribe);
+    assert!(
+        AccessControl::new(definition).expect_err("too many")[0].to_string().starts_with("roles.b: the role has 1001")
+    );
 
     let roles = |count: usize| AccessDefinition::<String> {
         roles: (0..count).map(|number| (format!("r{number}"), RoleDefinition::default())).collect(),

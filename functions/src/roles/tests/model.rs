@@ -13,15 +13,17 @@ type Definition = AccessDefinition<u8>;
 fn roles() -> impl Strategy<Value = RoleDefinition> {
     let call = select(vec!["*", "x", "y", "x.*", "y.*", "x.y", "x.y.*", "xy.*", "x.", "X", "*.x"]);
     let used = select(vec!["*", "m", "n", "m::f", "m::g", "n::f", "mn::f", "m::", "m::f:p/"]);
+    let subscribe = select(vec!["*", "keys:p/", "keys:p/{name}/", "keys:q/", "topic:t", "topic:p", "keys:p", "t"]);
     let extends = prop_oneof![2 => Just(None), 5 => select(ROLES.to_vec()).prop_map(Some), 1 => Just(Some("unknown"))];
     let texts = |list: Vec<&str>| list.into_iter().map(str::to_owned).collect();
     let rate = prop_oneof![3 => Just(None), 3 => (1_u64..5).prop_map(Some), 1 => Just(Some(0))];
-    (extends, vec(call, 0..3), prop::option::of(any::<bool>()), vec(used, 0..3), rate).prop_map(
-        move |(extends, call, play, used, per_minute)| RoleDefinition {
+    (extends, vec(call, 0..3), prop::option::of(any::<bool>()), vec(used, 0..3), vec(subscribe, 0..3), rate).prop_map(
+        move |(extends, call, play, used, subscribe, per_minute)| RoleDefinition {
             extends: extends.map(str::to_owned),
             call: texts(call),
             play,
             r#use: texts(used),
+            subscribe: texts(subscribe),
             per_minute,
         },
     )
@@ -51,6 +53,7 @@ fn clean(mut definition: Definition) -> Definition {
         role.extends = role.extends.take().filter(|base| base < name);
         role.call.retain(|text| is_call_pattern(text));
         role.r#use.retain(|text| is_use_pattern(text));
+        role.subscribe.retain(|text| is_subscribe_pattern(text));
         role.play = role.play.filter(|play| *play);
         role.per_minute = role.per_minute.filter(|rate| *rate > 0);
     }
@@ -72,6 +75,10 @@ fn is_call_pattern(text: &str) -> bool {
 
 fn is_use_pattern(text: &str) -> bool {
     !matches!(text, "m::" | "m::f:p/")
+}
+
+fn is_subscribe_pattern(text: &str) -> bool {
+    !matches!(text, "keys:p" | "t")
 }
 
 /// Returns the role and those that it extends, nearest first, and whether the chain ends.
@@ -100,6 +107,11 @@ fn matches_use(pattern: &str, module: &str, function: &str) -> bool {
     pattern == "*" || pattern == module || pattern == format!("{module}::{function}")
 }
 
+fn matches_subscribe(pattern: &str, wanted: &str) -> bool {
+    let pattern = pattern.replace("{name}", "alice");
+    pattern == "*" || pattern == wanted || pattern.starts_with("keys:") && wanted.starts_with(&pattern)
+}
+
 /// Returns the faults, as sorted places.
 fn model_faults(definition: &Definition) -> Vec<String> {
     let mut places = Vec::new();
@@ -110,6 +122,7 @@ fn model_faults(definition: &Definition) -> Vec<String> {
         };
         places.extend(bad("call", &role.call, is_call_pattern));
         places.extend(bad("use", &role.r#use, is_use_pattern));
+        places.extend(bad("subscribe", &role.subscribe, is_subscribe_pattern));
         if role.per_minute == Some(0) {
             places.push(format!("roles.{name}.per_minute"));
         }
@@ -158,6 +171,7 @@ fn is_sound(definition: &Definition, name: &str) -> bool {
             && role.per_minute != Some(0)
             && role.call.iter().all(|text| is_call_pattern(text))
             && role.r#use.iter().all(|text| is_use_pattern(text))
+            && role.subscribe.iter().all(|text| is_subscribe_pattern(text))
             && (depth == 0 || !takes_play)
     })
 }
@@ -182,9 +196,21 @@ fn assert_role(definition: &Definition, role: &Role) {
         let starts = |pattern: &String| pattern == "*" || pattern.split("::").next() == Some(module);
         assert_eq!(role.may_use_any(module), chain.iter().any(|role| role.r#use.iter().any(starts)), "{module}");
     }
+    let alice = CallerPlaceholders { key: None, name: Some("alice") };
+    for wanted in ["keys:p/", "keys:p/x", "keys:p/alice/", "keys:p/alice/x", "keys:q/", "keys:r/", "topic:t", "topic:p"]
+    {
+        let matches = |pattern: &String| matches_subscribe(pattern, wanted);
+        let is_granted = chain.iter().any(|role| role.subscribe.iter().any(matches));
+        let found = match wanted.strip_prefix("keys:") {
+            Some(keys) => role.may_subscribe_keys(keys, &alice),
+            None => role.may_subscribe_topic(&wanted["topic:".len()..], &alice),
+        };
+        assert_eq!(found, is_granted, "{wanted}");
+        assert_eq!(role.subscribe_patterns().iter().any(matches), is_granted, "{wanted}");
+    }
     assert_eq!(role.may_play(), chain.iter().any(|role| role.play == Some(true)));
     assert_eq!(role.per_minute(), chain.iter().find_map(|role| role.per_minute));
-    for patterns in [role.call_patterns(), role.used()] {
+    for patterns in [role.call_patterns(), role.used(), role.subscribe_patterns()] {
         let mut unique = patterns.clone();
         unique.dedup();
         assert_eq!(patterns, unique);

@@ -23,7 +23,7 @@ fn fault(params: &str) -> String {
 #[test]
 fn arguments_are_by_name_or_by_position_and_complete() {
     let tea = Value::String("tea".to_owned());
-    let expected = |values: Vec<Value>| Ok(Arguments { values, timeout_ms: None });
+    let expected = |values: Vec<Value>| Ok(Arguments { values, timeout_ms: None, once: None });
     for params in [
         r#"{"item":"tea"}"#,
         r#"["tea"]"#,
@@ -54,8 +54,9 @@ fn timeout_is_a_reserved_name() {
         let fault = with_meta(&format!("{{\"timeout_ms\":{invalid}}}"));
         assert!(fault.starts_with(expected), "{fault}");
     }
-    assert_eq!(with_meta("1"), "_meta: expected { timeout_ms?: int }, got 1");
-    assert_eq!(with_meta("{\"trace\":1}"), "_meta.trace: unknown member \"trace\", expected timeout_ms");
+    assert_eq!(with_meta("{\"once\":7}"), "_meta.once: expected a string, got 7");
+    assert_eq!(with_meta("1"), "_meta: expected { timeout_ms?: int, once?: string }, got 1");
+    assert_eq!(with_meta("{\"trace\":1}"), "_meta.trace: unknown member \"trace\", expected timeout_ms or once");
     assert_eq!(with_meta("{},\"_meta\":{}"), "_meta: given twice: keep one");
 }
 
