@@ -31,12 +31,14 @@ pub const ERROR_CODES: &[(i64, &str, &[&str])] = &[
     (-32001, "Unauthenticated", &[]),
     (-32002, "Invalid Credentials", &[]),
     (-32003, "Forbidden", &["reason", "missing"]),
-    (-32004, "Limit exceeded", &["limit", "max", "setting"]),
+    (-32004, "Limit exceeded", &["limit", "max", "setting", "happened", "recorded"]),
     (-32005, "Cancelled", &[]),
     (-32006, "Busy", &["limit", "max", "retry_after_ms"]),
     (-32007, "Rate limited", &["retry_after_ms"]),
     (-32008, "Shutting down", &[]),
     (-32009, "Environment lost", &["reason"]),
+    (-32010, "Conflict", &["cause", "key", "attempts"]),
+    (-32011, "Store unavailable", &["cause", "happened"]),
 ];
 
 /// The error of a request. Serialises as an [`ErrorObject`].
@@ -88,6 +90,16 @@ pub enum RpcError {
         /// The setting that has this value; `None` for the depth of a value, which has none.
         setting: Option<LimitSetting>,
     },
+    /// The run has committed, and its result cannot be returned: it finds no room in the answer, or the record of an
+    /// earlier request with the same `once` does not have it.
+    ResultLost {
+        /// The limit of the result in KiB.
+        max: u64,
+        /// The setting of the limit, if it has one.
+        setting: Option<LimitSetting>,
+        /// Whether the request was sent before, and nothing has run now.
+        is_recorded: bool,
+    },
     /// The play was cancelled.
     Cancelled,
     /// A quota of the circle is used up for now.
@@ -110,6 +122,22 @@ pub enum RpcError {
     EnvironmentLost {
         /// Why the environment was lost.
         reason: LossReason,
+    },
+    /// The transaction read something that has changed, or its snapshot is too old. Nothing happened.
+    Conflict {
+        /// Why the transaction did not commit.
+        cause: ConflictCause,
+        /// A changed key that the transaction read.
+        key: Option<String>,
+        /// How often it ran.
+        attempts: u32,
+    },
+    /// The store of the circle takes no writes, or has failed.
+    StoreUnavailable {
+        /// Why.
+        cause: StoreFault,
+        /// Whether the effects of the transaction exist.
+        happened: Happened,
     },
     /// An error that this version cannot interpret, kept unchanged.
     Other(ErrorObject),
@@ -184,6 +212,8 @@ words! {
     MissingRight {
         /// `play`: to play scripts.
         Play = "play",
+        /// `subscribe`: to follow these keys or this topic.
+        Subscribe = "subscribe",
         /// A right of a later version of the protocol.
         #[serde(other)]
         #[cfg_attr(feature = "schema", schemars(skip))]
@@ -240,6 +270,16 @@ words! {
         MapItems = "map_items",
         /// Size of what a host call passes in one direction, in KiB.
         HostKib = "host_kib",
+        /// Entries that a transaction reads.
+        StoreReads = "store_reads",
+        /// Keys that a transaction writes.
+        StoreWrites = "store_writes",
+        /// Size of what a transaction writes, in KiB.
+        StoreKib = "store_kib",
+        /// Size of one value in the store, in KiB.
+        ValueKib = "value_kib",
+        /// Events of a transaction.
+        Events = "events",
     }
 }
 
@@ -258,6 +298,10 @@ words! {
         Workers = "workers",
         /// `total_mib` or `memory_per_caller_mib`, in MiB.
         Memory = "memory",
+        /// Commits that wait for the store.
+        Commits = "commits",
+        /// The subscriptions of a session.
+        Subscriptions = "subscriptions",
     }
 }
 
@@ -277,6 +321,45 @@ words! {
         /// A reason of a later version of the protocol.
         #[serde(other)]
         #[cfg_attr(feature = "schema", schemars(skip))]
+        Unknown = "unknown",
+    }
+}
+
+words! {
+    /// Why a transaction did not commit.
+    ConflictCause {
+        /// Another transaction changed what this one read.
+        Changed = "changed",
+        /// Too much was committed since its snapshot, or its snapshot took too long.
+        TooOld = "too_old",
+        /// A cause of a later version of the protocol.
+        #[serde(other)]
+        #[cfg_attr(feature = "schema", schemars(skip))]
+        Unknown = "unknown",
+    }
+}
+
+words! {
+    /// Why a store is unavailable.
+    StoreFault {
+        /// The store has reached `store_mib`, or the disk is full.
+        Full = "full",
+        /// The storage failed. The store works again when the circle has restarted.
+        Failed = "failed",
+        /// A fault of a later version of the protocol.
+        #[serde(other)]
+        #[cfg_attr(feature = "schema", schemars(skip))]
+        Unknown = "unknown",
+    }
+}
+
+words! {
+    /// Whether the effects of a transaction exist.
+    Happened {
+        /// There are no effects.
+        No = "no",
+        /// All effects exist once the store works again, or none. A request with `once` can be sent again.
+        #[serde(other)]
         Unknown = "unknown",
     }
 }
@@ -304,12 +387,14 @@ impl RpcError {
             Self::Unauthenticated => -32001,
             Self::InvalidCredentials => -32002,
             Self::Forbidden { .. } => -32003,
-            Self::LimitExceeded { .. } => -32004,
+            Self::LimitExceeded { .. } | Self::ResultLost { .. } => -32004,
             Self::Cancelled => -32005,
             Self::Busy { .. } => -32006,
             Self::RateLimited { .. } => -32007,
             Self::ShuttingDown => -32008,
             Self::EnvironmentLost { .. } => -32009,
+            Self::Conflict { .. } => -32010,
+            Self::StoreUnavailable { .. } => -32011,
             Self::Other(object) => object.code,
         }
     }
@@ -318,6 +403,7 @@ impl RpcError {
         match self {
             Self::Script(error) => error.message.clone(),
             Self::LimitExceeded { limit, .. } => format!("Limit exceeded: {limit}"),
+            Self::ResultLost { .. } => format!("Limit exceeded: {}", PlayLimit::Output),
             Self::Other(object) => object.message.clone(),
             _ => {
                 let row = ERROR_CODES.iter().find(|(code, ..)| *code == self.code());

@@ -76,6 +76,20 @@ pub struct Limits {
     pub calls_per_caller: Option<u64>,
     /// Workers for functions, of which more than one for each processor start only while the others wait for host calls.
     pub function_workers: u64,
+    /// Entries of the store that one transaction may read.
+    pub store_reads: u64,
+    /// Keys of the store that one transaction may write.
+    pub store_writes: u64,
+    /// KiB of all keys, values and events that one transaction may write.
+    pub store_kib: u64,
+    /// KiB of one value in the store, and of the data of one event.
+    pub value_kib: u64,
+    /// Events that one transaction may publish.
+    pub events: u64,
+    /// MiB of the entries of the store, with its change log and its records of `once`.
+    pub store_mib: u64,
+    /// MiB of the change log of the store, from which subscribers catch up.
+    pub log_mib: u64,
     /// MiB of memory that all workers together may use; half of the machine's memory if null. If the circle cannot
     /// measure the memory of its workers, `describe` returns null and there is no limit.
     pub total_mib: Option<u64>,
@@ -121,6 +135,13 @@ impl Default for Limits {
             running_calls: 256,
             calls_per_caller: None,
             function_workers: 64,
+            store_reads: 10_000,
+            store_writes: 1_000,
+            store_kib: 1024,
+            value_kib: 64,
+            events: 100,
+            store_mib: 1024,
+            log_mib: 64,
             total_mib: None,
             memory_per_caller_mib: None,
             per_minute: None,
@@ -169,6 +190,12 @@ impl Limits {
         Ok(())
     }
 
+    /// Sets the limits of the store, which a circle keeps from its start, to those of other limits.
+    pub fn set_store_limits(&mut self, other: &Self) {
+        let Self { store_reads, store_writes, store_kib, value_kib, events, store_mib, log_mib, .. } = *other;
+        *self = Self { store_reads, store_writes, store_kib, value_kib, events, store_mib, log_mib, ..self.clone() };
+    }
+
     /// Returns the name of the first limit that is 0 although it must not be.
     pub fn first_zero(&self) -> Option<String> {
         let Ok(Value::Object(all)) = serde_json::to_value(self) else { return None };
@@ -194,5 +221,19 @@ mod tests {
         assert_eq!(limits.first_zero(), None);
         limits.string_kib = 0;
         assert_eq!(limits.first_zero().as_deref(), Some("string_kib"));
+    }
+
+    #[test]
+    fn store_limits_are_set_together() {
+        let (mut limits, mut other) = (Limits::default(), Limits::default());
+        for name in
+            ["play_ms", "store_reads", "store_writes", "store_kib", "value_kib", "events", "store_mib", "log_mib"]
+        {
+            other.set(name, 1).expect("known");
+        }
+        limits.set_store_limits(&other);
+        assert_eq!(limits.play_ms, Limits::default().play_ms);
+        other.play_ms = limits.play_ms;
+        assert_eq!(limits, other);
     }
 }

@@ -128,6 +128,10 @@ methods! {
         "Describes the functions with a name.";
     Reset "reset" protected (NoParams) -> ResetResult:
         "Gives this connection a fresh environment, after the plays before it.";
+    Subscribe "subscribe" protected (SubscribeParams) -> SubscribeResult:
+        "Follows keys of the store, or a topic.";
+    Unsubscribe "unsubscribe" protected (UnsubscribeParams) -> UnsubscribeResult:
+        "Ends a subscription of this connection.";
     Describe "describe" public (NoParams) -> Description:
         "Describes the circle, its limits and the caller.";
     Discover "rpc.discover" public (NoParams) -> serde_json::Value:
@@ -194,12 +198,17 @@ macro_rules! results {
 mod description;
 mod play_value;
 mod queries;
+mod subscriptions;
 
 pub use description::{Access, CallerInfo, Description, FunctionsInfo, Rights};
 pub use play_value::PlayValue;
 pub use queries::{
     Candidate, CandidateKind, CompleteParams, CompleteResult, FunctionDoc, LookupParams, LookupResult, Origin,
     ScopeFunction, ScopeResult, Variable,
+};
+pub use subscriptions::{
+    Event, EventEntry, MAX_SUBSCRIPTIONS, SnapshotPart, SubscribeParams, SubscribeResult, SubscriptionEnd,
+    UnsubscribeParams, UnsubscribeResult,
 };
 
 results! {

@@ -64,6 +64,7 @@ pub fn generate() -> String {
         document.notification::<methods::Output>(),
         document.notification::<methods::Progress>(),
         document.notification::<methods::SessionReset>(),
+        document.notification::<methods::Event>(),
     ];
     let script_error = document.generator.subschema_for::<ScriptError>();
     let errors: Vec<Value> = ERROR_CODES

@@ -34,11 +34,13 @@ use worker::Layer;
 use crate::{
     admission_hook::AdmissionHook,
     audit::Auditor,
+    circle_store::CircleStore,
     host::FunctionTable,
     log_limit::LogLimit,
     metrics::{Metrics, Observer},
     quota::{Admission, Caller, CallerSemaphores, ConnectionRefusal, FairSemaphore, LossRate, RateLimit, Slot},
     rights::CallerRights,
+    subscriptions::EventHub,
 };
 use identity::CircleIdentity;
 pub(crate) use settings::{SessionLimits, Settings};
@@ -104,6 +106,7 @@ pub struct Circle {
     pub(crate) role_rate: RateLimit,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) host: FunctionTable,
+    pub(crate) store: Option<CircleStore>,
     pub(crate) phase: watch::Sender<CirclePhase>,
     /// Whether the circle has been started.
     pub(crate) has_started: AtomicBool,
@@ -138,6 +141,11 @@ impl Circle {
     /// Returns the public key with which the circle identifies itself.
     pub fn identity(&self) -> PublicKey {
         self.identity.public_key()
+    }
+
+    /// Returns the store, if the circle has one.
+    pub fn store(&self) -> Option<&store::Store> {
+        self.store.as_ref().map(|store| &store.store)
     }
 
     /// Returns an observer of the circle. Call this before [`run`](crate::run) takes the circle.
@@ -264,6 +272,11 @@ impl Circle {
     pub(crate) fn enter_phase(&self, phase: CirclePhase) {
         self.phase.send_replace(phase);
         self.admission.connections.wake_sessions();
+    }
+
+    /// The hub of the circle's subscriptions, if the circle has a store.
+    pub(crate) fn event_hub(&self) -> Option<&EventHub> {
+        self.store.as_ref().map(|store| &store.events)
     }
 
     pub(crate) fn is_draining(&self) -> bool {

@@ -25,9 +25,11 @@
 mod admission_hook;
 mod audit;
 mod auth;
+mod blobs;
 mod calls;
 mod circle;
 mod circle_functions;
+mod circle_store;
 mod conversion;
 mod freed_memory;
 pub mod host;
@@ -42,6 +44,8 @@ mod rights;
 mod rpc;
 mod running;
 mod session;
+pub mod stored_value;
+mod subscriptions;
 #[cfg(feature = "tls")]
 mod tls;
 mod transport;
@@ -62,6 +66,7 @@ pub use circle::{
     startup_check::InitScriptError,
 };
 pub use circle_functions::{FunctionFault, FunctionsError};
+pub use circle_store::StoreLocation;
 pub use functions::roles::{AccessDefinition, MemberDefinition, RoleDefinition};
 pub use keys::{Authority, KeyPair, PublicKey};
 pub use local_session::{LocalPlay, LocalPlayResult, LocalSession, LocalSessionError};

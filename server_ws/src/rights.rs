@@ -6,9 +6,10 @@ use std::{
     sync::Arc,
 };
 
-use functions::roles::{AccessControl, Role, RoleFault};
+use functions::roles::{AccessControl, CallerPlaceholders, Role, RoleFault};
 use keys::PublicKey;
 use protocol::methods::Access;
+use store::Filter;
 
 /// Who may do what.
 #[derive(Debug, Clone)]
@@ -152,6 +153,17 @@ impl Rights {
             Self::Access { .. } => key,
         }
     }
+}
+
+/// Whether a caller may follow these keys or this topic.
+pub(crate) fn may_subscribe(rights: &CallerRights, key: Option<&PublicKey>, filter: &Filter) -> bool {
+    let key = key.map(PublicKey::to_hex);
+    let caller = CallerPlaceholders { key: key.as_deref(), name: rights.name.as_deref() };
+    rights.role.as_ref().is_some_and(|role| match filter {
+        Filter::Prefix(prefix) => role.may_subscribe_keys(prefix.as_str(), &caller),
+        Filter::Key(key) => role.may_subscribe_keys(key.as_str(), &caller),
+        Filter::Topic(topic) => role.may_subscribe_topic(topic, &caller),
+    })
 }
 
 /// Joins the faults of roles to one line.

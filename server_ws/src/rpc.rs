@@ -101,8 +101,9 @@ fn read(session: &Session, method: &str, params: Option<&RawValue>) -> Result<Re
     if method.is_protected() && !session.is_admitted() {
         return Err(RpcError::Unauthenticated);
     }
-    // Whoever may do anything may have something to cancel.
-    if method.is_protected() && method != MethodName::Cancel && !session.rights.may_play() {
+    // Whoever may do anything may have something to cancel. Subscriptions have rights of their own.
+    let needs_play = !matches!(method, MethodName::Cancel | MethodName::Subscribe | MethodName::Unsubscribe);
+    if method.is_protected() && needs_play && !session.rights.may_play() {
         return Err(if session.auth.identity().is_some() {
             no_right_to_play(session)
         } else {
@@ -141,6 +142,11 @@ fn dispatch(session: &mut Session, ticket: Ticket, request: Request) {
         Request::Complete(params) => methods::complete::handle(session, ticket, params),
         Request::Scope(_) => methods::scope::handle(session, ticket),
         Request::Lookup(params) => methods::lookup::handle(session, ticket, params),
+        Request::Subscribe(params) => methods::subscribe::handle(session, ticket, &params),
+        Request::Unsubscribe(params) => {
+            let result = methods::subscribe::unsubscribe(session, &params);
+            session.reply(&ticket, &result);
+        }
         Request::Describe(_) => {
             let result = serde_json::value::to_raw_value(&methods::describe::handle(session));
             session.reply_text(&ticket, &result.as_deref().map_err(|_| RpcError::Internal));

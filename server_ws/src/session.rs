@@ -23,6 +23,7 @@ mod replies;
 mod request_rate;
 mod serve;
 pub(crate) mod span;
+mod subscriptions;
 mod ticket;
 mod turn;
 
@@ -35,6 +36,7 @@ use worker::Query;
 
 use crate::{
     auth::Authenticator,
+    calls::lost_right_to_play,
     circle::{Circle, SessionGuard, SessionLimits},
     metrics::SessionCounts,
     quota::{Caller, Slot},
@@ -48,6 +50,7 @@ use player::{Player, StopReason};
 pub(crate) use queue::Job;
 use queue::JobQueue;
 use request_rate::RequestRate;
+use subscriptions::SessionSubscriptions;
 pub(crate) use ticket::{ReplyTo, Ticket};
 
 pub(crate) struct Session {
@@ -62,6 +65,7 @@ pub(crate) struct Session {
     queue: JobQueue,
     pub(crate) player: Player,
     calls: SessionCalls,
+    subscriptions: SessionSubscriptions,
     outbound: OutboundSender,
     outbox: Outbox,
     /// The close code and reason, once the session closes the connection. Frames in the outbox are sent before.
@@ -99,6 +103,7 @@ impl Session {
             queue: JobQueue::new(&limits.values),
             player: Player::new(circle.clone(), limits.clone(), number, address),
             calls: SessionCalls::default(),
+            subscriptions: SessionSubscriptions::default(),
             outbound,
             outbox: Outbox::default(),
             closing: None,
@@ -130,8 +135,28 @@ impl Session {
     /// Applies the current rights of the caller.
     pub(super) fn apply_rights(&mut self) {
         self.rights = self.circle.rights_of(self.auth.identity().as_ref());
+        self.check_subscriptions();
         if self.is_admitted() && self.slot.is_stranger() {
             self.slot.admit(self.caller());
+        }
+    }
+
+    /// Applies changed rights. Closes the connection if its key has none any more.
+    fn check_membership(&mut self) {
+        let could_play = self.rights.may_play();
+        self.apply_rights();
+        if could_play && !self.rights.may_play() {
+            let error = lost_right_to_play();
+            while let Some(queued) = self.queue.dequeue() {
+                self.reply_error(&queued.ticket, &error);
+            }
+            self.player.stop_all_ahead(StopReason::LostRight);
+            self.fail_queries(&error);
+        }
+        if !self.is_admitted() && self.auth.identity().is_some() {
+            self.close(1008, "the key is no longer a member of this circle");
+        } else if !self.is_admitted() && !self.slot.is_stranger() {
+            self.close(1008, "anonymous callers have no role in this circle any more");
         }
     }
 

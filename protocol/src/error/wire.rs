@@ -3,7 +3,10 @@
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Value, value::RawValue};
 
-use super::{BusyLimit, ErrorObject, LimitSetting, LossReason, MissingRight, PlayLimit, RpcError, ScriptError};
+use super::{
+    BusyLimit, ConflictCause, ErrorObject, Happened, LimitSetting, LossReason, MissingRight, PlayLimit, RpcError,
+    ScriptError, StoreFault,
+};
 
 impl RpcError {
     /// Converts the error to an object with a tree of `data`.
@@ -25,11 +28,22 @@ impl RpcError {
             Self::LimitExceeded { limit, max, setting } => {
                 Some(ErrorData::Limit { limit: *limit, max: *max, setting: *setting })
             }
+            Self::ResultLost { max, setting, is_recorded } => Some(ErrorData::Lost {
+                limit: PlayLimit::Output,
+                max: *max,
+                setting: *setting,
+                happened: true,
+                recorded: *is_recorded,
+            }),
             Self::Busy { limit, max, retry_after_ms } => {
                 Some(ErrorData::Busy { limit: *limit, max: *max, retry_after_ms: *retry_after_ms })
             }
             Self::RateLimited { retry_after_ms } => Some(ErrorData::Rate { retry_after_ms: *retry_after_ms }),
-            Self::EnvironmentLost { reason } => Some(ErrorData::Lost { reason: *reason }),
+            Self::EnvironmentLost { reason } => Some(ErrorData::Loss { reason: *reason }),
+            Self::Conflict { cause, key, attempts } => {
+                Some(ErrorData::Conflict { cause: *cause, key: key.as_deref(), attempts: *attempts })
+            }
+            Self::StoreUnavailable { cause, happened } => Some(ErrorData::Store { cause: *cause, happened: *happened }),
             Self::Other(object) => object.data.as_ref().map(ErrorData::Other),
             _ => None,
         }
@@ -74,8 +88,27 @@ enum ErrorData<'a> {
     Rate {
         retry_after_ms: u64,
     },
-    Lost {
+    Loss {
         reason: LossReason,
+    },
+    Lost {
+        limit: PlayLimit,
+        max: u64,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        setting: Option<LimitSetting>,
+        happened: bool,
+        #[serde(skip_serializing_if = "std::ops::Not::not")]
+        recorded: bool,
+    },
+    Conflict {
+        cause: ConflictCause,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        key: Option<&'a str>,
+        attempts: u32,
+    },
+    Store {
+        cause: StoreFault,
+        happened: Happened,
     },
     Other(&'a Value),
 }
@@ -107,6 +140,11 @@ impl From<ErrorObject> for RpcError {
             -32003 => {
                 field(&object, "reason").map(|reason| Self::Forbidden { reason, missing: field(&object, "missing") })
             }
+            -32004 if field(&object, "happened") == Some(true) => field(&object, "max").map(|max| Self::ResultLost {
+                max,
+                setting: field(&object, "setting"),
+                is_recorded: field(&object, "recorded").unwrap_or_default(),
+            }),
             -32004 => field(&object, "limit").zip(field(&object, "max")).map(|(limit, max)| Self::LimitExceeded {
                 limit,
                 max,
@@ -121,6 +159,14 @@ impl From<ErrorObject> for RpcError {
             -32007 => field(&object, "retry_after_ms").map(|retry_after_ms| Self::RateLimited { retry_after_ms }),
             -32008 => Some(Self::ShuttingDown),
             -32009 => field(&object, "reason").map(|reason| Self::EnvironmentLost { reason }),
+            -32010 => field(&object, "cause").zip(field(&object, "attempts")).map(|(cause, attempts)| Self::Conflict {
+                cause,
+                key: field(&object, "key"),
+                attempts,
+            }),
+            -32011 => field(&object, "cause")
+                .zip(field(&object, "happened"))
+                .map(|(cause, happened)| Self::StoreUnavailable { cause, happened }),
             _ => None,
         };
         known.unwrap_or(Self::Other(object))
@@ -188,6 +234,8 @@ mod tests {
             RpcError::RateLimited { retry_after_ms: 9 },
             RpcError::ShuttingDown,
             RpcError::EnvironmentLost { reason: LossReason::Crash },
+            RpcError::Conflict { cause: ConflictCause::Changed, key: Some("stock/tea".into()), attempts: 3 },
+            RpcError::StoreUnavailable { cause: StoreFault::Failed, happened: Happened::Unknown },
         ]
     }
 
@@ -201,6 +249,14 @@ mod tests {
             assert!(!matches!(back, RpcError::Other(_)), "{error:?}");
             assert_eq!(back.to_object().expect("serialises"), object);
         }
+    }
+
+    #[test]
+    fn lost_result_is_a_limit_of_what_happened() {
+        let lost = RpcError::ResultLost { max: 4, setting: None, is_recorded: true };
+        let object = lost.to_object().expect("serialises");
+        assert_eq!(object.data, Some(json!({ "limit": "output", "max": 4, "happened": true, "recorded": true })));
+        assert!(matches!(RpcError::from(object), RpcError::ResultLost { max: 4, setting: None, is_recorded: true }));
     }
 
     #[test]

@@ -65,9 +65,14 @@ results! {
     Rights {
         /// Whether the caller may play scripts, and complete, list, look up and reset their environment.
         play: bool,
-        /// The host modules (`stock`) and functions of host modules (`stock::count`) that the plays of the caller may use;
-        /// `*` for all.
+        /// The host modules (`stock`) and functions of host modules (`stock::count`) that the plays of the caller may use,
+        /// functions of the store for the keys with a prefix (`store::get:orders/`), and events of a topic
+        /// (`events::publish:orders`); `*` for all.
         r#use: Vec<String>,
+        /// The changes and events to which the caller may subscribe: the keys with a prefix (`keys:orders/`), or a topic
+        /// (`topic:orders`); `*` for all. Absent if there are none, as in a circle without a store.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        subscribe: Vec<String>,
     }
 }
 

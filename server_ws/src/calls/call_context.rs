@@ -7,21 +7,25 @@ use protocol::{
     error::{BusyLimit, LimitSetting, ScriptError, ScriptErrorKind},
 };
 use serde_json::value::RawValue;
+use store::{CommitError, OnceClaim, Revision};
 use tokio::{
-    sync::{mpsc, watch},
+    sync::mpsc,
     time::{Instant, sleep_until},
 };
 use tokio_util::sync::CancellationToken;
 use worker::{NamedValue, PRINT_COST, Print, ProgressReport};
 
 use super::{
-    CallAuthority, EndError, HostCalls, StopReason, call_log,
+    CallAuthority, CallStopper, EndError, HostCalls, RunOrigin, RunStore, StopReason, call_log, commit_error,
     function_call::{Callee, FunctionCaller},
-    play_end, refusal,
+    play_end,
+    play_end::OnceRecord,
+    refusal, too_old,
 };
 use crate::{
     circle::{Circle, SessionLimits, script_constants},
     circle_functions::PooledWorker,
+    circle_store::{Retry, StoreRights},
     conversion,
     host::{self, PlayOutput},
     quota::Grant,
@@ -41,8 +45,14 @@ pub(super) struct CallContext {
     pub(super) started: Instant,
     /// The end of its time; `None` if that is too far in the future to represent.
     pub(super) deadline: Option<Instant>,
-    /// Why to stop the call.
-    pub(super) stop: watch::Receiver<Option<StopReason>>,
+    /// Stops the call.
+    pub(super) stopper: CallStopper,
+    /// The transaction of the running attempt; `None` without a store.
+    pub(super) transaction: Option<RunStore>,
+    /// The claim of a request that has `once`.
+    pub(super) once: Option<OnceClaim>,
+    /// How often the function has begun to run.
+    pub(super) attempts: u32,
     /// Where progress goes, with the number of the call; a report that finds no room is dropped.
     pub(super) reports: Option<(u64, mpsc::Sender<CallReport>)>,
 }
@@ -61,11 +71,15 @@ pub(crate) struct CallEnd {
     pub(crate) result: Result<Box<RawValue>, RpcError>,
     /// What the call printed, if its caller may see it.
     pub(crate) prints: Vec<Print>,
+    /// The revision of the store that has the effects of the call, if it committed any.
+    pub(crate) revision: Option<Revision>,
+    /// Why the call runs again, if it may.
+    pub(super) retry: Option<Retry>,
 }
 
 impl CallEnd {
     pub(crate) fn error(error: RpcError) -> Self {
-        Self { result: Err(error), prints: Vec::new() }
+        Self { result: Err(error), prints: Vec::new(), revision: None, retry: None }
     }
 }
 
@@ -97,10 +111,9 @@ impl CallContext {
         &self,
         acquire: impl AsyncFnOnce(&Self) -> Result<T, RpcError>,
     ) -> Result<T, RpcError> {
-        let mut stop = self.stop.clone();
         tokio::select! {
             biased;
-            reason = stop_reason(&mut stop) => Err(self.stop_error(reason)),
+            reason = self.stopper.stopped() => Err(self.stop_error(reason)),
             acquired = acquire(self) => acquired,
             () = wait_until(self.deadline) => Err(self.stop_error(StopReason::Time)),
         }
@@ -139,9 +152,12 @@ impl CallContext {
             deadline: self.deadline.map(Instant::into_std),
             cancelled: CancellationToken::new(),
             output,
+            store: None,
         };
         let (circle, limits) = (self.circle.clone(), self.limits.clone());
-        HostCalls::new(circle, limits, self.caller.caller, context, prints, CallAuthority::Circle, None)
+        let (transaction, authority) = (self.transaction.clone(), CallAuthority::Circle);
+        let origin = RunOrigin { authority, transaction, audited_caller: None };
+        HostCalls::new(circle, limits, self.caller.caller, context, prints, origin)
     }
 
     /// Returns the place for what the call prints.
@@ -163,36 +179,85 @@ impl CallContext {
         }
     }
 
-    /// Ends the transactions of the call, if it has made host calls, and returns the end of the call.
+    /// Ends the transactions of the call, and returns the end of the call.
     pub(super) async fn end(
         &mut self,
-        host_calls: Option<&mut HostCalls>,
+        host_calls: Option<HostCalls>,
         result: Result<Box<RawValue>, RpcError>,
         output: CallOutput,
     ) -> CallEnd {
-        let mut ended = Ok(());
-        if let Some(host_calls) = host_calls
-            && host_calls.start_end(play_end(&result), self.deadline)
+        // From here on, nobody stops a call that has succeeded.
+        let result = result.and_then(|value| match self.stopper.begin_end() {
+            Ok(()) => Ok(value),
+            Err(reason) => Err(self.stop_error(reason)),
+        });
+        let record = result.as_ref().ok().zip(self.once.clone());
+        let record = record.map(|(value, claim)| OnceRecord { claim, result: value.get().to_owned() });
+        let mut host_calls = match host_calls {
+            None if record.is_some() => Some(self.host_calls()),
+            host_calls => host_calls,
+        };
+        let is_too_old = host_calls.as_ref().is_some_and(HostCalls::is_too_old);
+        let mut ended = Ok(None);
+        if let Some(host_calls) = &mut host_calls
+            && host_calls.start_end(play_end(&result), self.deadline, record)
         {
-            ended = wait_for_end(host_calls, &mut self.stop).await;
+            ended = self.wait_for_end(host_calls).await;
         }
-        let result = match (result, ended) {
-            (Ok(_), Err(EndError::Refused(module, error))) => Err(if self.caller.rights.may_play() {
-                refusal(&module, &error)
-            } else {
+        let (result, revision, conflict) = match (result, ended) {
+            (Ok(value), Ok(revision)) => (Ok(value), revision, None),
+            (Ok(_), Err(EndError::Commit(error))) => (Err(self.commit_error(&error)), None, Some(error)),
+            (Ok(_), Err(error)) => (Err(self.end_error(error)), None, None),
+            // The function may have failed for no other reason.
+            (Err(RpcError::Script(_) | RpcError::Internal), _) if is_too_old => {
+                (Err(too_old(self.attempts)), None, Some(CommitError::TooOld))
+            }
+            (Err(error), _) => (Err(error), None, None),
+        };
+        let may_rerun = !host_calls.as_ref().is_some_and(HostCalls::has_lasting_effects);
+        let prints = if result.is_ok() { output.prints } else { Vec::new() };
+        CallEnd {
+            result,
+            prints,
+            revision,
+            retry: conflict.filter(|error| may_rerun && error.is_temporary()).map(Retry::Conflict),
+        }
+    }
+
+    /// Returns the error of a call whose transaction was not committed. A caller learns of the keys that plays of its role
+    /// may read, and not of others that the function uses.
+    fn commit_error(&self, error: &CommitError) -> RpcError {
+        let rights = StoreRights::OfCaller(Box::new(self.caller.rights.clone()), self.caller.key);
+        commit_error(error, self.attempts, |key| self.caller.rights.may_play() && rights.may_see(key))
+    }
+
+    /// Returns the error of a call whose function has succeeded.
+    fn end_error(&self, error: EndError) -> RpcError {
+        match error {
+            EndError::Refused(module, error) if self.caller.rights.may_play() => refusal(&module, &error),
+            EndError::Refused(module, error) => {
                 let name = self.callee.name();
                 self.log_fault(|suppressed| {
                     let error = error.message();
                     tracing::error!(function = name, module, error, suppressed, "host module refused a call");
                 });
                 RpcError::Internal
-            }),
-            (Ok(_), Err(EndError::Timeout)) => Err(self.stop_error(StopReason::Time)),
-            (Ok(_), Err(EndError::ShutDown)) => Err(self.stop_error(StopReason::Shutdown)),
-            (result, _) => result,
-        };
-        let prints = if result.is_ok() { output.prints } else { Vec::new() };
-        CallEnd { result, prints }
+            }
+            EndError::Timeout => self.stop_error(StopReason::Time),
+            EndError::ShutDown => self.stop_error(StopReason::Shutdown),
+            EndError::Commit(error) => self.commit_error(&error),
+        }
+    }
+
+    /// Waits for the end of transactions, for a shorter time if the circle shuts down.
+    async fn wait_for_end(&self, host_calls: &mut HostCalls) -> Result<Option<Revision>, EndError> {
+        tokio::select! {
+            ended = host_calls.end() => return ended,
+            () = self.stopper.shut_down() => {}
+        }
+        // The call has its result, but a circle that shuts down does not wait long for the end of transactions.
+        host_calls.shut_down();
+        host_calls.end().await
     }
 
     /// Logs a fault of the function or of its worker, unless the caller has caused many lines.
@@ -254,35 +319,6 @@ impl CallContext {
                 Err(RpcError::Internal)
             }
         }
-    }
-}
-
-/// Waits for the end of transactions, for a shorter time if the circle shuts down.
-async fn wait_for_end(
-    host_calls: &mut HostCalls,
-    stop: &mut watch::Receiver<Option<StopReason>>,
-) -> Result<(), EndError> {
-    let shutdown = async {
-        if stop.wait_for(|reason| *reason == Some(StopReason::Shutdown)).await.is_err() {
-            std::future::pending::<()>().await;
-        }
-    };
-    tokio::select! {
-        ended = host_calls.end() => return ended,
-        () = shutdown => {}
-    }
-    // The call has its result, but a circle that shuts down does not wait long for the end of transactions.
-    host_calls.shut_down();
-    host_calls.end().await
-}
-
-/// Waits until the call has to stop. Cancel safe.
-pub(super) async fn stop_reason(stop: &mut watch::Receiver<Option<StopReason>>) -> StopReason {
-    let reason = stop.wait_for(Option::is_some).await.ok().and_then(|reason| *reason);
-    match reason {
-        Some(reason) => reason,
-        // Nobody can stop the call any more.
-        None => std::future::pending().await,
     }
 }
 

@@ -9,22 +9,24 @@ use functions::{
     signature::{ArgumentFault, Arguments},
 };
 use keys::PublicKey;
-use protocol::{RpcError, error::LimitSetting};
-use serde_json::value::RawValue;
-use tokio::{
-    sync::{mpsc, watch},
-    time::Instant,
+use protocol::{
+    RpcError,
+    error::{LimitSetting, PlayLimit},
 };
+use serde_json::value::RawValue;
+use tokio::{sync::mpsc, time::Instant};
 
 use super::{
-    StopReason,
+    CallStopper, RunStore, StopReason,
     call_context::{CallContext, CallEnd, CallReport},
+    once_request::{OnceRequest, OnceStart},
     program_call::ProgramCall,
     worker_call::WorkerCall,
 };
 use crate::{
     circle::{Circle, Settings},
     circle_functions::{CircleFunction, FunctionBody, Generation},
+    circle_store::{Retry, RunTransaction},
     conversion,
     quota::Caller,
     rights::CallerRights,
@@ -62,28 +64,32 @@ impl Callee {
 
 /// The arguments of a call that fit its function.
 #[derive(Debug)]
-enum CallArguments {
+pub(super) enum CallArguments {
     /// For a worker, which has this number for the function.
     Worker(u32, Vec<worker::Value>),
     /// For a function of the program: the index of its module, its own index, and the JSON of the arguments.
     Program(usize, usize, Vec<Box<RawValue>>),
 }
 
-impl CallArguments {
-    /// Reads the parameters of a request. Also returns the time limit in milliseconds that the request has.
+/// The parameters of a request, and what its `_meta` asks for.
+struct CallRequest {
+    arguments: CallArguments,
+    /// The time limit in milliseconds.
+    timeout_ms: Option<u64>,
+    once: Option<String>,
+}
+
+impl CallRequest {
+    /// Reads the parameters of a request.
     ///
     /// # Errors
     ///
     /// The first parameter that does not fit.
-    fn read(
-        circle: &Circle,
-        function: &CircleFunction,
-        params: Option<&RawValue>,
-    ) -> Result<(Self, Option<u64>), ArgumentFault> {
-        let Arguments { values, timeout_ms, .. } = function.signature.arguments(params)?;
+    fn read(circle: &Circle, function: &CircleFunction, params: Option<&RawValue>) -> Result<Self, ArgumentFault> {
+        let Arguments { values, timeout_ms, once, .. } = function.signature.arguments(params)?;
         let arguments = match function.body {
             FunctionBody::Worker(number) => {
-                Self::Worker(number, values.into_iter().map(conversion::argument).collect())
+                CallArguments::Worker(number, values.into_iter().map(conversion::argument).collect())
             }
             FunctionBody::Program { module, function } => {
                 let values = values.iter().map(|value| serde_json::value::to_raw_value(&value.to_json()));
@@ -94,10 +100,10 @@ impl CallArguments {
                     let reason = error.message().to_owned();
                     ArgumentFault { param: param.unwrap_or_default(), reason }
                 })?;
-                Self::Program(module, function, values)
+                CallArguments::Program(module, function, values)
             }
         };
-        Ok((arguments, timeout_ms))
+        Ok(Self { arguments, timeout_ms, once })
     }
 }
 
@@ -106,11 +112,14 @@ impl CallArguments {
 pub(crate) struct FunctionCall {
     context: CallContext,
     args: CallArguments,
+    once: Option<OnceRequest>,
+    /// The transaction of the play that makes the call.
+    play: Option<Arc<RunTransaction>>,
 }
 
 impl FunctionCall {
-    /// Admits a call: checks its parameters, and counts it for its caller. `deadline` is that of the play that makes the
-    /// call. Also returns what stops the call.
+    /// Admits a call: checks its parameters, and counts it for its caller. `deadline` and `play` are the deadline and the
+    /// transaction of the play that makes the call. Also returns what stops the call.
     ///
     /// # Errors
     ///
@@ -123,9 +132,11 @@ impl FunctionCall {
         caller: FunctionCaller,
         params: Option<&RawValue>,
         deadline: Option<Instant>,
-    ) -> Result<(Self, watch::Sender<Option<StopReason>>), RpcError> {
-        let (args, timeout_ms) = CallArguments::read(circle, &callee.function, params)
+        play: Option<Arc<RunTransaction>>,
+    ) -> Result<(Self, CallStopper), RpcError> {
+        let CallRequest { arguments: args, timeout_ms, once } = CallRequest::read(circle, &callee.function, params)
             .map_err(|fault| RpcError::InvalidParams { param: fault.param, reason: fault.reason })?;
+        let once = once.map(|once| OnceRequest::new(circle, &caller, &once, callee.name(), &args)).transpose()?;
         circle.count_run(|| caller.caller, &caller.rights)?;
         let limits = settings.limits.clone();
         let (own_ms, own_setting) = match callee.function.signature.timeout_ms {
@@ -139,11 +150,23 @@ impl FunctionCall {
         let started = Instant::now();
         let own_deadline = started.checked_add(Duration::from_millis(max_ms));
         let deadline = [own_deadline, deadline].into_iter().flatten().min();
-        let (stopper, stop) = watch::channel(None);
-        let circle = circle.clone();
-        let context =
-            CallContext { circle, limits, callee, caller, max_ms, setting, started, deadline, stop, reports: None };
-        Ok((Self { context, args }, stopper))
+        let stopper = CallStopper::default();
+        let context = CallContext {
+            circle: circle.clone(),
+            limits,
+            callee,
+            caller,
+            max_ms,
+            setting,
+            started,
+            deadline,
+            stopper: stopper.clone(),
+            transaction: play.clone().map(RunStore::OfPlay),
+            once: None,
+            attempts: 0,
+            reports: None,
+        };
+        Ok((Self { context, args, once, play }, stopper))
     }
 
     /// Sets where the progress of the call goes, and the number of the call in the reports.
@@ -162,18 +185,82 @@ impl FunctionCall {
     }
 
     /// Runs the call to its end.
-    pub(crate) async fn run(self) -> CallEnd {
-        let Self { mut context, args } = self;
+    pub(crate) async fn run(mut self) -> CallEnd {
+        if let Some(once) = self.once.take() {
+            match self.context.before_deadline(async |_| once.start().await).await {
+                Ok(OnceStart::Claimed(claim)) => self.context.once = Some(claim),
+                Ok(OnceStart::Recorded(result)) => {
+                    return match self.context.stopper.begin_end() {
+                        Ok(()) => CallEnd { result, ..CallEnd::error(RpcError::Internal) },
+                        Err(reason) => CallEnd::error(self.context.stop_error(reason)),
+                    };
+                }
+                Err(error) => return CallEnd::error(error),
+            }
+        }
+        match self.play.take() {
+            Some(play) => self.run_in_play(&play).await,
+            None => self.run_attempts().await,
+        }
+    }
+
+    /// Runs in the transaction of a play. If the function fails, what it has written is undone.
+    async fn run_in_play(&mut self, play: &RunTransaction) -> CallEnd {
+        let Ok(savepoint) = play.savepoint().await else { return CallEnd::error(RpcError::Internal) };
+        let end = self.attempt().await;
+        match play.end_savepoint(savepoint, end.result.is_ok()).await {
+            Ok(()) => end,
+            // The play has ended, and nobody waits for the result.
+            Err(_) => CallEnd::error(RpcError::Cancelled),
+        }
+    }
+
+    /// Runs until the transaction commits, or fails for another reason than a conflict.
+    async fn run_attempts(&mut self) -> CallEnd {
+        let Some(store) = &self.context.circle.store else { return self.attempt().await };
+        let attempts = store.begin_call(self.context.caller.caller, self.context.deadline.map(Instant::into_std));
+        let mut last_conflict = None;
+        loop {
+            self.context.transaction = Some(RunStore::Own(attempts.begin().await));
+            let mut end = self.attempt().await;
+            let Some(retry) = end.retry.take() else {
+                // A run that conflicts until its deadline says so, wherever the deadline finds it.
+                return match (end.result, last_conflict) {
+                    (Err(RpcError::LimitExceeded { limit: PlayLimit::Time, .. }), Some(conflict)) => {
+                        CallEnd::error(conflict)
+                    }
+                    (result, _) => CallEnd { result, ..end },
+                };
+            };
+            let is_conflict = matches!(retry, Retry::Conflict(_));
+            if let Retry::Conflict(_) = &retry {
+                last_conflict = end.result.as_ref().err().cloned();
+            }
+            self.context.stopper.begin_rerun();
+            match self.context.before_deadline(async |_| Ok(attempts.wait(retry).await)).await {
+                Ok(true) => {}
+                // The caller learns of the conflict only when the time is over.
+                Ok(false) | Err(RpcError::LimitExceeded { .. }) if is_conflict => return end,
+                Ok(false) => return CallEnd::error(self.context.stop_error(StopReason::Time)),
+                Err(error) => return CallEnd::error(error),
+            }
+        }
+    }
+
+    /// Runs the function.
+    async fn attempt(&mut self) -> CallEnd {
+        let Self { context, args, .. } = self;
+        context.attempts += 1;
         let grant = match context.before_deadline(CallContext::acquire_grant).await {
             Ok(grant) => grant,
             Err(error) => return CallEnd::error(error),
         };
         match args {
             CallArguments::Program(module, function, args) => {
-                ProgramCall::new(context).run(module, function, args, grant).await
+                ProgramCall::new(context).run(*module, *function, args.clone(), grant).await
             }
             CallArguments::Worker(number, args) => match context.before_deadline(CallContext::checkout).await {
-                Ok(worker) => WorkerCall::new(&mut context, worker).run(number, &args, grant).await,
+                Ok(worker) => WorkerCall::new(context, worker).run(*number, args, grant).await,
                 Err(error) => CallEnd::error(error),
             },
         }

@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use protocol::RpcError;
 use serde_json::value::RawValue;
-use tokio::{sync::watch, time::Instant};
+use tokio::time::Instant;
 
 use super::{
-    Callee, FunctionCall, FunctionCaller, HostCalls, StopReason, call_log,
+    CallStopper, Callee, FunctionCall, FunctionCaller, HostCalls, StopReason, call_log,
     host_calls::{CallEnd, CalledFunction},
 };
 use crate::{
@@ -53,14 +53,14 @@ impl HostCalls {
                 let rights = self.circle.rights_of(self.play.caller.as_ref());
                 let record = self.call_record(name, &args, &rights);
                 match self.function_call(name, &args, rights) {
-                    Ok((function_call, stop)) => {
+                    Ok((function_call, stopper)) => {
                         let cancelled = self.play.cancelled.clone();
                         tasks.spawn(async move {
                             let mut run = std::pin::pin!(function_call.run());
                             let end = tokio::select! {
                                 end = &mut run => end,
                                 () = cancelled.cancelled() => {
-                                    stop.send_replace(Some(StopReason::Cancelled));
+                                    stopper.stop(StopReason::Cancelled);
                                     run.await
                                 }
                             };
@@ -95,13 +95,14 @@ impl HostCalls {
         name: &str,
         args: &RawValue,
         rights: CallerRights,
-    ) -> Result<(FunctionCall, watch::Sender<Option<StopReason>>), RpcError> {
+    ) -> Result<(FunctionCall, CallStopper), RpcError> {
         let settings = self.circle.settings();
         let callee = rights.role.as_ref().and_then(|role| Callee::find(&settings, role, name));
         let callee = callee.ok_or_else(|| RpcError::MethodNotFound { method: name.to_owned() })?;
         let caller = FunctionCaller { key: self.play.caller, caller: self.caller, rights, session: self.play.session };
         let deadline = self.play.deadline.map(Instant::from_std);
-        FunctionCall::admit(&self.circle, &settings, callee, caller, Some(args), deadline)
+        let play = self.transaction.as_ref().map(|run| run.transaction().clone());
+        FunctionCall::admit(&self.circle, &settings, callee, caller, Some(args), deadline, play)
     }
 }
 

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use serde_json::value::RawValue;
+use store::Revision;
 use tokio::{
     sync::mpsc::UnboundedReceiver,
     task::{JoinError, JoinHandle},
@@ -11,8 +12,8 @@ use tokio::{
 use worker::{HostCall, HostReturn};
 
 use super::{
-    StopReason,
-    play_end::{EndError, PlayEnding},
+    RunStore, StopReason,
+    play_end::{EndError, OnceRecord, RunCommit, RunEnding},
 };
 use crate::{
     audit::PlayCaller,
@@ -36,10 +37,14 @@ pub(crate) struct HostCalls {
     /// The call for which the play waits: its function, for the log, and its task.
     pub(super) running: Option<(CalledFunction, JoinHandle<CallEnd>)>,
     /// The return of the running call, while prints that came before are still to be handled.
-    returned: Option<(CalledFunction, Result<CallEnd, JoinError>)>,
-    ending: Option<PlayEnding>,
+    pub(super) returned: Option<(CalledFunction, Result<CallEnd, JoinError>)>,
+    /// The transaction of the run; `None` without a store.
+    pub(super) transaction: Option<RunStore>,
+    /// Whether a module was called whose effects a rerun would repeat.
+    pub(super) has_lasting_effects: bool,
+    ending: Option<RunEnding>,
     has_ended: bool,
-    authority: CallAuthority,
+    pub(super) authority: CallAuthority,
     /// The caller of the play for the audit, if auditing is on.
     pub(super) audited_caller: Option<PlayCaller>,
 }
@@ -51,6 +56,15 @@ pub(super) enum CalledFunction {
     OfScript(u32),
     /// A function of the circle that the program has: the index of the module, and its own index.
     OfProgram(usize, usize),
+}
+
+/// Where the host calls of a run come from.
+pub(crate) struct RunOrigin {
+    pub(crate) authority: CallAuthority,
+    /// The transaction; `None` without a store.
+    pub(crate) transaction: Option<RunStore>,
+    /// The caller of a play for the audit, if auditing is on.
+    pub(crate) audited_caller: Option<PlayCaller>,
 }
 
 /// The rights of a script that makes host calls.
@@ -95,6 +109,8 @@ pub(crate) enum CallReturn {
     TooLarge,
     /// The worker sent a malformed call.
     Malformed,
+    /// It is the turn of another run to read what this run was about to read first.
+    WaitsForTurn,
 }
 
 impl HostCalls {
@@ -104,8 +120,7 @@ impl HostCalls {
         caller: Caller,
         play: host::PlayContext,
         prints: UnboundedReceiver<HostPrint>,
-        authority: CallAuthority,
-        audited_caller: Option<PlayCaller>,
+        RunOrigin { authority, transaction, audited_caller }: RunOrigin,
     ) -> Self {
         Self {
             circle,
@@ -118,6 +133,8 @@ impl HostCalls {
             running: None,
             returned: None,
             ending: None,
+            transaction,
+            has_lasting_effects: false,
             has_ended: false,
             authority,
             audited_caller,
@@ -126,6 +143,10 @@ impl HostCalls {
 
     /// Starts a call; [`next_event`](Self::next_event) waits for it.
     pub(crate) fn start(&mut self, call: HostCall) -> Result<(), CallRejection> {
+        if self.circle.host.is_of_store(call.function) {
+            self.start_store_call(call);
+            return Ok(());
+        }
         self.calls += 1;
         let rejection = if self.calls > self.limits.values.host_calls {
             Some(CallRejection::TooManyCalls)
@@ -148,6 +169,7 @@ impl HostCalls {
             return Ok(());
         }
         let (module, function) = self.circle.host.function(number);
+        self.has_lasting_effects |= !self.circle.host.modules[module].is_rerunnable();
         let instance = self.instance(module);
         let (play, grant) = (self.play.clone(), self.circle.host.tasks.acquire(self.caller));
         let params = self.circle.host.modules[module].offered().functions[function].params.len();
@@ -183,6 +205,7 @@ impl HostCalls {
         if self.circle.host.tasks.has_too_many_detached(self.caller) {
             return Err(StopReason::DetachedCalls);
         }
+        self.has_lasting_effects |= !self.circle.host.modules[module].is_rerunnable();
         let (instance, play) = (self.instance(module), self.play.clone());
         let task = async move {
             let args: Vec<&RawValue> = args.iter().map(|arg| &**arg).collect();
@@ -206,7 +229,7 @@ impl HostCalls {
         rights.role.is_some_and(|role| role.may_use(&offered.name, &offered.functions[function].name))
     }
 
-    fn instance(&mut self, index: usize) -> Arc<dyn ModuleInstance> {
+    pub(super) fn instance(&mut self, index: usize) -> Arc<dyn ModuleInstance> {
         if let Some((_, instance)) = self.modules.iter().find(|(module_index, _)| *module_index == index) {
             return instance.clone();
         }
@@ -252,6 +275,7 @@ impl HostCalls {
             CallReturn::Script(_) => HostCallOutcome::Failed,
             CallReturn::TooLarge => HostCallOutcome::TooLarge,
             CallReturn::Malformed => HostCallOutcome::Unreadable,
+            CallReturn::WaitsForTurn => return returned,
         });
         returned
     }
@@ -265,6 +289,9 @@ impl HostCalls {
                 Err(host::Error::hidden())
             }
         };
+        if self.transaction.as_ref().is_some_and(|run| run.transaction().awaited_turn().is_some()) {
+            return CallReturn::WaitsForTurn;
+        }
         let max = self.limits.values.host_kib.saturating_mul(1024);
         let returned = match result {
             Ok(json) => HostReturn::Value(json),
@@ -297,25 +324,37 @@ impl HostCalls {
         }
     }
 
-    /// Starts the end of the transactions of the play, once; `deadline` is that of a play that has succeeded. Returns
-    /// false if there are none; otherwise [`end`](Self::end) waits for them. An end that nobody waits for counts as a
-    /// detached call.
-    pub(crate) fn start_end(&mut self, end: PlayEnd, deadline: Option<Instant>) -> bool {
+    /// Starts the end of the transactions of the play, once; `deadline` is that of a play that has succeeded, and `commit`
+    /// how the store commits. Returns false if there are none; otherwise [`end`](Self::end) waits for them. An end that
+    /// nobody waits for counts as a detached call.
+    pub(crate) fn start_end(&mut self, end: PlayEnd, deadline: Option<Instant>, record: Option<OnceRecord>) -> bool {
         self.detach();
         self.has_ended = true;
         let mut modules = std::mem::take(&mut self.modules);
         modules.retain(|(_, instance)| instance.needs_end());
-        if modules.is_empty() {
+        let own = self.transaction.take().and_then(|transaction| match transaction {
+            RunStore::Own(transaction) => Some(transaction),
+            RunStore::OfPlay(_) => None,
+        });
+        // Without a commit, the transaction ends here, or once a detached call of it has ended.
+        let own = own.filter(|transaction| end.is_success() && (record.is_some() || transaction.needs_commit()));
+        if modules.is_empty() && own.is_none() {
             return false;
         }
         modules.sort_by_key(|(index, _)| *index);
-        self.ending = Some(PlayEnding::start(&self.circle, modules, end, deadline));
+        let commit = own.map(|transaction| RunCommit { transaction, record });
+        self.ending = Some(RunEnding::start(&self.circle, modules, commit, end, deadline));
         true
+    }
+
+    /// Whether a rerun would repeat what the run has done besides its transaction.
+    pub(super) fn has_lasting_effects(&self) -> bool {
+        self.has_lasting_effects
     }
 
     /// Waits for the end of the transactions, and returns whether the play succeeds. Never returns without
     /// transactions that end. Cancel safe.
-    pub(crate) async fn end(&mut self) -> Result<(), EndError> {
+    pub(crate) async fn end(&mut self) -> Result<Option<Revision>, EndError> {
         let Some(ending) = &mut self.ending else { return std::future::pending().await };
         let result = ending.wait().await;
         if let Some(ending) = self.ending.take() {
@@ -336,7 +375,7 @@ impl HostCalls {
 impl Drop for HostCalls {
     fn drop(&mut self) {
         if !self.has_ended {
-            self.start_end(PlayEnd::Disconnected, None);
+            self.start_end(PlayEnd::Disconnected, None, None);
         }
         if let Some(ending) = self.ending.take() {
             ending.detach(&self.circle, self.caller);

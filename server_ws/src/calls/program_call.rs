@@ -1,29 +1,30 @@
 //! The run of a function of the circle that the program has: it needs no worker.
 
 use protocol::{RpcError, error::ScriptErrorKind};
-use serde_json::{Value, json, value::RawValue};
+use serde_json::{json, value::RawValue};
 use tokio::time::Instant;
-use worker::{BLOB_MEMBER, HostReturn, Print, ProgressReport, Stream};
+use worker::{HostReturn, Print, ProgressReport, Stream};
 
 use super::{
     CallEnd, CallEvent, CallReturn, FIRST_PROGRESS_DELAY, HostCalls, PROGRESS_INTERVAL, StopReason,
-    call_context::{CallContext, CallOutput, stop_reason, wait_until},
+    call_context::{CallContext, CallOutput, wait_until},
     outcome::script_error,
 };
 use crate::{
+    blobs::unwrap_blobs,
     host::{self, HostPrint},
     quota::Grant,
 };
 
 /// A call of a function of the program.
-pub(super) struct ProgramCall {
-    call: CallContext,
+pub(super) struct ProgramCall<'c> {
+    call: &'c mut CallContext,
     host_calls: HostCalls,
     output: CallOutput,
 }
 
-impl ProgramCall {
-    pub(super) fn new(call: CallContext) -> Self {
+impl<'c> ProgramCall<'c> {
+    pub(super) fn new(call: &'c mut CallContext) -> Self {
         Self { host_calls: call.host_calls(), output: call.output(), call }
     }
 
@@ -39,7 +40,8 @@ impl ProgramCall {
             Ok(()) => self.wait_for_result().await,
             Err(reason) => Err(self.call.stop_error(reason)),
         };
-        self.call.end(Some(&mut self.host_calls), result, self.output).await
+        let Self { call, host_calls, output } = self;
+        call.end(Some(host_calls), result, output).await
     }
 
     async fn wait_for_result(&mut self) -> Result<Box<RawValue>, RpcError> {
@@ -49,14 +51,14 @@ impl ProgramCall {
                 event = self.host_calls.next_event() => match event {
                     CallEvent::Printed(HostPrint::Text(text)) => self.keep(text),
                     CallEvent::Printed(HostPrint::TooMuch) => return Err(self.stop(StopReason::HostOutput)),
-                    CallEvent::Returned(CallReturn::Script(HostReturn::Value(json))) => return self.value(json),
+                    CallEvent::Returned(CallReturn::Script(HostReturn::Value(json))) => return self.value(&json),
                     CallEvent::Returned(CallReturn::Script(HostReturn::Failed(error))) => return Err(thrown(&error)),
-                    CallEvent::Returned(CallReturn::Script(HostReturn::Aborted) | CallReturn::Malformed) => {
+                    CallEvent::Returned(CallReturn::Script(HostReturn::Aborted) | CallReturn::Malformed | CallReturn::WaitsForTurn) => {
                         return Err(RpcError::Internal);
                     }
                     CallEvent::Returned(CallReturn::TooLarge) => return Err(self.stop(StopReason::HostBytes)),
                 },
-                reason = stop_reason(&mut self.call.stop) => return Err(self.stop(reason)),
+                reason = self.call.stopper.stopped() => return Err(self.stop(reason)),
                 () = wait_until(self.call.deadline) => return Err(self.stop(StopReason::Time)),
                 () = wait_until(next_progress) => {
                     next_progress = Some(Instant::now() + PROGRESS_INTERVAL);
@@ -82,16 +84,10 @@ impl ProgramCall {
         }
     }
 
-    fn value(&self, json: String) -> Result<Box<RawValue>, RpcError> {
-        // Scripts get a blob for this member; a caller gets its base64, as for every blob.
-        let json = if json.contains(BLOB_MEMBER) {
-            let mut value: Value = serde_json::from_str(&json).map_err(|_| RpcError::Internal)?;
-            unwrap_blobs(&mut value);
-            value.to_string()
-        } else {
-            json
-        };
-        RawValue::from_string(json).map_err(|error| {
+    fn value(&self, json: &str) -> Result<Box<RawValue>, RpcError> {
+        // Scripts get a blob; a caller gets its base64, as for every blob.
+        let unwrapped = unwrap_blobs(json).map_err(|_| RpcError::Internal)?.into_owned();
+        RawValue::from_string(unwrapped).map_err(|error| {
             let function = self.call.callee.name();
             self.call.log_fault(|suppressed| {
                 tracing::error!(function, %error, suppressed, "invalid JSON from function of the program");
@@ -108,31 +104,4 @@ fn thrown(error: &host::Error) -> RpcError {
     }
     let thrown = json!({ "code": error.code(), "message": error.message(), "data": error.data() });
     script_error(error.message().to_owned(), ScriptErrorKind::Thrown, &thrown)
-}
-
-/// Replaces the objects that stand for blobs with their base64.
-fn unwrap_blobs(value: &mut Value) {
-    if let Some(object) = value.as_object_mut().filter(|object| object.len() == 1)
-        && let Some(base64) = object.remove(BLOB_MEMBER)
-    {
-        *value = base64;
-        return;
-    }
-    match value {
-        Value::Array(items) => items.iter_mut().for_each(unwrap_blobs),
-        Value::Object(members) => members.values_mut().for_each(unwrap_blobs),
-        _ => {}
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn blobs_become_base64() {
-        let mut value = json!({ "a": [{ BLOB_MEMBER: "QUFB" }], "b": { "c": 1 }, "d": {} });
-        unwrap_blobs(&mut value);
-        assert_eq!(value, json!({ "a": ["QUFB"], "b": { "c": 1 }, "d": {} }));
-    }
 }

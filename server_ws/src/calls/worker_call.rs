@@ -8,10 +8,11 @@ use worker::{Call, EvalOutcome, HostReturn, Loss, Print, ProgressReport, Stream,
 use super::{
     CallEnd, CallEvent, CallRejection, CallReturn, CpuBudget, FIRST_PROGRESS_DELAY, HostCalls, PROGRESS_INTERVAL,
     STOP_GRACE_PERIOD, StopReason,
-    call_context::{CallContext, CallOutput, stop_reason, wait_until},
+    call_context::{CallContext, CallOutput, wait_until},
 };
 use crate::{
     circle_functions::PooledWorker,
+    circle_store::Retry,
     conversion,
     host::HostPrint,
     quota::{Grant, Waiter, kernel},
@@ -27,6 +28,8 @@ pub(super) struct WorkerCall<'c> {
     returning: Option<(Waiter, HostReturn)>,
     output: CallOutput,
     stopped: Option<StopReason>,
+    /// Whether the attempt ends because it has to wait for its turn.
+    waits_for_turn: bool,
     kill_at: Option<Instant>,
     next_progress: Instant,
     cpu_budget: Option<CpuBudget>,
@@ -43,6 +46,7 @@ impl<'c> WorkerCall<'c> {
             host_calls: None,
             returning: None,
             stopped: None,
+            waits_for_turn: false,
             kill_at: None,
             next_progress: now + FIRST_PROGRESS_DELAY,
             cpu_budget: Some(CpuBudget::new(now)),
@@ -82,14 +86,14 @@ impl<'c> WorkerCall<'c> {
                 },
                 event = host_event(self.host_calls.as_mut()) => self.take_host_event(event),
                 grant = computing_grant(self.returning.as_mut()) => self.return_to_function(grant),
-                reason = stop_reason(&mut self.call.stop), if self.stopped.is_none() => self.stop(reason),
+                reason = self.call.stopper.stopped(), if self.stopped.is_none() => self.stop(reason),
                 () = wait_until(next_tick) => self.tick(Instant::now()),
             }
         }
     }
 
     fn next_tick(&self) -> Option<Instant> {
-        if self.stopped.is_some() {
+        if self.stopped.is_some() || self.waits_for_turn {
             return self.kill_at;
         }
         let progress = self.call.is_reported().then_some(self.next_progress);
@@ -106,7 +110,7 @@ impl<'c> WorkerCall<'c> {
             });
             return worker.kill();
         }
-        if self.stopped.is_some() {
+        if self.stopped.is_some() || self.waits_for_turn {
             return;
         }
         if self.call.deadline.is_some_and(|deadline| deadline <= now) {
@@ -161,7 +165,10 @@ impl<'c> WorkerCall<'c> {
     }
 
     fn start_host_call(&mut self, call: worker::HostCall) {
-        self.worker.stop_computing();
+        // A call of the store is short, and would not be worth another worker.
+        if !self.call.circle.host.is_of_store(call.function) {
+            self.worker.stop_computing();
+        }
         let context = &*self.call;
         let host_calls = self.host_calls.get_or_insert_with(|| context.host_calls());
         match host_calls.start(call) {
@@ -181,6 +188,11 @@ impl<'c> WorkerCall<'c> {
                 Ok(()) => self.worker.worker().return_host_call(returned),
                 Err(waiter) => self.returning = Some((waiter, returned)),
             },
+            CallEvent::Returned(CallReturn::WaitsForTurn) => {
+                self.waits_for_turn = true;
+                self.kill_at = Some(Instant::now() + STOP_GRACE_PERIOD);
+                self.worker.worker().return_host_call(HostReturn::Aborted);
+            }
             CallEvent::Returned(CallReturn::TooLarge) => self.stop(StopReason::HostBytes),
             CallEvent::Returned(CallReturn::Malformed) => {
                 let worker = self.worker.worker();
@@ -220,6 +232,8 @@ impl<'c> WorkerCall<'c> {
                 (Err(RpcError::EnvironmentLost { reason }), false)
             }
             (Some(reason), Ok(_)) => (Err(call.stop_error(reason)), false),
+            // The worker has stopped where it waited for the host call, and is as good as before.
+            (None, Ok(EvalOutcome::Stopped)) if self.waits_for_turn => (Err(RpcError::Internal), true),
             (None, Ok(EvalOutcome::Value(value))) => (call.value(value.json), true),
             (None, Ok(EvalOutcome::Failed(error))) => (Err(call.script_error(error)), true),
             (None, Ok(outcome)) => (Err(conversion::play_error(outcome)), false),
@@ -240,13 +254,16 @@ impl<'c> WorkerCall<'c> {
 
     /// Gives the worker back, and ends the transactions of the call.
     async fn finish(self, result: Result<Box<RawValue>, RpcError>, is_healthy: bool) -> CallEnd {
-        let Self { call, worker, mut host_calls, output, .. } = self;
+        let Self { call, worker, host_calls, output, stopped, .. } = self;
         if is_healthy {
             worker.give_back();
         } else {
             drop(worker);
         }
-        call.end(host_calls.as_mut(), result, output).await
+        let awaited = host_calls.as_ref().and_then(HostCalls::awaited_turn).filter(|_| stopped.is_none());
+        let mut end = call.end(host_calls, result, output).await;
+        end.retry = awaited.map(Retry::Turn).or(end.retry);
+        end
     }
 }
 

@@ -4,10 +4,12 @@ use std::path::PathBuf;
 
 use functions::roles::RoleFault;
 use keys::RandomError;
+use store::OpenError;
 use worker::HostNameError;
 
 use crate::{
     circle_functions::{FunctionsError, NAMESPACE},
+    circle_store::StoreLocation,
     rights,
 };
 
@@ -70,6 +72,20 @@ pub enum BuildError {
         "the host module '{NAMESPACE}' has the name under which scripts call the functions of the circle: rename it"
     )]
     NamespaceTaken,
+    /// A host module has the name of a module of the store.
+    #[error("the host module '{name}' has the name of a module that a circle with a store has: rename it")]
+    StoreModuleTaken {
+        /// The name.
+        name: String,
+    },
+    /// The store does not open.
+    #[error("cannot open the store {}: {source}", location)]
+    Store {
+        /// Where the store is.
+        location: StoreLocation,
+        /// The cause.
+        source: OpenError,
+    },
     /// The operating system returned no random bytes for the circle's identity.
     #[error("cannot generate the circle's identity: {0}")]
     Random(#[from] RandomError),

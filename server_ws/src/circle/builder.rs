@@ -13,6 +13,7 @@ use super::{Circle, Sandbox, identity::CircleIdentity};
 use crate::{
     admission_hook::{AdmissionHook, ConnectionRequest},
     audit::{Auditor, PlayRecord},
+    circle_store::StoreLocation,
     host::{self, AnyModule, Module},
     tls::TlsCertificate,
 };
@@ -57,6 +58,7 @@ impl Circle {
             init: None,
             functions: None,
             own_functions: Vec::new(),
+            store: None,
             host: Vec::new(),
             limits: Limits::default(),
             grace: Duration::from_secs(5),
@@ -105,6 +107,7 @@ pub struct CircleBuilder {
     init: Option<String>,
     functions: Option<PathBuf>,
     own_functions: Vec<Arc<dyn AnyModule>>,
+    store: Option<StoreLocation>,
     host: Vec<Arc<dyn AnyModule>>,
     limits: Limits,
     grace: Duration,
@@ -237,6 +240,17 @@ impl CircleBuilder {
     #[must_use]
     pub fn functions(mut self, directory: impl Into<PathBuf>) -> Self {
         self.functions = Some(directory.into());
+        self
+    }
+
+    /// Sets where the store of the circle is. Without one, scripts have no `store` and no `events`.
+    ///
+    /// Every play and every call of a function is then a transaction of the store: it commits before the circle answers,
+    /// or has no effect. [`build`](Self::build) opens the store, which takes longer after a crash. One process at a time
+    /// has a store open, and only a circle of the same name opens it again.
+    #[must_use]
+    pub fn store(mut self, location: StoreLocation) -> Self {
+        self.store = Some(location);
         self
     }
 

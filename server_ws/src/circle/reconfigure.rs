@@ -130,13 +130,14 @@ impl Circle {
     /// - For new connections: the limits of messages and queues.
     /// - For new environments, including those after a `reset`: all other limits, the init script and the modules.
     ///
-    /// The grace period, the code of host functions, and the functions of [`admit`](crate::CircleBuilder::admit) and
+    /// The circle keeps its store and the limits of the store; that of `new`, which may be
+    /// [in memory](crate::StoreLocation::Memory), is not used. The grace period, the code of host functions, and the functions of [`admit`](crate::CircleBuilder::admit) and
     /// [`audit`](crate::CircleBuilder::audit) do not change.
     ///
     /// # Errors
     ///
-    /// [`Fixed`](ReconfigureError::Fixed) if the name, access, sandbox, workers, host modules or
-    /// the use of TLS differ; [`Open`](ReconfigureError::Open) if anyone could play on an address that is not loopback;
+    /// [`Fixed`](ReconfigureError::Fixed) if the name, access, sandbox, workers, host modules the
+    /// use of TLS or of a store differ; [`Open`](ReconfigureError::Open) if anyone could play on an address that is not loopback;
     /// [`ShuttingDown`](ReconfigureError::ShuttingDown); or [`Worker`](ReconfigureError::Worker) if the startup check
     /// of the new settings fails.
     pub async fn reconfigure(&self, new: Self) -> Result<(), ReconfigureError> {
@@ -150,6 +151,7 @@ impl Circle {
             ("the sandbox", self.sandbox == new.sandbox),
             ("the kind of workers", settings.workers.kind == before.workers.kind),
             (TLS, settings.tls.is_some() == before.tls.is_some()),
+            ("the use of a store", new.store.is_some() == self.store.is_some()),
             ("the set of host functions", new.host.offered() == self.host.offered()),
             ("the set of functions of the program", new.host.own_names() == self.host.own_names()),
         ];
@@ -178,6 +180,9 @@ impl Circle {
         }
         if *self.phase.borrow() != CirclePhase::Open {
             return Err(ReconfigureError::ShuttingDown);
+        }
+        if self.store.is_some() {
+            Arc::make_mut(&mut settings.limits).values.set_store_limits(&before.limits.values);
         }
         let limits = &settings.limits.values;
         if let Some(functions) = &settings.functions {

@@ -1,14 +1,11 @@
 //! The constants that a circle's scripts see.
 
 use keys::PublicKey;
-use worker::NamedValue;
+use worker::{CALLER_NAME, CALLER_PUBLIC_KEY, CALLER_ROLE, NamedValue};
 
 use crate::rights::CallerRights;
 
 const CIRCLE_NAME: &str = "CIRCLE_NAME";
-const CALLER_PUBLIC_KEY: &str = "CALLER_PUBLIC_KEY";
-const CALLER_NAME: &str = "CALLER_NAME";
-const CALLER_ROLE: &str = "CALLER_ROLE";
 
 /// Returns the constants of every worker of a circle. A worker starts without a caller.
 pub(super) fn of_circle(name: &str) -> Vec<NamedValue> {

@@ -14,7 +14,7 @@ use crate::{
 
 /// The limits that a connection keeps from its start, and an environment from its creation. This type holds no process,
 /// so an old connection does not keep an old fork server alive.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct SessionLimits {
     pub(crate) values: Limits,
     pub(crate) module_names: Vec<String>,

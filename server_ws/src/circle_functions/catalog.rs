@@ -158,7 +158,7 @@ impl Catalog {
                 names.push(full_name);
                 function
             });
-            HostModule { name, functions: functions.collect() }
+            HostModule { name, functions: functions.collect(), keeps_types: false }
         });
         (modules.collect(), names)
     }

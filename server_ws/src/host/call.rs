@@ -7,6 +7,7 @@ use tokio::sync::OwnedMappedMutexGuard;
 use tokio_util::sync::CancellationToken;
 
 use super::{instance::Transaction, output::PlayOutput};
+use crate::circle_store::StoreAccess;
 
 /// The play that a call belongs to.
 #[derive(Debug, Clone)]
@@ -17,6 +18,8 @@ pub struct PlayContext {
     pub(crate) deadline: Option<Instant>,
     pub(crate) cancelled: CancellationToken,
     pub(crate) output: PlayOutput,
+    /// The access of this call to the store; `None` for the modules of the program.
+    pub(crate) store: Option<StoreAccess>,
 }
 
 impl PlayContext {

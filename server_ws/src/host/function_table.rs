@@ -12,6 +12,8 @@ use super::{module::AnyModule, signature, tasks::HostTasks};
 pub(crate) struct FunctionTable {
     /// The modules for scripts, then those whose functions are the circle's own.
     pub(crate) modules: Vec<Arc<dyn AnyModule>>,
+    /// The number of the modules of the store, which come first.
+    of_store: usize,
     /// The number of the modules for scripts.
     offered: usize,
     /// By number: the index of the module, and the index of the function in the module.
@@ -22,9 +24,16 @@ pub(crate) struct FunctionTable {
 }
 
 impl FunctionTable {
-    /// Makes the table of modules for scripts, and of modules whose functions are those of the circle, which scripts do not
+    /// Makes the table of modules for scripts, those of the store before the others, and of modules whose functions are those of the circle, which scripts do not
     /// see as host functions.
-    pub(crate) fn new(modules: Vec<Arc<dyn AnyModule>>, own: Vec<Arc<dyn AnyModule>>, limits: &Limits) -> Self {
+    pub(crate) fn new(
+        store: Vec<Arc<dyn AnyModule>>,
+        modules: Vec<Arc<dyn AnyModule>>,
+        own: Vec<Arc<dyn AnyModule>>,
+        limits: &Limits,
+    ) -> Self {
+        let of_store = store.len();
+        let modules: Vec<_> = store.into_iter().chain(modules).collect();
         let functions = modules
             .iter()
             .enumerate()
@@ -32,7 +41,7 @@ impl FunctionTable {
         let (functions, contract) = (functions.collect(), signature::contract(&modules));
         let offered = modules.len();
         let modules = modules.into_iter().chain(own).collect();
-        Self { functions, modules, offered, tasks: HostTasks::new(limits), contract }
+        Self { functions, modules, of_store, offered, tasks: HostTasks::new(limits), contract }
     }
 
     /// The modules as scripts see them, in the order of the numbers.
@@ -56,6 +65,11 @@ impl FunctionTable {
             let module = self.modules[*module].offered();
             (module.name.as_str(), module.functions[*function].name.as_str())
         })
+    }
+
+    /// Whether a function is one of the modules of the store.
+    pub(crate) fn is_of_store(&self, number: u32) -> bool {
+        self.functions.get(number as usize).is_some_and(|(module, _)| *module < self.of_store)
     }
 
     /// Returns the number of functions. Scripts have further ones, which are the circle's own.

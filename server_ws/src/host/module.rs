@@ -31,12 +31,19 @@ pub(super) struct Definition<Tx> {
     functions: Vec<ErasedFunction<Tx>>,
     schemas: Vec<SchemasOf>,
     transactions: Box<dyn Transactions<Tx>>,
+    is_rerunnable: bool,
 }
 
 impl<Tx> Definition<Tx> {
     fn new(name: impl Into<String>, transactions: impl Transactions<Tx> + 'static) -> Self {
-        let offered = HostModule { name: name.into(), functions: Vec::new() };
-        Self { offered, functions: Vec::new(), schemas: Vec::new(), transactions: Box::new(transactions) }
+        let offered = HostModule { name: name.into(), functions: Vec::new(), keeps_types: false };
+        Self {
+            offered,
+            functions: Vec::new(),
+            schemas: Vec::new(),
+            transactions: Box::new(transactions),
+            is_rerunnable: false,
+        }
     }
 
     fn add(
@@ -161,6 +168,9 @@ pub(crate) trait AnyModule: fmt::Debug + Send + Sync {
     /// Checks that a function takes these arguments. The error names the parameter.
     fn check(&self, function: usize, args: &[&RawValue]) -> Result<(), Error>;
 
+    /// Whether a run that called the module may run again.
+    fn is_rerunnable(&self) -> bool;
+
     /// Makes the instance of the module for one play.
     fn instantiate(self: Arc<Self>) -> Arc<dyn ModuleInstance>;
 }
@@ -178,12 +188,33 @@ impl<Tx: Send + 'static> AnyModule for Definition<Tx> {
         self.function(function).ok_or_else(Error::hidden)?(args).map(drop)
     }
 
+    fn is_rerunnable(&self) -> bool {
+        self.is_rerunnable
+    }
+
     fn instantiate(self: Arc<Self>) -> Arc<dyn ModuleInstance> {
         Arc::new(PlayInstance::new(self))
     }
 }
 
 impl<S, Tx: Send + 'static> Module<S, Tx> {
+    /// The arguments keep their types, as the results do: see [`HostModule::keeps_types`].
+    pub(crate) fn keep_types(mut self) -> Self {
+        self.definition.offered.keeps_types = true;
+        self
+    }
+
+    /// States that a call of a function of the circle may run again although it called this module: what the module does
+    /// ends with its transaction, or does not matter.
+    ///
+    /// On a circle with a [store](crate::CircleBuilder::store), a call whose transaction conflicts with another one runs
+    /// again, unless it called a module that has not said this. Its caller then gets −32010.
+    #[must_use]
+    pub fn rerunnable(mut self) -> Self {
+        self.definition.is_rerunnable = true;
+        self
+    }
+
     /// Erases the types of the module.
     pub(crate) fn erase(self) -> Arc<dyn AnyModule> {
         Arc::new(self.definition)

@@ -152,7 +152,7 @@ pub(super) fn contract(modules: &[Arc<dyn AnyModule>]) -> Option<Value> {
     let mut generator = generator();
     let mut functions = Vec::new();
     for module in modules {
-        let HostModule { name: module_name, functions: offered } = module.offered();
+        let HostModule { name: module_name, functions: offered, .. } = module.offered();
         for (function, schemas) in offered.iter().zip(module.schemas()) {
             let HostFunction { name, params, doc, signature } = function;
             let FunctionSchemas { params: schemas, result } = schemas(&mut generator);

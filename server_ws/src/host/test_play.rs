@@ -61,6 +61,7 @@ impl<Tx> TestPlay<Tx> {
             deadline: None,
             cancelled: CancellationToken::new(),
             output,
+            store: None,
         };
         Self { context, prints, transaction: Arc::new(Mutex::new(Transaction::Open(tx))) }
     }

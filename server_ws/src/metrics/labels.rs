@@ -59,6 +59,9 @@ labels! {
         BusySessions = "busy_sessions",
         BusyWorkers = "busy_workers",
         BusyMemory = "busy_memory",
+        BusyCommits = "busy_commits",
+        Conflict = "conflict",
+        StoreUnavailable = "store_unavailable",
         RateLimited = "rate_limited",
         ShuttingDown = "shutting_down",
         Unauthenticated = "unauthenticated",
@@ -189,6 +192,7 @@ impl PlayOutcome {
                 PlayLimit::Size => Self::LimitSize,
                 _ => Self::Internal,
             },
+            RpcError::ResultLost { .. } => Self::LimitOutput,
             RpcError::Cancelled => Self::Cancelled,
             RpcError::EnvironmentLost { reason } => match reason {
                 LossReason::Memory => Self::LostMemory,
@@ -205,8 +209,11 @@ impl PlayOutcome {
                 BusyLimit::Sessions => Self::BusySessions,
                 BusyLimit::Workers => Self::BusyWorkers,
                 BusyLimit::Memory => Self::BusyMemory,
+                BusyLimit::Commits => Self::BusyCommits,
                 _ => Self::Internal,
             },
+            RpcError::Conflict { .. } => Self::Conflict,
+            RpcError::StoreUnavailable { .. } => Self::StoreUnavailable,
             RpcError::RateLimited { .. } => Self::RateLimited,
             RpcError::ShuttingDown => Self::ShuttingDown,
             RpcError::Unauthenticated | RpcError::InvalidCredentials | RpcError::Forbidden { .. } => {
@@ -238,8 +245,11 @@ impl NotificationRejectReason {
             RpcError::Internal | RpcError::Other(_) => Self::Internal,
             RpcError::Script(_)
             | RpcError::LimitExceeded { .. }
+            | RpcError::ResultLost { .. }
             | RpcError::Cancelled
-            | RpcError::EnvironmentLost { .. } => return None,
+            | RpcError::EnvironmentLost { .. }
+            | RpcError::Conflict { .. }
+            | RpcError::StoreUnavailable { .. } => return None,
             _ => Self::Internal,
         })
     }
@@ -298,7 +308,7 @@ mod tests {
     use super::*;
 
     /// The labels of each error of the protocol: of a play, and of a notification.
-    const ERROR_LABELS: [(i64, PlayOutcome, Option<NotificationRejectReason>); 15] = [
+    const ERROR_LABELS: [(i64, PlayOutcome, Option<NotificationRejectReason>); 17] = [
         (-32700, PlayOutcome::Invalid, Some(NotificationRejectReason::Invalid)),
         (-32600, PlayOutcome::Invalid, Some(NotificationRejectReason::Invalid)),
         (-32601, PlayOutcome::Invalid, Some(NotificationRejectReason::Invalid)),
@@ -314,6 +324,8 @@ mod tests {
         (-32007, PlayOutcome::RateLimited, Some(NotificationRejectReason::RateLimited)),
         (-32008, PlayOutcome::ShuttingDown, Some(NotificationRejectReason::ShuttingDown)),
         (-32009, PlayOutcome::LostCrash, None),
+        (-32010, PlayOutcome::Conflict, None),
+        (-32011, PlayOutcome::StoreUnavailable, None),
     ];
 
     #[test]
@@ -322,6 +334,7 @@ mod tests {
             let data = serde_json::json!({
                 "method": "x", "param": "x", "reason": "crash", "kind": "runtime",
                 "limit": "memory", "max": 1, "retry_after_ms": 1,
+                "cause": "full", "attempts": 1, "happened": "no",
             });
             let object = serde_json::json!({ "code": code, "message": message, "data": data });
             let error: RpcError = serde_json::from_value(object).expect("an error object");
@@ -340,7 +353,8 @@ mod tests {
             let error = RpcError::LimitExceeded { limit, max: 1, setting: None };
             assert_eq!(label(&error), format!("limit_{limit}"));
         }
-        for limit in BusyLimit::ALL.iter().copied() {
+        // No play or call opens a subscription.
+        for limit in BusyLimit::ALL.iter().copied().filter(|limit| *limit != BusyLimit::Subscriptions) {
             assert_eq!(label(&RpcError::Busy { limit, max: 1, retry_after_ms: None }), format!("busy_{limit}"));
         }
         for reason in LossReason::ALL.iter().copied().filter(|reason| *reason != LossReason::Unknown) {

@@ -12,6 +12,7 @@ pub(crate) mod lookup;
 pub(crate) mod play;
 pub(crate) mod reset;
 pub(crate) mod scope;
+pub(crate) mod subscribe;
 
 use std::time::{SystemTime, UNIX_EPOCH};
 

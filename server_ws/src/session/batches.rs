@@ -101,7 +101,13 @@ impl Batches {
             batch.bytes_left = left;
             (response, Fit::Whole)
         } else {
-            let error = limit_exceeded(PlayLimit::Output, self.max_batch_kib, LimitSetting::OutputKib);
+            let (max, setting) = (self.max_batch_kib, LimitSetting::OutputKib);
+            let error = if result.is_ok() && ticket.keeps_id() {
+                // The play or the call has taken effect.
+                RpcError::ResultLost { max, setting: Some(setting), is_recorded: false }
+            } else {
+                limit_exceeded(PlayLimit::Output, max, setting)
+            };
             (message::response(id, Err::<&(), _>(&error)), Fit::Replaced)
         };
         self.held += response.len();
@@ -173,6 +179,7 @@ mod tests {
         let array: serde_json::Value = serde_json::from_str(&text).expect("JSON");
         assert_eq!(array[0]["result"], "long");
         assert_eq!(array[1]["error"]["data"]["limit"], "output");
+        assert_eq!(array[1]["error"]["data"]["happened"], true);
         assert_eq!(array[2]["result"], "short");
     }
 }

@@ -5,14 +5,14 @@ use std::sync::Arc;
 
 use protocol::{Id, RpcError};
 use tokio::{
-    sync::{mpsc, watch},
+    sync::mpsc,
     task::{AbortHandle, JoinSet},
     time::Instant,
 };
 
 use super::{Session, ticket::Ticket};
 use crate::{
-    calls::{CallEnd, CallReport, FunctionCall, StopReason, log_finish},
+    calls::{CallEnd, CallReport, CallStopper, FunctionCall, StopReason, log_finish},
     circle_functions::CircleFunction,
     conversion,
     quota::Caller,
@@ -44,7 +44,7 @@ struct RunningCall {
     function: Arc<CircleFunction>,
     caller: Caller,
     started: Instant,
-    stop: watch::Sender<Option<StopReason>>,
+    stopper: CallStopper,
     task: AbortHandle,
 }
 
@@ -86,13 +86,13 @@ impl SessionCalls {
     /// Stops a call; `None` if there is no call with this id. Otherwise whether it stops for this reason.
     pub(super) fn stop(&self, id: &Id, reason: StopReason) -> Option<bool> {
         let call = self.0.as_ref()?.calls.iter().find(|call| call.ticket.has_id(id))?;
-        Some(call.stop(reason))
+        Some(call.stopper.stop(reason))
     }
 
     /// Stops all calls.
     pub(super) fn stop_all(&self, reason: StopReason) {
         for call in self.0.iter().flat_map(|running| &running.calls) {
-            call.stop(reason);
+            call.stopper.stop(reason);
         }
     }
 
@@ -122,18 +122,6 @@ impl SessionCalls {
     }
 }
 
-impl RunningCall {
-    fn stop(&self, reason: StopReason) -> bool {
-        self.stop.send_if_modified(|stop| {
-            let is_first = stop.is_none() || reason == StopReason::Shutdown;
-            if is_first {
-                *stop = Some(reason);
-            }
-            is_first
-        }) || *self.stop.borrow() == Some(reason)
-    }
-}
-
 impl Session {
     /// Returns the number of calls that have not ended.
     pub(crate) fn running_calls(&self) -> usize {
@@ -146,7 +134,7 @@ impl Session {
         ticket: Ticket,
         argument_bytes: usize,
         mut call: FunctionCall,
-        stop: watch::Sender<Option<StopReason>>,
+        stopper: CallStopper,
     ) {
         let running = self.calls.0.get_or_insert_default();
         running.started += 1;
@@ -158,11 +146,18 @@ impl Session {
         let (function, caller, started) = (call.function().clone(), call.quota_caller(), Instant::now());
         let task = running.tasks.spawn(async move { (number, call.run().await) });
         running.argument_bytes += argument_bytes;
-        running.calls.push(RunningCall { number, ticket, argument_bytes, function, caller, started, stop, task });
+        running.calls.push(RunningCall { number, ticket, argument_bytes, function, caller, started, stopper, task });
     }
 
-    /// Handles an event of the calls.
-    pub(super) fn handle_call(&mut self, event: SessionCallEvent) {
+    /// Handles an event of the calls, after the events of the commit of the call.
+    pub(super) async fn take_call_event(&mut self, event: SessionCallEvent) {
+        if let SessionCallEvent::Ended(_, CallEnd { revision: Some(revision), .. }) = &event {
+            self.events_before_reply(revision.get()).await;
+        }
+        self.handle_call(event);
+    }
+
+    fn handle_call(&mut self, event: SessionCallEvent) {
         let Some(running) = &mut self.calls.0 else { return };
         match event {
             SessionCallEvent::Progress(CallReport { call, started, progress }) => {
@@ -174,7 +169,7 @@ impl Session {
                     self.notify(&progress);
                 }
             }
-            SessionCallEvent::Ended(number, CallEnd { result, prints }) => {
+            SessionCallEvent::Ended(number, CallEnd { result, prints, .. }) => {
                 let Some(at) = running.calls.iter().position(|call| call.number == number) else { return };
                 let call = running.calls.remove(at);
                 running.argument_bytes -= call.argument_bytes;

@@ -58,6 +58,8 @@ pub(crate) struct Player {
     pacing: StartPacing,
     /// The loss of the environment while transactions ended. The session gets this event after the finish of the play.
     unreported_loss: Option<LossReason>,
+    /// The revision that the last play committed, until the session takes it.
+    committed: Option<store::Revision>,
     pub(super) queries: PendingQueries,
     query_grant: QueryGrant,
     /// The caller of the last play or query, and its key.
@@ -112,6 +114,7 @@ impl Player {
             plays: 0,
             pacing: StartPacing::default(),
             unreported_loss: None,
+            committed: None,
             queries,
             query_grant: QueryGrant::None,
             worker_caller: Caller::anonymous(address),
@@ -269,6 +272,11 @@ impl Player {
         self.worker = WorkerState::None;
         self.worker_start = None;
         self.query_grant = QueryGrant::None;
+    }
+
+    /// Takes the revision that the last play committed, if it did.
+    pub(super) fn take_committed(&mut self) -> Option<store::Revision> {
+        self.committed.take()
     }
 
     /// Drops the plays and the worker, because the client is gone.

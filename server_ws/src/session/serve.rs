@@ -1,6 +1,6 @@
 //! The loop of a session: incoming messages, events of the player, timers, and changes of the circle.
 
-use std::{future::poll_fn, pin::pin, task::Poll, time::Duration};
+use std::{future::poll_fn, pin::pin, sync::Arc, task::Poll, time::Duration};
 
 use futures_util::poll;
 use protocol::{
@@ -9,7 +9,7 @@ use protocol::{
     methods::{ResetResult, SessionReset},
 };
 use tokio::{
-    sync::mpsc,
+    sync::{mpsc, watch},
     time::{Instant, timeout},
 };
 
@@ -22,7 +22,10 @@ use super::{
     queue::{Job, QueuedJob},
     turn::{MAX_TURN_BYTES, MAX_TURN_TIME, Turn},
 };
-use crate::{calls::lost_right_to_play, circle::CirclePhase};
+use crate::{
+    circle::{CirclePhase, Settings},
+    quota::Slot,
+};
 
 /// After this silence, the session pings the client. After the same time again, it drops the connection.
 const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(30);
@@ -79,6 +82,7 @@ impl Session {
             if !takes_events {
                 self.player.pause_ahead();
             }
+            self.subscriptions.pause_unless(can_send);
             let idle = self.idle_deadline().filter(|_| can_send);
             let player = [self.player.next_tick(can_send), self.player.next_memory_sample()];
             let start = self.delayed_start().filter(|_| can_send);
@@ -105,7 +109,12 @@ impl Session {
                 event = self.player.next_event_if(takes_events), if takes_events || self.player.may_give_way() => {
                     is_print = self.take_event(event, &mut turn).await;
                 }
-                event = self.calls.next_event() => self.handle_call(event),
+                // The results of calls wait while the client does not read: before a result come the events of its commit.
+                event = self.calls.next_event(), if can_send => self.take_call_event(event).await,
+                read = self.subscriptions.next_read(self.circle.event_hub()), if can_send => {
+                    self.begin(&mut turn).await;
+                    self.deliver(read);
+                }
                 () = timer.wait_until(deadline.unwrap_or_else(Instant::now)), if deadline.is_some() => {
                     let now = Instant::now();
                     if tick.is_some_and(|tick| tick <= now) {
@@ -115,20 +124,14 @@ impl Session {
                         return;
                     }
                     if login.is_some_and(|login| login <= now) {
-                        self.circle.metrics.count_login_timeout();
-                        self.close(1008, "the connection did not authenticate in time");
+                        self.close_unauthenticated();
                     }
                 }
                 // A stranger's messages are not read while its last response waits, so the receiver does not see the
                 // end.
                 () = self.outbound.closed(), if slot.is_stranger() => return,
                 // The phase and the settings are checked above.
-                is_closed = poll_fn(|cx| {
-                    let is_closed = slot.poll_session_closed(cx);
-                    // The channels are open, because the circle outlives its sessions.
-                    let has_changed = phase.has_changed().unwrap_or_default() || settings.has_changed().unwrap_or_default();
-                    if is_closed || has_changed { Poll::Ready(is_closed) } else { Poll::Pending }
-                }) => {
+                is_closed = closed_or_changed(&slot, &phase, &settings) => {
                     if is_closed {
                         return;
                     }
@@ -183,6 +186,7 @@ impl Session {
         if is_print {
             self.begin(turn).await;
         }
+        self.send_committed_events().await;
         self.handle(event);
         is_print
     }
@@ -212,6 +216,7 @@ impl Session {
             }
             let outcome = self.player.arrived_outcome();
             if outcome.is_some() {
+                self.send_committed_events().await;
                 self.handle(outcome);
                 continue;
             }
@@ -234,6 +239,11 @@ impl Session {
         if idle.is_some_and(|idle| idle <= now) {
             self.release_idle_worker();
         }
+    }
+
+    fn close_unauthenticated(&mut self) {
+        self.circle.metrics.count_login_timeout();
+        self.close(1008, "the connection did not authenticate in time");
     }
 
     /// Pings a silent client. Returns false if the client has not answered the last ping.
@@ -344,25 +354,6 @@ impl Session {
         }
     }
 
-    /// Applies changed rights. Closes the connection if its key has none any more.
-    fn check_membership(&mut self) {
-        let could_play = self.rights.may_play();
-        self.apply_rights();
-        if could_play && !self.rights.may_play() {
-            let error = lost_right_to_play();
-            while let Some(queued) = self.queue.dequeue() {
-                self.reply_error(&queued.ticket, &error);
-            }
-            self.player.stop_all_ahead(StopReason::LostRight);
-            self.fail_queries(&error);
-        }
-        if !self.is_admitted() && self.auth.identity().is_some() {
-            self.close(1008, "the key is no longer a member of this circle");
-        } else if !self.is_admitted() && !self.slot.is_stranger() {
-            self.close(1008, "anonymous callers have no role in this circle any more");
-        }
-    }
-
     /// Returns when an idle anonymous session releases its worker. An authenticated session keeps its worker.
     fn idle_deadline(&self) -> Option<Instant> {
         self.player.idle_deadline(self.player.limits().values.idle_s.filter(|_| self.auth.identity().is_none()))
@@ -376,4 +367,20 @@ impl Session {
         drop(self.player.queries.take_all());
         self.notify(&SessionReset { reason: LossReason::Idle });
     }
+}
+
+/// Waits until the slot closes the session, or the phase or the settings of the circle have changed. Returns whether the
+/// session is closed.
+async fn closed_or_changed(
+    slot: &Slot,
+    phase: &watch::Receiver<CirclePhase>,
+    settings: &watch::Receiver<Arc<Settings>>,
+) -> bool {
+    poll_fn(|cx| {
+        let is_closed = slot.poll_session_closed(cx);
+        // The channels are open, because the circle outlives its sessions.
+        let has_changed = phase.has_changed().unwrap_or_default() || settings.has_changed().unwrap_or_default();
+        if is_closed || has_changed { Poll::Ready(is_closed) } else { Poll::Pending }
+    })
+    .await
 }

@@ -7,6 +7,7 @@ mod model;
 mod privilege;
 mod reload;
 mod shop;
+mod store;
 #[path = "../../../tests/support/wire.rs"]
 #[expect(dead_code, reason = "these tests need only a part of it")]
 mod wire;
@@ -28,7 +29,8 @@ type Test = (&'static str, fn());
 fn main() {
     worker::run_if_worker();
     let filter = std::env::args().skip(1).find(|argument| !argument.starts_with('-')).unwrap_or_default();
-    let tests = [privilege::TESTS, ends::TESTS, fairness::TESTS, reload::TESTS, workers::TESTS].concat();
+    let tests =
+        [privilege::TESTS, ends::TESTS, fairness::TESTS, reload::TESTS, workers::TESTS, &store::tests()].concat();
     let (mut passed, mut failed) = (0, 0);
     for (name, test) in tests {
         if !name.contains(&filter) {

@@ -29,7 +29,8 @@ use super::{
 };
 use crate::{
     circle_functions::{Generation, NAMESPACE, read_directory},
-    host::FunctionTable,
+    circle_store::{self, CircleStore, EVENTS, STORE},
+    host::{AnyModule, FunctionTable},
     log_limit::LogLimit,
     metrics::Metrics,
     quota::{self, Admission, CallerSemaphores, FairSemaphore, LossRate, RateLimit},
@@ -68,7 +69,8 @@ impl CircleBuilder {
         let admits_anonymous = rights.admits_anonymous();
         fit_connections(&mut self.limits, &kind);
         quota::derive_shares(&mut self.limits);
-        let host = FunctionTable::new(self.host, self.own_functions, &self.limits);
+        let store_modules = store_modules(self.store.is_some(), &self.host)?;
+        let host = FunctionTable::new(store_modules, self.host, self.own_functions, &self.limits);
         let host_modules = host.offered();
         HostModule::check(&host_modules)?;
         let mut setup = worker::WorkerSetup {
@@ -102,12 +104,14 @@ impl CircleBuilder {
             limits: Arc::new(SessionLimits { values: self.limits.clone(), module_names, functions: function_names }),
         };
         let identity = self.identity.map_or_else(CircleIdentity::generate, Ok)?;
+        // Last, because opening may take long, and everything else may fail.
+        let store = self.store.map(|location| CircleStore::open(&location, &self.name, &self.limits)).transpose()?;
         let admission = Admission::new(&self.limits, !admits_anonymous);
         let running_plays = FairSemaphore::new(
             self.limits.running_plays,
             self.limits.running_per_caller.unwrap_or(self.limits.running_plays),
         );
-        let queries = std::thread::available_parallelism().map_or(1, |cores| cores.get() as u64) * QUERIES_PER_CORE;
+        let queries = max_queries();
         Ok(Circle {
             settings: watch::Sender::new(Arc::new(settings)),
             metrics: Arc::new(Metrics::new(
@@ -118,15 +122,13 @@ impl CircleBuilder {
             )),
             admission,
             running_plays,
-            running_calls: FairSemaphore::new(
-                self.limits.running_calls,
-                self.limits.calls_per_caller.unwrap_or(self.limits.running_calls),
-            ),
+            running_calls: running_calls(&self.limits),
             running_queries: FairSemaphore::new(queries, queries / QUERIES_SHARE),
             caller_semaphores: CallerSemaphores::default(),
             rate_limit: RateLimit::new(&self.limits),
             role_rate: RateLimit::new(&self.limits),
             host,
+            store,
             phase: watch::channel(CirclePhase::Open).0,
             has_started: AtomicBool::new(false),
             admission_hook: self.admission_hook,
@@ -153,6 +155,28 @@ impl CircleBuilder {
 }
 
 /// Returns the kind of the workers, if there can be any.
+/// Makes the grants for calls of functions.
+fn running_calls(limits: &Limits) -> FairSemaphore {
+    FairSemaphore::new(limits.running_calls, limits.calls_per_caller.unwrap_or(limits.running_calls))
+}
+
+/// Returns how many sessions evaluate queries at the same time.
+fn max_queries() -> u64 {
+    std::thread::available_parallelism().map_or(1, |cores| cores.get() as u64) * QUERIES_PER_CORE
+}
+
+/// Returns the modules of the store, if there is one.
+fn store_modules(has_store: bool, host: &[Arc<dyn AnyModule>]) -> Result<Vec<Arc<dyn AnyModule>>, BuildError> {
+    if !has_store {
+        return Ok(Vec::new());
+    }
+    let names = host.iter().map(|module| &module.offered().name);
+    if let Some(name) = names.into_iter().find(|name| [STORE, EVENTS].contains(&name.as_str())) {
+        return Err(BuildError::StoreModuleTaken { name: name.clone() });
+    }
+    Ok(circle_store::modules().into())
+}
+
 fn worker_kind(workers: Workers, sandbox: Sandbox) -> Result<WorkerKind, BuildError> {
     Ok(match workers {
         Workers::SameExecutable => match worker::preparation() {

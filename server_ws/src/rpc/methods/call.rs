@@ -2,11 +2,10 @@
 
 use protocol::{RpcError, error::BusyLimit};
 use serde_json::value::RawValue;
-use tokio::sync::watch;
 
 use crate::{
     audit::AuditedRun,
-    calls::{Callee, FunctionCall, FunctionCaller, StopReason},
+    calls::{CallStopper, Callee, FunctionCall, FunctionCaller},
     session::{Session, Ticket},
 };
 
@@ -25,17 +24,15 @@ pub(crate) fn handle(
     });
     let ticket = ticket.into_call(audit);
     match counted.and_then(|()| admit(session, name, params)) {
-        Ok((call, stop)) => session.start_call(ticket, params.map_or(0, |params| params.get().len()), call, stop),
+        Ok((call, stopper)) => {
+            session.start_call(ticket, params.map_or(0, |params| params.get().len()), call, stopper);
+        }
         Err(error) => session.reply_error(&ticket, &error),
     }
 }
 
 /// Checks everything that needs no worker.
-fn admit(
-    session: &Session,
-    name: &str,
-    params: Option<&RawValue>,
-) -> Result<(FunctionCall, watch::Sender<Option<StopReason>>), RpcError> {
+fn admit(session: &Session, name: &str, params: Option<&RawValue>) -> Result<(FunctionCall, CallStopper), RpcError> {
     let settings = session.circle.settings();
     let key = session.auth.identity();
     let rights = settings.rights.of_caller(key.as_ref());
@@ -52,5 +49,5 @@ fn admit(
         return Err(RpcError::Busy { limit: BusyLimit::Calls, max, retry_after_ms: None });
     }
     let caller = FunctionCaller { key, caller: session.caller(), rights, session: session.number() };
-    FunctionCall::admit(&session.circle, &settings, callee, caller, params, None)
+    FunctionCall::admit(&session.circle, &settings, callee, caller, params, None, None)
 }

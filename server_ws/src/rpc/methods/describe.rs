@@ -22,7 +22,11 @@ pub(crate) fn handle(session: &Session) -> Description {
             admitted: rights.may_play(),
             name: rights.name.as_deref().map(Into::into),
             role: rights.role_name().map(ToString::to_string),
-            may: rights.role.as_ref().map(|role| Rights { play: role.may_play(), r#use: role.used() }),
+            may: rights.role.as_ref().map(|role| Rights {
+                play: role.may_play(),
+                r#use: role.used(),
+                subscribe: circle.store.as_ref().map_or_else(Vec::new, |_| role.subscribe_patterns()),
+            }),
         },
         modules: environment.module_names.clone(),
         sandbox: SandboxLayer::all(now.workers.has_processes(), circle.layers.get().map_or(&[], Vec::as_slice))

@@ -10,12 +10,14 @@ use protocol::{
     methods::PlayResult,
 };
 use serde_json::value::RawValue;
+use store::Revision;
 use tokio::time::Instant;
 use worker::{EvalOutcome, Loss};
 
 use super::{Player, PlayerEvent, running_play::RunningPlay};
 use crate::{
-    calls::{EndError, StopReason, play_end, refusal},
+    calls::{EndError, HostCalls, StopReason, commit_error, play_end, refusal, too_old},
+    circle_store::StoreRights,
     conversion,
     session::ticket::Ticket,
 };
@@ -93,8 +95,13 @@ impl Player {
         result: Result<PlayResult, RpcError>,
         now: Instant,
     ) -> Option<PlayerEvent> {
+        let result = match result {
+            // The script may have failed for no other reason.
+            Err(RpcError::Script(_)) if play.host_calls.as_ref().is_some_and(HostCalls::is_too_old) => Err(too_old(1)),
+            result => result,
+        };
         let (end, deadline) = (play_end(&result), play.deadline);
-        if !play.host_calls.as_mut().is_some_and(|host_calls| host_calls.start_end(end, deadline)) {
+        if !play.host_calls.as_mut().is_some_and(|host_calls| host_calls.start_end(end, deadline, None)) {
             return Some(self.finish_event(play, result, now));
         }
         play.cpu_budget = self.new_cpu_budget(now).filter(|_| !self.ahead.is_empty());
@@ -104,16 +111,22 @@ impl Player {
     }
 
     /// Finishes the play after the end of its transactions.
-    pub(super) fn finish_ended(&mut self, ended: Result<(), EndError>) -> Option<PlayerEvent> {
+    pub(super) fn finish_ended(&mut self, ended: Result<Option<Revision>, EndError>) -> Option<PlayerEvent> {
         let mut play = self.play.take()?;
         let result = play.ending_result.take()?;
         let now = Instant::now();
         self.last_used = now;
+        self.committed = ended.as_ref().ok().copied().flatten();
         let result = match (result, ended) {
-            (Ok(result), Ok(())) => {
+            (Ok(result), Ok(_)) => {
                 Ok(PlayResult { elapsed_us: micros(now.saturating_duration_since(play.started)), ..result })
             }
             (Ok(_), Err(EndError::Refused(module, error))) => Err(refusal(&module, &error)),
+            (Ok(_), Err(EndError::Commit(error))) => {
+                let rights = self.circle.rights_of(play.caller.as_ref());
+                let rights = StoreRights::OfCaller(Box::new(rights), play.caller);
+                Err(commit_error(&error, 1, |key| rights.may_see(key)))
+            }
             (Ok(_), Err(EndError::Timeout)) => Err(self.stop_error(StopReason::Time, play.max_ms)),
             (Ok(_), Err(EndError::ShutDown)) => Err(self.stop_error(StopReason::Shutdown, play.max_ms)),
             (Err(error), _) => Err(error),

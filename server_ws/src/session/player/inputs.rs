@@ -12,8 +12,9 @@ use super::{
 };
 use crate::{
     audit::AuditEntry,
-    calls::{CallAuthority, CallEvent, CallRejection, CallReturn, HostCalls, StopReason},
+    calls::{CallAuthority, CallEvent, CallRejection, CallReturn, HostCalls, RunOrigin, StopReason},
     circle::StartedWorker,
+    circle_store::CircleStore,
     host::{self, PlayOutput},
     quota::Grant,
 };
@@ -135,10 +136,13 @@ impl Player {
                 deadline: play.deadline.map(Instant::into_std),
                 cancelled: CancellationToken::new(),
                 output,
+                store: None,
             };
             let (circle, limits, authority) = (self.circle.clone(), self.limits.clone(), CallAuthority::Caller);
             let audited_caller = play.ticket.audit().map(AuditEntry::caller);
-            HostCalls::new(circle, limits, caller, host_play, prints, authority, audited_caller)
+            let transaction = circle.store.as_ref().map(CircleStore::begin_run);
+            let origin = RunOrigin { authority, transaction, audited_caller };
+            HostCalls::new(circle, limits, caller, host_play, prints, origin)
         });
         match host_calls.start(call) {
             Ok(()) => None,
@@ -151,6 +155,8 @@ impl Player {
         let WorkerState::Ready(worker, _) = &mut self.worker else { return None };
         match returned {
             CallReturn::Script(returned) => worker.return_host_call(returned),
+            // Plays have no turns.
+            CallReturn::WaitsForTurn => {}
             CallReturn::TooLarge => return self.stop(StopReason::HostBytes),
             CallReturn::Malformed => {
                 tracing::error!(pid = worker.pid(), "malformed host call from worker; killing it");

@@ -7,6 +7,7 @@ use protocol::{
     RpcError,
     methods::{PlayParams, PlayResult},
 };
+use store::Revision;
 use tokio::time::Instant;
 
 use crate::{
@@ -52,7 +53,7 @@ pub(super) enum PlayInput {
     Granted(Option<Grant>),
     HostCall(CallEvent),
     /// The transactions of the play have ended.
-    Ended(Result<(), EndError>),
+    Ended(Result<Option<Revision>, EndError>),
 }
 
 impl RunningPlay {
