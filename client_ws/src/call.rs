@@ -18,13 +18,22 @@ pub use running::RunningCall;
 pub struct CallRequest {
     name: String,
     params: Result<Box<RawValue>, String>,
+    meta: Meta,
+}
+
+/// The member `_meta` of the parameters.
+#[derive(Debug, Default, Serialize)]
+struct Meta {
+    #[serde(skip_serializing_if = "Option::is_none")]
     timeout_ms: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    once: Option<String>,
 }
 
 impl CallRequest {
     /// Makes a call of the function with a name such as `order.place`, without parameters.
     pub fn new(name: impl Into<String>) -> Self {
-        Self { name: name.into(), params: serialize(&()), timeout_ms: None }
+        Self { name: name.into(), params: serialize(&()), meta: Meta::default() }
     }
 
     /// Sets the parameters: by name from a struct or a map, by position from a tuple or a sequence. `()` stands for
@@ -37,28 +46,40 @@ impl CallRequest {
     /// Sets a time limit below that of the function and the circle, rounded up to whole milliseconds, at least one. Only
     /// parameters by name can have one.
     pub fn timeout(mut self, timeout: Duration) -> Self {
-        self.timeout_ms = Some(play::timeout_ms(timeout));
+        self.meta.timeout_ms = Some(play::timeout_ms(timeout));
+        self
+    }
+
+    /// Makes the call happen at most once for the client's key within 24 hours: a call with the same `once` that is sent
+    /// again, on any connection, gets the recorded result. Use 22 to 64 random letters, digits, `-` and `_`. Only
+    /// parameters by name can have one. The circle refuses the call if it has no store, or if the client is not
+    /// authenticated.
+    pub fn once(mut self, once: impl Into<String>) -> Self {
+        self.meta.once = Some(once.into());
         self
     }
 
     /// Splits the request into the name of the function and the parameters on the wire.
     pub(crate) fn into_wire(self) -> Result<(String, Box<RawValue>), ClientError> {
-        let Self { name: function, params, timeout_ms } = self;
-        match params.and_then(|params| add_timeout(params, timeout_ms)) {
+        let Self { name: function, params, meta } = self;
+        match params.and_then(|params| add_meta(params, &meta)) {
             Ok(params) => Ok((function, params)),
             Err(reason) => Err(ClientError::BadParams { function, reason }),
         }
     }
 }
 
-/// Adds a time limit to parameters by name. The members stay as they are written, with all digits of their numbers.
-fn add_timeout(params: Box<RawValue>, timeout_ms: Option<u64>) -> Result<Box<RawValue>, String> {
-    let Some(timeout_ms) = timeout_ms else { return Ok(params) };
+/// Adds `_meta` to parameters by name. The members stay as they are written, with all digits of their numbers.
+fn add_meta(params: Box<RawValue>, meta: &Meta) -> Result<Box<RawValue>, String> {
+    if matches!(meta, Meta { timeout_ms: None, once: None }) {
+        return Ok(params);
+    }
     let Some(members) = params.get().strip_prefix('{') else {
-        return Err("a time limit needs parameters by name, not by position".into());
+        return Err("a time limit and once need parameters by name, not by position".into());
     };
+    let meta = serde_json::to_string(meta).map_err(|error| error.to_string())?;
     let comma = if members.trim_start() == "}" { "" } else { "," };
-    let text = format!(r#"{{"_meta":{{"timeout_ms":{timeout_ms}}}{comma}{members}"#);
+    let text = format!(r#"{{"_meta":{meta}{comma}{members}"#);
     RawValue::from_string(text).map_err(|error| error.to_string())
 }
 
@@ -105,7 +126,9 @@ mod tests {
             wire_params(request().params(digits)),
             r#"{"_meta":{"timeout_ms":1}, "item":1.000000000000000000001}"#
         );
-        let error = "cannot call price: a time limit needs parameters by name, not by position";
+        let once = CallRequest::new("price").once("x").timeout(Duration::from_millis(2));
+        assert_eq!(wire_params(once), r#"{"_meta":{"timeout_ms":2,"once":"x"}}"#);
+        let error = "cannot call price: a time limit and once need parameters by name, not by position";
         assert_eq!(wire_params(request().params([1])), error);
     }
 }

@@ -4,6 +4,7 @@ mod authentication;
 mod connection;
 mod functions;
 mod methods;
+mod subscriptions;
 
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -178,22 +179,9 @@ impl CircleWsClient {
         self.shared.timeout
     }
 
-    /// Returns the connection. While the client reconnects, the call waits, at most for the client's timeout.
+    /// Returns the connection, as [`Shared::connection`] does.
     pub(crate) async fn connection(&self) -> Result<Arc<Connection>, ClientError> {
-        let reconnected = {
-            let mut state = self.shared.state();
-            let connection = state.connection.clone().ok_or(ClientError::NotConnected)?;
-            if connection.requests.is_open() || !state.is_reconnecting {
-                return Ok(connection);
-            }
-            let (sender, reconnected) = oneshot::channel();
-            state.waiting.retain(|waiting| !waiting.is_canceled());
-            state.waiting.push(sender);
-            reconnected
-        };
-        // Dropped, it means the same: the wait is over.
-        let _over = platform::timeout(self.shared.timeout, reconnected).await;
-        self.shared.state().connection.clone().ok_or(ClientError::NotConnected)
+        self.shared.connection().await
     }
 
     /// Calls a method that the circle answers without delay, so that the client's timeout applies.
@@ -212,6 +200,34 @@ impl Shared {
     fn state(&self) -> MutexGuard<'_, ClientState> {
         // No code panics while it holds the lock.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The timeout for the answers to all requests except plays and calls.
+    pub(crate) fn timeout(&self) -> Duration {
+        self.timeout
+    }
+
+    /// Whether a task is about to replace the connection if it ends.
+    pub(crate) fn is_reconnecting(&self) -> bool {
+        self.state().is_reconnecting
+    }
+
+    /// Returns the connection. While the client reconnects, the call waits, at most for the client's timeout.
+    pub(crate) async fn connection(&self) -> Result<Arc<Connection>, ClientError> {
+        let reconnected = {
+            let mut state = self.state();
+            let connection = state.connection.clone().ok_or(ClientError::NotConnected)?;
+            if connection.requests.is_open() || !state.is_reconnecting {
+                return Ok(connection);
+            }
+            let (sender, reconnected) = oneshot::channel();
+            state.waiting.retain(|waiting| !waiting.is_canceled());
+            state.waiting.push(sender);
+            reconnected
+        };
+        // Dropped, it means the same: the wait is over.
+        let _over = platform::timeout(self.timeout, reconnected).await;
+        self.state().connection.clone().ok_or(ClientError::NotConnected)
     }
 
     pub(crate) fn notices(&self) -> NoticeQueue {

@@ -10,10 +10,9 @@ use futures_channel::{mpsc, oneshot};
 use futures_util::{StreamExt, future, pin_mut};
 
 use crate::{
-    event_queue::EventSender,
     message_limit::MessageLimit,
     notices::NoticeQueue,
-    pending_requests::{PendingRequests, RawResponse},
+    pending_requests::{PendingRequests, RawResponse, RequestEvents},
     request_channel::{ConnectionEnd, EndReason},
     transport::{TransportReceiver, TransportSender, platform},
 };
@@ -34,7 +33,7 @@ pub(crate) struct OutgoingRequest {
     pub(crate) id: u64,
     pub(crate) text: String,
     pub(crate) response_sender: oneshot::Sender<RawResponse>,
-    pub(crate) events: Option<EventSender>,
+    pub(crate) events: Option<RequestEvents>,
 }
 
 /// Time for which the client still reads after it could not write: the circle's reason may be on its way.

@@ -45,6 +45,7 @@ mod play;
 mod reconnection;
 mod request_channel;
 mod running_request;
+mod subscription;
 mod transport;
 
 pub use builder::CircleWsClientBuilder;
@@ -56,6 +57,7 @@ pub use identity::{IdentityRefusal, VerifiedIdentity};
 pub use notices::Notice;
 pub use play::{PlayEvent, PlayRequest, RunningPlay};
 pub use reconnection::ReconnectPolicy;
+pub use subscription::{SubscribeRequest, Subscription, SubscriptionEvent};
 
 // The types of other crates in the signatures above, and what they consist of.
 #[doc(no_inline)]
@@ -69,9 +71,9 @@ pub use protocol::{
     },
     function_info::{ArgumentError, FunctionParam, FunctionResult},
     methods::{
-        Access, CallerInfo, Candidate, CandidateKind, CompleteResult, Description, FunctionDoc, FunctionsInfo, Origin,
-        Output, PlayResult, PlayValue, Position, Progress, Rights, ScopeFunction, ScopeResult, Stream as OutputStream,
-        Variable,
+        Access, CallerInfo, Candidate, CandidateKind, CompleteResult, Description, EventEntry, FunctionDoc,
+        FunctionsInfo, Origin, Output, PlayResult, PlayValue, Position, Progress, Rights, ScopeFunction, ScopeResult,
+        Stream as OutputStream, SubscriptionEnd, Variable,
     },
 };
 #[doc(no_inline)]

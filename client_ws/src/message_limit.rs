@@ -25,9 +25,11 @@ impl MessageLimit {
         Self(Arc::new(AtomicUsize::new(MAX_MESSAGE)))
     }
 
-    /// Derives the limit from the output limit that the circle states.
-    pub(crate) fn set_stated(&self, output_kib: u64) {
-        let output = usize::try_from(output_kib).unwrap_or(usize::MAX).saturating_mul(1024);
+    /// Derives the limit from the limits that the circle states: of the output of a play, and of the changes of a
+    /// transaction, which one event of a subscription has together.
+    pub(crate) fn set_stated(&self, output_kib: u64, store_kib: u64) {
+        let kib = output_kib.saturating_add(store_kib);
+        let output = usize::try_from(kib).unwrap_or(usize::MAX).saturating_mul(1024);
         let stated = output.saturating_mul(OUTPUT_FACTOR).saturating_add(ENVELOPE).min(MAX_MESSAGE);
         self.0.store(stated, Ordering::Relaxed);
     }
@@ -44,10 +46,18 @@ impl MessageLimit {
     }
 }
 
+/// The beginning of the error text for a message over the limit.
+const LIMIT_MESSAGE: &str = "the circle sent a message of ";
+
+/// Whether a text is the error text for a message over the limit.
+pub(crate) fn is_limit_message(text: &str) -> bool {
+    text.starts_with(LIMIT_MESSAGE)
+}
+
 /// The error text for a message over the limit.
 pub(crate) fn limit_message(size: usize, max: usize) -> String {
     let kib = |bytes: usize| bytes.div_ceil(1024);
-    format!("the circle sent a message of {} KiB; this client accepts at most {} KiB", kib(size), kib(max))
+    format!("{LIMIT_MESSAGE}{} KiB; this client accepts at most {} KiB", kib(size), kib(max))
 }
 
 #[cfg(test)]
@@ -57,15 +67,19 @@ mod tests {
     #[test]
     fn message_limit_follows_stated_output_up_to_maximum() {
         let limit = MessageLimit::new();
-        // (stated output_kib, the largest message)
-        for (output_kib, max) in
-            [(1, 7 * 1024 + ENVELOPE), (1024, 8 << 20), (100_000_000, MAX_MESSAGE), (u64::MAX, MAX_MESSAGE)]
-        {
-            limit.set_stated(output_kib);
+        // (stated output_kib and store_kib, the largest message)
+        for (output_kib, store_kib, max) in [
+            (1, 0, 7 * 1024 + ENVELOPE),
+            (1024, 0, 8 << 20),
+            (1024, 1024, 15 << 20),
+            (100_000_000, 1, MAX_MESSAGE),
+            (u64::MAX, u64::MAX, MAX_MESSAGE),
+        ] {
+            limit.set_stated(output_kib, store_kib);
             assert_eq!(limit.check(max), Ok(()), "{output_kib}");
             assert!(limit.check(max + 1).is_err(), "{output_kib}");
         }
-        limit.set_stated(1);
+        limit.set_stated(1, 0);
         limit.forget_stated();
         assert_eq!(limit.check(MAX_MESSAGE), Ok(()));
         assert_eq!(

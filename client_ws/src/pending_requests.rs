@@ -6,12 +6,15 @@ use futures_channel::oneshot;
 use protocol::{
     Id, RpcError,
     message::{self, ServerMessage},
-    methods::{Notification, Output, Progress, SessionReset},
+    methods::{Event, Notification, Output, Progress, SessionReset, SubscribeResult},
 };
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 
-use crate::{ClientError, Notice, PlayEvent, event_queue::EventSender, message_limit::MessageLimit};
+use crate::{
+    ClientError, Notice, PlayEvent, event_queue::EventSender, message_limit::MessageLimit,
+    subscription::SubscriptionSender,
+};
 
 /// Maximum size of an error response, in bytes. The texts of an error have at most 16 KiB before JSON escapes them.
 const MAX_ERROR: usize = 512 << 10;
@@ -19,29 +22,39 @@ const MAX_ERROR: usize = 512 << 10;
 /// The response to one request, not parsed yet.
 pub(crate) type RawResponse = Result<Box<RawValue>, ClientError>;
 
-/// The requests without a response, by id.
+/// Where the events of a request go.
+#[derive(Debug)]
+pub(crate) enum RequestEvents {
+    /// Events of a play or a call, until its response.
+    Play(EventSender),
+    /// Events of a subscription, from the response on.
+    Subscription(SubscriptionSender),
+}
+
+/// The requests without a response, by id, and the subscriptions, by the number that the circle gave them.
 #[derive(Debug)]
 pub(crate) struct PendingRequests {
     waiting: HashMap<u64, PendingRequest>,
+    subscriptions: HashMap<u64, SubscriptionSender>,
     limit: MessageLimit,
 }
 
 #[derive(Debug)]
 struct PendingRequest {
     response_sender: oneshot::Sender<RawResponse>,
-    events: Option<EventSender>,
+    events: Option<RequestEvents>,
 }
 
 impl PendingRequests {
     pub(crate) fn new(limit: MessageLimit) -> Self {
-        Self { waiting: HashMap::new(), limit }
+        Self { waiting: HashMap::new(), subscriptions: HashMap::new(), limit }
     }
 
     pub(crate) fn insert(
         &mut self,
         id: u64,
         response_sender: oneshot::Sender<RawResponse>,
-        events: Option<EventSender>,
+        events: Option<RequestEvents>,
     ) {
         self.waiting.insert(id, PendingRequest { response_sender, events });
     }
@@ -56,7 +69,7 @@ impl PendingRequests {
                 MAX_ERROR >> 10
             )),
             ServerMessage::Response { id, result } => self.handle_response(&id, result),
-            ServerMessage::Notification { method, params } => self.handle_notification(&method, &params),
+            ServerMessage::Notification { method, params } => self.handle_notification(&method, &params, text.len()),
         }
     }
 
@@ -69,6 +82,9 @@ impl PendingRequests {
             self.limit.forget_stated();
         }
         if let Some(waiting) = id.as_number().and_then(|number| self.waiting.remove(&number)) {
+            if let (Some(RequestEvents::Subscription(events)), Ok(result)) = (waiting.events, &result) {
+                self.open_subscription(events, result);
+            }
             // The caller may have dropped its future. Without this notice nobody would learn of the loss.
             let is_dropped = waiting.response_sender.send(result.map_err(ClientError::Rpc)).is_err();
             return Ok(lost.filter(|_| is_dropped).map(|reason| Notice::EnvironmentLost { reason }));
@@ -82,7 +98,22 @@ impl PendingRequests {
         }
     }
 
-    fn handle_notification(&self, method: &str, params: &RawValue) -> Result<Option<Notice>, String> {
+    /// Takes the events of a subscription from its response on: the circle sends them at once.
+    fn open_subscription(&mut self, events: SubscriptionSender, result: &RawValue) {
+        // The caller of the request reports an invalid result.
+        let Ok(SubscribeResult { subscription, .. }) = serde_json::from_str(result.get()) else { return };
+        if events.open(subscription) {
+            self.subscriptions.retain(|_, events| !events.is_closed());
+            self.subscriptions.insert(subscription, events);
+        }
+    }
+
+    fn handle_notification(
+        &mut self,
+        method: &str,
+        params: &RawValue,
+        text_bytes: usize,
+    ) -> Result<Option<Notice>, String> {
         match method {
             Output::NAME => {
                 let output: Output = parse_params(method, params)?;
@@ -92,6 +123,15 @@ impl PendingRequests {
             Progress::NAME => {
                 let progress: Progress = parse_params(method, params)?;
                 self.route_event(&progress.play.clone(), PlayEvent::Progress(progress));
+                Ok(None)
+            }
+            Event::NAME => {
+                let event: Event = parse_params(method, params)?;
+                let number = event.subscription;
+                let events = self.subscriptions.get(&number);
+                if events.is_some_and(|events| !events.send(event, text_bytes)) {
+                    self.subscriptions.remove(&number);
+                }
                 Ok(None)
             }
             SessionReset::NAME => {
@@ -106,7 +146,7 @@ impl PendingRequests {
 
     fn route_event(&self, play: &Id, event: PlayEvent) {
         let request = play.as_number().and_then(|number| self.waiting.get(&number));
-        if let Some(events) = request.and_then(|request| request.events.as_ref()) {
+        if let Some(RequestEvents::Play(events)) = request.and_then(|request| request.events.as_ref()) {
             events.send(event);
         }
     }
@@ -114,6 +154,7 @@ impl PendingRequests {
     /// Fails all pending requests because the connection has ended. Returns their number.
     pub(crate) fn fail_all(&mut self, error: impl Fn() -> ClientError) -> usize {
         let count = self.waiting.len();
+        self.subscriptions.clear();
         for (_, waiting) in self.waiting.drain() {
             // The caller may have dropped its future.
             let _receiver_dropped = waiting.response_sender.send(Err(error()));
@@ -156,7 +197,8 @@ mod tests {
         let mut pending = PendingRequests::new(MessageLimit::new());
         for text in [
             r#"{"jsonrpc":"2.0","id":9,"result":1}"#,
-            r#"{"jsonrpc":"2.0","method":"event","params":{}}"#,
+            r#"{"jsonrpc":"2.0","method":"event","params":{"subscription":9,"data":1}}"#,
+            r#"{"jsonrpc":"2.0","method":"later","params":{}}"#,
             r#"{"jsonrpc":"2.0","method":"play.output","params":{"play":9,"stream":"print","text":"x"}}"#,
         ] {
             assert!(matches!(pending.receive(text), Ok(None)), "{text}");
@@ -196,7 +238,7 @@ mod tests {
             r#"{"jsonrpc":"2.0","id":1,"error":{"code":-32009,"message":"Environment lost","data":{"reason":"crash"}}}"#,
         ] {
             let limit = MessageLimit::new();
-            limit.set_stated(1);
+            limit.set_stated(1, 0);
             let mut pending = PendingRequests::new(limit.clone());
             let _response = insert_request(&mut pending, 1);
             assert!(limit.check(2 << 20).is_err());

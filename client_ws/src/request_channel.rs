@@ -14,7 +14,11 @@ use protocol::{Id, Method, message, methods};
 use serde::Serialize;
 
 use crate::{
-    ClientError, connection_task::OutgoingRequest, event_queue::EventSender, pending_requests::RawResponse,
+    ClientError,
+    connection_task::OutgoingRequest,
+    event_queue::EventSender,
+    pending_requests::{RawResponse, RequestEvents},
+    subscription::SubscriptionSender,
     transport::platform,
 };
 
@@ -112,6 +116,24 @@ impl RequestChannel {
         params: &impl Serialize,
         events: Option<EventSender>,
     ) -> Result<SentRequest, ClientError> {
+        self.send_with(method, params, events.map(RequestEvents::Play)).await
+    }
+
+    /// Opens a subscription, whose events go to the sender.
+    pub(crate) async fn send_subscribe(
+        &self,
+        params: &methods::SubscribeParams,
+        events: SubscriptionSender,
+    ) -> Result<SentRequest, ClientError> {
+        self.send_with(methods::Subscribe::NAME, params, Some(RequestEvents::Subscription(events))).await
+    }
+
+    async fn send_with(
+        &self,
+        method: &str,
+        params: &impl Serialize,
+        events: Option<RequestEvents>,
+    ) -> Result<SentRequest, ClientError> {
         let mut requests = self.requests.clone();
         future::poll_fn(|context| requests.poll_ready(context)).await.map_err(|_| self.end_error())?;
         // Nothing waits from here on, so the caller has the id of every request that is sent.
@@ -124,7 +146,7 @@ impl RequestChannel {
         &self,
         method: &str,
         params: &impl Serialize,
-        events: Option<EventSender>,
+        events: Option<RequestEvents>,
     ) -> (OutgoingRequest, SentRequest) {
         let number = self.next_id.fetch_add(1, Ordering::Relaxed);
         let id = Id::number(number);
@@ -137,6 +159,14 @@ impl RequestChannel {
     pub(crate) fn cancel_unawaited(&self, play: &Id) {
         let (request, _) = self.request(methods::Cancel::NAME, &methods::CancelParams { play: play.clone() }, None);
         // A new sender has a place in the queue of its own. If the connection has ended, so has the request.
+        let _ended = self.requests.clone().try_send(request);
+    }
+
+    /// Ends a subscription without waiting for the answer.
+    pub(crate) fn unsubscribe_unawaited(&self, subscription: u64) {
+        let params = methods::UnsubscribeParams { subscription };
+        let (request, _) = self.request(methods::Unsubscribe::NAME, &params, None);
+        // As above.
         let _ended = self.requests.clone().try_send(request);
     }
 

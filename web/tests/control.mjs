@@ -90,7 +90,7 @@ export class Control {
   }
 
   sendLarge({ connection, kib }) {
-    const message = (text) => JSON.stringify({ jsonrpc: "2.0", method: "event", params: { text } });
+    const message = (text) => JSON.stringify({ jsonrpc: "2.0", method: "later", params: { text } });
     this.send({ connection, text: message("x".repeat(kib * 1024 - message("").length)) });
   }
 

@@ -24,6 +24,7 @@ mod plays;
 mod queries;
 mod reconnection;
 mod sides;
+mod subscriptions;
 mod tolerance;
 
 #[cfg(target_arch = "wasm32")]
@@ -154,6 +155,15 @@ macro_rules! for_each_test {
                 client_gives_up_after_the_attempts_of_the_policy,
                 client_gives_up_when_its_key_is_not_admitted,
                 client_that_disconnects_does_not_reconnect,
+            }
+            subscriptions {
+                subscription_is_a_stream_of_events,
+                dropped_subscription_is_ended,
+                subscription_goes_on_after_a_reconnection,
+                subscription_fails_with_its_connection,
+                slow_program_leaves_and_resumes_its_subscription,
+                refused_subscription_is_an_error,
+                subscription_is_an_owned_stream,
             }
             tolerance {
                 unknown_words_of_notifications_end_nothing,

@@ -61,7 +61,7 @@ async fn end_reason(client: &CircleWsClient) -> Result<String, Failure> {
 
 pub(crate) async fn message_over_stated_limit_closes_connection(env: Env) -> Outcome {
     let (client, connection) = env.fake_connection().await?;
-    let limits = Limits { output_kib: 1, ..Limits::default() };
+    let limits = Limits { output_kib: 1, store_kib: 0, ..Limits::default() };
     let description = json!({
         "name": "team", "version": "0", "protocol": 1, "access": "open", "modules": [], "sandbox": [],
         "you": { "public_key": null, "admitted": true }, "limits": limits,

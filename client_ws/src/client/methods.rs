@@ -86,7 +86,7 @@ impl CircleWsClient {
     pub async fn describe(&self) -> Result<Description, ClientError> {
         let connection = self.connection().await?;
         let description = connection.requests.call::<methods::Describe>(&NoParams {}, self.timeout()).await?;
-        connection.limit.set_stated(description.limits.output_kib);
+        connection.limit.set_stated(description.limits.output_kib, description.limits.store_kib);
         Ok(description)
     }
 

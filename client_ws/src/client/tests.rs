@@ -12,6 +12,7 @@ use tokio::{
 use tokio_tungstenite::{WebSocketStream, accept_async};
 
 use super::*;
+use crate::SubscribeRequest;
 
 /// The simulated circle's end of a connection.
 type CircleSocket = WebSocketStream<TcpStream>;
@@ -59,6 +60,44 @@ async fn message_over_32_mib_closes_connection_early() {
     circle.get_mut().write_all(&header).await.expect("it is sent");
     let expected = "the circle sent a message of 256000 KiB; this client accepts at most 32768 KiB";
     assert_eq!(close_reason(client, circle).await, expected);
+}
+
+/// Accepts a connection, answers a `subscribe`, and sends the header of an event over the limit.
+async fn send_event_over_limit(listener: &TcpListener) -> CircleSocket {
+    let mut circle = accept(listener).await;
+    let request = circle.next().await.expect("a request").expect("it is read");
+    let request: Value = serde_json::from_str(request.to_text().expect("text")).expect("JSON");
+    let result = json!({ "subscription": 1, "gap": false });
+    let answer = json!({ "jsonrpc": "2.0", "id": request["id"], "result": result });
+    circle.send(answer.to_string().into()).await.expect("it is sent");
+    let header = [&[0x81, 127][..], &(250_u64 << 20).to_be_bytes()].concat();
+    circle.get_mut().write_all(&header).await.expect("it is sent");
+    circle
+}
+
+#[tokio::test]
+async fn event_over_limit_ends_subscription_the_second_time() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let url = format!("ws://{}", listener.local_addr().expect("bound"));
+    let policy = ReconnectPolicy::default().min_delay(Duration::from_millis(1));
+    let client = CircleWsClient::builder(url).reconnect(policy).build().expect("a URL");
+    let circle = async {
+        let first = send_event_over_limit(&listener).await;
+        (first, send_event_over_limit(&listener).await)
+    };
+    let follow = async {
+        client.connect().await.expect("it connects");
+        let mut subscription = client.subscribe(SubscribeRequest::keys("stock/")).await.expect("it opens");
+        (subscription.next().await, subscription.next().await)
+    };
+    let ((last, after), _circle) = tokio::join!(follow, circle);
+    match last {
+        Some(Err(ClientError::ConnectionLost { code: None, reason })) => {
+            assert!(reason.contains("this client accepts at most 32768 KiB"), "{reason}");
+        }
+        other => panic!("the subscription goes on: {other:?}"),
+    }
+    assert!(after.is_none());
 }
 
 #[tokio::test]

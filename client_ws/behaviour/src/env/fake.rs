@@ -107,7 +107,7 @@ pub(crate) struct FakeConnection {
 #[derive(Debug, Deserialize)]
 pub(crate) struct ReceivedRequest {
     pub(crate) id: u64,
-    method: String,
+    pub(crate) method: String,
     #[serde(default)]
     pub(crate) params: Value,
 }
@@ -118,13 +118,18 @@ impl FakeConnection {
         Ok(self.env.call(Request::Receive { connection: self.number }).await?.frame)
     }
 
-    /// Waits for the next request, which has to be of this method.
-    pub(crate) async fn receive(&self, method: &str) -> Result<ReceivedRequest, Failure> {
+    /// Waits for the next request.
+    pub(crate) async fn next_request(&self) -> Result<ReceivedRequest, Failure> {
         let frame = self.frame().await?;
         let Frame::Text(text) = &frame else {
-            return Err(Failure::new(format!("a request of {method} was expected, not {frame:?}")));
+            return Err(Failure::new(format!("a request was expected, not {frame:?}")));
         };
-        let request: ReceivedRequest = serde_json::from_str(text)?;
+        Ok(serde_json::from_str(text)?)
+    }
+
+    /// Waits for the next request, which has to be of this method.
+    pub(crate) async fn receive(&self, method: &str) -> Result<ReceivedRequest, Failure> {
+        let request = self.next_request().await?;
         ensure_eq!(request.method, method);
         Ok(request)
     }
