@@ -103,6 +103,29 @@ const ELSEWHERE: &[(&str, &str, &str)] = &[
     ("running_calls", include_str!("wire/calls.rs"), "concurrent_calls_are_bounded"),
     ("calls_per_caller", include_str!("wire/calls.rs"), "concurrent_calls_are_bounded"),
     ("function_workers", include_str!("wire/calls.rs"), "concurrent_calls_are_bounded"),
+    (
+        "store_reads",
+        include_str!("../server_ws/tests/functions/store/values.rs"),
+        "limits_of_a_transaction_can_be_caught",
+    ),
+    (
+        "store_writes",
+        include_str!("../server_ws/tests/functions/store/values.rs"),
+        "limits_of_a_transaction_can_be_caught",
+    ),
+    (
+        "store_kib",
+        include_str!("../server_ws/tests/functions/store/values.rs"),
+        "limits_of_a_transaction_can_be_caught",
+    ),
+    (
+        "value_kib",
+        include_str!("../server_ws/tests/functions/store/values.rs"),
+        "limits_of_a_transaction_can_be_caught",
+    ),
+    ("events", include_str!("../server_ws/tests/functions/store/values.rs"), "limits_of_a_transaction_can_be_caught"),
+    ("store_mib", include_str!("../server_ws/tests/functions/store/values.rs"), "full_store_takes_deletes"),
+    ("log_mib", include_str!("../server_ws/tests/subscriptions/resume.rs"), "cursor_before_the_log_is_a_gap"),
     ("per_minute", include_str!("wire/rate.rs"), "requests_per_minute_of_a_caller_are_bounded"),
 ];
 

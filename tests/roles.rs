@@ -10,7 +10,8 @@ const SHOP: &str = r#"{ "circles": [
     "roles": {
       "visitor":  { "call": ["price", "catalog.*"] },
       "customer": { "extends": "visitor", "call": ["order.*"] },
-      "clerk":    { "extends": "customer", "call": ["*"], "play": true, "use": ["stock::count", "log"] },
+      "clerk":    { "extends": "customer", "call": ["*"], "play": true, "use": ["stock::count", "log"],
+                    "subscribe": ["topic:orders", "keys:orders/{key}/"] },
       "agent":    { "call": ["order.place", "price"], "play": true, "per_minute": 120 } },
     "anyone": "visitor", "authenticated": "customer",
     "members": [
@@ -33,11 +34,11 @@ fn roles_shows_who_may_do_what_in_circles_that_are_down() {
     sandbox: no roles; anyone may play, and use every host module
 
     shop:
-      ROLE      CALLERS        CALL                     PLAY  USE               PER MINUTE
-      agent     -              order.place price        yes   -                 120
-      clerk     alice          *                        yes   log stock::count  600
-      customer  authenticated  catalog.* order.* price  no    -                 600
-      visitor   anyone         catalog.* price          no    -                 600
+      ROLE      CALLERS        CALL                     PLAY  USE               SUBSCRIBE                        PER MINUTE
+      agent     -              order.place price        yes   -                 -                                120
+      clerk     alice          *                        yes   log stock::count  keys:orders/{key}/ topic:orders  600
+      customer  authenticated  catalog.* order.* price  no    -                 -                                600
+      visitor   anyone         catalog.* price          no    -                 -                                600
     ");
     let one = home.run(&["roles", "shop", "--json"]);
     let circles: Value = serde_json::from_str(&one.stdout).expect("JSON");
@@ -45,7 +46,7 @@ fn roles_shows_who_may_do_what_in_circles_that_are_down() {
         circles["circles"][0]["roles"][1],
         json!({
             "name": "clerk", "callers": [], "members": ["alice"], "call": ["*"], "play": true, "use": ["log", "stock::count"],
-            "per_minute": 600,
+            "subscribe": ["keys:orders/{key}/", "topic:orders"], "per_minute": 600,
         })
     );
     let all: Value = serde_json::from_str(&home.run(&["roles", "--json"]).stdout).expect("JSON");
@@ -62,7 +63,7 @@ fn check_warns_if_anyone_may_call_everything() {
     let ran = home.run(&["check"]);
     assert_eq!(ran.code, Some(0), "{ran:?}");
     assert!(ran.stdout.contains("4 roles, 1 members; may play: members (1)"), "{ran:?}");
-    let warning = "circles.json:9:15: anyone may call every function";
+    let warning = "circles.json:10:15: anyone may call every function";
     assert!(ran.stderr.contains(&format!("warning: {warning}")), "{ran:?}");
     let report: Value = serde_json::from_str(&home.run(&["check", "--json"]).stdout).expect("JSON");
     assert_eq!(report["circles"][1]["functions"], json!(null));
@@ -89,7 +90,7 @@ fn check_shows_faults_of_roles_and_of_function_files() {
     std::os::unix::fs::symlink("nowhere", home.path().join("shop/price.rhai")).expect("linked");
     let ran = home.run(&["check"]);
     assert!(ran.code == Some(2) && ran.stderr.contains("cannot read shop/price.rhai"), "{ran:?}");
-    assert!(ran.stderr.contains("circles.json:9:18"), "{ran:?}");
+    assert!(ran.stderr.contains("circles.json:10:18"), "{ran:?}");
 }
 
 #[test]

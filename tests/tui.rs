@@ -3,6 +3,7 @@
 mod background;
 mod circles;
 mod commands;
+mod data;
 mod drafts;
 mod functions;
 mod keys;

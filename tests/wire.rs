@@ -4,6 +4,7 @@ mod auth;
 mod calls;
 mod endings;
 mod inspection;
+mod natives;
 mod pipelining;
 mod pressure;
 mod query_turns;

@@ -8,6 +8,8 @@ mod groups;
 mod identity;
 mod keys;
 mod known;
+mod store;
+mod watch;
 
 use std::{
     path::{Path, PathBuf},
@@ -32,6 +34,11 @@ pub(crate) use functions::{CallArgs, CallerArgs, FunctionsArgs, NewArgs, TypesLa
 pub(crate) use identity::IdentityVerb;
 pub(crate) use keys::{ImportArgs, KeygenArgs, KeysVerb, NewPassphraseArgs};
 pub(crate) use known::KnownVerb;
+pub(crate) use store::{
+    DeleteArgs, ExportArgs, GetArgs, ImportArgs as StoreImportArgs, ListArgs, PutArgs, StoreCheckArgs, StoreFileArgs,
+    StorePlayArgs, StoreVerb,
+};
+pub(crate) use watch::WatchArgs;
 
 use crate::shell_completion::{self, Shell};
 
@@ -59,6 +66,11 @@ pub(crate) enum Verb {
     Call(CallArgs),
     /// List the functions that you may call, describe one, or print a typed client for them
     Functions(FunctionsArgs),
+    /// Follow keys of a circle's store, or a topic: one line of JSON for each event
+    Watch(WatchArgs),
+    /// Get, list, put and delete entries of a circle's store; export, import and check it
+    #[command(subcommand)]
+    Store(StoreVerb),
     /// Make a key pair, protect it with a passphrase, and print the public key
     Keygen(KeygenArgs),
     /// List, show, export, import, rename and remove keys, choose the default key, change passphrases
@@ -128,6 +140,8 @@ impl Verb {
                 | Self::Play(_)
                 | Self::Call(_)
                 | Self::Functions(_)
+                | Self::Watch(_)
+                | Self::Store(_)
                 | Self::Keygen(_)
                 | Self::Keys(_)
                 | Self::Identity(_)

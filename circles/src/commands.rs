@@ -25,6 +25,8 @@ pub(crate) mod repl;
 pub(crate) mod roles;
 pub(crate) mod serve;
 pub(crate) mod status;
+pub(crate) mod store;
 pub(crate) mod supervise;
 pub(crate) mod tui;
 pub(crate) mod up;
+pub(crate) mod watch;

@@ -99,6 +99,8 @@ fn run() -> ExitCode {
         Some(Verb::Play(args)) => commands::play::run(&args),
         Some(Verb::Call(args)) => commands::call::run(&args),
         Some(Verb::Functions(args)) => commands::functions::run(&args),
+        Some(Verb::Watch(args)) => commands::watch::run(&args),
+        Some(Verb::Store(verb)) => commands::store::run(&verb),
         Some(Verb::Keygen(args)) => commands::keygen::run(&args),
         Some(Verb::Keys(verb)) => commands::keys::run(&verb),
         Some(Verb::Known(verb)) => commands::known::run(&verb),

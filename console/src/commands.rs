@@ -26,6 +26,8 @@ pub use queries::query;
 
 use frontend::{suggest, visible::visible};
 
+use crate::watch::WatchSubject;
+
 /// A parsed REPL command.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ReplCommand {
@@ -94,6 +96,8 @@ pub enum ReplCommand {
     History(String),
     /// Show all output and the value of the last play.
     Last,
+    /// Show what changes in the circle's store, or the events of a topic.
+    Watch(WatchSubject),
     /// Show the circle and the caller's identity.
     Who,
     /// Run a command in the user's shell, or open a shell if the command is empty.
@@ -190,6 +194,10 @@ impl ReplCommand {
             "reset" => Self::Reset,
             "history" => Self::History(argument.to_owned()),
             "last" => Self::Last,
+            "watch" => {
+                let (kind, name) = split(argument);
+                Self::Watch(WatchSubject::parse(kind, name).ok_or_else(usage_error)?)
+            }
             "who" => Self::Who,
             "sh" => Self::Shell(argument.to_owned()),
             "cd" => Self::Directory(optional_path(argument)),
@@ -278,6 +286,7 @@ mod tests {
             ("json!", ":json! needs FILE"),
             ("timeit", ":timeit needs SCRIPT, for example :timeit sq(12)"),
             ("call", ":call needs NAME PARAM=VALUE…, for example :call order.place item=tea count=2"),
+            ("watch stock/", ":watch needs keys KEYS | topic TOPIC, for example :watch keys stock/"),
             ("call price tea", "tea is not a parameter: write PARAM=VALUE"),
         ];
         for (typed, expected) in cases {

@@ -18,6 +18,7 @@ pub mod session;
 pub mod truncate;
 pub mod validate;
 pub mod value;
+pub mod watch;
 
 /// The variable that holds the last value (`_` is not a valid name in Rhai).
 pub const LAST_VALUE: &str = "ans";

@@ -36,6 +36,7 @@ mod task;
 mod tests;
 mod timing;
 mod value_commands;
+mod watch;
 
 pub use call::FunctionCall;
 pub use cancellation::GIVE_UP_WINDOW;
@@ -50,3 +51,4 @@ pub use keys::{KeySource, Keyring};
 pub use options::{OtherCirclePolicy, Readiness, SessionOptions, connect_until_ready, continue_with_key, no_key_error};
 pub use play::{PlayReporter, PlayUpdate, RunningRequest, Script};
 pub use remote::{Remote, RemoteFuture};
+pub use watch::{WatchEvents, WatchUpdate, channel_watch, failed_watch, next_watch_event};

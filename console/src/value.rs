@@ -4,6 +4,7 @@ mod json;
 mod node;
 mod pretty;
 pub(crate) mod quote;
+mod stored;
 mod table;
 
 use client_ws::PlayResult;
@@ -12,6 +13,7 @@ use frontend::text::{Style, StyledLine, SyntaxKind, lines};
 pub use json::pretty_json;
 pub use node::{Key, Node, Shape};
 pub use pretty::shorten;
+pub use stored::format_stored;
 
 /// Formats the value of a play; no lines for `()`. Lays out arrays and maps in `width` columns, and quotes strings and
 /// characters; keeps other scalars unchanged.

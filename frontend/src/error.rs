@@ -4,6 +4,7 @@ mod call;
 mod client;
 mod files;
 mod rpc_fixes;
+mod store_errors;
 mod transport_fixes;
 
 use std::io;
@@ -244,6 +245,9 @@ impl CliError {
                 client::missing_play_parts("the circle", reason)
             }
             Self::Play { error, .. } => {
+                if let Some((what, why)) = store_errors::reason(error) {
+                    return parts(what.into(), why, rpc_fix(error));
+                }
                 let what = match error {
                     RpcError::LimitExceeded { .. } | RpcError::EnvironmentLost { .. } | RpcError::Cancelled => {
                         "stopped"
@@ -294,10 +298,13 @@ fn rpc_exit_code(error: &RpcError) -> u8 {
         RpcError::ShuttingDown => 3,
         RpcError::Unauthenticated | RpcError::InvalidCredentials | RpcError::Forbidden { .. } => 4,
         RpcError::LimitExceeded { .. }
+        | RpcError::ResultLost { .. }
         | RpcError::EnvironmentLost { .. }
         | RpcError::Cancelled
         | RpcError::Busy { .. }
-        | RpcError::RateLimited { .. } => 5,
+        | RpcError::RateLimited { .. }
+        | RpcError::Conflict { .. }
+        | RpcError::StoreUnavailable { .. } => 5,
         RpcError::Internal => BUG_EXIT_CODE,
         _ => 3,
     }

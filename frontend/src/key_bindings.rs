@@ -24,11 +24,13 @@ pub enum KeyPane {
     Repl,
     /// The log.
     Logs,
+    /// The entries of the store.
+    Data,
 }
 
 impl KeyPane {
     /// All panes.
-    pub const ALL: [Self; 4] = [Self::Circles, Self::Keys, Self::Repl, Self::Logs];
+    pub const ALL: [Self; 5] = [Self::Circles, Self::Keys, Self::Repl, Self::Logs, Self::Data];
 }
 
 impl fmt::Display for KeyPane {
@@ -38,6 +40,7 @@ impl fmt::Display for KeyPane {
             Self::Keys => "Keys",
             Self::Repl => "REPL",
             Self::Logs => "Logs",
+            Self::Data => "Data",
         })
     }
 }

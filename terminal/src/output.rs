@@ -4,9 +4,11 @@ use std::{
     borrow::Cow,
     io::{self, IsTerminal, Write},
     sync::atomic::{AtomicBool, Ordering},
+    time::Duration,
 };
 
 use protocol::methods::{Output, Stream};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use unicode_width::UnicodeWidthStr;
 
 use crate::modes;
@@ -21,6 +23,9 @@ const SERIES_COLOURS: [&str; 6] = ["36", "33", "35", "32", "34", "31"];
 
 /// The maximum width to which labels are padded, in columns.
 const MAX_LABEL: usize = 64;
+
+/// How often to check whether somebody can read stdout.
+const CLOSED_CHECK_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Whether this process shows no colours, whatever the terminal can.
 static HAS_NO_COLOURS: AtomicBool = AtomicBool::new(false);
@@ -118,6 +123,23 @@ pub fn stderr_columns() -> usize {
 pub fn stdout_size() -> Option<(usize, usize)> {
     let size = rustix::termios::tcgetwinsize(io::stdout()).ok()?;
     (size.ws_col > 0 && size.ws_row > 0).then_some((size.ws_col.into(), size.ws_row.into()))
+}
+
+/// Waits until nobody can read stdout any more, as after the end of a pager or of `head`. A program that writes seldom
+/// would otherwise run on.
+pub async fn stdout_closed() -> OutputError {
+    loop {
+        let stdout = io::stdout();
+        let mut polled = [PollFd::new(&stdout, PollFlags::empty())];
+        let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+        // The system reports these flags although they are not requested.
+        if poll(&mut polled, Some(&now)).is_ok_and(|ready| ready > 0)
+            && polled[0].revents().intersects(PollFlags::ERR | PollFlags::HUP)
+        {
+            return OutputError(io::ErrorKind::BrokenPipe.into());
+        }
+        tokio::time::sleep(CLOSED_CHECK_INTERVAL).await;
+    }
 }
 
 /// Writes text to stdout unchanged.

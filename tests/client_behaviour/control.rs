@@ -71,9 +71,9 @@ impl NativeControl {
             }
             Request::Send { connection, text } => self.send(connection, Message::text(text)).await?,
             Request::SendLarge { connection, kib } => {
-                let empty = json!({ "jsonrpc": "2.0", "method": "event", "params": { "text": "" } }).to_string();
+                let empty = json!({ "jsonrpc": "2.0", "method": "later", "params": { "text": "" } }).to_string();
                 let text = "x".repeat((kib << 10) - empty.len());
-                let message = json!({ "jsonrpc": "2.0", "method": "event", "params": { "text": text } });
+                let message = json!({ "jsonrpc": "2.0", "method": "later", "params": { "text": text } });
                 // The client may close the connection before it has read the message.
                 let _is_read = self.send(connection, Message::text(message.to_string())).await.is_ok();
             }

@@ -23,7 +23,15 @@ fn requests_get_the_documented_answers() {
             json!({ "id": "7", "error": { "code": -32601, "data": { "method": "nothing" } } }),
         ),
         (
-            r#"{"jsonrpc":"2.0","id":1,"method":"subscribe","params":["x",1]}"#,
+            r#"{"jsonrpc":"2.0","id":1,"method":"subscribe","params":["x/"]}"#,
+            json!({ "id": 1, "error": { "code": -32602, "data": { "param": "keys" } } }),
+        ),
+        (
+            r#"{"jsonrpc":"2.0","id":1,"method":"unsubscribe","params":[1]}"#,
+            json!({ "id": 1, "result": { "unsubscribed": false } }),
+        ),
+        (
+            r#"{"jsonrpc":"2.0","id":1,"method":"resume","params":["x",1]}"#,
             json!({ "id": 1, "error": { "code": -32601 } }),
         ),
         (r#"{"jsonrpc":"2.0","id":1,"method":"rpc.nothing"}"#, json!({ "id": 1, "error": { "code": -32601 } })),
@@ -222,13 +230,13 @@ fn play_id_is_reserved_until_its_batch_is_answered() {
 
 #[test]
 fn documents_of_one_batch_are_bounded_together() {
-    let server = ServeProcess::start(&["--limit", "output_kib=100"]);
+    let server = ServeProcess::start(&["--limit", "output_kib=150"]);
     let call = |id, method| json!({ "jsonrpc": "2.0", "id": id, "method": method });
     let batch = json!([call(1, "rpc.discover"), call(2, "rpc.discover"), call(3, "rpc.discover"), call(4, "describe")]);
     let mut wire = server.connect();
     let answers = wire.exchange(&batch.to_string());
     assert!(answers[0]["result"].is_object() && answers[1]["result"].is_object() && answers[3]["result"].is_object());
-    assert_eq!(answers[2]["error"]["data"], json!({ "limit": "output", "max": 100, "setting": "output_kib" }));
+    assert_eq!(answers[2]["error"]["data"], json!({ "limit": "output", "max": 150, "setting": "output_kib" }));
     assert!(wire.call("rpc.discover", json!([]))["result"].is_object(), "alone it is as large as it is");
 }
 
@@ -243,7 +251,8 @@ fn batch_is_bounded_in_members_and_results() {
     let long = "let s = \"\"; s.pad(600, 'x'); s";
     let answer = wire.exchange(&json!([member(1, long), member(2, long), member(3, "let kept = 1; kept")]).to_string());
     assert!(answer[0]["result"].is_object());
-    assert_eq!(answer[1]["error"]["data"], json!({ "limit": "output", "max": 1, "setting": "output_kib" }));
+    let lost = json!({ "limit": "output", "max": 1, "setting": "output_kib", "happened": true });
+    assert_eq!(answer[1]["error"]["data"], lost);
     assert_eq!(wire.value("kept"), 1);
 }
 

@@ -24,6 +24,10 @@ pub(crate) enum Action {
     QuitAndStop,
     /// Quit without a question.
     QuitNow,
+    /// Open the pane for the store, or close it if it has the focus.
+    ToggleData,
+    /// Show the whole value of a key of the store.
+    ShowValue(String),
     Help,
     Palette,
     Zoom,

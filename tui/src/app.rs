@@ -10,6 +10,7 @@ mod call_drafts;
 mod config;
 mod connect;
 mod control;
+mod data;
 mod functions;
 mod input;
 mod input_hold;
@@ -35,6 +36,7 @@ use super::{
     action::Action,
     circle_id::CircleId,
     circles::{CircleSource, CirclesPane},
+    data::DataPane,
     event::{AppEvent, Message},
     keys::KeysPane,
     layout::Pane,
@@ -79,6 +81,7 @@ pub(crate) struct App {
     keys: KeysPane,
     repl: ReplPane,
     logs: LogsPane,
+    data: DataPane,
     control: CircleControl,
     window: Window,
     hold: InputHold,
@@ -96,6 +99,7 @@ impl App {
             keys: KeysPane::new(key),
             repl: ReplPane::new(history_file, editor),
             logs: LogsPane::default(),
+            data: DataPane::default(),
             control: CircleControl::new(first),
             window: Window::new(Theme::new(setup.has_colours, setup.background), &setup.settings),
             hold: InputHold::default(),
@@ -144,7 +148,8 @@ impl App {
             AppEvent::Terminal(event) => self.on_terminal_event(event),
             AppEvent::Tick => {
                 let is_charted = self.circles.sample(self.window.now());
-                self.window.tick(self.is_animated() || is_charted);
+                let is_changed = self.data.needs_update(self.window.now());
+                self.window.tick(self.is_animated() || is_charted || is_changed);
                 self.hold.tick(self.window.now());
             }
             AppEvent::Quit(code) => self.quit_state = QuitState::Ended(code),
@@ -170,8 +175,10 @@ impl App {
             AppEvent::Started(ids, started) => self.on_started(&ids, started),
             AppEvent::Stopped(stopped) => self.on_stopped(stopped),
             AppEvent::Released(released) => self.on_released(released),
+            AppEvent::Store(id, number, news) => self.data.apply(id, number, news, self.window.now()),
             AppEvent::Session(id, event) => self.on_session_update(id, event),
         }
+        self.sync_data();
     }
 
     /// Returns whether a pane shows an animation or a running time.
@@ -201,6 +208,9 @@ impl App {
         if let Some(search) = &mut self.window.search {
             return search.paste(text);
         }
+        if self.window.focus == Pane::Data {
+            return self.data.paste(text);
+        }
         if self.window.focus != Pane::Repl {
             return self.show_hint("press 3 to type, then paste again");
         }
@@ -217,6 +227,7 @@ impl App {
         let action = match key.code {
             _ if self.window.popup.is_some() => self.on_popup_key(key),
             _ if self.window.search.is_some() && self.on_search_key(key) => return,
+            _ if self.is_filtering() => self.data.key(key),
             KeyCode::Char('c') if is_control => Some(Action::Cancel),
             _ => self.on_pane_key(key),
         };

@@ -109,9 +109,9 @@ pub(crate) fn title(frame: &mut Frame<'_>, area: Rect, theme: Theme, pane: Pane,
 }
 
 /// Returns the pane whose tab is at a place.
-pub(crate) fn tab_at(area: Rect, at: Position) -> Option<Pane> {
+pub(crate) fn tab_at(area: Rect, at: Position, is_data_open: bool) -> Option<Pane> {
     let mut x = area.x;
-    Pane::ALL.into_iter().find(|pane| {
+    Pane::present(is_data_open).iter().copied().find(|pane| {
         // A space on both sides, and a line between two tabs.
         let end = x + u16::try_from(format!("{} {}", pane.number(), pane.name()).len()).unwrap_or(u16::MAX) + 2;
         let is_here = (x..end).contains(&at.x);
@@ -121,8 +121,8 @@ pub(crate) fn tab_at(area: Rect, at: Position) -> Option<Pane> {
 }
 
 /// Draws the panes as tabs, where there is room for only one pane.
-pub(crate) fn tabs(frame: &mut Frame<'_>, area: Rect, theme: Theme, focus: Pane) {
-    let titles = Pane::ALL.map(|pane| format!("{} {}", pane.number(), pane.name()));
+pub(crate) fn tabs(frame: &mut Frame<'_>, area: Rect, theme: Theme, focus: Pane, is_data_open: bool) {
+    let titles = Pane::present(is_data_open).iter().map(|pane| format!("{} {}", pane.number(), pane.name()));
     let tabs = Tabs::new(titles).select(focus.number() - 1).highlight_style(theme.selected(true));
     frame.render_widget(tabs, area);
 }

@@ -11,7 +11,7 @@ use keys::{
 use launcher::{CircleConfig, Statuses, supervisor_files::SupervisorFiles};
 use ratatui::crossterm::event::Event as TerminalEvent;
 
-use super::{circle_id::CircleId, keys::KeyOutcome, theme::Background};
+use super::{circle_id::CircleId, data::WatchNews, keys::KeyOutcome, theme::Background};
 
 /// Message to the app: an event from elsewhere.
 #[derive(Debug)]
@@ -82,6 +82,8 @@ pub(crate) enum AppEvent {
     /// A request to stop the circles that were started here has finished, and the supervisor has ended if nothing else
     /// is up.
     Released(Result<(), CliError>),
+    /// A subscription to the store of a circle has news.
+    Store(CircleId, u64, WatchNews),
     /// A session on a circle has an update.
     Session(CircleId, SessionUpdate),
 }

@@ -28,11 +28,13 @@ const ROW_STEP: i16 = 2;
 /// Largest number of steps away from the usual size; the screen bounds it further.
 pub(crate) const MAX_STEPS: i16 = 40;
 
-/// Sizes of the panes, in steps from the usual ones.
+/// Sizes of the panes, in steps from the usual ones, and whether the pane is open that is not always there.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct PaneSizes {
     left: i16,
     logs: i16,
+    /// Whether there is a pane for the store.
+    pub is_data_open: bool,
 }
 
 impl PaneSizes {
@@ -40,7 +42,7 @@ impl PaneSizes {
     pub(crate) fn resize(&mut self, pane: Pane, by: i16) {
         let change = |steps: i16, by: i16| (steps + by).clamp(-MAX_STEPS, MAX_STEPS);
         match pane {
-            Pane::Circles | Pane::Keys => self.left = change(self.left, by),
+            Pane::Circles | Pane::Keys | Pane::Data => self.left = change(self.left, by),
             Pane::Repl => self.left = change(self.left, -by),
             Pane::Logs => self.logs = change(self.logs, by),
         }
@@ -58,10 +60,17 @@ pub(crate) enum Pane {
     Keys,
     Repl,
     Logs,
+    /// The store; only while it is open.
+    Data,
 }
 
 impl Pane {
-    pub(crate) const ALL: [Self; 4] = [Self::Circles, Self::Keys, Self::Repl, Self::Logs];
+    pub(crate) const ALL: [Self; 5] = [Self::Circles, Self::Keys, Self::Repl, Self::Logs, Self::Data];
+
+    /// Returns the panes that there are.
+    pub(crate) fn present(is_data_open: bool) -> &'static [Self] {
+        if is_data_open { &Self::ALL } else { &Self::ALL[..Self::ALL.len() - 1] }
+    }
 
     pub(crate) fn number(self) -> usize {
         Self::ALL.iter().position(|pane| *pane == self).map_or(0, |index| index + 1)
@@ -73,13 +82,14 @@ impl Pane {
             Self::Keys => "Keys",
             Self::Repl => "REPL",
             Self::Logs => "Logs",
+            Self::Data => "Data",
         }
     }
 
-    /// Returns the pane some steps forward or backward.
-    pub(crate) fn step(self, steps: isize) -> Self {
-        let count = Self::ALL.len();
-        Self::ALL[(self.number() - 1 + count).wrapping_add_signed(steps) % count]
+    /// Returns the pane some steps forward or backward among those that there are.
+    pub(crate) fn step(self, steps: isize, is_data_open: bool) -> Self {
+        let present = Self::present(is_data_open);
+        present[(self.number() - 1 + present.len()).wrapping_add_signed(steps) % present.len()]
     }
 
     /// Returns the pane as key bindings name it.
@@ -89,6 +99,7 @@ impl Pane {
             Self::Keys => KeyPane::Keys,
             Self::Repl => KeyPane::Repl,
             Self::Logs => KeyPane::Logs,
+            Self::Data => KeyPane::Data,
         }
     }
 }
@@ -122,7 +133,8 @@ pub(crate) fn screen_layout(screen: Rect, focus: Pane, is_zoomed: bool, sizes: P
         return ScreenLayout::Panes { header, panes: vec![(focus, main)], detail: None, message, footer };
     }
     let logs = PaneSizes::applied((main.height / 5).clamp(4, 10), sizes.logs, ROW_STEP, (3, main.height * 2 / 3));
-    let usual = (screen.width / 4).clamp(LEFT_COLUMNS.0, LEFT_COLUMNS.1);
+    let share = if sizes.is_data_open { screen.width * 2 / 5 } else { screen.width / 4 };
+    let usual = share.clamp(LEFT_COLUMNS.0, LEFT_COLUMNS.1);
     let left = PaneSizes::applied(usual, sizes.left, COLUMN_STEP, (MIN_LEFT_COLUMNS, screen.width / 2));
     // Neighbours share a border.
     let [upper, lower] = Layout::vertical([Constraint::Fill(1), Constraint::Length(logs)]).spacing(-1).areas(main);
@@ -134,8 +146,15 @@ pub(crate) fn screen_layout(screen: Rect, focus: Pane, is_zoomed: bool, sizes: P
             Layout::horizontal([Constraint::Fill(1), Constraint::Length(DETAIL_COLUMNS)]).spacing(-1).areas(right);
         (right, Some(detail))
     };
-    let [circles, keys] = Layout::vertical([Constraint::Fill(3), Constraint::Fill(2)]).spacing(-1).areas(left);
-    let panes = vec![(Pane::Circles, circles), (Pane::Keys, keys), (Pane::Repl, right), (Pane::Logs, lower)];
+    let (lists, data) = if sizes.is_data_open {
+        let [lists, data] = Layout::vertical([Constraint::Fill(1), Constraint::Fill(1)]).spacing(-1).areas(left);
+        (lists, Some(data))
+    } else {
+        (left, None)
+    };
+    let [circles, keys] = Layout::vertical([Constraint::Fill(3), Constraint::Fill(2)]).spacing(-1).areas(lists);
+    let mut panes = vec![(Pane::Circles, circles), (Pane::Keys, keys), (Pane::Repl, right), (Pane::Logs, lower)];
+    panes.extend(data.map(|data| (Pane::Data, data)));
     ScreenLayout::Panes { header, panes, detail, message, footer }
 }
 
@@ -147,10 +166,15 @@ mod tests {
     fn layout_fits_every_screen_size() {
         for (width, height) in (0..170).flat_map(|width| (0..50).map(move |height| (width, height))) {
             let screen = Rect::new(0, 0, width, height);
-            let sized = |left, logs| PaneSizes { left, logs };
-            for (is_zoomed, sizes) in
-                [(false, sized(0, 0)), (true, sized(0, 0)), (false, sized(-40, -40)), (false, sized(40, 40))]
-            {
+            let sized = |left, logs| PaneSizes { left, logs, is_data_open: false };
+            let with_data = PaneSizes { is_data_open: true, ..sized(40, 40) };
+            for (is_zoomed, sizes) in [
+                (false, sized(0, 0)),
+                (true, sized(0, 0)),
+                (false, sized(-40, -40)),
+                (false, sized(40, 40)),
+                (false, with_data),
+            ] {
                 let ScreenLayout::Panes { header, panes, detail, message, footer } =
                     screen_layout(screen, Pane::Repl, is_zoomed, sizes)
                 else {
@@ -161,7 +185,8 @@ mod tests {
                 for area in all {
                     assert_eq!(area.intersection(screen), area, "{width}x{height}");
                 }
-                assert_eq!(panes.len(), if is_zoomed || width < 80 { 1 } else { 4 }, "{width}x{height}");
+                let all = Pane::present(sizes.is_data_open).len();
+                assert_eq!(panes.len(), if is_zoomed || width < 80 { 1 } else { all }, "{width}x{height}");
             }
         }
     }
@@ -191,8 +216,10 @@ mod tests {
 
     #[test]
     fn panes_are_cycled() {
-        assert_eq!(Pane::Circles.step(-1), Pane::Logs);
-        assert_eq!(Pane::Logs.step(1), Pane::Circles);
-        assert_eq!(Pane::Keys.step(1), Pane::Repl);
+        assert_eq!(Pane::Circles.step(-1, false), Pane::Logs);
+        assert_eq!(Pane::Logs.step(1, false), Pane::Circles);
+        assert_eq!(Pane::Keys.step(1, false), Pane::Repl);
+        assert_eq!(Pane::Logs.step(1, true), Pane::Data);
+        assert_eq!(Pane::Data.step(1, true), Pane::Circles);
     }
 }

@@ -7,6 +7,7 @@ mod background_query;
 mod chrome;
 mod circle_id;
 mod circles;
+mod data;
 mod event;
 mod event_loop;
 pub mod headless;

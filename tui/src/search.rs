@@ -35,7 +35,6 @@ pub(crate) trait Searchable {
 pub(crate) struct Query(String);
 
 impl Query {
-    #[cfg(test)]
     pub(crate) fn new(text: &str) -> Self {
         Self(text.to_owned())
     }

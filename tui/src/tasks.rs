@@ -8,6 +8,7 @@ mod keys;
 mod logs;
 mod probe;
 mod sessions;
+mod store;
 mod supervisor;
 
 use std::{
@@ -23,9 +24,10 @@ use super::{
     event::{AppEvent, Message},
 };
 #[cfg(test)]
-pub(crate) use fake::FakeOutside;
+pub(crate) use fake::{FakeOutside, FakeWatch};
 pub(crate) use logs::{LogFollower, MAX_LINES};
 pub(crate) use probe::ProbeGuard;
+pub(crate) use store::WatchGuard;
 pub(crate) use supervisor::SupervisorRef;
 
 /// Starts background tasks.

@@ -45,7 +45,7 @@ pub(crate) struct RolesArgs {
     /// The circle in circles.json [default: all]
     #[arg(value_name = "NAME", add = shell_completion::circles())]
     pub name: Option<String>,
-    /// Print {"circles": [{"name", "access", "roles": [{"name", "callers", "members", "call", "play", "use", "per_minute"}]}]}
+    /// Print {"circles": [{"name", "access", "roles": [{"name", "callers", "members", "call", "play", "use", "subscribe", "per_minute"}]}]}
     #[arg(long)]
     pub json: bool,
     #[command(flatten)]
@@ -246,6 +246,9 @@ pub(crate) struct ServeArgs {
     /// File of the circle's identity, made if it does not exist [default: a new identity for this process]
     #[arg(long, value_name = "FILE")]
     pub identity: Option<PathBuf>,
+    /// File of the store, created if it does not exist; :memory: for a store that ends with the process [default: no store]
+    #[arg(long, value_name = "FILE")]
+    pub store: Option<launcher::StoreConfig>,
     /// A limit (play_ms=2000); repeat the option for more
     #[arg(long, value_name = "NAME=VALUE")]
     pub limit: Vec<String>,

@@ -45,6 +45,9 @@ pub(crate) struct CallArgs {
     /// Stop the function after this time, if its own limit is longer (5s, 200ms)
     #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
     pub timeout: Option<Duration>,
+    /// Call at most once: the same call with the same ID gets the recorded result within 24 hours (22 to 64 random letters, digits, - and _; needs a key and a circle with a store)
+    #[arg(long, value_name = "ID")]
+    pub once: Option<String>,
     #[command(flatten)]
     pub caller: CallerArgs,
 }

@@ -8,7 +8,7 @@ use super::Verb;
 
 /// The groups, and the commands of each.
 const GROUPS: &[(&str, &[&str])] = &[
-    ("Play", &["tui", "repl", "play", "call", "functions"]),
+    ("Play", &["tui", "repl", "play", "call", "functions", "store", "watch"]),
     ("Keys", &["keygen", "keys", "known"]),
     ("Run circles", &["init", "new", "up", "status", "logs", "down", "restart", "launch", "serve"]),
     ("Configure circles", &["admit", "roles", "check", "diff", "reload", "identity"]),

@@ -47,6 +47,9 @@ fn call(args: &CallArgs) -> Result<(), CliError> {
         if let Some(timeout) = args.timeout {
             request = request.timeout(timeout);
         }
+        if let Some(once) = &args.once {
+            request = request.once(once);
+        }
         if let Some(note) = deprecation_note(function) {
             line_to_stderr(&format!("note: {note}"));
         }

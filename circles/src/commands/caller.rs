@@ -1,7 +1,7 @@
 //! A connection for calling functions: to the circle that the user named or to the only one there is, with a key if the
 //! user has one.
 
-use client_ws::{Access, CallerInfo, CircleWsClient, ClientError, Description, FunctionInfo};
+use client_ws::{Access, CallerInfo, CircleWsClient, ClientError, Description, FunctionInfo, ReconnectPolicy};
 use console::session::{KeySource, Keyring};
 use frontend::{
     config,
@@ -31,12 +31,25 @@ impl CallerConnection {
     ///
     /// Fails if no circle is named, it cannot be reached, or it does not admit the key.
     pub(super) async fn open(args: &CallerArgs) -> Result<Self, CliError> {
+        Self::connect(args, None).await
+    }
+
+    /// Connects as [`open`](Self::open) does, with a client that reconnects.
+    pub(super) async fn open_reconnecting(args: &CallerArgs, policy: ReconnectPolicy) -> Result<Self, CliError> {
+        Self::connect(args, Some(policy)).await
+    }
+
+    async fn connect(args: &CallerArgs, policy: Option<ReconnectPolicy>) -> Result<Self, CliError> {
         let options = args.connect.options();
         let target = find_target(args).await?;
         let check = IdentityCheck::new(UserFiles::for_current_user(), &options.connect, options.config.as_deref());
         let notes = check.notes();
         let failed = |error| CliError::Client { target: target.clone(), error };
-        let client = options.connect.client_builder(&target.url, check).build().map_err(failed)?;
+        let mut builder = options.connect.client_builder(&target.url, check);
+        if let Some(policy) = policy {
+            builder = builder.reconnect(policy);
+        }
+        let client = builder.build().map_err(failed)?;
         // The normalised URL, as other messages show it.
         let target = CircleTarget { url: client.url().to_string().into(), ..target };
         if let (Some(name), Ok(store)) = (&options.connect.key, Keystore::open_default()) {

@@ -12,8 +12,9 @@ use launcher::{ConfigLocator, port, supervisor_files::SupervisorFiles};
 use protocol::methods::Access;
 use rustix::fs::{Access as Permission, access};
 use serde_json::json;
-use server_ws::{CALLER_GROUPS, Circle, TlsCertificate};
+use server_ws::{CALLER_GROUPS, Circle, StoreLocation, TlsCertificate};
 
+use super::store::file::{StoreWarning, find_store_error, find_store_warnings};
 use crate::cli::CheckArgs;
 use frontend::{
     config,
@@ -60,6 +61,7 @@ fn check(args: &CheckArgs) -> Result<(), CliError> {
         // Reports all errors of all circles, not just the first.
         let mut errors = find_errors(circle, &pointer, &own_pids);
         let mut warnings = find_warnings(circle, &pointer);
+        warnings.extend(store_warnings(circle, &pointer));
         errors.extend(files.as_ref().and_then(|files| check_log_file(&files.log(&circle.name)).err()));
         if circle.init.as_deref().is_none_or(|init| File::open(init).is_ok()) {
             match runtime.block_on(check_init_script(circle)) {
@@ -155,6 +157,7 @@ pub(crate) fn find_errors(circle: &launcher::CircleConfig, pointer: &ConfigLocat
     if let Some(why) = circle.identity.as_deref().and_then(unusable_identity) {
         errors.push(at("identity", why));
     }
+    errors.extend(find_store_error(circle).map(|why| at("store", why)));
     errors
 }
 
@@ -193,6 +196,14 @@ fn find_warnings(circle: &launcher::CircleConfig, pointer: &ConfigLocator) -> Ve
         role.name()
     );
     vec![pointer.error_at(&circle.name, "anyone", message).to_string()]
+}
+
+/// Returns the risks to the file of the store; each warning has its place in the file.
+fn store_warnings(circle: &launcher::CircleConfig, pointer: &ConfigLocator) -> Vec<String> {
+    let to_text = |StoreWarning { what, why, fix }: StoreWarning| {
+        pointer.error_at(&circle.name, "store", format!("{what}: {why}; {fix}")).to_string()
+    };
+    find_store_warnings(circle).into_iter().map(to_text).collect()
 }
 
 /// Returns a warning of each function that anyone may call with values of any type.
@@ -267,6 +278,10 @@ pub(crate) async fn check_init_script(circle: &launcher::CircleConfig) -> Result
     }
     if let (Some(roles), Some(functions)) = (&circle.roles, &circle.functions) {
         builder = builder.roles(roles.clone()).functions(functions);
+    }
+    if circle.store.is_some() {
+        // The scripts see the modules of a store, and the file stays as it is.
+        builder = builder.store(StoreLocation::Memory);
     }
     let built = builder.build().map_err(|error| cannot(error.to_string()))?;
     server_ws::check(&built).await.map_err(|error| match (error.kind(), &circle.init) {

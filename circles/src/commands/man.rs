@@ -36,7 +36,10 @@ const EXIT_CODES: &[(&str, &str)] = &[
         "circle not reachable, shutting down, the connection was lost, or what answers is no circle; a supervisor that does not answer; a circle that is not up in time, or not ready (circles status NAME)",
     ),
     ("4", "not authenticated, not admitted, or a server that the client does not trust"),
-    ("5", "a limit of the circle ended it, the environment was lost, someone else cancelled it, or it was busy"),
+    (
+        "5",
+        "a limit of the circle ended it, the environment was lost, someone else cancelled it, it was busy, rate limited, in conflict, or the store was unavailable",
+    ),
     (
         "6",
         "keystore: wrong passphrase, no such key, exists already, open to others; known circles: not known, unreadable, open to others",

@@ -6,8 +6,9 @@ pub(super) mod outcome;
 mod reporter;
 
 use client_ws::{ClientError, RpcError};
-use std::{fmt::Write as _, path::Path, time::Duration};
+use std::{path::Path, time::Duration};
 
+use super::store::literal;
 use crate::cli::PlayArgs;
 use console::{
     commands::split_list,
@@ -29,14 +30,9 @@ use reporter::Reporter;
 const CANCEL_TIMEOUT: Duration = Duration::from_secs(2);
 
 pub(crate) fn run(args: &PlayArgs) -> Result<(), CliError> {
-    match read_script_argument(args).and_then(|(script, arguments)| play_with_arguments(args, script, &arguments)) {
-        Err(error) if args.json && !matches!(error, CliError::AlreadyReported { .. }) => {
-            // Even if nobody reads stdout, the exit code tells the outcome.
-            let _unread = line_to_stdout(&outcome::error_object(&error).to_string());
-            Err(error)
-        }
-        played => played,
-    }
+    let played =
+        read_script_argument(args).and_then(|(script, arguments)| play_with_arguments(args, script, &arguments));
+    print_error_object(args.json, played)
 }
 
 /// Plays all of standard input as one script on a circle, or on a scratch circle.
@@ -47,6 +43,35 @@ pub(crate) fn run_piped(circle: Option<&str>, options: &connect::Options) -> Res
         Ok(Script { text, ..Script::default() })
     };
     play(&named, options, script, false)
+}
+
+/// Plays a script of a command on one circle. With `is_json`, an error is printed as an object, too. Errors show no
+/// line of the script, which the user has not written.
+pub(super) fn play_on(
+    circle: String,
+    options: &connect::Options,
+    script: Script,
+    is_json: bool,
+) -> Result<(), CliError> {
+    print_error_object(is_json, play(&[circle], options, || Ok(script), is_json)).map_err(|error| match error {
+        CliError::Play { error: RpcError::Script(mut error), .. } => {
+            (error.line, error.column) = (None, None);
+            CliError::Play { script: String::new(), error: RpcError::Script(error) }
+        }
+        error => error,
+    })
+}
+
+/// Prints an error as JSON if the command is to print JSON.
+fn print_error_object(is_json: bool, played: Result<(), CliError>) -> Result<(), CliError> {
+    match played {
+        Err(error) if is_json && !matches!(error, CliError::AlreadyReported { .. }) => {
+            // Even if nobody reads stdout, the exit code tells the outcome.
+            let _unread = line_to_stdout(&outcome::error_object(&error).to_string());
+            Err(error)
+        }
+        played => played,
+    }
 }
 
 fn play_with_arguments(args: &PlayArgs, script: Script, arguments: &[String]) -> Result<(), CliError> {
@@ -201,23 +226,8 @@ fn read_script_argument(args: &PlayArgs) -> Result<(Script, Vec<String>), CliErr
 }
 
 fn array_literal(items: &[String]) -> String {
-    let mut literal = String::from("[");
-    for item in items {
-        literal.push('"');
-        for character in item.chars() {
-            match character {
-                '"' => literal.push_str("\\\""),
-                '\\' => literal.push_str("\\\\"),
-                character if character.is_control() => {
-                    let _infallible = write!(literal, "\\u{:04x}", u32::from(character));
-                }
-                character => literal.push(character),
-            }
-        }
-        literal.push_str("\", ");
-    }
-    literal.push(']');
-    literal
+    let items: String = items.iter().map(|item| literal::string(item) + ", ").collect();
+    format!("[{items}]")
 }
 
 #[cfg(test)]

@@ -14,7 +14,7 @@ use terminal::output::to_stdout;
 /// Names of members that the table shows for a role.
 const MAX_SHOWN_MEMBERS: usize = 5;
 
-const TITLES: [&str; 6] = ["ROLE", "CALLERS", "CALL", "PLAY", "USE", "PER MINUTE"];
+const TITLES: [&str; 7] = ["ROLE", "CALLERS", "CALL", "PLAY", "USE", "SUBSCRIBE", "PER MINUTE"];
 
 const COLUMN_GAP: &str = "  ";
 
@@ -64,7 +64,7 @@ impl CircleRoles {
         let rows = control.roles().map(|role| self.row(control, role));
         let rows: Vec<_> = std::iter::once(TITLES.map(str::to_owned)).chain(rows).collect();
         let width = |column: usize| rows.iter().map(|row| row[column].width()).max().unwrap_or_default();
-        let widths: [usize; 6] = std::array::from_fn(width);
+        let widths: [usize; 7] = std::array::from_fn(width);
         let mut text = format!("{}:\n", self.name);
         for row in &rows {
             let cells =
@@ -75,7 +75,7 @@ impl CircleRoles {
         text
     }
 
-    fn row(&self, control: &AccessControl<PublicKey>, role: &Role) -> [String; 6] {
+    fn row(&self, control: &AccessControl<PublicKey>, role: &Role) -> [String; 7] {
         let mut callers: Vec<String> = callers(control, role).into_iter().map(str::to_owned).collect();
         let members = members(control, role);
         callers.extend(members.iter().take(MAX_SHOWN_MEMBERS).map(ToString::to_string));
@@ -89,6 +89,7 @@ impl CircleRoles {
             or_dash(role.call_patterns().join(" ")),
             if role.may_play() { "yes" } else { "no" }.to_owned(),
             or_dash(role.used().join(" ")),
+            or_dash(role.subscribe_patterns().join(" ")),
             per_minute.map_or("-".to_owned(), |rate| rate.to_string()),
         ]
     }
@@ -103,6 +104,7 @@ impl CircleRoles {
                     "call": role.call_patterns(),
                     "play": role.may_play(),
                     "use": role.used(),
+                    "subscribe": role.subscribe_patterns(),
                     "per_minute": role.per_minute().or(self.per_minute),
                 })
             };

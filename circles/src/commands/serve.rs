@@ -5,6 +5,7 @@ mod certificate_watch;
 mod circle_args;
 mod circle_logs;
 mod circle_roles;
+mod export;
 pub(crate) mod shutdown;
 mod supervisor_ipc;
 
@@ -123,7 +124,10 @@ fn serve_circle(
                     async move { circle_args::apply_config(&circle, started, arguments).await }
                 };
                 let identity = Some(circle.identity().to_hex());
-                tokio::spawn(supervisor.run(Ready { address: dialled, identity }, heartbeat, configure, drain));
+                let exported = circle.clone();
+                let export = move |file| export::export(exported.clone(), file);
+                let ready = Ready { address: dialled, identity };
+                tokio::spawn(supervisor.run(ready, heartbeat, configure, export, drain));
                 None
             }
             None => Some(drain),

@@ -186,6 +186,14 @@ pub const COMMANDS: &[CommandSpec] = &[
         "If it is longer than the screen, circles repl opens $PAGER. circles tui shows it in a window.",
     ),
     spec(
+        "watch",
+        "keys KEYS | topic TOPIC",
+        ArgumentKind::Text,
+        "show what changes in the circle's store, or the events of a topic",
+        ":watch keys stock/",
+        "KEYS is a prefix that ends in /, or one key. Shows the entries that exist, and then each change, until Ctrl-C. circles watch prints the same as JSON.",
+    ),
+    spec(
         "history",
         "[TEXT]",
         ArgumentKind::Text,

@@ -45,6 +45,7 @@ pub(crate) fn needs_right_to_play(input: &str) -> bool {
                 | ReplCommand::Functions(_)
                 | ReplCommand::Doc(_)
                 | ReplCommand::Who
+                | ReplCommand::Watch(_)
                 | ReplCommand::Key(_)
         )
     };
@@ -130,6 +131,7 @@ mod tests {
             ":replay!",
             ":timeit 1",
             ":call price",
+            ":watch keys stock/",
         ];
         assert!(local.iter().all(|input| !needs_circle(input)) && !needs_circle(":each a 1"));
         assert!(with_circle.iter().all(|input| needs_circle(input)));

@@ -34,6 +34,11 @@ fn rights(circle: &Description) -> Option<String> {
             [all] if all == "*" => rights.push("use all host modules".into()),
             modules => rights.push(format!("use {}", shorten(&modules.join(", "), MAX_WIDTH))),
         }
+        match may.subscribe.as_slice() {
+            [] => {}
+            [all] if all == "*" => rights.push("subscribe to all keys and topics".into()),
+            patterns => rights.push(format!("subscribe to {}", shorten(&patterns.join(", "), MAX_WIDTH))),
+        }
     }
     match circle.functions.as_ref().map(|functions| functions.count) {
         None | Some(0) => {}
@@ -67,16 +72,23 @@ mod tests {
         circle.you.public_key = Some("02ab".into());
         circle.you.name = Some("alice\u{1b}[2J".into());
         circle.you.role = Some("clerk".into());
-        circle.you.may = Some(Rights { play: true, r#use: vec!["stock::count".into(), "mail".into()] });
+        circle.you.may =
+            Some(Rights { play: true, r#use: vec!["stock::count".into(), "mail".into()], subscribe: Vec::new() });
         circle.functions = Some(FunctionsInfo { version: "1".into(), count: 3 });
         let expected = "circle   shop at ws://127.0.0.1:9003\naccess   members\nyou are  02ab\nname     alice␛[2J\n\
                         role     clerk\nmay      play scripts; use stock::count, mail; call 3 functions";
         assert_eq!(shown(&circle), expected);
-        circle.you.may = Some(Rights { play: false, r#use: vec![] });
+        circle.you.may = Some(Rights { play: false, r#use: vec![], subscribe: Vec::new() });
         assert!(shown(&circle).ends_with("\nmay      call 3 functions"));
         circle.functions = None;
         assert!(shown(&circle).ends_with("\nmay      neither play scripts nor call functions"));
-        circle.you.may = Some(Rights { play: true, r#use: vec!["*".into()] });
+        circle.you.may = Some(Rights { play: true, r#use: vec!["*".into()], subscribe: Vec::new() });
         assert!(shown(&circle).ends_with("\nmay      play scripts; use all host modules"));
+        let subscribe = vec!["keys:orders/".into(), "topic:orders".into()];
+        circle.you.may = Some(Rights { play: false, r#use: vec!["store::get:orders/".into()], subscribe });
+        let expected = "\nmay      use store::get:orders/; subscribe to keys:orders/, topic:orders";
+        assert!(shown(&circle).ends_with(expected), "{}", shown(&circle));
+        circle.you.may = Some(Rights { play: false, r#use: vec![], subscribe: vec!["*".into()] });
+        assert!(shown(&circle).ends_with("\nmay      subscribe to all keys and topics"));
     }
 }

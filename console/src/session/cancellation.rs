@@ -56,6 +56,7 @@ impl Core {
                 self.abandon_pending(messages::NOT_STARTED);
             }
             Some(PendingCommand::Call { .. }) => self.abandon_pending(messages::NOT_CALLED),
+            Some(PendingCommand::Watch(_)) => self.abandon_pending(messages::STOPPED_WATCHING),
             Some(PendingCommand::Directory(_) | PendingCommand::Functions { .. }) => {
                 self.abandon_pending(messages::STOPPED_WAITING);
             }

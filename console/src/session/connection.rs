@@ -308,7 +308,12 @@ impl Core {
             || self.work.part.is_some()
             || matches!(
                 self.work.pending,
-                Some(PendingCommand::Query { .. } | PendingCommand::Functions { .. } | PendingCommand::Call { .. })
+                Some(
+                    PendingCommand::Query { .. }
+                        | PendingCommand::Functions { .. }
+                        | PendingCommand::Call { .. }
+                        | PendingCommand::Watch(_)
+                )
             )
             || self.init.is_running()
     }

@@ -16,10 +16,12 @@ use super::{
     event::{FanOutEvent, SessionEvent, SessionState},
     play::Script,
     remote::Remote,
+    watch::WatchEvents,
 };
 use crate::{
     commands::ReplCommand,
     completion::{CircleCompletion, CompletionList, CompletionScope, KnownNames},
+    watch::WatchSubject,
 };
 
 /// The inputs of a session.
@@ -265,6 +267,12 @@ impl SessionHandle {
                 None => None,
             }
         }
+    }
+
+    /// Follows keys of the circle's store, or a topic, on the present connection and as its caller. The events end with
+    /// the connection. Dropping them ends the subscription.
+    pub fn follow(&self, subject: WatchSubject) -> WatchEvents {
+        self.remote.clone().watch(subject)
     }
 
     fn send(&self, input: SessionInput) -> Result<(), QueueFull> {

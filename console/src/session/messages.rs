@@ -24,6 +24,7 @@ pub(super) const INIT_GIVEN_UP: &str = "gave up waiting for the init script; it 
 pub(super) const GIVEN_UP: &str = "gave up waiting; it may still be running, and your next input will queue behind it";
 pub(super) const NOT_STARTED: &str = "gave up waiting; nothing was played";
 pub(super) const STOPPED_WAITING: &str = "gave up waiting for the answer";
+pub(super) const STOPPED_WATCHING: &str = "stopped watching";
 pub(super) const NOT_CONNECTED: &str = "not connected";
 pub(super) const DISCONNECTED: &str = "disconnected; variables are gone";
 pub(super) const NOT_PLAYED: &str = "your input was not played; Enter plays it in the new session";

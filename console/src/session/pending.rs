@@ -22,6 +22,7 @@ use super::{
     handle::FanOutPart,
     play::{PlayUpdate, RunningRequest, Script, wait_for_cancel},
     remote::RemoteFuture,
+    watch::{self, WatchEvents, WatchUpdate},
 };
 use crate::commands::ReplCommand;
 
@@ -178,6 +179,8 @@ pub(super) enum PendingCommand {
     Directory(BlockingResult<PathBuf>),
     /// A fan-out that waits for its targets.
     FanOut { script: String },
+    /// A watch, which goes on until the user stops it.
+    Watch(WatchEvents),
 }
 
 /// The outcome of a pending command.
@@ -188,6 +191,7 @@ pub(super) enum CommandOutcome {
     CallPrepared(Result<CallPreparation, CallError>),
     Loaded(Result<Script, CliError>),
     DirectoryChanged(Result<PathBuf, CliError>),
+    Watched(WatchUpdate),
 }
 
 impl PendingCommand {
@@ -200,6 +204,7 @@ impl PendingCommand {
             Some(Self::Call { prepared, .. }) => CommandOutcome::CallPrepared(prepared.await),
             Some(Self::Load(read)) => CommandOutcome::Loaded(finished(read).await),
             Some(Self::Directory(changed)) => CommandOutcome::DirectoryChanged(finished(changed).await),
+            Some(Self::Watch(events)) => CommandOutcome::Watched(watch::next_watch_event(events).await),
             Some(Self::Key { .. } | Self::FanOut { .. }) | None => std::future::pending().await,
         }
     }

@@ -4,14 +4,18 @@ use std::sync::Arc;
 
 use client_ws::{CircleWsClient, ClientError, CompleteResult, Description, FunctionInfo, Notice};
 use frontend::{connect::fetch_description, text::StyledLine};
-use futures_util::future::BoxFuture;
+use futures_util::{TryStreamExt, future::BoxFuture, stream};
 use keys::KeyPair;
 
 use super::{
     call::FunctionCall,
     play::{RunningRequest, Script},
+    watch::WatchEvents,
 };
-use crate::commands::{self, ReplCommand};
+use crate::{
+    commands::{self, ReplCommand},
+    watch::WatchSubject,
+};
 
 /// The future result of a request.
 pub type RemoteFuture<T> = BoxFuture<'static, Result<T, ClientError>>;
@@ -48,6 +52,9 @@ pub trait Remote: Send + Sync + 'static {
 
     /// Asks for the completions at a character of a script.
     fn complete(self: Arc<Self>, script: String, cursor: u64) -> RemoteFuture<CompleteResult>;
+
+    /// Subscribes to keys or a topic. Dropping the stream ends the subscription.
+    fn watch(self: Arc<Self>, subject: WatchSubject) -> WatchEvents;
 
     /// Waits for the next notice. The end of the connection is an error.
     fn next_notice(self: Arc<Self>) -> RemoteFuture<Notice>;
@@ -97,6 +104,11 @@ impl Remote for CircleWsClient {
 
     fn complete(self: Arc<Self>, script: String, cursor: u64) -> RemoteFuture<CompleteResult> {
         Box::pin(async move { CircleWsClient::complete(&self, script, cursor).await })
+    }
+
+    fn watch(self: Arc<Self>, subject: WatchSubject) -> WatchEvents {
+        let opened = async move { self.subscribe(subject.request()).await };
+        Box::pin(stream::once(opened).try_flatten())
     }
 
     fn next_notice(self: Arc<Self>) -> RemoteFuture<Notice> {

@@ -83,6 +83,7 @@ impl Core {
                 self.finish_input();
             }
             ReplCommand::Call(call) => self.prepare_call(call),
+            ReplCommand::Watch(subject) => self.start_watch(subject),
             ReplCommand::Functions(text) => self.list_functions(text),
             // No function of scripts has a point in its name, and a caller who may not play cannot ask about them.
             ReplCommand::Doc(name) if name.contains('.') || !self.state().may_play() => self.list_functions(name),
@@ -160,6 +161,7 @@ impl Core {
             CommandOutcome::CallPrepared(prepared) => self.on_call_prepared(prepared),
             CommandOutcome::Loaded(read) => self.on_script_loaded(read),
             CommandOutcome::DirectoryChanged(changed) => self.on_directory_changed(changed),
+            CommandOutcome::Watched(update) => self.on_watch_update(update),
         }
     }
 

@@ -98,7 +98,8 @@ impl Core {
         let has_room = self.reports.outbox.is_empty();
         // A file that is loaded, and an input that waits for the right to play, are played after the init script.
         let is_play = matches!(self.work.pending, Some(PendingCommand::Load(_) | PendingCommand::Rights { .. }));
-        let can_continue = !(self.is_playing_init() && is_play);
+        let is_watch = matches!(self.work.pending, Some(PendingCommand::Watch(_)));
+        let can_continue = !(self.is_playing_init() && is_play) && (has_room || !is_watch);
         let authenticated = async {
             match &mut self.login.authenticating {
                 Some((_, answer)) => answer.await,

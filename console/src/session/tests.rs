@@ -20,6 +20,7 @@ mod stale_calls;
 mod switch;
 mod timing;
 mod values;
+mod watch;
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 

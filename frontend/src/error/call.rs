@@ -204,7 +204,13 @@ pub(super) fn parts(function: &str, target: &CircleTarget, error: &RpcError) -> 
             "the circle is shutting down".into(),
             "the function may have run; check before you call it again".into(),
         ),
-        error => cannot(to_visible(&error.to_string()), super::rpc_fix(error)),
+        error => {
+            let why = match super::store_errors::reason(error) {
+                Some((what, why)) => format!("{what}: {why}"),
+                None => to_visible(&error.to_string()),
+            };
+            cannot(why, super::rpc_fix(error))
+        }
     }
 }
 

@@ -4,7 +4,7 @@ use client_ws::{ClientError, MissingRight, RpcError};
 use keys::keystore::KeyName;
 
 use super::{
-    ErrorParts, rpc_exit_code, rpc_fix, to_visible,
+    ErrorParts, rpc_exit_code, rpc_fix, store_errors, to_visible,
     transport_fixes::{not_upgraded_parts, tls_fix},
 };
 use crate::{circle_target::CircleTarget, known_circles::check::IdentityError};
@@ -130,10 +130,18 @@ pub(super) fn parts(target: &CircleTarget, error: &ClientError) -> ErrorParts {
         ClientError::Rpc(RpcError::Forbidden { reason, missing: Some(MissingRight::Play) }) => {
             missing_play_parts(&target.to_string(), reason)
         }
+        ClientError::Rpc(RpcError::Forbidden { reason, missing: Some(MissingRight::Subscribe) }) => parts(
+            format!("{target} does not let you subscribe"),
+            reason.clone(),
+            "ask its operator for \"subscribe\" in your role, or use another key: --key NAME",
+        ),
         ClientError::Rpc(RpcError::Forbidden { reason, .. }) => refused_key_parts(target, None, reason),
         ClientError::Rpc(error) => {
             let fix = rpc_fix(error);
-            parts(format!("{target} returned an error"), error.to_string(), &fix)
+            match store_errors::reason(error) {
+                Some((what, why)) => parts(what.into(), why, &fix),
+                None => parts(format!("{target} returned an error"), error.to_string(), &fix),
+            }
         }
         other => parts(format!("cannot use {target}"), other.to_string(), ""),
     }

@@ -3,9 +3,15 @@
 use client_ws::RpcError;
 use protocol::error::{BusyLimit, LimitSetting, LossReason, PlayLimit};
 
+use super::store_errors;
+
 /// Returns why the circle stopped a play; `None` for errors of other kinds.
 pub(crate) fn stop_reason(error: &RpcError) -> Option<String> {
     Some(match error {
+        RpcError::ResultLost { max, is_recorded: false, .. } => {
+            format!("succeeded, and its result is larger than {max} KiB")
+        }
+        RpcError::ResultLost { .. } => "succeeded earlier; only smaller results are recorded".into(),
         RpcError::LimitExceeded { setting: Some(setting), max, .. } => exceeded(*setting, *max),
         RpcError::LimitExceeded { limit, max, setting: None } => match limit {
             PlayLimit::Time => format!("ran longer than {max} ms"),
@@ -47,6 +53,11 @@ fn exceeded(setting: LimitSetting, max: u64) -> String {
         LimitSetting::ArrayItems => format!("made an array or blob of more than {max} items"),
         LimitSetting::MapItems => format!("made a map of more than {max} properties"),
         LimitSetting::HostKib => format!("passed more than {max} KiB to or from a host function"),
+        LimitSetting::StoreReads => format!("read more than {max} entries of the store"),
+        LimitSetting::StoreWrites => format!("wrote more than {max} keys of the store"),
+        LimitSetting::StoreKib => format!("wrote more than {max} KiB to the store"),
+        LimitSetting::ValueKib => format!("wrote a value or event larger than {max} KiB to the store"),
+        LimitSetting::Events => format!("published more than {max} events"),
         other => format!("exceeded {other} ({max})"),
     }
 }
@@ -84,8 +95,12 @@ pub(super) fn limit_fix(error: &RpcError) -> String {
 /// Returns what the user can do about an error response.
 pub(crate) fn rpc_fix(error: &RpcError) -> String {
     match error {
+        RpcError::LimitExceeded { setting: Some(setting), .. } if is_of_store(*setting) => {
+            format!("{}; nothing was written to the store", limit_fix(error))
+        }
         RpcError::LimitExceeded { .. } => format!("{}; changes made so far are kept", limit_fix(error)),
         RpcError::EnvironmentLost { .. } => "the variables are gone; the next play gets a new environment".into(),
+        RpcError::ResultLost { .. } => "do not send it again: it has taken effect".into(),
         RpcError::Cancelled => "changes made so far are kept".into(),
         RpcError::Busy { limit, .. } => {
             format!("try again later; the limit is the circle's {}", busy_limit_settings(*limit))
@@ -98,8 +113,20 @@ pub(crate) fn rpc_fix(error: &RpcError) -> String {
         RpcError::Unauthenticated => "authenticate with a key: --key NAME".into(),
         RpcError::InvalidCredentials => "the circle did not accept the signature; try again".into(),
         RpcError::Internal => "the circle's log says what happened; please report it".into(),
-        _ => String::new(),
+        other => store_errors::fix(other),
     }
+}
+
+/// Returns whether a limit is one of a transaction of the store.
+fn is_of_store(setting: LimitSetting) -> bool {
+    matches!(
+        setting,
+        LimitSetting::StoreReads
+            | LimitSetting::StoreWrites
+            | LimitSetting::StoreKib
+            | LimitSetting::ValueKib
+            | LimitSetting::Events
+    )
 }
 
 /// Formats milliseconds as whole seconds, rounded up.
@@ -132,6 +159,8 @@ fn busy_limit_settings(limit: BusyLimit) -> &'static str {
         BusyLimit::Sessions => "sessions_per_caller",
         BusyLimit::Workers => "workers",
         BusyLimit::Memory => "total_mib or memory_per_caller_mib (MiB)",
+        BusyLimit::Commits => "disk, for which too many commits wait",
+        BusyLimit::Subscriptions => "the subscriptions of a session, which are fixed",
         _ => "limits",
     }
 }
@@ -199,6 +228,9 @@ mod tests {
         let (why, fix) = shown(LimitSetting::StringKib, 1024);
         assert_eq!(why, "made a string larger than 1024 KiB");
         assert!(fix.starts_with("raise the circle's string_kib (\"limits\" in circles.json"), "{fix}");
+        let (why, fix) = shown(LimitSetting::StoreWrites, 1000);
+        assert_eq!(why, "wrote more than 1000 keys of the store");
+        assert!(fix.ends_with("circles serve --limit); nothing was written to the store"), "{fix}");
         let (why, fix) = shown(LimitSetting::TimeoutMs, 50);
         assert_eq!(
             (why.as_str(), fix.as_str()),

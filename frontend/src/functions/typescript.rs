@@ -12,9 +12,9 @@ const CLIENT: &str = r#"
 /** The name of a function. */
 export type FunctionName = keyof Functions;
 
-/** Parameters that every function takes: a time limit, in milliseconds. */
+/** Parameters that every function takes: a time limit in milliseconds, and what makes a call happen at most once. */
 export interface Meta {
-  _meta?: { timeout_ms?: number };
+  _meta?: { timeout_ms?: number; once?: string };
 }
 
 type Args<N extends FunctionName> = {} extends Functions[N]["params"]

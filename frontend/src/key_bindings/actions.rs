@@ -52,6 +52,7 @@ const KEYS: &[KeyPane] = &[KeyPane::Keys];
 const LISTS: &[KeyPane] = &[KeyPane::Circles, KeyPane::Keys];
 const REPL: &[KeyPane] = &[KeyPane::Repl];
 const LOGS: &[KeyPane] = &[KeyPane::Logs];
+const DATA: &[KeyPane] = &[KeyPane::Data];
 
 const fn key(character: char) -> KeyPress {
     KeyPress::character(character)
@@ -62,7 +63,8 @@ actions! {
     Zoom "zoom" EVERYWHERE, [KeyPress::function(2), key('f')], "zoom the pane to the whole screen, and back";
     Palette "palette" EVERYWHERE, [KeyPress::control('p')], "palette: find an action, circle, key or input by its letters";
     Functions "functions" EVERYWHERE, [KeyPress::function(4), key('F')], "functions of the circle: read about them, call them";
-    Search "search" EVERYWHERE, [key('/'), KeyPress::function(3)], "search the log in Logs, the transcript elsewhere: n older, N newer, y copies, Esc ends";
+    Data "data" EVERYWHERE, [KeyPress::function(6)], "data: a live tree of the circle's store; once more closes it";
+    Search "search" EVERYWHERE, [key('/'), KeyPress::function(3)], "search the log in Logs, filter the keys in Data, search the transcript elsewhere: n older, N newer, y copies, Esc ends";
     Quit "quit" EVERYWHERE, [key('q')], "quit; asks first if something would be lost";
     Smaller "smaller" EVERYWHERE, [key('[')], "make the pane smaller";
     Larger "larger" EVERYWHERE, [key(']')], "make the pane larger";
@@ -93,6 +95,8 @@ actions! {
     CopyOutput "copy_output" REPL, [KeyPress::control('o')], "copy the last output, or the selected block";
     LogLevel "log_level" LOGS, [key('l')], "all, warnings, errors";
     CopyLog "copy_log" LOGS, [key('y')], "copy the log";
+    CopyKey "copy_key" DATA, [key('y')], "copy the key";
+    CopyValue "copy_value" DATA, [key('Y')], "copy the value as JSON";
 }
 
 impl UserAction {

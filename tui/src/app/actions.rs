@@ -24,6 +24,8 @@ impl App {
             Action::QuitAndKeep => self.quit_and_keep(),
             Action::QuitAndStop => self.quit_and_stop(),
             Action::QuitNow => self.quit_now(),
+            Action::ToggleData => self.toggle_data(),
+            Action::ShowValue(key) => self.show_value(&key),
             Action::Help => {
                 self.window.popup = Some(Popup::Text(self.help()));
             }
@@ -100,6 +102,7 @@ impl App {
     }
 
     pub(super) fn focus(&mut self, pane: Pane) {
+        self.window.sizes.is_data_open |= pane == Pane::Data;
         self.window.focus = pane;
         // Letters go into its editor from now on.
         if let Some(id) = self.circles.selected().filter(|_| pane == Pane::Repl) {

@@ -14,7 +14,7 @@ impl App {
 
     /// Handles a key that acts on the terminal, whatever is open. Returns whether it was one.
     pub(super) fn on_terminal_key(&mut self, key: KeyEvent) -> bool {
-        let is_typing = self.window.popup.is_some() || self.window.search.is_some();
+        let is_typing = self.window.popup.is_some() || self.window.search.is_some() || self.is_filtering();
         // A window takes text, as the REPL pane does.
         let pane = if is_typing { KeyPane::Repl } else { self.window.focus.key_pane() };
         let action = key_press(key).and_then(|key| self.bindings().action(pane, key));
@@ -39,6 +39,11 @@ impl App {
             UserAction::Help => Action::Help,
             UserAction::Zoom => Action::Zoom,
             UserAction::Palette => Action::Palette,
+            UserAction::Data => Action::ToggleData,
+            UserAction::Search if focus == Pane::Data => {
+                self.data.start_filter();
+                return None;
+            }
             UserAction::Search if focus == Pane::Logs => Action::Search(Pane::Logs),
             UserAction::Search => Action::Search(Pane::Repl),
             UserAction::Quit => Action::Quit,
@@ -55,6 +60,7 @@ impl App {
                 Pane::Keys => self.keys.action(action)?,
                 Pane::Repl => self.repl.action(action, shown?)?,
                 Pane::Logs => self.logs.act(action, shown)?,
+                Pane::Data => self.data.action(action)?,
             },
         })
     }

@@ -111,6 +111,7 @@ impl App {
         let Some(entry) = self.circles.get(id) else { return };
         let name = entry.name.clone();
         self.repl.remove(id);
+        self.data.remove(id);
         self.circles.remove(id);
         if let Some(neighbour) = self.circles.selected() {
             self.show(neighbour);

@@ -79,6 +79,7 @@ impl App {
         let action = match self.pane_at(at) {
             Some(Pane::Circles) => self.circles.key(key),
             Some(Pane::Keys) => self.keys.key(key),
+            Some(Pane::Data) => self.data.key(key),
             Some(Pane::Logs) => {
                 self.logs.scroll(direction * WHEEL_ROWS);
                 None
@@ -108,7 +109,11 @@ impl App {
         if self.point(at, PointerEvent::Click) {
             return;
         }
-        if let Some(pane) = self.window.tabs.filter(|tabs| tabs.contains(at)).and_then(|tabs| chrome::tab_at(tabs, at))
+        if let Some(pane) = self
+            .window
+            .tabs
+            .filter(|tabs| tabs.contains(at))
+            .and_then(|tabs| chrome::tab_at(tabs, at, self.window.sizes.is_data_open))
         {
             return self.run_action(Action::Focus(pane));
         }
@@ -121,6 +126,11 @@ impl App {
                 }
             }
             Pane::Keys => self.keys.click(at),
+            Pane::Data => {
+                if let Some(action) = self.data.click(at) {
+                    self.run_action(action);
+                }
+            }
             Pane::Logs => self.window.selection = Some(Selection::new(pane, self.logs.area(), at)),
             Pane::Repl => {
                 let Some(session) = self.circles.selected().and_then(|id| self.repl.get_mut(id)) else { return };

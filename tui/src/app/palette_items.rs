@@ -45,7 +45,9 @@ impl App {
         match self.window.focus {
             Pane::Keys => items.extend(keys.chain(circles(here))),
             Pane::Circles => items.extend(circles(here).into_iter().chain(circles(elsewhere.clone())).chain(keys)),
-            Pane::Repl | Pane::Logs => items.extend(self.screen_items().into_iter().chain(circles(here)).chain(keys)),
+            Pane::Repl | Pane::Logs | Pane::Data => {
+                items.extend(self.screen_items().into_iter().chain(circles(here)).chain(keys));
+            }
         }
         if self.window.focus != Pane::Circles {
             items.extend(circles(elsewhere));
@@ -64,6 +66,8 @@ impl App {
         if let Some((_, session)) = session.filter(|(_, session)| session.is_open()) {
             let text = format!("functions of {}", session.name);
             items.push(self.bound_item(&text, UserAction::Functions, Action::Functions));
+            let text = format!("store of {}", session.name);
+            items.push(self.bound_item(&text, UserAction::Data, Action::Focus(Pane::Data)));
         }
         items.push(self.bound_item("help", UserAction::Help, Action::Help));
         items.push(self.bound_item("quit", UserAction::Quit, Action::Quit));
@@ -145,10 +149,10 @@ impl App {
             search("search the log".to_owned(), Pane::Logs),
             self.bound_item("zoom", UserAction::Zoom, Action::Zoom),
         ];
-        items.extend(Pane::ALL.into_iter().map(|pane| PaletteItem {
+        items.extend(Pane::present(self.window.sizes.is_data_open).iter().map(|pane| PaletteItem {
             text: format!("go to {}", pane.name()),
             key: pane.number().to_string(),
-            action: Action::Focus(pane),
+            action: Action::Focus(*pane),
         }));
         items.push(self.bound_item("mouse on or off", UserAction::Mouse, Action::ToggleMouse));
         items

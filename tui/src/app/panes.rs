@@ -21,6 +21,7 @@ use crate::{
     action::Action,
     chrome::{self, PaneTitle},
     circles::{self, CircleItem, SUMMARY_ROWS},
+    data,
     help::{self, HintRow},
     keys,
     layout::{self, Pane, ScreenLayout},
@@ -55,18 +56,20 @@ impl App {
             return None;
         }
         match key.code {
-            KeyCode::Char(digit @ '1'..='4') => {
+            KeyCode::Char(digit @ '1'..='5') => {
                 let index = digit.to_digit(10).unwrap_or(1) as usize - 1;
                 return Some(Action::Focus(Pane::ALL[index]));
             }
-            KeyCode::Tab => return Some(Action::Focus(self.window.focus.step(1))),
-            KeyCode::BackTab => return Some(Action::Focus(self.window.focus.step(-1))),
+            KeyCode::Tab => return Some(Action::Focus(self.window.focus.step(1, self.window.sizes.is_data_open))),
+            KeyCode::BackTab => return Some(Action::Focus(self.window.focus.step(-1, self.window.sizes.is_data_open))),
+            KeyCode::Esc if self.window.focus == Pane::Data && self.data.end_filter() => return None,
             KeyCode::Esc => return Some(Action::Focus(Pane::Circles)),
             _ => {}
         }
         match self.window.focus {
             Pane::Circles => self.circles.key(key),
             Pane::Keys => self.keys.key(key),
+            Pane::Data => self.data.key(key),
             Pane::Logs => {
                 self.logs.key(key, self.circles.selected());
                 None
@@ -89,6 +92,8 @@ impl App {
             Pane::Keys => ("Keys", keys::HINTS, keys::SHORT_HINTS),
             Pane::Repl => ("REPL", repl::HINTS, self.repl_hints()),
             Pane::Logs => ("Logs", logs::HINTS, logs::SHORT_HINTS),
+            Pane::Data if self.is_filtering() => ("Data", data::HINTS, data::FILTER_HINTS),
+            Pane::Data => ("Data", data::HINTS, data::SHORT_HINTS),
         };
         KeyContext { title, long, short }
     }
@@ -117,6 +122,10 @@ impl App {
         let (title, note) = match pane {
             Pane::Circles => ("Circles".to_owned(), self.control.mark().to_owned()),
             Pane::Keys => ("Keys".to_owned(), String::new()),
+            Pane::Data => {
+                let name = entry.map_or("", |entry| entry.name.as_str());
+                (format!("Data {name}").trim_end().to_owned(), self.data.status().to_owned())
+            }
             Pane::Logs => {
                 let (name, details) =
                     entry.map_or(("", String::new()), |entry| (entry.name.as_str(), CircleItem::details(entry)));
@@ -171,6 +180,7 @@ impl App {
                 self.keys.draw(frame, area, look.theme, has_focus, &new_key);
             }
             Pane::Logs => self.draw_logs(frame, area),
+            Pane::Data => self.data.draw(frame, area, look.theme, (look.now, has_focus)),
             Pane::Repl => self.draw_repl(frame, area, has_focus),
         }
     }
@@ -216,7 +226,7 @@ impl App {
                 }
             };
         if panes.len() == 1 {
-            chrome::tabs(frame, header, look.theme, focus);
+            chrome::tabs(frame, header, look.theme, focus, self.window.sizes.is_data_open);
         } else {
             let circles = (&self.circles, self.control.are_circles_known());
             let bound = |action| self.bindings().hint(KeyPane::Repl, action);

@@ -66,6 +66,7 @@ impl App {
 
     fn on_connected(&mut self, id: CircleId, is_first: bool) {
         self.circles.mark_connected(id);
+        self.data.reconnect(id);
         let is_scratch = self.repl.owner(id).is_some();
         let Some(session) = self.repl.get_mut(id) else { return };
         (session.previous, session.is_lost) = (None, false);

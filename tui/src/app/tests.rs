@@ -2,6 +2,7 @@
 
 mod call_forms;
 mod config;
+mod data;
 mod details;
 mod display;
 mod functions;

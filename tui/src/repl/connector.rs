@@ -5,7 +5,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use client_ws::{CircleWsClient, ClientError, CompleteResult, Description, FunctionInfo, Notice};
 use console::{
     commands::ReplCommand,
-    session::{FunctionCall, PlayUpdate, Remote, RemoteFuture, RunningRequest, Script},
+    session::{FunctionCall, PlayUpdate, Remote, RemoteFuture, RunningRequest, Script, WatchEvents, failed_watch},
+    watch::WatchSubject,
 };
 use frontend::{connect::ConnectOptions, known_circles::check::IdentityCheck, text::StyledLine};
 use keys::KeyPair;
@@ -132,6 +133,13 @@ impl Remote for Connector {
         match self.client() {
             Ok(client) => Remote::complete(client, script, cursor),
             Err(error) => failed(error),
+        }
+    }
+
+    fn watch(self: Arc<Self>, subject: WatchSubject) -> WatchEvents {
+        match self.client() {
+            Ok(client) => Remote::watch(client, subject),
+            Err(error) => failed_watch(error),
         }
     }
 

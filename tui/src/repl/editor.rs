@@ -242,7 +242,7 @@ impl Editor {
                 return Some(Action::Complete);
             }
             KeyCode::Esc => return Some(Action::Focus(Pane::Circles)),
-            KeyCode::BackTab => return Some(Action::Focus(Pane::Repl.step(-1))),
+            KeyCode::BackTab => return Some(Action::Focus(Pane::Repl.step(-1, false))),
             KeyCode::Up if self.area.cursor().0 == 0 => self.show_older(),
             KeyCode::Down if self.area.cursor().0 + 1 == self.area.lines().len() => self.show_newer(),
             KeyCode::Char('r') if is_control => {

@@ -7,10 +7,15 @@ use std::sync::{
 
 use client_ws::{
     ClientError, CompleteResult, Description, FunctionInfo, FunctionsInfo, Notice, PlayResult, Rights, RpcError,
+    SubscriptionEvent,
 };
 use console::{
     commands::ReplCommand,
-    session::{FunctionCall, PlayUpdate, Remote, RemoteFuture, RunningRequest, Script},
+    session::{
+        FunctionCall, PlayUpdate, Remote, RemoteFuture, RunningRequest, Script, WatchEvents, channel_watch,
+        failed_watch,
+    },
+    watch::WatchSubject,
 };
 use frontend::text::StyledLine;
 use keys::KeyPair;
@@ -19,7 +24,7 @@ use protocol::{
     methods::{Access, CallerInfo},
 };
 use serde_json::value::RawValue;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, mpsc};
 
 /// The outside of an app. Nothing in it touches the disk, the network or another process.
 #[derive(Debug, Default)]
@@ -29,6 +34,14 @@ pub(crate) struct FakeOutside {
     refuses: Arc<AtomicBool>,
     offer: Arc<Mutex<FakeOffer>>,
     calls: Arc<Mutex<Vec<FunctionCall>>>,
+    watches: Arc<Mutex<Vec<FakeWatch>>>,
+}
+
+/// A subscription to keys, whose events the test sends. It is closed once the app has left it.
+#[derive(Debug, Clone)]
+pub(crate) struct FakeWatch {
+    pub(crate) subject: WatchSubject,
+    pub(crate) events: mpsc::UnboundedSender<Result<SubscriptionEvent, ClientError>>,
 }
 
 /// What the fake circles offer to a caller.
@@ -38,6 +51,10 @@ struct FakeOffer {
     is_play_refused: bool,
     /// The error that answers each call.
     call_error: Option<RpcError>,
+    /// What the role grants of the store.
+    subscribe: Vec<String>,
+    /// The error that answers each subscription.
+    watch_error: Option<RpcError>,
 }
 
 /// A connection to an open circle, which answers everything at once. A script with `loop` runs until it is cancelled.
@@ -48,6 +65,7 @@ pub(crate) struct FakeCircle {
     refuses: Arc<AtomicBool>,
     offer: Arc<Mutex<FakeOffer>>,
     calls: Arc<Mutex<Vec<FunctionCall>>>,
+    watches: Arc<Mutex<Vec<FakeWatch>>>,
 }
 
 impl FakeOutside {
@@ -63,8 +81,9 @@ impl FakeOutside {
 
     /// Returns a new connection.
     pub(super) fn remote(&self) -> Arc<FakeCircle> {
-        let (refuses, offer, calls) = (self.refuses.clone(), self.offer.clone(), self.calls.clone());
-        let circle = Arc::new(FakeCircle { refuses, offer, calls, ..FakeCircle::default() });
+        let (refuses, offer) = (self.refuses.clone(), self.offer.clone());
+        let (calls, watches) = (self.calls.clone(), self.watches.clone());
+        let circle = Arc::new(FakeCircle { refuses, offer, calls, watches, ..FakeCircle::default() });
         self.circles.lock().unwrap_or_else(PoisonError::into_inner).push(circle.clone());
         circle
     }
@@ -76,7 +95,21 @@ impl FakeOutside {
 
     /// Sets the functions of the circles, and whether callers may play.
     pub(crate) fn offer(&self, functions: Vec<FunctionInfo>, may_play: bool) {
-        *locked(&self.offer) = FakeOffer { functions, is_play_refused: !may_play, call_error: None };
+        *locked(&self.offer) = FakeOffer { functions, is_play_refused: !may_play, ..FakeOffer::default() };
+    }
+
+    /// Sets what the role of callers grants of the store, and the error that answers each subscription.
+    pub(crate) fn grant(&self, subscribe: &[&str], error: Option<RpcError>) {
+        let mut offer = locked(&self.offer);
+        offer.subscribe = subscribe.iter().map(ToString::to_string).collect();
+        offer.watch_error = error;
+    }
+
+    /// Returns the subscriptions that are open.
+    pub(crate) fn watches(&self) -> Vec<FakeWatch> {
+        let mut watches = locked(&self.watches);
+        watches.retain(|watch| !watch.events.is_closed());
+        watches.clone()
     }
 
     /// Sets the error that answers each call of a function; `None` has the calls succeed.
@@ -115,7 +148,7 @@ fn description(offer: &FakeOffer) -> Description {
             admitted: true,
             name: None,
             role: None,
-            may: Some(Rights { play: !offer.is_play_refused, r#use: Vec::new() }),
+            may: Some(Rights { play: !offer.is_play_refused, r#use: Vec::new(), subscribe: offer.subscribe.clone() }),
         },
         modules: Vec::new(),
         sandbox: Vec::new(),
@@ -186,6 +219,15 @@ impl Remote for FakeCircle {
 
     fn complete(self: Arc<Self>, _: String, _: u64) -> RemoteFuture<CompleteResult> {
         Box::pin(std::future::ready(Err(ClientError::NotConnected)))
+    }
+
+    fn watch(self: Arc<Self>, subject: WatchSubject) -> WatchEvents {
+        if let Some(error) = locked(&self.offer).watch_error.clone() {
+            return failed_watch(error.into());
+        }
+        let (events, receiver) = mpsc::unbounded_channel();
+        locked(&self.watches).push(FakeWatch { subject, events });
+        channel_watch(receiver)
     }
 
     fn next_notice(self: Arc<Self>) -> RemoteFuture<Notice> {

@@ -22,6 +22,7 @@ use crate::{
     commands::{
         check::{check_init_script, find_errors},
         status::is_full_sandbox,
+        store::file::find_store_warnings,
     },
 };
 use frontend::{
@@ -225,6 +226,8 @@ async fn check_machine(
         .map(|mistake| Section::Config.error(&mistake, &check))
         .collect();
     findings.extend(circles.iter().flat_map(|circle| certificate::findings(circle, commands)));
+    let warnings = circles.iter().flat_map(find_store_warnings);
+    findings.extend(warnings.map(|warning| Section::Config.warning(warning.what, warning.why, warning.fix)));
     findings.extend(check_init_scripts(stopped_circles(), &commands.run("check")).await);
     findings
 }

@@ -4,9 +4,11 @@ use std::{net::IpAddr, path::Path};
 
 use clap::Parser;
 use keys::KeyPair;
-use launcher::control::CONFIG_INVALID;
+use launcher::{StoreConfig, control::CONFIG_INVALID};
 use protocol::{ErrorObject, RpcError};
-use server_ws::{Access, BuildError, Circle, Limits, PlayRecord, Sandbox, TlsCertificate, TlsCertificateError};
+use server_ws::{
+    Access, BuildError, Circle, Limits, PlayRecord, Sandbox, StoreLocation, TlsCertificate, TlsCertificateError,
+};
 
 use super::circle_roles::CircleRoles;
 use crate::cli::{Cli, ServeArgs, Verb};
@@ -19,7 +21,11 @@ pub(crate) fn build_circle(
     identity: Option<KeyPair>,
 ) -> Result<Circle, CliError> {
     let certificate = certificate(args).transpose()?;
-    build_with_certificate(args, certificate, audit, identity)
+    let store = args.store.clone().map(|store| match store {
+        StoreConfig::Memory => StoreLocation::Memory,
+        StoreConfig::File(path) => StoreLocation::File(path),
+    });
+    build_with_certificate(args, certificate, store, audit, identity)
 }
 
 /// Reads the certificate that the arguments name, if they name one. Blocks.
@@ -31,6 +37,7 @@ fn certificate(args: &ServeArgs) -> Option<Result<TlsCertificate, CliError>> {
 fn build_with_certificate(
     args: &ServeArgs,
     certificate: Option<TlsCertificate>,
+    store: Option<StoreLocation>,
     audit: Option<impl Fn(PlayRecord) + Send + Sync + 'static>,
     identity: Option<KeyPair>,
 ) -> Result<Circle, CliError> {
@@ -101,11 +108,15 @@ fn build_with_certificate(
     if let Some(directory) = &args.functions {
         circle = circle.functions(directory);
     }
+    if let Some(store) = store {
+        circle = circle.store(store);
+    }
     circle.build().map_err(|error| {
         let fix = match error {
             BuildError::Modules { .. } => {
                 "check --modules (\"modules\" in circles.json): use a directory with nothing but modules"
             }
+            BuildError::Store { .. } => "check --store (\"store\" in circles.json)",
             _ => "",
         };
         CliError::usage("cannot create the circle", error.to_string(), fix)
@@ -194,7 +205,9 @@ fn rebuild(args: &ServeArgs, current: Option<TlsCertificate>) -> Result<(Circle,
         Some(Err(error)) if current.is_some() => (current, Some(error.advice())),
         loaded => (loaded.transpose().map_err(|error| error.advice())?, None),
     };
-    let built = build_with_certificate(args, certificate, None::<fn(PlayRecord)>, None);
+    // The running circle has the file open, and keeps its store.
+    let store = args.store.as_ref().map(|_| StoreLocation::Memory);
+    let built = build_with_certificate(args, certificate, store, None::<fn(PlayRecord)>, None);
     built.map(|circle| (circle, fault)).map_err(|error| error.advice())
 }
 

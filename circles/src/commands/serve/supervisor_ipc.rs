@@ -1,9 +1,10 @@
 //! IPC of a circle with its supervisor.
 
-use std::os::fd::AsFd;
+use std::{os::fd::AsFd, path::PathBuf};
 
 use launcher::ipc::{
-    ConfigureResult, HEARTBEAT_INTERVAL, Heartbeat, IpcClosed, Ready, SupervisorReceiver, SupervisorSender, ToCircle,
+    ConfigureResult, ExportResult, HEARTBEAT_INTERVAL, Heartbeat, IpcClosed, Ready, SupervisorReceiver,
+    SupervisorSender, ToCircle,
 };
 use protocol::RpcError;
 use tokio::{net::UnixStream, sync::oneshot};
@@ -41,27 +42,37 @@ impl SupervisorIpc {
 
     /// Reports that the circle is ready, then sends heartbeats and handles messages until the connection closes. Drops `drain`
     /// when the supervisor drains the circle.
-    pub(crate) async fn run<C: Future<Output = Result<(), RpcError>>>(
+    pub(crate) async fn run<C, E>(
         mut self,
         ready: Ready,
         heartbeat: impl Fn() -> Heartbeat,
         configure: impl Fn(Vec<String>) -> C,
+        export: impl Fn(PathBuf) -> E,
         drain: oneshot::Sender<()>,
-    ) -> Result<(), IpcClosed> {
+    ) -> Result<(), IpcClosed>
+    where
+        C: Future<Output = Result<(), RpcError>>,
+        E: Future<Output = Result<ExportResult, RpcError>>,
+    {
         self.to.notify(&ready).await?;
         let mut heartbeat_interval = tokio::time::interval(HEARTBEAT_INTERVAL);
-        let (mut drain, mut configuring) = (Some(drain), None);
+        let (mut drain, mut configuring, mut exporting) = (Some(drain), None, None);
         loop {
             tokio::select! {
                 _ = heartbeat_interval.tick() => self.to.notify(&heartbeat()).await?,
                 message = self.from.next(), if drain.is_some() => match message {
                     ToCircle::Configure(id, _) if configuring.is_some() => {
                         let busy = RpcError::invalid_request("the previous configuration is still being applied");
-                        self.to.respond(&id, Err(busy)).await?;
+                        self.to.respond(&id, Err::<ConfigureResult, _>(busy)).await?;
                     }
                     ToCircle::Configure(id, configuration) => {
                         configuring = Some(Box::pin(tag(id, configure(configuration.arguments))));
                     }
+                    ToCircle::Export(id, _) if exporting.is_some() => {
+                        let busy = RpcError::invalid_request("another export is still being written");
+                        self.to.respond(&id, Err::<ExportResult, _>(busy)).await?;
+                    }
+                    ToCircle::Export(id, file) => exporting = Some(Box::pin(tag(id, export(file)))),
                     _ => drop(drain.take()),
                 },
                 (id, configured) = async { configuring.as_mut().expect("some, by the condition below").await },
@@ -69,6 +80,12 @@ impl SupervisorIpc {
                 {
                     configuring = None;
                     self.to.respond(&id, configured.map(|()| ConfigureResult {})).await?;
+                }
+                (id, exported) = async { exporting.as_mut().expect("some, by the condition below").await },
+                    if exporting.is_some() =>
+                {
+                    exporting = None;
+                    self.to.respond(&id, exported).await?;
                 }
             }
         }

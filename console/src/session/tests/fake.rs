@@ -7,8 +7,11 @@ use std::sync::{
     atomic::{AtomicBool, AtomicUsize, Ordering},
 };
 
-use client_ws::{ClientError, CompleteResult, Description, FunctionInfo, FunctionsInfo, Notice, Rights, RpcError};
+use client_ws::{
+    ClientError, CompleteResult, Description, FunctionInfo, FunctionsInfo, Notice, Rights, RpcError, SubscriptionEvent,
+};
 use frontend::text::StyledLine;
+use futures_util::stream;
 use keys::{KeyPair, PublicKey};
 use protocol::{
     Limits,
@@ -20,7 +23,8 @@ use tokio::sync::{mpsc, oneshot};
 use super::NEVER;
 use crate::{
     commands::ReplCommand,
-    session::{FunctionCall, PlayReporter, Remote, RemoteFuture, RunningRequest, Script},
+    session::{FunctionCall, PlayReporter, Remote, RemoteFuture, RunningRequest, Script, WatchEvents},
+    watch::WatchSubject,
 };
 pub(super) use play::{FakePlay, result};
 
@@ -38,6 +42,7 @@ pub(super) enum RemoteCall {
     Play(FakePlay),
     Functions(Reply<Vec<FunctionInfo>>),
     Call(FunctionCall, FakePlay),
+    Watch(WatchSubject, mpsc::UnboundedSender<Result<SubscriptionEvent, ClientError>>),
 }
 
 impl std::fmt::Debug for RemoteCall {
@@ -49,6 +54,7 @@ impl std::fmt::Debug for RemoteCall {
             Self::Play(playing) => write!(f, "play {:?}", playing.script.text),
             Self::Functions(_) => f.write_str("list the functions"),
             Self::Call(call, _) => write!(f, "call {call:?}"),
+            Self::Watch(subject, _) => write!(f, "watch {subject:?}"),
         }
     }
 }
@@ -336,6 +342,12 @@ impl Remote for FakeRemote {
     fn complete(self: Arc<Self>, _: String, _: u64) -> RemoteFuture<CompleteResult> {
         self.completions.fetch_add(1, Ordering::SeqCst);
         Box::pin(async { Err(ClientError::NotConnected) })
+    }
+
+    fn watch(self: Arc<Self>, subject: WatchSubject) -> WatchEvents {
+        let (events, watched) = mpsc::unbounded_channel();
+        self.report(RemoteCall::Watch(subject, events));
+        Box::pin(stream::unfold(watched, |mut watched| async move { Some((watched.recv().await?, watched)) }))
     }
 
     fn next_notice(self: Arc<Self>) -> RemoteFuture<Notice> {

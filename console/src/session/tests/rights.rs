@@ -19,7 +19,7 @@ const NO_RIGHTS: &str = "note you may neither play scripts nor call functions he
 fn open(setup: ConsoleSetup, init: Option<std::path::PathBuf>) -> Console {
     let mut console = Console::with_init(ConsoleSetup { access: Access::Members, ..setup }, init);
     console.circle.functions = Some(FunctionsInfo { version: "1".into(), count: 3 });
-    console.circle.may = Some(Rights { play: false, r#use: Vec::new() });
+    console.circle.may = Some(Rights { play: false, r#use: Vec::new(), subscribe: Vec::new() });
     console.circle.role = Some("visitor".into());
     console
 }
@@ -62,7 +62,7 @@ async fn key_is_used_before_the_rights_of_an_anonymous_caller() {
     let mut console =
         open(ConsoleSetup { preferred: Some("alice"), unlocked: &["alice"], ..ConsoleSetup::default() }, None);
     console.connect().await;
-    console.circle.may = Some(Rights { play: true, r#use: Vec::new() });
+    console.circle.may = Some(Rights { play: true, r#use: Vec::new(), subscribe: Vec::new() });
     console.circle.publish();
     console.circle.admit().await;
     console.circle.list(shop()).await;
@@ -103,7 +103,7 @@ async fn caller_without_the_right_to_play_sends_neither_the_init_script_nor_ques
     assert_eq!(console.circle.questions().1, 0);
     console.expect_no_event().await;
     // With another role, the environment begins with the init script.
-    console.circle.may = Some(Rights { play: true, r#use: Vec::new() });
+    console.circle.may = Some(Rights { play: true, r#use: Vec::new(), subscribe: Vec::new() });
     console.circle.role = Some("clerk".into());
     console.circle.publish();
     console.submit("f()");
@@ -259,14 +259,14 @@ async fn part_of_a_fan_out_explains_the_missing_right() {
 async fn error_of_a_refused_play_has_the_role_that_the_caller_has_now() {
     let setup = ConsoleSetup { key: Some("alice"), unlocked: &["alice"], ..ConsoleSetup::default() };
     let mut console = open(setup, None);
-    console.circle.may = Some(Rights { play: true, r#use: Vec::new() });
+    console.circle.may = Some(Rights { play: true, r#use: Vec::new(), subscribe: Vec::new() });
     console.connect().await;
     console.circle.admit().await;
     console.expect_events(&["connected first", "ready"]).await;
     console.circle.list(shop()).await;
     settle().await;
     // The operator takes the right away.
-    console.circle.may = Some(Rights { play: false, r#use: Vec::new() });
+    console.circle.may = Some(Rights { play: false, r#use: Vec::new(), subscribe: Vec::new() });
     console.circle.role = Some("guest".into());
     console.circle.publish();
     let play = console.begin("1").await;

@@ -44,7 +44,7 @@ pub(super) async fn start_with(functions: Vec<FunctionInfo>, may_play: bool) -> 
 }
 
 /// Clicks on the first cell of a text.
-async fn click(rig: &mut Rig, text: &str) {
+pub(super) async fn click(rig: &mut Rig, text: &str) {
     let screen = rig.screen();
     let (row, line) = screen.lines().enumerate().find(|(_, line)| line.contains(text)).expect("it is shown");
     let column = line[..line.find(text).expect("it is there")].chars().count();

@@ -29,7 +29,7 @@ const SIZES: [(u16, u16); 9] =
 const TEXTS: [&str; 8] =
     ["let a = 1\n", "loop {}\n", "fn f() {\n", ":h", ":quit\n", "try { a }", "127.0.0.1:7777\n", "\u{1f600}日本\n"];
 
-const CODES: [KeyCode; 24] = [
+const CODES: [KeyCode; 25] = [
     KeyCode::Enter,
     KeyCode::Enter,
     KeyCode::Enter,
@@ -52,12 +52,13 @@ const CODES: [KeyCode; 24] = [
     KeyCode::Insert,
     KeyCode::F(1),
     KeyCode::F(2),
+    KeyCode::F(6),
     KeyCode::F(3),
     KeyCode::F(4),
 ];
 
 /// Letters that are commands in some pane, and digits that select one.
-const COMMANDS: &str = "sxrdaqySnofFl1234?yYjkgGmeuRpDiE/%[]";
+const COMMANDS: &str = "sxrdaqySnofFl12345?yYjkgGmeuRpDiE/%[]";
 
 /// A generator of the same numbers for the same seed.
 struct Random(u64);

@@ -64,7 +64,7 @@ async fn keys_of_the_settings_replace_the_default_ones_everywhere() {
     settings.keys.bind(UserAction::Zoom, vec![key("F5"), key("z")]);
     settings.keys.bind(UserAction::Help, Vec::new());
     settings.keys.bind(UserAction::Redraw, vec![key("w")]);
-    settings.keys.bind(UserAction::CopyOutput, vec![key("F6")]);
+    settings.keys.bind(UserAction::CopyOutput, vec![key("F7")]);
     let mut rig = Rig::start_with(settings).await;
     rig.shows_not("? help");
     rig.shows_not("F1 help");
@@ -92,7 +92,7 @@ async fn keys_of_the_settings_replace_the_default_ones_everywhere() {
     rig.write("zw\n").await;
     rig.shows("lab> zw");
     assert!(!rig.app.window.is_zoomed);
-    rig.key(F(6)).await;
+    rig.key(F(7)).await;
     assert_eq!(rig.effects, [Effect::Redraw, Effect::Copy("42".to_owned())]);
-    rig.shows("F6 copy");
+    rig.shows("F7 copy");
 }

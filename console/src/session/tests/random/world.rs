@@ -151,7 +151,7 @@ impl World {
             }
             RandomStep::Rights(play, count) if self.has_rights => {
                 let circle = &mut self.console.circle;
-                circle.may = Some(Rights { play, r#use: Vec::new() });
+                circle.may = Some(Rights { play, r#use: Vec::new(), subscribe: Vec::new() });
                 circle.functions = Some(FunctionsInfo { version: "1".into(), count });
                 circle.publish();
             }
@@ -222,6 +222,8 @@ impl World {
             RemoteCall::Authenticate(_, reply) => drop(reply.send(Ok(()))),
             RemoteCall::Query(_, reply) => drop(reply.send(Ok(Vec::new()))),
             RemoteCall::Functions(reply) => drop(reply.send(Ok(shop()))),
+            // The end of the channel is the end of the watch.
+            RemoteCall::Watch(..) => {}
             RemoteCall::Play(playing) | RemoteCall::Call(_, playing) => {
                 drop(tokio::time::timeout(Duration::ZERO, playing.answer(1)).await);
             }
@@ -334,6 +336,7 @@ async fn answer_with(call: RemoteCall, error: ClientError) {
         RemoteCall::Authenticate(_, reply) => drop(reply.send(Err(error))),
         RemoteCall::Query(_, reply) => drop(reply.send(Err(error))),
         RemoteCall::Functions(reply) => drop(reply.send(Err(error))),
+        RemoteCall::Watch(_, events) => drop(events.send(Err(error))),
         RemoteCall::Play(playing) | RemoteCall::Call(_, playing) => {
             drop(tokio::time::timeout(Duration::ZERO, playing.fail(error)).await);
         }
