@@ -6,7 +6,7 @@ use std::{
     process::{Child, Command, Stdio},
 };
 
-use server_ws::{Access, AccessDefinition, Circle, Limits};
+use server_ws::{Access, AccessDefinition, Circle, Limits, StoreLocation};
 
 use crate::{BoxError, process_tree, round_trips::answer_module};
 
@@ -23,6 +23,9 @@ pub(crate) const NEEDS_KEY: &str = "--needs-key";
 const FUNCTIONS: &str = "--functions";
 const ROLES: &str = "--roles";
 
+/// The argument for a circle with a store: its file.
+const STORE: &str = "--store";
+
 /// Prints the address of a circle and serves it until standard input ends.
 pub(crate) async fn serve() -> Result<(), BoxError> {
     let listener = TcpListener::bind("127.0.0.1:0")?;
@@ -36,6 +39,10 @@ pub(crate) async fn serve() -> Result<(), BoxError> {
     let access = if has_flag(NEEDS_KEY) { Access::Authenticated } else { Access::Open };
     let builder = Circle::builder("bench").host_module(answer_module()).limits(limits).access(access);
     let value = |name: &str| std::env::args().skip_while(|argument| argument != name).nth(1);
+    let builder = match value(STORE) {
+        Some(file) => builder.store(StoreLocation::File(file.into())),
+        None => builder,
+    };
     let circle = match (value(FUNCTIONS), value(ROLES)) {
         (Some(directory), Some(roles)) => {
             let roles: AccessDefinition<String> = serde_json::from_str(&roles)?;

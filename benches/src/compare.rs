@@ -16,6 +16,7 @@ mod results;
 mod scripts;
 mod servers;
 mod short_plays;
+mod store_calls;
 
 use std::{path::PathBuf, time::Duration};
 
@@ -79,6 +80,7 @@ pub(crate) fn run(runtime: &Handle) -> Result<(), BoxError> {
     short_plays::compare(&options, &mut servers, &mut report)?;
     host_calls::compare(&options, &mut report)?;
     function_calls::compare(&options, &mut servers, &mut report)?;
+    store_calls::compare(&options, &mut servers, &mut report)?;
     scripts::compare(&options, &mut servers, &mut report)?;
     connecting::compare(&options, &mut servers, &mut report, runtime)?;
     // The other scenarios start circles of their own.

@@ -9,6 +9,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use tempfile::TempDir;
+
 use super::Options;
 use crate::{BoxError, circle, echo};
 
@@ -31,6 +33,8 @@ pub(crate) enum Kind {
     Jsonrpsee,
     /// Redis, for `EVAL`.
     Redis,
+    /// Redis that syncs each write before it answers.
+    DurableRedis,
     /// Node with `ws` and `vm`.
     Node,
     /// The same with a time limit for each script, as a circle has one.
@@ -45,6 +49,7 @@ impl Kind {
             Self::Echo => "raw echo",
             Self::Jsonrpsee => "jsonrpsee + Rhai",
             Self::Redis => "Redis EVAL",
+            Self::DurableRedis => "Redis, appendfsync always",
             Self::Node => "Node ws + vm",
             Self::NodeWithTimeout => "Node ws + vm, timeout",
         }
@@ -62,6 +67,8 @@ pub(crate) struct Endpoint {
 pub(crate) struct Server {
     child: Child,
     pub(crate) endpoint: Endpoint,
+    /// The directory of its files, if it has any.
+    _files: Option<TempDir>,
 }
 
 impl Server {
@@ -72,7 +79,7 @@ impl Server {
         BufReader::new(child.stdout.take().ok_or("it is piped")?).read_line(&mut line)?;
         let address = line.trim().rsplit('/').next().unwrap_or_default().parse();
         let endpoint = Endpoint { address: address.map_err(|_| format!("{command:?} is no server"))?, pid: child.id() };
-        Ok(Self { child, endpoint })
+        Ok(Self { child, endpoint, _files: None })
     }
 
     /// Starts a circle of this program, which knows some of the arguments of `circles serve`.
@@ -87,14 +94,17 @@ impl Server {
     }
 
     /// Starts Redis on a free port and waits until it accepts connections.
-    fn start_redis(program: &Path) -> Result<Self, BoxError> {
+    fn start_redis(program: &Path, files: Option<TempDir>) -> Result<Self, BoxError> {
         let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
         let mut command = Command::new(program);
         command.args(["--bind", "127.0.0.1", "--port", &address.port().to_string()]);
-        // Without persistence.
-        command.args(["--save", "", "--appendonly", "no"]);
+        command.args(["--save", ""]);
+        match &files {
+            None => command.args(["--appendonly", "no"]),
+            Some(files) => command.args(["--appendonly", "yes", "--appendfsync", "always", "--dir"]).arg(files.path()),
+        };
         let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn()?;
-        let server = Self { endpoint: Endpoint { address, pid: child.id() }, child };
+        let server = Self { endpoint: Endpoint { address, pid: child.id() }, child, _files: files };
         let end = Instant::now() + START_TIMEOUT;
         while TcpStream::connect(address).is_err() {
             if Instant::now() > end {
@@ -192,7 +202,13 @@ impl Servers {
                 let program = peers.join("jsonrpsee/target/release/jsonrpsee-rhai");
                 program.exists().then(|| Server::start(Command::new(program))).transpose()?
             }
-            Kind::Redis => find_program("redis-server").map(|program| Server::start_redis(&program)).transpose()?,
+            Kind::Redis => {
+                find_program("redis-server").map(|program| Server::start_redis(&program, None)).transpose()?
+            }
+            Kind::DurableRedis => {
+                let start = |program: PathBuf| Server::start_redis(&program, Some(durable_directory()?));
+                find_program("redis-server").map(start).transpose()?
+            }
             Kind::Node | Kind::NodeWithTimeout => {
                 let node = find_program("node").filter(|_| peers.join("node/node_modules/ws").exists());
                 let timeout = (kind == Kind::NodeWithTimeout).then_some("--timeout");
@@ -206,6 +222,12 @@ impl Servers {
             }
         })
     }
+}
+
+/// Makes a directory on the disk of this project: that of temporary files may be in memory, where a sync costs nothing.
+pub(super) fn durable_directory() -> Result<TempDir, BoxError> {
+    let target = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target");
+    Ok(TempDir::new_in(if target.is_dir() { target } else { PathBuf::from(".") })?)
 }
 
 /// Returns the directory of the peers.

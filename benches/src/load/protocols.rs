@@ -175,6 +175,26 @@ impl Redis {
         Self { prepare: None, request: resp(&["EVAL", "return 40+2", "0"]), response: b":42\r\n" }
     }
 
+    /// `FCALL` of a function that sets a key.
+    pub(crate) fn fcall_set() -> Self {
+        Self::fcall_of("redis.call('SET', 'k', '1') return 1", b":1\r\n")
+    }
+
+    /// `FCALL` of a function that reads a key, which has no value.
+    pub(crate) fn fcall_get() -> Self {
+        Self::fcall_of("redis.call('GET', 'n') return 0", b":0\r\n")
+    }
+
+    fn fcall_of(body: &str, response: &'static [u8]) -> Self {
+        let library =
+            format!("#!lua name=bench\nredis.register_function('answer', function(keys, args)\n{body}\nend)\n");
+        Self {
+            prepare: Some(resp(&["FUNCTION", "LOAD", "REPLACE", &library])),
+            request: resp(&["FCALL", "answer", "0"]),
+            response,
+        }
+    }
+
     /// `FCALL` of a function of two arguments, whose value is an array of their sum and their product.
     pub(crate) fn fcall() -> Self {
         const LIBRARY: &str = "#!lua name=bench\n\
