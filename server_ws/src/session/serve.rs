@@ -109,8 +109,7 @@ impl Session {
                 event = self.player.next_event_if(takes_events), if takes_events || self.player.may_give_way() => {
                     is_print = self.take_event(event, &mut turn).await;
                 }
-                // The results of calls wait while the client does not read: before a result come the events of its commit.
-                event = self.calls.next_event(), if can_send => self.take_call_event(event).await,
+                event = self.calls.next_event() => self.take_call_event(event).await,
                 read = self.subscriptions.next_read(self.circle.event_hub()), if can_send => {
                     self.begin(&mut turn).await;
                     self.deliver(read);

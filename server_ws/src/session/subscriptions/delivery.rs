@@ -185,10 +185,11 @@ impl Session {
         let Some(store) = &circle.store else { return };
         let deadline = Instant::now() + EVENTS_TIMEOUT;
         for number in numbers {
-            if self.outbox.bytes() > MAX_EVENT_BYTES {
-                return;
-            }
-            while let Some(mut read) = self.read_before_reply(&store.events, number, revision) {
+            loop {
+                if self.outbox.bytes() > MAX_EVENT_BYTES {
+                    return;
+                }
+                let Some(mut read) = self.read_before_reply(&store.events, number, revision) else { break };
                 match timeout_at(deadline, read.outcome()).await {
                     Err(_) => return tracing::warn!(revision, "events of a commit are later than its answer"),
                     // The thread that read has ended; the next read comes with the next commit.
