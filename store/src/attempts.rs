@@ -135,6 +135,7 @@ impl Attempts {
             self.turn = None;
             return false;
         }
+        let is_conflict = matches!(error, Some(CommitError::Conflict { .. }));
         match error {
             Some(CommitError::Conflict { key, scan, revision }) => {
                 let key = scan.map_or(TurnKey::Key(key), TurnKey::Scan);
@@ -149,7 +150,11 @@ impl Attempts {
             Some(CommitError::Busy) => self.shared.queue.wait_for_room(&self.shared.timer, self.deadline).await,
             _ => {}
         }
-        Instant::now() < self.deadline
+        let is_in_time = Instant::now() < self.deadline;
+        if is_in_time && is_conflict {
+            self.shared.counters.count_rerun();
+        }
+        is_in_time
     }
 
     pub(crate) fn turn(&self) -> Option<Arc<Turn>> {

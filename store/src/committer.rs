@@ -7,7 +7,7 @@ use std::{
 
 use crate::{
     CommitEffect, CommitError, Revision,
-    engine::{Applied, Engine, Failure},
+    engine::{Applied, Engine, Failure, Table},
     meta::{State, Tag},
     plan::{Admission, Batch, Checks, Plan},
     request::CommitRequest,
@@ -136,8 +136,13 @@ impl Committer {
 
     /// The group is durable: the next snapshots have it, then subscribers know of it, then callers.
     fn publish(&mut self, batch: Batch, winners: Winners, losers: Losers) {
-        let Batch { state, notice, group, .. } = batch;
+        let Batch { changes, state, notice, group, shows_room } = batch;
+        self.shared.counters.count_group(shows_room);
         self.window.append(group);
+        if !self.checks.skip_cache {
+            let data = changes.iter().filter(|change| change.table == Table::Data);
+            self.shared.cache.commit(data.map(|change| (&*change.key, change.value.as_deref())), state.revision);
+        }
         if self.advance(state).is_ok() && !winners.is_empty() {
             self.shared.listeners.notify(&notice);
         }
@@ -170,6 +175,7 @@ impl Committer {
             Arc::ptr_eq(snapshot, &self.current) || !snapshot.is_beyond(&self.shared.limits, written)
         });
         self.window.prune(live.first().map_or(self.current.revision(), |oldest| oldest.revision()));
+        self.shared.counters.set_window_bytes(self.window.bytes());
         let floor = self.window.floor();
         live.retain(|snapshot| snapshot.revision() < floor);
         for snapshot in old.into_iter().chain(live) {

@@ -8,6 +8,7 @@ mod file;
 mod latch;
 mod open_error;
 mod overlay;
+mod recovery;
 
 use std::{
     fmt,
@@ -28,6 +29,8 @@ use latch::panic_text;
 pub(crate) use latch::{Failure, Latch};
 use open_error::open_error;
 pub(crate) use open_error::open_failure;
+pub(crate) use recovery::OnRecovery;
+use recovery::RecoveryProgress;
 
 use crate::{CommitEffect, OpenError, Value, environment::Disk, key::Interval};
 
@@ -119,19 +122,28 @@ impl Engine {
     /// Opens or creates the database. Blocks for a scan of the whole file after a crash.
     ///
     /// `verify` checks the checksum of every page, which the engine otherwise does only after a crash. The boolean says
-    /// whether the database is new and has no tables yet.
-    pub(crate) fn open(storage: Storage, verify: Verify) -> Result<(Self, bool), OpenError> {
+    /// whether the database is new and has no tables yet. `on_recovery` gets the progress of this scan.
+    pub(crate) fn open(
+        storage: Storage,
+        verify: Verify,
+        on_recovery: Option<OnRecovery>,
+    ) -> Result<(Self, bool), OpenError> {
         let OpenStorage { backend, disk, may_initialize } = storage.open()?;
         let mut builder = Builder::new();
         builder.set_cache_size(CACHE_BYTES).set_check_integrity_on_open(verify == Verify::Always);
-        let counters = Arc::<FileCounters>::default();
-        let backend = CountingBackend::new(backend, Arc::clone(&counters));
+        let (counters, progress) = (Arc::<FileCounters>::default(), Arc::new(RecoveryProgress::new(on_recovery)));
+        builder.set_repair_callback({
+            let progress = Arc::clone(&progress);
+            move |repair| progress.note_scan(repair.progress())
+        });
+        let backend = CountingBackend::new(backend, Arc::clone(&counters), Arc::clone(&progress));
         let open = || builder.create_with_backend(backend);
         let database = match catch_unwind(AssertUnwindSafe(open)) {
             Ok(database) => database.map_err(open_error)?,
             // The engine trusts a file that it closed, and panics if something else changed the file since.
             Err(panic) => return Err(OpenError::Corrupt(panic_text(&*panic))),
         };
+        progress.finish();
         let engine = Self { database: Some(database), latch: Latch::default(), counters, disk };
         let is_new = engine.is_new()?;
         // Another program may have made an empty database.
@@ -280,6 +292,11 @@ impl EngineSnapshot {
         self.latch.fail(reason)
     }
 
+    /// The first error, if there was one.
+    pub(crate) fn check(&self) -> Result<(), Failure> {
+        self.latch.check()
+    }
+
     /// The value of an encoding that a snapshot has.
     pub(crate) fn decode(&self, encoded: &[u8]) -> Result<Value, Failure> {
         Value::decode(encoded).ok_or_else(|| self.fail("a value has an unknown encoding"))
@@ -347,7 +364,7 @@ mod tests {
 
     #[test]
     fn commit_after_another_failure_has_no_effect_for_certain() {
-        let (engine, _) = Engine::open(Storage::Memory, Verify::AfterCrash).expect("an engine");
+        let (engine, _) = Engine::open(Storage::Memory, Verify::AfterCrash, None).expect("an engine");
         let transaction = engine.latch.run(|| engine.write(&[Change::put(Table::Data, b"a", b"b")])).expect("a write");
         // A reader finds an error between the write and the commit.
         engine.fail("an error of a reader");

@@ -1,5 +1,4 @@
-//! For the tests of this crate alone: a storage backend of a test, a gate before the committer, and guarantees turned
-//! off.
+//! For tests alone: a storage backend of a test, a gate before the committer, and guarantees turned off.
 
 pub use redb::{BackendError, StorageBackend};
 
@@ -26,6 +25,13 @@ impl StoreOptions {
     #[must_use]
     pub fn skip_group(mut self) -> Self {
         self.checks.skip_group = true;
+        self
+    }
+
+    /// Does not tell the cache of values about commits.
+    #[must_use]
+    pub fn skip_cache(mut self) -> Self {
+        self.checks.skip_cache = true;
         self
     }
 

@@ -61,6 +61,9 @@ pub struct StoreLimits {
     pub snapshot_bytes: u64,
     /// Time from which a snapshot is too old, since a newer one has replaced it.
     pub snapshot_age: Duration,
+    /// Memory of the values that the store keeps to read them again without the disk, in bytes. The cache of the engine is
+    /// apart.
+    pub cached_bytes: usize,
     /// Number of commits that may wait for the committer.
     pub queued_commits: usize,
     /// Size of what they read and write, in bytes. A single one may be larger.
@@ -86,6 +89,7 @@ impl Default for StoreLimits {
             window_bytes: 64 * KIB * KIB,
             snapshot_bytes: 256 * MIB,
             snapshot_age: Duration::from_secs(30),
+            cached_bytes: 16 * KIB * KIB,
             queued_commits: 1024,
             queued_bytes: 64 * KIB * KIB,
             once_per_caller: 1_000,

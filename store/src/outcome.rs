@@ -9,7 +9,7 @@ use std::{
     task::{Context, Poll, Waker},
 };
 
-use crate::{CommitEffect, CommitError, Revision, turns::Turn};
+use crate::{CommitEffect, CommitError, Revision, stats::Counters, turns::Turn};
 
 /// The end of a commit: its revision, or the reason why nothing was committed.
 ///
@@ -82,9 +82,9 @@ impl PendingCommit {
     }
 
     /// A commit that waits for the committer, and what answers it.
-    pub(crate) fn pair(turn: Option<Arc<Turn>>) -> (Self, Responder) {
+    pub(crate) fn pair(turn: Option<Arc<Turn>>, counters: Arc<Counters>) -> (Self, Responder) {
         let pending = Self::new(Stage::Waiting);
-        let responder = Responder { outcome: Arc::clone(&pending.0), turn };
+        let responder = Responder { outcome: Arc::clone(&pending.0), turn, counters };
         (pending, responder)
     }
 
@@ -164,6 +164,7 @@ impl fmt::Debug for PendingCommit {
 pub(crate) struct Responder {
     outcome: Arc<Outcome>,
     turn: Option<Arc<Turn>>,
+    counters: Arc<Counters>,
 }
 
 impl Responder {
@@ -182,6 +183,7 @@ impl Responder {
         if result.is_ok() {
             self.turn.take().iter().for_each(|turn| turn.end());
         }
+        self.counters.count(&result);
         self.outcome.finish(self.outcome.lock(), result);
     }
 }
@@ -198,7 +200,9 @@ impl Drop for Responder {
             Stage::Taken => CommitEffect::Unknown,
             Stage::Finished(_) => return,
         };
-        self.outcome.finish(cell, Err(CommitError::Failed { happened, reason: "the committer has ended".into() }));
+        let result = Err(CommitError::Failed { happened, reason: "the committer has ended".into() });
+        self.counters.count(&result);
+        self.outcome.finish(cell, result);
     }
 }
 
@@ -210,12 +214,12 @@ mod tests {
 
     #[test]
     fn cancel_stops_only_what_no_group_has() {
-        let (pending, responder) = PendingCommit::pair(None);
+        let (pending, responder) = PendingCommit::pair(None, Arc::default());
         assert!(pending.cancel());
         assert!(!responder.take());
         assert_eq!(pending.wait(), Err(CommitError::Canceled));
 
-        let (pending, responder) = PendingCommit::pair(None);
+        let (pending, responder) = PendingCommit::pair(None, Arc::default());
         assert!(responder.take());
         assert!(!pending.cancel());
         responder.answer(Ok(Revision::new(7)));
@@ -224,11 +228,11 @@ mod tests {
 
     #[test]
     fn lost_commits_are_answered() {
-        let (pending, responder) = PendingCommit::pair(None);
+        let (pending, responder) = PendingCommit::pair(None, Arc::default());
         drop(responder);
         assert_eq!(pending.wait().expect_err("an error").happened(), CommitEffect::No);
 
-        let (pending, responder) = PendingCommit::pair(None);
+        let (pending, responder) = PendingCommit::pair(None, Arc::default());
         responder.take();
         drop(responder);
         assert_eq!(pending.wait().expect_err("an error").happened(), CommitEffect::Unknown);
@@ -238,7 +242,7 @@ mod tests {
     fn callbacks_and_futures_get_the_outcome() {
         let (sender, results) = mpsc::channel();
         for is_early in [true, false] {
-            let (pending, responder) = PendingCommit::pair(None);
+            let (pending, responder) = PendingCommit::pair(None, Arc::default());
             let sender = sender.clone();
             if is_early {
                 pending.on_finish(move |result| sender.send(result).expect("a receiver"));
@@ -250,7 +254,7 @@ mod tests {
             assert_eq!(results.recv(), Ok(Ok(Revision::new(1))));
         }
 
-        let (mut pending, responder) = PendingCommit::pair(None);
+        let (mut pending, responder) = PendingCommit::pair(None, Arc::default());
         let mut context = Context::from_waker(Waker::noop());
         assert!(Pin::new(&mut pending).poll(&mut context).is_pending());
         responder.answer(Ok(Revision::new(2)));

@@ -20,11 +20,15 @@ use crate::{
 /// Overhead that the bounds of a store count for each entry, in bytes.
 pub const ENTRY_OVERHEAD: u64 = 32;
 
+/// The part of the bound that a store that was full must have free before it counts as not full any more.
+const FULL_MARGIN: u64 = 16;
+
 /// Guarantees that tests turn off, to show that the proof notices.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Checks {
     pub(crate) skip_intervals: bool,
     pub(crate) skip_group: bool,
+    pub(crate) skip_cache: bool,
 }
 
 /// Which transactions a group takes.
@@ -53,6 +57,8 @@ pub(crate) struct Plan<'store> {
     notice: CommitNotice,
     /// The changes of the group, which the window gets once they are durable.
     group: Window,
+    /// Whether a member does not make the data smaller.
+    has_larger: bool,
 }
 
 /// What a group writes, and what it changed.
@@ -61,6 +67,8 @@ pub(crate) struct Batch {
     pub(crate) state: State,
     pub(crate) notice: CommitNotice,
     pub(crate) group: Window,
+    /// The store took a transaction that does not make the data smaller, and has space for more.
+    pub(crate) shows_room: bool,
 }
 
 /// The reason why a transaction is not in the group.
@@ -106,6 +114,7 @@ impl<'store> Plan<'store> {
             once_keys: HashSet::new(),
             notice: CommitNotice::default(),
             group: Window::new(state.revision, usize::MAX),
+            has_larger: false,
         })
     }
 
@@ -130,6 +139,7 @@ impl<'store> Plan<'store> {
             self.check_size(resolved.data_bytes, log_bytes, once_bytes)?;
         }
 
+        self.has_larger |= !resolved.is_smaller;
         self.notice.topics.extend(request.events.iter().map(|event| event.topic.clone()));
         self.notice.keys.extend(request.writes.keys().cloned());
         self.notice.revision = revision;
@@ -232,7 +242,9 @@ impl<'store> Plan<'store> {
         let data = self.data.into_iter();
         changes.extend(data.map(|(key, value)| Change { table: Table::Data, key: key.as_bytes().to_vec(), value }));
         changes.push(self.state.change());
-        Ok(Batch { changes, state: self.state, notice: self.notice, group: self.group })
+        let used = self.state.data_bytes.saturating_add(self.state.log_bytes).saturating_add(self.state.once_bytes);
+        let shows_room = self.has_larger && used <= self.limits.bytes - self.limits.bytes / FULL_MARGIN;
+        Ok(Batch { changes, state: self.state, notice: self.notice, group: self.group, shows_room })
     }
 }
 

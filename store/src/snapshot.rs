@@ -2,7 +2,7 @@ use std::{
     collections::VecDeque,
     fmt,
     sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, Weak},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use crate::{Revision, StoreLimits, engine::EngineSnapshot, meta::State};
@@ -34,6 +34,11 @@ impl Snapshot {
     pub(crate) fn is_beyond(&self, limits: &StoreLimits, written: u64) -> bool {
         written.saturating_sub(self.written) > limits.snapshot_bytes
             || self.replaced.get().is_some_and(|replaced| replaced.elapsed() >= limits.snapshot_age)
+    }
+
+    /// Time since the next snapshot replaced this one; nothing for the newest.
+    pub(crate) fn age(&self) -> Option<Duration> {
+        self.replaced.get().map(Instant::elapsed)
     }
 
     pub(crate) fn revision(&self) -> Revision {
@@ -88,17 +93,12 @@ impl LiveSnapshots {
         };
         snapshots.into_iter().filter(|snapshot| !snapshot.is_expired()).collect()
     }
-
-    pub(crate) fn count(&self) -> usize {
-        self.list().len()
-    }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
-    use crate::{StoreLimits, StoreOptions};
+    use super::*;
+    use crate::StoreOptions;
 
     #[test]
     fn newest_snapshot_does_not_age() {

@@ -23,8 +23,10 @@ use crate::{
     queue::Queue,
     request::CommitRequest,
     snapshot::{LiveSnapshots, Snapshot},
+    stats::Counters,
     timer::{Timer, deadline_after},
     turns::{Turn, Turns},
+    value_cache::ValueCache,
     waiters::{Waiters, block_on},
 };
 
@@ -38,13 +40,15 @@ pub(crate) struct Shared {
     pub(crate) claims: Claims,
     pub(crate) listeners: Listeners,
     pub(crate) turns: Turns,
+    pub(crate) cache: ValueCache,
     current: Mutex<Arc<Snapshot>>,
     /// `current` has changed, or the store has failed or is closed.
     advanced: Waiters,
     latch: Latch,
     pub(crate) timer: Timer,
     pub(crate) live: LiveSnapshots,
-    pub(crate) counters: Arc<FileCounters>,
+    pub(crate) file: Arc<FileCounters>,
+    pub(crate) counters: Arc<Counters>,
     is_closed: AtomicBool,
     close_failure: OnceLock<Arc<str>>,
 }
@@ -71,6 +75,11 @@ impl Shared {
         self.is_closed.load(Ordering::Acquire)
     }
 
+    /// Whether the storage has failed.
+    pub(crate) fn has_failed(&self) -> bool {
+        self.latch.check().is_err_and(|failure| !failure.is_closed)
+    }
+
     pub(crate) fn set_closed(&self) {
         self.is_closed.store(true, Ordering::Release);
         self.advanced.wake_all();
@@ -86,7 +95,7 @@ impl Shared {
         turn: Option<Arc<Turn>>,
         request: impl FnOnce(Responder) -> CommitRequest,
     ) -> PendingCommit {
-        let (pending, responder) = PendingCommit::pair(turn);
+        let (pending, responder) = PendingCommit::pair(turn, Arc::clone(&self.counters));
         self.queue.push(request(responder));
         pending
     }

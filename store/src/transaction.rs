@@ -13,21 +13,27 @@ use crate::{
     snapshot::Snapshot,
     store::Shared,
     turns::{Turn, TurnKey, Turns},
+    value_cache::CachedValue,
     waiters::block_on,
     writes::{Write, Writes},
 };
+
+/// Size of a value up to which a copy takes no time that matters, in bytes.
+const SMALL_VALUE: usize = 256 * 1024;
 
 /// A transaction: reads from one snapshot, and writes that exist for nobody else before the commit.
 ///
 /// The snapshot is taken at the first read. Dropping a transaction undoes it. An operation that fails has no effect,
 /// and the transaction goes on; what the operation read still counts at the commit.
 ///
-/// Reads may wait for the disk.
+/// Reads may wait for the disk, unless [`Transaction::is_in_memory`] says otherwise.
 #[derive(Debug)]
 pub struct Transaction {
     shared: Arc<Shared>,
     limits: TransactionLimits,
     snapshot: Option<Arc<Snapshot>>,
+    /// What the cache had for the key of [`Transaction::is_in_memory`].
+    cached: Option<(Key, CachedValue)>,
     reads: ReadSet,
     read_entries: usize,
     read_bytes: usize,
@@ -44,6 +50,7 @@ impl Transaction {
             shared,
             limits,
             snapshot: None,
+            cached: None,
             reads: ReadSet::default(),
             read_entries: 0,
             read_bytes: 0,
@@ -75,6 +82,27 @@ impl Transaction {
             }
             None => self.read(&key),
         }
+    }
+
+    /// Whether [`Transaction::get`], [`Transaction::has`] and [`Transaction::insert`] of a key, called next, return at once:
+    /// without waiting for the disk, and without the copy of a value of more than 256 KiB. Takes the snapshot, but does not count as reading the key.
+    pub fn is_in_memory(&mut self, key: &str) -> bool {
+        if self.turn_deadline.is_some() && self.snapshot.is_none() {
+            // The first read may wait for a turn.
+            return false;
+        }
+        let Ok(key) = Key::new(key) else { return true };
+        match self.writes.get(&key) {
+            Some(Write::Put(value)) => return value.size() <= SMALL_VALUE,
+            Some(Write::Delete) => return true,
+            Some(Write::Add(_)) | None => {}
+        }
+        // Without tables, the read fails at once.
+        let (Ok(_), Some(snapshot)) = (self.tables(), &self.snapshot) else { return true };
+        let found = self.shared.cache.find(&key, snapshot.revision());
+        let small = found.filter(|value| value.as_ref().is_none_or(|value| value.len() <= SMALL_VALUE));
+        self.cached = small.map(|value| (key, value));
+        self.cached.is_some()
     }
 
     /// The values of several keys, in their order; of at most `max_bytes` together.
@@ -290,9 +318,24 @@ impl Transaction {
         self.wait_for_turn(|| TurnKey::Key(key.clone()));
         let tables = self.tables()?;
         self.reads.add_key(key.clone());
-        let Some(encoded) = tables.get(Table::Data, key.as_bytes())? else { return Ok(None) };
+        let Some(encoded) = self.find(&tables, key)? else { return Ok(None) };
         self.count_read_bytes(key.as_str().len() + encoded.len())?;
         Ok(Some(tables.decode(&encoded)?))
+    }
+
+    /// Finds what the snapshot has for a key, in memory or on the disk.
+    fn find(&mut self, tables: &EngineSnapshot, key: &Key) -> Result<CachedValue, Error> {
+        let snapshot = self.snapshot.as_ref().expect("the tables are those of the snapshot").revision();
+        let cache = &self.shared.cache;
+        let cached = self.cached.take().filter(|(cached, _)| cached == key).map(|(_, value)| value);
+        if let Some(value) = cached.or_else(|| cache.find(key, snapshot)) {
+            // After a failure, nothing is read any more.
+            tables.check()?;
+            return Ok(value);
+        }
+        let value: CachedValue = tables.get(Table::Data, key.as_bytes())?.map(Arc::from);
+        cache.add(key, snapshot, value.clone());
+        Ok(value)
     }
 
     fn count_reads(&mut self, entries: usize) -> Result<(), Error> {

@@ -59,6 +59,11 @@ impl Window {
         self.floor
     }
 
+    /// Size of the changes, in bytes.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
     /// Adds a change; revisions do not decrease. `size` is that of the key and its values.
     pub(crate) fn record(&mut self, revision: Revision, key: Key, size: usize) {
         let size = size + CHANGE_OVERHEAD;

@@ -9,6 +9,8 @@ use std::{
 
 use redb::{BackendError, StorageBackend};
 
+use super::recovery::RecoveryProgress;
+
 /// What the engine did with the file, in bytes.
 #[derive(Debug, Default)]
 pub(crate) struct FileCounters {
@@ -44,11 +46,16 @@ impl FileCounters {
 pub(super) struct CountingBackend {
     backend: Box<dyn StorageBackend>,
     counters: Arc<FileCounters>,
+    progress: Arc<RecoveryProgress>,
 }
 
 impl CountingBackend {
-    pub(super) fn new(backend: Box<dyn StorageBackend>, counters: Arc<FileCounters>) -> Self {
-        Self { backend, counters }
+    pub(super) fn new(
+        backend: Box<dyn StorageBackend>,
+        counters: Arc<FileCounters>,
+        progress: Arc<RecoveryProgress>,
+    ) -> Self {
+        Self { backend, counters, progress }
     }
 }
 
@@ -60,7 +67,9 @@ impl StorageBackend for CountingBackend {
     }
 
     fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
-        self.backend.read(offset, out)
+        self.backend.read(offset, out)?;
+        self.progress.note_read(out.len(), self.counters.length());
+        Ok(())
     }
 
     fn set_len(&self, length: u64) -> io::Result<()> {

@@ -8,7 +8,7 @@ use super::{Handle, Shared, Store};
 use crate::{
     OpenError, StoreLimits, TransactionLimits,
     committer::Committer,
-    engine::{Engine, Storage, Verify, create, open_failure},
+    engine::{Engine, OnRecovery, Storage, Verify, create, open_failure},
     environment::{Clock, Disk},
     listeners::Listeners,
     meta::{self, State, Tag},
@@ -19,6 +19,7 @@ use crate::{
     timer::Timer,
     trim::last_time,
     turns::Turns,
+    value_cache::ValueCache,
     waiters::Waiters,
 };
 
@@ -30,6 +31,7 @@ pub struct StoreOptions {
     transaction_limits: TransactionLimits,
     verify: Verify,
     is_read_only: bool,
+    on_recovery: Option<OnRecovery>,
     pub(crate) clock: Clock,
     pub(crate) disk: Option<Disk>,
     pub(crate) checks: Checks,
@@ -45,6 +47,7 @@ impl StoreOptions {
             transaction_limits: TransactionLimits::default(),
             verify: Verify::default(),
             is_read_only: false,
+            on_recovery: None,
             clock: Clock::system(),
             disk: None,
             checks: Checks::default(),
@@ -70,6 +73,14 @@ impl StoreOptions {
         Self { verify: Verify::Always, ..self }
     }
 
+    /// Calls a function with the share of the scan that is done, from 0 to 1000, while opening scans the whole file: after
+    /// a crash, and with [`StoreOptions::verify`]. It runs on the thread that opens the file, after each read, also if the
+    /// share is still the same, and must not block.
+    #[must_use]
+    pub fn on_recovery(self, on_recovery: impl Fn(u16) + Send + Sync + 'static) -> Self {
+        Self { on_recovery: Some(Arc::new(on_recovery)), ..self }
+    }
+
     /// Opens the store in a file, which is created if there is none. Its directory must exist.
     ///
     /// Blocks; after a crash for a scan of the whole file.
@@ -82,7 +93,7 @@ impl StoreOptions {
         let path: PathBuf = path.as_ref().to_owned();
         if !path.exists() {
             create(&path, |temporary| {
-                let (engine, is_new) = Engine::open(Storage::NewFile(temporary.to_owned()), Verify::AfterCrash)?;
+                let (engine, is_new) = Engine::open(Storage::NewFile(temporary.to_owned()), Verify::AfterCrash, None)?;
                 self.prepare(&engine, is_new)?;
                 engine.close().map_err(|failure| open_failure(&failure))
             })?;
@@ -133,7 +144,7 @@ impl StoreOptions {
 
     pub(crate) fn open_storage(self, storage: Storage) -> Result<Store, OpenError> {
         let limits = self.limits.clone().normalize();
-        let (engine, is_new) = Engine::open(storage, self.verify)?;
+        let (engine, is_new) = Engine::open(storage, self.verify, self.on_recovery.clone())?;
         let tag = self.prepare(&engine, is_new)?;
         let id = meta::check(&engine, &self.owner)?;
         let tables = engine.snapshot().map_err(|failure| open_failure(&failure))?;
@@ -147,12 +158,14 @@ impl StoreOptions {
             claims: Claims::default(),
             listeners: Listeners::default(),
             turns: Turns::default(),
+            cache: ValueCache::new(limits.cached_bytes, state.revision),
             current: Mutex::new(Arc::new(Snapshot::new(state, tables, engine.counters().written()))),
             advanced: Waiters::default(),
             latch: engine.latch().clone(),
             timer: Timer::default(),
             live: LiveSnapshots::default(),
-            counters: Arc::clone(engine.counters()),
+            file: Arc::clone(engine.counters()),
+            counters: Arc::default(),
             is_closed: AtomicBool::new(false),
             close_failure: OnceLock::new(),
             limits,

@@ -1,15 +1,7 @@
-//! Histories of transactions, and a checker for strict serializability.
-//!
-//! Every write appends a number that no other write has to the list of a key, so a read shows which writes came before.
-//! From the lists the checker derives the order of the writes of each key, and from this order a graph of transactions:
-//! an edge leads from a transaction to one that must come later. A cycle is an anomaly. The method is that of Adya
-//! (Weak Consistency, 1999) and of Elle (Kingsbury and Alvaro, VLDB 2020).
+//! Histories of transactions of the store, for the checker of strict serializability.
 
 mod blocking;
-mod checker;
 mod execution;
-mod graph;
-mod hand_made;
 mod interleaved;
 mod replay;
 mod replay_by_hand;
@@ -17,69 +9,16 @@ mod simulation;
 mod threads;
 mod workload;
 
-use std::collections::BTreeMap;
-
-pub(crate) use checker::check;
+use history::{Observed, Operation, Outcome};
 use store::{CommitEffect, CommitResult, Error, ListOptions, Prefix, Transaction, Value};
 
-/// One operation of a transaction.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Operation {
-    Read {
-        key: String,
-        list: Vec<u64>,
-    },
-    Append {
-        key: String,
-        element: u64,
-    },
-    /// The register of a key had the element `before`, and has `element` now. Registers show only their last write.
-    Set {
-        key: String,
-        before: Option<u64>,
-        element: u64,
-    },
-    /// The register of a key had an element.
-    Get {
-        key: String,
-        element: Option<u64>,
-    },
-    Scan {
-        prefix: String,
-        /// Where the scan stopped; nothing if it passed all keys of the prefix.
-        until: Option<String>,
-        found: BTreeMap<String, Vec<u64>>,
-    },
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Outcome {
-    Committed,
-    Aborted,
-    Unknown,
-}
-
-impl From<&CommitResult> for Outcome {
-    fn from(result: &CommitResult) -> Self {
-        match result {
-            Ok(_) => Self::Committed,
-            Err(error) if error.happened() == CommitEffect::Unknown => Self::Unknown,
-            Err(_) => Self::Aborted,
-        }
+fn outcome(result: &CommitResult) -> Outcome {
+    match result {
+        Ok(_) => Outcome::Committed,
+        Err(error) if error.happened() == CommitEffect::Unknown => Outcome::Unknown,
+        Err(_) => Outcome::Aborted,
     }
 }
-
-/// A transaction as its client saw it.
-#[derive(Debug, Clone)]
-pub(crate) struct Observed {
-    /// Time before the transaction began, and after the client had its outcome.
-    pub(crate) begin: u64,
-    pub(crate) end: u64,
-    pub(crate) outcome: Outcome,
-    pub(crate) operations: Vec<Operation>,
-}
-
-pub(crate) type History = Vec<Observed>;
 
 fn decode(value: Option<Value>) -> Vec<u64> {
     let Some(Value::Bytes(bytes)) = value else { return Vec::new() };

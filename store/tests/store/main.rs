@@ -22,6 +22,7 @@ mod open;
 mod power_loss;
 mod read_only;
 mod shipped;
+mod stats;
 mod support;
 mod transactions;
 mod view;

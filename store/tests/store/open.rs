@@ -1,4 +1,7 @@
-use std::{fs, io};
+use std::{
+    fs, io,
+    sync::{Arc, Mutex},
+};
 
 use store::{OpenError, Store, StoreOptions};
 
@@ -175,4 +178,28 @@ fn torn_and_changed_files_never_panic() {
         }
     }
     println!("{opened} damaged files opened, {refused} refused");
+}
+
+#[test]
+fn recovery_after_a_crash_reports_its_progress() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let [path, crashed] = ["a.store", "crashed.store"].map(|name| directory.path().join(name));
+    let store = options().open(&path).expect("a store");
+    for number in 0..100 {
+        put(&store, &format!("k/{number}"), vec![7; 10_000]);
+    }
+    // The file of a store that nothing has closed.
+    fs::copy(&path, &crashed).expect("a copy");
+    drop(store);
+    let open = |path| {
+        let seen = Arc::<Mutex<Vec<u16>>>::default();
+        let sender = Arc::clone(&seen);
+        let store = options().on_recovery(move |done| sender.lock().expect("a list").push(done)).open(path);
+        assert_eq!(get(&store.expect("a store"), "k/99"), Some(vec![7; 10_000].into()));
+        seen.lock().expect("a list").clone()
+    };
+    let seen = open(&crashed);
+    assert!(seen.is_sorted() && seen.len() > 20, "{seen:?}");
+    assert_eq!((seen.first(), seen.last()), (Some(&0), Some(&1000)), "{seen:?}");
+    assert_eq!(open(&crashed), [], "the store was closed");
 }

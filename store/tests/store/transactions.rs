@@ -197,3 +197,38 @@ fn copies_of_own_writes_and_long_lists_are_bounded() {
     assert_eq!(transaction.list(&prefix, &options(100_000)), Err(too_long));
     assert_eq!(transaction.list(&prefix, &options(200_000)).map(|list| list.len()), Ok(2));
 }
+
+#[test]
+fn read_values_stay_in_memory() {
+    let store = in_memory();
+    put(&store, "a", 1);
+    let mut old = store.begin();
+    assert!(!old.is_in_memory("a"), "nobody has read it");
+    assert_eq!(old.get("a"), Ok(Some(1.into())));
+    assert_eq!(old.get("absent"), Ok(None));
+    let mut other = store.begin();
+    assert!(other.is_in_memory("a") && other.is_in_memory("absent") && !other.is_in_memory("b"));
+    assert_eq!((other.get("a"), other.get("absent")), (Ok(Some(1.into())), Ok(None)));
+    put(&store, "a", 2);
+    assert!(!old.is_in_memory("a"), "the value in memory is newer than the snapshot");
+    assert_eq!(old.get("a"), Ok(Some(1.into())));
+    let mut new = store.begin();
+    assert!(new.is_in_memory("a"));
+    assert_eq!(new.get("a"), Ok(Some(2.into())));
+    new.put("b", 3).expect("a write");
+    new.delete("c").expect("a write");
+    assert!(new.is_in_memory("b") && new.is_in_memory("c") && new.is_in_memory(""));
+    assert_eq!(new.get(""), Err(Error::Key(KeyError::Empty)));
+}
+
+#[test]
+fn question_about_memory_is_no_read() {
+    let store = in_memory();
+    put(&store, "a", 1);
+    assert_eq!(get(&store, "a"), Some(1.into()));
+    let mut transaction = store.begin();
+    assert!(transaction.is_in_memory("a"));
+    transaction.put("b", 1).expect("a write");
+    put(&store, "a", 2);
+    transaction.commit().wait().expect("no conflict on a key that was not read");
+}

@@ -177,8 +177,14 @@ impl Simulation {
     }
 }
 
-fn small_window() -> StoreOptions {
-    with_limits(|limits| limits.window_bytes = SMALL_WINDOW)
+/// Bytes of a cache that has space for few values.
+const SMALL_CACHE: usize = 1024;
+
+fn small_bounds() -> StoreOptions {
+    with_limits(|limits| {
+        limits.window_bytes = SMALL_WINDOW;
+        limits.cached_bytes = SMALL_CACHE;
+    })
 }
 
 #[test]
@@ -186,7 +192,7 @@ fn every_operation_is_strictly_serializable() {
     let mut occurrences = Occurrences::default();
     for seed in seed()..seed() + rounds(600, 60_000) {
         let is_small = seed % 2 == 0;
-        let journal = Simulation::new(if is_small { small_window() } else { options() }, seed).run(STEPS);
+        let journal = Simulation::new(if is_small { small_bounds() } else { options() }, seed).run(STEPS);
         let faults = check(&journal);
         assert!(faults.is_empty(), "seed {seed}: {:#?}", &faults[..1]);
         let is_too_old = journal.traces.iter().any(|trace| trace.outcome == End::TooOld);
@@ -212,4 +218,10 @@ fn replay_finds_that_intervals_are_not_validated() {
 fn replay_finds_that_groups_are_not_validated() {
     let fault = first_fault(|| options().skip_group());
     assert!(matches!(fault, Some(Fault::Read(_))), "{fault:?}");
+}
+
+#[test]
+fn replay_finds_that_the_cache_misses_commits() {
+    let fault = first_fault(|| options().skip_cache());
+    assert!(fault.is_some());
 }

@@ -1,12 +1,13 @@
 //! Clients that one thread interleaves, the same way for the same seed. A gate before the committer decides which
 //! commits come in one group.
 
+use history::{Anomaly, History, Observed, Operation, Outcome, Random, check, rounds, seed};
 use store::{OpenError, PendingCommit, Store, Transaction};
 
-use super::{History, Observed, Outcome, append, check, checker::Anomaly, read, read_all, scan};
+use super::{append, outcome, read, read_all, scan};
 use crate::{
     disk::Disk,
-    support::{Random, in_memory, options, rounds, seed},
+    support::{in_memory, options},
 };
 
 const CLIENTS: usize = 6;
@@ -16,7 +17,7 @@ const KEYS: usize = 4;
 struct Client {
     state: State,
     begin: u64,
-    operations: Vec<super::Operation>,
+    operations: Vec<Operation>,
 }
 
 enum State {
@@ -45,7 +46,7 @@ pub(super) fn operate(
     transaction: &mut Transaction,
     random: &mut Random,
     element: u64,
-) -> Result<Vec<super::Operation>, store::Error> {
+) -> Result<Vec<Operation>, store::Error> {
     let keys = keys();
     let key = &keys[random.below(keys.len())];
     match random.below(8) {
@@ -106,7 +107,7 @@ impl<'store> Simulation<'store> {
         for client in &mut self.clients {
             match std::mem::replace(&mut client.state, State::Idle) {
                 State::Committing(pending) => {
-                    let outcome = Outcome::from(&pending.wait());
+                    let outcome = outcome(&pending.wait());
                     self.now += 1;
                     self.history.push(Observed {
                         begin: client.begin,
@@ -182,6 +183,12 @@ fn checker_finds_that_intervals_are_not_validated() {
 fn checker_finds_that_groups_are_not_validated() {
     let anomaly = first_anomaly(|| options().skip_group().open_in_memory().expect("a store"));
     assert!(matches!(anomaly, Some(Anomaly::LostUpdate(_))), "{anomaly:?}");
+}
+
+#[test]
+fn checker_finds_that_the_cache_misses_commits() {
+    let anomaly = first_anomaly(|| options().skip_cache().open_in_memory().expect("a store"));
+    assert!(anomaly.is_some());
 }
 
 /// A history whose final read comes after a power loss; an error if the store does not open then.

@@ -5,13 +5,14 @@ use std::{
     thread,
 };
 
+use history::{History, Observed, Outcome, Random, check, rounds, seed};
 use store::Store;
 
 use super::{
-    History, Observed, Outcome, check, read_all,
+    outcome, read_all,
     simulation::{keys, operate},
 };
-use crate::support::{Random, options, rounds, seed};
+use crate::support::options;
 
 const THREADS: u64 = 8;
 
@@ -27,7 +28,7 @@ fn client(store: &Store, clock: &AtomicU64, mut random: Random, transactions: u6
         }
         let result = transaction.commit().wait();
         let end = clock.fetch_add(1, Ordering::SeqCst);
-        history.push(Observed { begin, end, outcome: Outcome::from(&result), operations });
+        history.push(Observed { begin, end, outcome: outcome(&result), operations });
     }
     history
 }

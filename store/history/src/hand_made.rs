@@ -1,6 +1,6 @@
 //! Histories made by hand: the checker finds the anomaly of each, and none in a serial one.
 
-use super::{Observed, Operation, Outcome, check, checker::Anomaly};
+use crate::{Anomaly, Observed, Operation, Outcome, check};
 
 fn read(key: &str, list: &[u64]) -> Operation {
     Operation::Read { key: key.to_owned(), list: list.to_vec() }
@@ -45,6 +45,7 @@ fn kinds(history: &[Observed]) -> Vec<&'static str> {
             Anomaly::IntermediateRead(_) => "intermediate read",
             Anomaly::Internal(_) => "internal",
             Anomaly::Duplicate(_) => "duplicate",
+            Anomaly::HalfDone(_) => "half done",
         })
         .collect();
     kinds.dedup();
@@ -117,4 +118,18 @@ fn torn_and_foreign_reads_are_found() {
     assert!(kinds(&internal).contains(&"internal"));
     let twice = concurrent(&[&[append("x", 1)]], &[read("x", &[1, 1])]);
     assert!(kinds(&twice).contains(&"duplicate"));
+}
+
+#[test]
+fn half_done_transaction_is_found() {
+    let get = |element| Operation::Get { key: "r/a".to_owned(), element };
+    let writes = [append("x", 1), append("y", 2), set("r/a", None, 3)];
+    let outcome = |list: &[u64], element| {
+        let mut history = concurrent(&[&writes], &[read("x", list), read("y", &[2]), get(element)]);
+        history[0].outcome = Outcome::Unknown;
+        kinds(&history)
+    };
+    assert_eq!(outcome(&[1], Some(3)), [""; 0]);
+    assert_eq!(outcome(&[], Some(3)), ["half done"]);
+    assert_eq!(outcome(&[1], None), ["half done"], "a register shows only its last write");
 }

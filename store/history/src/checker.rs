@@ -1,13 +1,13 @@
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
-use super::{
+use crate::{
     Observed, Operation, Outcome,
     graph::{Edge, Graph},
 };
 
 /// Something that no serial execution in real time shows.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Anomaly {
+pub enum Anomaly {
     /// Two transactions that read the same state of a key, and both replaced that state.
     LostUpdate(String),
     /// Transactions that each must come before the next, and the last before the first.
@@ -24,10 +24,12 @@ pub(crate) enum Anomaly {
     Internal(String),
     /// A write that is there twice.
     Duplicate(String),
+    /// A transaction of unknown outcome of which some writes are there, and some are not.
+    HalfDone(String),
 }
 
-/// The anomalies of a history whose last transaction reads every key.
-pub(crate) fn check(history: &[Observed]) -> BTreeSet<Anomaly> {
+/// Returns the anomalies of a history whose last transactions read every key.
+pub fn check(history: &[Observed]) -> BTreeSet<Anomaly> {
     let mut checker = Checker::new(history);
     checker.find_writers();
     checker.find_orders();
@@ -37,6 +39,22 @@ pub(crate) fn check(history: &[Observed]) -> BTreeSet<Anomaly> {
         checker.anomalies.insert(Anomaly::Cycle(cycle));
     }
     checker.anomalies
+}
+
+/// The key and the element of a write.
+fn write(operation: &Operation) -> Option<(&str, u64)> {
+    match operation {
+        Operation::Append { key, element } | Operation::Set { key, element, .. } => Some((key, *element)),
+        _ => None,
+    }
+}
+
+/// The element that a register had, as far as the operation shows it.
+fn register_read(operation: &Operation) -> Option<u64> {
+    match operation {
+        Operation::Get { element, .. } => *element,
+        _ => None,
+    }
 }
 
 struct Checker<'history> {
@@ -122,6 +140,8 @@ impl<'history> Checker<'history> {
             }
         }
         let is_committed = |element: &u64| self.history[self.writers[element]].outcome == Outcome::Committed;
+        let read: HashSet<u64> =
+            self.committed().flat_map(|(_, observed)| &observed.operations).filter_map(register_read).collect();
         for (key, order) in &mut self.orders {
             let mut last = None;
             while let Some(next) = successors.remove(&(&**key, last)) {
@@ -130,9 +150,10 @@ impl<'history> Checker<'history> {
                     let detail = format!("{key}: {committed:?} all replaced {last:?}");
                     self.anomalies.insert(Anomaly::Divergence(detail));
                 }
-                // A write of unknown outcome counts if another one built on it.
-                let built_on = |element: &&u64| successors.contains_key(&(&**key, Some(**element)));
-                let Some(element) = committed.first().or_else(|| next.iter().find(built_on)).copied() else { break };
+                // A write of unknown outcome counts if another one built on it, or if it was read.
+                let is_seen =
+                    |element: &&u64| read.contains(element) || successors.contains_key(&(&**key, Some(**element)));
+                let Some(element) = committed.first().or_else(|| next.iter().find(is_seen)).copied() else { break };
                 order.push(element);
                 last = Some(element);
             }
@@ -160,6 +181,18 @@ impl<'history> Checker<'history> {
                     let detail = format!("{key} lacks {element} of transaction {index}");
                     self.anomalies.insert(Anomaly::LostWrite(detail));
                 }
+            }
+        }
+        for (index, observed) in self.history.iter().enumerate() {
+            if observed.outcome != Outcome::Unknown {
+                continue;
+            }
+            let writes = observed.operations.iter().filter_map(write);
+            let (there, absent): (Vec<_>, Vec<_>) =
+                writes.partition(|(key, element)| self.orders[*key].contains(element));
+            if !there.is_empty() && !absent.is_empty() {
+                let detail = format!("of transaction {index}, {there:?} are there, and {absent:?} are not");
+                self.anomalies.insert(Anomaly::HalfDone(detail));
             }
         }
     }
