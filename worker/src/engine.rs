@@ -1,7 +1,6 @@
 //! The Rhai engine of a worker: its restrictions, limits, and the outcomes of scripts.
 //!
-//! Runs in the worker, and in the fork server before the first fork; the names and digests of modules also in the
-//! program. It depends on neither sockets nor sessions.
+//! Runs in the worker, and in the fork server before the first fork. It depends on neither sockets nor sessions.
 
 mod build;
 mod caller;
@@ -34,8 +33,7 @@ pub(crate) use function_sources::FunctionSources;
 pub(crate) use host_functions::{HiddenFunctions, named_value, register_host};
 pub(crate) use isolated_modules::{EvaluatedScript, PreparedCall, evaluate};
 pub(crate) use meter::{INIT_PLAY, Meter};
-pub(crate) use modules::{ModuleLoader, ModuleSources};
-pub use modules::{module_names, modules_digest};
+pub(crate) use modules::ModuleLoader;
 pub(crate) use monitor::PlayMonitor;
 pub(crate) use natives::set_natives;
 pub(crate) use position::to_position;

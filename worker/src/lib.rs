@@ -67,6 +67,8 @@
 //!    └─ …
 //! ```
 //!
+//! A handle and its worker can be on two machines: [`Worker::remote`], [`ForkServer::start_relayed`].
+//!
 //! `parent/` and `child/` share only `message/`, the messages between them. `child/` holds the session of a worker,
 //! `engine/` the restrictions of scripts, and `inspection/` the queries. `host/` converts the values of host functions.
 //! `threads` runs both sides in the program.
@@ -85,22 +87,26 @@ mod pool;
 mod system;
 mod threads;
 
-pub use engine::{module_names, modules_digest};
 pub use entry::{Preparation, preparation, run_if_worker, run_if_worker_with};
 pub use host::{Arguments, Blob, CodedError, Internal};
 pub use inspection::{DeclaredFunction, FunctionFileError, inspect_functions};
 pub use message::{
     BLOB_MEMBER, CALLER_NAME, CALLER_PUBLIC_KEY, CALLER_ROLE, CLOSURE, Call, Candidate, CandidateKind, Completion,
-    ErrorKind, EvalOutcome, FunctionDoc, FunctionEntry, FunctionFile, FunctionFiles, HOST_ERROR, HostCall, HostError,
-    HostFunction, HostModule, HostReturn, InvalidValue, Layer, LimitKind, MAX_CANDIDATES, NO_FUNCTION, NamedValue,
-    Origin, PRINT_COST, Play, PlayValue, Position, Print, ProgressReport, Query, QueryAnswer, ScopeListing,
-    ScriptError, ScriptProgress, Stream, TraceFrame, TraceSource, Value, VariableEntry, WorkerLimits, WorkerSetup,
+    ContentHash, ErrorKind, EvalOutcome, FunctionDoc, FunctionEntry, FunctionFile, FunctionFiles, HOST_ERROR, HostCall,
+    HostError, HostFunction, HostModule, HostReturn, InvalidManifest, InvalidValue, Layer, LimitKind, MAX_CANDIDATES,
+    Manifest, MissingText, ModuleSources, NO_FUNCTION, NamedValue, Origin, PRINT_COST, Play, PlayValue, Position,
+    Print, ProgressReport, Query, QueryAnswer, ScopeListing, ScriptError, ScriptProgress, Stream, TextReference,
+    TraceFrame, TraceSource, Value, VariableEntry, WorkerLimits, WorkerSetup,
 };
-pub use parent::{ForkServer, HostNameError, Loss, Program, SpareWorker, Worker, WorkerEvent};
+pub use parent::{
+    ForkServer, HostNameError, Loss, Program, RelayedChannel, RelayedProcess, RelayedWorker, RemoteCommands,
+    RemotePeer, SpareWorker, Usage, UsageSample, Worker, WorkerChannel, WorkerEvent, module_names,
+};
 pub use pool::{Pool, PoolBuilder, Run, RunError, Session, StartError};
 pub use rhai;
 pub use system::{
     allocator::{Allocator, limit_arenas, return_freed_memory},
     environment::take_variable,
     os::{keep_descriptors, unblock_signals},
+    usage::{machine_memory, process_memory},
 };

@@ -10,6 +10,8 @@ mod fork_server;
 pub(crate) mod frame;
 mod host;
 mod layer;
+mod manifest;
+mod module_sources;
 mod named_value;
 mod play;
 mod process_command;
@@ -27,6 +29,8 @@ pub use caller::{CALLER_NAME, CALLER_PUBLIC_KEY, CALLER_ROLE};
 pub(crate) use fork_server::{FromForkServer, ToForkServer};
 pub use host::{BLOB_MEMBER, HOST_ERROR, HostCall, HostError, HostFunction, HostModule, HostReturn};
 pub use layer::Layer;
+pub use manifest::{ContentHash, InvalidManifest, Manifest, MissingText, TextReference};
+pub use module_sources::ModuleSources;
 pub use named_value::{InvalidValue, NamedValue};
 pub use play::{
     ErrorKind, EvalOutcome, LimitKind, Play, PlayValue, Position, Print, ProgressReport, ScriptError, ScriptProgress,

@@ -10,5 +10,6 @@ pub(crate) mod environment;
 pub(crate) mod isolation;
 pub(crate) mod os;
 mod priority;
+pub(crate) mod usage;
 
 pub(crate) use priority::lower_priority;

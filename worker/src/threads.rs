@@ -15,7 +15,7 @@ use tokio::sync::oneshot;
 
 use crate::{
     child::{self, STACK, ServerConnection, SharedState, WorkPipes},
-    engine::{ModuleSources, PlayMonitor},
+    engine::PlayMonitor,
     message::{FromWorker, ProcessCommand, WorkerSetup},
     parent::{Loss, MessageBounds, Process, ProcessOwner, Worker},
     system::channels::{ServerChannels, channels},
@@ -92,9 +92,8 @@ fn evaluate(work: (PipeReader, PipeWriter), setup: WorkerSetup, shared: &SharedS
     let pipes = Rc::new(WorkPipes::new(work));
     pipes.write(&FromWorker::Sealed(Vec::new()))?;
     pipes.flush()?;
-    let sources = ModuleSources::read(setup.modules.as_deref());
     let server = ServerConnection::default();
-    let mut environment = shared.environment(setup, sources);
+    let mut environment = shared.environment(setup);
     server.open(pipes.clone());
     child::serve_work(&pipes, &mut environment)
 }

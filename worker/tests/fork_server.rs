@@ -8,6 +8,7 @@ use std::{
     io,
     os::unix::process::CommandExt,
     process::{Command, ExitCode},
+    time::Instant,
 };
 
 use rustix::{
@@ -15,7 +16,7 @@ use rustix::{
     process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open},
 };
 use worker::{
-    EvalOutcome, ForkServer, Layer, Loss, Play, Program, Query, SpareWorker, Worker, WorkerEvent, WorkerSetup,
+    EvalOutcome, ForkServer, Layer, Loss, Play, Program, Query, SpareWorker, Usage, Worker, WorkerEvent, WorkerSetup,
     rhai::Engine,
 };
 
@@ -51,7 +52,7 @@ fn main() -> ExitCode {
     worker::run_if_worker_with(natives);
     if cfg!(not(target_os = "linux")) {
         skipped::report("worker::fork_server", "this system has no fork servers");
-        println!("test result: ok. 0 passed; 0 failed; 14 ignored; fork servers and their workers");
+        println!("test result: ok. 0 passed; 0 failed; 15 ignored; fork servers and their workers");
         return ExitCode::SUCCESS;
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
@@ -72,6 +73,7 @@ fn main() -> ExitCode {
         stopped_play_that_has_not_begun_is_withdrawn().await;
         held_worker_pauses_between_plays().await;
         failed_worker_affects_no_other().await;
+        usage_is_that_of_process().await;
         fork_server_end_kills_its_workers().await;
         init_script_that_kills_fork_server_is_an_error().await;
         dropped_fork_server_ends_with_last_worker().await;
@@ -88,7 +90,7 @@ fn main() -> ExitCode {
     } else {
         runtime.block_on(worker_memory_is_not_readable());
     }
-    println!("test result: ok. 14 passed; 0 failed; fork servers and their workers");
+    println!("test result: ok. 15 passed; 0 failed; fork servers and their workers");
     ExitCode::SUCCESS
 }
 
@@ -219,6 +221,28 @@ async fn failed_worker_affects_no_other() {
     worker.kill();
     assert_eq!(play(&mut worker, 1, "loop {}").await, "Killed");
     assert_eq!(play(&mut other, 2, "mine").await, "7");
+}
+
+async fn usage_is_that_of_process() {
+    let since = Instant::now();
+    let fork_server = start_fork_server("").await;
+    let spare = fork_server.start_spare_worker().await.expect("a spare worker");
+    let base = spare.memory_usage().known().expect("Linux");
+    let mut worker = spare.into_worker().expect("a worker");
+    let computed = worker.cpu_usage(since).known().expect("Linux");
+    assert_eq!(
+        play(&mut worker, 1, "let list = blob(30000, 1); let n = 0; while n < 100000 { n += 1; } n").await,
+        "100000"
+    );
+    assert!(worker.cpu_usage(since).known().expect("Linux") > computed);
+    assert_eq!(
+        play(&mut worker, 2, "let kept = []; for n in 0..64 { kept.push(blob(100000, 1)); } kept.len()").await,
+        "64"
+    );
+    assert!(worker.memory_usage(since).known().expect("Linux") > base + (4 << 20));
+    worker.kill();
+    assert!(matches!(worker.event().await, WorkerEvent::Lost(Loss::Killed)));
+    assert_eq!((worker.memory_usage(since), worker.cpu_usage(since)), (Usage::Unknown, Usage::Unknown));
 }
 
 async fn fork_server_end_kills_its_workers() {

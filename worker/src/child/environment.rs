@@ -15,8 +15,8 @@ use self::calls::Functions;
 use super::constants::Constants;
 use crate::{
     engine::{
-        self, Caller, FunctionSources, HiddenFunctions, INIT_PLAY, Meter, ModuleLoader, ModuleSources, Renderer,
-        ScriptCache, Sources, TraceRoot, VariableSizes,
+        self, Caller, FunctionSources, HiddenFunctions, INIT_PLAY, Meter, ModuleLoader, Renderer, ScriptCache, Sources,
+        TraceRoot, VariableSizes,
     },
     inspection::{self, Inventory, SharedInventory, Values},
     message::{
@@ -57,20 +57,20 @@ pub(crate) struct Environment {
 impl Environment {
     pub(crate) fn new(
         setup: WorkerSetup,
-        sources: ModuleSources,
         meter: Meter,
         inventory: SharedInventory,
         print: impl Fn(Print) + Send + Sync + 'static,
         call_host: impl Fn(HostCall) -> HostReturn + Send + Sync + 'static,
     ) -> Self {
-        *inventory.lock() = Inventory::new(sources.names(), &setup.host, setup.limits.output_bytes);
+        *inventory.lock() =
+            Inventory::new(setup.modules.names().map(str::to_owned).collect(), &setup.host, setup.limits.output_bytes);
         let meter = Arc::new(meter);
         let print = move |printed: Print| {
             if printed.play != INIT_PLAY {
                 print(printed);
             }
         };
-        let modules = ModuleLoader::new(sources);
+        let modules = ModuleLoader::new(setup.modules.clone());
         let caller = Caller::default();
         let mut engine = engine::build(&setup, modules.clone(), &meter, &caller, print);
         let hidden = HiddenFunctions::default();

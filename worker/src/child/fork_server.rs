@@ -20,7 +20,6 @@ use super::{
     work_pipes::ServerConnection,
 };
 use crate::{
-    engine::ModuleSources,
     message::{FromForkServer, Role, frame},
     system::{allocator, isolation, os},
 };
@@ -42,12 +41,13 @@ pub(crate) fn run() -> io::Result<()> {
         return Ok(());
     }
     let setup = read_hello(&frame)?;
+    // It can have the size of all modules, and each fork would inherit it.
+    drop(frame);
     // A call is short and its caller waits, so it preempts plays; a play preempts nobody.
     if setup.functions.is_none() {
         os::use_batch_scheduling();
     }
-    let sources = ModuleSources::read(setup.modules.as_deref());
-    // All files have been read. The init script runs with the same restrictions as the workers.
+    // The init script runs with the same restrictions as the workers.
     let has_left_network = isolation::leave_network();
     isolation::drop_privileges()?;
     // Limits the init script too; workers inherit the limits.
@@ -57,7 +57,7 @@ pub(crate) fn run() -> io::Result<()> {
     let seal = SealOptions { must_hold: setup.must_be_sealed, is_memory_counted, has_left_network, filter };
     // The init script may run for ever without reading a socket; the process must still exit with its server.
     let exits_with_server = os::ExitWithPeer::of(&server)?;
-    let environment = shared.environment(setup, sources);
+    let environment = shared.environment(setup);
     drop(exits_with_server);
     if !os::is_single_threaded()? {
         return Err(io::Error::other("the program's native functions started a thread"));

@@ -8,10 +8,7 @@ use super::{
     startup::{STACK, detach_stdio, limit_resources, read_hello, take_standard},
     work_pipes::{ServerConnection, WorkPipes},
 };
-use crate::{
-    engine::ModuleSources,
-    system::{allocator, os},
-};
+use crate::system::{allocator, os};
 
 /// Runs the worker until the server closes its channels.
 pub(crate) fn run() -> io::Result<()> {
@@ -30,7 +27,8 @@ pub(crate) fn run() -> io::Result<()> {
             return Ok(());
         }
         let setup = read_hello(&frame)?;
-        let sources = ModuleSources::read(setup.modules.as_deref());
+        // It can have the size of all modules.
+        drop(frame);
         limit_resources(setup.limits.memory_bytes)?;
         let shared = SharedState::default();
         enter_sandbox(
@@ -45,7 +43,7 @@ pub(crate) fn run() -> io::Result<()> {
             },
         )?;
         let server = ServerConnection::default();
-        let mut environment = shared.environment(setup, sources);
+        let mut environment = shared.environment(setup);
         server.open(pipes.clone());
         serve_work(&pipes, &mut environment)
     })?;

@@ -14,7 +14,7 @@ use super::{
     work_pipes::{self, WorkPipes},
 };
 use crate::{
-    engine::{Meter, ModuleSources, PlayMonitor},
+    engine::{Meter, PlayMonitor},
     inspection::{self, SharedInventory},
     message::{EvalOutcome, FromControl, FromWorker, Layer, NumberedQuery, ToControl, ToWorker, WorkerSetup, frame},
     system::os,
@@ -29,10 +29,10 @@ pub(crate) struct SharedState {
 
 impl SharedState {
     /// Creates the environment of the evaluating thread, which calls this.
-    pub(crate) fn environment(&self, setup: WorkerSetup, sources: ModuleSources) -> Environment {
+    pub(crate) fn environment(&self, setup: WorkerSetup) -> Environment {
         let meter = Meter::new(self.monitor.clone(), &setup.limits, work_pipes::flush);
         let inventory = self.inventory.clone();
-        Environment::new(setup, sources, meter, inventory, work_pipes::print, work_pipes::call_host)
+        Environment::new(setup, meter, inventory, work_pipes::print, work_pipes::call_host)
     }
 }
 

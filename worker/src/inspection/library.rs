@@ -15,8 +15,8 @@ use super::{
     inventory::{ModuleIndex, ScriptFunction},
 };
 use crate::{
-    engine::{self, Caller, Meter, ModuleLoader, ModuleSources},
-    message::{Origin, WorkerSetup},
+    engine::{self, Caller, Meter, ModuleLoader},
+    message::{ModuleSources, Origin, WorkerSetup},
 };
 
 /// Names, signatures and docs of functions that are built into Rhai's evaluator.

@@ -7,11 +7,11 @@ use proptest::prelude::*;
 use super::*;
 use crate::{
     child::Environment,
-    engine::{Meter, ModuleSources},
+    engine::Meter,
     message::{
         Candidate, CandidateKind, Completion, FunctionDoc, FunctionEntry, HostFunction, HostModule, HostReturn,
-        MAX_CANDIDATES, NamedValue, Origin, Play, Query, QueryAnswer, ScopeListing, VariableEntry, WorkerLimits,
-        WorkerSetup,
+        MAX_CANDIDATES, ModuleSources, NamedValue, Origin, Play, Query, QueryAnswer, ScopeListing, VariableEntry,
+        WorkerLimits, WorkerSetup,
     },
 };
 
@@ -25,8 +25,7 @@ impl QuerySession {
     fn with(setup: WorkerSetup) -> Self {
         let inventory = SharedInventory::default();
         let meter = Meter::new(Arc::default(), &setup.limits, || {});
-        let sources = ModuleSources::read(setup.modules.as_deref());
-        let environment = Environment::new(setup, sources, meter, inventory.clone(), |_| {}, |_| HostReturn::Aborted);
+        let environment = Environment::new(setup, meter, inventory.clone(), |_| {}, |_| HostReturn::Aborted);
         Self { environment, inventory, plays: 0 }
     }
 
@@ -183,7 +182,10 @@ fn completion_after_module_offers_its_items() {
     let module = "/// Of a rectangle.\nfn area(a, b) { a * b } private fn inner() {} export const PI = 3.0;";
     std::fs::write(directory.path().join("geo.rhai"), module).expect("write");
     std::fs::write(directory.path().join("more.rhai"), "import \"geo\" as sub; fn f() {}").expect("write");
-    let mut session = QuerySession::with(WorkerSetup { modules: Some(directory.path().into()), ..setup() });
+    let mut session = QuerySession::with(WorkerSetup {
+        modules: ModuleSources::read(directory.path()).expect("readable"),
+        ..setup()
+    });
     let module = |name| candidate(name, CandidateKind::Module, "");
     assert_eq!(session.candidates("import \""), [module("geo"), module("more")]);
     assert_eq!(session.candidates("import \"ge"), [module("geo")]);

@@ -32,9 +32,15 @@ pub(crate) fn decode_borrowed<'a, T: serde::Deserialize<'a>>(payload: &'a [u8]) 
     postcard::from_bytes(payload).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
 }
 
+/// Splits the first frame off: its payload, and the bytes after it. `None` if the frame is not complete.
+pub(crate) fn split(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (header, rest) = bytes.split_first_chunk::<HEADER>()?;
+    rest.split_at_checked(length(*header))
+}
+
 /// Whether the bytes begin with a complete frame.
 pub(crate) fn is_complete(bytes: &[u8]) -> bool {
-    bytes.split_first_chunk::<HEADER>().is_some_and(|(header, rest)| rest.len() >= length(*header))
+    split(bytes).is_some()
 }
 
 /// Reads the payload of one frame into `buffer`. Returns false if the stream ends between frames.

@@ -1,12 +1,11 @@
 //! The setup of a worker.
 
-use std::path::PathBuf;
-
 use serde::{Deserialize, Serialize};
 
-use super::{call::FunctionFiles, host::HostModule, named_value::NamedValue};
+use super::{call::FunctionFiles, host::HostModule, module_sources::ModuleSources, named_value::NamedValue};
 
-/// The setup with which a worker is started.
+/// The setup with which a worker is started. It is complete: a worker reads no files, so a setup means the same on every
+/// machine with the same build.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WorkerSetup {
     /// Constants that scripts see, in functions too. Definitions of a script hide them.
@@ -16,8 +15,8 @@ pub struct WorkerSetup {
     pub constants: Vec<NamedValue>,
     /// The limits of plays.
     pub limits: WorkerLimits,
-    /// The directory from which `import` reads modules. Without one, scripts cannot import.
-    pub modules: Option<PathBuf>,
+    /// The modules that scripts can import.
+    pub modules: ModuleSources,
     /// The init script: defines functions, constants and variables before the first play. Its output is dropped. If it
     /// fails, every play fails with the same error.
     pub init: Option<String>,

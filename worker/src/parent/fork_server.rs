@@ -22,7 +22,7 @@ use std::io;
 use self::driver as system;
 #[cfg(not(target_os = "linux"))]
 use self::fallback as system;
-use super::{program::Program, spare_worker::SpareWorker, worker_handle::Worker};
+use super::{program::Program, relayed_worker::RelayedWorker, spare_worker::SpareWorker, worker_handle::Worker};
 use crate::message::WorkerSetup;
 
 /// A handle to a process that forks workers with the same setup.
@@ -85,6 +85,17 @@ impl ForkServer {
     /// Returns the errors of [`start_worker`](Self::start_worker).
     pub async fn start_worker_for_group(&self, group: u64) -> io::Result<Worker> {
         self.system.worker(group).await
+    }
+
+    /// Starts a worker for a [handle](Worker::remote) on another machine, for a group as
+    /// [`start_worker_for_group`](Self::start_worker_for_group).
+    ///
+    /// # Errors
+    ///
+    /// Returns the errors of [`start_worker`](Self::start_worker), and one of kind
+    /// [`Unsupported`](io::ErrorKind::Unsupported) on systems without fork servers.
+    pub async fn start_relayed(&self, group: u64) -> io::Result<RelayedWorker> {
+        self.system.relayed(group).await
     }
 
     /// Starts a spare worker, and waits until it is sealed.

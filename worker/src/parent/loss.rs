@@ -16,6 +16,10 @@ pub enum Loss {
     Memory,
     /// The process failed, or the server killed it because it violated the protocol.
     Crashed,
+    /// The worker's [machine](crate::Worker::remote) is out of reach. The process may still run there for a while.
+    Unreachable,
+    /// The worker's [machine](crate::Worker::remote) drains, and its grace period has ended.
+    Drained,
 }
 
 impl std::fmt::Display for Loss {
@@ -24,6 +28,8 @@ impl std::fmt::Display for Loss {
             Self::Killed => "it was killed",
             Self::Memory => "it reached its memory limit",
             Self::Crashed => "it crashed",
+            Self::Unreachable => "its machine is out of reach",
+            Self::Drained => "its machine drains",
         })
     }
 }

@@ -1,6 +1,14 @@
 //! The process of a worker on the server side: its owner executes commands and reports how the process ended.
 
-use std::{fmt::Debug, io, os::fd::OwnedFd, path::PathBuf, process::Stdio};
+use std::{
+    fmt::Debug,
+    io,
+    os::fd::OwnedFd,
+    path::PathBuf,
+    process::Stdio,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use rustix::process::Pid;
 use tokio::{
@@ -8,10 +16,10 @@ use tokio::{
     sync::{mpsc, oneshot},
 };
 
-use super::loss::Loss;
+use super::{loss::Loss, usage::Usage};
 use crate::{
     message::{ProcessCommand, Role},
-    system::{self, channels::WorkerChannels},
+    system::{self, channels::WorkerChannels, usage},
 };
 
 /// The owner of a worker's process. Only the owner kills the process, so that a reassigned pid is never hit. Dropping
@@ -32,12 +40,29 @@ pub(crate) trait ProcessOwner: Debug + Send + Sync {
     fn has_ended(&self) -> bool {
         false
     }
+
+    /// The private memory of the process in bytes, at `since` or later.
+    fn memory_usage(&self, pid: Option<u32>, _since: Instant) -> Usage<u64> {
+        pid.and_then(usage::process_memory).into()
+    }
+
+    /// The CPU time of the thread that evaluates scripts, at `since` or later.
+    fn cpu_usage(&self, pid: Option<u32>, _since: Instant) -> Usage<Duration> {
+        pid.and_then(usage::cpu_time).into()
+    }
+
+    /// Whether the worker is about to leave, and this was not returned before.
+    fn take_leaving(&self) -> bool {
+        false
+    }
 }
 
 /// A process, or the threads in its place. Dropping it ends the process.
 #[derive(Debug)]
 pub(crate) struct Process {
     pub(super) pid: Option<u32>,
+    /// The name of its machine, unless it is this one.
+    pub(super) machine: Option<Arc<str>>,
     owner: Box<dyn ProcessOwner>,
     /// The reason why the process ended.
     pub(super) ended: oneshot::Receiver<Loss>,
@@ -47,7 +72,18 @@ pub(crate) struct Process {
 
 impl Process {
     pub(crate) fn new(pid: Option<u32>, owner: impl ProcessOwner + 'static, ended: oneshot::Receiver<Loss>) -> Self {
-        Self { pid, owner: Box::new(owner), ended, was_killed: false, is_low_priority: false }
+        let owner = Box::new(owner);
+        Self { pid, machine: None, owner, ended, was_killed: false, is_low_priority: false }
+    }
+
+    /// A process on another machine.
+    pub(super) fn remote(
+        machine: Arc<str>,
+        pid: Option<u32>,
+        owner: impl ProcessOwner + 'static,
+        ended: oneshot::Receiver<Loss>,
+    ) -> Self {
+        Self { machine: Some(machine), ..Self::new(pid, owner, ended) }
     }
 
     pub(super) fn kill(&mut self) {
@@ -65,6 +101,18 @@ impl Process {
     /// Whether the process is known to have ended, or ends with its owner.
     pub(super) fn has_ended(&mut self) -> bool {
         self.owner.has_ended() || !matches!(self.ended.try_recv(), Err(oneshot::error::TryRecvError::Empty))
+    }
+
+    pub(super) fn memory_usage(&self, since: Instant) -> Usage<u64> {
+        self.owner.memory_usage(self.pid, since)
+    }
+
+    pub(super) fn cpu_usage(&self, since: Instant) -> Usage<Duration> {
+        self.owner.cpu_usage(self.pid, since)
+    }
+
+    pub(super) fn take_leaving(&self) -> bool {
+        self.owner.take_leaving()
     }
 
     /// Whether there is a process whose end can be awaited.

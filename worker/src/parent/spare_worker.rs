@@ -1,13 +1,13 @@
 //! A spare worker: started and sealed, but not yet used by anyone.
 
-use std::io;
+use std::{io, time::Instant};
 
 #[cfg(target_os = "linux")]
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 #[cfg(target_os = "linux")]
 use tokio::net::unix::pipe;
 
-use super::{message_bounds::MessageBounds, process::Process, worker_handle::Worker};
+use super::{message_bounds::MessageBounds, process::Process, usage::Usage, worker_handle::Worker};
 use crate::system::channels::ServerChannels;
 
 /// A worker that waits for its first play. It belongs to no tokio runtime, so any runtime can use it. Dropping it kills
@@ -67,7 +67,12 @@ impl SpareWorker {
         true
     }
 
-    /// The process id.
+    /// The private memory of the process in bytes, as [`Worker::memory_usage`].
+    pub fn memory_usage(&self) -> Usage<u64> {
+        self.process.memory_usage(Instant::now())
+    }
+
+    /// The process id, for log lines.
     pub fn pid(&self) -> Option<u32> {
         self.process.pid
     }

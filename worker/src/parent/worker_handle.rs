@@ -7,7 +7,7 @@ mod sent_plays;
 #[cfg(test)]
 mod tests;
 
-use std::{collections::HashMap, io};
+use std::{collections::HashMap, io, time::Duration};
 
 use tokio::time::Instant;
 
@@ -18,6 +18,7 @@ use super::{
     message_bounds::MessageBounds,
     process::Process,
     program::Program,
+    usage::Usage,
 };
 use crate::{
     message::{
@@ -59,6 +60,9 @@ pub enum WorkerEvent {
         /// The answer.
         answer: QueryAnswer,
     },
+    /// The worker's [machine](Worker::remote) drains, and the process ends soon, with [`Loss::Drained`]. What the worker
+    /// sent before has been returned.
+    Leaving,
     /// The process ended, and its environment is lost. No event follows.
     Lost(Loss),
 }
@@ -124,9 +128,18 @@ impl Worker {
 
     pub(crate) fn new(channels: ServerChannels, process: Process, bounds: MessageBounds) -> io::Result<Self> {
         let (work, control) = (Transport::pipes(channels.work)?, Transport::socket(channels.control)?);
+        Ok(Self::with_transports(work, control, process, bounds))
+    }
+
+    pub(super) fn with_transports(
+        work: Transport,
+        control: Transport,
+        process: Process,
+        bounds: MessageBounds,
+    ) -> Self {
         let max_frame =
             bounds.output.saturating_mul(2).saturating_add(128 << 10).max(bounds.args.saturating_add(1 << 10));
-        Ok(Self {
+        Self {
             work: FrameChannel::new(work, max_frame),
             // The weight of an answer is larger than its encoding.
             control: FrameChannel::new(control, bounds.output.saturating_add(4 << 10)),
@@ -143,7 +156,7 @@ impl Worker {
             is_broken: false,
             is_control_closed: false,
             kill_at: None,
-        })
+        }
     }
 
     /// The active layers of its sandbox; `None` before its first event.
@@ -151,9 +164,31 @@ impl Worker {
         self.layers.as_deref()
     }
 
-    /// The process id, for log lines.
+    /// The process id on the worker's machine, for log lines.
     pub fn pid(&self) -> Option<u32> {
         self.process.pid
+    }
+
+    /// The name of the worker's machine, for log lines; `None` if it is this one.
+    pub fn machine(&self) -> Option<&str> {
+        self.process.machine.as_deref()
+    }
+
+    /// The private memory of the process in bytes, resident or swapped out. Memory shared with files or other processes is
+    /// not counted; unchanged memory inherited from a fork server is.
+    ///
+    /// The sample was taken at `since` or later. If the worker is on another machine, the call requests a sample for later
+    /// calls, and returns [`Usage::Pending`] if there is none of that time.
+    ///
+    /// It is [`Usage::Unknown`] if the process has ended, for a worker on threads, and on systems other than Linux.
+    pub fn memory_usage(&self, since: std::time::Instant) -> Usage<u64> {
+        self.process.memory_usage(since)
+    }
+
+    /// The CPU time of the thread that evaluates scripts, since the start of the process. It is pending or unknown in the
+    /// same cases as the [memory](Self::memory_usage).
+    pub fn cpu_usage(&self, since: std::time::Instant) -> Usage<Duration> {
+        self.process.cpu_usage(since)
     }
 
     /// Sets the constants of the plays that are queued from now on, besides [`WorkerSetup::constants`], which they hide.

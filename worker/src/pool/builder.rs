@@ -23,7 +23,7 @@ use super::{
 use crate::{
     entry::{self, Preparation},
     host::Arguments,
-    message::{HostError, InvalidValue, NamedValue, WorkerLimits, WorkerSetup},
+    message::{HostError, InvalidValue, ModuleSources, NamedValue, WorkerLimits, WorkerSetup},
     parent::Program,
 };
 
@@ -35,6 +35,8 @@ const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
 pub struct PoolBuilder {
     program: Program,
     setup: WorkerSetup,
+    /// The directory of the modules.
+    modules: Option<PathBuf>,
     functions: FunctionTable,
     constant_error: Option<InvalidValue>,
     max_workers: usize,
@@ -50,6 +52,7 @@ impl Default for PoolBuilder {
         Self {
             program: Program::default(),
             setup: WorkerSetup::default(),
+            modules: None,
             functions: FunctionTable::default(),
             constant_error: None,
             max_workers: 4 * processors,
@@ -105,10 +108,12 @@ impl PoolBuilder {
         self
     }
 
-    /// Sets the directory from which `import` reads modules. Without one, scripts cannot import.
+    /// Sets the directory of the modules for `import`. Without one, scripts cannot import.
+    ///
+    /// [`start`](Self::start) reads the modules. A directory that cannot be read has none.
     #[must_use]
     pub fn modules(mut self, directory: impl Into<PathBuf>) -> Self {
-        self.setup.modules = Some(directory.into());
+        self.modules = Some(directory.into());
         self
     }
 
@@ -212,6 +217,10 @@ impl PoolBuilder {
         }
         self.setup.host = self.functions.modules().map_err(StartError::HostName)?;
         self.setup.must_be_sealed = self.must_be_sealed;
+        if let Some(directory) = self.modules {
+            let read = tokio::task::spawn_blocking(move || ModuleSources::read(&directory));
+            self.setup.modules = read.await.ok().and_then(Result::ok).unwrap_or_default();
+        }
         let state = Arc::new(PoolState {
             program: self.program,
             setup: self.setup,

@@ -5,7 +5,8 @@ use std::{path::Path, time::Duration};
 use tempfile::TempDir;
 use tokio::time::{Instant, timeout_at};
 use worker::{
-    ErrorKind, EvalOutcome, LimitKind, Loss, NamedValue, Play, Program, Worker, WorkerEvent, WorkerLimits, WorkerSetup,
+    ErrorKind, EvalOutcome, LimitKind, Loss, ModuleSources, NamedValue, Play, Program, Worker, WorkerEvent,
+    WorkerLimits, WorkerSetup,
 };
 
 /// Time after which a play is stopped.
@@ -122,7 +123,7 @@ pub(crate) async fn play(
     let setup = WorkerSetup {
         constants: vec![named("CIRCLE_NAME", "generate"), named("CALLER_PUBLIC_KEY", "02ab")],
         limits: limits.clone(),
-        modules: Some(modules.to_owned()),
+        modules: ModuleSources::read(modules).map_err(|error| error.to_string())?,
         ..WorkerSetup::default()
     };
     let mut session = WorkerSession {

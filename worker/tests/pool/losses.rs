@@ -53,6 +53,22 @@ pub(crate) async fn killed_fork_server_is_replaced() {
     }
 }
 
+pub(crate) async fn replaced_fork_server_has_same_modules() {
+    let home = tempfile::tempdir().expect("a directory");
+    let write = |text: &str| std::fs::write(home.path().join("shared.rhai"), text).expect("written");
+    let script = "import \"shared\" as common; common::number()";
+    write("fn number() { 1 }");
+    let pool = builder().modules(home.path()).start().await.expect("a pool");
+    let mut session = checkout(&pool).await;
+    write("fn number() { 2 }");
+    assert_eq!(session.run::<i64>(script).await.expect("a value"), 1);
+    let process = fork_server(&session);
+    drop(session);
+    kill(process);
+    wait_for_end(process).await;
+    assert_eq!(checkout(&pool).await.run::<i64>(script).await.expect("a value"), 1);
+}
+
 pub(crate) async fn fork_server_killed_between_checkouts_is_replaced() {
     let pool = pool().await;
     for _ in 0..10 {

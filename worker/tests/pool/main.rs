@@ -67,7 +67,7 @@ fn main() {
             large_result_is_a_limit, invalid_names_fail_start;
         hostile: endless_loop_is_stopped_and_session_kept, script_that_cannot_be_stopped_is_killed,
             memory_bombs_hurt_only_their_session, deep_recursion_is_a_limit, print_flood_is_bounded;
-        losses: killed_worker_fails_its_run_only, killed_fork_server_is_replaced,
+        losses: killed_worker_fails_its_run_only, killed_fork_server_is_replaced, replaced_fork_server_has_same_modules,
             fork_server_killed_between_checkouts_is_replaced, killed_spare_worker_is_replaced,
             failing_init_script_fails_start;
         checkouts: session_leaves_nothing_for_next, checkouts_wait_in_order_and_workers_are_bounded,

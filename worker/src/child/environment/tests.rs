@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex};
 use super::*;
 use crate::{
     engine::PlayMonitor,
-    message::{ErrorKind, HostError, HostFunction, HostModule, LimitKind, ScriptError, Stream},
+    message::{ErrorKind, HostError, HostFunction, HostModule, LimitKind, ModuleSources, ScriptError, Stream},
 };
 
 /// The constants of the setup: a text, and one that plays replace.
@@ -40,7 +40,6 @@ impl PlaySession {
         let (prints, monitor) = (Arc::new(Mutex::new(Vec::new())), Arc::new(PlayMonitor::default()));
         let calls = Arc::new(Mutex::new(Vec::new()));
         let meter = Meter::new(monitor.clone(), &setup.limits, || {});
-        let sources = ModuleSources::read(setup.modules.as_deref());
         let (sink, called) = (prints.clone(), calls.clone());
         let call_host = move |call: HostCall| {
             let returned = host(&call);
@@ -48,7 +47,7 @@ impl PlaySession {
             returned
         };
         let print = move |print| sink.lock().expect("not poisoned").push(print);
-        let environment = Environment::new(setup, sources, meter, SharedInventory::default(), print, call_host);
+        let environment = Environment::new(setup, meter, SharedInventory::default(), print, call_host);
         Self { environment, prints, calls, monitor, plays: 0 }
     }
 
@@ -149,7 +148,7 @@ fn environment_keeps_imports() {
     let directory = tempfile::tempdir().expect("a directory");
     std::fs::write(directory.path().join("geo.rhai"), "fn area(a, b) { a * b } export const UNIT = \"m\";")
         .expect("write");
-    let modules = Some(directory.path().to_owned());
+    let modules = ModuleSources::read(directory.path()).expect("readable");
     let mut session = PlaySession::with(WorkerSetup { modules, ..WorkerSetup::default() });
     assert_eq!(session.output("import \"geo\" as g; g::area(2, 3)"), "6");
     assert_eq!(session.output("g::area(4, 5) + g::UNIT"), "20m");
@@ -242,7 +241,7 @@ fn cyclic_imports_are_an_error() {
     ] {
         std::fs::write(directory.path().join(name).with_extension("rhai"), source).expect("write");
     }
-    let modules = Some(directory.path().to_owned());
+    let modules = ModuleSources::read(directory.path()).expect("readable");
     let mut session = PlaySession::with(WorkerSetup { modules, ..WorkerSetup::default() });
     for name in ["itself", "there", "there"] {
         let error = session.error(&format!("import {name:?} as m;"));
@@ -259,7 +258,7 @@ fn import_does_not_leave_its_directory() {
     std::fs::write(outside.path().join("secret.rhai"), "export const X = 1;").expect("write");
     std::os::unix::fs::symlink(outside.path().join("secret.rhai"), directory.join("link.rhai")).expect("linked");
     let absolute = outside.path().join("secret").display().to_string();
-    let setup = WorkerSetup { modules: Some(directory), ..WorkerSetup::default() };
+    let setup = WorkerSetup { modules: ModuleSources::read(&directory).expect("readable"), ..WorkerSetup::default() };
     let mut session = PlaySession::with(setup);
     for name in ["../secret", "link", "./../secret", "a/../../secret", "", ".", absolute.as_str()] {
         let error = session.error(&format!("import {name:?} as m;"));

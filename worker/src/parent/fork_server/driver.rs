@@ -18,6 +18,7 @@ use crate::{
         message_bounds::MessageBounds,
         process::{Process, ProcessOwner, spawn},
         program::Program,
+        relayed_worker::RelayedWorker,
         spare_worker::SpareWorker,
         worker_handle::Worker,
     },
@@ -73,6 +74,11 @@ impl ForkServerHandle {
     pub(super) async fn worker(&self, group: u64) -> io::Result<Worker> {
         let (channels, process) = self.fork(group, false).await?;
         Worker::new(channels, process, self.shared.bounds)
+    }
+
+    pub(super) async fn relayed(&self, group: u64) -> io::Result<RelayedWorker> {
+        let (channels, process) = self.fork(group, false).await?;
+        RelayedWorker::new(channels, process)
     }
 
     pub(super) async fn spare(&self) -> io::Result<SpareWorker> {

@@ -4,7 +4,7 @@ use std::io;
 
 use crate::{
     message::WorkerSetup,
-    parent::{program::Program, spare_worker::SpareWorker, worker_handle::Worker},
+    parent::{program::Program, relayed_worker::RelayedWorker, spare_worker::SpareWorker, worker_handle::Worker},
 };
 
 #[derive(Debug, Clone)]
@@ -21,6 +21,11 @@ impl ForkServerHandle {
 
     pub(super) async fn worker(&self, _group: u64) -> io::Result<Worker> {
         Worker::start(self.program.clone(), self.setup.clone()).await
+    }
+
+    #[expect(clippy::unused_async, clippy::unused_self, reason = "on Linux it forks a worker")]
+    pub(super) async fn relayed(&self, _group: u64) -> io::Result<RelayedWorker> {
+        Err(io::ErrorKind::Unsupported.into())
     }
 
     #[expect(clippy::unused_async, clippy::unused_self, reason = "on Linux it forks a worker")]

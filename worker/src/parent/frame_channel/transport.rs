@@ -1,4 +1,4 @@
-//! The transport of a channel to a process: a Unix socket, or a pipe in each direction.
+//! The transport of a channel to a process: a Unix socket, a pipe in each direction, or queues to another machine.
 
 use std::{
     io::{self, PipeReader, PipeWriter},
@@ -21,6 +21,8 @@ use tokio::{
     net::{UnixStream, unix::pipe},
 };
 
+use crate::parent::remote::RemoteStream;
+
 /// A transport. Dropping it closes it for the other side.
 #[derive(Debug)]
 pub(crate) enum Transport {
@@ -29,6 +31,8 @@ pub(crate) enum Transport {
         to: pipe::Sender,
         from: pipe::Receiver,
     },
+    /// The process is on another machine.
+    Remote(RemoteStream),
     /// The server has closed it.
     Closed,
 }
@@ -48,6 +52,7 @@ impl Transport {
         match self {
             Self::Socket(socket) => socket.try_write(bytes),
             Self::Pipes { to, .. } => to.try_write(bytes),
+            Self::Remote(stream) => stream.try_write(bytes),
             Self::Closed => Err(io::ErrorKind::BrokenPipe.into()),
         }
     }
@@ -70,6 +75,7 @@ impl Transport {
         match self {
             Self::Socket(socket) => socket.poll_write_ready(cx),
             Self::Pipes { to, .. } => to.poll_write_ready(cx),
+            Self::Remote(stream) => stream.poll_write_ready(cx).map(Ok),
             Self::Closed => Poll::Ready(Err(io::ErrorKind::BrokenPipe.into())),
         }
     }
@@ -80,6 +86,7 @@ impl Transport {
         match self {
             Self::Socket(socket) => poll_read(socket, cx, buffer),
             Self::Pipes { from, .. } => poll_read(from, cx, buffer),
+            Self::Remote(stream) => stream.poll_read(cx, buffer).map(Ok),
             Self::Closed => Poll::Ready(Ok(0)),
         }
     }

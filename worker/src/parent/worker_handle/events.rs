@@ -22,6 +22,9 @@ use crate::{
 /// Time for a process to exit after it has closed its work pipe.
 const END_GRACE_PERIOD: Duration = Duration::from_secs(1);
 
+/// Time for another machine to report the end of a process that it was to kill.
+const REMOTE_KILL_TIMEOUT: Duration = Duration::from_secs(10);
+
 impl Worker {
     /// Waits for the next event, in order. Cancel safe: dropping the future loses no event.
     ///
@@ -117,6 +120,8 @@ impl Worker {
             match self.work.poll_drive(cx) {
                 Poll::Ready(Ok(true)) => {}
                 Poll::Ready(_) => return Poll::Ready(None),
+                // All that had arrived has been handled.
+                Poll::Pending if self.process.take_leaving() => return Poll::Ready(Some(WorkerEvent::Leaving)),
                 Poll::Pending => return Poll::Pending,
             }
         }
@@ -134,7 +139,7 @@ impl Worker {
 
     /// Kills a worker that has violated the protocol.
     fn fail(&mut self, error: &io::Error) {
-        tracing::error!(pid = self.process.pid, %error, "worker violated the protocol; killing it");
+        tracing::error!(machine = self.machine(), pid = self.process.pid, %error, "worker violated the protocol; killing it");
         self.is_broken = true;
         self.kill();
     }
@@ -233,7 +238,13 @@ impl Worker {
             loss
         } else {
             self.kill();
-            (&mut self.process.ended).await
+            if self.process.machine.is_some() {
+                // The other machine may be compromised, and never answer.
+                let end = timeout_at(deadline + REMOTE_KILL_TIMEOUT, &mut self.process.ended).await;
+                end.unwrap_or(Ok(Loss::Unreachable))
+            } else {
+                (&mut self.process.ended).await
+            }
         };
         WorkerEvent::Lost(match loss {
             _ if self.is_broken => Loss::Crashed,

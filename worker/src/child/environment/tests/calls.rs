@@ -195,7 +195,11 @@ fn nothing_of_a_call_reaches_the_next_one() {
         let mine = USER; mine.clear(); let same = || mine; let called = same.call(); called.tags = 1; touch(USER); 1 }\n\
         fn touch(user) { user.clear() }\n\
         fn keep_user() { let mine = USER; mine.role = \"root\"; [mine.role, USER.role] }";
-    let setup = WorkerSetup { constants: constants(), modules: Some(home.path().into()), ..WorkerSetup::default() };
+    let setup = WorkerSetup {
+        constants: constants(),
+        modules: ModuleSources::read(home.path()).expect("readable"),
+        ..WorkerSetup::default()
+    };
     let mut calls = CallSession::with(&[("file", source)], setup);
     for round in 0..3 {
         assert_eq!(calls.json("file.counter", []), "[1,2,1]", "{round}");

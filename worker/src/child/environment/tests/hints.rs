@@ -71,7 +71,7 @@ fn wrong_types_are_named_as_in_scripts() {
 fn hint_leads_to_modules_and_their_functions() {
     let home = tempfile::tempdir().expect("a directory");
     std::fs::write(home.path().join("geo.rhai"), "fn area(a, b) { a * b }").expect("written");
-    let modules = Some(home.path().into());
+    let modules = ModuleSources::read(home.path()).expect("readable");
     let setup = WorkerSetup { modules, ..WorkerSetup::default() };
     let mut session = PlaySession::with(setup);
     let cases: &[(&str, Option<&str>)] = &[

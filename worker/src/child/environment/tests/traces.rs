@@ -32,7 +32,11 @@ fn with_modules(modules: &[(&str, &str)], init: Option<&str>) -> (PlaySession, t
     for (file, text) in modules {
         std::fs::write(home.path().join(file), text).expect("written");
     }
-    let setup = WorkerSetup { modules: Some(home.path().into()), init: init.map(Into::into), ..WorkerSetup::default() };
+    let setup = WorkerSetup {
+        modules: ModuleSources::read(home.path()).expect("readable"),
+        init: init.map(Into::into),
+        ..WorkerSetup::default()
+    };
     (PlaySession::with(setup), home)
 }
 
