@@ -6,7 +6,7 @@
 //! [`IdentityStatement`]. This crate implements both sides, the encrypted keystore on disk and the files that hold a
 //! circle's own key (feature `keystore`, on by default).
 //!
-//! Without that feature, the crate reads neither files nor a clock (the caller passes the time), and builds for
+//! Without that feature and `private-files`, a part of it, the crate reads neither files nor a clock (the caller passes the time), and builds for
 //! `wasm32-unknown-unknown`; so does the feature `key-file`, the encryption of keys for a store of the caller's own.
 //!
 //! ```
@@ -52,7 +52,7 @@ pub mod identity_file;
 pub mod key_file;
 #[cfg(feature = "keystore")]
 pub mod keystore;
-#[cfg(feature = "keystore")]
+#[cfg(feature = "private-files")]
 pub mod private_files;
 
 pub use authority::{AUTHORITY_MAX_BYTES, Authority, AuthorityError};
