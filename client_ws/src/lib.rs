@@ -66,8 +66,8 @@ pub use keys::{Authority, AuthorityError, KeyPair, NonceError, NonceRejection, P
 pub use protocol::{
     ErrorObject, FunctionInfo, Id, Limits, RpcError,
     error::{
-        BusyLimit, LimitSetting, LossReason, MissingRight, PlayLimit, ScriptError, ScriptErrorKind, TraceFrame,
-        TraceSource,
+        BusyLimit, ConflictCause, Happened, LimitSetting, LossReason, MissingRight, PlayLimit, ScriptError,
+        ScriptErrorKind, StoreFault, TraceFrame, TraceSource,
     },
     function_info::{ArgumentError, FunctionParam, FunctionResult},
     methods::{

@@ -129,7 +129,7 @@ pub enum RpcError {
         cause: ConflictCause,
         /// A changed key that the transaction read.
         key: Option<String>,
-        /// How often it ran.
+        /// Number of times that it ran.
         attempts: u32,
     },
     /// The store of the circle takes no writes, or has failed.
@@ -270,16 +270,6 @@ words! {
         MapItems = "map_items",
         /// Size of what a host call passes in one direction, in KiB.
         HostKib = "host_kib",
-        /// Entries that a transaction reads.
-        StoreReads = "store_reads",
-        /// Keys that a transaction writes.
-        StoreWrites = "store_writes",
-        /// Size of what a transaction writes, in KiB.
-        StoreKib = "store_kib",
-        /// Size of one value in the store, in KiB.
-        ValueKib = "value_kib",
-        /// Events of a transaction.
-        Events = "events",
     }
 }
 

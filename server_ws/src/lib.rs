@@ -66,11 +66,14 @@ pub use circle::{
     startup_check::InitScriptError,
 };
 pub use circle_functions::{FunctionFault, FunctionsError};
+#[cfg(feature = "faults")]
+#[doc(hidden)]
+pub use circle_store::SkippedCheck;
 pub use circle_store::StoreLocation;
 pub use functions::roles::{AccessDefinition, MemberDefinition, RoleDefinition};
 pub use keys::{Authority, KeyPair, PublicKey};
 pub use local_session::{LocalPlay, LocalPlayResult, LocalSession, LocalSessionError};
-pub use metrics::{CircleSnapshot, Observer};
+pub use metrics::{CircleSnapshot, CommitSnapshot, Observer, StoreSnapshot};
 #[cfg(not(feature = "tls"))]
 use no_tls as tls;
 pub use protocol::{

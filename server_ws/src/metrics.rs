@@ -12,6 +12,8 @@ mod no_series;
 #[cfg(feature = "metrics")]
 mod series;
 mod snapshot;
+#[cfg(feature = "metrics")]
+mod store;
 
 use std::{
     fmt,
@@ -24,7 +26,10 @@ use std::{
 
 use protocol::{RpcError, error::LossReason};
 
-use crate::quota::{Connections, FairSemaphore, MemoryQuota, kernel};
+use crate::{
+    circle_store::StoreObserver,
+    quota::{Connections, FairSemaphore, MemoryQuota},
+};
 #[cfg(feature = "metrics")]
 use labels::MemoryHolder;
 use labels::{AuthenticationOutcome, ConnectionCloseReason, NotificationRejectReason, SessionIdentity};
@@ -33,7 +38,7 @@ pub(crate) use labels::{ConnectionRejectReason, HostCallOutcome, MetricLabel, Pl
 use no_series::MetricSeries;
 #[cfg(feature = "metrics")]
 use series::{MetricSeries, set};
-pub use snapshot::CircleSnapshot;
+pub use snapshot::{CircleSnapshot, CommitSnapshot, StoreSnapshot};
 
 /// The number of recorded play times between two upkeeps of the histogram. Each takes 16 bytes until then.
 const RECORDS_PER_UPKEEP: u64 = 1024;
@@ -46,6 +51,7 @@ pub(crate) struct Metrics {
     #[cfg_attr(not(feature = "metrics"), expect(dead_code, reason = "a snapshot does not count sockets"))]
     sockets: Connections,
     running_plays: FairSemaphore,
+    store: Option<StoreObserver>,
     sandbox: OnceLock<Vec<SandboxLayer>>,
     connections: AtomicU64,
     /// The connections whose session is authenticated.
@@ -57,13 +63,20 @@ pub(crate) struct Metrics {
 }
 
 impl Metrics {
-    /// Registers the metrics of a circle, which read these quotas of the circle.
-    pub(crate) fn new(circle: &str, memory: MemoryQuota, sockets: Connections, running_plays: FairSemaphore) -> Self {
+    /// Registers the metrics of a circle, which read these quotas and the store of the circle.
+    pub(crate) fn new(
+        circle: &str,
+        memory: MemoryQuota,
+        sockets: Connections,
+        running_plays: FairSemaphore,
+        store: Option<StoreObserver>,
+    ) -> Self {
         Self {
-            series: MetricSeries::register(circle),
+            series: MetricSeries::register(circle, store.is_some()),
             memory,
             sockets,
             running_plays,
+            store,
             sandbox: OnceLock::new(),
             connections: AtomicU64::new(0),
             authenticated: AtomicU64::new(0),
@@ -120,8 +133,9 @@ impl Metrics {
             running_plays: running,
             queued_plays: self.open_plays.load(Relaxed).saturating_sub(running),
             worker_bytes: totals.bytes,
-            server_bytes: kernel::process_bytes(std::process::id()).unwrap_or_default(),
+            server_bytes: worker::process_memory(std::process::id()).unwrap_or_default(),
             sandbox: self.sandbox.get().into_iter().flatten().map(|layer| layer.name()).collect(),
+            store: self.store.as_ref().and_then(StoreObserver::snapshot),
         }
     }
 
@@ -146,6 +160,9 @@ impl Metrics {
         let layers = self.sandbox.get();
         for layer in SandboxLayer::ALL {
             series.sandbox.set(*layer, layers.is_some_and(|layers| layers.contains(layer)).into());
+        }
+        if let (Some(series), Some(store)) = (&series.store, &snapshot.store) {
+            series.set(store);
         }
         series.render()
     }

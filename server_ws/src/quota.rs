@@ -9,7 +9,7 @@ mod capacity;
 mod connections;
 mod derived_limits;
 mod fair_semaphore;
-pub(crate) mod kernel;
+mod kernel;
 mod loss_rate;
 mod memory_quota;
 mod rate_limit;

@@ -60,6 +60,17 @@ impl CallerRights {
         self.role.as_ref().filter(|_| self.has_roles).map(|role| role.name())
     }
 
+    /// Whether the role grants something of the store to its caller, who has this key.
+    pub(crate) fn grant(
+        &self,
+        key: Option<&PublicKey>,
+        grants: impl FnOnce(&Role, &CallerPlaceholders<'_>) -> bool,
+    ) -> bool {
+        let key = key.map(PublicKey::to_hex);
+        let caller = CallerPlaceholders { key: key.as_deref(), name: self.name.as_deref() };
+        self.role.as_deref().is_some_and(|role| grants(role, &caller))
+    }
+
     /// Whether the caller may play scripts.
     pub(crate) fn may_play(&self) -> bool {
         self.role.as_ref().is_some_and(|role| role.may_play())
@@ -157,12 +168,10 @@ impl Rights {
 
 /// Whether a caller may follow these keys or this topic.
 pub(crate) fn may_subscribe(rights: &CallerRights, key: Option<&PublicKey>, filter: &Filter) -> bool {
-    let key = key.map(PublicKey::to_hex);
-    let caller = CallerPlaceholders { key: key.as_deref(), name: rights.name.as_deref() };
-    rights.role.as_ref().is_some_and(|role| match filter {
-        Filter::Prefix(prefix) => role.may_subscribe_keys(prefix.as_str(), &caller),
-        Filter::Key(key) => role.may_subscribe_keys(key.as_str(), &caller),
-        Filter::Topic(topic) => role.may_subscribe_topic(topic, &caller),
+    rights.grant(key, |role, caller| match filter {
+        Filter::Prefix(prefix) => role.may_subscribe_keys(prefix.as_str(), caller),
+        Filter::Key(key) => role.may_subscribe_keys(key.as_str(), caller),
+        Filter::Topic(topic) => role.may_subscribe_topic(topic, caller),
     })
 }
 

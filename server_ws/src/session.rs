@@ -31,13 +31,16 @@ use std::{net::IpAddr, sync::Arc};
 
 use keys::Authority;
 use protocol::{Id, RpcError};
-use tokio::{sync::Semaphore, time::Instant};
+use tokio::{
+    sync::{Semaphore, watch},
+    time::Instant,
+};
 use worker::Query;
 
 use crate::{
     auth::Authenticator,
     calls::lost_right_to_play,
-    circle::{Circle, SessionGuard, SessionLimits},
+    circle::{Circle, SessionGuard, SessionLimits, Settings},
     metrics::SessionCounts,
     quota::{Caller, Slot},
     rights::CallerRights,
@@ -57,6 +60,8 @@ pub(crate) struct Session {
     pub(crate) circle: Arc<Circle>,
     /// The limits of the connection; an environment has its own.
     pub(crate) limits: Arc<SessionLimits>,
+    /// Those of the circle, of which the session has applied the last that it has seen.
+    settings: watch::Receiver<Arc<Settings>>,
     pub(crate) auth: Authenticator,
     /// The rights of the caller.
     pub(crate) rights: CallerRights,
@@ -95,7 +100,10 @@ impl Session {
         slot: Arc<Slot>,
         outbound: OutboundSender,
     ) -> Self {
+        // What changes from here on is not applied yet.
+        let settings = circle.settings.subscribe();
         Self {
+            settings,
             auth: Authenticator::new(authority, circle.identity()),
             rights: circle.rights_of(None),
             batches: Batches::new(limits.values.output_kib),

@@ -7,6 +7,7 @@
 //! what it needs from the epoch; sessions at the same position share one read (`epoch`), which may wait for the disk and
 //! so runs off the threads that serve connections. `render` makes the notifications of a read, once for all sessions.
 
+mod counters;
 mod epoch;
 mod feeds;
 mod hub;
@@ -14,6 +15,7 @@ mod position;
 mod render;
 mod ticker;
 
+pub(crate) use counters::{StalledSession, SubscriptionCounters};
 pub(crate) use epoch::{Epoch, PendingRead, ReadOutcome};
 pub(crate) use feeds::{FeedMember, SessionSignal};
 pub(crate) use hub::EventHub;

@@ -1,6 +1,6 @@
 //! The context of a running call: what it needs besides its arguments, what it reports, and how it ends.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use protocol::{
     RpcError,
@@ -31,6 +31,9 @@ use crate::{
     quota::Grant,
 };
 
+/// The time of a call whose deadline is too far in the future to represent.
+const LONG: Duration = Duration::from_hours(24);
+
 /// What a call needs besides its arguments.
 #[derive(Debug)]
 pub(super) struct CallContext {
@@ -51,7 +54,7 @@ pub(super) struct CallContext {
     pub(super) transaction: Option<RunStore>,
     /// The claim of a request that has `once`.
     pub(super) once: Option<OnceClaim>,
-    /// How often the function has begun to run.
+    /// Number of times that the function has begun to run.
     pub(super) attempts: u32,
     /// Where progress goes, with the number of the call; a report that finds no room is dropped.
     pub(super) reports: Option<(u64, mpsc::Sender<CallReport>)>,
@@ -117,6 +120,11 @@ impl CallContext {
             acquired = acquire(self) => acquired,
             () = wait_until(self.deadline) => Err(self.stop_error(StopReason::Time)),
         }
+    }
+
+    /// Returns when the store stops to wait for the call.
+    pub(super) fn store_deadline(&self) -> std::time::Instant {
+        self.deadline.unwrap_or_else(|| Instant::now() + LONG).into_std()
     }
 
     pub(super) async fn acquire_grant(&self) -> Result<Grant, RpcError> {
@@ -206,8 +214,10 @@ impl CallContext {
         }
         let (result, revision, conflict) = match (result, ended) {
             (Ok(value), Ok(revision)) => (Ok(value), revision, None),
-            (Ok(_), Err(EndError::Commit(error))) => (Err(self.commit_error(&error)), None, Some(error)),
-            (Ok(_), Err(error)) => (Err(self.end_error(error)), None, None),
+            (Ok(_), Err(error)) => {
+                let conflict = if let EndError::Commit(error) = &error { Some(error.clone()) } else { None };
+                (Err(self.end_error(error)), None, conflict)
+            }
             // The function may have failed for no other reason.
             (Err(RpcError::Script(_) | RpcError::Internal), _) if is_too_old => {
                 (Err(too_old(self.attempts)), None, Some(CommitError::TooOld))

@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use tokio::time::Instant;
+use worker::{Usage, Worker};
 
 /// The time until the first check of a play's CPU time, and the first interval after that.
 const FIRST_INTERVAL: Duration = Duration::from_millis(3);
@@ -18,6 +19,7 @@ const CPU_TIME_BUDGET: Duration = Duration::from_millis(3);
 /// reader or for a processor slows no other.
 #[derive(Debug)]
 pub(crate) struct CpuBudget {
+    since: Instant,
     next_check: Instant,
     interval: Duration,
     /// The worker's CPU time at the first check, including earlier plays.
@@ -26,18 +28,28 @@ pub(crate) struct CpuBudget {
 
 impl CpuBudget {
     pub(crate) fn new(now: Instant) -> Self {
-        Self { next_check: now + FIRST_INTERVAL, interval: FIRST_INTERVAL, before: None }
+        Self { since: now, next_check: now + FIRST_INTERVAL, interval: FIRST_INTERVAL, before: None }
     }
 
     pub(crate) fn next_check(&self) -> Instant {
         self.next_check
     }
 
-    /// Checks the worker's CPU time so far. If it is unknown, the first check spends the budget.
-    pub(crate) fn is_spent(&mut self, now: Instant, computed: Option<Duration>) -> bool {
-        let Some(computed) = computed else { return true };
-        if computed.saturating_sub(*self.before.get_or_insert(computed)) >= CPU_TIME_BUDGET {
-            return true;
+    /// Checks the worker's CPU time so far. If it is unknown, the first check spends the budget. If another machine has
+    /// not answered yet, a later check decides.
+    pub(crate) fn is_spent(&mut self, now: Instant, worker: &Worker) -> bool {
+        self.is_spent_by(now, worker.cpu_usage(self.since.into_std()))
+    }
+
+    fn is_spent_by(&mut self, now: Instant, usage: Usage<Duration>) -> bool {
+        match usage {
+            Usage::Known(computed) => {
+                if computed.saturating_sub(*self.before.get_or_insert(computed)) >= CPU_TIME_BUDGET {
+                    return true;
+                }
+            }
+            Usage::Pending => {}
+            _ => return true,
         }
         self.interval = (self.interval * 2).min(MAX_INTERVAL);
         self.next_check = now + self.interval;
@@ -56,13 +68,14 @@ mod tests {
         let mut budget = CpuBudget::new(now);
         assert_eq!(budget.next_check(), now + ms(3));
         // The CPU time of earlier plays does not count.
-        assert!(!budget.is_spent(now + ms(3), Some(ms(9000))));
+        assert!(!budget.is_spent_by(now + ms(3), Usage::Known(ms(9000))));
         for passed in [10, 20, 1000, 5000] {
-            assert!(!budget.is_spent(now + ms(passed), Some(ms(9001))), "{passed}");
+            assert!(!budget.is_spent_by(now + ms(passed), Usage::Known(ms(9001))), "{passed}");
+            assert!(!budget.is_spent_by(now + ms(passed), Usage::Pending), "{passed}");
             assert!(budget.next_check() > now + ms(passed));
         }
         assert!(budget.next_check() <= now + ms(5000) + MAX_INTERVAL);
-        assert!(budget.is_spent(now + ms(6000), Some(ms(9003))));
-        assert!(CpuBudget::new(now).is_spent(now + ms(3), None));
+        assert!(budget.is_spent_by(now + ms(6000), Usage::Known(ms(9003))));
+        assert!(CpuBudget::new(now).is_spent_by(now + ms(3), Usage::Unknown));
     }
 }

@@ -187,7 +187,7 @@ impl FunctionCall {
     /// Runs the call to its end.
     pub(crate) async fn run(mut self) -> CallEnd {
         if let Some(once) = self.once.take() {
-            match self.context.before_deadline(async |_| once.start().await).await {
+            match self.context.before_deadline(async |context| once.start(context.store_deadline()).await).await {
                 Ok(OnceStart::Claimed(claim)) => self.context.once = Some(claim),
                 Ok(OnceStart::Recorded(result)) => {
                     return match self.context.stopper.begin_end() {
@@ -218,7 +218,7 @@ impl FunctionCall {
     /// Runs until the transaction commits, or fails for another reason than a conflict.
     async fn run_attempts(&mut self) -> CallEnd {
         let Some(store) = &self.context.circle.store else { return self.attempt().await };
-        let attempts = store.begin_call(self.context.caller.caller, self.context.deadline.map(Instant::into_std));
+        let attempts = store.begin_call(self.context.caller.caller, self.context.store_deadline());
         let mut last_conflict = None;
         loop {
             self.context.transaction = Some(RunStore::Own(attempts.begin().await));
@@ -233,7 +233,7 @@ impl FunctionCall {
                 };
             };
             let is_conflict = matches!(retry, Retry::Conflict(_));
-            if let Retry::Conflict(_) = &retry {
+            if is_conflict {
                 last_conflict = end.result.as_ref().err().cloned();
             }
             self.context.stopper.begin_rerun();

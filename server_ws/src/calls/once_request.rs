@@ -1,22 +1,21 @@
 //! A call that has `once`: sent again, it gets the recorded result and nothing runs.
 
+use std::time::Instant;
+
 use protocol::{
     RpcError,
     error::{Happened, StoreFault},
 };
 use serde_json::value::RawValue;
 use sha2::{Digest as _, Sha256};
-use store::{InFlight, Once, OnceClaim, OnceError, OnceKey, Recorded, Store};
-use tokio::{sync::oneshot, task::spawn_blocking};
+use store::{Once, OnceClaim, OnceError, OnceKey, Recorded, Store};
+use tokio::task::spawn_blocking;
 
 use super::{FunctionCaller, function_call::CallArguments};
-use crate::{circle::Circle, rights::CallerGroup};
+use crate::{circle::Circle, circle_store::RECORDED_KIB, rights::CallerGroup};
 
 /// When a caller that has too many records may try again: the time until a record expires is not worth a search.
 const RETRY_MS: u64 = 60_000;
-
-/// KiB of a result that the store records.
-const RECORDED_KIB: u64 = 4;
 
 /// The version of what is hashed of a request.
 const REQUEST_VERSION: u8 = 1;
@@ -73,25 +72,21 @@ impl OnceRequest {
         Ok(Self { store: store.store.clone(), key, params: Sha256::digest(request).into() })
     }
 
-    /// Claims the request, or returns what it answered before; waits for the same request that runs now.
-    pub(super) async fn start(&self) -> Result<OnceStart, RpcError> {
+    /// Claims the request, or returns what it answered before; waits until the deadline for the same request that runs
+    /// now.
+    pub(super) async fn start(&self, deadline: Instant) -> Result<OnceStart, RpcError> {
         loop {
             let (store, key, params) = (self.store.clone(), self.key.clone(), self.params);
             let once = spawn_blocking(move || store.once(key, params)).await.map_err(|_| RpcError::Internal)?;
             match once.map_err(refusal)? {
                 Once::Claimed(claim) => return Ok(OnceStart::Claimed(claim)),
                 Once::Recorded(Recorded { result, .. }) => return Ok(OnceStart::Recorded(recorded(result))),
-                Once::InFlight(running) => wait_for(running).await,
+                Once::InFlight(running) => {
+                    running.wait(deadline).await;
+                }
             }
         }
     }
-}
-
-async fn wait_for(running: InFlight) {
-    let (end, ended) = oneshot::channel::<()>();
-    running.on_finish(move || drop(end));
-    // The sender is dropped, and sends nothing.
-    let _ended = ended.await;
 }
 
 fn recorded(result: Option<Vec<u8>>) -> Result<Box<RawValue>, RpcError> {

@@ -15,7 +15,7 @@ use crate::{
     circle_store::Retry,
     conversion,
     host::HostPrint,
-    quota::{Grant, Waiter, kernel},
+    quota::{Grant, Waiter},
 };
 
 /// A call that has a worker.
@@ -106,7 +106,13 @@ impl<'c> WorkerCall<'c> {
             self.kill_at = None;
             let (worker, function) = (self.worker.worker(), self.call.callee.name());
             self.call.log_fault(|suppressed| {
-                tracing::warn!(pid = worker.pid(), function, suppressed, "worker killed: call did not stop");
+                tracing::warn!(
+                    machine = worker.machine(),
+                    pid = worker.pid(),
+                    function,
+                    suppressed,
+                    "worker killed: call did not stop"
+                );
             });
             return worker.kill();
         }
@@ -122,14 +128,13 @@ impl<'c> WorkerCall<'c> {
                 self.worker.worker().request_progress();
             }
         }
-        if let Some(budget) = self.cpu_budget.as_mut().filter(|budget| budget.next_check() <= now) {
-            let computed = self.worker.worker().pid().and_then(kernel::cpu_time);
-            if budget.is_spent(now, computed) {
-                self.cpu_budget = None;
-                self.worker.demote();
-                // With its low priority, the function takes no processor from the calls that have a grant.
-                self.return_to_function(None);
-            }
+        if let Some(budget) = self.cpu_budget.as_mut().filter(|budget| budget.next_check() <= now)
+            && budget.is_spent(now, self.worker.worker())
+        {
+            self.cpu_budget = None;
+            self.worker.demote();
+            // With its low priority, the function takes no processor from the calls that have a grant.
+            self.return_to_function(None);
         }
     }
 
@@ -197,7 +202,12 @@ impl<'c> WorkerCall<'c> {
             CallEvent::Returned(CallReturn::Malformed) => {
                 let worker = self.worker.worker();
                 self.call.log_fault(|suppressed| {
-                    tracing::error!(pid = worker.pid(), suppressed, "malformed host call from worker; killing it");
+                    tracing::error!(
+                        machine = worker.machine(),
+                        pid = worker.pid(),
+                        suppressed,
+                        "malformed host call from worker; killing it"
+                    );
                 });
                 worker.kill_as_crashed();
             }
@@ -224,7 +234,8 @@ impl<'c> WorkerCall<'c> {
             }
             (_, Err(loss)) => {
                 let reason = match loss {
-                    Loss::Killed => LossReason::Killed,
+                    // Not the fault of the function: someone else has ended the worker.
+                    Loss::Killed | Loss::Unreachable | Loss::Drained => LossReason::Killed,
                     Loss::Memory => LossReason::Memory,
                     _ => LossReason::Crash,
                 };

@@ -13,7 +13,7 @@ use super::{Circle, Sandbox, identity::CircleIdentity};
 use crate::{
     admission_hook::{AdmissionHook, ConnectionRequest},
     audit::{Auditor, PlayRecord},
-    circle_store::StoreLocation,
+    circle_store::{RecoveryListener, StoreLocation},
     host::{self, AnyModule, Module},
     tls::TlsCertificate,
 };
@@ -59,6 +59,7 @@ impl Circle {
             functions: None,
             own_functions: Vec::new(),
             store: None,
+            on_store_recovery: None,
             host: Vec::new(),
             limits: Limits::default(),
             grace: Duration::from_secs(5),
@@ -108,6 +109,7 @@ pub struct CircleBuilder {
     functions: Option<PathBuf>,
     own_functions: Vec<Arc<dyn AnyModule>>,
     store: Option<StoreLocation>,
+    on_store_recovery: Option<RecoveryListener>,
     host: Vec<Arc<dyn AnyModule>>,
     limits: Limits,
     grace: Duration,
@@ -219,7 +221,8 @@ impl CircleBuilder {
         self
     }
 
-    /// Sets the only directory that `import` reads.
+    /// Sets the directory of the modules for `import`. [`build`](Self::build) reads the modules; a
+    /// [reconfiguration](Circle::reconfigure) with another circle of the same directory applies changes.
     #[must_use]
     pub fn modules(mut self, directory: impl Into<PathBuf>) -> Self {
         self.modules = Some(directory.into());
@@ -251,6 +254,15 @@ impl CircleBuilder {
     #[must_use]
     pub fn store(mut self, location: StoreLocation) -> Self {
         self.store = Some(location);
+        self
+    }
+
+    /// Calls a function with the share of the work that is done, from 0 to 1000, while [`build`](Self::build) recovers the
+    /// store after a crash. It runs on the thread of `build`, after each read, also if the share is still the same, and must
+    /// not block.
+    #[must_use]
+    pub fn on_store_recovery(mut self, on_recovery: impl Fn(u16) + Send + Sync + 'static) -> Self {
+        self.on_store_recovery = Some(RecoveryListener(Box::new(on_recovery)));
         self
     }
 

@@ -161,8 +161,7 @@ impl Circle {
         let allow_open = new.beyond_loopback.allow_open.load(Ordering::Relaxed);
         self.check_access(&settings.rights, allow_open)?;
         let mut are_functions_checked = false;
-        let has_same_modules = settings.modules_digest == before.modules_digest;
-        if setup == setup_before && has_same_modules {
+        if setup == setup_before {
             // The setup of workers is the same, so the fork server can stay.
             settings.workers = before.workers.clone();
         } else {
@@ -172,7 +171,6 @@ impl Circle {
         // Calls that run end on the generation on which they began.
         if let (Some(functions), Some(before)) = (&settings.functions, &before.functions)
             && functions.is_same(before)
-            && has_same_modules
         {
             settings.functions = Some(before.clone());
         } else if let Some(functions) = settings.functions.as_ref().filter(|_| !are_functions_checked) {

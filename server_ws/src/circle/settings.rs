@@ -49,6 +49,4 @@ pub(crate) struct Settings {
     pub(crate) functions: Option<Arc<Generation>>,
     /// The contracts by role, with these functions and rights.
     pub(crate) contracts: Arc<Contracts>,
-    /// The digest of the modules' content when the circle was made.
-    pub(crate) modules_digest: u64,
 }

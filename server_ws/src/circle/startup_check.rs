@@ -1,7 +1,10 @@
 //! The startup check: before a circle serves anyone, it starts one worker, checks the worker's sandbox and runs the
 //! init script.
 
-use std::{io, time::Duration};
+use std::{
+    io,
+    time::{Duration, Instant},
+};
 
 use protocol::error::ScriptError;
 use worker::{Call, EvalOutcome, Layer, NO_FUNCTION, Play, TraceSource, WorkerEvent};
@@ -10,7 +13,7 @@ use super::{
     Circle, Sandbox,
     worker_pool::{START_TIMEOUT, WorkerFactory},
 };
-use crate::{circle_functions::Generation, conversion::script_error, metrics::SandboxLayer, quota::kernel};
+use crate::{circle_functions::Generation, conversion::script_error, metrics::SandboxLayer};
 
 /// The error of an init script that fails for another reason than its own error.
 fn init_script_error(why: &str) -> io::Error {
@@ -153,7 +156,7 @@ async fn try_worker(circle: &Circle, factory: &WorkerFactory<'_>) -> io::Result<
             WorkerEvent::Done { outcome, .. } => {
                 check_outcome(outcome)?;
                 has_passed = true;
-                if worker.pid().and_then(kernel::process_bytes).is_none() {
+                if worker.memory_usage(Instant::now()).known().is_none() {
                     tracing::warn!(
                         "cannot read the memory of workers: total_mib and memory_per_caller_mib are not enforced"
                     );

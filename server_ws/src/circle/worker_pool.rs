@@ -1,13 +1,18 @@
 //! The worker pool of a circle. Workers are forked from one fork server, which the pool restarts after a loss, or they
 //! are threads.
 
-use std::{convert::Infallible, io, sync::Arc, time::Duration};
+use std::{
+    convert::Infallible,
+    io,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use tokio::{sync::Mutex, time::timeout};
 use worker::{ForkServer, Program, Worker, WorkerSetup};
 
 use super::spare_workers::{SpareWorkers, WaitingWorker, WorkerStartGuard};
-use crate::quota::{self, kernel};
+use crate::quota;
 
 /// How long a process may take to start, not counting the script that it runs.
 pub(super) const START_TIMEOUT: Duration = Duration::from_secs(10);
@@ -126,9 +131,10 @@ impl WorkerPool {
         {
             return Ok(StartedWorker { worker: worker.into(), was_spare: true, memory_base, start });
         }
+        let begun = Instant::now();
         let worker = self.fork_worker(group).await?;
         // No play has run yet.
-        let memory_base = worker.pid().and_then(kernel::process_bytes);
+        let memory_base = worker.memory_usage(begun).known();
         Ok(StartedWorker { worker: worker.into(), was_spare: false, memory_base, start })
     }
 
@@ -165,7 +171,7 @@ impl WorkerPool {
         let fork_server = self.fork_server.lock().await.clone().filter(|fork_server| !fork_server.has_ended());
         let fork_server = fork_server.ok_or(io::ErrorKind::NotConnected)?;
         let worker = timeout(self.timeout, fork_server.start_spare_worker()).await??;
-        let memory_base = worker.pid().and_then(kernel::process_bytes);
+        let memory_base = worker.memory_usage().known();
         Ok(WaitingWorker { worker, memory_base })
     }
 

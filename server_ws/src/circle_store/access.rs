@@ -81,11 +81,7 @@ impl StoreRights {
     fn grant(&self, grants: impl FnOnce(&Role, &CallerPlaceholders<'_>) -> bool) -> bool {
         match self {
             Self::All => true,
-            Self::OfCaller(rights, key) => {
-                let key = key.map(|key| key.to_hex());
-                let caller = CallerPlaceholders { key: key.as_deref(), name: rights.name.as_deref() };
-                rights.role.as_deref().is_some_and(|role| grants(role, &caller))
-            }
+            Self::OfCaller(rights, key) => rights.grant(key.as_ref(), grants),
         }
     }
 }

@@ -1,17 +1,11 @@
 //! The attempts of a call of a function.
 
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{sync::Arc, time::Instant};
 
 use store::{Attempts, CommitError, OnceClaim, PendingCommit, Store, Transaction, TurnKey};
 use tokio::sync::Mutex;
 
 use super::RunTransaction;
-
-/// The time of a call whose deadline is too far in the future to represent.
-const LONG: Duration = Duration::from_hours(24);
 
 /// The attempts of one call, which the transaction of the running attempt shares.
 #[derive(Debug, Clone)]
@@ -31,8 +25,8 @@ pub(crate) enum Retry {
 }
 
 impl CallAttempts {
-    pub(super) fn new(store: &Store, group: u64, may_block: bool, deadline: Option<Instant>) -> Self {
-        let attempts = store.attempts(deadline.unwrap_or_else(|| Instant::now() + LONG)).in_group(group);
+    pub(super) fn new(store: &Store, group: u64, may_block: bool, deadline: Instant) -> Self {
+        let attempts = store.attempts(deadline).in_group(group);
         Self { attempts: Arc::new(Mutex::new(attempts)), may_block }
     }
 

@@ -1,7 +1,7 @@
 //! The errors of the store, for scripts.
 
 use serde_json::json;
-use store::Error;
+use store::{Error, Limit};
 
 use crate::host;
 
@@ -24,7 +24,7 @@ pub(super) fn script_error(error: &Error) -> host::Error {
         Error::NotAnInteger(key) => ("not_an_integer", Some(key)),
         Error::Overflow(key) => ("overflow", Some(key)),
         Error::Topic(_) => ("topic", None),
-        Error::Limit { .. } => ("limit", None),
+        Error::Limit { limit, maximum } => return limit_error(message, *limit, *maximum),
         Error::TooOld => ("too_old", None),
         Error::Failed(_) | Error::Closed => {
             tracing::error!(%error, "store failed");
@@ -37,4 +37,20 @@ pub(super) fn script_error(error: &Error) -> host::Error {
         Some(key) => error.with_data(json!({ "key": key.as_str() })),
         None => error,
     }
+}
+
+/// Returns the error of a limit, with the setting of circles.json that it comes from and the value of the setting.
+fn limit_error(message: String, limit: Limit, maximum: usize) -> host::Error {
+    let error = host::Error::new(message).with_code("limit");
+    let (setting, max) = match limit {
+        Limit::Reads => ("store_reads", maximum),
+        Limit::Writes => ("store_writes", maximum),
+        Limit::WriteBytes => ("store_kib", maximum / 1024),
+        Limit::ValueBytes => ("value_kib", maximum / 1024),
+        Limit::Events => ("events", maximum),
+        Limit::ListBytes => ("host_kib", maximum / 1024),
+        // No setting changes the others.
+        _ => return error,
+    };
+    error.with_data(json!({ "setting": setting, "max": max }))
 }

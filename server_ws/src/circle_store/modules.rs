@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use store::{Direction, Entry, Key, ListOptions, Prefix, Transaction, TurnKey, Value};
 
-use super::{StoreAccess, error::script_error, value};
+use super::{StoreAccess, error::script_error, run_transaction::ReadTarget, value};
 use crate::{
     host::{self, Call, Internal, Module},
     stored_value::PlainJson,
@@ -92,7 +92,8 @@ fn writers(module: Module) -> Module {
             |call: Call, (key, ScriptValue(PlainJson(value))): (String, ScriptValue)| async move {
                 let (access, value) = (access(&call)?, value::encode(&value)?);
                 access.check_key("insert", &key)?;
-                read(access, parse_key(&key)?, move |transaction| transaction.insert(&key, value)).await
+                read(access, ReadTarget::One(parse_key(&key)?), move |transaction| transaction.insert(&key, value))
+                    .await
             },
         )
         .function(
@@ -146,43 +147,38 @@ fn readers(module: Module) -> Module {
             ["keys"],
             "Returns the values of keys, in their order, with `()` for a key that has none.",
             |call: Call, (keys,): (Vec<String>,)| async move {
-                let access = access(&call)?;
-                keys.iter().try_for_each(|key| access.check_key("get_all", key))?;
-                let max_bytes = access.max_bytes();
-                let Some(first) = keys.first().map(|key| parse_key(key)).transpose()? else { return Ok(Vec::new()) };
-                let all = move |transaction: &mut Transaction| transaction.get_all(keys.iter().map(String::as_str), max_bytes);
-                let found = scan(access, first, all).await?;
-                found.into_iter().map(|found| Ok(decode_found(found.as_ref())?.unwrap_or_default())).collect::<host::Result<Vec<_>>>()
+                get_all(access(&call)?, keys).await
             },
         )
         .function("has", ["key"], "Returns whether a key has a value.", |call: Call, (key,): (String,)| async move {
             let access = access(&call)?;
             access.check_key("has", &key)?;
-            read(access, parse_key(&key)?, move |transaction| transaction.has(&key)).await
+            read(access, ReadTarget::One(parse_key(&key)?), move |transaction| transaction.has(&key)).await
         })
         .function(
             "list",
             ["prefix"],
             "Returns the first 100 entries whose keys begin with a prefix, which ends in `/`, as maps with `key` and \
              `value`, in the order of their keys.",
-            |call: Call, (prefix,): (String,)| async move { list(access(&call)?, prefix, StoreListOptions::default()).await },
+            |call: Call, (prefix,): (String,)| async move {
+                list(access(&call)?, prefix, StoreListOptions::default()).await
+            },
         )
         .function(
             "list",
             ["prefix", "options"],
             "Returns entries whose keys begin with a prefix, which ends in `/`. The options are `after` (a key after which \
              the list starts), `limit` (100 by default, 1,000 at most) and `reverse`.",
-            |call: Call, (prefix, options): (String, StoreListOptions)| async move { list(access(&call)?, prefix, options).await },
+            |call: Call, (prefix, options): (String, StoreListOptions)| async move {
+                list(access(&call)?, prefix, options).await
+            },
         )
         .function(
             "count",
             ["prefix"],
             "Returns the number of keys that begin with a prefix, which ends in `/`. Each of them counts as read.",
             |call: Call, (prefix,): (String,)| async move {
-                let access = access(&call)?;
-                access.check_prefix("count", &prefix)?;
-                let prefix = parse_prefix(&prefix)?;
-                scan(access, TurnKey::Scan(prefix.clone()), move |transaction| transaction.count(&prefix)).await
+                count(access(&call)?, prefix).await
             },
         )
 }
@@ -215,21 +211,10 @@ fn access(call: &Call) -> host::Result<&StoreAccess> {
 
 async fn read<T: Send + 'static>(
     access: &StoreAccess,
-    first: TurnKey,
+    target: ReadTarget,
     read: impl FnOnce(&mut Transaction) -> Result<T, store::Error> + Send + 'static,
 ) -> host::Result<T> {
-    let first = access.may_wait().then_some(first);
-    access.transaction()?.read(first, read).await
-}
-
-/// Reads what may be much.
-async fn scan<T: Send + 'static>(
-    access: &StoreAccess,
-    first: TurnKey,
-    read: impl FnOnce(&mut Transaction) -> Result<T, store::Error> + Send + 'static,
-) -> host::Result<T> {
-    let first = access.may_wait().then_some(first);
-    access.transaction()?.scan(first, read).await
+    access.transaction()?.read(&target, access.may_wait(), read).await
 }
 
 async fn write(
@@ -241,30 +226,49 @@ async fn write(
 
 async fn get(access: &StoreAccess, key: String) -> host::Result<Option<StoredValue>> {
     access.check_key("get", &key)?;
-    decode_found(read(access, parse_key(&key)?, move |transaction| transaction.get(&key)).await?.as_ref())
+    decode_found(
+        read(access, ReadTarget::One(parse_key(&key)?), move |transaction| transaction.get(&key)).await?.as_ref(),
+    )
+}
+
+async fn get_all(access: &StoreAccess, keys: Vec<String>) -> host::Result<Vec<StoredValue>> {
+    keys.iter().try_for_each(|key| access.check_key("get_all", key))?;
+    let Some(first) = keys.first().map(|key| parse_key(key)).transpose()?.map(TurnKey::Key) else {
+        return Ok(Vec::new());
+    };
+    let max_bytes = access.max_bytes();
+    let all = move |transaction: &mut Transaction| transaction.get_all(keys.iter().map(String::as_str), max_bytes);
+    let found = read(access, ReadTarget::Many(first), all).await?;
+    found.into_iter().map(|found| Ok(decode_found(found.as_ref())?.unwrap_or_default())).collect()
 }
 
 async fn list(access: &StoreAccess, prefix: String, options: StoreListOptions) -> host::Result<Vec<StoreEntry>> {
     access.check_prefix("list", &prefix)?;
     let prefix = parse_prefix(&prefix)?;
-    let mut list_options =
-        ListOptions { after: options.after, max_bytes: access.max_bytes(), ..ListOptions::default() };
-    if let Some(limit) = options.limit {
-        list_options.limit = limit;
-    }
-    if options.reverse {
-        list_options.direction = Direction::Reverse;
-    }
-    let entries =
-        scan(access, TurnKey::Scan(prefix.clone()), move |transaction| transaction.list(&prefix, &list_options))
-            .await?;
+    let StoreListOptions { after, limit, reverse } = options;
+    let list_options = ListOptions {
+        after,
+        limit: limit.unwrap_or(ListOptions::default().limit),
+        max_bytes: access.max_bytes(),
+        direction: if reverse { Direction::Reverse } else { Direction::Forward },
+    };
+    let first = TurnKey::Scan(prefix.clone());
+    let listed = move |transaction: &mut Transaction| transaction.list(&prefix, &list_options);
+    let entries = read(access, ReadTarget::Many(first), listed).await?;
     let entry = |Entry { key, value }: Entry| Ok(StoreEntry { key: key.as_str().to_owned(), value: decode(&value)? });
     entries.into_iter().map(entry).collect()
 }
 
-/// Parses a key that a call reads first.
-fn parse_key(key: &str) -> host::Result<TurnKey> {
-    Key::new(key).map(TurnKey::Key).map_err(|error| script_error(&error.into()))
+async fn count(access: &StoreAccess, prefix: String) -> host::Result<usize> {
+    access.check_prefix("count", &prefix)?;
+    let prefix = parse_prefix(&prefix)?;
+    let first = TurnKey::Scan(prefix.clone());
+    read(access, ReadTarget::Many(first), move |transaction| transaction.count(&prefix)).await
+}
+
+/// Parses a key.
+fn parse_key(key: &str) -> host::Result<Key> {
+    Key::new(key).map_err(|error| script_error(&error.into()))
 }
 
 /// Parses a prefix; the empty one is that of all keys.

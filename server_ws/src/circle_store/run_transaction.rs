@@ -5,7 +5,7 @@ use std::sync::{
     atomic::{AtomicBool, Ordering},
 };
 
-use store::{CommitError, OnceClaim, PendingCommit, Savepoint, Transaction, TurnKey};
+use store::{CommitError, Key, OnceClaim, PendingCommit, Savepoint, Transaction, TurnKey};
 use tokio::{sync::Mutex, task::spawn_blocking};
 
 use super::{
@@ -29,14 +29,32 @@ pub(crate) struct RunTransaction {
     awaited_turn: OnceLock<TurnKey>,
 }
 
+/// What one operation reads.
+#[derive(Debug)]
+pub(super) enum ReadTarget {
+    /// The value of one key.
+    One(Key),
+    /// A list or a count, or several keys, of which this is the first.
+    Many(TurnKey),
+}
+
+impl ReadTarget {
+    fn first(&self) -> TurnKey {
+        match self {
+            Self::One(key) => TurnKey::Key(key.clone()),
+            Self::Many(first) => first.clone(),
+        }
+    }
+}
+
 impl RunTransaction {
     pub(super) fn new(transaction: Transaction, may_block: bool, attempts: Option<CallAttempts>) -> Self {
         let transaction = Arc::new(Mutex::new(Some(transaction)));
         Self { transaction, is_too_old: AtomicBool::new(false), may_block, attempts, awaited_turn: OnceLock::new() }
     }
 
-    /// Reads, on a thread that may wait for the disk if the file does not fit into memory. `first` is the first thing that is read, if the run may
-    /// wait for its turn and begin again.
+    /// Reads. Much, and what may wait for the disk, is read on a thread that serves no connections. `may_wait` is whether
+    /// the run may wait for its turn to read the target, and begin again.
     ///
     /// # Errors
     ///
@@ -44,36 +62,22 @@ impl RunTransaction {
     /// [wait for its turn](Self::awaited_turn).
     pub(super) async fn read<T: Send + 'static>(
         &self,
-        first: Option<TurnKey>,
-        read: impl FnOnce(&mut Transaction) -> Result<T, store::Error> + Send + 'static,
-    ) -> host::Result<T> {
-        self.read_as(false, first, read).await
-    }
-
-    /// Like [`read`](Self::read), of what may be much: never on a thread that serves connections.
-    pub(super) async fn scan<T: Send + 'static>(
-        &self,
-        first: Option<TurnKey>,
-        read: impl FnOnce(&mut Transaction) -> Result<T, store::Error> + Send + 'static,
-    ) -> host::Result<T> {
-        self.read_as(true, first, read).await
-    }
-
-    async fn read_as<T: Send + 'static>(
-        &self,
-        is_scan: bool,
-        first: Option<TurnKey>,
+        target: &ReadTarget,
+        may_wait: bool,
         read: impl FnOnce(&mut Transaction) -> Result<T, store::Error> + Send + 'static,
     ) -> host::Result<T> {
         let mut transaction = self.transaction.clone().lock_owned().await;
-        if let (Some(attempts), Some(first), Some(open)) = (&self.attempts, first, &*transaction)
-            && attempts.has_to_wait(open, &first).await
-        {
-            let _first = self.awaited_turn.set(first);
-            return Err(ended());
+        if let (true, Some(attempts), Some(open)) = (may_wait, &self.attempts, &*transaction) {
+            let first = target.first();
+            if attempts.has_to_wait(open, &first).await {
+                let _first = self.awaited_turn.set(first);
+                return Err(ended());
+            }
         }
-        if !self.may_block && !is_scan {
-            return self.note(transaction.as_mut().map(read));
+        if let (ReadTarget::One(key), Some(open)) = (target, &mut *transaction)
+            && (!self.may_block || open.is_in_memory(key.as_str()))
+        {
+            return self.note(Some(read(open)));
         }
         let read = spawn_blocking(move || transaction.as_mut().map(read));
         self.note(read.await.map_err(|_| host::Error::hidden())?)

@@ -146,6 +146,41 @@ labels! {
         Key = "key",
     }
 
+    /// What a store contains.
+    StoreData {
+        Entries = "entries",
+        Log = "log",
+        Once = "once",
+    }
+
+    /// A fault of a store.
+    StoreFault {
+        /// The storage has failed.
+        Failed = "failed",
+        /// The store, its file or the disk is full.
+        Full = "full",
+    }
+
+    /// The outcome of a commit.
+    CommitOutcome {
+        Ok = "ok",
+        Conflict = "conflict",
+        TooOld = "too_old",
+        Full = "full",
+        Busy = "busy",
+        Failed = "failed",
+        /// The transaction adds to a value that is no integer, or the like.
+        Invalid = "invalid",
+    }
+
+    /// The kind of a notification of a subscription.
+    EventKind {
+        /// With entries or data.
+        Changes = "changes",
+        /// Something in between is lost.
+        Gap = "gap",
+    }
+
     /// The holder of memory.
     MemoryHolder {
         Server = "server",
@@ -380,6 +415,10 @@ mod tests {
         check::<EnvironmentLoss>();
         check::<HostCallOutcome>();
         check::<SessionIdentity>();
+        check::<StoreData>();
+        check::<StoreFault>();
+        check::<CommitOutcome>();
+        check::<EventKind>();
         check::<MemoryHolder>();
         check::<SandboxLayer>();
     }

@@ -34,7 +34,7 @@ pub(super) struct MetricSeries {
 }
 
 impl MetricSeries {
-    pub(super) fn register(_circle: &str) -> Self {
+    pub(super) fn register(_circle: &str, _has_store: bool) -> Self {
         Self { events: EventSeries::register(), play_seconds: Histogram }
     }
 

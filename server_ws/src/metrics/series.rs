@@ -10,6 +10,7 @@ use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use super::{
     events::EventSeries,
     labels::{MemoryHolder, MetricLabel, SandboxLayer, SessionIdentity},
+    store::StoreSeries,
 };
 
 const PLAY_SECONDS: &str = "circles_play_seconds";
@@ -54,7 +55,7 @@ pub(super) struct Gauges<L> {
 }
 
 impl<L: MetricLabel> Gauges<L> {
-    fn register(name: &'static str, key: &'static str, help: &'static str) -> Self {
+    pub(super) fn register(name: &'static str, key: &'static str, help: &'static str) -> Self {
         describe_gauge!(name, help);
         Self { gauges: L::ALL.iter().map(|label| gauge!(name, key => label.value())).collect(), labels: PhantomData }
     }
@@ -80,22 +81,24 @@ pub(super) struct MetricSeries {
     pub(super) queued_plays: Gauge,
     pub(super) memory: Gauges<MemoryHolder>,
     pub(super) sandbox: Gauges<SandboxLayer>,
+    /// Absent without a store.
+    pub(super) store: Option<StoreSeries>,
     exporter: PrometheusHandle,
 }
 
 impl MetricSeries {
     /// Registers the series in a recorder of their own, because a program may have several circles and a recorder of
     /// its own.
-    pub(super) fn register(circle: &str) -> Self {
+    pub(super) fn register(circle: &str, has_store: bool) -> Self {
         let recorder = PrometheusBuilder::new()
             .set_buckets_for_metric(Matcher::Full(PLAY_SECONDS.into()), &PLAY_BUCKETS)
             .expect("there are buckets")
             .build_recorder();
         let exporter = recorder.handle();
-        metrics::with_local_recorder(&recorder, || Self::register_in(circle, exporter))
+        metrics::with_local_recorder(&recorder, || Self::register_in(circle, has_store, exporter))
     }
 
-    fn register_in(circle: &str, exporter: PrometheusHandle) -> Self {
+    fn register_in(circle: &str, has_store: bool, exporter: PrometheusHandle) -> Self {
         describe_gauge!("circles_info", "The name of the circle and the version of its server; always 1.");
         gauge!("circles_info", "circle" => circle.to_owned(), "version" => env!("CARGO_PKG_VERSION")).set(1.0);
         let gauge = |name: &'static str, help: &'static str| {
@@ -131,6 +134,7 @@ impl MetricSeries {
                 "layer",
                 "Layers of the sandbox: 1 if in effect, 0 if not.",
             ),
+            store: has_store.then(StoreSeries::register),
             exporter,
         }
     }

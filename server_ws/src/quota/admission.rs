@@ -9,12 +9,12 @@ use std::{
 };
 
 use protocol::{Limits, RpcError, error::BusyLimit};
+use worker::Usage;
 
 use super::{
     caller::Caller,
     capacity::{Capacity, Permit},
     connections::Connections,
-    kernel,
     memory_quota::{MemoryAction, MemoryQuota, WorkerUsage},
 };
 
@@ -37,12 +37,13 @@ impl WorkerPermit {
         let _first_action = base.map(|bytes| self.memory.sample(bytes));
     }
 
-    /// Samples the memory of the worker.
-    pub(crate) fn sample_memory(&mut self, pid: Option<u32>) -> MemoryAction {
-        match pid.and_then(kernel::process_bytes) {
-            Some(bytes) => self.memory.sample(bytes),
+    /// Records a sample of the worker's memory in bytes.
+    pub(crate) fn sample_memory(&mut self, usage: Usage<u64>) -> MemoryAction {
+        match usage {
+            Usage::Known(bytes) => self.memory.sample(bytes),
+            Usage::Pending => MemoryAction::Watch,
             // The worker has ended, or its memory is unknown, in which case the startup check has disabled the quota.
-            None => MemoryAction::Keep,
+            _ => MemoryAction::Keep,
         }
     }
 }

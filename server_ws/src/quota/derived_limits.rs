@@ -55,7 +55,7 @@ pub(crate) fn derive_shares(limits: &mut Limits) {
     limits.running_per_caller.get_or_insert((limits.running_plays / PER_CALLER).max(1));
     limits.calls_per_caller.get_or_insert((limits.running_calls / PER_CALLER).max(1));
     limits.host_calls_per_caller.get_or_insert((limits.running_host_calls / PER_CALLER).max(1));
-    limits.total_mib = limits.total_mib.or_else(|| Some(((kernel::machine_memory()? / 2) >> 20).max(1)));
+    limits.total_mib = limits.total_mib.or_else(|| Some(((worker::machine_memory()? / 2) >> 20).max(1)));
     if let Some(total) = limits.total_mib {
         // A caller's share fits one session at its own limit.
         let share = (total / PER_CALLER).max(limits.memory_mib.saturating_mul(2)).min(total);

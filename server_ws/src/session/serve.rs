@@ -44,7 +44,7 @@ impl Session {
         receive: fn(&mut Self, &str),
     ) {
         tracing::debug!(address = %self.address, "connected");
-        let (mut phase, mut settings) = (self.circle.phase.subscribe(), self.circle.settings.subscribe());
+        let mut phase = self.circle.phase.subscribe();
         let mut current_phase = *phase.borrow();
         let slot = self.slot.clone();
         let (mut messages, mut timer) = (Messages::new(inbound), DeadlineTimer::new());
@@ -53,10 +53,7 @@ impl Session {
         let mut turn = Turn::default();
         loop {
             // This comes before any new job starts.
-            if settings.has_changed().is_ok_and(|has_changed| has_changed) {
-                settings.mark_unchanged();
-                self.check_membership();
-            }
+            self.apply_changed_settings();
             if phase.has_changed().is_ok_and(|has_changed| has_changed) {
                 current_phase = *phase.borrow_and_update();
             }
@@ -82,7 +79,7 @@ impl Session {
             if !takes_events {
                 self.player.pause_ahead();
             }
-            self.subscriptions.pause_unless(can_send);
+            self.subscriptions.pause_unless(can_send, self.circle.event_hub());
             let idle = self.idle_deadline().filter(|_| can_send);
             let player = [self.player.next_tick(can_send), self.player.next_memory_sample()];
             let start = self.delayed_start().filter(|_| can_send);
@@ -130,7 +127,7 @@ impl Session {
                 // end.
                 () = self.outbound.closed(), if slot.is_stranger() => return,
                 // The phase and the settings are checked above.
-                is_closed = closed_or_changed(&slot, &phase, &settings) => {
+                is_closed = closed_or_changed(&slot, &phase, &self.settings) => {
                     if is_closed {
                         return;
                     }
@@ -165,9 +162,22 @@ impl Session {
         }
     }
 
+    /// Applies the settings of the circle if they have changed.
+    fn apply_changed_settings(&mut self) {
+        if self.settings.has_changed().is_ok_and(|has_changed| has_changed) {
+            self.settings.mark_unchanged();
+            self.check_membership();
+        }
+    }
+
     /// Processes a message of the client.
     async fn take(&mut self, message: Message, turn: &mut Turn, receive: fn(&mut Self, &str)) {
         self.is_ping_pending = false;
+        // A change applies from the next message on, also if both came during one wait.
+        self.apply_changed_settings();
+        if self.closing.is_some() {
+            return;
+        }
         match message {
             Message::Text(text) => {
                 self.begin(turn).await;

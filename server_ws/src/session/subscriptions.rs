@@ -11,6 +11,7 @@ use store::{Cursor, Filter};
 use super::ticket::Ticket;
 use crate::subscriptions::{
     EntryPosition, Epoch, EventHub, FeedMember, PagePosition, PendingRead, ReadFrom, ReadOutcome, SessionSignal,
+    StalledSession,
 };
 
 /// The subscriptions of a session. A session without subscriptions holds one pointer.
@@ -27,6 +28,8 @@ struct OpenSubscriptions {
     reading: Option<(u64, PendingRead)>,
     /// The subscription that read last. The next ones come first.
     last: u64,
+    /// Counts the session while its client does not read.
+    stalled: Option<StalledSession>,
 }
 
 #[derive(Debug)]
@@ -146,10 +149,14 @@ impl SessionSubscriptions {
     }
 
     /// Drops a read that has begun if the client does not read. It would keep the outcome in memory.
-    pub(super) fn pause_unless(&mut self, can_send: bool) {
-        if let Some(open) = self.0.as_mut().filter(|_| !can_send) {
-            open.reading = None;
+    pub(super) fn pause_unless(&mut self, can_send: bool, hub: Option<&EventHub>) {
+        let Some((open, hub)) = self.0.as_mut().zip(hub) else { return };
+        if can_send || open.list.is_empty() {
+            open.stalled = None;
+            return;
         }
+        open.reading = None;
+        open.stalled.get_or_insert_with(|| hub.counters().count_stalled());
     }
 
     /// Removes a subscription, and the space of the last one.

@@ -13,6 +13,8 @@ use std::{
 use futures_util::task::AtomicWaker;
 use store::{CommitNotice, Cursor, Filter};
 
+use super::counters::SubscriptionCounters;
+
 /// Wakes a session that has subscriptions.
 #[derive(Debug, Default)]
 pub(crate) struct SessionSignal {
@@ -134,7 +136,7 @@ pub(super) struct Feeds {
     table: Mutex<FeedTable>,
     /// The table has a new commit, or is closed.
     changed: Condvar,
-    subscriptions: AtomicU64,
+    counters: Arc<SubscriptionCounters>,
     joined: AtomicU64,
 }
 
@@ -142,7 +144,7 @@ pub(super) struct Feeds {
 struct FeedTable {
     /// By prefix, which ends in `/`, or by key.
     keys: HashMap<Arc<str>, Arc<Feed>>,
-    /// How many of these texts have which length in bytes.
+    /// The number of these texts by their length in bytes.
     key_lengths: BTreeMap<usize, usize>,
     topics: HashMap<Arc<str>, Arc<Feed>>,
     /// The feeds with matches for which no epoch was taken.
@@ -164,7 +166,11 @@ pub(crate) struct FeedMember {
 impl Feeds {
     /// Returns the number of subscriptions.
     pub(super) fn subscriptions(&self) -> u64 {
-        self.subscriptions.load(Ordering::Relaxed)
+        self.counters.open()
+    }
+
+    pub(super) fn counters(&self) -> &Arc<SubscriptionCounters> {
+        &self.counters
     }
 
     /// Joins the feed of a filter. Later matches wake the session.
@@ -180,7 +186,7 @@ impl Feeds {
         // Under the lock of the table, which `leave` takes before it removes an empty feed.
         lock(&feed.members).insert(number, signal);
         drop(table);
-        self.subscriptions.fetch_add(1, Ordering::Relaxed);
+        self.counters.add_subscription();
         FeedMember { feeds: self.clone(), feed, number }
     }
 
@@ -195,7 +201,7 @@ impl Feeds {
             table.remove(feed);
         }
         drop(table);
-        self.subscriptions.fetch_sub(1, Ordering::Relaxed);
+        self.counters.remove_subscription();
     }
 
     /// Marks the feeds that a group of commits matches. The committer of the store waits meanwhile.

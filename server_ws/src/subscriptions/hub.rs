@@ -14,6 +14,7 @@ use store::{ChangesLimit, Cursor, Filter, Listener, Store};
 use tokio::sync::Semaphore;
 
 use super::{
+    counters::SubscriptionCounters,
     epoch::{Epoch, PendingRead},
     feeds::{Feed, FeedMember, Feeds, SessionSignal},
     position::{PagePosition, ReadFrom},
@@ -39,7 +40,7 @@ const MIN_CHANGES: usize = 10_000;
 /// The room for keys in addition to the bytes of one transaction.
 const KEY_RESERVE: usize = 256 << 10;
 
-/// How much one event may have.
+/// The bounds of one event.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct EventLimits {
     /// For changes. All changes of one transaction fit.
@@ -153,6 +154,11 @@ impl EventHub {
             reads: Arc::new(Semaphore::new(MAX_READS)),
         };
         Self { feeds, state: Arc::new(state), ticker: Mutex::default(), _listener: listener }
+    }
+
+    /// The counters of the subscriptions.
+    pub(crate) fn counters(&self) -> &Arc<SubscriptionCounters> {
+        self.feeds.counters()
     }
 
     /// Whether the store has failed, so that no event follows.

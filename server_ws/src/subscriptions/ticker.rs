@@ -14,11 +14,11 @@ const MIN_INTERVAL: Duration = Duration::from_millis(50);
 /// The time between two epochs for each subscription: what it costs to send one event, with reserve.
 const INTERVAL_PER_SUBSCRIPTION: Duration = Duration::from_micros(50);
 
-/// How often the thread checks whether the store has failed, and whether there are subscriptions. A failed store reports
+/// The interval in which the thread checks whether the store has failed, and whether there are subscriptions. A failed store reports
 /// no commits.
 const CHECK_INTERVAL: Duration = Duration::from_secs(1);
 
-/// How long the thread waits for a commit while there are no subscriptions.
+/// The time in which the thread waits for a commit while there are no subscriptions.
 const IDLE_INTERVAL: Duration = Duration::from_secs(5);
 
 /// Starts the thread, which ends when the feeds are closed.

@@ -6,6 +6,7 @@ mod fairness;
 mod model;
 mod privilege;
 mod reload;
+mod runner;
 mod shop;
 mod store;
 #[path = "../../../tests/support/wire.rs"]
@@ -13,10 +14,9 @@ mod store;
 mod wire;
 mod workers;
 
-use std::{
-    panic::{AssertUnwindSafe, catch_unwind},
-    time::Duration,
-};
+use std::time::Duration;
+
+use runner::Test;
 
 #[global_allocator]
 static ALLOCATOR: worker::Allocator = worker::Allocator;
@@ -24,26 +24,9 @@ static ALLOCATOR: worker::Allocator = worker::Allocator;
 /// Bounds every wait: reaching it is a failure, never a way to pass.
 const WAIT_TIMEOUT: Duration = Duration::from_mins(1);
 
-type Test = (&'static str, fn());
-
 fn main() {
     worker::run_if_worker();
-    let filter = std::env::args().skip(1).find(|argument| !argument.starts_with('-')).unwrap_or_default();
-    let tests =
-        [privilege::TESTS, ends::TESTS, fairness::TESTS, reload::TESTS, workers::TESTS, &store::tests()].concat();
-    let (mut passed, mut failed) = (0, 0);
-    for (name, test) in tests {
-        if !name.contains(&filter) {
-            continue;
-        }
-        if catch_unwind(AssertUnwindSafe(test)).is_ok() {
-            passed += 1;
-        } else {
-            failed += 1;
-            println!("{name} FAILED");
-        }
-    }
-    let result = if failed == 0 { "ok" } else { "FAILED" };
-    println!("test result: {result}. {passed} passed; {failed} failed");
-    assert_eq!(failed, 0);
+    runner::run(
+        [privilege::TESTS, ends::TESTS, fairness::TESTS, reload::TESTS, workers::TESTS, &store::tests()].concat(),
+    );
 }

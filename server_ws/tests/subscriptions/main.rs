@@ -6,6 +6,8 @@ mod delivery;
 mod params;
 mod resume;
 mod rights;
+#[path = "../functions/runner.rs"]
+mod runner;
 #[path = "../functions/shop.rs"]
 #[expect(dead_code, reason = "these tests need only a part of it")]
 mod shop;
@@ -15,10 +17,9 @@ mod support;
 #[expect(dead_code, reason = "these tests need only a part of it")]
 mod wire;
 
-use std::{
-    panic::{AssertUnwindSafe, catch_unwind},
-    time::Duration,
-};
+use std::time::Duration;
+
+use runner::Test;
 
 #[global_allocator]
 static ALLOCATOR: worker::Allocator = worker::Allocator;
@@ -26,25 +27,7 @@ static ALLOCATOR: worker::Allocator = worker::Allocator;
 /// Bounds every wait: reaching it is a failure, never a way to pass.
 const WAIT_TIMEOUT: Duration = Duration::from_mins(1);
 
-type Test = (&'static str, fn());
-
 fn main() {
     worker::run_if_worker();
-    let filter = std::env::args().skip(1).find(|argument| !argument.starts_with('-')).unwrap_or_default();
-    let tests = [delivery::TESTS, params::TESTS, resume::TESTS, rights::TESTS, slow::TESTS, crowd::TESTS].concat();
-    let (mut passed, mut failed) = (0, 0);
-    for (name, test) in tests {
-        if !name.contains(&filter) {
-            continue;
-        }
-        if catch_unwind(AssertUnwindSafe(test)).is_ok() {
-            passed += 1;
-        } else {
-            failed += 1;
-            println!("{name} FAILED");
-        }
-    }
-    let result = if failed == 0 { "ok" } else { "FAILED" };
-    println!("test result: {result}. {passed} passed; {failed} failed");
-    assert_eq!(failed, 0);
+    runner::run([delivery::TESTS, params::TESTS, resume::TESTS, rights::TESTS, slow::TESTS, crowd::TESTS].concat());
 }

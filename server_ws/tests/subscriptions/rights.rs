@@ -11,6 +11,7 @@ use super::{
 pub(crate) const TESTS: &[Test] = &[
     ("subscription_needs_a_right", subscription_needs_a_right),
     ("lost_right_ends_the_subscription", lost_right_ends_the_subscription),
+    ("closed_store_ends_its_subscriptions", closed_store_ends_its_subscriptions),
     ("subscription_needs_no_right_to_play", subscription_needs_no_right_to_play),
 ];
 
@@ -38,6 +39,23 @@ fn lost_right_ends_the_subscription() {
     call(&mut wire, "put", json!(["stock/tea", 1]));
     call(&mut wire, "publish", json!(["orders", 1]));
     assert_eq!(wire.notification("event")["subscription"], 2);
+}
+
+fn closed_store_ends_its_subscriptions() {
+    let shop = start();
+    let mut wire = shop.connect_as(1);
+    subscribe(&mut wire, json!({ "keys": "stock/" }));
+    subscribe(&mut wire, json!({ "topic": "orders" }));
+    Mirror::default().complete(&mut wire);
+    let store = shop.circle.store().expect("a store").clone();
+    store.close().expect("a store that works");
+    for subscription in 1..=2 {
+        assert_eq!(wire.notification("event"), json!({ "subscription": subscription, "ended": "closed" }));
+    }
+    assert_eq!(wire.call("unsubscribe", json!([1]))["result"]["unsubscribed"], false);
+    // Later ones end, too.
+    wire.call("subscribe", json!({ "topic": "orders" }));
+    assert_eq!(wire.notification("event"), json!({ "subscription": 3, "ended": "closed" }));
 }
 
 fn subscription_needs_no_right_to_play() {

@@ -27,6 +27,14 @@ fn held_bytes(shop: &Shop) -> f64 {
     value.parse().expect("a number")
 }
 
+/// Waits until a number of sessions with subscriptions have clients that do not read.
+fn wait_for_stalled(shop: &Shop, sessions: u64) {
+    let observer = shop.circle.observer();
+    while observer.snapshot().store.expect("a store").stalled_subscribers != sessions {
+        std::thread::yield_now();
+    }
+}
+
 fn subscriber_that_does_not_read_costs_nothing() {
     let shop = start();
     let (mut writer, mut reader) = (shop.connect_as(1), shop.connect_as(1));
@@ -78,8 +86,13 @@ fn results_wait_for_a_subscriber_that_does_not_read() {
         held = held.max(held_bytes(&shop));
     }
     assert!(held < 2.0 * MAX_HELD, "the connections hold {held} bytes");
+    wait_for_stalled(&shop, 1);
     for id in &ids {
         let answer = reader.answer(id);
         assert!(answer.get("error").is_none(), "{answer}");
     }
+    wait_for_stalled(&shop, 0);
+    let store = shop.circle.observer().snapshot().store.expect("a store");
+    assert_eq!(store.subscriptions, SUBSCRIPTIONS as u64);
+    assert!(store.events >= 2 * SUBSCRIPTIONS as u64, "{store:?}");
 }

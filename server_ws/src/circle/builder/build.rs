@@ -14,7 +14,7 @@ use functions::roles::{AccessControl, AccessDefinition};
 use keys::PublicKey;
 use protocol::{Limits, methods::Access};
 use tokio::sync::watch;
-use worker::{HostModule, Preparation};
+use worker::{HostModule, ModuleSources, Preparation};
 
 use super::{
     super::{
@@ -29,7 +29,7 @@ use super::{
 };
 use crate::{
     circle_functions::{Generation, NAMESPACE, read_directory},
-    circle_store::{self, CircleStore, EVENTS, STORE},
+    circle_store::{self, CircleStore, EVENTS, RecoveryListener, STORE, StoreLocation},
     host::{AnyModule, FunctionTable},
     log_limit::LogLimit,
     metrics::Metrics,
@@ -59,11 +59,8 @@ impl CircleBuilder {
         }
         let sandbox = self.sandbox.unwrap_or_default();
         let kind = worker_kind(self.workers, sandbox)?;
-        let module_names = match &self.modules {
-            None => Vec::new(),
-            Some(directory) => worker::module_names(directory)
-                .map_err(|source| BuildError::Modules { directory: directory.clone(), source })?,
-        };
+        let modules = read_modules(self.modules)?;
+        let module_names = modules.names().map(str::to_owned).collect();
         let access = self.access.unwrap_or(if self.members.is_some() { Access::Members } else { Access::Open });
         let rights = rights(self.access_definition, access, self.members.unwrap_or_default())?;
         let admits_anonymous = rights.admits_anonymous();
@@ -76,7 +73,7 @@ impl CircleBuilder {
         let mut setup = worker::WorkerSetup {
             constants: script_constants::of_circle(&self.name),
             limits: worker_limits(&self.limits),
-            modules: self.modules,
+            modules,
             init: self.init,
             host: host_modules,
             functions: None,
@@ -92,7 +89,6 @@ impl CircleBuilder {
         let settings = Settings {
             functions,
             contracts: Arc::default(),
-            modules_digest: setup.modules.as_deref().map_or(0, worker::modules_digest),
             workers: Arc::new(WorkerPool::new(kind, setup, Duration::from_millis(self.limits.play_ms))),
             description: self.description,
             rights: Arc::new(rights),
@@ -105,12 +101,9 @@ impl CircleBuilder {
         };
         let identity = self.identity.map_or_else(CircleIdentity::generate, Ok)?;
         // Last, because opening may take long, and everything else may fail.
-        let store = self.store.map(|location| CircleStore::open(&location, &self.name, &self.limits)).transpose()?;
+        let store = open_store(self.store, &self.name, &self.limits, self.on_store_recovery)?;
         let admission = Admission::new(&self.limits, !admits_anonymous);
-        let running_plays = FairSemaphore::new(
-            self.limits.running_plays,
-            self.limits.running_per_caller.unwrap_or(self.limits.running_plays),
-        );
+        let running_plays = running_plays(&self.limits);
         let queries = max_queries();
         Ok(Circle {
             settings: watch::Sender::new(Arc::new(settings)),
@@ -119,6 +112,7 @@ impl CircleBuilder {
                 admission.memory(),
                 admission.connections.clone(),
                 running_plays.clone(),
+                store.as_ref().map(CircleStore::observer),
             )),
             admission,
             running_plays,
@@ -154,7 +148,17 @@ impl CircleBuilder {
     }
 }
 
-/// Returns the kind of the workers, if there can be any.
+/// Reads the modules that scripts can import.
+fn read_modules(directory: Option<PathBuf>) -> Result<ModuleSources, BuildError> {
+    let Some(directory) = directory else { return Ok(ModuleSources::default()) };
+    ModuleSources::read(&directory).map_err(|source| BuildError::Modules { directory, source })
+}
+
+/// Makes the grants for plays.
+fn running_plays(limits: &Limits) -> FairSemaphore {
+    FairSemaphore::new(limits.running_plays, limits.running_per_caller.unwrap_or(limits.running_plays))
+}
+
 /// Makes the grants for calls of functions.
 fn running_calls(limits: &Limits) -> FairSemaphore {
     FairSemaphore::new(limits.running_calls, limits.calls_per_caller.unwrap_or(limits.running_calls))
@@ -163,6 +167,15 @@ fn running_calls(limits: &Limits) -> FairSemaphore {
 /// Returns how many sessions evaluate queries at the same time.
 fn max_queries() -> u64 {
     std::thread::available_parallelism().map_or(1, |cores| cores.get() as u64) * QUERIES_PER_CORE
+}
+
+fn open_store(
+    location: Option<StoreLocation>,
+    circle: &str,
+    limits: &Limits,
+    on_recovery: Option<RecoveryListener>,
+) -> Result<Option<CircleStore>, BuildError> {
+    location.map(|location| CircleStore::open(&location, circle, limits, on_recovery)).transpose()
 }
 
 /// Returns the modules of the store, if there is one.
@@ -177,6 +190,7 @@ fn store_modules(has_store: bool, host: &[Arc<dyn AnyModule>]) -> Result<Vec<Arc
     Ok(circle_store::modules().into())
 }
 
+/// Returns the kind of the workers, if there can be any.
 fn worker_kind(workers: Workers, sandbox: Sandbox) -> Result<WorkerKind, BuildError> {
     Ok(match workers {
         Workers::SameExecutable => match worker::preparation() {

@@ -56,7 +56,8 @@ impl Player {
     pub(super) fn lose_worker(&mut self, loss: Loss) -> Option<PlayerEvent> {
         let reason = match (loss, self.stop_reason()) {
             (Loss::Killed, Some(StopReason::Time)) => LossReason::Time,
-            (Loss::Killed, _) => LossReason::Killed,
+            // Not the fault of the script: someone else has ended the worker.
+            (Loss::Killed | Loss::Unreachable | Loss::Drained, _) => LossReason::Killed,
             (Loss::Memory, _) => LossReason::Memory,
             _ => LossReason::Crash,
         };

@@ -159,7 +159,11 @@ impl Player {
             CallReturn::WaitsForTurn => {}
             CallReturn::TooLarge => return self.stop(StopReason::HostBytes),
             CallReturn::Malformed => {
-                tracing::error!(pid = worker.pid(), "malformed host call from worker; killing it");
+                tracing::error!(
+                    machine = worker.machine(),
+                    pid = worker.pid(),
+                    "malformed host call from worker; killing it"
+                );
                 worker.kill_as_crashed();
             }
         }

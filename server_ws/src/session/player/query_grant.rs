@@ -5,7 +5,7 @@ use tokio::time::Instant;
 
 use super::{Player, WorkerState, prepare};
 use crate::calls::CpuBudget;
-use crate::quota::{Grant, Waiter, kernel};
+use crate::quota::{Grant, Waiter};
 
 /// The number of queries under one grant. A session with more queries needs another grant.
 const QUERIES_PER_GRANT: usize = 16;
@@ -93,7 +93,7 @@ impl Player {
         if let QueryGrant::Held { cpu_budget, .. } = &mut self.query_grant
             && let Some(budget) = cpu_budget.as_mut().filter(|budget| budget.next_check() <= now)
             && let WorkerState::Ready(worker, _) = &mut self.worker
-            && budget.is_spent(now, worker.pid().and_then(kernel::cpu_time))
+            && budget.is_spent(now, worker)
         {
             *cpu_budget = None;
             worker.lower_priority();

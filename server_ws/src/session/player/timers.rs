@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use super::{Player, PlayerEvent, WorkerState, query_grant::QueryGrant};
 use crate::{
     calls::{CpuBudget, PROGRESS_INTERVAL, StopReason},
-    quota::{MemoryAction, kernel},
+    quota::MemoryAction,
     session::ticket::Ticket,
 };
 
@@ -25,12 +25,12 @@ impl Player {
     /// Samples the worker's memory, if that is due. If the worker grew and a quota is used up, it is evicted, and the
     /// environment is lost.
     pub(crate) fn sample_memory(&mut self, now: Instant) -> Option<PlayerEvent> {
-        self.next_memory_sample().filter(|at| *at <= now)?;
+        let due = self.next_memory_sample().filter(|at| *at <= now)?;
         // Short plays share a sample, and an idle worker is not sampled again.
         self.sample_memory_at = None;
         let is_idle = self.is_idle();
         let WorkerState::Ready(worker, permit) = &mut self.worker else { return None };
-        match permit.sample_memory(worker.pid()) {
+        match permit.sample_memory(worker.memory_usage((due - MEMORY_SAMPLE_INTERVAL).into_std())) {
             MemoryAction::Keep if is_idle => return None,
             MemoryAction::Keep | MemoryAction::Watch => {
                 self.sample_memory_at = Some(now + MEMORY_SAMPLE_INTERVAL);
@@ -38,7 +38,11 @@ impl Player {
             }
             MemoryAction::Evict => {}
         }
-        tracing::warn!(pid = worker.pid(), "worker killed: memory quota of the circle or the caller used up");
+        tracing::warn!(
+            machine = worker.machine(),
+            pid = worker.pid(),
+            "worker killed: memory quota of the circle or the caller used up"
+        );
         self.lose_environment(LossReason::Memory)
     }
 
@@ -74,7 +78,7 @@ impl Player {
         if let Some(play) = &mut self.play
             && let Some(budget) = play.cpu_budget.as_mut().filter(|budget| budget.next_check() <= now)
             && let WorkerState::Ready(worker, _) = &mut self.worker
-            && budget.is_spent(now, worker.pid().and_then(kernel::cpu_time))
+            && budget.is_spent(now, worker)
         {
             play.cpu_budget = None;
             worker.lower_priority();
@@ -93,7 +97,7 @@ impl Player {
             if play.kill_at.is_some_and(|at| at <= now)
                 && let WorkerState::Ready(worker, _) = &mut self.worker
             {
-                tracing::warn!(pid = worker.pid(), "worker killed: play did not stop");
+                tracing::warn!(machine = worker.machine(), pid = worker.pid(), "worker killed: play did not stop");
                 play.kill_at = None;
                 worker.kill();
             }

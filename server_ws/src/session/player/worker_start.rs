@@ -60,7 +60,7 @@ impl Player {
         };
         match started {
             Ok(StartedWorker { worker, was_spare, memory_base, start }) => {
-                tracing::debug!(pid = worker.pid(), was_spare, "worker started");
+                tracing::debug!(machine = worker.machine(), pid = worker.pid(), was_spare, "worker started");
                 self.pacing.note_start(Instant::now());
                 permit.set_memory_base(memory_base);
                 self.worker_start = Some(start);

@@ -15,13 +15,13 @@ use super::{
 };
 use crate::{
     rights,
-    subscriptions::{self, EventHub, PagePosition, PendingRead, ReadFrom, ReadOutcome},
+    subscriptions::{self, EventHub, PagePosition, PendingRead, ReadFrom, ReadOutcome, SubscriptionCounters},
 };
 
 /// The size of the messages that wait for the client, in bytes, beyond which an answer waits for no further events.
 const MAX_EVENT_BYTES: usize = 1 << 20;
 
-/// How long an answer waits for the events of its commit to be read.
+/// The time in which an answer waits for the events of its commit to be read.
 const EVENTS_TIMEOUT: Duration = Duration::from_secs(1);
 
 impl Session {
@@ -141,16 +141,28 @@ impl Session {
                 let cursor = if is_gap { resumes } else { Some(since.to_string()) };
                 self.reply(&ticket, &subscribed(number, cursor, is_gap));
             }
-            _ if is_gap => self.send(subscriptions::gap(number, resumes)),
+            _ if is_gap => {
+                self.send(subscriptions::gap(number, resumes));
+                self.count_sent(SubscriptionCounters::count_gap);
+            }
             _ => {}
         }
         if let ReadOutcome::Changes { notifications, .. }
         | ReadOutcome::Part { notifications, .. }
         | ReadOutcome::Page { notifications, .. } = &outcome
         {
+            let mut sent = 0;
             for text in notifications.texts(number) {
                 self.send(text);
+                sent += 1;
             }
+            self.count_sent(|counters| counters.count_events(sent));
+        }
+    }
+
+    fn count_sent(&self, count: impl FnOnce(&SubscriptionCounters)) {
+        if let Some(hub) = self.circle.event_hub() {
+            count(hub.counters());
         }
     }
 

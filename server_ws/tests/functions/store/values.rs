@@ -12,6 +12,7 @@ pub(super) const TESTS: &[Test] = &[
     ("invalid_keys_and_values_are_refused", invalid_keys_and_values_are_refused),
     ("limits_of_a_transaction_can_be_caught", limits_of_a_transaction_can_be_caught),
     ("full_store_takes_deletes", full_store_takes_deletes),
+    ("calls_of_the_store_are_no_host_calls", calls_of_the_store_are_no_host_calls),
     ("plays_use_the_keys_of_their_caller", plays_use_the_keys_of_their_caller),
     ("circle_without_a_store_has_no_module", circle_without_a_store_has_no_module),
 ];
@@ -112,18 +113,33 @@ fn limits_of_a_transaction_can_be_caught() {
     let shop = Shop::start_with(&[], everything(), |circle| circle.store(StoreLocation::Memory).limits(limits));
     let mut wire = shop.connect();
     let caught =
-        |script: &str| format!("let code = (); try {{ {script} }} catch (error) {{ code = error.code; }} code");
-    for script in [
-        "for i in 0..4 { store::get(`k${i}`) }",
-        "for i in 0..3 { store::put(`k${i}`, i) }",
-        "store::put(\"a\", blob(700, 0)); store::put(\"b\", blob(700, 0))",
-        "store::put(\"a\", blob(1000, 0))",
-        "for i in 0..2 { events::publish(\"t\", i) }",
+        |script: &str| format!("let caught = (); try {{ {script} }} catch (error) {{ caught = error; }} caught");
+    for (script, setting, max) in [
+        ("for i in 0..4 { store::get(`k${i}`) }", "store_reads", 3),
+        ("for i in 0..3 { store::put(`k${i}`, i) }", "store_writes", 2),
+        ("store::put(\"a\", blob(700, 0)); store::put(\"b\", blob(700, 0))", "store_kib", 1),
+        ("store::put(\"a\", blob(1000, 0))", "value_kib", 1),
+        ("for i in 0..2 { events::publish(\"t\", i) }", "events", 1),
     ] {
-        assert_eq!(wire.value(&caught(script)), "limit", "{script}");
+        let thrown = wire.value(&caught(script));
+        assert_eq!(thrown["code"], "limit", "{script}");
+        assert_eq!(thrown["data"], json!({ "setting": setting, "max": max }), "{script}");
+        let error = wire.error(script);
+        assert_eq!((&error["code"], &error["data"]["thrown"]["data"]["setting"]), (&json!(-32000), &json!(setting)));
     }
     // What fitted was committed.
     assert_eq!(wire.value("store::get_all([\"k0\", \"k1\", \"k2\"])"), json!([0, 1, null]));
+}
+
+fn calls_of_the_store_are_no_host_calls() {
+    let limits = Limits { host_calls: 1, ..Limits::default() };
+    let hit = "fn hit() { for i in 0..5 { store::add(\"n\", 1); } store::get(\"n\") }";
+    let change = |circle: server_ws::CircleBuilder| circle.store(StoreLocation::Memory).limits(limits);
+    let shop = Shop::start_with(&[("hit", hit)], everything(), change);
+    let mut wire = shop.connect();
+    assert_eq!(wire.call("fn.hit", json!([]))["result"], 5);
+    let script = "for i in 0..5 { store::put(`k/${i}`, i); events::publish(\"t\", i); } store::count(\"k/\")";
+    assert_eq!(wire.value(script), 5);
 }
 
 fn full_store_takes_deletes() {
