@@ -15,7 +15,8 @@ use launcher::ConfigError;
 use protocol::error::ScriptError;
 
 use crate::{
-    circle_target::CircleTarget,
+    circle_target::{CircleTarget, TargetKind},
+    files::config_flag,
     report, suggest,
     text::{Style, StyledLine},
 };
@@ -23,6 +24,8 @@ pub use call::{AdviceCommands, Caller};
 pub(crate) use files::file_error_parts;
 use files::shell_quote;
 use rpc_fixes::{limit_fix, rpc_fix, stop_reason};
+pub(crate) use store_errors::limit_hint;
+pub use store_errors::restart_after_store_failure;
 
 /// The exit code for a bug in circles.
 pub const BUG_EXIT_CODE: u8 = 70;
@@ -57,6 +60,8 @@ pub enum CliError {
         /// The error that the circle returned.
         error: RpcError,
     },
+    /// The circle has ended a subscription, because its store has failed or is closed.
+    SubscriptionEnded(ErrorParts),
     /// The circle answered a call of a function with an error.
     Call {
         /// The name of the function.
@@ -153,6 +158,23 @@ impl CliError {
         Self::usage(what, os_error_text(error), fix)
     }
 
+    /// Returns an error about a subscription that ended because the store of its circle has failed or is closed; exit
+    /// code 5.
+    pub fn from_closed_subscription(target: &CircleTarget) -> Self {
+        let fix = match &target.kind {
+            TargetKind::Configured { name, config } => {
+                restart_after_store_failure(name, &config_flag(config.as_deref()))
+            }
+            TargetKind::Address(_) => "see the log of the circle, or ask its operator".to_owned(),
+            TargetKind::Scratch => String::new(),
+        };
+        Self::SubscriptionEnded(ErrorParts {
+            what: format!("{target} has ended the subscription"),
+            why: "its store has failed or is closed".to_owned(),
+            fix,
+        })
+    }
+
     /// Converts a client's error about an authentication with a key of the keystore.
     pub fn from_authentication(key: Option<&KeyName>, target: &CircleTarget, error: ClientError) -> Self {
         match (key, error) {
@@ -181,6 +203,7 @@ impl CliError {
         match self {
             Self::Usage(_) | Self::Config(_) | Self::Init { .. } => 2,
             Self::Supervisor(_) => 3,
+            Self::SubscriptionEnded(_) => 5,
             Self::Client { error, .. } => client::exit_code(error),
             Self::Play { error, .. } => rpc_exit_code(error),
             Self::Call { error, .. } => call::exit_code(error),
@@ -235,6 +258,7 @@ impl CliError {
         match self {
             Self::Usage(ErrorParts { what, why, fix })
             | Self::Supervisor(ErrorParts { what, why, fix })
+            | Self::SubscriptionEnded(ErrorParts { what, why, fix })
             | Self::Init { parts: ErrorParts { what, why, fix }, .. }
             | Self::KnownCircles(ErrorParts { what, why, fix })
             | Self::Passphrase(ErrorParts { what, why, fix }) => parts(what.clone(), why.clone(), fix.clone()),

@@ -7,7 +7,7 @@ use unicode_segmentation::UnicodeSegmentation;
 use unicode_width::UnicodeWidthStr;
 
 use super::text::{Style, StyledLine, SyntaxKind};
-use crate::visible::visible;
+use crate::{error::limit_hint, visible::visible};
 
 /// The minimum width of an excerpt, in columns.
 const MIN_EXCERPT: usize = 20;
@@ -22,8 +22,8 @@ pub fn script(script: &str, error: &ScriptError, width: usize) -> Vec<StyledLine
         Some(name) => at_top_level(script, error, name, width),
         None => [self::error(&error.message, width), trace::lines(script, error, width)].concat(),
     };
-    if let Some(hint) = &error.hint {
-        lines.extend(StyledLine::of(Style::Dim, "  hint: ").with(Style::Plain, hint).wrapped_with_indent(width, 8));
+    if let Some(hint) = error.hint.clone().or_else(|| limit_hint(error)) {
+        lines.extend(StyledLine::of(Style::Dim, "  hint: ").with(Style::Plain, &hint).wrapped_with_indent(width, 8));
     }
     lines
 }

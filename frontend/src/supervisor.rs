@@ -2,6 +2,7 @@
 
 mod directories;
 mod errors;
+mod recovery;
 mod start;
 pub mod unsupervised;
 
@@ -11,7 +12,7 @@ use std::{
 };
 
 use launcher::{
-    Statuses,
+    CircleStatus, Statuses,
     control::{CircleNames, ControlClient, ControlError, Restart, Status, Up},
     supervisor::SupervisorOptions,
     supervisor_files::SupervisorFiles,
@@ -21,6 +22,7 @@ use tokio::{signal::unix::SignalKind, sync::mpsc};
 
 pub use directories::{Directories, can_be_created};
 pub use errors::control_error;
+use recovery::report_recoveries;
 use start::find_or_start;
 pub use start::{acquire_locks, wait_for_end};
 
@@ -83,23 +85,25 @@ pub enum StartCommand {
 }
 
 /// Starts or restarts the named circles, or all circles if there are no names, and returns their statuses after
-/// `call_timeout` at the latest. Starts a supervisor if there is none.
+/// `call_timeout` at the latest. Starts a supervisor if there is none. `report` gets the circles that recover their stores
+/// meanwhile, whenever they have made progress.
 pub async fn start_circles(
     supervisors: &SupervisorSetup,
     files: &SupervisorFiles,
     names: &[String],
     command: StartCommand,
     call_timeout: Duration,
+    report: &impl Fn(&CircleStatus),
 ) -> Result<Statuses, CliError> {
     let deadline = Instant::now() + call_timeout;
     for _ in 1..MAX_ATTEMPTS {
-        match try_start_circles(supervisors, files, names, command, deadline).await {
+        match try_start_circles(supervisors, files, names, command, deadline, report).await {
             Err(StartError::SupervisorEnding) => {}
             Err(StartError::Failed(error)) => return Err(error),
             Ok(statuses) => return Ok(statuses),
         }
     }
-    try_start_circles(supervisors, files, names, command, deadline).await.map_err(|error| match error {
+    try_start_circles(supervisors, files, names, command, deadline, report).await.map_err(|error| match error {
         StartError::SupervisorEnding => control_error(ControlError::Disconnected),
         StartError::Failed(error) => error,
     })
@@ -117,13 +121,20 @@ async fn try_start_circles(
     names: &[String],
     command: StartCommand,
     deadline: Instant,
+    report: &impl Fn(&CircleStatus),
 ) -> Result<Statuses, StartError> {
     let left = || deadline.saturating_duration_since(Instant::now());
     let mut client = find_or_start(supervisors, files, names, left()).await.map_err(StartError::Failed)?;
     let params = CircleNames { names: (!names.is_empty()).then(|| names.to_vec()) };
-    let answer = match command {
-        StartCommand::Up => client.call::<Up>(&params, left()).await,
-        StartCommand::Restart => client.call::<Restart>(&params, left()).await,
+    let started = async {
+        match command {
+            StartCommand::Up => client.call::<Up>(&params, left()).await,
+            StartCommand::Restart => client.call::<Restart>(&params, left()).await,
+        }
+    };
+    let answer = tokio::select! {
+        answer = started => answer,
+        never = report_recoveries(files, report) => match never {},
     };
     match answer {
         Ok(statuses) => Ok(statuses),

@@ -79,10 +79,15 @@ async fn resolve_free_port(circle: &CircleConfig, config: Option<&Path>) -> Resu
     let status = statuses.into_iter().find(|status| status.name == circle.name);
     match status {
         Some(CircleStatus { state: CircleState::Ready, url, .. }) => Ok(url),
-        Some(CircleStatus { state: state @ (CircleState::Starting | CircleState::BackingOff), .. }) => Err(cannot(
-            format!("has none yet ({state})"),
-            "try again in a moment: circles status shows its state".into(),
-        )),
+        Some(CircleStatus { state: state @ (CircleState::Starting | CircleState::BackingOff), why, .. }) => {
+            Err(cannot(
+                match why {
+                    Some(why) => format!("has none yet ({state}: {})", visible(&why)),
+                    None => format!("has none yet ({state})"),
+                },
+                "try again in a moment: circles status shows its state".into(),
+            ))
+        }
         Some(CircleStatus { state: CircleState::Failed, why: Some(why), .. }) => {
             Err(cannot(format!("has failed: {}", visible(&why)), start()))
         }

@@ -33,6 +33,11 @@ pub enum CircleEventKind {
     Warning(String),
     /// A report of the supervisor about this circle.
     Info(String),
+    /// The circle recovers its store after a crash, before it is ready.
+    Recovering {
+        /// Share of the work that is done, from 0 to 100.
+        percent: u8,
+    },
     /// The circle listens at this address and is about to be ready.
     Listening(Ready),
     /// The circle accepts connections.

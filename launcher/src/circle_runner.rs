@@ -24,13 +24,13 @@ use tokio::{
 
 use arguments::{public_arguments, serve_arguments};
 use configurator::Configurator;
-pub(crate) use exporter::{ExportRequest, Exporter};
+pub(crate) use exporter::{ExportRequest, Exporter, export_failed};
 
 use crate::{
     CircleEvent, CircleEventKind, RestartPolicy,
     backoff::Backoff,
     definition::CircleDefinition,
-    ipc::{CircleChannel, FromCircle, Heartbeat},
+    ipc::{CircleChannel, FromCircle, Heartbeat, Recovering},
 };
 
 /// The flag that tells `circles serve` that a supervisor has started it.
@@ -44,7 +44,7 @@ const HEARTBEAT_TIMEOUT: Duration = Duration::from_secs(8);
 /// unread, and count.
 const HEARTBEAT_GRACE_PERIOD: Duration = Duration::from_secs(4);
 
-/// Time in which a circle has to become ready, its init script included.
+/// Time in which a circle has to become ready, its init script included; after each report of a recovering store anew.
 const READY_TIMEOUT: Duration = Duration::from_secs(30);
 
 const READY_TIMEOUTS: [Duration; 1] = [READY_TIMEOUT];
@@ -193,8 +193,8 @@ impl CircleRunner {
                 status = child.wait() => return status,
                 () = wait_for_stop(&mut stopped) => return self.drain(child, channel).await,
                 event = monitor.next(channel) => event,
-                request = self.exporter.next_request(), if configurator.is_ready => {
-                    self.exporter.send(request, channel).await;
+                action = self.exporter.next_action(), if configurator.is_ready => {
+                    self.exporter.send(action, channel).await;
                     continue;
                 }
                 () = configurator.wait_until_due(&mut self.desired) => {
@@ -216,6 +216,10 @@ impl CircleRunner {
                     self.has_been_ready = true;
                     self.emit(CircleEventKind::Listening(ready)).await;
                     self.emit(CircleEventKind::Ready).await;
+                }
+                // The circle makes progress, so the timeout begins anew.
+                MonitorEvent::Message(FromCircle::Recovering(Recovering { percent })) => {
+                    self.emit(CircleEventKind::Recovering { percent }).await;
                 }
                 MonitorEvent::Message(FromCircle::Heartbeat(heartbeat)) => self.report_heartbeat(heartbeat),
                 MonitorEvent::Message(FromCircle::Response(number, outcome)) => {
@@ -283,15 +287,19 @@ impl CircleRunner {
         command.spawn()
     }
 
-    async fn drain(&self, child: &mut Child, channel: &mut CircleChannel) -> io::Result<ExitStatus> {
+    async fn drain(&mut self, child: &mut Child, channel: &mut CircleChannel) -> io::Result<ExitStatus> {
         let drained = async {
             // If this fails the circle has lost its socket, and ends because of that.
             let _gone = channel.drain().await;
             loop {
                 tokio::select! {
                     status = child.wait() => return status,
-                    Some(message) = channel.next() => if let FromCircle::Heartbeat(heartbeat) = message {
-                        self.report_heartbeat(heartbeat);
+                    Some(message) = channel.next() => match message {
+                        FromCircle::Heartbeat(heartbeat) => self.report_heartbeat(heartbeat),
+                        FromCircle::Response(number, outcome) => {
+                            self.exporter.handle_response(number, outcome.as_deref());
+                        }
+                        _ => {}
                     },
                     else => return child.wait().await,
                 }

@@ -45,6 +45,8 @@ pub(crate) enum StateChange {
     StopRequested,
     /// A process was started.
     Started { pid: u32 },
+    /// It recovers its store.
+    Recovering { percent: u8 },
     /// It accepts connections.
     Ready,
     /// Its process ended.
@@ -60,13 +62,22 @@ pub(crate) struct CircleStateMachine {
     pub(crate) pid: Option<u32>,
     pub(crate) restarts: u32,
     /// Why the last process ended, as long as that is why the circle is not ready.
-    pub(crate) reason: Option<String>,
+    reason: Option<String>,
+    /// How much of its store the process has recovered, in percent, until it is ready.
+    pub(crate) recovered_percent: Option<u8>,
     ready_since: Option<Instant>,
 }
 
 impl Default for CircleStateMachine {
     fn default() -> Self {
-        Self { state: CircleState::Down, pid: None, restarts: 0, reason: None, ready_since: None }
+        Self {
+            state: CircleState::Down,
+            pid: None,
+            restarts: 0,
+            reason: None,
+            recovered_percent: None,
+            ready_since: None,
+        }
     }
 }
 
@@ -74,6 +85,19 @@ impl CircleStateMachine {
     /// Returns how long the circle has accepted connections.
     pub(crate) fn uptime(&self, now: Instant) -> Option<Duration> {
         self.ready_since.map(|since| now.saturating_duration_since(since))
+    }
+
+    /// Returns why the circle is not ready, if there is a reason.
+    pub(crate) fn reason(&self) -> Option<String> {
+        match self.recovered_percent {
+            Some(percent) => Some(format!("store recovering, {percent} %")),
+            None => self.reason.clone(),
+        }
+    }
+
+    /// Whether the circle has begun to start, and has neither failed nor anything that takes long.
+    pub(crate) fn is_starting(&self) -> bool {
+        self.state == CircleState::Starting && self.recovered_percent.is_none()
     }
 
     pub(crate) fn apply(&mut self, change: StateChange, now: Instant) {
@@ -90,7 +114,9 @@ impl CircleStateMachine {
                     self.state = CircleState::Starting;
                 }
             }
+            StateChange::Recovering { percent } => self.recovered_percent = Some(percent),
             StateChange::Ready => {
+                self.recovered_percent = None;
                 self.ready_since = Some(now);
                 if !is_draining {
                     (self.state, self.reason) = (CircleState::Ready, None);
@@ -98,12 +124,13 @@ impl CircleStateMachine {
             }
             StateChange::Ended { reason: why, is_restarting } => {
                 (self.pid, self.ready_since, self.reason) = (None, None, Some(why));
+                self.recovered_percent = None;
                 if is_restarting && !is_draining {
                     self.state = CircleState::BackingOff;
                 }
             }
             StateChange::Finished { has_failed } => {
-                (self.pid, self.ready_since) = (None, None);
+                (self.pid, self.ready_since, self.recovered_percent) = (None, None, None);
                 self.state = if has_failed && !is_draining { CircleState::Failed } else { CircleState::Down };
                 if is_draining {
                     self.reason = None;
@@ -177,9 +204,31 @@ mod tests {
             for change in &changes {
                 machine.apply(change.clone(), now);
             }
-            let found = (machine.state, machine.pid, machine.restarts, machine.reason.is_some());
+            let found = (machine.state, machine.pid, machine.restarts, machine.reason().is_some());
             assert_eq!(found, (state, pid, restarts, has_why), "{changes:?}");
         }
+    }
+
+    #[test]
+    fn recovery_is_the_reason_until_the_circle_is_ready() {
+        let (mut machine, now) = (CircleStateMachine::default(), Instant::now());
+        machine.apply(StateChange::StartRequested, now);
+        machine.apply(StateChange::Started { pid: 7 }, now);
+        machine.apply(ended(true), now);
+        machine.apply(StateChange::Started { pid: 8 }, now);
+        assert!(machine.is_starting());
+        machine.apply(StateChange::Recovering { percent: 40 }, now);
+        assert_eq!(
+            (machine.state, machine.reason().as_deref()),
+            (CircleState::Starting, Some("store recovering, 40 %"))
+        );
+        assert!(!machine.is_starting());
+        machine.apply(ended(true), now);
+        assert_eq!(machine.reason().as_deref(), Some("exited with code 2"));
+        machine.apply(StateChange::Started { pid: 9 }, now);
+        machine.apply(StateChange::Recovering { percent: 99 }, now);
+        machine.apply(StateChange::Ready, now);
+        assert_eq!((machine.state, machine.reason()), (CircleState::Ready, None));
     }
 
     #[test]

@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 pub use client::{ControlClient, ControlError};
 pub(crate) use server::ControlServer;
 
-use crate::{CircleChange, CircleConfig, CircleState, ipc::ExportResult};
+use crate::{CircleChange, CircleConfig, CircleState, StoreStatus, ipc::ExportResult};
 
 /// Largest message in bytes.
 const MAX_MESSAGE: usize = 1 << 20;
@@ -92,10 +92,16 @@ pub struct CircleStatus {
     /// Sandbox layers that are in effect, as `describe` returns them.
     #[serde(default)]
     pub sandbox: Option<Vec<String>>,
+    /// The store, from the last heartbeat; absent without a store.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub store: Option<StoreStatus>,
     /// Public key of the identity of the process, as hex; known once the circle is ready.
     #[serde(default)]
     pub identity: Option<String>,
-    /// Why the last process ended, as long as that is why the circle is not ready.
+    /// How much of its store the circle has recovered after a crash, in percent, as long as it is not ready.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recovered_percent: Option<u8>,
+    /// Why the circle is not ready: why the last process ended, or how far the process has recovered the store.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub why: Option<String>,
     /// Why the circle refused the current definition and keeps the previous one.
@@ -119,7 +125,9 @@ impl CircleStatus {
             plays: None,
             memory_bytes: None,
             sandbox: None,
+            store: None,
             identity: None,
+            recovered_percent: None,
             why: None,
             refused: None,
         }

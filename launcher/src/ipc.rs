@@ -1,9 +1,10 @@
 //! IPC between a circle and its supervisor, over a socket that is the circle's standard input: JSON-RPC 2.0, one
 //! message per line.
 //!
-//! The supervisor first sends the circle's [`Configuration`]. The circle sends [`Ready`] once it accepts connections,
-//! and then a [`Heartbeat`] every [`HEARTBEAT_INTERVAL`]. The supervisor sends [`Configure`] to change the
-//! configuration, [`Export`] to write the entries of its store into a file, and [`Drain`] to stop the circle; the end of the socket means [`Drain`], too.
+//! The supervisor first sends the circle's [`Configuration`]. The circle sends [`Recovering`] while it recovers its store
+//! after a crash, [`Ready`] once it accepts connections, and then a [`Heartbeat`] every [`HEARTBEAT_INTERVAL`]. The supervisor sends [`Configure`] to change the
+//! configuration, [`Export`] to write the entries of its store into a file, [`CancelExport`] to stop
+//! that, and [`Drain`] to stop the circle; the end of the socket means [`Drain`], too.
 
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
@@ -21,6 +22,8 @@ use tokio::net::{
     unix::{OwnedReadHalf, OwnedWriteHalf},
 };
 use tokio_util::codec::{Framed, FramedRead, FramedWrite, LinesCodec};
+
+use crate::StoreStatus;
 
 /// Interval of a circle's heartbeats.
 pub const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(1);
@@ -45,6 +48,18 @@ impl Notification for Ready {
     const NAME: &'static str = "ready";
 }
 
+/// Notification: the circle recovers its store after a crash, before it is ready. It comes whenever the circle has made
+/// progress, at most once in a [`HEARTBEAT_INTERVAL`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Recovering {
+    /// Share of the work that is done, from 0 to 100.
+    pub percent: u8,
+}
+
+impl Notification for Recovering {
+    const NAME: &'static str = "recovering";
+}
+
 /// Notification: the circle is alive, with figures about its load.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
@@ -59,6 +74,9 @@ pub struct Heartbeat {
     pub memory_bytes: u64,
     /// Sandbox layers that are in effect, as `describe` returns them.
     pub sandbox: Vec<String>,
+    /// The store, if the circle has one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub store: Option<StoreStatus>,
 }
 
 impl Notification for Heartbeat {
@@ -141,6 +159,15 @@ impl Method for Export {
     type Result = ExportResult;
 }
 
+/// Notification: nobody waits for the running [`Export`] any more. The circle responds to the request once the export has
+/// ended. A success, which came too late to stop, leaves the file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CancelExport {}
+
+impl Notification for CancelExport {
+    const NAME: &'static str = "cancel_export";
+}
+
 /// The peer has closed its end of the socket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the other end of the circle's socket is closed")]
@@ -156,6 +183,8 @@ pub enum ToCircle {
     Configure(Id, Configuration),
     /// Write the entries of the store into this file, and respond to this id.
     Export(Id, PathBuf),
+    /// Stop the running export. Its request gets its response when it has ended.
+    CancelExport,
 }
 
 /// The circle's sending half.
@@ -219,6 +248,7 @@ impl SupervisorReceiver {
             let Ok(IncomingMessage::Single(Ok(call))) = message::parse(&line, 1) else { continue };
             match (&*call.method, call.id) {
                 (Drain::NAME, _) => return ToCircle::Drain,
+                (CancelExport::NAME, _) => return ToCircle::CancelExport,
                 (Configure::NAME, Some(id)) => {
                     if let Ok(configuration) = Configuration::from_raw(call.params) {
                         return ToCircle::Configure(id, configuration);
@@ -239,6 +269,7 @@ impl SupervisorReceiver {
 /// Message that a supervisor receives from a circle.
 #[derive(Debug)]
 pub(crate) enum FromCircle {
+    Recovering(Recovering),
     Ready(Ready),
     Heartbeat(Heartbeat),
     /// The response to the request with this id.
@@ -290,6 +321,11 @@ impl CircleChannel {
         Ok(self.last_id)
     }
 
+    /// Tells the circle that nobody waits for its export any more. Waits while the circle does not read.
+    pub(crate) async fn cancel_export(&mut self) -> Result<(), IpcClosed> {
+        self.lines.send(message::notification(CancelExport::NAME, &CancelExport {})).await.map_err(|_| IpcClosed)
+    }
+
     /// Tells the circle to drain. Waits while the circle does not read.
     pub(crate) async fn drain(&mut self) -> Result<(), IpcClosed> {
         self.lines.send(message::notification(Drain::NAME, &Drain {})).await.map_err(|_| IpcClosed)
@@ -304,6 +340,7 @@ fn parse_message(line: &str) -> Option<FromCircle> {
     match message::parse_server_message(line)? {
         ServerMessage::Notification { method, params } => match &*method {
             Ready::NAME => read(params.get()).map(FromCircle::Ready),
+            Recovering::NAME => read(params.get()).map(FromCircle::Recovering),
             Heartbeat::NAME => read(params.get()).map(FromCircle::Heartbeat),
             _ => None,
         },
@@ -312,67 +349,4 @@ fn parse_message(line: &str) -> Option<FromCircle> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn channel_pair() -> (CircleChannel, SupervisorSender, SupervisorReceiver) {
-        let (one, other) = UnixStream::pair().expect("a pair");
-        let (to, from) = supervisor_channel(other);
-        (CircleChannel::new(one), to, from)
-    }
-
-    #[tokio::test]
-    async fn each_end_receives_what_the_other_sends() {
-        let (mut channel, mut to, mut from) = channel_pair();
-        let address = "127.0.0.1:9001".parse().expect("an address");
-        let ready = Ready { address, identity: Some("02ab".into()) };
-        to.notify(&ready).await.expect("it is there");
-        assert!(matches!(channel.next().await, Some(FromCircle::Ready(received)) if received == ready));
-        let sandbox = vec!["process".to_owned()];
-        let figures = Heartbeat { connections: 12, workers: 3, plays: 4, memory_bytes: 1 << 40, sandbox };
-        to.notify(&figures).await.expect("it is there");
-        assert!(matches!(channel.next().await, Some(FromCircle::Heartbeat(received)) if received == figures));
-
-        let arguments = vec!["serve".to_owned(), "--name=\u{e4}\n".to_owned()];
-        channel.start(arguments.clone()).await.expect("it is there");
-        assert_eq!(from.receive_arguments().await.as_ref(), Some(&arguments));
-        let request = channel.configure(arguments.clone()).await.expect("it is there");
-        let ToCircle::Configure(id, configuration) = from.next().await else { panic!("it is asked") };
-        assert_eq!(configuration.arguments, arguments);
-        to.respond(&id, Err::<ConfigureResult, _>(RpcError::Internal)).await.expect("it is there");
-        assert!(matches!(channel.next().await, Some(FromCircle::Response(number, Err(_))) if number == request));
-        let request = channel.export("/a\u{e4}".into()).await.expect("it is there");
-        let ToCircle::Export(id, file) = from.next().await else { panic!("it is asked") };
-        assert_eq!(file, PathBuf::from("/a\u{e4}"));
-        to.respond(&id, Ok(ExportResult { entries: 3 })).await.expect("it is there");
-        let Some(FromCircle::Response(number, Ok(result))) = channel.next().await else { panic!("it answers") };
-        assert_eq!((number, result.get()), (request, r#"{"entries":3}"#));
-
-        channel.drain().await.expect("it is there");
-        assert_eq!(from.next().await, ToCircle::Drain);
-    }
-
-    #[tokio::test]
-    async fn roles_and_members_of_a_whole_config_fit_in_a_message() {
-        let (mut channel, _to, mut from) = channel_pair();
-        // Quotes are escaped in the message, and make it longer than the text.
-        let arguments = vec![format!("--roles={}", "\"key\",".repeat(700_000))];
-        assert!(arguments[0].len() > 4 << 20);
-        let (sent, received) = tokio::join!(channel.start(arguments.clone()), from.receive_arguments());
-        sent.expect("it is there");
-        assert_eq!(received, Some(arguments));
-    }
-
-    #[tokio::test]
-    async fn each_end_notices_close_and_ignores_unknown_messages() {
-        let (mut channel, mut to, mut from) = channel_pair();
-        for line in ["", "12", "{", r#"{"jsonrpc":"2.0","method":"later","params":{}}"#] {
-            channel.lines.send(line).await.expect("it is there");
-            to.0.send(line).await.expect("it is there");
-        }
-        drop(to);
-        assert!(channel.next().await.is_none());
-        drop(channel);
-        assert_eq!(from.next().await, ToCircle::Drain);
-    }
-}
+mod tests;

@@ -24,6 +24,7 @@ pub mod port;
 #[cfg(feature = "schema")]
 pub mod schema;
 mod sd_notifier;
+mod store_status;
 pub mod supervisor;
 pub mod supervisor_files;
 
@@ -41,4 +42,5 @@ pub use diff::{CircleChange, CircleField, ReloadAction};
 pub use fields::{Audit, LogFormat, RestartPolicy, Sandbox, StoreConfig, TlsFiles};
 pub use log::AuditRotation;
 pub use sd_notifier::SdNotifier;
+pub use store_status::{StoreState, StoreStatus};
 pub use supervisor::SUPERVISOR_LOG_NAME;

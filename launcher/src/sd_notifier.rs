@@ -12,6 +12,9 @@ const MAX_QUEUED_MESSAGES: usize = 16;
 /// Longest wait for the last messages.
 const FLUSH_TIMEOUT: Duration = Duration::from_millis(500);
 
+/// Time that a process asks for when it starts slowly.
+const EXTENSION: Duration = Duration::from_secs(30);
+
 /// Longest status line in bytes.
 const MAX_STATUS: usize = 500;
 
@@ -47,6 +50,7 @@ enum NotifyMessage {
     Reloading,
     Stopping,
     Watchdog,
+    ExtendTimeout,
     Status(String),
 }
 
@@ -112,6 +116,11 @@ impl SdNotifier {
         }
     }
 
+    /// Asks for more time to start, because the process makes progress. A process that starts slowly repeats it.
+    pub fn extend_timeout(&mut self) {
+        self.send(NotifyMessage::ExtendTimeout);
+    }
+
     /// Waits until a watchdog message is due; forever, if there is no watchdog. Cancel safe.
     pub async fn wait_until_watchdog_due(&mut self) {
         let Some(watchdog_interval) = self.watchdog_interval else { return std::future::pending().await };
@@ -155,6 +164,10 @@ fn notify(message: &NotifyMessage) {
         NotifyMessage::Ready => sd_notify::notify(&[NotifyState::Ready]),
         NotifyMessage::Stopping => sd_notify::notify(&[NotifyState::Stopping]),
         NotifyMessage::Watchdog => sd_notify::notify(&[NotifyState::Watchdog]),
+        NotifyMessage::ExtendTimeout => {
+            let micros = u32::try_from(EXTENSION.as_micros()).unwrap_or(u32::MAX);
+            sd_notify::notify(&[NotifyState::ExtendTimeoutUsec(micros)])
+        }
         NotifyMessage::Status(status) => sd_notify::notify(&[NotifyState::Status(status)]),
         // `Type=notify-reload` needs the time.
         NotifyMessage::Reloading => {

@@ -252,12 +252,13 @@ impl Supervisor {
             }
             SupervisorCommand::Export { name, request } => {
                 let entry = self.circles.iter().find(|entry| entry.circle.name == name);
-                let sent = match entry {
-                    Some(entry) => entry.export(request),
-                    None => Err((request, "there is no such circle")),
+                let sent = if let Some(entry) = entry {
+                    entry.export(request)
+                } else {
+                    let reason = "there is no such circle".into();
+                    Err((request, RpcError::InvalidParams { param: "name".into(), reason }))
                 };
-                if let Err((request, reason)) = sent {
-                    let error = RpcError::InvalidParams { param: "name".into(), reason: reason.into() };
+                if let Err((request, error)) = sent {
                     let _receiver_gone = request.answer.send(Err(error));
                 }
             }
@@ -335,6 +336,9 @@ impl Supervisor {
                 CircleEventKind::Listening(ready) => {
                     (entry.url, entry.identity) = (entry.circle.url_at(ready.address), ready.identity.clone());
                 }
+                CircleEventKind::Recovering { percent } => {
+                    entry.state_machine.apply(StateChange::Recovering { percent: *percent }, now);
+                }
                 CircleEventKind::Heartbeat(heartbeat) => entry.heartbeat = Some(heartbeat.clone()),
                 CircleEventKind::Ready => entry.state_machine.apply(StateChange::Ready, now),
                 CircleEventKind::Ended { reason, restart_in } => {
@@ -401,8 +405,10 @@ impl Supervisor {
             plays: entry.heartbeat.as_ref().map(|heartbeat| heartbeat.plays),
             memory_bytes: entry.heartbeat.as_ref().map(|heartbeat| heartbeat.memory_bytes),
             sandbox: entry.heartbeat.as_ref().map(|heartbeat| heartbeat.sandbox.clone()),
+            store: entry.heartbeat.as_ref().and_then(|heartbeat| heartbeat.store.clone()),
             identity: entry.identity.clone(),
-            why: entry.state_machine.reason.clone(),
+            recovered_percent: entry.state_machine.recovered_percent,
+            why: entry.state_machine.reason(),
             refused: entry.refused.clone(),
         };
         let circles = self.circles.iter().map(|entry| (status(entry), entry.state_machine.clone())).collect();

@@ -109,7 +109,6 @@ impl App {
             tasks,
         };
         app.tasks.watch_config(app.setup.config.clone());
-        app.tasks.read_config(app.setup.config.clone());
         app.tasks.watch_supervisor(SupervisorRef::new(&app.setup));
         if let Some(store) = &app.setup.keystore {
             app.tasks.list_keys(store.clone());

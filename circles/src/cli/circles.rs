@@ -164,7 +164,7 @@ pub(crate) struct LogsArgs {
     pub config: ConfigArgs,
 }
 
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub(crate) struct ServeArgs {
     /// Run under a supervisor: standard input is its socket, and the circle ends with it
     #[arg(long, hide = true)]

@@ -17,7 +17,7 @@ pub(crate) enum StoreVerb {
     Put(PutArgs),
     /// Delete a key and its value
     Delete(DeleteArgs),
-    /// Write all entries of a circle that is down as JSON Lines, a backup
+    /// Write all entries of a circle's store as JSON Lines, a backup; the circle may run
     Export(ExportArgs),
     /// Read the entries of an export into the store of a circle that is down
     Import(ImportArgs),

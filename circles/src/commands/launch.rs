@@ -70,10 +70,11 @@ fn line(event: &CircleEvent, width: usize) -> String {
     let paint = Paint::for_stdout();
     let name = paint.dim(&format!("{:width$} |", event.circle));
     match &event.kind {
-        // `ready` is enough.
-        CircleEventKind::Started { .. } | CircleEventKind::Listening(_) | CircleEventKind::Heartbeat(_) => {
-            String::new()
-        }
+        // `ready` is enough, and the log has the progress of a recovery.
+        CircleEventKind::Started { .. }
+        | CircleEventKind::Recovering { .. }
+        | CircleEventKind::Listening(_)
+        | CircleEventKind::Heartbeat(_) => String::new(),
         CircleEventKind::Log(line) | CircleEventKind::Warning(line) | CircleEventKind::Info(line) => {
             format!("{name} {}\n", visible(line))
         }

@@ -6,6 +6,7 @@ mod circle_args;
 mod circle_logs;
 mod circle_roles;
 mod export;
+mod recovery;
 pub(crate) mod shutdown;
 mod supervisor_ipc;
 
@@ -21,6 +22,7 @@ use keys::{
     identity_file::{self, LoadedIdentity},
 };
 use launcher::{SdNotifier, ipc::Ready, log::LogLevel, port::PortError};
+use recovery::RecoveryProgress;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use shutdown::{RUNTIME_TIMEOUT, shutdown};
 use supervisor_ipc::SupervisorIpc;
@@ -72,13 +74,20 @@ fn serve_circle(
 ) -> Result<(), CliError> {
     raise_descriptor_limit();
     let identity = identity(args, logs)?;
-    let circle = Arc::new(circle_args::build_circle(args, logs.audit(), identity)?);
+    // A supervisor reports the state of its circles itself.
+    let mut sd_notifier = if supervisor.is_some() { SdNotifier::default() } else { SdNotifier::from_environment() };
+    let progress = RecoveryProgress::default();
+    let building = {
+        let (args, audit, progress) = (args.clone(), logs.audit(), progress.clone());
+        runtime.spawn_blocking(move || circle_args::build_circle(&args, audit, identity, progress))
+    };
+    let building = recovery::wait_until_built(building, &progress, supervisor.as_mut(), &mut sd_notifier);
+    let Some(built) = runtime.block_on(building) else { return Ok(()) };
+    let circle = Arc::new(built?);
 
     let address = SocketAddr::new(args.host, args.port);
     let listener = TcpListener::bind(address).map_err(|error| listen_error(address, error, supervisor.is_some()))?;
     let address = listener.local_addr().map_err(|error| listen_error(address, error, supervisor.is_some()))?;
-    // A supervisor reports the state of its circles itself.
-    let mut sd_notifier = if supervisor.is_some() { SdNotifier::default() } else { SdNotifier::from_environment() };
     runtime.spawn(CircleLogs::write_counts_periodically(logs.audit_writer()));
     runtime.block_on(async {
         let signalled = shutdown(logs.flusher())?;
@@ -125,7 +134,7 @@ fn serve_circle(
                 };
                 let identity = Some(circle.identity().to_hex());
                 let exported = circle.clone();
-                let export = move |file| export::export(exported.clone(), file);
+                let export = move |file, stop| export::export(exported.clone(), file, stop);
                 let ready = Ready { address: dialled, identity };
                 tokio::spawn(supervisor.run(ready, heartbeat, configure, export, drain));
                 None

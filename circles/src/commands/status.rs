@@ -1,9 +1,11 @@
 //! `circles status [--watch] [NAME…]`: show the status of circles.
 
 mod screen;
+mod store_problem;
 mod table;
 mod watch;
 
+pub(crate) use store_problem::StoreProblem;
 pub(crate) use table::is_full_sandbox;
 
 use std::io::{IsTerminal, stdout};

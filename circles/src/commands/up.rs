@@ -39,7 +39,12 @@ pub(crate) fn run(args: &UpArgs, command: StartCommand) -> Result<(), CliError> 
             "stop it first: circles down; or write \"watch\": false into circles.json",
         ));
     }
-    let started = supervisor::start_circles(&supervisors, &files, &args.names, command, args.timeout);
+    let show_recovery = |circle: &CircleStatus| {
+        let why = circle.why.as_deref().filter(|_| names.contains(&circle.name));
+        // Without stderr nobody reads it.
+        let _unread = why.map(|why| to_stderr(&format!("{}  {}\n", circle.name, visible(why))));
+    };
+    let started = supervisor::start_circles(&supervisors, &files, &args.names, command, args.timeout, &show_recovery);
     let statuses = runtime.block_on(started)?;
     report(&files, &names, &statuses, args.timeout)?;
     // One address is enough to find the others.
@@ -63,7 +68,7 @@ fn report(
             CircleState::Ready => to_stdout(&format!("{:width$}  ready  {}\n", circle.name, circle.url))?,
             CircleState::Starting | CircleState::Draining => {
                 print_last_log_lines(files, circle);
-                late.push(circle.name.as_str());
+                late.push((circle.name.as_str(), circle.why.as_deref()));
             }
             _ => {
                 failed.push(failure(files, circle));
@@ -72,13 +77,18 @@ fn report(
     }
     let why_late = format!("not ready after {} s", answer_timeout.as_secs_f64());
     if !failed.is_empty() {
-        failed.extend(late.iter().map(|name| format!("'{name}' ({why_late})")));
+        failed.extend(late.iter().map(|(name, _)| format!("'{name}' ({why_late})")));
         let fix = "see the logs above; circles check validates circles.json, circles logs shows more";
         return Err(CliError::usage("circles did not start", failed.join(", "), fix));
     }
     if !late.is_empty() {
         let fix = "the supervisor is still trying: circles status; or wait longer: --timeout";
-        return Err(CliError::supervisor(format!("circles are not up yet: {}", late.join(", ")), why_late, fix));
+        let names = late.iter().map(|(name, why)| match why {
+            Some(why) => format!("{name} ({why})"),
+            None => (*name).to_owned(),
+        });
+        let names: Vec<String> = names.collect();
+        return Err(CliError::supervisor(format!("circles are not up yet: {}", names.join(", ")), why_late, fix));
     }
     Ok(())
 }

@@ -8,20 +8,18 @@ use client_ws::{
 };
 use console::watch;
 use frontend::{
+    circle_target::CircleTarget,
     error::{CliError, OutputError},
     visible::visible,
 };
-use protocol::{
-    error::{Happened, StoreFault},
-    methods::SnapshotPart,
-};
+use protocol::methods::SnapshotPart;
 use serde::Serialize;
 use terminal::{modes::Interrupts, output, printer::Printer, runtime::client_runtime};
 
 use super::caller::{CallerConnection, failed_on};
 use crate::cli::WatchArgs;
 
-/// How long the command writes what it has received after Ctrl-C, if the reader of the output is slow.
+/// Time in which the command writes what it has received after Ctrl-C, if the reader of the output is slow.
 const INTERRUPT_GRACE_PERIOD: Duration = Duration::from_millis(500);
 
 /// An event in a line.
@@ -45,7 +43,6 @@ struct EventLine<'a> {
 pub(crate) fn run(args: &WatchArgs) -> Result<(), CliError> {
     client_runtime()?.block_on(async {
         let connection = CallerConnection::open_reconnecting(&args.caller, ReconnectPolicy::default()).await?;
-        let failed = |error| failed_on(&connection.target, error);
         let mut interrupts = Interrupts::claim()?;
         let printer = Printer::start();
         let watched = tokio::select! {
@@ -65,11 +62,11 @@ pub(crate) fn run(args: &WatchArgs) -> Result<(), CliError> {
             Some(Err(WatchError::Output(error))) => Err(error.into()),
             Some(Err(WatchError::Client(error))) => {
                 printed?;
-                Err(failed(error))
+                Err(failed_on(&connection.target, error))
             }
             Some(Ok(reason)) => {
                 printed?;
-                Err(failed(ClientError::Rpc(end_error(reason))))
+                Err(end_error(&connection.target, reason))
             }
         }
     })
@@ -165,12 +162,38 @@ async fn note(printer: &Printer, notice: &Notice) -> Result<(), OutputError> {
 }
 
 /// The error for a subscription that the circle has ended.
-fn end_error(reason: SubscriptionEnd) -> RpcError {
+fn end_error(target: &CircleTarget, reason: SubscriptionEnd) -> CliError {
     match reason {
-        SubscriptionEnd::Forbidden => RpcError::Forbidden {
-            reason: "the role of the caller does not grant this subscription any more".into(),
-            missing: Some(MissingRight::Subscribe),
-        },
-        _ => RpcError::StoreUnavailable { cause: StoreFault::Failed, happened: Happened::No },
+        SubscriptionEnd::Forbidden => {
+            let reason = "the role of the caller does not grant this subscription any more".into();
+            let error = RpcError::Forbidden { reason, missing: Some(MissingRight::Subscribe) };
+            failed_on(target, ClientError::Rpc(error))
+        }
+        _ => CliError::from_closed_subscription(target),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn watch_of_a_store_that_has_failed_names_the_circle_to_restart() {
+        let error = |target| {
+            let error = end_error(&target, SubscriptionEnd::Closed);
+            (error.exit_code(), error.lines(400).iter().map(|line| line.to_string() + "\n").collect::<String>())
+        };
+        let url = || "ws://127.0.0.1:9001/".to_owned();
+        assert_eq!(
+            error(CircleTarget::from_config("shop", url(), None)),
+            (
+                5,
+                "error: circle 'shop' at ws://127.0.0.1:9001 has ended the subscription: its store has failed or is closed\n  \
+                 check the disk, then restart the circle: circles restart shop\n"
+                    .to_owned()
+            )
+        );
+        let (code, text) = error(CircleTarget::from_address("9001", url()));
+        assert!(code == 5 && text.contains("ask its operator") && !text.contains("NAME"), "{text}");
     }
 }

@@ -115,8 +115,11 @@ impl InputHistory {
         let is_own: Vec<_> = appended.iter().map(|entry| typed.contains(&identity(entry))).collect();
         for (entry, is_own) in appended.into_iter().zip(is_own) {
             if !is_own {
-                // The user may have typed a newer input here since.
-                let place = self.entries.iter().rposition(|known| known.entry.time <= entry.time);
+                // The user may have typed a newer input here since, also in the same second.
+                let is_before = |known: &KnownEntry| {
+                    known.entry.time < entry.time || (known.entry.time == entry.time && !known.source.is_typed())
+                };
+                let place = self.entries.iter().rposition(is_before);
                 let known = KnownEntry { entry, source: EntrySource::OtherConsole };
                 self.entries.insert(place.map_or(0, |place| place + 1), known);
             }
@@ -310,6 +313,17 @@ pub(super) mod tests {
         history.update(appended(others.into()));
         let all: Vec<_> = history.newest_first().map(|entry| (entry.time, &*entry.input)).collect();
         assert_eq!(all, [(6, "two"), (5, "two"), (3, "other"), (2, "one"), (1, "stored")]);
+    }
+
+    #[test]
+    fn own_input_that_has_no_room_does_not_replace_a_newer_one() {
+        let mut history = InputHistory::new(1);
+        for input in ["one", "two"] {
+            history.push(entry(1, "a", input));
+        }
+        // The file has it, with the same second.
+        history.update(appended(vec![entry(1, "a", "one")]));
+        assert_eq!(texts(&history.inputs_of("a")), ["two"]);
     }
 
     #[test]

@@ -146,7 +146,9 @@ pub(super) fn parts(function: &str, target: &CircleTarget, error: &RpcError) -> 
     let cannot = |why: String, fix: String| parts(format!("cannot call {function} on {target}"), why, fix);
     let stopped = |why: &str, fix: String| parts(format!("stopped {function}"), why.to_owned(), fix);
     match error {
-        RpcError::Script(error) => parts(format!("{function} threw"), thrown_text(error), String::new()),
+        RpcError::Script(error) => {
+            parts(format!("{function} threw"), thrown_text(error), super::limit_hint(error).unwrap_or_default())
+        }
         RpcError::MethodNotFound { .. } => cannot(
             "the circle has no such function, or your role may not call it".into(),
             "list what you may call: circles functions".into(),

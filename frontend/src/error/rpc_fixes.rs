@@ -1,5 +1,7 @@
 //! Reasons and fixes for the error responses of a circle.
 
+use std::fmt::Display;
+
 use client_ws::RpcError;
 use protocol::error::{BusyLimit, LimitSetting, LossReason, PlayLimit};
 
@@ -53,11 +55,6 @@ fn exceeded(setting: LimitSetting, max: u64) -> String {
         LimitSetting::ArrayItems => format!("made an array or blob of more than {max} items"),
         LimitSetting::MapItems => format!("made a map of more than {max} properties"),
         LimitSetting::HostKib => format!("passed more than {max} KiB to or from a host function"),
-        LimitSetting::StoreReads => format!("read more than {max} entries of the store"),
-        LimitSetting::StoreWrites => format!("wrote more than {max} keys of the store"),
-        LimitSetting::StoreKib => format!("wrote more than {max} KiB to the store"),
-        LimitSetting::ValueKib => format!("wrote a value or event larger than {max} KiB to the store"),
-        LimitSetting::Events => format!("published more than {max} events"),
         other => format!("exceeded {other} ({max})"),
     }
 }
@@ -72,7 +69,7 @@ fn raise(setting: LimitSetting) -> String {
     }
 }
 
-fn raise_of_circle(setting: LimitSetting) -> String {
+pub(super) fn raise_of_circle(setting: impl Display) -> String {
     format!("raise the circle's {setting} (\"limits\" in circles.json, or circles serve --limit)")
 }
 
@@ -95,9 +92,6 @@ pub(super) fn limit_fix(error: &RpcError) -> String {
 /// Returns what the user can do about an error response.
 pub(crate) fn rpc_fix(error: &RpcError) -> String {
     match error {
-        RpcError::LimitExceeded { setting: Some(setting), .. } if is_of_store(*setting) => {
-            format!("{}; nothing was written to the store", limit_fix(error))
-        }
         RpcError::LimitExceeded { .. } => format!("{}; changes made so far are kept", limit_fix(error)),
         RpcError::EnvironmentLost { .. } => "the variables are gone; the next play gets a new environment".into(),
         RpcError::ResultLost { .. } => "do not send it again: it has taken effect".into(),
@@ -115,18 +109,6 @@ pub(crate) fn rpc_fix(error: &RpcError) -> String {
         RpcError::Internal => "the circle's log says what happened; please report it".into(),
         other => store_errors::fix(other),
     }
-}
-
-/// Returns whether a limit is one of a transaction of the store.
-fn is_of_store(setting: LimitSetting) -> bool {
-    matches!(
-        setting,
-        LimitSetting::StoreReads
-            | LimitSetting::StoreWrites
-            | LimitSetting::StoreKib
-            | LimitSetting::ValueKib
-            | LimitSetting::Events
-    )
 }
 
 /// Formats milliseconds as whole seconds, rounded up.
@@ -228,9 +210,6 @@ mod tests {
         let (why, fix) = shown(LimitSetting::StringKib, 1024);
         assert_eq!(why, "made a string larger than 1024 KiB");
         assert!(fix.starts_with("raise the circle's string_kib (\"limits\" in circles.json"), "{fix}");
-        let (why, fix) = shown(LimitSetting::StoreWrites, 1000);
-        assert_eq!(why, "wrote more than 1000 keys of the store");
-        assert!(fix.ends_with("circles serve --limit); nothing was written to the store"), "{fix}");
         let (why, fix) = shown(LimitSetting::TimeoutMs, 50);
         assert_eq!(
             (why.as_str(), fix.as_str()),

@@ -1,9 +1,12 @@
 //! Reasons and fixes for errors of the store of a circle.
 
 use client_ws::RpcError;
-use protocol::error::{ConflictCause, Happened, StoreFault};
+use protocol::error::{ConflictCause, Happened, ScriptError, StoreFault};
 
-use super::to_visible;
+use super::{rpc_fixes::raise_of_circle, to_visible};
+
+/// The settings of circles.json that limit a transaction, or what one operation reads.
+const LIMIT_SETTINGS: [&str; 6] = ["store_reads", "store_writes", "store_kib", "value_kib", "events", "host_kib"];
 
 /// Returns what failed and why; `None` for errors of other kinds.
 pub(super) fn reason(error: &RpcError) -> Option<(&'static str, String)> {
@@ -44,12 +47,27 @@ pub(super) fn fix(error: &RpcError) -> String {
                     "delete entries, raise the circle's store_mib (\"limits\" in circles.json, or circles serve --limit), \
                      or free disk space"
                 }
-                _ => "check the disk, then restart the circle: circles restart NAME",
+                _ => return format!("{effect}; {}", restart_after_store_failure("NAME", "")),
             };
             format!("{effect}; {fix}")
         }
         _ => String::new(),
     }
+}
+
+/// What the user can do about a failed store of a circle of circles.json; `config_flag` is that of
+/// [`config_flag`](crate::files::config_flag).
+pub fn restart_after_store_failure(name: &str, config_flag: &str) -> String {
+    format!("check the disk, then restart the circle: circles restart {name}{config_flag}")
+}
+
+/// Returns what the user can do about a limit of a transaction that a script did not catch; `None` for other errors.
+pub(crate) fn limit_hint(error: &ScriptError) -> Option<String> {
+    let thrown: serde_json::Value = serde_json::from_str(error.thrown.as_ref()?.get()).ok()?;
+    let setting = LIMIT_SETTINGS.into_iter().find(|setting| thrown["data"]["setting"] == *setting)?;
+    (thrown["code"] == "limit").then(|| {
+        format!("do less in one transaction, or {}; nothing was written to the store", raise_of_circle(setting))
+    })
 }
 
 #[cfg(test)]
@@ -126,6 +144,22 @@ mod tests {
                 assert_eq!((exit_code, text), (5, expected));
             }
         }
+    }
+
+    #[test]
+    fn limit_of_a_transaction_names_its_setting() {
+        let data = |setting: &str| {
+            let thrown = json!({ "error": "host", "function": "store::put", "message": "too much", "code": "limit",
+                "data": { "setting": setting, "max": 1024 } });
+            json!({ "kind": "runtime", "message": "store::put: too much", "thrown": thrown })
+        };
+        let hint = "do less in one transaction, or raise the circle's store_kib (\"limits\" in circles.json, or circles serve \
+                    --limit); nothing was written to the store";
+        let [play, call, _] = shown(-32000, &data("store_kib")).map(|(_, text)| text);
+        assert_eq!(play, format!("error: message\n  hint: {hint}"));
+        assert!(call.contains(hint), "{call}");
+        let [play, ..] = shown(-32000, &data("other")).map(|(_, text)| text);
+        assert_eq!(play, "error: message");
     }
 
     #[test]

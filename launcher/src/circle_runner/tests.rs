@@ -39,6 +39,35 @@ async fn heartbeat_monitor_times_out_only_after_lasting_silence() {
     );
 }
 
+/// Paused time advances as soon as every task waits.
+#[tokio::test(start_paused = true)]
+async fn circle_that_recovers_its_store_has_more_time_to_become_ready() {
+    let (socket, circle) = UnixStream::pair().expect("a pair");
+    let (mut channel, (mut circle, _from_supervisor)) = (CircleChannel::new(socket), supervisor_channel(circle));
+    let reports = async {
+        for percent in [10, 20, 30] {
+            tokio::time::sleep(READY_TIMEOUT / 4 * 3).await;
+            circle.notify(&Recovering { percent }).await.expect("it is read");
+        }
+        std::future::pending::<()>().await;
+    };
+    let (mut monitor, mut seen) = (HeartbeatMonitor::new(&READY_TIMEOUTS), Vec::new());
+    let monitoring = async {
+        loop {
+            match monitor.next(&mut channel).await {
+                MonitorEvent::Message(FromCircle::Recovering(Recovering { percent })) => seen.push(percent),
+                MonitorEvent::TimedOut(_) => return,
+                other => panic!("{other:?}"),
+            }
+        }
+    };
+    tokio::select! {
+        () = monitoring => {}
+        () = reports => unreachable!("it goes on"),
+    }
+    assert_eq!(seen, [10, 20, 30]);
+}
+
 /// A runner with its event queue, and the senders that keep its channels open.
 type RunnerParts = (CircleRunner, mpsc::Receiver<CircleEvent>, watch::Sender<DesiredDefinition>, watch::Sender<bool>);
 

@@ -19,8 +19,8 @@ use tokio::{
 use tokio_util::codec::{Framed, LinesCodec};
 
 use super::{
-    CONFIG_INVALID, CircleNames, Diff, DiffResult, Down, EXPORT_FAILED, Export, ExportParams, MAX_MESSAGE, Release,
-    Reload, ReloadResult, Restart, Status, Up, WATCH_TIMEOUT, Watch, disconnection::wait_for_disconnection,
+    CONFIG_INVALID, CircleNames, Diff, DiffResult, Down, Export, ExportParams, MAX_MESSAGE, Release, Reload,
+    ReloadResult, Restart, Status, Up, WATCH_TIMEOUT, Watch, disconnection::wait_for_disconnection,
 };
 use crate::{
     CircleChange, CircleState, ConfigError,
@@ -237,13 +237,9 @@ impl ControlHandler {
     }
 
     async fn export(&self, params: ExportParams) -> Result<ExportResult, RpcError> {
-        let (answer, response) = oneshot::channel();
-        let request = ExportRequest { file: params.file.into(), answer };
+        let (request, response) = ExportRequest::new(params.file.into());
         self.send_command(SupervisorCommand::Export { name: params.name, request }).await?;
-        response.await.map_err(|_| {
-            let message = "the circle ended before it answered".to_owned();
-            RpcError::Other(ErrorObject { code: EXPORT_FAILED, message, data: None })
-        })?
+        response.receive().await
     }
 
     async fn reload(&mut self) -> Result<ReloadResult, RpcError> {

@@ -2,15 +2,18 @@
 
 use std::{net::SocketAddr, sync::Arc, time::Instant};
 
-use protocol::methods::Access;
+use protocol::{RpcError, methods::Access};
 use tokio::{
-    sync::{mpsc, watch},
+    sync::{
+        mpsc::{self, error::TrySendError},
+        watch,
+    },
     task::{Id, JoinSet},
 };
 
 use crate::{
     CircleConfig, CircleEvent,
-    circle_runner::{CircleFiles, CircleRunner, DesiredDefinition, ExportRequest, Exporter},
+    circle_runner::{CircleFiles, CircleRunner, DesiredDefinition, ExportRequest, Exporter, export_failed},
     circle_state::{CircleState, CircleStateMachine, StateChange},
     definition::{CircleDefinition, ContentDigests},
     ipc::Heartbeat,
@@ -128,14 +131,24 @@ impl CircleEntry {
     ///
     /// # Errors
     ///
-    /// The circle is not up, or other exports wait.
-    pub(super) fn export(&self, request: ExportRequest) -> Result<(), (ExportRequest, &'static str)> {
-        match &self.process {
-            Some(process) if self.state_machine.state == CircleState::Ready => {
-                process.exports.try_send(request).map_err(|error| (error.into_inner(), "too many exports wait"))
-            }
-            _ => Err((request, "the circle is not up")),
+    /// The circle has no process, its process is not ready, or too many exports wait.
+    pub(super) fn export(&self, request: ExportRequest) -> Result<(), (ExportRequest, RpcError)> {
+        let Some(process) = &self.process else {
+            let reason = "the circle is not up".into();
+            return Err((request, RpcError::InvalidParams { param: "name".into(), reason }));
+        };
+        let state = self.state_machine.state;
+        if state != CircleState::Ready {
+            let why = self.state_machine.reason().map(|why| format!(" ({why})")).unwrap_or_default();
+            return Err((request, export_failed(format!("the circle is {state}{why}; try again when that is over"))));
         }
+        process.exports.try_send(request).map_err(|error| {
+            let reason = match &error {
+                TrySendError::Full(_) => "too many exports wait; try again when one of them has ended",
+                TrySendError::Closed(_) => "the circle has just ended; try again",
+            };
+            (error.into_inner(), export_failed(reason))
+        })
     }
 
     /// Requests a start for later, for a circle that is not running.

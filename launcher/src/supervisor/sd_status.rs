@@ -7,8 +7,8 @@ use crate::CircleState;
 const MAX_LISTED: usize = 3;
 
 impl Supervisor {
-    /// Updates phase and status line. The service is ready when every circle has been tried: one that fails must not
-    /// keep the others from counting as up.
+    /// Updates phase and status line. The service is ready when every circle has been tried: one that fails, or recovers
+    /// a large store, must not keep the others from counting as up.
     pub(super) fn update_sd_status(&mut self) {
         let active = || self.circles.iter().filter(|entry| entry.state_machine.state != CircleState::Down);
         let has_state = |state| move |entry: &&CircleEntry| entry.state_machine.state == state;
@@ -21,7 +21,7 @@ impl Supervisor {
         if inactive.len() > MAX_LISTED {
             status += ", …";
         }
-        let is_starting = active().any(|entry| entry.state_machine.state == CircleState::Starting);
+        let is_starting = active().any(|entry| entry.state_machine.is_starting());
         self.manager.set_status(&status);
         if self.is_ending {
             self.manager.notify_stopping();

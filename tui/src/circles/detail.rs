@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use frontend::{quantity, visible::visible};
+use launcher::{StoreState, StoreStatus};
 use ratatui::{
     Frame,
     layout::Rect,
@@ -84,6 +85,7 @@ impl CircleItem {
             lines.extend(status.pid.map(|pid| label("process", pid.to_string())));
             lines.push(label("restarts", status.restarts.to_string()));
             lines.extend(status.workers.map(|workers| label("sessions", workers.to_string())));
+            lines.extend(status.store.as_ref().map(|store| label("store", store_text(store))));
             lines.extend(status.identity.as_ref().map(|identity| label("identity", short(&visible(identity)))));
         }
         lines.extend(self.sandbox_text().map(|sandbox| label("isolation", sandbox)));
@@ -117,6 +119,16 @@ impl CircleItem {
             frame.render_widget(Sparkline::default().data(&values).style(theme.success()), chart);
             y = chart.bottom().saturating_add(1);
         }
+    }
+}
+
+/// Returns the size of a store, and its fault if it has one.
+fn store_text(store: &StoreStatus) -> String {
+    let size = format!("{} of {}", quantity::size(store.bytes), quantity::size(store.max_bytes));
+    match store.state {
+        StoreState::Full => format!("full, {size}"),
+        StoreState::Failed => "failed".into(),
+        _ => size,
     }
 }
 

@@ -36,22 +36,27 @@ impl Tasks {
         self.spawn_blocking(move || config::find(named), AppEvent::ConfigRead);
     }
 
-    /// Posts circles.json whenever it changes.
+    /// Posts what circles.json has now, and then whenever it changes.
     pub(crate) fn watch_config(&self, named: Option<PathBuf>) {
         let tasks = self.clone();
         self.spawn(async move {
-            let mut known = None;
+            let mut known: Option<Option<FileState>> = None;
             while !tasks.queue.is_closed() {
                 let named = named.clone();
                 let look = move || {
+                    // The state comes first: a change during the reading is another state.
                     let state = FileState::of(named.as_deref());
-                    let is_changed = known.as_ref().is_some_and(|known| *known != state);
-                    (state, is_changed.then(|| config::find(named)))
+                    let event = match &known {
+                        None => Some(AppEvent::ConfigRead(config::find(named))),
+                        Some(known) if *known != state => Some(AppEvent::ConfigChanged(config::find(named))),
+                        Some(_) => None,
+                    };
+                    (state, event)
                 };
-                let Ok((state, read)) = tokio::task::spawn_blocking(look).await else { return };
+                let Ok((state, event)) = tokio::task::spawn_blocking(look).await else { return };
                 known = Some(state);
-                if let Some(read) = read {
-                    tasks.post(AppEvent::ConfigChanged(read)).await;
+                if let Some(event) = event {
+                    tasks.post(event).await;
                 }
                 tokio::time::sleep(POLL_INTERVAL).await;
             }

@@ -112,7 +112,8 @@ impl Tasks {
         self.spawn(async move {
             let started = async {
                 let files = supervisor.files().await?;
-                supervisor::start_circles(&supervisor.supervisors, &files, &names, command, START_TIMEOUT).await
+                supervisor::start_circles(&supervisor.supervisors, &files, &names, command, START_TIMEOUT, &|_| {})
+                    .await
             };
             let started = started.await;
             tasks.post(AppEvent::Started(ids, started)).await;

@@ -2,6 +2,8 @@
 
 mod certificate;
 mod probe;
+#[cfg(test)]
+mod tests;
 
 use std::{path::Path, sync::Arc, time::Duration};
 
@@ -21,7 +23,7 @@ use crate::{
     cli::ConfigArgs,
     commands::{
         check::{check_init_script, find_errors},
-        status::is_full_sandbox,
+        status::{StoreProblem, is_full_sandbox},
         store::file::find_store_warnings,
     },
 };
@@ -291,8 +293,8 @@ fn circle_findings(
         (Some(status), Some(CircleState::BackingOff), _) => {
             not_up(format!("{name} ended and is restarting"), &why(status), logs.clone())
         }
-        (Some(_), Some(CircleState::Starting), _) => {
-            Section::Circles.warning(format!("{name} is starting"), "", commands.run("status --watch"))
+        (Some(status), Some(CircleState::Starting), _) => {
+            Section::Circles.warning(format!("{name} is starting"), why(status), commands.run("status --watch"))
         }
         (Some(_), Some(CircleState::Draining), _) => {
             Section::Circles.warning(format!("{name} is draining"), "", format!("when it has ended: {up}"))
@@ -321,6 +323,10 @@ fn circle_findings(
             format!("fix circles.json; then {}", commands.run("reload")),
         ));
     }
+    findings.extend(status.and_then(StoreProblem::find).map(|problem| {
+        let level = if problem.is_failure { Severity::Error(NOT_UP_EXIT_CODE) } else { Severity::Warning };
+        Section::Circles.finding(level, format!("{name}: {}", problem.what), "", problem.fix)
+    }));
     if let CircleProbe::Circle { name: there, access, sandbox } = answer
         && there == name
     {

@@ -10,21 +10,23 @@ use server_ws::{
     Access, BuildError, Circle, Limits, PlayRecord, Sandbox, StoreLocation, TlsCertificate, TlsCertificateError,
 };
 
-use super::circle_roles::CircleRoles;
+use super::{circle_roles::CircleRoles, recovery::RecoveryProgress};
 use crate::cli::{Cli, ServeArgs, Verb};
 use frontend::{error::CliError, script, suggest};
 
-/// Builds the circle. Blocks: reads the files that the arguments name.
+/// Builds the circle. Blocks: reads the files that the arguments name, and recovers the store after a crash.
 pub(crate) fn build_circle(
     args: &ServeArgs,
     audit: Option<impl Fn(PlayRecord) + Send + Sync + 'static>,
     identity: Option<KeyPair>,
+    progress: RecoveryProgress,
 ) -> Result<Circle, CliError> {
     let certificate = certificate(args).transpose()?;
     let store = args.store.clone().map(|store| match store {
         StoreConfig::Memory => StoreLocation::Memory,
         StoreConfig::File(path) => StoreLocation::File(path),
     });
+    let store = store.map(|location| (location, progress));
     build_with_certificate(args, certificate, store, audit, identity)
 }
 
@@ -37,7 +39,7 @@ fn certificate(args: &ServeArgs) -> Option<Result<TlsCertificate, CliError>> {
 fn build_with_certificate(
     args: &ServeArgs,
     certificate: Option<TlsCertificate>,
-    store: Option<StoreLocation>,
+    store: Option<(StoreLocation, RecoveryProgress)>,
     audit: Option<impl Fn(PlayRecord) + Send + Sync + 'static>,
     identity: Option<KeyPair>,
 ) -> Result<Circle, CliError> {
@@ -86,7 +88,7 @@ fn build_with_certificate(
         circle = circle.description(description);
     }
     if let Some(directory) = &args.modules {
-        // Workers do not run in the user's working directory.
+        // The error names the argument and what to do.
         let directory = directory.canonicalize().map_err(|error| {
             CliError::io(format!("cannot read the modules in {}", directory.display()), &error, "check --modules")
         })?;
@@ -108,8 +110,8 @@ fn build_with_certificate(
     if let Some(directory) = &args.functions {
         circle = circle.functions(directory);
     }
-    if let Some(store) = store {
-        circle = circle.store(store);
+    if let Some((location, progress)) = store {
+        circle = circle.store(location).on_store_recovery(move |permille| progress.set(permille));
     }
     circle.build().map_err(|error| {
         let fix = match error {
@@ -206,7 +208,7 @@ fn rebuild(args: &ServeArgs, current: Option<TlsCertificate>) -> Result<(Circle,
         loaded => (loaded.transpose().map_err(|error| error.advice())?, None),
     };
     // The running circle has the file open, and keeps its store.
-    let store = args.store.as_ref().map(|_| StoreLocation::Memory);
+    let store = args.store.as_ref().map(|_| (StoreLocation::Memory, RecoveryProgress::default()));
     let built = build_with_certificate(args, certificate, store, None::<fn(PlayRecord)>, None);
     built.map(|circle| (circle, fault)).map_err(|error| error.advice())
 }

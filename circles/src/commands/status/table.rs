@@ -5,6 +5,7 @@ use std::time::Duration;
 use launcher::{CircleState, CircleStatus, Statuses};
 use unicode_width::UnicodeWidthStr;
 
+use super::store_problem::StoreProblem;
 use frontend::{
     quantity,
     text::{Style, StyledLine},
@@ -77,6 +78,8 @@ pub(super) fn lines(statuses: &Statuses, width: usize) -> Vec<StyledLine> {
         };
         lines.push(row(index + 1, &|title| if title == STATE { state_style } else { Style::Plain }));
         lines.extend(circle.why.as_ref().map(|why| StyledLine::of(Style::Plain, &format!("  {why}"))));
+        let problem = StoreProblem::find(circle);
+        lines.extend(problem.map(|problem| StyledLine::of(Style::Plain, &format!("  {problem}"))));
         let refused = |refused| StyledLine::of(Style::Plain, &format!("  change not applied: {refused}"));
         lines.extend(circle.refused.as_ref().map(refused));
     }
@@ -114,6 +117,7 @@ fn sandbox(circle: &CircleStatus) -> String {
 
 #[cfg(test)]
 mod tests {
+    use launcher::{StoreState, StoreStatus};
     use server_ws::Access;
 
     use super::*;
@@ -132,7 +136,9 @@ mod tests {
             plays: Some(123_456),
             memory_bytes: Some(5 << 20),
             sandbox: sandbox.map(|layers| layers.iter().copied().map(Into::into).collect()),
+            store: None,
             identity: None,
+            recovered_percent: None,
             why: None,
             refused: None,
         }
@@ -157,6 +163,28 @@ mod tests {
         assert!(!narrower.contains("PLAYS") && narrower.contains("MEMORY"), "{narrower}");
         let narrow = text(&[circle(Some(&ALL_LAYERS))], 0);
         assert!(narrow.starts_with("NAME  STATE  URL                  UP        CONNECTIONS  MEMORY\n"), "{narrow}");
+    }
+
+    #[test]
+    fn store_that_refuses_is_shown() {
+        let shown = |state| {
+            let store = StoreStatus {
+                state,
+                bytes: 3 << 20,
+                max_bytes: 4 << 20,
+                file_bytes: 8 << 20,
+                ..StoreStatus::default()
+            };
+            text(&[CircleStatus { store: Some(store), ..circle(None) }], usize::MAX)
+        };
+        assert_eq!(shown(StoreState::Ok).lines().count(), 2);
+        let full = shown(StoreState::Full);
+        assert!(
+            full.contains("\n  the store is full (3.0 MiB of 4.0 MiB, in a file of 8.0 MiB): delete entries"),
+            "{full}"
+        );
+        let failed = shown(StoreState::Failed);
+        assert!(failed.contains("\n  the store has failed: ") && failed.contains("circles restart team\n"), "{failed}");
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Details of the selected circle.
 
-use launcher::CircleStatus;
+use launcher::{CircleStatus, StoreState, StoreStatus};
 use ratatui::crossterm::event::{Event, KeyCode::Down};
 
 use super::rig::{Rig, status};
@@ -11,6 +11,7 @@ fn busy(plays: u64) -> CircleStatus {
         memory_bytes: Some(41 << 20),
         sandbox: Some(vec!["syscalls".into(), "memory".into()]),
         identity: Some("02d5aa84".into()),
+        store: Some(StoreStatus { bytes: 12 << 20, max_bytes: 1 << 30, ..StoreStatus::default() }),
         ..status("lab", "ready", Some(7))
     }
 }
@@ -26,11 +27,16 @@ async fn details_stand_under_the_list_or_in_a_column_of_their_own() {
     rig.shows("· 41 MiB");
     rig.shows_not("isolation");
     rig.event(Event::Resize(200, 60)).await;
+    rig.shows("store       12 MiB of 1.0 GiB");
     for text in
         ["isolation   sandbox syscalls, memory", "identity    02d5…84", "memory      41 MiB", "connections 3", "plays"]
     {
         rig.shows(text);
     }
+    let mut full = busy(8);
+    full.store.as_mut().expect("a store").state = StoreState::Full;
+    rig.report(&[full, status("team", "ready", Some(8))]).await;
+    rig.shows("store       full, 12 MiB of 1.0 GiB");
     // A circle without a supervisor has none of these.
     rig.key(ratatui::crossterm::event::KeyCode::Up).await;
     rig.shows("a circle of this screen, only for");

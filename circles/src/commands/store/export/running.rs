@@ -42,17 +42,23 @@ pub(super) fn export(runtime: &Runtime, file: &StoreFile, path: &Path) -> Result
         let Some(mut client) = ControlClient::connect(&files).await? else { return Ok(None) };
         client.call::<Export>(&params, EXPORT_TIMEOUT).await.map(Some)
     });
-    let failed = |why: &str| {
+    let failed = |why: &str, fix: &str| {
         let what = format!("cannot export the store of '{}'", file.circle.name);
-        CliError::supervisor(what, visible(why).into_owned(), "")
+        CliError::supervisor(what, visible(why).into_owned(), fix)
     };
     match called {
         Ok(Some(result)) => Ok(result.entries),
-        // No supervisor, or another process than that of the circle, has the store.
-        Ok(None) => Err(file.locked_error()),
-        Err(ControlError::Refused(RpcError::InvalidParams { .. })) => Err(file.locked_error()),
+        // No supervisor, or another process than that of the circle, had the store.
+        Ok(None) | Err(ControlError::Refused(RpcError::InvalidParams { .. })) => Err(match file.try_open_read_only() {
+            Ok(Some(_)) => failed("the process that used the store has ended in the meantime", "try again"),
+            Ok(None) => file.locked_error(),
+            Err(error) => error,
+        }),
         Err(ControlError::Refused(RpcError::Other(error))) if error.code == EXPORT_FAILED => {
-            Err(failed(&error.message))
+            Err(failed(&error.message, ""))
+        }
+        Err(ControlError::Refused(RpcError::Cancelled)) => {
+            Err(failed("the circle is ending", "try again when it has ended"))
         }
         Err(error) => Err(control_error(error)),
     }
@@ -63,7 +69,7 @@ pub(super) fn export_to_stdout(file: &StoreFile) -> Result<(), CliError> {
     let temporary = TemporaryExport::beside(&file.path);
     temporary.remove();
     let path = temporary.0.clone();
-    // The supervisor removes what the circle writes later.
+    // The supervisor removes a file that the circle completes later.
     before_exit_on_signal(move || drop(fs::remove_file(&path)));
     // Until the end of the copy: a signal ends a process that waits for the reader of its output.
     let runtime = client_runtime()?;
