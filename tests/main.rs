@@ -29,6 +29,7 @@ mod serve;
 mod service;
 mod spares;
 mod store;
+mod store_history;
 mod strangers;
 mod tls;
 mod tui;

@@ -294,3 +294,53 @@ fn metrics_contain_no_client_input() {
     assert!(!after.text.contains(&keypair.public_key().to_hex()));
     assert!(before.samples.keys().eq(after.samples.keys()), "{}", after.text);
 }
+
+#[test]
+fn metrics_follow_the_store() {
+    let server = ServeProcess::start(&["--store", ":memory:", "--limit", "store_mib=1"]);
+    let keypair = KeyPair::generate().expect("a key");
+    let mut wire = server.connect();
+    wire.authenticate(&keypair);
+    let page = MetricsPage::of(&server);
+    page.expect_value("circles_store_revision", 0);
+    page.expect_value("circles_store_max_bytes", 1 << 20);
+    page.expect_value("circles_subscriptions", 0);
+    wire.value("store::put(`a`, 1)");
+    wire.value("store::put(`b`, `text`)");
+    wire.value("store::get(`a`)");
+    wire.error("store::add(`b`, 1)");
+    wire.call("subscribe", json!({ "keys": "a" }));
+    while wire.notification("event")["snapshot"] != "end" {}
+    let page = MetricsPage::wait_for(&server, |page| page.value("circles_store_bytes{of=\"log\"}") > 0.0);
+    page.expect_value("circles_store_revision", 2);
+    page.expect_value("circles_store_commits_total{outcome=\"ok\"}", 2);
+    page.expect_value("circles_store_commits_total{outcome=\"invalid\"}", 1);
+    page.expect_value("circles_store_groups_total", 2);
+    page.expect_value("circles_subscriptions", 1);
+    page.expect_value("circles_store_fault{fault=\"full\"}", 0);
+    assert!(page.value("circles_events_total{kind=\"changes\"}") >= 1.0, "{}", page.text);
+    assert!(page.value("circles_store_file_bytes") > 0.0, "{}", page.text);
+    for number in 0..100 {
+        if wire.play(&format!("let text = ``; text.pad(60000, 'x'); store::put(`large/{number}`, text);"))["error"]["code"]
+            == -32011
+        {
+            break;
+        }
+    }
+    let page = MetricsPage::of(&server);
+    page.expect_value("circles_store_fault{fault=\"full\"}", 1);
+    page.expect_value("circles_store_commits_total{outcome=\"full\"}", 1);
+    let without = ServeProcess::start(&[]);
+    assert!(!MetricsPage::of(&without).text.contains("circles_store"), "a circle without a store has no such series");
+}
+
+#[test]
+fn every_series_is_documented() {
+    let server = ServeProcess::start(&["--store", ":memory:"]);
+    let page = MetricsPage::of(&server);
+    let manual = include_str!("../docs/operating.md");
+    for line in page.text.lines().filter_map(|line| line.strip_prefix("# HELP ")) {
+        let name = line.split(' ').next().expect("a name");
+        assert!(manual.contains(&format!("`{name}`")) || manual.contains(&format!("`{name}{{")), "{name}");
+    }
+}

@@ -1,11 +1,11 @@
 //! Stores of circles that run.
 
-use std::io::Read;
+use std::{io::Read, path::Path};
 
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::*;
-use crate::support::{background::BackgroundCircles, eventually};
+use crate::support::{background::BackgroundCircles, eventually, process::wait_until_stopped, skip};
 
 fn config(store: &str, limits: &Value) -> String {
     json!({ "watch": false, "circles": [{ "name": "a", "port": 0, "store": store, "limits": limits }] }).to_string()
@@ -131,4 +131,104 @@ fn served_circle_has_a_store() {
     assert_eq!(played["result"]["value"], 42, "{played}");
     kill_process(server.pid(), Signal::TERM).expect("it runs");
     assert!(server.wait().success());
+}
+
+#[test]
+fn status_has_the_store() {
+    let background = start();
+    background.run_ok(&["store", "put", "k", "1"]);
+    let status = eventually(|| {
+        let status: Value = serde_json::from_str(&background.run_ok(&["status", "--json"])).expect("JSON");
+        let store = status["circles"][0]["store"].clone();
+        if store["commits"] == 1 { Ok(store) } else { Err(status.to_string()) }
+    });
+    assert_eq!(
+        (&status["state"], &status["revision"], &status["max_bytes"]),
+        (&json!("ok"), &json!(1), &json!(1 << 30))
+    );
+    assert!(status["file_bytes"].as_u64() > Some(0), "{status}");
+}
+
+#[test]
+fn signal_ends_an_export_to_a_file_without_a_trace() {
+    let home = home();
+    let store = open(&home, "a");
+    for block in 0..40 {
+        let mut transaction = store.begin();
+        for number in 0..15 {
+            transaction
+                .put(&format!("k/{block}/{number}"), json_value(&format!("{:?}", "x".repeat(60_000))))
+                .expect("a write");
+        }
+        transaction.commit().wait().expect("a commit");
+    }
+    drop(store);
+    let directory = home.path().join("exports");
+    fs::create_dir(&directory).expect("made");
+    let directory = directory.canonicalize().expect("a directory");
+    let files =
+        || -> Vec<_> { fs::read_dir(&directory).expect("a directory").flatten().map(|file| file.path()).collect() };
+    // The file system removes a file without a name, also if the process cannot.
+    let has_unnamed_files = supports_unnamed_files(&directory);
+    let signals = [(Signal::INT, 130), (Signal::TERM, 143)].map(|(signal, code)| (signal, Some(code)));
+    for (signal, expected) in signals.into_iter().chain(has_unnamed_files.then_some((Signal::KILL, None))) {
+        // The export may be faster than the signal.
+        eventually(|| {
+            let file = directory.join("export.jsonl");
+            let mut exporting =
+                home.command().args(["store", "export", "--circle", "a"]).arg(&file).spawn().expect("the binary runs");
+            while !has_open_file(exporting.id(), &directory) && exporting.try_wait().expect("a process").is_none() {
+                std::thread::yield_now();
+            }
+            let is_running = exporting.try_wait().expect("a process").is_none();
+            if is_running {
+                kill_process(Pid::from_child(&exporting), signal).expect("it runs");
+            }
+            let code = exporting.wait().expect("it ends").code();
+            let left = files();
+            // The signal may come after the last step, too.
+            if code == Some(0) || left == [file.clone()] {
+                assert_eq!(left, std::slice::from_ref(&file));
+                fs::remove_file(&file).expect("removed");
+                return Err("the export was faster".to_owned());
+            }
+            assert_eq!((code, left), (expected, vec![]));
+            Ok(())
+        });
+    }
+}
+
+/// Whether a process has a file of the directory open, with a name or without one.
+fn has_open_file(pid: u32, directory: &Path) -> bool {
+    let descriptors = fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten();
+    descriptors
+        .filter_map(|descriptor| fs::read_link(descriptor.path()).ok())
+        .any(|file| file != directory && file.starts_with(directory))
+}
+
+/// Whether the file system of a directory has files without a name.
+fn supports_unnamed_files(directory: &Path) -> bool {
+    use rustix::fs::{Mode, OFlags};
+
+    let has = rustix::fs::open(directory, OFlags::TMPFILE | OFlags::WRONLY, Mode::RUSR | Mode::WUSR).is_ok();
+    if !has {
+        skip("no files without a name in the temporary directory");
+    }
+    has
+}
+
+#[test]
+fn export_from_a_circle_that_is_not_ready_says_so() {
+    let background = start();
+    // The process holds the store, and does not answer.
+    let pid = background.pid("a");
+    kill_process(pid, Signal::STOP).expect("it runs");
+    wait_until_stopped(pid);
+    let mut stopping = background.home.command().args(["down", "a"]).spawn().expect("the binary runs");
+    eventually(|| if background.state("a") == "draining" { Ok(()) } else { Err(background.state("a")) });
+    let ran = background.run(&["store", "export"]);
+    let why = "cannot export the store of 'a': the circle is draining; try again when that is over";
+    assert!(ran.code == Some(3) && ran.stderr.contains(why), "{ran:?}");
+    kill_process(pid, Signal::CONT).expect("it runs");
+    assert!(stopping.wait().expect("it ends").success());
 }

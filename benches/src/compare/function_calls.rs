@@ -2,14 +2,14 @@
 
 use super::{
     Options,
-    contest::{self, Contender, Measure, Sample},
-    function_files::{FunctionCircle, answer, one_each, open_roles},
+    contest::{self, Contender},
+    function_files::{FunctionCircle, answer, measure, one_each, open_roles},
     report::{Goal, Report, Unit},
-    servers::{Endpoint, Kind, Servers},
+    servers::{Kind, Servers},
 };
 use crate::{
     BoxError,
-    load::{self, JsonRpc, Protocol, Redis, Target},
+    load::{JsonRpc, Redis, Throughput},
 };
 
 const PLAY: &str = "a short play";
@@ -31,14 +31,14 @@ pub(crate) fn compare(options: &Options, servers: &mut Servers, report: &mut Rep
         let redis = servers.endpoint(Kind::Redis)?;
         let circle = FunctionCircle::start(servers, &open_roles(), &[])?;
         let circle = circle.server.endpoint;
-        let on_circle = |protocol: JsonRpc| measure(options, circle, connections, protocol);
+        let on_circle = |protocol: JsonRpc| measure(options, circle, connections, protocol, latency);
         let play = JsonRpc::play("40 + 2", "\"value\":42", shape.depth).by_many_callers();
         let mut peers = vec![
             Contender { name: PLAY.into(), goal: goal.map(Goal::RatioAtMost), measure: Ok(on_circle(play)) },
             Contender {
                 name: FCALL.into(),
                 goal: None,
-                measure: redis.map(|redis| measure(options, redis, connections, Redis::fcall())),
+                measure: redis.map(|redis| measure(options, redis, connections, Redis::fcall(), latency)),
             },
         ];
         if connections > 1 {
@@ -51,17 +51,7 @@ pub(crate) fn compare(options: &Options, servers: &mut Servers, report: &mut Rep
     Ok(())
 }
 
-/// Measures the median latency.
-fn measure(
-    options: &Options,
-    Endpoint { address, pid }: Endpoint,
-    connections: usize,
-    protocol: impl Protocol + 'static,
-) -> Measure<'static> {
-    let (warm_up, time) = options.times();
-    let target = Target { address, pid, warm_up, time };
-    Box::new(move || {
-        let throughput = load::run(target, one_each(connections), &protocol)?;
-        Ok(Sample { figure: throughput.p50.as_secs_f64(), throughput: Some(throughput) })
-    })
+/// The median latency in seconds.
+fn latency(throughput: &Throughput) -> f64 {
+    throughput.p50.as_secs_f64()
 }

@@ -5,10 +5,14 @@ use std::path::Path;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use super::servers::{Kind, Server, Servers};
+use super::{
+    Options,
+    contest::{Measure, Sample},
+    servers::{Endpoint, Kind, Server, Servers},
+};
 use crate::{
     BoxError,
-    load::{JsonRpc, Shape},
+    load::{self, JsonRpc, Protocol, Shape, Target, Throughput},
 };
 
 /// The functions: one that does as little as `FCALL` of its peer, and one that computes until its time limit.
@@ -37,6 +41,22 @@ pub(super) fn busy(depth: usize) -> JsonRpc {
 /// One request at a time on each of `connections`.
 pub(super) fn one_each(connections: usize) -> Shape {
     Shape { connections, depth: 1 }
+}
+
+/// Measures a figure of requests that come one at a time on each of `connections`.
+pub(super) fn measure(
+    options: &Options,
+    Endpoint { address, pid }: Endpoint,
+    connections: usize,
+    protocol: impl Protocol + 'static,
+    figure: fn(&Throughput) -> f64,
+) -> Measure<'static> {
+    let (warm_up, time) = options.times();
+    let target = Target { address, pid, warm_up, time };
+    Box::new(move || {
+        let throughput = load::run(target, one_each(connections), &protocol)?;
+        Ok(Sample { figure: figure(&throughput), throughput: Some(throughput) })
+    })
 }
 
 /// A circle with functions, and their files.

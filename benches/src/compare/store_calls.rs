@@ -6,14 +6,14 @@ use tempfile::TempDir;
 
 use super::{
     Options,
-    contest::{self, Contender, Measure, Sample},
-    function_files::{one_each, open_roles},
+    contest::{self, Contender},
+    function_files::{measure, one_each, open_roles},
     report::{Goal, Report, Unit},
-    servers::{Endpoint, Kind, Server, Servers, durable_directory},
+    servers::{Kind, Server, Servers, durable_directory},
 };
 use crate::{
     BoxError,
-    load::{self, JsonRpc, Protocol, Redis, Target},
+    load::{JsonRpc, Redis, Throughput},
 };
 
 const FUNCTIONS: &str = "/// @returns {int}\nfn write() { store::put(\"k\", 1); 1 }\n\
@@ -46,9 +46,9 @@ pub(crate) fn compare(options: &Options, servers: &mut Servers, report: &mut Rep
         let peers = vec![Contender {
             name: peer.into(),
             goal: Some(Goal::RatioAtLeast(goal)),
-            measure: redis.map(|redis| measure(options, redis, 64, protocol)),
+            measure: redis.map(|redis| measure(options, redis, 64, protocol, per_second)),
         }];
-        let calls = measure(options, circle.server.endpoint, 64, call(function));
+        let calls = measure(options, circle.server.endpoint, 64, call(function), per_second);
         contest::compare(report, &name, Unit::PerSecond, options.rounds(), calls, None, peers)?;
     }
     for (name, connections, function, peer, peer_connections, peer_function, goal) in [
@@ -59,7 +59,8 @@ pub(crate) fn compare(options: &Options, servers: &mut Servers, report: &mut Rep
             continue;
         }
         let circle = StoreCircle::start(servers)?;
-        let on_circle = |connections, function| measure(options, circle.server.endpoint, connections, call(function));
+        let on_circle =
+            |connections, function| measure(options, circle.server.endpoint, connections, call(function), per_second);
         let peers = vec![Contender {
             name: peer.into(),
             goal: Some(Goal::RatioAtLeast(goal)),
@@ -92,17 +93,6 @@ impl StoreCircle {
     }
 }
 
-/// Measures the throughput.
-fn measure(
-    options: &Options,
-    Endpoint { address, pid }: Endpoint,
-    connections: usize,
-    protocol: impl Protocol + 'static,
-) -> Measure<'static> {
-    let (warm_up, time) = options.times();
-    let target = Target { address, pid, warm_up, time };
-    Box::new(move || {
-        let throughput = load::run(target, one_each(connections), &protocol)?;
-        Ok(Sample { figure: throughput.per_second, throughput: Some(throughput) })
-    })
+fn per_second(throughput: &Throughput) -> f64 {
+    throughput.per_second
 }
