@@ -8,7 +8,6 @@ use std::{
     thread::{self, ThreadId},
 };
 
-use futures_util::FutureExt;
 use protocol::Limits;
 use worker::Worker;
 
@@ -163,8 +162,7 @@ impl Group {
                 let at = idle.iter().rposition(|idle| idle.thread == current).or(idle.len().checked_sub(1))?;
                 idle.remove(at)?
             };
-            // An idle worker sends nothing, so an event is its end.
-            if found.worker.event().now_or_never().is_none() {
+            if found.worker.is_alive_and_silent() {
                 return Some(found);
             }
         }

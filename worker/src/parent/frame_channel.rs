@@ -109,6 +109,11 @@ impl FrameChannel {
         Ok(())
     }
 
+    /// Whether a read would return bytes or the end now.
+    pub(crate) fn has_input(&self) -> bool {
+        self.transport.has_input()
+    }
+
     /// Closes the channel for both sides.
     pub(crate) fn close(&mut self) {
         self.transport = Transport::Closed;

@@ -2,18 +2,16 @@
 
 use std::{
     io::{self, PipeReader, PipeWriter},
-    os::fd::OwnedFd,
+    os::fd::{AsFd, OwnedFd},
     os::unix::net::UnixStream as StdUnixStream,
     pin::pin,
     task::{Context, Poll},
 };
 
 #[cfg(target_os = "linux")]
-use std::{
-    mem::MaybeUninit,
-    os::fd::{AsFd, BorrowedFd},
-};
+use std::{mem::MaybeUninit, os::fd::BorrowedFd};
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 #[cfg(target_os = "linux")]
 use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
 use tokio::{
@@ -80,6 +78,17 @@ impl Transport {
         }
     }
 
+    /// Whether a read would return bytes or the end now. It asks the system: the runtime may not know of them yet.
+    pub(super) fn has_input(&self) -> bool {
+        match self {
+            Self::Socket(socket) => has_input(socket),
+            Self::Pipes { from, .. } => has_input(from),
+            // Nothing is between the queue and its reader.
+            Self::Remote(_) => false,
+            Self::Closed => true,
+        }
+    }
+
     /// Appends what has arrived to the buffer, up to its capacity. A read that does not fill the capacity has emptied
     /// the transport, so tokio makes no further system call to find that out.
     pub(super) fn poll_read(&mut self, cx: &mut Context<'_>, buffer: &mut Vec<u8>) -> Poll<io::Result<usize>> {
@@ -90,6 +99,12 @@ impl Transport {
             Self::Closed => Poll::Ready(Ok(0)),
         }
     }
+}
+
+fn has_input(from: &impl AsFd) -> bool {
+    let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+    // An error shows at the next read.
+    poll(&mut [PollFd::new(from, PollFlags::IN)], Some(&now)).is_ok_and(|ready| ready > 0)
 }
 
 fn poll_read(

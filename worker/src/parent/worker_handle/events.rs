@@ -4,7 +4,7 @@ use std::{
     future::poll_fn,
     io,
     sync::Once,
-    task::{Context, Poll},
+    task::{Context, Poll, Waker},
     time::Duration,
 };
 
@@ -48,6 +48,13 @@ impl Worker {
             return event;
         }
         self.wait_for_loss().await
+    }
+
+    /// Whether a worker that has nothing to do is alive. Such a worker sends nothing, so whatever arrives is its end. The
+    /// answer does not wait for the runtime to see that a channel has closed.
+    pub fn is_alive_and_silent(&mut self) -> bool {
+        let has_input = self.is_broken || self.work.has_input() || self.control.has_input();
+        !has_input && self.poll_event(&mut Context::from_waker(Waker::noop())).is_pending()
     }
 
     fn poll_control_event(&mut self, cx: &mut Context<'_>) -> Poll<Option<WorkerEvent>> {
