@@ -63,7 +63,7 @@ pub(crate) struct CircleStateMachine {
     pub(crate) restarts: u32,
     /// Why the last process ended, as long as that is why the circle is not ready.
     reason: Option<String>,
-    /// How much of its store the process has recovered, in percent, until it is ready.
+    /// The part of its store that the process has recovered, in percent, until it is ready.
     pub(crate) recovered_percent: Option<u8>,
     ready_since: Option<Instant>,
 }

@@ -98,7 +98,7 @@ pub struct CircleStatus {
     /// Public key of the identity of the process, as hex; known once the circle is ready.
     #[serde(default)]
     pub identity: Option<String>,
-    /// How much of its store the circle has recovered after a crash, in percent, as long as it is not ready.
+    /// The part of its store that the circle has recovered after a crash, in percent, as long as it is not ready.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub recovered_percent: Option<u8>,
     /// Why the circle is not ready: why the last process ended, or how far the process has recovered the store.

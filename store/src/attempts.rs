@@ -59,7 +59,7 @@ impl Attempts {
         Self { group, ..self }
     }
 
-    /// How many attempts began.
+    /// The number of attempts that began.
     pub fn count(&self) -> u32 {
         self.count
     }

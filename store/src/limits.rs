@@ -45,7 +45,7 @@ pub struct StoreLimits {
     /// [`ENTRY_OVERHEAD`](crate::ENTRY_OVERHEAD). Beyond it only transactions commit that make the data smaller. The
     /// file is larger, because its pages are not full.
     pub bytes: u64,
-    /// How many times [`StoreLimits::bytes`] the file may have, beside twice [`StoreLimits::snapshot_bytes`]. Beyond it
+    /// The file may have this many times [`StoreLimits::bytes`], and twice [`StoreLimits::snapshot_bytes`]. Beyond it
     /// only transactions commit that make the data smaller. The engine doubles the file while it has less than 4 GiB.
     pub file_factor: u64,
     /// Free disk space below which the store refuses all writes, in bytes.

@@ -40,7 +40,7 @@ pub struct StoreStats {
     pub commits: CommitCounts,
     /// Number of groups of commits that were written.
     pub groups: u64,
-    /// How often a run began again: [`Attempts`](crate::Attempts) after a conflict.
+    /// Number of attempts of runs ([`Attempts`](crate::Attempts)) after a conflict.
     pub reruns: u64,
     /// Whether the store has refused a commit because it, its file or the disk is full, and has not shown room since: by a
     /// commit that does not make the data smaller, with a sixteenth of the bound still free.

@@ -52,7 +52,7 @@ fn main() -> ExitCode {
     worker::run_if_worker_with(natives);
     if cfg!(not(target_os = "linux")) {
         skipped::report("worker::fork_server", "this system has no fork servers");
-        println!("test result: ok. 0 passed; 0 failed; 15 ignored; fork servers and their workers");
+        println!("test result: ok. 0 passed; 0 failed; 16 ignored; fork servers and their workers");
         return ExitCode::SUCCESS;
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
@@ -80,6 +80,7 @@ fn main() -> ExitCode {
         dropped_request_leaves_nothing().await;
         spare_worker_waits_and_is_then_like_any_other().await;
         ended_spare_worker_is_not_alive().await;
+        killed_idle_worker_is_not_alive().await;
         workers_start_without_network_and_privileges().await;
     });
     run_with_signals();
@@ -90,7 +91,7 @@ fn main() -> ExitCode {
     } else {
         runtime.block_on(worker_memory_is_not_readable());
     }
-    println!("test result: ok. 15 passed; 0 failed; fork servers and their workers");
+    println!("test result: ok. 16 passed; 0 failed; fork servers and their workers");
     ExitCode::SUCCESS
 }
 
@@ -361,6 +362,19 @@ async fn ended_spare_worker_is_not_alive() {
     // The last one keeps its fork server.
     drop(fork_server);
     assert!(spares[0].is_alive());
+}
+
+async fn killed_idle_worker_is_not_alive() {
+    let fork_server = start_fork_server("").await;
+    let mut worker = fork_server.start_worker().await.expect("a worker");
+    assert_eq!(play(&mut worker, 1, "1").await, "1");
+    assert!(worker.is_alive_and_silent());
+    let pid = Pid::from_raw(worker.pid().expect("Linux").try_into().expect("a pid")).expect("a pid");
+    let process = pidfd_open(pid, PidfdFlags::empty()).expect("it runs");
+    kill_process(pid, Signal::KILL).expect("it runs");
+    // This blocks the runtime, so it does not see that the channels close.
+    poll(&mut [PollFd::new(&process, PollFlags::IN)], None).expect("it ends");
+    assert!(!worker.is_alive_and_silent());
 }
 
 /// Reads a mask from `/proc/PID/status`.

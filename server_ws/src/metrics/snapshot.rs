@@ -61,7 +61,7 @@ pub struct StoreSnapshot {
     pub commits: CommitSnapshot,
     /// The number of groups of commits that were written together.
     pub groups: u64,
-    /// How often a call began again after a conflict.
+    /// The number of attempts of calls after a conflict.
     pub reruns: u64,
     /// The number of commits that wait for the group before.
     pub queued_commits: u64,

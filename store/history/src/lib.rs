@@ -63,7 +63,7 @@ pub enum Operation {
     },
 }
 
-/// How a transaction ended.
+/// The end of a transaction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
     /// All of its effects exist.

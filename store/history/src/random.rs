@@ -1,8 +1,8 @@
-//! Random numbers, and how long random tests run.
+//! Random numbers, and the length of random tests.
 
 use std::env;
 
-/// How many rounds a test runs: `normal`, or with `CIRCLES_STORE_LONG=N` N times `long`.
+/// Returns the number of rounds of a test: `normal`, or with `CIRCLES_STORE_LONG=N` N times `long`.
 pub fn rounds(normal: u64, long: u64) -> u64 {
     let factor = env::var("CIRCLES_STORE_LONG").ok().and_then(|factor| factor.parse::<u64>().ok()).unwrap_or(0);
     if factor == 0 { normal } else { long * factor }

@@ -33,7 +33,7 @@ fn callback_that_owns_handles_and_listeners_may_be_dropped() {
     let inner = store.on_commit(|_| {});
     let owned = store.clone();
     let outer = store.on_commit(move |_| {
-        let _ = (&owned, &inner);
+        let _captured = (&owned, &inner);
     });
     put(&store, "a", 1);
     drop(store);

@@ -109,7 +109,7 @@ impl FrameChannel {
         Ok(())
     }
 
-    /// Whether a read would return bytes or the end now.
+    /// Whether a read would return bytes, the end or an error now.
     pub(crate) fn has_input(&self) -> bool {
         self.transport.has_input()
     }

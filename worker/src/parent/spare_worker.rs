@@ -3,12 +3,12 @@
 use std::{io, time::Instant};
 
 #[cfg(target_os = "linux")]
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
-#[cfg(target_os = "linux")]
 use tokio::net::unix::pipe;
 
 use super::{message_bounds::MessageBounds, process::Process, usage::Usage, worker_handle::Worker};
 use crate::system::channels::ServerChannels;
+#[cfg(target_os = "linux")]
+use crate::system::channels::has_input;
 
 /// A worker that waits for its first play. It belongs to no tokio runtime, so any runtime can use it. Dropping it kills
 /// the process.
@@ -56,9 +56,8 @@ impl SpareWorker {
     /// process.
     #[cfg(target_os = "linux")]
     fn is_closed(&self) -> bool {
-        let mut control = [PollFd::new(&self.channels.control, PollFlags::IN)];
-        // A worker sends nothing on this socket unasked, so any event is its end.
-        !matches!(poll(&mut control, Some(&Timespec::default())), Ok(0))
+        // A worker sends nothing on this socket unasked, so whatever arrives is its end.
+        has_input(&self.channels.control)
     }
 
     #[cfg(not(target_os = "linux"))]

@@ -6,8 +6,10 @@
 
 use std::{
     io::{self, PipeReader, PipeWriter},
-    os::unix::net::UnixStream,
+    os::{fd::AsFd, unix::net::UnixStream},
 };
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::os;
 
@@ -23,6 +25,11 @@ pub(crate) struct ServerChannels {
 pub(crate) struct WorkerChannels {
     pub(crate) work: (PipeReader, PipeWriter),
     pub(crate) control: UnixStream,
+}
+
+/// Whether a read would return bytes, the end or an error now. It asks the system: a runtime may not know of them yet.
+pub(crate) fn has_input(from: &impl AsFd) -> bool {
+    !matches!(poll(&mut [PollFd::new(from, PollFlags::IN)], Some(&Timespec::default())), Ok(0))
 }
 
 /// Creates the channels to a worker, and makes this process ignore SIGPIPE: a write to a worker that has ended must be

@@ -19,8 +19,8 @@ struct Link {
     has_ended: bool,
 }
 
-/// What has happened on a channel of the worker.
-enum Moved {
+/// A movement of bytes on a channel of the worker, with their number.
+enum Movement {
     Read(usize),
     Written(usize),
 }
@@ -49,25 +49,25 @@ impl Link {
 
     /// Moves a piece between this and the worker. The worker's bytes stay in its pipe until the handle has accepted those
     /// before.
-    async fn next(&mut self) -> Moved {
+    async fn next(&mut self) -> Movement {
         let Self { from, to, outbound, inbound, buffer, has_ended, .. } = self;
         tokio::select! {
             // An error is the end, too.
-            read = from.read(buffer), if inbound.is_empty() && !*has_ended => Moved::Read(read.unwrap_or(0)),
+            read = from.read(buffer), if inbound.is_empty() && !*has_ended => Movement::Read(read.unwrap_or(0)),
             written = to.write(outbound), if !outbound.is_empty() => {
                 // A worker that has ended takes nothing.
-                Moved::Written(written.unwrap_or(outbound.len()))
+                Movement::Written(written.unwrap_or(outbound.len()))
             }
             else => std::future::pending().await,
         }
     }
 
     /// Handles what [`next`](Self::next) has moved.
-    fn note(&mut self, moved: &Moved) {
+    fn note(&mut self, moved: &Movement) {
         match *moved {
-            Moved::Read(0) => self.has_ended = true,
-            Moved::Read(bytes) => self.inbound.extend_from_slice(&self.buffer[..bytes]),
-            Moved::Written(bytes) => drop(self.outbound.drain(..bytes)),
+            Movement::Read(0) => self.has_ended = true,
+            Movement::Read(bytes) => self.inbound.extend_from_slice(&self.buffer[..bytes]),
+            Movement::Written(bytes) => drop(self.outbound.drain(..bytes)),
         }
     }
 }

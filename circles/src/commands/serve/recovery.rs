@@ -19,7 +19,7 @@ use tokio::{task::JoinHandle, time::interval};
 
 use super::supervisor_ipc::SupervisorIpc;
 
-/// How much of a store is recovered. Each clone is of the same recovery.
+/// The progress of the recovery of a store. Clones share it.
 #[derive(Debug, Clone, Default)]
 pub(super) struct RecoveryProgress(Arc<Counters>);
 

@@ -2,16 +2,18 @@
 
 use std::{
     io::{self, PipeReader, PipeWriter},
-    os::fd::{AsFd, OwnedFd},
+    os::fd::OwnedFd,
     os::unix::net::UnixStream as StdUnixStream,
     pin::pin,
     task::{Context, Poll},
 };
 
 #[cfg(target_os = "linux")]
-use std::{mem::MaybeUninit, os::fd::BorrowedFd};
+use std::{
+    mem::MaybeUninit,
+    os::fd::{AsFd, BorrowedFd},
+};
 
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
 #[cfg(target_os = "linux")]
 use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
 use tokio::{
@@ -19,7 +21,7 @@ use tokio::{
     net::{UnixStream, unix::pipe},
 };
 
-use crate::parent::remote::RemoteStream;
+use crate::{parent::remote::RemoteStream, system::channels::has_input};
 
 /// A transport. Dropping it closes it for the other side.
 #[derive(Debug)]
@@ -78,7 +80,7 @@ impl Transport {
         }
     }
 
-    /// Whether a read would return bytes or the end now. It asks the system: the runtime may not know of them yet.
+    /// Whether a read would return bytes, the end or an error now.
     pub(super) fn has_input(&self) -> bool {
         match self {
             Self::Socket(socket) => has_input(socket),
@@ -99,12 +101,6 @@ impl Transport {
             Self::Closed => Poll::Ready(Ok(0)),
         }
     }
-}
-
-fn has_input(from: &impl AsFd) -> bool {
-    let now = Timespec { tv_sec: 0, tv_nsec: 0 };
-    // An error shows at the next read.
-    poll(&mut [PollFd::new(from, PollFlags::IN)], Some(&now)).is_ok_and(|ready| ready > 0)
 }
 
 fn poll_read(
