@@ -91,12 +91,12 @@ pub use entry::{Preparation, preparation, run_if_worker, run_if_worker_with};
 pub use host::{Arguments, Blob, CodedError, Internal};
 pub use inspection::{DeclaredFunction, FunctionFileError, inspect_functions};
 pub use message::{
-    BLOB_MEMBER, CALLER_NAME, CALLER_PUBLIC_KEY, CALLER_ROLE, CLOSURE, Call, Candidate, CandidateKind, Completion,
-    ContentHash, ErrorKind, EvalOutcome, FunctionDoc, FunctionEntry, FunctionFile, FunctionFiles, HOST_ERROR, HostCall,
-    HostError, HostFunction, HostModule, HostReturn, InvalidManifest, InvalidValue, Layer, LimitKind, MAX_CANDIDATES,
-    Manifest, MissingText, ModuleSources, NO_FUNCTION, NamedValue, Origin, PRINT_COST, Play, PlayValue, Position,
-    Print, ProgressReport, Query, QueryAnswer, ScopeListing, ScriptError, ScriptProgress, Stream, TextReference,
-    TraceFrame, TraceSource, Value, VariableEntry, WorkerLimits, WorkerSetup,
+    BLOB_MEMBER, BUILD, CALLER_NAME, CALLER_PUBLIC_KEY, CALLER_ROLE, CLOSURE, Call, Candidate, CandidateKind,
+    Completion, ContentHash, ErrorKind, EvalOutcome, FunctionDoc, FunctionEntry, FunctionFile, FunctionFiles,
+    HOST_ERROR, HostCall, HostError, HostFunction, HostModule, HostReturn, InvalidManifest, InvalidValue, Layer,
+    LimitKind, MAX_CANDIDATES, Manifest, MissingText, ModuleSources, NO_FUNCTION, NamedValue, Origin, PRINT_COST, Play,
+    PlayValue, Position, Print, ProgressReport, Query, QueryAnswer, ScopeListing, ScriptError, ScriptProgress, Stream,
+    TextReference, TraceFrame, TraceSource, Value, VariableEntry, WorkerLimits, WorkerSetup,
 };
 pub use parent::{
     ForkServer, HostNameError, Loss, Program, RelayedChannel, RelayedProcess, RelayedWorker, RemoteCommands,

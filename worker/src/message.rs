@@ -46,4 +46,5 @@ pub(crate) use role::Role;
 pub use setup::{PRINT_COST, WorkerLimits, WorkerSetup};
 pub use trace::{CLOSURE, TraceFrame, TraceSource};
 pub use value::Value;
-pub(crate) use worker::{BUILD, FromControl, FromWorker, Hello, ToControl, ToWorker};
+pub use worker::BUILD;
+pub(crate) use worker::{FromControl, FromWorker, Hello, ToControl, ToWorker};

@@ -18,7 +18,9 @@
 //! given up.
 //!
 //! NATS says that nobody subscribes ("no responders") only if a message has a reply subject, so heartbeats have one.
-//! One such answer has no meaning: a peer that reconnects looks the same.
+//! One such answer has no meaning: a peer that reconnects looks the same. So [`Timeouts::absence`] is longer than the
+//! attempt to connect that hangs when NATS comes back, and the next one. [`Timeouts::silence`] is longer than that with
+//! the time after which a client gives up a connection that does not answer its pings.
 
 use std::time::{Duration, Instant};
 
@@ -44,8 +46,8 @@ impl Default for Timeouts {
     fn default() -> Self {
         Self {
             heartbeat: Duration::from_secs(1),
-            silence: Duration::from_secs(5),
-            absence: Duration::from_secs(2),
+            silence: Duration::from_secs(8),
+            absence: Duration::from_secs(3),
             outage: Duration::from_secs(30),
         }
     }
@@ -237,8 +239,8 @@ mod tests {
     fn silent_peer_is_given_up() {
         let (mut association, now) = start();
         association.hear(now + seconds(1));
-        assert!(!association.is_given_up(now + Duration::from_millis(5_999)));
-        assert!(association.is_given_up(now + seconds(6)));
+        assert!(!association.is_given_up(now + Duration::from_millis(8_999)));
+        assert!(association.is_given_up(now + seconds(9)));
     }
 
     #[test]
@@ -250,8 +252,8 @@ mod tests {
         assert_eq!(association.deadline(), now + seconds(34));
         assert!(association.is_given_up(now + seconds(34)));
         association.reconnect(now + seconds(33));
-        assert!(association.accepts_placements() && !association.is_given_up(now + seconds(37)));
-        assert!(association.is_given_up(now + seconds(38)));
+        assert!(association.accepts_placements() && !association.is_given_up(now + seconds(40)));
+        assert!(association.is_given_up(now + seconds(41)));
     }
 
     #[test]
@@ -259,10 +261,10 @@ mod tests {
         let (mut association, now) = start();
         association.miss(now);
         association.miss(now + seconds(1));
-        assert!(!association.accepts_placements() && !association.is_given_up(now + seconds(1)));
-        assert!(association.is_given_up(now + seconds(2)));
-        association.receive(heartbeat(2), now + seconds(1));
-        assert!(association.accepts_placements() && !association.is_given_up(now + seconds(2)));
+        assert!(!association.accepts_placements() && !association.is_given_up(now + seconds(2)));
+        assert!(association.is_given_up(now + seconds(3)));
+        association.receive(heartbeat(2), now + seconds(2));
+        assert!(association.accepts_placements() && !association.is_given_up(now + seconds(3)));
     }
 
     #[test]

@@ -9,17 +9,19 @@ use async_nats::ServerAddr;
 use keys::private_files::PrivateFileError;
 
 mod files;
+mod new_nkey;
 mod servers;
 #[cfg(test)]
 mod tests;
 
 pub(crate) use files::Secret;
+pub use new_nkey::create_nkey;
 
 /// The settings as an operator writes them.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct NatsSettings {
     /// The NATS servers of one cluster: `nats://HOST:PORT` or `tls://HOST:PORT`, separated by commas. The port is 4222
-    /// by default.
+    /// by default. All of them have the same scheme.
     pub servers: String,
     /// A credentials file with a JWT and the seed of a user's nkey.
     pub credentials: Option<PathBuf>,
@@ -71,6 +73,16 @@ pub enum NatsConfigError {
         first: &'static str,
         /// Another one.
         second: &'static str,
+    },
+    /// Some servers require TLS, and others do not. The client would send a secret without TLS if it cannot reach the
+    /// first ones.
+    #[error(
+        "some NATS servers have tls:// and others nats://, as {without_tls}: write tls:// for all of them, or nats:// if \
+         none has TLS"
+    )]
+    MixedSchemes {
+        /// The URL of a server without TLS.
+        without_tls: String,
     },
     /// A setting needs another one.
     #[error("{setting} is set for NATS without {missing}: set both or neither")]
@@ -145,7 +157,7 @@ enum Authentication {
     Password { user: String, file: PathBuf },
 }
 
-/// Valid settings. The files are read at each connection, so a new one can replace them.
+/// Valid settings. The client reads the files at each attempt to connect, also to reconnect, so new ones can replace them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NatsConfig {
     servers: Vec<ServerAddr>,
@@ -185,6 +197,18 @@ impl NatsConfig {
         self.servers.iter().map(ServerAddr::as_url_str).collect::<Vec<_>>().join(",")
     }
 
+    /// Whether the client refuses connections without TLS: the servers have `tls://`, or `ca`, or `cert` and `key`, are set.
+    pub(crate) fn requires_tls(&self) -> bool {
+        self.ca.is_some() || self.client_certificate.is_some() || self.servers.iter().any(ServerAddr::tls_required)
+    }
+
+    /// The servers on other machines to which the client connects without TLS if the server, or a machine on the way, says
+    /// so: the URLs with `nats://`, unless `ca`, or `cert` and `key`, require TLS.
+    pub fn servers_without_tls(&self) -> impl Iterator<Item = &str> {
+        let requires_tls = self.requires_tls();
+        self.servers.iter().filter(move |server| !requires_tls && !is_loopback(server)).map(ServerAddr::as_url_str)
+    }
+
     /// Reads and validates the files, without a connection.
     ///
     /// # Errors
@@ -204,6 +228,11 @@ impl NatsConfig {
             files::check_pem(FileKind::Certificate, cert)?;
             files::check_pem(FileKind::Key, key)?;
         }
+        self.read_secret()
+    }
+
+    /// Reads the secret.
+    pub(crate) fn read_secret(&self) -> Result<Secret, NatsConfigError> {
         match &self.authentication {
             Authentication::None => Ok(Secret::None),
             Authentication::Credentials(path) => files::read_credentials(path),
@@ -223,6 +252,13 @@ impl NatsConfig {
     pub(crate) fn client_certificate(&self) -> Option<(&Path, &Path)> {
         self.client_certificate.as_ref().map(|(cert, key)| (cert.as_path(), key.as_path()))
     }
+}
+
+/// Whether the host of a server is this machine.
+fn is_loopback(server: &ServerAddr) -> bool {
+    let host = server.host();
+    let address = host.parse::<std::net::IpAddr>();
+    address.map_or(host == "localhost", |address| address.to_canonical().is_loopback())
 }
 
 fn authentication(
@@ -250,7 +286,35 @@ fn authentication(
     }
 }
 
+impl FileKind {
+    /// The field of [`NatsSettings`] that names the file.
+    fn field(self) -> &'static str {
+        match self {
+            Self::Credentials => "credentials",
+            Self::Nkey => "nkey",
+            Self::Password => "password_file",
+            Self::Ca => "ca",
+            Self::Certificate => "cert",
+            Self::Key => "key",
+        }
+    }
+}
+
 impl NatsConfigError {
+    /// The field that is not valid, as operators write it: `nats` for the servers, otherwise that of [`NatsSettings`].
+    pub fn field(&self) -> &'static str {
+        match self {
+            Self::NoServer
+            | Self::TooManyServers(_)
+            | Self::BadServer { .. }
+            | Self::PasswordInUrl { .. }
+            | Self::MixedSchemes { .. } => "nats",
+            Self::SeveralSecrets { second, .. } => second,
+            Self::Incomplete { setting, .. } => setting,
+            Self::BadFile { kind, .. } | Self::Unreadable { kind, .. } => kind.field(),
+        }
+    }
+
     /// Makes an error of the reader of files.
     fn file(kind: FileKind, path: &Path, error: &PrivateFileError) -> Self {
         let path = path.to_owned();

@@ -1,7 +1,8 @@
 //! The connection to NATS.
 //!
 //! [`connect`] makes one attempt and says what is wrong; the caller decides whether to try again
-//! ([`ConnectError::is_transient`]). Once connected, the NATS client reconnects without end. [`Connection::status`] says
+//! ([`ConnectError::is_transient`]). Once connected, the NATS client reconnects without end, each time with the secret and
+//! the certificates that the files have then. [`Connection::status`] says
 //! how it is, and [`Connection::number`] how often it has connected: a new number means that messages in both directions
 //! may have been lost.
 //!
@@ -15,28 +16,34 @@
 //!   ([`Connection::check_permissions`], [`Status::violation`]).
 //! - Log events of the target `async_nats` below WARN are one for each event of the connection. Filter them.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, atomic::Ordering::Relaxed},
+    time::Duration,
+};
 
-use async_nats::{Client, ConnectOptions, Event, Message, RequestErrorKind, Statistics, StatusCode, connection::State};
+use async_nats::{Client, Event, Message, RequestErrorKind, Statistics, StatusCode, connection::State};
 use tokio::{sync::watch, time::timeout};
 use tokio_rustls::rustls::crypto::ring;
 
-use crate::{
-    config::{NatsConfig, Secret},
-    wire::MAX_PAYLOAD,
-};
+use crate::{config::NatsConfig, server::NatsTraffic, wire::MAX_PAYLOAD};
 
+mod authentication;
 mod error;
 mod status;
 
 pub use error::{ConnectError, PermissionError, TlsFault};
 pub use status::Status;
+pub(crate) use status::{log_connection, log_refusal, printable};
 
 /// Time for the event of a missing permission to pass from the client's task to its observer.
 const VIOLATION_DELAY: Duration = Duration::from_millis(100);
 
+/// Number of messages that wait in a subscription before others are lost. Links send again what is lost; the memory for
+/// messages that nobody reads in time is more important.
+const SUBSCRIPTION_CAPACITY: usize = 1024;
+
 /// Maximum delay before an attempt to reconnect.
-const MAX_RECONNECT_DELAY: Duration = Duration::from_millis(500);
+pub(crate) const MAX_RECONNECT_DELAY: Duration = Duration::from_millis(500);
 
 /// The timeouts of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,8 +58,8 @@ pub struct ConnectionTimeouts {
 
 impl Default for ConnectionTimeouts {
     fn default() -> Self {
-        let two_seconds = Duration::from_secs(2);
-        Self { connect: two_seconds, ping: Duration::from_secs(1), request: two_seconds }
+        let one_second = Duration::from_secs(1);
+        Self { connect: one_second, ping: one_second, request: Duration::from_secs(2) }
     }
 }
 
@@ -94,38 +101,34 @@ pub async fn connect(config: &NatsConfig, options: ConnectionOptions) -> Result<
     let secret = read.await.map_err(|error| ConnectError::other(config, &error))??;
     let ConnectionOptions { name, inbox_prefix, timeouts } = options;
     let (status_sender, status) = watch::channel(Status::default());
-    let mut client = ConnectOptions::new()
+    let mut client = authentication::options(config, status_sender.clone())
         .name(name)
         .custom_inbox_prefix(inbox_prefix)
         .connection_timeout(timeouts.connect)
         .ping_interval(timeouts.ping)
         .request_timeout(Some(timeouts.request))
         .reconnect_delay_callback(reconnect_delay)
+        // A server names others before TLS begins, so anybody on the way could name one without TLS.
+        .ignore_discovered_servers()
+        .subscription_capacity(SUBSCRIPTION_CAPACITY)
+        .require_tls(config.requires_tls())
         .event_callback(move |event| {
             status_sender.send_modify(|status| status.apply(&event));
             std::future::ready(())
         });
     if let Some(ca) = config.ca() {
         // Not as a TLS configuration of ours: with that, the client would need the CAs of the system, too.
-        client = client.add_root_certificates(ca.to_owned()).require_tls(true);
+        client = client.add_root_certificates(ca.to_owned());
     }
     if let Some((cert, key)) = config.client_certificate() {
-        client = client.add_client_certificate(cert.to_owned(), key.to_owned()).require_tls(true);
+        client = client.add_client_certificate(cert.to_owned(), key.to_owned());
     }
-    client = match &secret {
-        Secret::None => client,
-        // The text was valid a moment ago.
-        Secret::Credentials(text) => {
-            client.credentials(text.as_str()).map_err(|error| ConnectError::other(config, &error))?
-        }
-        Secret::Nkey { seed, .. } => client.nkey(seed.as_str().to_owned()),
-        Secret::Password { user, password } => client.user_and_password(user.clone(), password.as_str().to_owned()),
-    };
     let servers = config.server_addresses();
     // The client bounds each attempt, but not the resolution of names.
     let count = u32::try_from(servers.len()).unwrap_or(u32::MAX).saturating_add(1);
     let all_timeout = timeouts.connect.saturating_mul(count).saturating_mul(2);
-    let client = match timeout(all_timeout, client.connect(servers)).await {
+    // The future of the client is large.
+    let client = match timeout(all_timeout, Box::pin(client.connect(servers))).await {
         Ok(Ok(client)) => client,
         Ok(Err(error)) => return Err(ConnectError::classify(config, &secret, &error)),
         Err(_) => return Err(ConnectError::TimedOut { servers: config.servers() }),
@@ -146,7 +149,15 @@ impl Connection {
 
     /// How often the client has connected, from 1.
     pub fn number(&self) -> u64 {
-        self.statistics.connects.load(std::sync::atomic::Ordering::Relaxed)
+        self.statistics.connects.load(Relaxed)
+    }
+
+    /// What has passed the connections of the client.
+    pub(crate) fn traffic(&self) -> NatsTraffic {
+        let Statistics { in_messages, in_bytes, out_messages, out_bytes, .. } = &*self.statistics;
+        let [messages_in, bytes_in, messages_out, bytes_out] =
+            [in_messages, in_bytes, out_messages, out_bytes].map(|counter| counter.load(Relaxed));
+        NatsTraffic { messages_in, bytes_in, messages_out, bytes_out }
     }
 
     /// Whether there is a connection now.
@@ -187,11 +198,9 @@ impl Connection {
     pub async fn check_permissions(&self, probe: String) -> Result<(), PermissionError> {
         // NATS handles the operations of a connection in order, so the answer says that the earlier ones are done.
         let answer = self.client.request(probe.clone(), Vec::new().into()).await;
-        let mut status = self.status.clone();
-        let violation = timeout(VIOLATION_DELAY, status.wait_for(|status| status.violation.is_some())).await;
-        if let Ok(Ok(status)) = violation
-            && let Some(violation) = status.violation.clone()
-        {
+        // For all of them, not only the first.
+        tokio::time::sleep(VIOLATION_DELAY).await;
+        if let Some(violation) = self.status().violation {
             return Err(PermissionError::Denied { violation });
         }
         match answer {

@@ -3,8 +3,9 @@
 //! A server places the workers of its sessions on worker machines. Each worker has a [`link::Link`] between the server
 //! and its machine, which carries the two byte streams of the worker over messages that NATS may lose, and one
 //! [`association::Association`] for each pair of server and machine, with the heartbeats. [`peer::Peer`]
-//! holds an association and its links. They are pure state machines: they have no clock and know nothing of NATS. [`wire`] encodes their messages. [`connection`] connects to NATS by the
-//! settings of [`config`], and [`subjects`] names the subjects and the permissions that they need.
+//! holds an association and its links. They are pure state machines: they have no clock and know nothing of NATS.
+//! [`wire`] encodes their messages. [`connection`] connects to NATS by the settings of [`config`], and [`subjects`] names
+//! the subjects and the permissions that they need. [`server`] has the hub of a server, and [`machine`] runs a machine.
 //!
 //! # What the server and the machine do
 //!
@@ -26,13 +27,25 @@
 pub mod association;
 pub mod config;
 pub mod connection;
+mod content;
 mod ids;
 pub mod link;
+pub mod machine;
+mod messages;
+mod outbox;
 pub mod peer;
+mod peers;
+pub mod server;
 pub mod subjects;
+mod timings;
+mod wakes;
 pub mod wire;
+#[cfg(feature = "workers")]
+pub mod workers;
 
+pub use content::{ContentHash, PartReference, Setup};
 pub use ids::{AssociationId, LinkId};
+pub use timings::Timings;
 
 /// The examples of the README, as tests.
 #[cfg(doctest)]

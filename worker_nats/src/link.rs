@@ -119,13 +119,16 @@ pub struct Link {
     id: LinkId,
     side: Side,
     state: State,
+    /// The number of messages that were sent again since the last look.
+    resent: u64,
 }
 
 impl Link {
     /// Opens an end of a link. Both ends open it before the first message: the machine before it answers the placement
     /// request, the server with that answer.
     pub fn new(id: LinkId, side: Side) -> Self {
-        Self { id, side, state: State::Open(Box::new(Open { outbound: Outbound::new(), inbound: Inbound::new() })) }
+        let state = State::Open(Box::new(Open { outbound: Outbound::new(), inbound: Inbound::new() }));
+        Self { id, side, state, resent: 0 }
     }
 
     /// The id.
@@ -255,6 +258,8 @@ impl Link {
                     Some((sequence, body, is_new)) => {
                         if is_new {
                             open.inbound.announce_grant();
+                        } else {
+                            self.resent += 1;
                         }
                         (sequence, body)
                     }
@@ -267,6 +272,11 @@ impl Link {
             State::Closing(backoff) => backoff.expire(now).then_some(Message::Close(self.id)),
             State::Closed => None,
         }
+    }
+
+    /// Returns the number of messages that [`next_message`](Self::next_message) has sent again since the last call.
+    pub fn take_resent(&mut self) -> u64 {
+        std::mem::take(&mut self.resent)
     }
 
     /// The time at which [`next_message`](Self::next_message) may return a message although nothing else has happened.

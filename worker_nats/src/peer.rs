@@ -20,9 +20,10 @@ use crate::{
     association::{Association, Change},
     ids::{AssociationId, LinkId},
     link::{Link, Side, Violation},
-    wire::{Channel, Heartbeat, Message, PayloadBuilder},
+    wire::{Channel, Message, PayloadBuilder},
 };
 
+mod heartbeat;
 #[cfg(test)]
 mod tests;
 
@@ -40,6 +41,8 @@ pub struct Outgoing {
     pub payload: Bytes,
     /// Whether it needs a reply subject, because it has a heartbeat.
     pub needs_reply: bool,
+    /// The number of messages in it that were sent before.
+    pub resent: u64,
 }
 
 /// A link that its owner has to look at.
@@ -258,11 +261,13 @@ impl Peer {
             // Its timer starts again when the link has nothing to send.
             self.enqueue(id);
         }
-        let mut payload = PayloadBuilder::new(self.association.id());
         let needs_reply = self.association.is_heartbeat_due(now);
+        if !needs_reply && self.answers.is_empty() && self.ready.is_empty() {
+            return None;
+        }
+        let (mut payload, mut resent) = (PayloadBuilder::new(self.association.id()), 0);
         if needs_reply {
-            let heartbeat = Heartbeat { connection: self.connection, is_draining: self.is_draining };
-            let _is_first = payload.push(&Message::Heartbeat(heartbeat));
+            let _is_first = payload.push(&self.heartbeat());
         }
         while let Some(answer) = self.answers.front()
             && payload.push(answer)
@@ -274,6 +279,7 @@ impl Peer {
         {
             let Some(entry) = self.links.get_mut(&id) else { continue };
             if let Some(message) = entry.link.next_message(now) {
+                resent += entry.link.take_resent();
                 // There is room for any message.
                 let _has_room = payload.push(&message);
                 // Behind the others: a link with much to send does not keep them waiting.
@@ -283,7 +289,7 @@ impl Peer {
                 self.account(id);
             }
         }
-        (!payload.is_empty()).then(|| Outgoing { payload: payload.finish(), needs_reply })
+        (!payload.is_empty()).then(|| Outgoing { payload: payload.finish(), needs_reply, resent })
     }
 
     /// The time at which [`next_payload`](Self::next_payload) may return a payload although nothing else has happened,

@@ -18,6 +18,12 @@ use std::fmt;
 /// The queue group of machines that wait for placement requests.
 pub const PLACEMENT_QUEUE: &str = "workers";
 
+/// What the subject of the answer to a request of a part has between the machine and the token.
+pub(crate) const PART_ANSWER: &str = "inbox.part.";
+
+/// Number of hex digits of the token of a request of a part.
+const PART_TOKEN_DIGITS: usize = 32;
+
 /// Maximum length of a name in a subject, in bytes.
 const MAX_NAME: usize = 64;
 
@@ -96,6 +102,29 @@ impl Subjects {
         is_placement.then(|| SubjectName::new(circle).ok()).flatten().as_ref().map(Self::new)
     }
 
+    /// The subjects of the circle whose servers announce themselves on this subject.
+    pub(crate) fn of_servers(subject: &str) -> Option<Self> {
+        let circle = subject.strip_prefix("circles.")?.strip_suffix(".servers")?;
+        SubjectName::new(circle).ok().as_ref().map(Self::new)
+    }
+
+    /// The subjects of no circle, for a machine that serves any circle: `_` is not the name of one.
+    pub(crate) fn of_no_circle() -> Self {
+        Self { prefix: "circles._".into() }
+    }
+
+    /// The subjects of the circle of a message to a machine, and the part of the subject that follows the machine.
+    pub(crate) fn of_machine<'a>(subject: &'a str, machine: &SubjectName) -> Option<(Self, &'a str)> {
+        let (circle, rest) = subject.strip_prefix("circles.")?.split_once('.')?;
+        let rest = rest.strip_prefix("worker.")?.strip_prefix(machine.as_str())?.strip_prefix('.')?;
+        Some((Self { prefix: format!("circles.{circle}") }, rest))
+    }
+
+    /// The name of the circle.
+    pub(crate) fn circle(&self) -> &str {
+        self.prefix.strip_prefix("circles.").unwrap_or_default()
+    }
+
     /// Placement requests for machines of a build.
     pub fn placements(&self, build: &SubjectName) -> String {
         format!("{}.place.{build}", self.prefix)
@@ -111,9 +140,55 @@ impl Subjects {
         format!("{}.worker.{machine}.inbox", self.prefix)
     }
 
+    /// The answer to a machine's request of a part of a setup. Only the server learns the token.
+    pub(crate) fn part_answer(&self, machine: &SubjectName, token: &str) -> String {
+        format!("{}.part.{token}", self.machine_inbox(machine))
+    }
+
+    /// The name of the machine whose [`part_answer`](Self::part_answer) has this subject; `None` if it is the subject of
+    /// something else.
+    pub(crate) fn machine_of_part_answer<'a>(&self, subject: &'a str) -> Option<&'a str> {
+        let (machine, rest) = subject.strip_prefix(&self.prefix)?.strip_prefix(".worker.")?.split_once('.')?;
+        let token = rest.strip_prefix(PART_ANSWER)?;
+        let is_token = token.len() == PART_TOKEN_DIGITS && token.bytes().all(|digit| digit.is_ascii_hexdigit());
+        (is_token && SubjectName::new(machine).is_ok()).then_some(machine)
+    }
+
     /// Payloads for a server.
     pub fn server_link(&self, server: &SubjectName) -> String {
         format!("{}.server.{server}.link", self.prefix)
+    }
+
+    /// All subjects of a server, to subscribe to.
+    pub fn server_all(&self, server: &SubjectName) -> String {
+        format!("{}.server.{server}.>", self.prefix)
+    }
+
+    /// The prefix of answers to requests of a server's NATS client. It is not among [`server_all`](Self::server_all): NATS
+    /// tells only one of two subscriptions that nobody answers.
+    pub(crate) fn server_requests(&self, server: &SubjectName) -> String {
+        format!("{}.server.{server}-requests", self.prefix)
+    }
+
+    /// The prefix of answers to requests of a machine's NATS client. It is not below
+    /// [`machine_inbox`](Self::machine_inbox).
+    pub(crate) fn machine_requests(&self, machine: &SubjectName) -> String {
+        format!("{}.worker.{machine}.requests", self.prefix)
+    }
+
+    /// What all subjects of a server begin with.
+    pub(crate) fn server_prefix(&self, server: &SubjectName) -> String {
+        format!("{}.server.{server}.", self.prefix)
+    }
+
+    /// Whether a subject is one of a machine. A reply subject has to be, because its sender chooses it.
+    pub(crate) fn is_of_machine(&self, subject: &str) -> bool {
+        subject.strip_prefix(&self.prefix).is_some_and(|rest| rest.starts_with(".worker."))
+    }
+
+    /// Whether a subject is one of a server of the circle.
+    pub(crate) fn is_of_server(&self, subject: &str) -> bool {
+        subject.strip_prefix(&self.prefix).is_some_and(|rest| rest.starts_with(".server."))
     }
 
     /// Requests of sources from a server.
@@ -140,6 +215,12 @@ impl Subjects {
     /// [`Connection::check_permissions`](crate::connection::Connection::check_permissions).
     pub fn probe(&self) -> String {
         format!("{}.server.probe", self.prefix)
+    }
+
+    /// The subjects to which a server of this build publishes an empty message, to see whether NATS permits that.
+    /// Receivers ignore empty messages.
+    pub(crate) fn server_probes(&self, build: &SubjectName) -> [String; 3] {
+        [self.placements(build), format!("{}.worker.probe", self.prefix), self.servers()]
     }
 
     /// What a machine needs.
@@ -183,6 +264,36 @@ mod tests {
             let error = SubjectName::new(invalid).expect_err(invalid).to_string();
             assert!(error.ends_with("cannot be a name in NATS: use 1 to 64 letters, digits, - and _"), "{error}");
             assert!(!error.contains('\n'), "{error}");
+        }
+    }
+
+    #[test]
+    fn announcement_names_its_circle() {
+        let subjects = Subjects::new(&name("team"));
+        assert_eq!(Subjects::of_servers(&subjects.servers()), Some(subjects));
+        for other in ["circles.servers", "circles..servers", "circles.a.b.servers", "circles.*.servers", "servers"] {
+            assert_eq!(Subjects::of_servers(other), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn answer_of_a_part_names_its_machine() {
+        let subjects = Subjects::new(&name("team"));
+        let token = "0123456789abcdef".repeat(2);
+        let subject = subjects.part_answer(&name("m1"), &token);
+        assert_eq!(subjects.machine_of_part_answer(&subject), Some("m1"));
+        for other in [
+            subject.replace("team", "other"),
+            subject.replace("m1", "*"),
+            subject.replace("part", "beat"),
+            subject.replace("worker", "server"),
+            format!("{subject}0"),
+            format!("{subject}.x"),
+            subjects.part_answer(&name("m1"), "0"),
+            subjects.part_answer(&name("m1"), &"*".repeat(32)),
+            subjects.machine_link(&name("m1")),
+        ] {
+            assert_eq!(subjects.machine_of_part_answer(&other), None, "{other}");
         }
     }
 

@@ -14,7 +14,7 @@ use super::{
 };
 
 /// Identifies the build by a digest of the crate's sources: a worker of another build would misread the messages.
-pub(crate) const BUILD: &str = concat!(env!("CARGO_PKG_VERSION"), " ", env!("CIRCLES_WORKER_SOURCES"));
+pub const BUILD: &str = concat!(env!("CARGO_PKG_VERSION"), " ", env!("CIRCLES_WORKER_SOURCES"));
 
 /// The first message on the work pipe.
 #[derive(Debug, Serialize, Deserialize)]

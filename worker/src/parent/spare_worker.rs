@@ -5,7 +5,9 @@ use std::{io, time::Instant};
 #[cfg(target_os = "linux")]
 use tokio::net::unix::pipe;
 
-use super::{message_bounds::MessageBounds, process::Process, usage::Usage, worker_handle::Worker};
+use super::{
+    message_bounds::MessageBounds, process::Process, relayed_worker::RelayedWorker, usage::Usage, worker_handle::Worker,
+};
 use crate::system::channels::ServerChannels;
 #[cfg(target_os = "linux")]
 use crate::system::channels::has_input;
@@ -87,5 +89,22 @@ impl SpareWorker {
     /// Panics outside of a tokio runtime with I/O enabled.
     pub fn into_worker(self) -> io::Result<Worker> {
         Worker::new(self.channels, self.process, self.bounds)
+    }
+
+    /// Connects the worker to the current tokio runtime, for a handle on another machine.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the runtime cannot watch the channels, or if the system has no fork servers.
+    ///
+    /// # Panics
+    ///
+    /// Panics outside of a tokio runtime with I/O enabled.
+    #[cfg_attr(not(target_os = "linux"), expect(clippy::unused_self, reason = "on Linux there are spare workers"))]
+    pub fn into_relayed(self) -> io::Result<RelayedWorker> {
+        #[cfg(target_os = "linux")]
+        return RelayedWorker::new(self.channels, self.process);
+        #[cfg(not(target_os = "linux"))]
+        Err(io::ErrorKind::Unsupported.into())
     }
 }

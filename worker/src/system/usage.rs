@@ -1,7 +1,10 @@
 //! The memory of the machine and of processes, and the CPU time of processes, from `/proc` and control groups. On
 //! systems other than Linux, all of this is unknown.
 
-use std::{path::Path, time::Duration};
+use std::{fs::File, io::Read, path::Path, time::Duration};
+
+/// Size of the buffer for a file of a process, in bytes. The files are shorter.
+const FILE_BYTES: usize = 8 << 10;
 
 /// The memory of the machine in bytes, or the limit of this process's control groups (version 2) if that is lower;
 /// `None` on systems other than Linux.
@@ -22,14 +25,21 @@ pub fn machine_memory() -> Option<u64> {
 /// is.
 pub fn process_memory(pid: u32) -> Option<u64> {
     // Unlike `smaps`, this file is readable even if the process is not dumpable, and reading it takes no lock.
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let status = read(&format!("/proc/{pid}/status"))?;
     Some(field(&status, "RssAnon:")? + field(&status, "VmSwap:").unwrap_or_default())
 }
 
 /// The CPU time of the first thread of a process. In a forked worker, that thread evaluates scripts.
 pub(crate) fn cpu_time(pid: u32) -> Option<Duration> {
-    let nanoseconds = std::fs::read_to_string(format!("/proc/{pid}/schedstat")).ok()?;
+    let nanoseconds = read(&format!("/proc/{pid}/schedstat"))?;
     Some(Duration::from_nanos(nanoseconds.split(' ').next()?.parse().ok()?))
+}
+
+/// Reads a file of the kernel about a process. The kernel makes the text anew for each read, so this reads once.
+fn read(path: &str) -> Option<String> {
+    let mut buffer = [0; FILE_BYTES];
+    let count = File::open(path).ok()?.read(&mut buffer).ok()?;
+    Some(String::from_utf8_lossy(&buffer[..count]).into_owned())
 }
 
 /// Returns the bytes in a line like `RssAnon: 152 kB`.

@@ -21,8 +21,8 @@ use rustix::{
 };
 use tokio::task::JoinHandle;
 use worker::{
-    EvalOutcome, ForkServer, HostFunction, HostModule, HostReturn, ModuleSources, Play, Program, Query, Usage, Worker,
-    WorkerEvent, WorkerLimits, WorkerSetup,
+    EvalOutcome, ForkServer, HostFunction, HostModule, HostReturn, ModuleSources, Play, Program, Query, SpareWorker,
+    Usage, Worker, WorkerEvent, WorkerLimits, WorkerSetup,
 };
 
 use network::relay;
@@ -49,8 +49,8 @@ fn main() -> ExitCode {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     runtime.block_on(async {
         let fork_server = ForkServer::start(Program::SameExecutable, setup()).await.expect("a fork server");
-        for piece in PIECES {
-            let apart = Apart { fork_server: &fork_server, piece };
+        for (piece, is_spare) in PIECES.into_iter().zip([false, true, true, false]) {
+            let apart = Apart { fork_server: &fork_server, is_spare, piece };
             plays_sent_together_run_in_order(&apart).await;
             unread_prints_stop_their_worker_and_none_is_lost(&apart).await;
             plays_are_stopped_withdrawn_and_held(&apart).await;
@@ -82,6 +82,8 @@ fn setup() -> WorkerSetup {
 /// A fork server whose workers are apart from their handles, and the size of the pieces that pass between both.
 struct Apart<'f> {
     fork_server: &'f ForkServer,
+    /// Whether the worker has waited as a spare worker.
+    is_spare: bool,
     piece: usize,
 }
 
@@ -96,7 +98,13 @@ struct RemoteWorker {
 
 impl Apart<'_> {
     async fn start(&self) -> RemoteWorker {
-        let relayed = self.fork_server.start_relayed(1).await.expect("a worker");
+        let relayed = if self.is_spare {
+            let spare = self.fork_server.start_spare_worker().await;
+            spare.and_then(SpareWorker::into_relayed)
+        } else {
+            self.fork_server.start_relayed(1).await
+        };
+        let relayed = relayed.expect("a worker");
         let pid = relayed.process.pid().expect("Linux");
         let (worker, mut peer) = Worker::remote(&setup(), "other", Some(pid));
         peer.report_usage(relayed.process.usage().expect("Linux"));

@@ -14,19 +14,12 @@ const MAX_SECRET_FILE: u64 = 64 << 10;
 /// Maximum size of a PEM file, in bytes. That of Debian's CAs has 220 KiB.
 const MAX_PEM_FILE: u64 = 4 << 20;
 
-/// A secret as it was read.
+/// A secret as it was read. The key pairs erase their seeds.
 pub(crate) enum Secret {
     None,
-    /// The whole text of a credentials file.
-    Credentials(Zeroizing<String>),
-    Nkey {
-        seed: Zeroizing<String>,
-        public_key: String,
-    },
-    Password {
-        user: String,
-        password: Zeroizing<String>,
-    },
+    Credentials { jwt: Zeroizing<String>, pair: KeyPair },
+    Nkey { pair: KeyPair, public_key: String },
+    Password { user: String, password: Zeroizing<String> },
 }
 
 /// Without the secret.
@@ -34,7 +27,7 @@ impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::None => "None",
-            Self::Credentials(_) => "Credentials",
+            Self::Credentials { .. } => "Credentials",
             Self::Nkey { .. } => "Nkey",
             Self::Password { .. } => "Password",
         })
@@ -43,13 +36,28 @@ impl fmt::Debug for Secret {
 
 pub(super) fn read_credentials(path: &Path) -> Result<Secret, NatsConfigError> {
     let text = read_secret(FileKind::Credentials, path)?;
-    async_nats::ConnectOptions::with_credentials(&text).map_err(|_| NatsConfigError::BadFile {
+    // The error of the parser is left out: it may quote the seed.
+    let secret = credentials_blocks(&text).and_then(|[jwt, seed]| {
+        Some(Secret::Credentials { jwt: jwt.to_owned().into(), pair: KeyPair::from_seed(seed).ok()? })
+    });
+    secret.ok_or_else(|| NatsConfigError::BadFile {
         kind: FileKind::Credentials,
         path: path.to_owned(),
         reason: "is not a credentials file with a JWT and the seed of a user".into(),
         fix: "download it again, or export it with nsc".into(),
-    })?;
-    Ok(Secret::Credentials(text))
+    })
+}
+
+/// Returns the JWT and the seed of a credentials file: the lines between two lines that begin and end with `---`.
+fn credentials_blocks(text: &str) -> Option<[&str; 2]> {
+    let is_border = |line: &str| line.starts_with("---") && line.ends_with("---");
+    let mut lines = text.lines().map(str::trim);
+    let mut next_block = || {
+        lines.find(|line| is_border(line))?;
+        let block = lines.next().filter(|line| !line.is_empty() && !is_border(line))?;
+        lines.next().filter(|line| is_border(line)).map(|_| block)
+    };
+    Some([next_block()?, next_block()?])
 }
 
 pub(super) fn read_nkey(path: &Path) -> Result<Secret, NatsConfigError> {
@@ -65,7 +73,7 @@ pub(super) fn read_nkey(path: &Path) -> Result<Secret, NatsConfigError> {
             fix: "write the one line that begins with SU into it".into(),
         });
     };
-    Ok(Secret::Nkey { seed, public_key: pair.public_key() })
+    Ok(Secret::Nkey { public_key: pair.public_key(), pair })
 }
 
 pub(super) fn read_password(user: &str, path: &Path) -> Result<Secret, NatsConfigError> {

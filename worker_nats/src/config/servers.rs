@@ -8,13 +8,23 @@ use super::NatsConfigError;
 /// Maximum number of servers in a list; NATS clusters have a few.
 pub(super) const MAX_SERVERS: usize = 32;
 
-/// Parses a list of URLs, separated by commas.
+/// Parses a list of URLs with one scheme, separated by commas.
 pub(super) fn parse(list: &str) -> Result<Vec<ServerAddr>, NatsConfigError> {
     let servers: Vec<_> = list.split(',').map(str::trim).filter(|server| !server.is_empty()).collect();
     match servers.len() {
         0 => Err(NatsConfigError::NoServer),
         count if count > MAX_SERVERS => Err(NatsConfigError::TooManyServers(count)),
-        _ => servers.into_iter().map(parse_server).collect(),
+        _ => one_scheme(servers.into_iter().map(parse_server).collect::<Result<_, _>>()?),
+    }
+}
+
+/// Refuses servers with and without TLS in one list.
+fn one_scheme(servers: Vec<ServerAddr>) -> Result<Vec<ServerAddr>, NatsConfigError> {
+    match servers.iter().find(|server| !server.tls_required()) {
+        Some(server) if servers.iter().any(ServerAddr::tls_required) => {
+            Err(NatsConfigError::MixedSchemes { without_tls: server.as_url_str().to_owned() })
+        }
+        _ => Ok(servers),
     }
 }
 

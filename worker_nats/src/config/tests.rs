@@ -22,9 +22,12 @@ fn file(text: &str, mode: u32) -> (tempfile::TempDir, PathBuf) {
 
 #[test]
 fn servers_are_a_list_of_urls() {
-    let config =
-        NatsConfig::new(&settings(" nats://n1.example:4222, tls://n2.example,,n3:4,tls://[::1]:5")).expect("valid");
-    assert_eq!(config.servers(), "nats://n1.example:4222,tls://n2.example,nats://n3:4,tls://[::1]:5");
+    for (servers, expected) in [
+        (" nats://n1.example:4222, n2.example,,n3:4", "nats://n1.example:4222,nats://n2.example,nats://n3:4"),
+        ("tls://n2.example,tls://[::1]:5", "tls://n2.example,tls://[::1]:5"),
+    ] {
+        assert_eq!(NatsConfig::new(&settings(servers)).expect("valid").servers(), expected);
+    }
 }
 
 #[test]
@@ -40,6 +43,7 @@ fn urls_that_are_not_valid_get_a_reason() {
         ("nats://n 1", "is not a NATS server: "),
         ("", "no NATS server is set: write nats://HOST:PORT or tls://HOST:PORT"),
         (" , ", "no NATS server is set"),
+        ("tls://n1,tls://n2,n3:4", "some NATS servers have tls:// and others nats://, as nats://n3:4: write tls://"),
         (&"n,".repeat(33), "33 NATS servers are set: name at most 32"),
     ] {
         let error = error(&settings(servers));
@@ -81,6 +85,39 @@ fn settings_that_contradict_each_other_are_refused() {
         let error = error(&settings);
         assert!(error.contains(expected), "{error}");
     }
+}
+
+#[test]
+fn errors_name_their_field() {
+    let path = || Some(PathBuf::from("/nowhere"));
+    let base = settings("n1");
+    for (settings, field) in [
+        (settings(""), "nats"),
+        (settings("nats://u:p@n1"), "nats"),
+        (settings("nats://n1,tls://n2"), "nats"),
+        (NatsSettings { credentials: path(), nkey: path(), ..base.clone() }, "nkey"),
+        (NatsSettings { credentials: path(), ..base.clone() }, "credentials"),
+        (NatsSettings { nkey: path(), ..base.clone() }, "nkey"),
+        (NatsSettings { user: Some("m1".into()), password_file: path(), ..base.clone() }, "password_file"),
+        (NatsSettings { ca: path(), ..base.clone() }, "ca"),
+        (NatsSettings { cert: path(), ..base.clone() }, "cert"),
+        (NatsSettings { cert: path(), key: path(), ..base }, "cert"),
+    ] {
+        let error = NatsConfig::new(&settings).and_then(|config| config.check_files()).expect_err("not valid");
+        assert_eq!(error.field(), field, "{error}");
+    }
+}
+
+#[test]
+fn servers_without_tls_are_those_on_other_machines_that_do_not_require_it() {
+    let servers = "nats://n1,nats://localhost,nats://127.0.0.2,nats://[::1],nats://10.0.0.1:4";
+    let open = |settings: &NatsSettings| {
+        let config = NatsConfig::new(settings).expect("valid");
+        config.servers_without_tls().map(ToOwned::to_owned).collect::<Vec<_>>()
+    };
+    assert_eq!(open(&settings(servers)), ["nats://n1", "nats://10.0.0.1:4"]);
+    assert!(open(&NatsSettings { ca: Some("ca.pem".into()), ..settings(servers) }).is_empty());
+    assert!(open(&settings("tls://n1,tls://n2")).is_empty());
 }
 
 #[test]
@@ -138,7 +175,11 @@ fn credentials_file_has_a_jwt_and_a_seed() {
     );
     let (_directory, path) = file(&text, 0o600);
     let config = NatsConfig::new(&NatsSettings { credentials: Some(path), ..settings("n1") }).expect("valid");
-    assert!(matches!(config.read_files(), Ok(Secret::Credentials(_))));
+    let secret = config.read_files().expect("credentials");
+    assert!(
+        matches!(&secret, Secret::Credentials { jwt, pair } if **jwt == "abc.def" && pair.seed().ok() == Some(seed.clone()))
+    );
+    assert_eq!(format!("{secret:?}"), "Credentials");
     let (_directory, path) = file(&seed, 0o600);
     let error = error(&NatsSettings { credentials: Some(path), ..settings("n1") });
     assert!(error.contains("is not a credentials file") && !error.contains(&seed), "{error}");

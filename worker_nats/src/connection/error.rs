@@ -205,7 +205,7 @@ fn refusal(secret: &Secret) -> (String, String) {
         Secret::None => {
             ("connections without credentials".into(), "set credentials, nkey, or user and password_file".into())
         }
-        Secret::Credentials(_) => (
+        Secret::Credentials { .. } => (
             "the credentials".into(),
             "check that they have not expired, and that nats-server trusts their account".into(),
         ),

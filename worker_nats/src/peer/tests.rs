@@ -4,7 +4,7 @@ use super::*;
 use crate::{
     association::Timeouts,
     link::{ACK_DELAY, WINDOW},
-    wire::{Loss, decode},
+    wire::{Heartbeat, Loss, decode},
 };
 
 const ASSOCIATION: AssociationId = AssociationId::from_bytes([9; 16]);

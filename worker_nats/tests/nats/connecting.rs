@@ -76,6 +76,29 @@ async fn server_that_does_not_answer_is_given_up() {
 }
 
 #[tokio::test]
+async fn servers_that_a_server_names_are_not_used() {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("bound");
+    let url = format!("nats://{}", listener.local_addr().expect("an address"));
+    let other = thread::spawn(move || {
+        let (mut stream, _) = listener.accept().expect("a connection");
+        let info = r#"INFO {"server_id":"A","version":"2.9.0","max_payload":1048576,"connect_urls":["127.0.0.1:9"]}"#;
+        stream.write_all(format!("{info}\r\n").as_bytes()).expect("written");
+        let mut received = Vec::new();
+        while !received.ends_with(b"PING\r\n") {
+            let mut byte = [0];
+            stream.read_exact(&mut byte).expect("CONNECT and PING");
+            received.extend(byte);
+        }
+        stream.write_all(b"PONG\r\n").expect("written");
+        stream
+    });
+    let connection = connect_with(settings(&url)).await.expect("connected");
+    let pool = within("the servers", connection.client().server_pool()).await.expect("the servers");
+    assert_eq!(pool.iter().map(|server| server.addr.as_url_str()).collect::<Vec<_>>(), [&url]);
+    drop(other.join().expect("no panic"));
+}
+
+#[tokio::test]
 async fn refused_credentials_are_named() {
     let directory = tempfile::tempdir().expect("a directory");
     let path = |name: &str| directory.path().join(name);

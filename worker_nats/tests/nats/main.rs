@@ -1,11 +1,15 @@
 //! The connection and links over a real nats-server. Without one, the tests report that they are skipped.
 
 mod connecting;
+mod contrib;
 mod links;
 mod permissions;
+#[expect(dead_code, reason = "the tests of the program use all of it")]
+mod proxy;
 mod reconnecting;
 mod server;
 mod tls;
+mod workers;
 
 use std::time::Duration;
 

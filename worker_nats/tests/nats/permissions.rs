@@ -21,7 +21,7 @@ fn team() -> Subjects {
 }
 
 /// The configuration of nats-server with a user for the machine m1 and one for the servers.
-fn config() -> String {
+pub(crate) fn config() -> String {
     let user = |name: &str, Permissions { publish, subscribe }: Permissions| {
         format!(
             "{{ user: {name}, password: hunter2, permissions: {{ publish: {publish:?}, subscribe: {subscribe:?} }} }}"

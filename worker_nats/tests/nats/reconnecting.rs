@@ -1,5 +1,7 @@
 //! A NATS server that restarts, shuts down, or refuses the credentials later.
 
+use std::fs;
+
 use futures_util::StreamExt;
 use worker_nats::{
     config::NatsSettings,
@@ -61,6 +63,33 @@ async fn credentials_that_are_refused_later_are_reported() {
     server.kill();
     server.launch(&config("hunter2"));
     status("reconnection", &mut connection, |connection, _| connection.number() == 2).await;
+}
+
+#[tokio::test]
+async fn renewed_secret_is_read_again() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join("nkey");
+    let [old, new] = [(); 2].map(|()| nkeys::KeyPair::new_user());
+    let write = |pair: &nkeys::KeyPair| write_private(&path, &pair.seed().expect("a seed"));
+    let config = |pair: &nkeys::KeyPair| format!("authorization {{ users = [ {{ nkey: {} }} ] }}", pair.public_key());
+    let Some(server) = NatsServer::start("renewed_secret", &config(&old)) else { return };
+    let settings = NatsSettings { nkey: Some(write(&old)), ..settings(&server.url()) };
+    let mut connection = connect_with(settings).await.expect("connected");
+    let mut subscription = connection.client().subscribe("circles.team.test").await.expect("subscribed");
+    // NATS ends the connections of a user that is no longer in the configuration.
+    server.reload(&config(&new));
+    status("refusal", &mut connection, |_, status| status.is_refused).await;
+    fs::remove_file(&path).expect("removed");
+    let unreadable = status("file error", &mut connection, |_, status| {
+        !status.is_refused && status.error.as_ref().is_some_and(|error| error.contains("does not exist"))
+    });
+    let error = unreadable.await.error.expect("an error");
+    assert!(error.starts_with(&format!("the NATS nkey file {} does not exist", path.display())), "{error}");
+    write(&new);
+    status("reconnection", &mut connection, |connection, _| connection.number() == 2).await;
+    connection.client().publish("circles.team.test", "hello".into()).await.expect("published");
+    let message = within("message", subscription.next()).await.expect("a message");
+    assert_eq!(&message.payload[..], b"hello");
 }
 
 #[tokio::test]

@@ -76,6 +76,12 @@ impl NatsServer {
         self.port = read_port(&ports);
     }
 
+    /// Replaces the configuration of the running server.
+    pub(crate) fn reload(&self, config: &str) {
+        fs::write(self.directory.path().join("nats.conf"), config).expect("written");
+        self.signal("HUP");
+    }
+
     /// Sends a signal to the process, by its name.
     pub(crate) fn signal(&self, name: &str) {
         let pid = self.child.as_ref().expect("it runs").id().to_string();
@@ -99,7 +105,7 @@ pub(crate) fn write_private(path: &Path, text: &str) -> PathBuf {
     path.to_owned()
 }
 
-fn program() -> Option<&'static str> {
+pub(crate) fn program() -> Option<&'static str> {
     // Debian does not have /usr/sbin in the PATH of users.
     ["nats-server", "/usr/sbin/nats-server"].into_iter().find(|program| {
         Command::new(program).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok()
@@ -124,7 +130,7 @@ fn read_port(path: &Path) -> u16 {
     }
 }
 
-fn report_skipped(test: &str) {
+pub(crate) fn report_skipped(test: &str) {
     let line = format!("skipped: {test}: there is no nats-server\n");
     eprint!("{line}");
     if let Some(path) = env::var_os(SKIPPED_FILE_VARIABLE) {

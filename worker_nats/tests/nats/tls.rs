@@ -16,13 +16,13 @@ use super::{
 };
 
 /// A directory with a CA and certificates that it has issued.
-struct Certificates {
+pub(crate) struct Certificates {
     directory: TempDir,
     issuer: Issuer<'static, KeyPair>,
 }
 
 impl Certificates {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let mut params = CertificateParams::new(Vec::new()).expect("no names");
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let key = KeyPair::generate().expect("a key");
@@ -32,16 +32,16 @@ impl Certificates {
         Self { issuer: Issuer::new(params, key), directory }
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.directory.path().join(name)
     }
 
-    fn ca(&self) -> PathBuf {
+    pub(crate) fn ca(&self) -> PathBuf {
         self.path("ca.pem")
     }
 
     /// Issues a certificate for a host, valid up to this year. Returns the files of certificate and key.
-    fn issue(&self, host: &str, until: i32) -> (PathBuf, PathBuf) {
+    pub(crate) fn issue(&self, host: &str, until: i32) -> (PathBuf, PathBuf) {
         let mut params = CertificateParams::new(vec![host.to_owned()]).expect("a name");
         params.not_before = date_time_ymd(2020, 1, 1);
         params.not_after = date_time_ymd(until, 1, 1);

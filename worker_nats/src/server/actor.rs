@@ -1,0 +1,358 @@
+//! The task of a hub.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, Weak},
+    time::{Duration, Instant},
+};
+
+use async_nats::{Message, Subscriber};
+use futures_util::{FutureExt, StreamExt};
+use tokio::{
+    sync::mpsc::{self, error::TrySendError},
+    time::sleep_until,
+};
+
+use super::{
+    HubError, HubOptions, Shared, lock,
+    opening::{Opened, OpenedFurther, SharedSubjects, open},
+    placement::{PlaceError, Placement, Placements, Retry},
+    remote_end::ServerEnd,
+    status::NatsTraffic,
+};
+use crate::{
+    connection::{ConnectError, Connection},
+    content::{ContentHash, Setup},
+    ids::LinkId,
+    link::Side,
+    messages::{self, PlacementRequest},
+    outbox::Outbox,
+    peers::Peers,
+    subjects::{SubjectName, Subjects},
+};
+
+/// Number of messages that the task handles before it looks at its other inputs.
+const BATCH: usize = 256;
+
+/// Number of messages that the task handles after a long pause before it gives any peer up.
+const LATE_BATCH: usize = 16 * BATCH;
+
+/// Time without another input after which the task looks at its state. Also the time to send the last messages.
+const IDLE: Duration = Duration::from_secs(1);
+
+mod receiving;
+mod reporting;
+
+/// The numbers that a task has added to those of the hub.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Counts {
+    workers: usize,
+    waiting: usize,
+}
+
+/// What a task has counted since its start.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Sums {
+    resent: u64,
+    traffic: NatsTraffic,
+}
+
+/// The state of a task.
+struct Actor {
+    options: HubOptions,
+    /// The queue of the first task of the hub, if this is another one. The first task reports the state of its connection
+    /// as that of the hub.
+    first: Option<mpsc::WeakSender<Placement>>,
+    counts: Counts,
+    sums: Sums,
+    shared: Arc<Mutex<Shared>>,
+    connection: Connection,
+    /// The number of the connection, and whether it is up.
+    connected: (u64, bool),
+    /// The last refusal of a permission or of the credentials that was logged.
+    logged_refusal: Option<String>,
+    server: SubjectName,
+    subjects: Subjects,
+    own_prefix: String,
+    /// When the server announces its identity again.
+    announce_at: Instant,
+    /// When another circle of this name has announced itself.
+    conflict_seen: Option<Instant>,
+    outbox: Outbox,
+    peers: Peers<ServerEnd>,
+    placements: Placements,
+    setups: HashMap<ContentHash, Weak<Setup>>,
+    /// The begin of the last turn of the loop.
+    turn_at: Instant,
+}
+
+/// Runs the first task of a hub until the handles of the hub are dropped.
+pub(super) async fn run(
+    opened: Option<Opened>,
+    options: HubOptions,
+    mut queue: mpsc::Receiver<Placement>,
+    shared: Arc<Mutex<Shared>>,
+) {
+    let opened = match opened {
+        Some(opened) => opened,
+        None => match connect(&options, &mut queue, &shared).await {
+            Some(opened) => opened,
+            None => return,
+        },
+    };
+    let Opened { connection, server, subjects, own, shared: subjects_of_all } = opened;
+    let opened = OpenedFurther { connection, server, subjects, own };
+    start(opened, options, queue, shared, None, Some(subjects_of_all)).await;
+}
+
+/// Runs a further task of a hub until the handles of the hub are dropped.
+pub(super) async fn run_further(
+    opened: OpenedFurther,
+    options: HubOptions,
+    queue: mpsc::Receiver<Placement>,
+    shared: Arc<Mutex<Shared>>,
+    first: mpsc::WeakSender<Placement>,
+) {
+    start(opened, options, queue, shared, Some(first), None).await;
+}
+
+async fn start(
+    opened: OpenedFurther,
+    options: HubOptions,
+    queue: mpsc::Receiver<Placement>,
+    shared: Arc<Mutex<Shared>>,
+    first: Option<mpsc::WeakSender<Placement>>,
+    subjects_of_all: Option<SharedSubjects>,
+) {
+    let OpenedFurther { connection, server, subjects, own } = opened;
+    let actor = Actor {
+        outbox: Outbox::new(connection.client().clone()),
+        connection,
+        connected: (0, false),
+        logged_refusal: None,
+        announce_at: Instant::now() + options.timings.announcement,
+        conflict_seen: None,
+        turn_at: Instant::now(),
+        own_prefix: subjects.server_prefix(&server),
+        server,
+        subjects,
+        peers: Peers::new(Side::Server, options.timings.association),
+        placements: Placements::default(),
+        setups: HashMap::new(),
+        options,
+        first,
+        counts: Counts::default(),
+        sums: Sums::default(),
+        shared,
+    };
+    let (machines, servers) = match subjects_of_all {
+        Some(SharedSubjects { machines, servers }) => (Some(machines), Some(servers)),
+        None => (None, None),
+    };
+    actor.run(own, machines, servers, queue).await;
+}
+
+/// Waits for the next message of a subscription. Without one, and after its end, there is none.
+async fn next(subscriber: &mut Option<Subscriber>) -> Message {
+    if let Some(open) = subscriber {
+        if let Some(message) = open.next().await {
+            return message;
+        }
+        *subscriber = None;
+    }
+    std::future::pending().await
+}
+
+/// Tries to connect until it succeeds. Returns `None` if the handles are dropped.
+async fn connect(
+    options: &HubOptions,
+    queue: &mut mpsc::Receiver<Placement>,
+    shared: &Mutex<Shared>,
+) -> Option<Opened> {
+    loop {
+        let attempt = async {
+            tokio::time::sleep(options.timings.connect_delay).await;
+            open(options).await
+        };
+        tokio::pin!(attempt);
+        let result = loop {
+            tokio::select! {
+                result = &mut attempt => break result,
+                placement = queue.recv() => {
+                    let placement = placement?;
+                    let mut shared = lock(shared);
+                    let error = PlaceError::NotConnected(shared.status.error.clone().unwrap_or_default());
+                    shared.status.count_failure(&error);
+                    drop(shared);
+                    placement.fail(error);
+                }
+            }
+        };
+        match result {
+            Ok(opened) => return Some(opened),
+            Err(error) => {
+                let text = error.to_string();
+                let status = &mut lock(shared).status;
+                if !matches!(&error, HubError::Connect(error) if error.is_transient())
+                    && status.error.as_deref() != Some(&text)
+                {
+                    tracing::error!(%error, "NATS cannot be used; trying again");
+                }
+                status.is_refused = matches!(&error, HubError::Connect(ConnectError::Refused { .. }));
+                status.conflict = matches!(&error, HubError::NameTaken { .. }).then(|| text.clone());
+                status.set_error(Some(text));
+            }
+        }
+    }
+}
+
+impl Actor {
+    async fn run(
+        mut self,
+        mut own: Subscriber,
+        mut machines: Option<Subscriber>,
+        mut servers: Option<Subscriber>,
+        mut queue: mpsc::Receiver<Placement>,
+    ) {
+        let wakes = self.peers.wakes();
+        loop {
+            let now = Instant::now();
+            self.follow_connection(now);
+            if now.saturating_duration_since(std::mem::replace(&mut self.turn_at, now)) > IDLE * 2 {
+                // The thread has had no time for this task. What shows that the peers are there has arrived meanwhile.
+                for _ in 0..LATE_BATCH {
+                    let Some(Some(message)) = own.next().now_or_never() else { break };
+                    self.receive(message);
+                }
+            }
+            self.check_deadlines(now);
+            let is_blocked = self.connected.1 && self.outbox.publish(&mut self.peers, now);
+            let deadline = self.deadline(now, is_blocked);
+            tokio::select! {
+                message = own.next() => {
+                    let Some(message) = message else { break };
+                    self.receive(message);
+                    for _ in 1..BATCH {
+                        let Some(Some(message)) = own.next().now_or_never() else { break };
+                        self.receive(message);
+                    }
+                }
+                () = wakes.wait() => self.peers.pump_woken(Instant::now()),
+                placement = queue.recv() => {
+                    let Some(placement) = placement else { break };
+                    self.request(placement);
+                }
+                message = next(&mut machines) => self.receive_state(&message),
+                message = next(&mut servers) => self.receive_identity(&message),
+                _ = self.connection.changed() => {}
+                () = self.outbox.ready(), if is_blocked => {}
+                () = sleep_until(deadline.into()) => {}
+            }
+        }
+        self.end().await;
+    }
+
+    /// The handles are dropped, or the client has ended.
+    async fn end(mut self) {
+        for placement in self.placements.drain() {
+            placement.fail(PlaceError::NotConnected("the hub has ended".into()));
+        }
+        for (_, farewell) in self.peers.give_up_all() {
+            self.outbox.push_message(farewell);
+        }
+        if self.connection.is_connected() {
+            let _more = self.outbox.publish(&mut self.peers, Instant::now());
+            // The machines notice the silence otherwise.
+            let _late = tokio::time::timeout(IDLE, self.connection.client().flush()).await;
+        }
+    }
+
+    fn check_deadlines(&mut self, now: Instant) {
+        self.announce(now);
+        for (machine, farewell) in self.peers.give_up(now) {
+            if let Some(machine) = machine {
+                tracing::warn!(%machine, "worker machine is out of reach; its workers of this thread are lost");
+                lock(&self.shared).count_lost_machine(machine, now);
+            }
+            self.outbox.push_message(farewell);
+        }
+        for farewell in self.peers.remove_unused(now) {
+            self.outbox.push_message(farewell);
+        }
+        while let Some(placement) = self.placements.pop_overdue(now) {
+            let retry = placement.time_out(&self.options.timings, now);
+            self.retry(retry, PlaceError::TimedOut);
+        }
+        while let Some(placement) = self.placements.pop_paused(now) {
+            self.request(placement);
+        }
+    }
+
+    fn deadline(&self, now: Instant, is_blocked: bool) -> Instant {
+        // A peer with something to send would be overdue all the time.
+        let peers = self.peers.deadline().filter(|_| !is_blocked);
+        let deadlines = peers.into_iter().chain(self.placements.deadline());
+        deadlines.fold(self.announce_at.min(now + IDLE), Instant::min)
+    }
+
+    /// Requests a worker from any machine.
+    fn request(&mut self, placement: Placement) {
+        let now = Instant::now();
+        if placement.is_abandoned() {
+            return;
+        }
+        if !self.connected.1 {
+            let placement = match self.first.as_ref().and_then(mpsc::WeakSender::upgrade) {
+                // The first task may be connected.
+                Some(first) => match first.try_send(placement) {
+                    Ok(()) => return,
+                    Err(TrySendError::Full(placement) | TrySendError::Closed(placement)) => placement,
+                },
+                None => placement,
+            };
+            let status = self.connection.status();
+            return self.fail(placement, PlaceError::NotConnected(status.error.unwrap_or_default()));
+        }
+        if self.placements.is_full() {
+            return self.fail(placement, PlaceError::Full);
+        }
+        let link = match LinkId::generate() {
+            Ok(link) => link,
+            Err(error) => return self.fail(placement, PlaceError::Refused(error.to_string())),
+        };
+        self.setups.retain(|_, setup| setup.strong_count() > 0);
+        self.setups.insert(placement.setup.hash(), Arc::downgrade(&placement.setup));
+        let request = PlacementRequest {
+            server: self.server.clone(),
+            link,
+            setup: placement.setup.hash(),
+            manifest_bytes: placement.setup.manifest().bytes,
+            group: placement.group,
+        };
+        let reply = format!("{}inbox.place.{}", self.own_prefix, link.to_hex());
+        let subject = self.subjects.placements(&self.options.build);
+        self.outbox.push(subject, Some(reply.into()), messages::encode(request));
+        self.placements.insert(link, now + self.options.timings.placement, placement);
+    }
+
+    /// Requests a worker again, or fails with an error.
+    fn retry(&mut self, retry: Retry, error: PlaceError) {
+        match retry {
+            Retry::Again(placement) => self.request(placement),
+            Retry::At(next, placement) => self.placements.pause(next, placement),
+            Retry::GiveUp(placement) => self.fail(placement, error),
+        }
+    }
+
+    fn fail(&mut self, placement: Placement, error: PlaceError) {
+        lock(&self.shared).status.count_failure(&error);
+        placement.fail(error);
+    }
+}
+
+impl Drop for Actor {
+    fn drop(&mut self) {
+        // The runtime of a thread may end before the hub.
+        self.report(Counts::default());
+    }
+}

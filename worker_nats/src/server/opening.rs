@@ -1,0 +1,130 @@
+//! The start of a hub's connection.
+
+use async_nats::{Client, Subscriber};
+use bytes::Bytes;
+use futures_util::{FutureExt, StreamExt};
+use serde::{Deserialize, Serialize};
+
+use super::{HubError, HubOptions};
+use crate::{
+    config::NatsConfig,
+    connection::{ConnectError, Connection, ConnectionOptions, PermissionError, connect},
+    messages,
+    subjects::{SubjectName, Subjects},
+};
+
+/// The last part of the subject of answers to [`ServerIdentity`].
+pub(super) const SERVER_ANSWER: &str = "server";
+
+/// The identity of a server, which the servers of a circle announce to each other.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct ServerIdentity {
+    pub(super) server: SubjectName,
+    pub(super) identity: String,
+}
+
+/// A connection with its subscriptions.
+pub(super) struct Opened {
+    pub(super) connection: Connection,
+    pub(super) server: SubjectName,
+    pub(super) subjects: Subjects,
+    /// The subscription of all subjects of this server, so that their messages keep their order.
+    pub(super) own: Subscriber,
+    /// The states of the machines and the identities of other servers.
+    pub(super) shared: SharedSubjects,
+}
+
+/// The subscriptions of what all tasks of a hub would receive.
+pub(super) struct SharedSubjects {
+    pub(super) machines: Subscriber,
+    pub(super) servers: Subscriber,
+}
+
+/// A connection of a further task of the hub.
+pub(super) struct OpenedFurther {
+    pub(super) connection: Connection,
+    pub(super) server: SubjectName,
+    pub(super) subjects: Subjects,
+    pub(super) own: Subscriber,
+}
+
+impl Opened {
+    fn identity(&self, identity: &str) -> ServerIdentity {
+        ServerIdentity { server: self.server.clone(), identity: identity.to_owned() }
+    }
+
+    /// Checks the permissions of all that a server does. Empty messages have no other effect.
+    pub(super) async fn check_permissions(&self, build: &SubjectName) -> Result<(), PermissionError> {
+        let client = self.connection.client();
+        for subject in self.subjects.server_probes(build) {
+            // An error means that the client has ended: there is no answer to the probe either.
+            let _ended = client.publish(subject, Bytes::new()).await;
+        }
+        self.connection.check_permissions(self.subjects.probe()).await
+    }
+}
+
+/// Connects, subscribes and checks the permissions and the name of the circle.
+pub(super) async fn open(options: &HubOptions) -> Result<Opened, HubError> {
+    let HubOptions { config, circle, identity, build, .. } = options;
+    let mut opened = subscribe(options).await?;
+    let announced = announce(opened.connection.client(), &opened.subjects, &opened.identity(identity)).await;
+    announced.map_err(|error| ended(config, error.to_string()))?;
+    opened.check_permissions(build).await?;
+    // The other servers have answered while the check waited.
+    while let Some(Some(message)) = opened.own.next().now_or_never() {
+        if message.subject.ends_with(SERVER_ANSWER)
+            && let Some(other) = messages::decode::<ServerIdentity>(&message.payload)
+            && other.identity != *identity
+        {
+            let other = messages::short_text(&other.identity);
+            return Err(HubError::NameTaken { circle: circle.clone(), other, own: identity.clone() });
+        }
+    }
+    Ok(opened)
+}
+
+fn ended(config: &NatsConfig, reason: String) -> ConnectError {
+    ConnectError::Unreachable { servers: config.servers(), reason }
+}
+
+/// Connects and subscribes as a server.
+pub(super) async fn subscribe(options: &HubOptions) -> Result<Opened, HubError> {
+    let OpenedFurther { connection, server, subjects, own } = subscribe_further(options).await?;
+    let client = connection.client();
+    let subscribe = async |subject: String| subscribe_to(client, &options.config, subject).await;
+    let machines = subscribe(subjects.machines()).await?;
+    let servers = subscribe(subjects.servers()).await?;
+    Ok(Opened { connection, server, subjects, own, shared: SharedSubjects { machines, servers } })
+}
+
+/// Connects as a server, and subscribes to its own subjects alone.
+pub(super) async fn subscribe_further(options: &HubOptions) -> Result<OpenedFurther, HubError> {
+    let HubOptions { config, circle, timings, .. } = options;
+    let mut random = [0; 8];
+    getrandom::fill(&mut random).map_err(std::io::Error::from)?;
+    let server = SubjectName::new(&hex::encode(random)).map_err(std::io::Error::other)?;
+    let subjects = Subjects::new(circle);
+    let connection_options = ConnectionOptions {
+        name: format!("circles server {circle} {server}"),
+        inbox_prefix: subjects.server_requests(&server),
+        timeouts: timings.connection,
+    };
+    let connection = connect(config, connection_options).await?;
+    let own = subscribe_to(connection.client(), config, subjects.server_all(&server)).await?;
+    Ok(OpenedFurther { connection, server, subjects, own })
+}
+
+async fn subscribe_to(client: &Client, config: &NatsConfig, subject: String) -> Result<Subscriber, ConnectError> {
+    client.subscribe(subject).await.map_err(|error| ended(config, error.to_string()))
+}
+
+/// Tells the other servers of the circle the identity of this one.
+async fn announce(
+    client: &Client,
+    subjects: &Subjects,
+    identity: &ServerIdentity,
+) -> Result<(), async_nats::PublishError> {
+    let reply = format!("{}.{SERVER_ANSWER}", subjects.server_inbox(&identity.server));
+    client.publish_with_reply(subjects.servers(), reply, messages::encode(identity)).await
+}

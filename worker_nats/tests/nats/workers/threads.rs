@@ -1,0 +1,79 @@
+//! Hubs on several threads of sessions.
+
+use std::sync::Arc;
+
+use tokio::{runtime::Builder, sync::oneshot, time::sleep};
+use worker_nats::server::{Hub, RemoteLoss};
+
+use super::{NatsServer, POLL_INTERVAL, RunningMachine, connect_hub, echo, place, timings};
+use crate::within;
+
+/// Waits until the hub has this number of workers, on all threads together.
+async fn workers(hub: &Hub, count: usize) {
+    let reached = async {
+        while hub.status().workers != count {
+            sleep(POLL_INTERVAL).await;
+        }
+    };
+    within("the number of workers", reached).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn each_thread_of_sessions_has_its_own_task() {
+    let Some(server) = NatsServer::start("threads", "") else { return };
+    let hub = connect_hub(&server.url(), timings()).await;
+    let machine = RunningMachine::with_name(&server.url(), "m1");
+    let (_, first) = place(&hub, &echo()).await;
+    let (sender, placed) = oneshot::channel();
+    let (end, ended) = oneshot::channel::<()>();
+    let thread = std::thread::spawn({
+        let hub = hub.clone();
+        move || {
+            Builder::new_current_thread().enable_all().build().expect("a runtime").block_on(async {
+                let (_, handle) = place(&hub, &echo()).await;
+                handle.assert_echo().await;
+                assert!(sender.send(handle).is_ok());
+                ended.await.expect("the test ends the thread");
+            });
+        }
+    });
+    let second = within("the worker of the thread", placed).await.expect("a worker");
+    // Handles may be used on any thread.
+    first.assert_echo().await;
+    second.assert_echo().await;
+    workers(&hub, 2).await;
+    // A thread ends its own workers.
+    end.send(()).expect("the thread runs");
+    tokio::task::spawn_blocking(|| thread.join()).await.expect("joined").expect("the thread does not panic");
+    workers(&hub, 1).await;
+    first.assert_echo().await;
+    within("the end of the worker", machine.fakes.wait(|counts| counts.running == 1)).await;
+    drop(second);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn dropped_hub_ends_the_workers_of_all_threads() {
+    let Some(server) = NatsServer::start("threads_of_dropped_hub", "") else { return };
+    let hub = connect_hub(&server.url(), timings()).await;
+    let machine = RunningMachine::with_name(&server.url(), "m1");
+    let (_, first) = place(&hub, &echo()).await;
+    let (sender, placed) = oneshot::channel();
+    let (end, ended) = oneshot::channel::<()>();
+    let weak = Arc::downgrade(&hub);
+    let thread = std::thread::spawn(move || {
+        Builder::new_current_thread().enable_all().build().expect("a runtime").block_on(async {
+            let hub = weak.upgrade().expect("the hub lives");
+            let (_, handle) = place(&hub, &echo()).await;
+            drop(hub);
+            assert!(sender.send(handle).is_ok());
+            ended.await.expect("the test ends the thread");
+        });
+    });
+    let second = within("the worker of the thread", placed).await.expect("a worker");
+    drop(hub);
+    assert_eq!(first.loss().await, RemoteLoss::Unreachable);
+    assert_eq!(second.loss().await, RemoteLoss::Unreachable);
+    machine.idle().await;
+    end.send(()).expect("the thread runs");
+    tokio::task::spawn_blocking(|| thread.join()).await.expect("joined").expect("the thread does not panic");
+}
