@@ -47,6 +47,7 @@ impl Committer {
             }
         }
         self.shared.set_closed();
+        self.shared.remove_holder_note();
         if let Err(failure) = self.engine.close() {
             self.shared.set_close_failure(failure.reason);
         }

@@ -45,8 +45,12 @@ pub enum OpenError {
     #[error("the disk is full ({0}): free disk space and open the store again")]
     DiskFull(#[source] io::Error),
     /// Another process, or another part of this process, has the store open.
-    #[error("the store is open elsewhere: stop the other process, or use its connection")]
-    Locked,
+    #[error("{} has the store open: stop it, or use its connection", holder.as_deref().unwrap_or("another process"))]
+    Locked {
+        /// The process and its machine, and what it does ([`Store::describe_holder`](crate::Store::describe_holder)), if it
+        /// could write that beside the file.
+        holder: Option<String>,
+    },
     /// Any other error of the operating system.
     #[error("cannot open the store: {0}: check the path and the disk")]
     Io(#[source] io::Error),

@@ -23,6 +23,7 @@ mod id;
 mod key;
 mod limits;
 mod listeners;
+mod lock_holder;
 mod log;
 mod meta;
 mod once;

@@ -18,6 +18,7 @@ use crate::{
     engine::{FileCounters, Latch},
     environment::{Disk, StoreClock},
     listeners::{Listener, Listeners},
+    lock_holder::HolderNote,
     once::{self, Claims},
     outcome::Responder,
     queue::Queue,
@@ -51,6 +52,8 @@ pub(crate) struct Shared {
     pub(crate) counters: Arc<Counters>,
     is_closed: AtomicBool,
     close_failure: OnceLock<Arc<str>>,
+    /// Present for a store in a file that is open for writing.
+    holder: Option<HolderNote>,
 }
 
 impl Shared {
@@ -83,6 +86,13 @@ impl Shared {
     pub(crate) fn set_closed(&self) {
         self.is_closed.store(true, Ordering::Release);
         self.advanced.wake_all();
+    }
+
+    /// Removes what tells other processes who has the store open.
+    pub(crate) fn remove_holder_note(&self) {
+        if let Some(holder) = &self.holder {
+            holder.remove();
+        }
     }
 
     pub(crate) fn set_close_failure(&self, reason: Arc<str>) {
@@ -131,6 +141,16 @@ impl Store {
     /// The identity of the store.
     pub fn id(&self) -> StoreId {
         self.shared().id
+    }
+
+    /// Tells other processes what this one does with the store, such as the address of its server: the text is in their
+    /// error [`OpenError::Locked`](crate::OpenError::Locked). It is up to about 300 bytes long, and in the file
+    /// `STORE.holder` beside the store until the store is closed. Without effect for a store in memory, and where the
+    /// file cannot be written. Blocks for the write.
+    pub fn describe_holder(&self, text: &str) {
+        if let Some(holder) = &self.shared().holder {
+            holder.set(text);
+        }
     }
 
     pub(crate) fn shared(&self) -> &Arc<Shared> {

@@ -38,6 +38,16 @@ pub(super) struct OpenStorage {
 }
 
 impl Storage {
+    /// The file of the store.
+    pub(crate) fn path(&self) -> Option<&Path> {
+        match self {
+            Self::File(path) | Self::NewFile(path) | Self::ReadOnly(path) => Some(path),
+            Self::Memory => None,
+            #[cfg(any(test, feature = "faults"))]
+            Self::Backend(_) => None,
+        }
+    }
+
     pub(super) fn open(self) -> Result<OpenStorage, OpenError> {
         let mut options = OpenOptions::new();
         options.read(true).write(!matches!(self, Self::ReadOnly(_)));

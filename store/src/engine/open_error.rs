@@ -8,7 +8,7 @@ use crate::OpenError;
 /// What an error of the engine on opening means.
 pub(super) fn open_error(error: DatabaseError) -> OpenError {
     match error {
-        DatabaseError::DatabaseAlreadyOpen | DatabaseError::LockProtocolMismatch => OpenError::Locked,
+        DatabaseError::DatabaseAlreadyOpen | DatabaseError::LockProtocolMismatch => OpenError::Locked { holder: None },
         DatabaseError::UpgradeRequired(version) => {
             OpenError::OtherVersion { found: u32::from(version), supported: crate::FORMAT }
         }

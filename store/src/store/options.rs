@@ -11,6 +11,7 @@ use crate::{
     engine::{Engine, OnRecovery, Storage, Verify, create, open_failure},
     environment::{Clock, Disk},
     listeners::Listeners,
+    lock_holder::{HolderNote, find_holder},
     meta::{self, State, Tag},
     once::Claims,
     plan::Checks,
@@ -144,7 +145,12 @@ impl StoreOptions {
 
     pub(crate) fn open_storage(self, storage: Storage) -> Result<Store, OpenError> {
         let limits = self.limits.clone().normalize();
-        let (engine, is_new) = Engine::open(storage, self.verify, self.on_recovery.clone())?;
+        let path = storage.path().map(Path::to_owned);
+        let opened = Engine::open(storage, self.verify, self.on_recovery.clone());
+        let (engine, is_new) = opened.map_err(|error| match (error, &path) {
+            (OpenError::Locked { .. }, Some(path)) => OpenError::Locked { holder: find_holder(path) },
+            (error, _) => error,
+        })?;
         let tag = self.prepare(&engine, is_new)?;
         let id = meta::check(&engine, &self.owner)?;
         let tables = engine.snapshot().map_err(|failure| open_failure(&failure))?;
@@ -168,6 +174,8 @@ impl StoreOptions {
             counters: Arc::default(),
             is_closed: AtomicBool::new(false),
             close_failure: OnceLock::new(),
+            // Several readers may have the file open.
+            holder: path.filter(|_| !self.is_read_only).map(|path| HolderNote::write(&path)),
             limits,
         });
         let waiting = Arc::downgrade(&shared);

@@ -352,7 +352,7 @@ fn last_handle_may_drop_in_a_callback() {
     // The committer closes the file after the callback.
     let store = loop {
         match options().open(&path) {
-            Err(store::OpenError::Locked) => std::thread::yield_now(),
+            Err(store::OpenError::Locked { .. }) => std::thread::yield_now(),
             opened => break opened.expect("a store"),
         }
     };

@@ -42,7 +42,15 @@ fn store_opens_once_at_a_time() {
     let directory = tempfile::tempdir().expect("a directory");
     let path = directory.path().join("a.store");
     let store = options().open(&path).expect("a store");
-    assert!(matches!(options().open(&path), Err(OpenError::Locked)));
+    let refuse = || match options().open(&path) {
+        Err(OpenError::Locked { holder: Some(holder) }) => holder,
+        opened => panic!("{opened:?}"),
+    };
+    let process = format!("process {} on ", std::process::id());
+    assert!(refuse().starts_with(&process), "{}", refuse());
+    store.describe_holder("the circle 'a' on 127.0.0.1:9001");
+    let holder = refuse();
+    assert!(holder.starts_with(&format!("the circle 'a' on 127.0.0.1:9001 ({process}")), "{holder}");
     put(&store, "a", 1);
     drop(store);
     options().open(&path).expect("a store that is closed elsewhere");

@@ -29,7 +29,7 @@ fn read_only_store_writes_nothing() {
     let crashed = directory.path().join("crashed.store");
     fs::copy(&path, &crashed).expect("a copy");
     let expected = export(&store, 7);
-    assert!(matches!(options().open_read_only(&path), Err(OpenError::Locked)), "a writer has the file");
+    assert!(matches!(options().open_read_only(&path), Err(OpenError::Locked { .. })), "a writer has the file");
     drop(store);
     for path in [path, crashed] {
         let before = fs::read(&path).expect("a file");
@@ -39,7 +39,7 @@ fn read_only_store_writes_nothing() {
         let store = options().open_read_only(&path).expect("a store");
         let other = options().open_read_only(&path).expect("another reader");
         assert!(
-            matches!(options().open(&path), Err(OpenError::Locked | OpenError::ReadOnly(_))),
+            matches!(options().open(&path), Err(OpenError::Locked { .. } | OpenError::ReadOnly(_))),
             "readers have the file"
         );
         assert_eq!(get(&store, "k/42"), Some(42.into()));
