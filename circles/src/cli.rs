@@ -10,6 +10,7 @@ mod keys;
 mod known;
 mod store;
 mod watch;
+mod worker;
 
 use std::{
     path::{Path, PathBuf},
@@ -39,6 +40,7 @@ pub(crate) use store::{
     StorePlayArgs, StoreVerb,
 };
 pub(crate) use watch::WatchArgs;
+pub(crate) use worker::{NatsArgs, WorkerArgs};
 
 use crate::shell_completion::{self, Shell};
 
@@ -115,6 +117,8 @@ pub(crate) enum Verb {
     Identity(IdentityVerb),
     /// Serve one circle in this process until Ctrl-C
     Serve(Box<ServeArgs>),
+    /// Run the scripts of circles that other machines serve (NATS)
+    Worker(Box<WorkerArgs>),
     /// Print the machine-readable description of the protocol (OpenRPC)
     Openrpc,
     /// Show your settings, and where each comes from
@@ -126,9 +130,9 @@ pub(crate) enum Verb {
 }
 
 impl Verb {
-    /// Returns whether the command holds a secret key in memory: a user's key, or the identity of a circle.
+    /// Returns whether the command holds a secret key in memory: a user's key, the identity of a circle, or an nkey.
     pub(crate) fn holds_secrets(&self) -> bool {
-        self.reads_passphrases() || matches!(self, Self::Serve(_))
+        self.reads_passphrases() || matches!(self, Self::Serve(_) | Self::Worker(_))
     }
 
     /// Returns whether the command itself reads passphrases, or unlocks or makes keys.

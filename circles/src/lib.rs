@@ -88,7 +88,7 @@ fn run() -> ExitCode {
     if let Some(Verb::Tui(args)) = &cli.verb {
         return commands::tui::run(args).unwrap_or_else(|error| failed(&error));
     }
-    if let Some(Verb::Launch(_) | Verb::Serve(_)) = &cli.verb
+    if let Some(Verb::Launch(_) | Verb::Serve(_) | Verb::Worker(_)) = &cli.verb
         && process_1::is_process_1()
     {
         return process_1::run_as_process_1().unwrap_or_else(|error| failed(&error));
@@ -121,6 +121,7 @@ fn run() -> ExitCode {
         Some(Verb::Supervise(args)) => commands::supervise::run(&args),
         Some(Verb::Identity(verb)) => commands::identity::run(&verb),
         Some(Verb::Serve(args)) => commands::serve::run(&args),
+        Some(Verb::Worker(args)) => commands::worker::run(&args),
         Some(Verb::Config(args)) => commands::config::run(&args),
         Some(Verb::Completions(args)) => commands::completions::run(&args),
         Some(Verb::Man(args)) => commands::man::run(&args),

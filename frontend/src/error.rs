@@ -35,8 +35,10 @@ pub const BUG_EXIT_CODE: u8 = 70;
 pub enum CliError {
     /// The arguments or the configuration are invalid.
     Usage(ErrorParts),
-    /// A supervisor could not complete a request, or a circle was not up in time.
+    /// A supervisor could not complete a request, a circle was not up in time, or no NATS server is reachable.
     Supervisor(ErrorParts),
+    /// A server refuses the program, or the program does not trust the server.
+    Refused(ErrorParts),
     /// A connection or a request to a circle failed.
     Client {
         /// The circle, as the user named it.
@@ -153,6 +155,11 @@ impl CliError {
         Self::Supervisor(ErrorParts { what: what.into(), why: why.into(), fix: fix.into() })
     }
 
+    /// Returns an error about a server that refuses the program, or that the program does not trust; exit code 4.
+    pub fn refused(what: impl Into<String>, why: impl Into<String>, fix: impl Into<String>) -> Self {
+        Self::Refused(ErrorParts { what: what.into(), why: why.into(), fix: fix.into() })
+    }
+
     /// Returns an error of the operating system as a usage error: exit code 2.
     pub fn io(what: impl Into<String>, error: &io::Error, fix: impl Into<String>) -> Self {
         Self::usage(what, os_error_text(error), fix)
@@ -207,7 +214,7 @@ impl CliError {
             Self::Client { error, .. } => client::exit_code(error),
             Self::Play { error, .. } => rpc_exit_code(error),
             Self::Call { error, .. } => call::exit_code(error),
-            Self::NoKey { .. } | Self::KeyRefused { .. } => 4,
+            Self::Refused(_) | Self::NoKey { .. } | Self::KeyRefused { .. } => 4,
             Self::Keystore(KeystoreError::BadName(_)) => 2,
             Self::Keystore(_) | Self::NoDefaultKey | Self::KnownCircles(_) | Self::Passphrase(_) => 6,
             Self::Interrupted => 130,
@@ -259,6 +266,7 @@ impl CliError {
             Self::Usage(ErrorParts { what, why, fix })
             | Self::Supervisor(ErrorParts { what, why, fix })
             | Self::SubscriptionEnded(ErrorParts { what, why, fix })
+            | Self::Refused(ErrorParts { what, why, fix })
             | Self::Init { parts: ErrorParts { what, why, fix }, .. }
             | Self::KnownCircles(ErrorParts { what, why, fix })
             | Self::Passphrase(ErrorParts { what, why, fix }) => parts(what.clone(), why.clone(), fix.clone()),

@@ -28,3 +28,4 @@ pub mod supervisor;
 pub mod target;
 pub mod text;
 pub mod visible;
+pub mod worker_pool;

@@ -8,6 +8,7 @@ mod role_member;
 mod roles;
 mod store_files;
 mod values;
+mod worker_pool;
 
 use std::{
     borrow::Cow,
@@ -22,6 +23,7 @@ use keys::{Authority, PublicKey};
 use protocol::{Limits, methods::Access};
 use serde::Deserialize;
 use serde_json::value::RawValue;
+use worker_nats::config::NatsSettings;
 
 pub use access::playing_access;
 pub use editor::{ConfigEditError, MemberChange, MemberIdentity, add_member};
@@ -76,6 +78,8 @@ pub struct CircleConfig {
     pub identity: Option<PathBuf>,
     /// Store, if the circle has one.
     pub store: Option<StoreConfig>,
+    /// Connection to NATS, if worker machines run the scripts of the circle; valid but for the content of its files.
+    pub worker_pool: Option<NatsSettings>,
     /// Resource limits.
     pub limits: Limits,
     /// Whether the circle refuses to start where its scripts cannot be sandboxed.
@@ -289,6 +293,7 @@ const FIELD_NAMES: &[&str] = &[
     "sandbox",
     "identity",
     "store",
+    "worker_pool",
     "limits",
     "restart",
     "log",

@@ -25,9 +25,19 @@ pub enum ConfigError {
         column: usize,
         /// The problem.
         message: String,
-        /// The whole line; empty if the file is not named like a configuration.
+        /// The whole line; empty if the file is not named like a configuration, or if the line may contain a secret.
         line_text: String,
     },
+}
+
+impl ConfigError {
+    /// Returns the error without the line of the file, which may contain a secret.
+    pub(crate) fn without_line(mut self) -> Self {
+        if let Self::Invalid { line_text, .. } = &mut self {
+            line_text.clear();
+        }
+        self
+    }
 }
 
 /// Returns whether the file, after following links, is named like a configuration. No line of any other file is shown:

@@ -16,9 +16,9 @@ use serde::{Deserialize, Serialize};
 pub use client::{ControlClient, ControlError};
 pub(crate) use server::ControlServer;
 
-use crate::{CircleChange, CircleConfig, CircleState, StoreStatus, ipc::ExportResult};
+use crate::{CircleChange, CircleConfig, CircleState, StoreStatus, WorkerPoolStatus, ipc::ExportResult};
 
-/// Largest message in bytes.
+/// Largest request in bytes.
 const MAX_MESSAGE: usize = 1 << 20;
 
 /// Error code of a request that failed because circles.json is invalid; the message has the reason. JSON-RPC 2.0 §5.1
@@ -95,6 +95,9 @@ pub struct CircleStatus {
     /// The store, from the last heartbeat; absent without a store.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub store: Option<StoreStatus>,
+    /// The worker pool, from the last heartbeat; absent without `worker_pool`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub worker_pool: Option<Box<WorkerPoolStatus>>,
     /// Public key of the identity of the process, as hex; known once the circle is ready.
     #[serde(default)]
     pub identity: Option<String>,
@@ -126,6 +129,7 @@ impl CircleStatus {
             memory_bytes: None,
             sandbox: None,
             store: None,
+            worker_pool: None,
             identity: None,
             recovered_percent: None,
             why: None,

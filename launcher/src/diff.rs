@@ -48,6 +48,7 @@ pub enum CircleField {
     Identity,
     /// The path; a store that has grown is not changed.
     Store,
+    WorkerPool,
     Limits,
     Restart,
     Log,
@@ -74,7 +75,8 @@ impl CircleField {
             Self::Description | Self::Hosts | Self::Origins | Self::TrustedProxies => FieldEffect::Live,
             Self::Console | Self::Certificate | Self::Init | Self::Modules | Self::Limits => FieldEffect::Live,
             Self::Host | Self::Port | Self::Tls | Self::Access | Self::Sandbox => FieldEffect::Restart,
-            Self::Identity | Self::Store | Self::Log | Self::Audit | Self::AuditRotation => FieldEffect::Restart,
+            Self::Identity | Self::Store | Self::WorkerPool => FieldEffect::Restart,
+            Self::Log | Self::Audit | Self::AuditRotation => FieldEffect::Restart,
         }
     }
 }
@@ -102,6 +104,7 @@ impl fmt::Display for CircleField {
             Self::Modules => "modules",
             Self::Identity => "identity",
             Self::Store => "store",
+            Self::WorkerPool => "worker_pool",
             Self::Limits => "limits",
             Self::Restart => "restart",
             Self::Log => "log",
@@ -218,6 +221,7 @@ fn changed_fields(before: &CircleDefinition, after: &CircleDefinition) -> Vec<Ci
         modules,
         identity,
         store,
+        worker_pool,
         limits,
         sandbox,
         restart,
@@ -262,6 +266,7 @@ fn changed_fields(before: &CircleDefinition, after: &CircleDefinition) -> Vec<Ci
         (CircleField::Modules, *modules != other.modules || *modules_content != contents.modules),
         (CircleField::Identity, *identity != other.identity),
         (CircleField::Store, *store != other.store),
+        (CircleField::WorkerPool, *worker_pool != other.worker_pool),
         (CircleField::Limits, *limits != other.limits),
         (CircleField::Restart, *restart != other.restart),
         (CircleField::Log, *log != other.log),

@@ -77,6 +77,8 @@ pub(crate) struct CircleFields {
     /// in memory until the circle ends, for tests. Without it, the circle has no store.
     #[cfg_attr(feature = "schema", schemars(with = "Option<String>"))]
     pub(crate) store: Option<StoreConfig>,
+    /// NATS servers, through which worker machines run the scripts of the circle; without it, this machine runs them.
+    pub(crate) worker_pool: Option<WorkerPoolFields>,
     /// Resource limits.
     #[cfg_attr(feature = "schema", schemars(with = "Option<protocol::Limits>"))]
     pub(crate) limits: Option<BTreeMap<String, u64>>,
@@ -145,6 +147,29 @@ pub(crate) struct RotationFields {
     pub(crate) files: Option<u64>,
     /// Days after which a new file is started, whatever the size, from 1 to 3650; by default only the size counts.
     pub(crate) days: Option<u64>,
+}
+
+/// The connection to NATS, and at most one of `credentials`, `nkey`, and `user` with `password_file`.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub(crate) struct WorkerPoolFields {
+    /// URLs of NATS servers of one cluster, `nats://HOST:PORT` or `tls://HOST:PORT`, separated by commas.
+    pub(crate) nats: String,
+    /// Credentials file: a JWT and the seed of a user's nkey. Only its owner may read it.
+    pub(crate) credentials: Option<PathBuf>,
+    /// File with the seed of a user's nkey. Only its owner may read it.
+    pub(crate) nkey: Option<PathBuf>,
+    /// User name in NATS; needs `password_file`.
+    pub(crate) user: Option<String>,
+    /// File with the password of `user`. Only its owner may read it.
+    pub(crate) password_file: Option<PathBuf>,
+    /// PEM file with the CAs that may sign the certificate of a NATS server; default those of the system.
+    pub(crate) ca: Option<PathBuf>,
+    /// PEM file with the client certificate, for NATS servers that verify clients; needs `key`.
+    pub(crate) cert: Option<PathBuf>,
+    /// PEM file with the private key of `cert`. Only its owner may read it.
+    pub(crate) key: Option<PathBuf>,
 }
 
 /// Where the store of a circle is.

@@ -23,7 +23,7 @@ use tokio::net::{
 };
 use tokio_util::codec::{Framed, FramedRead, FramedWrite, LinesCodec};
 
-use crate::StoreStatus;
+use crate::{StoreStatus, WorkerPoolStatus};
 
 /// Interval of a circle's heartbeats.
 pub const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(1);
@@ -77,6 +77,9 @@ pub struct Heartbeat {
     /// The store, if the circle has one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub store: Option<StoreStatus>,
+    /// The worker pool, if the circle has one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub worker_pool: Option<Box<WorkerPoolStatus>>,
 }
 
 impl Notification for Heartbeat {

@@ -27,6 +27,7 @@ mod sd_notifier;
 mod store_status;
 pub mod supervisor;
 pub mod supervisor_files;
+mod worker_pool_status;
 
 pub use circle_event::{CircleEvent, CircleEventKind, SupervisorHandle};
 pub use circle_runner::SUPERVISED_FLAG;
@@ -44,3 +45,6 @@ pub use log::AuditRotation;
 pub use sd_notifier::SdNotifier;
 pub use store_status::{StoreState, StoreStatus};
 pub use supervisor::SUPERVISOR_LOG_NAME;
+pub use worker_pool_status::{
+    MAX_REPORTED_MACHINES, PoolError, WorkerMachineStatus, WorkerPoolState, WorkerPoolStatus,
+};

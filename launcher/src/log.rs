@@ -293,7 +293,7 @@ mod tests {
         assert_eq!((text(&rotated_path(&path, 1)), text(&path)), (old, young.clone()));
         assert!(!rotated_path(&path, 2).exists() && rotated_path(&path, 1).exists());
         write(&young);
-        assert_eq!(text(&path), young.clone() + &young, "it is not an hour old");
+        assert_eq!(text(&path), format!("{young}{young}"), "it is not an hour old");
     }
 
     #[test]

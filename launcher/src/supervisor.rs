@@ -406,6 +406,7 @@ impl Supervisor {
             memory_bytes: entry.heartbeat.as_ref().map(|heartbeat| heartbeat.memory_bytes),
             sandbox: entry.heartbeat.as_ref().map(|heartbeat| heartbeat.sandbox.clone()),
             store: entry.heartbeat.as_ref().and_then(|heartbeat| heartbeat.store.clone()),
+            worker_pool: entry.heartbeat.as_ref().and_then(|heartbeat| heartbeat.worker_pool.clone()),
             identity: entry.identity.clone(),
             recovered_percent: entry.state_machine.recovered_percent,
             why: entry.state_machine.reason(),

@@ -9,6 +9,8 @@ pub(crate) mod build_error;
 pub(crate) mod builder;
 mod identity;
 pub(crate) mod reconfigure;
+#[cfg(feature = "nats")]
+mod remote_workers;
 pub(crate) mod script_constants;
 mod settings;
 pub(crate) mod spare_workers;
@@ -17,7 +19,7 @@ mod worker_pool;
 
 use std::{
     io,
-    net::IpAddr,
+    net::{IpAddr, SocketAddr},
     sync::{
         Arc, OnceLock,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -43,9 +45,11 @@ use crate::{
     subscriptions::EventHub,
 };
 use identity::CircleIdentity;
+#[cfg(feature = "nats")]
+pub use remote_workers::RemoteWorkers;
 pub(crate) use settings::{SessionLimits, Settings};
 pub(crate) use spare_workers::WorkerStartGuard;
-pub(crate) use worker_pool::{StartedWorker, WorkerKind, WorkerPool};
+pub(crate) use worker_pool::{StartedWorker, WorkerKind, WorkerPool, retry_after_ms};
 
 /// Whether a circle serves on a system that cannot isolate its scripts.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -272,6 +276,13 @@ impl Circle {
     pub(crate) fn enter_phase(&self, phase: CirclePhase) {
         self.phase.send_replace(phase);
         self.admission.connections.wake_sessions();
+    }
+
+    /// Tells other processes who has the store open, if the circle has one.
+    pub(crate) fn describe_store_holder(&self, address: SocketAddr) {
+        if let Some(store) = &self.store {
+            store.describe_holder(&self.name, address);
+        }
     }
 
     /// The hub of the circle's subscriptions, if the circle has a store.

@@ -14,6 +14,7 @@ use std::{
     fs::File,
     hash::{DefaultHasher, Hash, Hasher},
     io,
+    net::SocketAddr,
     path::Path,
     sync::Arc,
     time::Instant,
@@ -90,6 +91,12 @@ impl CircleStore {
         let events = EventHub::new(store.clone(), limits);
         let once_bytes = store_limits(limits).once_bytes.min(limits.store_mib.saturating_mul(1 << 18));
         Ok(Self { store, events, once_bytes })
+    }
+
+    /// Tells other processes which server has the store open, for the error that they get. Does not block.
+    pub(crate) fn describe_holder(&self, circle: &str, address: SocketAddr) {
+        let (store, text) = (self.store.clone(), format!("the circle '{circle}' on {address}"));
+        drop(tokio::task::spawn_blocking(move || store.describe_holder(&text)));
     }
 
     /// Returns an observer, which does not keep the store open.

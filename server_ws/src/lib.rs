@@ -58,6 +58,8 @@ use std::{
 
 pub use admission_hook::ConnectionRequest;
 pub use audit::{PlayCaller, PlayRecord};
+#[cfg(feature = "nats")]
+pub use circle::RemoteWorkers;
 pub use circle::{
     Circle, Sandbox,
     build_error::BuildError,
@@ -122,7 +124,8 @@ pub async fn run(
     shutdown: impl Future<Output = ()>,
 ) -> io::Result<()> {
     let circle = circle.into();
-    circle.check_address(listener.local_addr()?.ip())?;
+    let address = listener.local_addr()?;
+    circle.check_address(address.ip())?;
     let listeners = Listeners::new(listener)?;
     circle.has_localhost.store(listeners.has_localhost, Ordering::Relaxed);
     tokio::pin!(shutdown);
@@ -130,6 +133,7 @@ pub async fn run(
         running = start(circle.clone()) => running?,
         () = &mut shutdown => return Ok(()),
     };
+    circle.describe_store_holder(address);
     let server = server::start(&circle, listeners.sockets)?;
     let handle = server.handle();
     tokio::pin!(server);

@@ -7,6 +7,8 @@ mod events;
     expect(dead_code, reason = "the set of labels does not depend on features")
 )]
 mod labels;
+#[cfg(all(feature = "metrics", feature = "nats"))]
+mod machines;
 #[cfg(not(feature = "metrics"))]
 mod no_series;
 #[cfg(feature = "metrics")]
@@ -25,6 +27,11 @@ use std::{
 };
 
 use protocol::{RpcError, error::LossReason};
+
+#[cfg(not(feature = "nats"))]
+pub(crate) use std::convert::Infallible as PoolObserver;
+#[cfg(feature = "nats")]
+pub(crate) use worker_nats::server::HubObserver as PoolObserver;
 
 use crate::{
     circle_store::StoreObserver,
@@ -52,6 +59,8 @@ pub(crate) struct Metrics {
     sockets: Connections,
     running_plays: FairSemaphore,
     store: Option<StoreObserver>,
+    #[cfg_attr(not(feature = "nats"), expect(dead_code, reason = "without NATS, no circle has a pool"))]
+    pool: Option<PoolObserver>,
     sandbox: OnceLock<Vec<SandboxLayer>>,
     connections: AtomicU64,
     /// The connections whose session is authenticated.
@@ -63,20 +72,22 @@ pub(crate) struct Metrics {
 }
 
 impl Metrics {
-    /// Registers the metrics of a circle, which read these quotas and the store of the circle.
+    /// Registers the metrics of a circle, which read these quotas, the store and the worker pool of the circle.
     pub(crate) fn new(
         circle: &str,
         memory: MemoryQuota,
         sockets: Connections,
         running_plays: FairSemaphore,
         store: Option<StoreObserver>,
+        pool: Option<PoolObserver>,
     ) -> Self {
         Self {
-            series: MetricSeries::register(circle, store.is_some()),
+            series: MetricSeries::register(circle, store.is_some(), pool.is_some()),
             memory,
             sockets,
             running_plays,
             store,
+            pool,
             sandbox: OnceLock::new(),
             connections: AtomicU64::new(0),
             authenticated: AtomicU64::new(0),
@@ -136,6 +147,8 @@ impl Metrics {
             server_bytes: worker::process_memory(std::process::id()).unwrap_or_default(),
             sandbox: self.sandbox.get().into_iter().flatten().map(|layer| layer.name()).collect(),
             store: self.store.as_ref().and_then(StoreObserver::snapshot),
+            #[cfg(feature = "nats")]
+            worker_pool: self.pool.as_ref().map(PoolObserver::status),
         }
     }
 
@@ -163,6 +176,13 @@ impl Metrics {
         }
         if let (Some(series), Some(store)) = (&series.store, &snapshot.store) {
             series.set(store);
+        }
+        #[cfg(feature = "nats")]
+        if let (Some(series), Some(status), Some(pool)) = (&series.machines, &snapshot.worker_pool, &self.pool) {
+            series.set(status, pool.build());
+            let mut page = self.series.render();
+            page.push_str(&machines::render_delays(&status.delays));
+            return page;
         }
         series.render()
     }

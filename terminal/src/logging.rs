@@ -21,6 +21,8 @@ pub fn targets(level: tracing::Level) -> Targets {
         .with_default(level)
         // At lower levels the web server logs its internal threads, which does not help operators.
         .with_target("actix_server", level.min(tracing::Level::WARN))
+        // The client of NATS logs each attempt to reconnect. The own log has each change, and what to do.
+        .with_target("async_nats", LevelFilter::OFF)
         // Any client could fill the log with invalid HTTP.
         .with_target("actix_http", LevelFilter::OFF)
 }

@@ -8,7 +8,7 @@ use keys::{
     KeyPair,
     keystore::{KeyName, Keystore},
 };
-use tokio::runtime::Runtime;
+use tokio::runtime::{Builder, Runtime};
 
 use crate::{modes, passphrase};
 
@@ -39,7 +39,16 @@ pub fn client_runtime() -> Result<Runtime, CliError> {
 
 /// Starts the runtime of a command.
 pub fn runtime() -> Result<Runtime, CliError> {
-    tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().map_err(|error| {
+    build(Builder::new_multi_thread().worker_threads(2))
+}
+
+/// Starts the runtime of a command whose tasks all run on the current thread.
+pub fn single_threaded_runtime() -> Result<Runtime, CliError> {
+    build(&mut Builder::new_current_thread())
+}
+
+fn build(builder: &mut Builder) -> Result<Runtime, CliError> {
+    builder.enable_all().build().map_err(|error| {
         CliError::usage("cannot start threads", os_error_text(&error), "are there too many processes?")
     })
 }

@@ -26,7 +26,6 @@ use super::{
 };
 pub(crate) use changes::StatusChange;
 use changes::{PreviousState, detect_change};
-pub(crate) use detail::SUMMARY_ROWS;
 pub(crate) use item::{CircleAvailability, CircleItem, CircleSource};
 
 /// Key hints of the pane.

@@ -8,8 +8,9 @@ use std::{
 use ::keys::{Authority, PublicKey};
 use clap::{Args, ValueHint};
 use server_ws::Access;
+use worker_nats::config::NatsSettings;
 
-use super::ConfigArgs;
+use super::{ConfigArgs, NatsArgs};
 use crate::shell_completion;
 
 #[derive(Debug, Args)]
@@ -249,9 +250,22 @@ pub(crate) struct ServeArgs {
     /// File of the store, created if it does not exist; :memory: for a store that ends with the process [default: no store]
     #[arg(long, value_name = "FILE")]
     pub store: Option<launcher::StoreConfig>,
+    /// Run scripts on worker machines (circles worker) that connect to these NATS servers, separated by commas [default: on
+    /// this machine]
+    #[arg(long, value_name = "URL")]
+    pub nats: Option<String>,
+    #[command(flatten)]
+    pub connection: NatsArgs,
     /// A limit (play_ms=2000); repeat the option for more
     #[arg(long, value_name = "NAME=VALUE")]
     pub limit: Vec<String>,
+}
+
+impl ServeArgs {
+    /// Returns the settings of the connection to NATS; `None` if workers run on this machine.
+    pub(crate) fn nats_settings(&self) -> Option<NatsSettings> {
+        self.nats.as_deref().map(|servers| self.connection.settings(servers))
+    }
 }
 
 /// Parses a time, or a duration before now.

@@ -10,7 +10,7 @@ use super::Verb;
 const GROUPS: &[(&str, &[&str])] = &[
     ("Play", &["tui", "repl", "play", "call", "functions", "store", "watch"]),
     ("Keys", &["keygen", "keys", "known"]),
-    ("Run circles", &["init", "new", "up", "status", "logs", "down", "restart", "launch", "serve"]),
+    ("Run circles", &["init", "new", "up", "status", "logs", "down", "restart", "launch", "serve", "worker"]),
     ("Configure circles", &["admit", "roles", "check", "diff", "reload", "identity"]),
     ("Help", &["config", "doctor", "man", "completions", "openrpc"]),
 ];

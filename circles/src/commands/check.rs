@@ -13,6 +13,7 @@ use protocol::methods::Access;
 use rustix::fs::{Access as Permission, access};
 use serde_json::json;
 use server_ws::{CALLER_GROUPS, Circle, StoreLocation, TlsCertificate};
+use worker_nats::config::{NatsConfig, NatsConfigError};
 
 use super::store::file::{StoreWarning, find_store_error, find_store_warnings};
 use crate::cli::CheckArgs;
@@ -62,6 +63,8 @@ fn check(args: &CheckArgs) -> Result<(), CliError> {
         let mut errors = find_errors(circle, &pointer, &own_pids);
         let mut warnings = find_warnings(circle, &pointer);
         warnings.extend(store_warnings(circle, &pointer));
+        let pool_warning = find_pool_warning(circle);
+        warnings.extend(pool_warning.map(|what| pointer.error_at(&circle.name, "worker_pool", what).to_string()));
         errors.extend(files.as_ref().and_then(|files| check_log_file(&files.log(&circle.name)).err()));
         if circle.init.as_deref().is_none_or(|init| File::open(init).is_ok()) {
             match runtime.block_on(check_init_script(circle)) {
@@ -79,6 +82,7 @@ fn check(args: &CheckArgs) -> Result<(), CliError> {
                 "access": circle.access,
                 "functions": function_workers(circle)
                     .map(|(workers, mib)| json!({ "workers": workers, "memory_mib": mib })),
+                "worker_pool": circle.worker_pool.as_ref().map(|pool| json!({ "nats": pool.servers })),
                 "errors": errors.iter().map(CliError::advice).collect::<Vec<_>>(),
                 "warnings": warnings,
             }));
@@ -102,7 +106,9 @@ fn check(args: &CheckArgs) -> Result<(), CliError> {
         let functions = function_workers(circle)
             .map(|(workers, mib)| format!("; functions: at most {workers} workers, {mib} MiB"))
             .unwrap_or_default();
-        to_stdout(&format!("{:width$}  {}  {access}{functions}\n", circle.name, circle.url()))?;
+        let pool = circle.worker_pool.as_ref().map(|pool| format!("; workers by NATS: {}", visible(&pool.servers)));
+        let pool = pool.unwrap_or_default();
+        to_stdout(&format!("{:width$}  {}  {access}{functions}{pool}\n", circle.name, circle.url()))?;
     }
     if args.json {
         let written = to_stdout(&format!("{}\n", json!({ "circles": objects, "errors": global_errors })));
@@ -158,7 +164,27 @@ pub(crate) fn find_errors(circle: &launcher::CircleConfig, pointer: &ConfigLocat
         errors.push(at("identity", why));
     }
     errors.extend(find_store_error(circle).map(|why| at("store", why)));
+    errors.extend(find_pool_error(circle).map(|error| at("worker_pool", error.to_string())));
     errors
+}
+
+/// Returns what is wrong with the connection to NATS, its files included.
+fn find_pool_error(circle: &launcher::CircleConfig) -> Option<NatsConfigError> {
+    let settings = circle.worker_pool.as_ref()?;
+    NatsConfig::new(settings).and_then(|config| config.check_files()).err()
+}
+
+/// Returns a warning if the connection to NATS may have no TLS.
+fn find_pool_warning(circle: &launcher::CircleConfig) -> Option<String> {
+    let config = NatsConfig::new(circle.worker_pool.as_ref()?).ok()?;
+    let servers: Vec<&str> = config.servers_without_tls().collect();
+    (!servers.is_empty()).then(|| {
+        format!(
+            "anyone on the way to {} can read and change scripts and their results, because NATS may answer without TLS: \
+             write tls://, or set \"ca\"",
+            servers.join(", ")
+        )
+    })
 }
 
 /// Returns the largest number of workers for functions, and their memory in MiB; `None` for a circle without functions.

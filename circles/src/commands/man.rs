@@ -33,9 +33,12 @@ const EXIT_CODES: &[(&str, &str)] = &[
     ),
     (
         "3",
-        "circle not reachable, shutting down, the connection was lost, or what answers is no circle; a supervisor that does not answer; a circle that is not up in time, or not ready (circles status NAME)",
+        "circle not reachable, shutting down, the connection was lost, or what answers is no circle; a supervisor that does not answer; a circle that is not up in time, or not ready (circles status NAME); no NATS server reachable",
     ),
-    ("4", "not authenticated, not admitted, or a server that the client does not trust"),
+    (
+        "4",
+        "not authenticated, not admitted, or a server that the client does not trust; NATS refuses credentials or a permission",
+    ),
     (
         "5",
         "a limit of the circle ended it, the environment was lost, someone else cancelled it, it was busy, rate limited, in conflict, or the store was unavailable",

@@ -3,12 +3,13 @@
 mod audit;
 mod certificate_watch;
 mod circle_args;
-mod circle_logs;
+pub(crate) mod circle_logs;
 mod circle_roles;
 mod export;
 mod recovery;
 pub(crate) mod shutdown;
 mod supervisor_ipc;
+pub(crate) mod worker_pool;
 
 use std::{
     io::ErrorKind,
@@ -74,12 +75,13 @@ fn serve_circle(
 ) -> Result<(), CliError> {
     raise_descriptor_limit();
     let identity = identity(args, logs)?;
+    let remote = runtime.block_on(worker_pool::connect(args, identity.as_ref()))?;
     // A supervisor reports the state of its circles itself.
     let mut sd_notifier = if supervisor.is_some() { SdNotifier::default() } else { SdNotifier::from_environment() };
     let progress = RecoveryProgress::default();
     let building = {
         let (args, audit, progress) = (args.clone(), logs.audit(), progress.clone());
-        runtime.spawn_blocking(move || circle_args::build_circle(&args, audit, identity, progress))
+        runtime.spawn_blocking(move || circle_args::build_circle(&args, audit, identity, remote, progress))
     };
     let building = recovery::wait_until_built(building, &progress, supervisor.as_mut(), &mut sd_notifier);
     let Some(built) = runtime.block_on(building) else { return Ok(()) };
@@ -226,7 +228,7 @@ fn serve_error(error: &std::io::Error) -> CliError {
 }
 
 /// Raises the limit of open files to the hard limit: a connection takes one, a worker three.
-fn raise_descriptor_limit() {
+pub(crate) fn raise_descriptor_limit() {
     let limit = getrlimit(Resource::Nofile);
     if let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit }) {
         tracing::warn!(%error, "cannot raise the limit of open files");

@@ -96,6 +96,12 @@ pub(crate) fn rpc_fix(error: &RpcError) -> String {
         RpcError::EnvironmentLost { .. } => "the variables are gone; the next play gets a new environment".into(),
         RpcError::ResultLost { .. } => "do not send it again: it has taken effect".into(),
         RpcError::Cancelled => "changes made so far are kept".into(),
+        // Without worker machines, no time is known.
+        RpcError::Busy { limit: BusyLimit::Workers, retry_after_ms: Some(time), .. } => format!(
+            "try again in {}; no worker machine of the circle has room, or there is none: its operator sees the reason in \
+             circles status",
+            seconds(*time)
+        ),
         RpcError::Busy { limit, .. } => {
             format!("try again later; the limit is the circle's {}", busy_limit_settings(*limit))
         }

@@ -3,6 +3,7 @@
 use std::convert::Infallible;
 
 use protocol::methods::Access;
+use worker_nats::config::NatsSettings;
 
 use super::{CircleFiles, SUPERVISED_FLAG};
 use crate::CircleConfig;
@@ -47,6 +48,7 @@ pub(crate) fn serve_arguments(circle: &CircleConfig, files: &CircleFiles) -> Vec
         flag("identity", identity.display().to_string());
     }
     circle.store.iter().for_each(|store| flag("store", store.to_string()));
+    circle.worker_pool.iter().for_each(|pool| pool_flags(pool, &mut flag));
     if let Ok(serde_json::Value::Object(limits)) = serde_json::to_value(&circle.limits) {
         for (name, value) in limits.into_iter().filter(|(_, value)| !value.is_null()) {
             flag("limit", format!("{name}={value}"));
@@ -67,4 +69,67 @@ pub(crate) fn serve_arguments(circle: &CircleConfig, files: &CircleFiles) -> Vec
         arguments.push("--no-console".into());
     }
     arguments
+}
+
+/// Adds the flags of a connection to NATS. They name the files of secrets, and contain none.
+fn pool_flags(settings: &NatsSettings, flag: &mut impl FnMut(&str, String)) {
+    let NatsSettings { servers, credentials, nkey, user, password_file, ca, cert, key } = settings;
+    flag("nats", servers.clone());
+    if let Some(user) = user {
+        flag("nats-user", user.clone());
+    }
+    let files = [
+        ("nats-credentials", credentials),
+        ("nats-nkey", nkey),
+        ("nats-password-file", password_file),
+        ("nats-ca", ca),
+        ("nats-cert", cert),
+        ("nats-key", key),
+    ];
+    for (name, file) in files {
+        if let Some(file) = file {
+            flag(name, file.display().to_string());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn worker_pool_is_in_the_arguments_of_the_process_and_not_in_the_public_ones() {
+        let circle = crate::parse(
+            r#"{ "circles": [{ "name": "a", "port": 1, "worker_pool": { "nats": "tls://n1,tls://n2" } }] }"#,
+            std::path::Path::new("circles.json"),
+        );
+        let mut circle = circle.expect("valid").remove(0);
+        circle.worker_pool = circle.worker_pool.map(|pool| NatsSettings {
+            user: Some("a".into()),
+            password_file: Some("pw".into()),
+            credentials: Some("creds".into()),
+            nkey: Some("seed".into()),
+            ca: Some("ca.pem".into()),
+            cert: Some("cert.pem".into()),
+            key: Some("key.pem".into()),
+            ..pool
+        });
+        let arguments = serve_arguments(&circle, &CircleFiles::default());
+        let flags: Vec<&str> =
+            arguments.iter().map(String::as_str).filter(|argument| argument.starts_with("--nats")).collect();
+        let expected = [
+            "--nats=tls://n1,tls://n2",
+            "--nats-user=a",
+            "--nats-credentials=creds",
+            "--nats-nkey=seed",
+            "--nats-password-file=pw",
+            "--nats-ca=ca.pem",
+            "--nats-cert=cert.pem",
+            "--nats-key=key.pem",
+        ];
+        assert_eq!(flags, expected);
+        assert!(!public_arguments(&circle).concat().contains("nats"));
+        circle.worker_pool = None;
+        assert!(!serve_arguments(&circle, &CircleFiles::default()).concat().contains("nats"));
+    }
 }

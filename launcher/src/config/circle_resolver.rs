@@ -66,7 +66,7 @@ impl<'a> CircleResolver<'a, '_> {
         path.map(|path| self.resolve(&path))
     }
 
-    fn resolve(&self, path: &Path) -> PathBuf {
+    pub(super) fn resolve(&self, path: &Path) -> PathBuf {
         self.source.path.parent().unwrap_or(Path::new("")).join(path)
     }
 
@@ -103,6 +103,7 @@ impl<'a> CircleResolver<'a, '_> {
                 StoreConfig::Memory => StoreConfig::Memory,
                 StoreConfig::File(path) => StoreConfig::File(self.resolve(&path)),
             }),
+            worker_pool: self.worker_pool()?,
             limits: self.limits()?,
             // Off loopback, strangers may connect.
             sandbox: self.field(|fields| &fields.sandbox).unwrap_or(if host.is_loopback() {
@@ -158,13 +159,7 @@ impl<'a> CircleResolver<'a, '_> {
     fn check_files(&self, circle: &CircleConfig) -> Result<(), ConfigError> {
         let tls = circle.tls.iter().flat_map(|files| [("tls", &files.cert), ("tls", &files.key)]);
         for (field, path) in circle.init.iter().map(|init| ("init", init)).chain(tls) {
-            // Not opened: opening a pipe would block.
-            let problem = match std::fs::metadata(path) {
-                Ok(metadata) if metadata.is_file() => continue,
-                Ok(_) => "not a regular file".to_owned(),
-                Err(error) => error.to_string(),
-            };
-            return Err(self.error_at(field, format!("cannot read {}: {problem}", path.display())));
+            check_file(path).map_err(|message| self.error_at(field, message))?;
         }
         if let Some(StoreConfig::File(file)) = &circle.store {
             check_store_file(file).map_err(|message| self.error_at("store", message))?;
@@ -177,6 +172,17 @@ impl<'a> CircleResolver<'a, '_> {
         }
         Ok(())
     }
+}
+
+/// Checks that a path is that of a regular file.
+pub(super) fn check_file(path: &Path) -> Result<(), String> {
+    // Not opened: opening a pipe would block.
+    let problem = match std::fs::metadata(path) {
+        Ok(metadata) if metadata.is_file() => return Ok(()),
+        Ok(_) => "not a regular file".to_owned(),
+        Err(error) => error.to_string(),
+    };
+    Err(format!("cannot read {}: {problem}", path.display()))
 }
 
 /// Checks that a store is a regular file, or that its directory exists.

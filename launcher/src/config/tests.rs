@@ -1,6 +1,7 @@
 use super::*;
 
 mod roles;
+mod worker_pool;
 
 fn parse_text(text: &str) -> Result<Vec<CircleConfig>, ConfigError> {
     parse(text, Path::new("circles.json"))

@@ -10,8 +10,10 @@ use protocol::{
 use tokio::{net::UnixStream, time::timeout};
 use tokio_util::codec::{Framed, LinesCodec, LinesCodecError};
 
-use super::MAX_MESSAGE;
 use crate::supervisor_files::{SupervisorFiles, SupervisorFilesError};
+
+/// Largest response in bytes: the status of many circles, each with its worker machines.
+const MAX_RESPONSE: usize = 16 << 20;
 
 /// Error of a request to a supervisor.
 #[derive(Debug, thiserror::Error)]
@@ -55,8 +57,8 @@ impl ControlClient {
     /// The supervisor runs but cannot be reached, or its files are not private to the user.
     pub async fn connect(files: &SupervisorFiles) -> Result<Option<Self>, ControlError> {
         let stream = files.connect().await?;
-        Ok(stream
-            .map(|stream| Self { lines: Framed::new(stream, LinesCodec::new_with_max_length(MAX_MESSAGE)), id: 0 }))
+        let lines = |stream| Framed::new(stream, LinesCodec::new_with_max_length(MAX_RESPONSE));
+        Ok(stream.map(|stream| Self { lines: lines(stream), id: 0 }))
     }
 
     /// Sends a request and waits for the response. After an error, or if the future is dropped, the client cannot be used any more.

@@ -21,7 +21,7 @@ fn definition() -> CircleDefinition {
 
 /// Each field with a way to change it and nothing else.
 type FieldMutation = (CircleField, ReloadAction, fn(&mut CircleDefinition));
-const FIELD_MUTATIONS: [FieldMutation; 24] = [
+const FIELD_MUTATIONS: [FieldMutation; 25] = [
     (CircleField::Host, ReloadAction::Restart, |it| it.circle.address.set_ip("::1".parse().expect("an address"))),
     (CircleField::Port, ReloadAction::Restart, |it| it.circle.address.set_port(2)),
     (CircleField::Access, ReloadAction::Restart, |it| {
@@ -47,6 +47,10 @@ const FIELD_MUTATIONS: [FieldMutation; 24] = [
     (CircleField::Functions, ReloadAction::Change, |it| it.contents.functions = Some([1; 32])),
     (CircleField::Identity, ReloadAction::Restart, |it| it.circle.identity = Some("a.identity".into())),
     (CircleField::Store, ReloadAction::Restart, |it| it.circle.store = Some(crate::StoreConfig::Memory)),
+    (CircleField::WorkerPool, ReloadAction::Restart, |it| {
+        let servers = "nats://n1:4222".into();
+        it.circle.worker_pool = Some(worker_nats::config::NatsSettings { servers, ..Default::default() });
+    }),
     (CircleField::Limits, ReloadAction::Change, |it| it.circle.limits.play_ms = 1),
     (CircleField::Restart, ReloadAction::Change, |it| it.circle.restart = crate::RestartPolicy::Never),
     // The last, because a circle without TLS has no certificate.

@@ -1,4 +1,5 @@
 use super::*;
+use crate::{WorkerMachineStatus, WorkerPoolState};
 
 fn channel_pair() -> (CircleChannel, SupervisorSender, SupervisorReceiver) {
     let (one, other) = UnixStream::pair().expect("a pair");
@@ -15,7 +16,11 @@ async fn each_end_receives_what_the_other_sends() {
     assert!(matches!(channel.next().await, Some(FromCircle::Ready(received)) if received == ready));
     let sandbox = vec!["process".to_owned()];
     let store = Some(StoreStatus { revision: 7, ..StoreStatus::default() });
-    let figures = Heartbeat { connections: 12, workers: 3, plays: 4, memory_bytes: 1 << 40, sandbox, store };
+    let list = vec![WorkerMachineStatus { name: "m1".into(), places: 4, ..WorkerMachineStatus::default() }];
+    let pool = WorkerPoolStatus { state: WorkerPoolState::OtherBuild, list, ..WorkerPoolStatus::default() };
+    let worker_pool = Some(Box::new(pool));
+    let figures =
+        Heartbeat { connections: 12, workers: 3, plays: 4, memory_bytes: 1 << 40, sandbox, store, worker_pool };
     to.notify(&figures).await.expect("it is there");
     assert!(matches!(channel.next().await, Some(FromCircle::Heartbeat(received)) if received == figures));
 

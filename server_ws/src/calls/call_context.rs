@@ -23,7 +23,7 @@ use super::{
     refusal, too_old,
 };
 use crate::{
-    circle::{Circle, SessionLimits, script_constants},
+    circle::{Circle, SessionLimits, retry_after_ms, script_constants},
     circle_functions::PooledWorker,
     circle_store::{Retry, StoreRights},
     conversion,
@@ -146,7 +146,7 @@ impl CallContext {
                 tracing::error!(%error, suppressed, "cannot start worker for functions");
             });
             let max = self.limits.values.function_workers;
-            RpcError::Busy { limit: BusyLimit::Calls, max, retry_after_ms: None }
+            RpcError::Busy { limit: BusyLimit::Calls, max, retry_after_ms: retry_after_ms(&error) }
         })
     }
 

@@ -115,7 +115,12 @@ pub(crate) struct FunctionCall {
     once: Option<OnceRequest>,
     /// The transaction of the play that makes the call.
     play: Option<Arc<RunTransaction>>,
+    /// Number of attempts that have lost the machine of their worker.
+    lost_machines: u32,
 }
+
+/// Number of lost machines after which a call runs again.
+const MAX_LOST_MACHINES: u32 = 2;
 
 impl FunctionCall {
     /// Admits a call: checks its parameters, and counts it for its caller. `deadline` and `play` are the deadline and the
@@ -166,7 +171,7 @@ impl FunctionCall {
             attempts: 0,
             reports: None,
         };
-        Ok((Self { context, args, once, play }, stopper))
+        Ok((Self { context, args, once, play, lost_machines: 0 }, stopper))
     }
 
     /// Sets where the progress of the call goes, and the number of the call in the reports.
@@ -215,9 +220,10 @@ impl FunctionCall {
         }
     }
 
-    /// Runs until the transaction commits, or fails for another reason than a conflict.
+    /// Runs until the transaction commits, or fails for another reason than a conflict or the loss of a machine.
     async fn run_attempts(&mut self) -> CallEnd {
-        let Some(store) = &self.context.circle.store else { return self.attempt().await };
+        let circle = self.context.circle.clone();
+        let Some(store) = &circle.store else { return self.run_without_store().await };
         let attempts = store.begin_call(self.context.caller.caller, self.context.store_deadline());
         let mut last_conflict = None;
         loop {
@@ -233,6 +239,9 @@ impl FunctionCall {
                 };
             };
             let is_conflict = matches!(retry, Retry::Conflict(_));
+            if matches!(retry, Retry::LostMachine) && !self.may_lose_machine() {
+                return end;
+            }
             if is_conflict {
                 last_conflict = end.result.as_ref().err().cloned();
             }
@@ -245,6 +254,24 @@ impl FunctionCall {
                 Err(error) => return CallEnd::error(error),
             }
         }
+    }
+
+    /// Runs, and again if the machine of the worker was lost.
+    async fn run_without_store(&mut self) -> CallEnd {
+        loop {
+            let mut end = self.attempt().await;
+            match end.retry.take() {
+                Some(Retry::LostMachine) if self.may_lose_machine() => self.context.stopper.begin_rerun(),
+                _ => return end,
+            }
+        }
+    }
+
+    /// Counts a lost machine. Returns whether the call may run again: a function that is to blame must not cost more
+    /// machines.
+    fn may_lose_machine(&mut self) -> bool {
+        self.lost_machines += 1;
+        self.lost_machines <= MAX_LOST_MACHINES
     }
 
     /// Runs the function.

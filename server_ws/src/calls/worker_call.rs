@@ -65,8 +65,9 @@ impl<'c> WorkerCall<'c> {
         }
         self.worker.worker().flush();
         let outcome = self.wait_for_outcome().await;
+        let is_machine_lost = matches!(outcome, Err(Loss::Unreachable | Loss::Drained)) && self.stopped.is_none();
         let (result, is_healthy) = self.result(outcome);
-        self.finish(result, is_healthy).await
+        self.finish(result, is_healthy, is_machine_lost).await
     }
 
     /// Waits until the worker reports an outcome or is lost.
@@ -264,7 +265,7 @@ impl<'c> WorkerCall<'c> {
     }
 
     /// Gives the worker back, and ends the transactions of the call.
-    async fn finish(self, result: Result<Box<RawValue>, RpcError>, is_healthy: bool) -> CallEnd {
+    async fn finish(self, result: Result<Box<RawValue>, RpcError>, is_healthy: bool, is_machine_lost: bool) -> CallEnd {
         let Self { call, worker, host_calls, output, stopped, .. } = self;
         if is_healthy {
             worker.give_back();
@@ -272,8 +273,10 @@ impl<'c> WorkerCall<'c> {
             drop(worker);
         }
         let awaited = host_calls.as_ref().and_then(HostCalls::awaited_turn).filter(|_| stopped.is_none());
+        let may_rerun = !host_calls.as_ref().is_some_and(HostCalls::has_lasting_effects);
         let mut end = call.end(host_calls, result, output).await;
-        end.retry = awaited.map(Retry::Turn).or(end.retry);
+        let lost = (is_machine_lost && may_rerun).then_some(Retry::LostMachine);
+        end.retry = awaited.map(Retry::Turn).or(end.retry).or(lost);
         end
     }
 }

@@ -9,6 +9,8 @@ use keys::{Authority, KeyPair, PublicKey};
 use protocol::{Limits, methods::Access};
 use serde::Serialize;
 
+#[cfg(feature = "nats")]
+use super::RemoteWorkers;
 use super::{Circle, Sandbox, identity::CircleIdentity};
 use crate::{
     admission_hook::{AdmissionHook, ConnectionRequest},
@@ -37,6 +39,11 @@ pub enum Workers {
     /// parser or the native function returns. [`worker::run_if_worker_with`] registers native functions
     /// for these scripts.
     TrustedThreads,
+    /// Processes on other machines. The startup check runs the init script and the functions in a process of the running
+    /// executable, as [`SameExecutable`](Self::SameExecutable) does. Without a machine the circle serves, and plays get
+    /// [`Busy`](protocol::RpcError::Busy).
+    #[cfg(feature = "nats")]
+    Remote(RemoteWorkers),
 }
 
 impl Circle {

@@ -47,14 +47,15 @@ fn worker_error(circle: &Circle, why: &str) -> io::Error {
     }
 }
 
-/// Runs the startup check, within the time of a play. A circle that has passed is not checked again. The fork server of
+/// Runs the startup check in a local worker, within the time of a play. A circle that has passed is not checked again. The fork server of
 /// the worker stays, for the workers of sessions.
 pub(crate) async fn check(circle: &Circle) -> io::Result<()> {
     if circle.layers.get().is_some() {
         return Ok(());
     }
     let settings = circle.settings();
-    let workers = &settings.workers;
+    let local = settings.workers.local();
+    let workers = local.as_ref().unwrap_or(&*settings.workers);
     let factory = workers.factory().await?;
     // Without an init script, the time limit of a play does not apply.
     let limit = match workers.setup.init {
@@ -85,7 +86,8 @@ pub(super) async fn check_functions(functions: &Generation) -> io::Result<()> {
     }
     let failed = |why: String| io::Error::new(io::ErrorKind::InvalidData, format!("the functions failed: {why}"));
     let checked = async {
-        let mut worker = functions.pool().fork_worker(0).await?;
+        let local = functions.pool().local();
+        let mut worker = local.as_ref().unwrap_or(functions.pool()).fork_worker(0).await?;
         // No function has this number. The error of a file comes before the one that says so.
         let call = Call { number: 1, function: u32::MAX, args: &[], constants: &[] };
         worker.call(&call).map_err(|error| failed(error.to_string()))?;

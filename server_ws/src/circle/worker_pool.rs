@@ -1,6 +1,8 @@
 //! The worker pool of a circle. Workers are forked from one fork server, which the pool restarts after a loss, or they
-//! are threads.
+//! are threads, or processes on other machines.
 
+#[cfg(feature = "nats")]
+use std::sync::OnceLock;
 use std::{
     convert::Infallible,
     io,
@@ -10,9 +12,13 @@ use std::{
 
 use tokio::{sync::Mutex, time::timeout};
 use worker::{ForkServer, Program, Worker, WorkerSetup};
+#[cfg(feature = "nats")]
+use worker_nats::workers::PlaceableSetup;
 
+#[cfg(feature = "nats")]
+use super::remote_workers::{self, RemoteWorkers};
 use super::spare_workers::{SpareWorkers, WaitingWorker, WorkerStartGuard};
-use crate::quota;
+use crate::{metrics::PoolObserver, quota};
 
 /// How long a process may take to start, not counting the script that it runs.
 pub(super) const START_TIMEOUT: Duration = Duration::from_secs(10);
@@ -24,6 +30,9 @@ pub(crate) enum WorkerKind {
     Process(Program),
     /// Threads of this process.
     Threads,
+    /// Processes on other machines.
+    #[cfg(feature = "nats")]
+    Remote(RemoteWorkers),
 }
 
 impl WorkerKind {
@@ -32,6 +41,26 @@ impl WorkerKind {
         match self {
             Self::Process(_) => quota::PROCESS_DESCRIPTORS,
             Self::Threads => quota::THREADS_DESCRIPTORS,
+            #[cfg(feature = "nats")]
+            Self::Remote(_) => 0,
+        }
+    }
+
+    /// Whether the workers use the memory of this machine.
+    pub(super) fn has_own_workers(&self) -> bool {
+        match self {
+            Self::Process(_) | Self::Threads => true,
+            #[cfg(feature = "nats")]
+            Self::Remote(_) => false,
+        }
+    }
+
+    /// Returns an observer of the workers on other machines, if there are any.
+    pub(super) fn pool_observer(&self) -> Option<PoolObserver> {
+        match self {
+            Self::Process(_) | Self::Threads => None,
+            #[cfg(feature = "nats")]
+            Self::Remote(remote) => Some(remote.hub().observer()),
         }
     }
 }
@@ -44,6 +73,9 @@ pub(crate) struct WorkerPool {
     timeout: Duration,
     fork_server: Mutex<Option<ForkServer>>,
     spares: Arc<SpareWorkers>,
+    /// The setup for other machines, made for the first worker.
+    #[cfg(feature = "nats")]
+    placeable: OnceLock<PlaceableSetup>,
 }
 
 /// A worker that has started for a session.
@@ -62,6 +94,8 @@ pub(crate) struct StartedWorker {
 pub(super) enum WorkerFactory<'s> {
     ForkServer(ForkServer),
     Threads(&'s WorkerSetup),
+    #[cfg(feature = "nats")]
+    Remote(&'s RemoteWorkers, &'s PlaceableSetup),
 }
 
 impl WorkerFactory<'_> {
@@ -70,6 +104,8 @@ impl WorkerFactory<'_> {
         match self {
             Self::ForkServer(fork_server) => fork_server.start_worker_for_group(group).await,
             Self::Threads(setup) => Worker::start_on_threads((*setup).clone()),
+            #[cfg(feature = "nats")]
+            Self::Remote(remote, setup) => remote.place(setup, group).await,
         }
     }
 
@@ -87,6 +123,8 @@ impl WorkerPool {
             timeout: START_TIMEOUT.saturating_add(script_time),
             fork_server: Mutex::default(),
             spares: Arc::default(),
+            #[cfg(feature = "nats")]
+            placeable: OnceLock::new(),
         }
     }
 
@@ -102,12 +140,41 @@ impl WorkerPool {
 
     /// Whether each worker is a process.
     pub(crate) fn has_processes(&self) -> bool {
-        matches!(self.kind, WorkerKind::Process(_))
+        self.kind != WorkerKind::Threads
+    }
+
+    /// Whether the workers are on other machines.
+    pub(crate) fn is_remote(&self) -> bool {
+        match &self.kind {
+            WorkerKind::Process(_) | WorkerKind::Threads => false,
+            #[cfg(feature = "nats")]
+            WorkerKind::Remote(_) => true,
+        }
+    }
+
+    /// Returns a pool of local workers with the same setup, if the workers of this one are on other machines.
+    pub(super) fn local(&self) -> Option<Self> {
+        match &self.kind {
+            WorkerKind::Process(_) | WorkerKind::Threads => None,
+            #[cfg(feature = "nats")]
+            WorkerKind::Remote(_) => {
+                let script_time = self.timeout.saturating_sub(START_TIMEOUT);
+                Some(Self::new(WorkerKind::Process(Program::SameExecutable), self.setup.clone(), script_time))
+            }
+        }
     }
 
     /// Returns the current factory. Its fork server may not be ready yet.
     pub(super) async fn factory(&self) -> io::Result<WorkerFactory<'_>> {
-        let WorkerKind::Process(program) = &self.kind else { return Ok(WorkerFactory::Threads(&self.setup)) };
+        let program = match &self.kind {
+            WorkerKind::Process(program) => program,
+            WorkerKind::Threads => return Ok(WorkerFactory::Threads(&self.setup)),
+            #[cfg(feature = "nats")]
+            WorkerKind::Remote(remote) => {
+                let setup = self.placeable.get_or_init(|| remote_workers::placeable(&self.setup));
+                return Ok(WorkerFactory::Remote(remote, setup));
+            }
+        };
         let mut current = self.fork_server.lock().await;
         if let Some(fork_server) = current.as_ref().filter(|fork_server| !fork_server.has_ended()) {
             return Ok(WorkerFactory::ForkServer(fork_server.clone()));
@@ -151,13 +218,17 @@ impl WorkerPool {
         if let Ok(started) = timeout(self.timeout, started).await {
             return started;
         }
+        #[cfg(feature = "nats")]
+        if let WorkerKind::Remote(_) = self.kind {
+            return Err(remote_workers::timeout_error());
+        }
         self.discard_fork_server().await;
         Err(io::Error::new(io::ErrorKind::TimedOut, "the fork server did not become ready in time"))
     }
 
     /// Keeps as many spare workers as `target` returns, from the first start of a session's worker on. Never returns.
     pub(super) async fn keep_spares(&self, target: impl Fn() -> usize) -> Infallible {
-        if !self.has_processes() {
+        if !matches!(self.kind, WorkerKind::Process(_)) {
             return std::future::pending().await;
         }
         loop {
@@ -179,4 +250,16 @@ impl WorkerPool {
     pub(super) fn discard_spares(&self) {
         self.spares.discard();
     }
+}
+
+/// Returns the time after which another start makes sense in milliseconds, if no other machine had a place for a worker.
+#[cfg(feature = "nats")]
+pub(crate) fn retry_after_ms(error: &io::Error) -> Option<u64> {
+    remote_workers::retry_after_ms(error)
+}
+
+/// There are no other machines.
+#[cfg(not(feature = "nats"))]
+pub(crate) fn retry_after_ms(_: &io::Error) -> Option<u64> {
+    None
 }

@@ -1,6 +1,8 @@
 //! The workers of functions. Anonymous callers, authenticated ones and members have workers of their own, and one
 //! caller gets at most half of a group.
 
+mod idle_watch;
+
 use std::{
     collections::VecDeque,
     io,
@@ -10,6 +12,8 @@ use std::{
 
 use protocol::Limits;
 use worker::Worker;
+
+use idle_watch::IdleWatch;
 
 use crate::{
     circle::WorkerPool,
@@ -38,15 +42,15 @@ pub(super) struct FunctionWorkers {
 struct Group {
     /// Grants for calls that have a worker.
     workers: FairSemaphore,
-    /// Grants for calls that compute: as many as there are processors. A call that waits for a host function, or that has
-    /// used up its budget, holds none.
+    /// Grants for calls that compute: as many as there are processors, or as many as there are workers if worker machines
+    /// run them. A call that waits for a host function, or that has used up its budget, holds none.
     computing: FairSemaphore,
     idle: Mutex<VecDeque<IdleWorker>>,
     /// Number of idle workers that the group keeps: one for each call that may compute, and the reserved ones.
     max_idle: usize,
-    /// Number of idle workers that only a caller without another call may take: as many as there are computing grants
-    /// that one caller cannot hold. A caller who floods the group with long calls uses up a worker with each of them,
-    /// and the calls of others must not wait for new workers.
+    /// Number of idle workers that only a caller without another call may take: half as many as there are processors. A
+    /// caller who floods the group with long calls uses up a worker with each of them, and the calls of others must not
+    /// wait for new workers.
     reserved: usize,
 }
 
@@ -57,6 +61,8 @@ struct IdleWorker {
     calls: u64,
     /// The thread that used the worker last. Its runtime receives the worker's messages, so the same thread is faster.
     thread: ThreadId,
+    /// Discards a worker on another machine once something arrives from there.
+    watch: Option<IdleWatch>,
 }
 
 /// A worker that a call has. Dropping it ends the process, unless the call gives it back.
@@ -74,10 +80,9 @@ pub(crate) struct PooledWorker {
 
 impl FunctionWorkers {
     pub(super) fn new(pool: WorkerPool, limits: &Limits) -> Self {
+        let computing = max_computing(pool.is_remote(), limits);
         let group = || {
-            let cores = thread::available_parallelism().map_or(MIN_COMPUTING, |cores| cores.get() as u64);
-            let computing = cores.max(MIN_COMPUTING);
-            let reserved = computing - half(computing);
+            let reserved = processors() - half(processors());
             Arc::new(Group {
                 workers: FairSemaphore::new(limits.function_workers, half(limits.function_workers)),
                 computing: FairSemaphore::new(computing, half(computing)),
@@ -92,6 +97,8 @@ impl FunctionWorkers {
     pub(super) fn apply(&self, limits: &Limits) {
         for group in &self.groups {
             group.workers.set_max(limits.function_workers, half(limits.function_workers));
+            let computing = max_computing(self.pool.is_remote(), limits);
+            group.computing.set_max(computing, half(computing));
         }
     }
 
@@ -116,6 +123,17 @@ impl FunctionWorkers {
         };
         Ok(PooledWorker { worker, calls, group, caller, _place: place, computing: Some(computing), is_worn: false })
     }
+}
+
+/// Returns the number of calls of a group that compute at the same time. The processors of this machine say nothing about
+/// those of worker machines, whose number may change.
+fn max_computing(is_remote: bool, limits: &Limits) -> u64 {
+    if is_remote { limits.function_workers.max(MIN_COMPUTING) } else { processors() }
+}
+
+/// Returns the number of processors of this machine, at least [`MIN_COMPUTING`].
+fn processors() -> u64 {
+    thread::available_parallelism().map_or(MIN_COMPUTING, |cores| cores.get() as u64).max(MIN_COMPUTING)
 }
 
 /// Returns the number of grants that one caller may hold.
@@ -214,7 +232,9 @@ impl PooledWorker {
         }
         let mut idle = group.idle();
         if idle.len() < group.max_idle {
-            idle.push_back(IdleWorker { worker, calls, thread: thread::current().id() });
+            // The task waits for the lock, so it finds the worker.
+            let watch = worker.machine().is_some().then(|| IdleWatch::start(&group));
+            idle.push_back(IdleWorker { worker, calls, thread: thread::current().id(), watch });
         }
     }
 }
@@ -222,6 +242,13 @@ impl PooledWorker {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn processors_bound_local_calls_alone() {
+        let limits = |function_workers| Limits { function_workers, ..Limits::default() };
+        assert_eq!([1, 64, 1000].map(|workers| max_computing(true, &limits(workers))), [2, 64, 1000]);
+        assert_eq!(max_computing(false, &limits(1)), max_computing(false, &limits(1000)));
+    }
 
     #[test]
     fn last_idle_workers_are_reserved_unless_there_is_no_room_for_new_ones() {

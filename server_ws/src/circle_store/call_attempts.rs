@@ -22,6 +22,8 @@ pub(crate) enum Retry {
     Conflict(CommitError),
     /// The attempt was about to read first what other runs conflict on. It gave its worker back, and waits for its turn.
     Turn(TurnKey),
+    /// The machine of the worker is lost or drains. What the function has done is undone.
+    LostMachine,
 }
 
 impl CallAttempts {
@@ -45,6 +47,7 @@ impl CallAttempts {
                 attempts.wait_for_turn(key).await;
                 true
             }
+            Retry::LostMachine => true,
         }
     }
 

@@ -36,6 +36,9 @@ macro_rules! labels {
     )* };
 }
 
+#[cfg(all(feature = "metrics", feature = "nats"))]
+pub(super) use labels;
+
 labels! {
     /// The outcome of a play.
     PlayOutcome {

@@ -34,7 +34,7 @@ pub(super) struct MetricSeries {
 }
 
 impl MetricSeries {
-    pub(super) fn register(_circle: &str, _has_store: bool) -> Self {
+    pub(super) fn register(_circle: &str, _has_store: bool, _has_pool: bool) -> Self {
         Self { events: EventSeries::register(), play_seconds: Histogram }
     }
 

@@ -7,6 +7,8 @@ use metrics::{
 };
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 
+#[cfg(feature = "nats")]
+use super::machines::MachineSeries;
 use super::{
     events::EventSeries,
     labels::{MemoryHolder, MetricLabel, SandboxLayer, SessionIdentity},
@@ -83,22 +85,26 @@ pub(super) struct MetricSeries {
     pub(super) sandbox: Gauges<SandboxLayer>,
     /// Absent without a store.
     pub(super) store: Option<StoreSeries>,
+    /// Absent without workers on other machines.
+    #[cfg(feature = "nats")]
+    pub(super) machines: Option<MachineSeries>,
     exporter: PrometheusHandle,
 }
 
 impl MetricSeries {
     /// Registers the series in a recorder of their own, because a program may have several circles and a recorder of
     /// its own.
-    pub(super) fn register(circle: &str, has_store: bool) -> Self {
+    pub(super) fn register(circle: &str, has_store: bool, has_pool: bool) -> Self {
         let recorder = PrometheusBuilder::new()
             .set_buckets_for_metric(Matcher::Full(PLAY_SECONDS.into()), &PLAY_BUCKETS)
             .expect("there are buckets")
             .build_recorder();
         let exporter = recorder.handle();
-        metrics::with_local_recorder(&recorder, || Self::register_in(circle, has_store, exporter))
+        metrics::with_local_recorder(&recorder, || Self::register_in(circle, has_store, has_pool, exporter))
     }
 
-    fn register_in(circle: &str, has_store: bool, exporter: PrometheusHandle) -> Self {
+    #[cfg_attr(not(feature = "nats"), expect(unused_variables, reason = "without NATS, no circle has a pool"))]
+    fn register_in(circle: &str, has_store: bool, has_pool: bool, exporter: PrometheusHandle) -> Self {
         describe_gauge!("circles_info", "The name of the circle and the version of its server; always 1.");
         gauge!("circles_info", "circle" => circle.to_owned(), "version" => env!("CARGO_PKG_VERSION")).set(1.0);
         let gauge = |name: &'static str, help: &'static str| {
@@ -135,6 +141,8 @@ impl MetricSeries {
                 "Layers of the sandbox: 1 if in effect, 0 if not.",
             ),
             store: has_store.then(StoreSeries::register),
+            #[cfg(feature = "nats")]
+            machines: has_pool.then(MachineSeries::register),
             exporter,
         }
     }

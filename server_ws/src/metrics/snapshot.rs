@@ -25,6 +25,9 @@ pub struct CircleSnapshot {
     pub sandbox: Vec<&'static str>,
     /// The store; absent without one, and once it is closed.
     pub store: Option<StoreSnapshot>,
+    /// The workers on other machines; absent without them.
+    #[cfg(feature = "nats")]
+    pub worker_pool: Option<worker_nats::server::HubStatus>,
 }
 
 impl CircleSnapshot {

@@ -11,7 +11,7 @@ use super::*;
 fn metrics() -> Arc<Metrics> {
     let limits = Limits::default();
     let (memory, sockets) = (MemoryQuota::new(&limits), Connections::new(&limits, true));
-    Arc::new(Metrics::new("team", memory, sockets, FairSemaphore::new(8, 8), None))
+    Arc::new(Metrics::new("team", memory, sockets, FairSemaphore::new(8, 8), None, None))
 }
 
 /// Returns the samples of a page. Each line must be a sample or a comment.

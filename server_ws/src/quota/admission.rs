@@ -170,7 +170,7 @@ mod tests {
     #[test]
     fn caller_cannot_exceed_its_share() {
         let mut limits = Limits { workers: 8, ..Limits::default() };
-        derive_shares(&mut limits);
+        derive_shares(&mut limits, true);
         assert_eq!(limits.sessions_per_caller, Some(2));
         let admission = Admission::new(&limits, false);
         let (one, other) = (Caller::anonymous([10, 0, 0, 1].into()), Caller::anonymous([10, 0, 0, 2].into()));

@@ -49,13 +49,16 @@ pub(crate) fn fit_to_memory(limits: &mut Limits) {
     }
 }
 
-/// Sets each limit that is a share of another limit or of the machine, unless the operator has set it.
-pub(crate) fn derive_shares(limits: &mut Limits) {
+/// Sets each limit that is a share of another limit or of the memory of this machine, unless the operator has set it. The
+/// memory of workers on other machines is no share of that of this one: those machines bound it.
+pub(crate) fn derive_shares(limits: &mut Limits, has_own_workers: bool) {
     limits.sessions_per_caller.get_or_insert((limits.workers / PER_CALLER).max(1));
     limits.running_per_caller.get_or_insert((limits.running_plays / PER_CALLER).max(1));
     limits.calls_per_caller.get_or_insert((limits.running_calls / PER_CALLER).max(1));
     limits.host_calls_per_caller.get_or_insert((limits.running_host_calls / PER_CALLER).max(1));
-    limits.total_mib = limits.total_mib.or_else(|| Some(((worker::machine_memory()? / 2) >> 20).max(1)));
+    if has_own_workers {
+        limits.total_mib = limits.total_mib.or_else(|| Some(((worker::machine_memory()? / 2) >> 20).max(1)));
+    }
     if let Some(total) = limits.total_mib {
         // A caller's share fits one session at its own limit.
         let share = (total / PER_CALLER).max(limits.memory_mib.saturating_mul(2)).min(total);
@@ -112,12 +115,15 @@ mod tests {
     fn caller_memory_share_fits_one_session() {
         let shares = |total_mib, memory_mib| {
             let mut limits = Limits { total_mib: Some(total_mib), memory_mib, ..Limits::default() };
-            derive_shares(&mut limits);
+            derive_shares(&mut limits, true);
             limits.memory_per_caller_mib
         };
         assert_eq!((shares(4000, 64), shares(400, 64), shares(100, 64)), (Some(1000), Some(128), Some(100)));
         let mut limits = Limits::default();
-        derive_shares(&mut limits);
+        derive_shares(&mut limits, true);
         assert_eq!(limits.total_mib.is_some(), cfg!(target_os = "linux"));
+        let mut limits = Limits::default();
+        derive_shares(&mut limits, false);
+        assert_eq!((limits.total_mib, limits.memory_per_caller_mib), (None, None));
     }
 }

@@ -15,6 +15,9 @@ use super::caller::Caller;
 
 const MIB: u64 = 1 << 20;
 
+/// Largest sample that counts, in bytes: more than a worker can have.
+const MAX_SAMPLE: u64 = 1 << 40;
+
 /// The minimum usage of a worker in bytes: that of a fresh worker, including the kernel's share.
 const MIN_WORKER: u64 = MIB / 2;
 
@@ -85,7 +88,7 @@ impl MemoryQuota {
     }
 
     fn lock(&self) -> MutexGuard<'_, Totals> {
-        // No code panics while it holds the lock.
+        // No code panics while it holds the lock: samples are bounded, and the sums of all workers fit.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -138,6 +141,8 @@ impl WorkerUsage {
     /// candidate of the caller that uses most. If that is another caller's worker, this one continues: a later sample
     /// evicts the other one, unless the circle is within its bound by then.
     pub(crate) fn sample(&mut self, sampled: u64) -> MemoryAction {
+        // A worker machine can report anything, and the sums must not overflow.
+        let sampled = sampled.min(MAX_SAMPLE);
         let base = *self.base.get_or_insert(sampled);
         let bytes_now = sampled.saturating_sub(base).max(MIN_WORKER);
         let grew = bytes_now > self.bytes;
@@ -228,6 +233,20 @@ mod tests {
         assert_eq!(sample(&mut other, 20), MemoryAction::Watch);
         drop(two);
         assert!(quota.admit(caller(1)).is_ok());
+    }
+
+    #[test]
+    fn false_samples_overflow_nothing() {
+        let quota = MemoryQuota::new(&Limits::default());
+        let mut workers: Vec<WorkerUsage> = (0..100).map(|_| quota.admit(caller(1)).expect("room")).collect();
+        for worker in &mut workers {
+            let _base = worker.sample(0);
+            let _unbounded = worker.sample(u64::MAX);
+        }
+        assert_eq!(quota.totals().bytes, 100 * MAX_SAMPLE);
+        assert!(quota.admit(caller(2)).is_ok(), "no bound applies");
+        drop(workers);
+        assert_eq!((quota.totals().workers, quota.totals().bytes), (0, 0));
     }
 
     #[test]

@@ -58,6 +58,8 @@ pub(crate) struct Player {
     pacing: StartPacing,
     /// The loss of the environment while transactions ended. The session gets this event after the finish of the play.
     unreported_loss: Option<LossReason>,
+    /// Whether the machine of the worker drains, so that the session gets another worker once this one has nothing to do.
+    is_leaving: bool,
     /// The revision that the last play committed, until the session takes it.
     committed: Option<store::Revision>,
     pub(super) queries: PendingQueries,
@@ -114,6 +116,7 @@ impl Player {
             plays: 0,
             pacing: StartPacing::default(),
             unreported_loss: None,
+            is_leaving: false,
             committed: None,
             queries,
             query_grant: QueryGrant::None,
@@ -128,9 +131,9 @@ impl Player {
         self.play.as_ref().map_or(0, |play| play.script_bytes) + self.ahead_bytes() + self.queries.held_bytes()
     }
 
-    /// Whether a play may start.
+    /// Whether a play may start. A worker whose machine drains gets no more plays: the player moves first.
     pub(crate) fn is_idle(&self) -> bool {
-        self.play.is_none() && self.unreported_loss.is_none()
+        self.play.is_none() && self.unreported_loss.is_none() && !self.is_leaving
     }
 
     /// Whether the running play is being stopped or its transactions end, so that only its finish is left.
@@ -271,6 +274,7 @@ impl Player {
     fn drop_worker(&mut self) {
         self.worker = WorkerState::None;
         self.worker_start = None;
+        self.is_leaving = false;
         self.query_grant = QueryGrant::None;
     }
 

@@ -3,7 +3,13 @@
 
 mod ends;
 mod fairness;
+#[cfg(feature = "nats")]
+mod machines;
 mod model;
+#[cfg(feature = "nats")]
+#[expect(dead_code, reason = "these tests need only a part of it")]
+#[path = "../../../worker_nats/tests/nats/server.rs"]
+mod nats;
 mod privilege;
 mod reload;
 mod runner;
@@ -26,7 +32,9 @@ const WAIT_TIMEOUT: Duration = Duration::from_mins(1);
 
 fn main() {
     worker::run_if_worker();
-    runner::run(
-        [privilege::TESTS, ends::TESTS, fairness::TESTS, reload::TESTS, workers::TESTS, &store::tests()].concat(),
-    );
+    let mut tests =
+        [privilege::TESTS, ends::TESTS, fairness::TESTS, reload::TESTS, workers::TESTS, &store::tests()].concat();
+    #[cfg(feature = "nats")]
+    tests.extend(machines::TESTS);
+    runner::run(tests);
 }

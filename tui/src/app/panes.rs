@@ -20,7 +20,7 @@ use super::App;
 use crate::{
     action::Action,
     chrome::{self, PaneTitle},
-    circles::{self, CircleItem, SUMMARY_ROWS},
+    circles::{self, CircleItem},
     data,
     help::{self, HintRow},
     keys,
@@ -164,11 +164,8 @@ impl App {
                 let session_status = |id| self.repl.get(id).map_or(SessionStatus::None, SessionView::status);
                 let selected = self.circles.selected().and_then(|id| self.circles.get(id));
                 // On a wide screen the details have a column of their own.
-                let rows = if area.height > MIN_LIST_ROWS + SUMMARY_ROWS && self.window.detail.is_none() {
-                    SUMMARY_ROWS
-                } else {
-                    0
-                };
+                let rows = selected.map_or(0, CircleItem::summary_rows);
+                let rows = if area.height > MIN_LIST_ROWS + rows && self.window.detail.is_none() { rows } else { 0 };
                 let [list, summary] = Layout::vertical([Constraint::Fill(1), Constraint::Length(rows)]).areas(area);
                 self.circles.draw(frame, list, look.theme, (look.now, has_focus), session_status);
                 if let Some(entry) = selected.filter(|_| rows > 0) {

@@ -2,8 +2,12 @@
 
 use std::time::Instant;
 
-use frontend::{quantity, visible::visible};
-use launcher::{StoreState, StoreStatus};
+use frontend::{
+    quantity,
+    visible::visible,
+    worker_pool::{self, PoolProblem},
+};
+use launcher::{StoreState, StoreStatus, WorkerPoolStatus};
 use ratatui::{
     Frame,
     layout::Rect,
@@ -22,8 +26,12 @@ use crate::{keys::short, repl::access_text, theme::Theme, wrap};
 /// Rows of a chart.
 const CHART_ROWS: u16 = 2;
 
-/// Rows of the lines under the list.
-pub(crate) const SUMMARY_ROWS: u16 = 3;
+/// Maximum number of worker machines in the details, and of characters of their names.
+const MAX_MACHINES: usize = 8;
+const MACHINE_NAME: usize = 10;
+
+/// Rows of the lines under the list, without the line of a worker pool.
+const SUMMARY_ROWS: u16 = 3;
 
 /// Returns the bars of a chart in one row.
 fn bars(values: &[u64]) -> String {
@@ -50,6 +58,15 @@ impl CircleItem {
         Some(if layers.is_empty() { "no sandbox".into() } else { format!("sandbox {}", visible(&layers.join(", "))) })
     }
 
+    fn pool(&self) -> Option<&WorkerPoolStatus> {
+        self.status.as_ref().filter(|_| self.is_supervised())?.worker_pool.as_deref()
+    }
+
+    /// The rows of [`draw_summary`](Self::draw_summary).
+    pub(crate) fn summary_rows(&self) -> u16 {
+        SUMMARY_ROWS + u16::from(self.pool().is_some())
+    }
+
     /// Draws what fits into a few lines.
     pub(crate) fn draw_summary(&self, frame: &mut Frame<'_>, area: Rect) {
         let width = usize::from(area.width.saturating_sub(2));
@@ -68,6 +85,7 @@ impl CircleItem {
                 lines.push(Line::from(format!(" {} {numbers}", bars(&plays))).dim());
             }
         }
+        lines.extend(self.pool().map(|pool| Line::from(format!(" {}", worker_pool::short(pool))).dim()));
         frame.render_widget(Paragraph::new(lines), area);
     }
 
@@ -86,6 +104,9 @@ impl CircleItem {
             lines.push(label("restarts", status.restarts.to_string()));
             lines.extend(status.workers.map(|workers| label("sessions", workers.to_string())));
             lines.extend(status.store.as_ref().map(|store| label("store", store_text(store))));
+            if let Some(pool) = self.pool() {
+                lines.extend(pool_lines(pool).into_iter().map(|(name, text)| label(&name, text)));
+            }
             lines.extend(status.identity.as_ref().map(|identity| label("identity", short(&visible(identity)))));
         }
         lines.extend(self.sandbox_text().map(|sandbox| label("isolation", sandbox)));
@@ -130,6 +151,24 @@ fn store_text(store: &StoreStatus) -> String {
         StoreState::Failed => "failed".into(),
         _ => size,
     }
+}
+
+/// Returns the lines about a worker pool: names and texts.
+fn pool_lines(pool: &WorkerPoolStatus) -> Vec<(String, String)> {
+    let mut lines = vec![("machines".to_owned(), worker_pool::short(pool))];
+    if pool.placements + pool.failed_placements > 0 {
+        lines.push(("placements".to_owned(), worker_pool::placements(pool)));
+    }
+    let machines = pool.list.iter().take(MAX_MACHINES);
+    lines.extend(machines.map(|machine| {
+        let name: String = visible(&machine.name).chars().take(MACHINE_NAME).collect();
+        (format!(" {name}"), visible(&worker_pool::machine(machine, &pool.build)).into_owned())
+    }));
+    let more = (pool.machines + pool.other_builds).saturating_sub(pool.list.len().min(MAX_MACHINES) as u64);
+    lines.extend((more > 0).then(|| (String::new(), format!("and {more} more machines"))));
+    let problems = PoolProblem::find(pool);
+    lines.extend(problems.iter().map(|problem| ("problem".to_owned(), visible(&problem.to_string()).into_owned())));
+    lines
 }
 
 fn plays(sample: &Sample) -> u64 {

@@ -4,6 +4,7 @@ mod certificate;
 mod probe;
 #[cfg(test)]
 mod tests;
+mod worker_pools;
 
 use std::{path::Path, sync::Arc, time::Duration};
 
@@ -114,7 +115,14 @@ pub(super) async fn examine(args: &ConfigArgs) -> Vec<Finding> {
         return findings;
     };
     let answers = probe_circles(circles.iter().map(|circle| url(circle, &supervisor_info)), Some(&path)).await;
-    findings.extend(check_machine(&path, &circles, &supervisor_info, &answers, &commands).await);
+    // Concurrently: both wait, for scripts and for NATS.
+    let (of_machine, of_pools) = tokio::join!(
+        check_machine(&path, &circles, &supervisor_info, &answers, &commands),
+        worker_pools::examine(
+            circles.iter().zip(&answers).map(|(circle, answer)| (circle, answer.is_of(&circle.name)))
+        ),
+    );
+    findings.extend(of_machine);
     if let SupervisorInfo::Running(Statuses { refused: Some(refused), .. }) = &supervisor_info {
         let fix = commands.run("reload");
         findings.push(Section::Config.warning(
@@ -130,6 +138,12 @@ pub(super) async fn examine(args: &ConfigArgs) -> Vec<Finding> {
             .zip(&answers)
             .flat_map(|(circle, answer)| circle_findings(circle, &supervisor_info, answer, &commands)),
     );
+    for finding in of_pools {
+        // The status of a running circle may have it already.
+        if findings.iter().all(|other| other.as_json() != finding.as_json()) {
+            findings.push(finding);
+        }
+    }
     findings.extend(default_target_findings(args).await);
     findings
 }
@@ -323,6 +337,8 @@ fn circle_findings(
             format!("fix circles.json; then {}", commands.run("reload")),
         ));
     }
+    let pool = status.and_then(|status| status.worker_pool.as_deref());
+    findings.extend(pool.into_iter().flat_map(|pool| worker_pools::name_findings(name, pool)));
     findings.extend(status.and_then(StoreProblem::find).map(|problem| {
         let level = if problem.is_failure { Severity::Error(NOT_UP_EXIT_CODE) } else { Severity::Warning };
         Section::Circles.finding(level, format!("{name}: {}", problem.what), "", problem.fix)

@@ -7,7 +7,8 @@ use keys::KeyPair;
 use launcher::{StoreConfig, control::CONFIG_INVALID};
 use protocol::{ErrorObject, RpcError};
 use server_ws::{
-    Access, BuildError, Circle, Limits, PlayRecord, Sandbox, StoreLocation, TlsCertificate, TlsCertificateError,
+    Access, BuildError, Circle, Limits, PlayRecord, RemoteWorkers, Sandbox, StoreLocation, TlsCertificate,
+    TlsCertificateError, Workers,
 };
 
 use super::{circle_roles::CircleRoles, recovery::RecoveryProgress};
@@ -19,6 +20,7 @@ pub(crate) fn build_circle(
     args: &ServeArgs,
     audit: Option<impl Fn(PlayRecord) + Send + Sync + 'static>,
     identity: Option<KeyPair>,
+    remote: Option<RemoteWorkers>,
     progress: RecoveryProgress,
 ) -> Result<Circle, CliError> {
     let certificate = certificate(args).transpose()?;
@@ -27,7 +29,7 @@ pub(crate) fn build_circle(
         StoreConfig::File(path) => StoreLocation::File(path),
     });
     let store = store.map(|location| (location, progress));
-    build_with_certificate(args, certificate, store, audit, identity)
+    build_with_certificate(args, certificate, store, audit, identity, remote)
 }
 
 /// Reads the certificate that the arguments name, if they name one. Blocks.
@@ -42,6 +44,7 @@ fn build_with_certificate(
     store: Option<(StoreLocation, RecoveryProgress)>,
     audit: Option<impl Fn(PlayRecord) + Send + Sync + 'static>,
     identity: Option<KeyPair>,
+    remote: Option<RemoteWorkers>,
 ) -> Result<Circle, CliError> {
     let roles = args.roles.as_deref().map(CircleRoles::parse).transpose()?;
     let access = match &roles {
@@ -67,7 +70,9 @@ fn build_with_certificate(
             "leave one of the two out",
         ));
     }
+    let workers = remote.map_or(Workers::SameExecutable, Workers::Remote);
     let mut circle = Circle::builder(&args.name)
+        .workers(workers)
         .access(access)
         .allow_open(args.allow_open)
         .members(args.member.iter().copied())
@@ -163,12 +168,12 @@ pub(crate) async fn apply_config(
     arguments: Vec<String>,
 ) -> Result<(), RpcError> {
     let refused = |message: String| RpcError::Other(ErrorObject { code: CONFIG_INVALID, message, data: None });
-    let current = circle.certificate();
+    let (current, remote) = (circle.certificate(), circle.remote_workers());
     let configured = tokio::task::spawn_blocking(move || {
         let parsed = Cli::try_parse_from(std::iter::once("circles".to_owned()).chain(arguments));
         match parsed.map(|cli| cli.verb) {
             Ok(Some(Verb::Serve(args))) if (args.host, args.port) == started => {
-                Ok((rebuild(&args, current), args.roles))
+                Ok((rebuild(&args, current, remote), args.roles))
             }
             Ok(Some(Verb::Serve(_))) => Err("the address of a running circle cannot change".into()),
             Ok(_) => Err("this is no configuration of a circle".into()),
@@ -201,7 +206,11 @@ pub(crate) async fn apply_config(
 
 /// Builds the circle of changed arguments, with the certificate in use if the new one is unusable; then also returns why.
 /// Blocks.
-fn rebuild(args: &ServeArgs, current: Option<TlsCertificate>) -> Result<(Circle, Option<String>), String> {
+fn rebuild(
+    args: &ServeArgs,
+    current: Option<TlsCertificate>,
+    remote: Option<RemoteWorkers>,
+) -> Result<(Circle, Option<String>), String> {
     // An unusable certificate must not keep other changes, such as a removed member, from their effect.
     let (certificate, fault) = match certificate(args) {
         Some(Err(error)) if current.is_some() => (current, Some(error.advice())),
@@ -209,7 +218,7 @@ fn rebuild(args: &ServeArgs, current: Option<TlsCertificate>) -> Result<(Circle,
     };
     // The running circle has the file open, and keeps its store.
     let store = args.store.as_ref().map(|_| (StoreLocation::Memory, RecoveryProgress::default()));
-    let built = build_with_certificate(args, certificate, store, None::<fn(PlayRecord)>, None);
+    let built = build_with_certificate(args, certificate, store, None::<fn(PlayRecord)>, None, remote);
     built.map(|circle| (circle, fault)).map_err(|error| error.advice())
 }
 

@@ -34,7 +34,7 @@ const COUNT_INTERVAL: Duration = Duration::from_secs(1);
 type SharedLine = Arc<[u8]>;
 
 /// Log and audit of a circle. Dropping it waits until everything is written.
-pub(super) struct CircleLogs {
+pub(crate) struct CircleLogs {
     format: LogFormat,
     outputs: LogOutputs,
     audit: Option<AuditLog>,
@@ -76,6 +76,18 @@ impl CircleLogs {
         let records = Self { format, outputs: LogOutputs { stderr, file }, audit, _log: writing };
         records.init_tracing()?;
         Ok(records)
+    }
+
+    /// Starts the log of a process that has no other outputs than stderr.
+    pub(crate) fn start_on_stderr() -> Result<Self, CliError> {
+        let format = LogFormat::Text;
+        let output: Box<dyn Write + Send> = Box::new(io::stderr());
+        let (stderr, writing) =
+            LineQueue::start("log to stderr", MAX_LOG, LogLineFormat(format), output).map_err(thread_error)?;
+        let logs = Self { format, outputs: LogOutputs { stderr, file: None }, audit: None, _log: vec![writing] };
+        logs.init_tracing()?;
+        logs.log_panics();
+        Ok(logs)
     }
 
     fn init_tracing(&self) -> Result<(), CliError> {

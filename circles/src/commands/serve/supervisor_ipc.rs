@@ -14,7 +14,7 @@ use tokio::{net::UnixStream, sync::oneshot};
 
 use frontend::error::CliError;
 
-use super::export::ExportStop;
+use super::{export::ExportStop, worker_pool};
 
 /// The supervisor, at the other end of standard input.
 pub(crate) struct SupervisorIpc {
@@ -119,6 +119,7 @@ pub(crate) fn to_heartbeat(snapshot: &server_ws::CircleSnapshot) -> Heartbeat {
         memory_bytes: snapshot.memory_bytes(),
         sandbox: snapshot.sandbox.iter().copied().map(Into::into).collect(),
         store: snapshot.store.as_ref().map(to_store_status),
+        worker_pool: snapshot.worker_pool.as_ref().map(|status| Box::new(worker_pool::to_status(status))),
     }
 }
 

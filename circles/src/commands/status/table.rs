@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
-use launcher::{CircleState, CircleStatus, Statuses};
+use launcher::{CircleState, CircleStatus, Statuses, WorkerPoolStatus};
 use unicode_width::UnicodeWidthStr;
 
 use super::store_problem::StoreProblem;
 use frontend::{
     quantity,
     text::{Style, StyledLine},
+    worker_pool::{self, PoolProblem},
 };
 
 /// Layers of a complete sandbox.
@@ -18,7 +19,7 @@ const COLUMN_GAP: &str = "  ";
 
 type Column = (&'static str, fn(&CircleStatus) -> String);
 
-const COLUMNS: [Column; 11] = [
+const COLUMNS: [Column; 12] = [
     ("NAME", |circle| circle.name.clone()),
     (STATE, |circle| circle.state.to_string()),
     ("URL", |circle| circle.url.clone()),
@@ -29,6 +30,7 @@ const COLUMNS: [Column; 11] = [
     ("CONNECTIONS", |circle| or_dash(circle.connections)),
     ("MEMORY", |circle| or_dash(circle.memory_bytes.map(quantity::size))),
     ("PLAYS", |circle| or_dash(circle.plays)),
+    (MACHINES, machines),
     (SANDBOX, sandbox),
 ];
 
@@ -38,16 +40,25 @@ const STATE: &str = "STATE";
 /// Column that is shown only if the sandbox of a circle is incomplete.
 const SANDBOX: &str = "SANDBOX";
 
-/// Columns that are hidden on a narrow terminal, in this order.
-const OPTIONAL_COLUMNS: [&str; 4] = ["PLAYS", "ACCESS", "RESTARTS", "PID"];
+/// Column that is shown only if a circle has a worker pool.
+const MACHINES: &str = "MACHINES";
 
-/// A line of titles, a line for each circle, and reasons of problems. Hides optional columns if `width` is too small.
+/// Columns that are hidden on a narrow terminal, in this order.
+const OPTIONAL_COLUMNS: [&str; 5] = ["PLAYS", "ACCESS", "RESTARTS", "PID", MACHINES];
+
+/// Maximum number of worker machines that are listed.
+const MAX_LISTED_MACHINES: usize = 20;
+
+/// A line of titles, a line for each circle, and reasons of problems. Lists the worker machines of a circle that is the only
+/// one. Hides optional columns if `width` is too small.
 pub(super) fn lines(statuses: &Statuses, width: usize) -> Vec<StyledLine> {
     let circles = &statuses.circles;
     let is_sandboxed = circles.iter().all(|circle| circle.sandbox.as_deref().is_none_or(is_full_sandbox));
+    let has_pool = circles.iter().any(|circle| circle.worker_pool.is_some());
     let mut columns: Vec<Vec<String>> = COLUMNS
         .iter()
         .filter(|(title, _)| *title != SANDBOX || !is_sandboxed)
+        .filter(|(title, _)| *title != MACHINES || has_pool)
         .map(|(title, cell)| std::iter::once((*title).to_owned()).chain(circles.iter().map(cell)).collect())
         .collect();
     for title in OPTIONAL_COLUMNS {
@@ -80,6 +91,7 @@ pub(super) fn lines(statuses: &Statuses, width: usize) -> Vec<StyledLine> {
         lines.extend(circle.why.as_ref().map(|why| StyledLine::of(Style::Plain, &format!("  {why}"))));
         let problem = StoreProblem::find(circle);
         lines.extend(problem.map(|problem| StyledLine::of(Style::Plain, &format!("  {problem}"))));
+        lines.extend(circle.worker_pool.iter().flat_map(|pool| pool_lines(pool, circles.len() == 1)));
         let refused = |refused| StyledLine::of(Style::Plain, &format!("  change not applied: {refused}"));
         lines.extend(circle.refused.as_ref().map(refused));
     }
@@ -88,6 +100,33 @@ pub(super) fn lines(statuses: &Statuses, width: usize) -> Vec<StyledLine> {
     };
     lines.extend(statuses.refused.as_ref().map(refused));
     lines
+}
+
+/// The problems of a pool, and its machines.
+fn pool_lines(pool: &WorkerPoolStatus, is_listed: bool) -> Vec<StyledLine> {
+    let problems = PoolProblem::find(pool).into_iter().map(|problem| format!("  {problem}"));
+    let mut lines: Vec<String> = problems.collect();
+    if is_listed {
+        let list = &pool.list[..pool.list.len().min(MAX_LISTED_MACHINES)];
+        let width = list.iter().map(|machine| machine.name.width()).max().unwrap_or_default();
+        lines.extend(list.iter().map(|machine| {
+            format!("  {}  {}", padded(&machine.name, width), worker_pool::machine(machine, &pool.build))
+        }));
+        let more = (pool.machines + pool.other_builds).saturating_sub(list.len() as u64);
+        lines.extend((more > 0).then(|| format!("  and {more} more machines")));
+        lines.extend(
+            (pool.placements + pool.failed_placements > 0).then(|| format!("  {}", worker_pool::placements(pool))),
+        );
+    }
+    lines.iter().map(|line| StyledLine::of(Style::Plain, line)).collect()
+}
+
+fn machines(circle: &CircleStatus) -> String {
+    match circle.worker_pool.as_deref() {
+        None => "-".into(),
+        Some(pool) if pool.machines == 0 => "none".into(),
+        Some(pool) => format!("{}, {}/{} used", pool.machines, pool.used, pool.places),
+    }
 }
 
 fn widest(column: &[String]) -> usize {
@@ -117,7 +156,7 @@ fn sandbox(circle: &CircleStatus) -> String {
 
 #[cfg(test)]
 mod tests {
-    use launcher::{StoreState, StoreStatus};
+    use launcher::{StoreState, StoreStatus, WorkerMachineStatus, WorkerPoolState};
     use server_ws::Access;
 
     use super::*;
@@ -137,6 +176,7 @@ mod tests {
             memory_bytes: Some(5 << 20),
             sandbox: sandbox.map(|layers| layers.iter().copied().map(Into::into).collect()),
             store: None,
+            worker_pool: None,
             identity: None,
             recovered_percent: None,
             why: None,
@@ -163,6 +203,47 @@ mod tests {
         assert!(!narrower.contains("PLAYS") && narrower.contains("MEMORY"), "{narrower}");
         let narrow = text(&[circle(Some(&ALL_LAYERS))], 0);
         assert!(narrow.starts_with("NAME  STATE  URL                  UP        CONNECTIONS  MEMORY\n"), "{narrow}");
+    }
+
+    #[test]
+    fn worker_pool_adds_a_column_and_its_problems() {
+        let machine = |number: u64| WorkerMachineStatus {
+            name: format!("m{number}"),
+            build: "b1".into(),
+            places: 4,
+            used: number,
+            ..WorkerMachineStatus::default()
+        };
+        let mut pool = WorkerPoolStatus {
+            machines: 2,
+            places: 8,
+            used: 3,
+            placements: 5,
+            placement_p50_us: Some(800),
+            build: "b1".into(),
+            list: vec![machine(1), machine(2)],
+            ..WorkerPoolStatus::default()
+        };
+        let with = |pool: &WorkerPoolStatus| CircleStatus { worker_pool: Some(Box::new(pool.clone())), ..circle(None) };
+        let shown = text(&[with(&pool), circle(None)], usize::MAX);
+        let ends: Vec<&str> = shown.lines().map(|line| line.rsplit(COLUMN_GAP).next().expect("a cell")).collect();
+        assert_eq!(ends, ["MACHINES", "2, 3/8 used", "-"]);
+        let one = text(&[with(&pool)], usize::MAX);
+        assert!(
+            one.ends_with(
+                "\n  m1  1 of 4 places used\n  m2  2 of 4 places used\n  5 workers placed, in 800 µs (median)\n"
+            ),
+            "{one}"
+        );
+        assert!(!text(&[with(&pool)], 0).contains("MACHINES"));
+        pool.list = (0..50).map(machine).collect();
+        pool.machines = 300;
+        let many = text(&[with(&pool)], usize::MAX);
+        assert!(many.contains("\n  and 280 more machines\n") && many.lines().count() == 24, "{many}");
+        let none = WorkerPoolStatus { state: WorkerPoolState::NoMachine, ..WorkerPoolStatus::default() };
+        let none = text(&[with(&none), circle(None)], usize::MAX);
+        assert!(none.contains("  none\n  no worker machine: start one: circles worker --nats URL\n"), "{none}");
+        assert!(!text(&[circle(None)], usize::MAX).contains("MACHINES"));
     }
 
     #[test]

@@ -34,16 +34,17 @@ pub(super) fn run(args: &ExportArgs) -> Result<(), CliError> {
     let store = file.try_open_read_only()?;
     let Some(path) = &args.file else {
         return match store {
-            Some(store) => {
+            Ok(store) => {
                 let mut output = BufWriter::with_capacity(BUFFER_BYTES, stdout().lock());
                 write_entries(&store, &mut output, &AtomicBool::new(false), |error| OutputError(error).into()).map(drop)
             }
-            None => running::export_to_stdout(&file),
+            // The process that has the store open writes the export.
+            Err(_locked) => running::export_to_stdout(&file),
         };
     };
     let count = match store {
-        Some(store) => write_file_until_signal(&store, path)?,
-        None => running::export(&client_runtime()?, &file, path)?,
+        Ok(store) => write_file_until_signal(&store, path)?,
+        Err(_locked) => running::export(&client_runtime()?, &file, path)?,
     };
     to_stderr(&format!("exported {count} entries of '{}' to {}\n", file.circle.name, path.display()));
     Ok(())

@@ -61,20 +61,15 @@ impl StoreFile {
 
     /// Opens the file for reading only, after verifying all of it. Blocks.
     pub(super) fn open_read_only(&self) -> Result<Store, CliError> {
-        self.try_open_read_only()?.ok_or_else(|| self.locked_error())
+        self.try_open_read_only()?
     }
 
-    /// As [`Self::open_read_only`]; `None` if another process has the store open.
-    pub(super) fn try_open_read_only(&self) -> Result<Option<Store>, CliError> {
+    /// As [`Self::open_read_only`]; the inner error says which other process has the store open.
+    pub(super) fn try_open_read_only(&self) -> Result<Result<Store, CliError>, CliError> {
         match StoreOptions::new(&self.circle.name).open_read_only(&self.path) {
-            Err(OpenError::Locked) => Ok(None),
-            opened => opened.map(Some).map_err(|error| self.open_error(error)),
+            Err(error @ OpenError::Locked { .. }) => Ok(Err(self.open_error(error))),
+            opened => opened.map(Ok).map_err(|error| self.open_error(error)),
         }
-    }
-
-    /// The error for a store that another process has open.
-    pub(super) fn locked_error(&self) -> CliError {
-        self.open_error(OpenError::Locked)
     }
 
     /// Opens a file with the bounds of the circle's store, and creates it if there is none. Blocks.
@@ -95,9 +90,13 @@ impl StoreFile {
         let (name, config_flag) = (&self.circle.name, config_flag(self.config.as_deref()));
         let what = format!("cannot open the store of '{name}' in {}", self.path.display());
         match error {
-            OpenError::Locked => {
+            OpenError::Locked { holder } => {
                 let fix = format!("stop the circle: circles down {name}{config_flag}");
-                CliError::usage(what, "the circle is running, or another command uses the store", fix)
+                let why = match holder {
+                    Some(holder) => format!("{holder} has it open"),
+                    None => "the circle is running, or another command uses the store".to_owned(),
+                };
+                CliError::usage(what, why, fix)
             }
             OpenError::Io(error) if error.kind() == io::ErrorKind::NotFound => {
                 let fix = format!("the first start of the circle creates the store: circles up {name}{config_flag}");
@@ -147,7 +146,7 @@ pub(crate) fn find_store_error(circle: &CircleConfig) -> Option<String> {
         return Some(format!("cannot open the store {}: {}", path.display(), os_error_text(&error.into())));
     }
     match StoreOptions::new(&circle.name).open_read_only(path) {
-        Ok(_) | Err(OpenError::Locked) => None,
+        Ok(_) | Err(OpenError::Locked { .. }) => None,
         // The circle makes a store of an empty file.
         Err(OpenError::NotAStore) if path.metadata().is_ok_and(|found| found.len() == 0) => None,
         Err(error) => Some(format!("cannot open the store {}: {error}", path.display())),

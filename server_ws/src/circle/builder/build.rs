@@ -65,7 +65,7 @@ impl CircleBuilder {
         let rights = rights(self.access_definition, access, self.members.unwrap_or_default())?;
         let admits_anonymous = rights.admits_anonymous();
         fit_connections(&mut self.limits, &kind);
-        quota::derive_shares(&mut self.limits);
+        quota::derive_shares(&mut self.limits, kind.has_own_workers());
         let store_modules = store_modules(self.store.is_some(), &self.host)?;
         let host = FunctionTable::new(store_modules, self.host, self.own_functions, &self.limits);
         let host_modules = host.offered();
@@ -86,6 +86,7 @@ impl CircleBuilder {
             setup.host.append(&mut modules);
             function_names = names;
         }
+        let pool = kind.pool_observer();
         let settings = Settings {
             functions,
             contracts: Arc::default(),
@@ -113,6 +114,7 @@ impl CircleBuilder {
                 admission.connections.clone(),
                 running_plays.clone(),
                 store.as_ref().map(CircleStore::observer),
+                pool,
             )),
             admission,
             running_plays,
@@ -199,6 +201,12 @@ fn worker_kind(workers: Workers, sandbox: Sandbox) -> Result<WorkerKind, BuildEr
             _ => WorkerKind::Process(worker::Program::SameExecutable),
         },
         Workers::Process { program } => WorkerKind::Process(worker::Program::File(program)),
+        #[cfg(feature = "nats")]
+        Workers::Remote(remote) => {
+            // For the startup check.
+            worker_kind(Workers::SameExecutable, sandbox)?;
+            WorkerKind::Remote(remote)
+        }
         Workers::TrustedThreads if sandbox == Sandbox::Required => return Err(BuildError::NoSandbox),
         Workers::TrustedThreads => WorkerKind::Threads,
     })

@@ -41,6 +41,7 @@ impl Player {
     pub(in crate::session) fn accepts_ahead(&self, params: &PlayParams, caller: Option<PublicKey>) -> bool {
         let (Some(running), WorkerState::Ready(worker, _)) = (&self.play, &self.worker) else { return false };
         !worker.is_holding()
+            && !self.is_leaving
             && running.unsent.is_none()
             && running.grant.as_ref().is_some_and(|grant| !self.contention.affects(grant))
             && !self.is_finishing()

@@ -2,6 +2,7 @@
 
 use std::io;
 
+use protocol::error::LossReason;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use worker::{HostCall, WorkerEvent};
@@ -48,6 +49,9 @@ impl Player {
             && let Some(reason) = self.unreported_loss.take()
         {
             return Some(PlayerEvent::EnvironmentLost(self.take_ahead_tickets(), reason));
+        }
+        if self.is_leaving && self.play.is_none() && self.ahead.is_empty() && !self.queries.has_waiting() {
+            return self.lose_environment(LossReason::Killed);
         }
         let is_blocked = self.is_blocked_by_end();
         let may_hold = self.may_hold();
@@ -117,6 +121,10 @@ impl Player {
                 None
             }
             WorkerEvent::Lost(loss) => self.lose_worker(loss),
+            WorkerEvent::Leaving => {
+                self.is_leaving = true;
+                None
+            }
             event => {
                 tracing::error!(?event, "unknown event from worker; ignoring it");
                 None

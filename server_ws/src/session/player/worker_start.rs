@@ -7,7 +7,7 @@ use protocol::{RpcError, error::BusyLimit};
 use tokio::time::{Instant, sleep_until};
 
 use super::{Player, PlayerEvent, WorkerState};
-use crate::circle::StartedWorker;
+use crate::circle::{StartedWorker, retry_after_ms};
 
 impl Player {
     /// Returns when the next worker may start; `None` while there is one. A query may already have requested the
@@ -70,10 +70,16 @@ impl Player {
                 None
             }
             Err(error) => {
-                tracing::error!(%error, "cannot start worker");
-                let error = if is_exhaustion(&error) {
+                // Without this, a client could fill the log while there is no machine.
+                let caller = self.worker_caller;
+                if let Some(suppressed) = self.circle.logged_plays.admit(caller, Instant::now().into_std()) {
+                    let suppressed = (suppressed > 0).then_some(suppressed);
+                    tracing::error!(%error, suppressed, "cannot start worker");
+                }
+                let retry_after_ms = retry_after_ms(&error);
+                let error = if is_exhaustion(&error) || retry_after_ms.is_some() {
                     let max = self.circle.settings.borrow().limits.values.workers;
-                    RpcError::Busy { limit: BusyLimit::Workers, max, retry_after_ms: None }
+                    RpcError::Busy { limit: BusyLimit::Workers, max, retry_after_ms }
                 } else {
                     RpcError::Internal
                 };

@@ -169,7 +169,7 @@ fn store_in_a_file_survives_its_circle() {
         .store(StoreLocation::File(path.clone()))
         .build()
         .expect_err("the store is open");
-    assert!(again.to_string().contains("open elsewhere"), "{again}");
+    assert!(again.to_string().contains("has the store open: stop it"), "{again}");
     shop.stop();
     drop(shop);
     let open_as_other = || {
@@ -181,7 +181,7 @@ fn store_in_a_file_survives_its_circle() {
     };
     // The circle closes its store once its last session has ended.
     let mut other = open_as_other();
-    while other.to_string().contains("open elsewhere") {
+    while other.to_string().contains("has the store open") {
         std::thread::yield_now();
         other = open_as_other();
     }

@@ -1,6 +1,6 @@
 //! Details of the selected circle.
 
-use launcher::{CircleStatus, StoreState, StoreStatus};
+use launcher::{CircleStatus, StoreState, StoreStatus, WorkerMachineStatus, WorkerPoolState, WorkerPoolStatus};
 use ratatui::crossterm::event::{Event, KeyCode::Down};
 
 use super::rig::{Rig, status};
@@ -44,4 +44,48 @@ async fn details_stand_under_the_list_or_in_a_column_of_their_own() {
     for height in 1..40 {
         rig.event(Event::Resize(160, height)).await;
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn worker_pool_has_a_fact_and_details() {
+    let mut rig = Rig::start().await;
+    rig.key(Down).await;
+    let machine = |name: &str, build: &str| WorkerMachineStatus {
+        name: name.into(),
+        version: "0.1.0".into(),
+        build: build.into(),
+        places: 16,
+        used: 5,
+        ..WorkerMachineStatus::default()
+    };
+    let mut pool = WorkerPoolStatus {
+        machines: 1,
+        other_builds: 1,
+        places: 16,
+        used: 5,
+        placements: 12,
+        placement_p50_us: Some(1_234),
+        build: "b1".into(),
+        list: vec![machine("m1", "b1"), machine("old", "b0")],
+        ..WorkerPoolStatus::default()
+    };
+    let with = |pool: &WorkerPoolStatus| CircleStatus { worker_pool: Some(Box::new(pool.clone())), ..busy(1) };
+    rig.report(&[with(&pool), status("team", "ready", Some(8))]).await;
+    rig.event(Event::Resize(110, 32)).await;
+    rig.shows("1 machine, 5/16 used");
+    rig.event(Event::Resize(200, 60)).await;
+    for text in [
+        "machines    1 machine, 5/16 used",
+        "placements  12 workers placed",
+        " m1         5 of 16 places",
+        " old        5 of 16 places",
+        "problem     1 worker machine",
+    ] {
+        rig.shows(text);
+    }
+    (pool.machines, pool.other_builds, pool.state) = (0, 0, WorkerPoolState::NoMachine);
+    pool.list.clear();
+    rig.report(&[with(&pool), status("team", "ready", Some(8))]).await;
+    rig.shows("machines    no worker machine");
+    rig.shows("problem     no worker machine");
 }

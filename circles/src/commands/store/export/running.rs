@@ -50,9 +50,8 @@ pub(super) fn export(runtime: &Runtime, file: &StoreFile, path: &Path) -> Result
         Ok(Some(result)) => Ok(result.entries),
         // No supervisor, or another process than that of the circle, had the store.
         Ok(None) | Err(ControlError::Refused(RpcError::InvalidParams { .. })) => Err(match file.try_open_read_only() {
-            Ok(Some(_)) => failed("the process that used the store has ended in the meantime", "try again"),
-            Ok(None) => file.locked_error(),
-            Err(error) => error,
+            Ok(Ok(_)) => failed("the process that used the store has ended in the meantime", "try again"),
+            Ok(Err(error)) | Err(error) => error,
         }),
         Err(ControlError::Refused(RpcError::Other(error))) if error.code == EXPORT_FAILED => {
             Err(failed(&error.message, ""))
