@@ -161,3 +161,43 @@ fn check_json_is_one_object() {
     let all: serde_json::Value = serde_json::from_str(&ran.stdout).expect("JSON");
     assert!(ran.code == Some(2) && all["errors"][0].is_string(), "{ran:?}");
 }
+
+#[test]
+fn check_reads_the_files_of_a_worker_pool() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let home = Home::new();
+    let file = |name: &str, text: &str, mode: u32| {
+        let path = home.path().join(name);
+        std::fs::write(&path, text).expect("written");
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).expect("changed");
+    };
+    file("password", "hunter2\n", 0o640);
+    file("seed", "SUNOSEED\n", 0o600);
+    file("fine", "hunter2\n", 0o600);
+    with(
+        &home,
+        r#"{ "circles": [
+  { "name": "shared", "port": 0, "worker_pool": { "nats": "tls://n1", "user": "a", "password_file": "password" } },
+  { "name": "seed", "port": 0, "worker_pool": { "nats": "tls://n1", "nkey": "seed" } },
+  { "name": "fine", "port": 0, "worker_pool": { "nats": "nats://127.0.0.1:1", "user": "a", "password_file": "fine" } },
+  { "name": "open", "port": 0, "worker_pool": { "nats": "localhost,nats://n2:4222" } }
+] }"#,
+    );
+    let ran = home.run(&["check"]);
+    assert_eq!(ran.code, Some(2), "{ran:?}");
+    for piece in [
+        "circles.json:2:49: the NATS password file password is open to others (mode 0640); run: chmod 600 password",
+        "circles.json:3:47: the NATS nkey file seed does not have the seed of a user's nkey; write the one line that",
+        "warning: circles.json:5:47: anyone on the way to nats://n2:4222 can read and change scripts",
+        "cannot start: shared, seed\n",
+    ] {
+        assert!(ran.stderr.contains(piece), "{piece}: {ran:?}");
+    }
+    assert!(!ran.stderr.contains("SUNOSEED") && !ran.stderr.contains("127.0.0.1:1"), "{ran:?}");
+    // The check does not connect.
+    assert!(ran.stdout.contains("open; workers by NATS: nats://127.0.0.1:1\n"), "{ran:?}");
+    let ran = home.run(&["check", "--json"]);
+    let all: serde_json::Value = serde_json::from_str(&ran.stdout).expect("JSON");
+    assert_eq!(all["circles"][2]["worker_pool"], serde_json::json!({ "nats": "nats://127.0.0.1:1" }), "{ran:?}");
+}

@@ -38,4 +38,6 @@ mod watch;
 mod web;
 mod wire;
 mod words;
+mod worker_machines;
+mod worker_machines_status;
 mod workers;

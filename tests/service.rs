@@ -250,19 +250,23 @@ fn serve_notifies_the_service_manager() {
 }
 
 #[test]
-fn systemd_unit_is_valid() {
-    let unit = include_str!("../contrib/systemd/circles.service");
-    // The program is not installed on this machine.
-    let unit = unit.replace("/usr/local/bin/circles", BINARY);
+fn systemd_units_are_valid() {
     let home = Home::new();
-    let path = home.path().join("circles.service");
-    std::fs::write(&path, unit).expect("written");
-    let Ok(verified) = Command::new("systemd-analyze").args(["verify", "--man=no"]).arg(&path).output() else {
-        skip("no systemd-analyze(1) here");
-        return;
-    };
-    let messages = String::from_utf8_lossy(&verified.stderr);
-    assert!(verified.status.success() && !messages.contains("circles.service"), "{messages}");
+    for (name, unit) in [
+        ("circles.service", include_str!("../contrib/systemd/circles.service")),
+        ("circles-worker.service", include_str!("../contrib/systemd/circles-worker.service")),
+    ] {
+        // The program is not installed on this machine.
+        let unit = unit.replace("/usr/local/bin/circles", BINARY);
+        let path = home.path().join(name);
+        std::fs::write(&path, unit).expect("written");
+        let Ok(verified) = Command::new("systemd-analyze").args(["verify", "--man=no"]).arg(&path).output() else {
+            skip("no systemd-analyze(1) here");
+            return;
+        };
+        let messages = String::from_utf8_lossy(&verified.stderr);
+        assert!(verified.status.success() && !messages.contains(name), "{messages}");
+    }
 }
 
 #[test]

@@ -4,9 +4,16 @@ pub(crate) mod background;
 pub(crate) mod eventually;
 pub(crate) mod fake;
 pub(crate) mod http;
+pub(crate) mod machine;
+#[expect(dead_code, reason = "worker_nats/tests use all of it")]
+#[path = "../worker_nats/tests/nats/server.rs"]
+pub(crate) mod nats;
 pub(crate) mod nginx;
 pub(crate) mod ports;
 pub(crate) mod process;
+#[expect(dead_code, reason = "only worker_nats/tests lose connections for ever")]
+#[path = "../worker_nats/tests/nats/proxy.rs"]
+pub(crate) mod proxy;
 pub(crate) mod pty;
 pub(crate) mod skipped;
 pub(crate) mod tls;

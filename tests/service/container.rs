@@ -144,6 +144,41 @@ fn container_image_config_is_valid() {
 }
 
 #[test]
+fn container_image_is_built_from_all_crates() {
+    let manifest = include_str!("../../Cargo.toml");
+    let members = manifest.lines().find_map(|line| line.strip_prefix("members = ")).expect("members of the workspace");
+    let members: Vec<String> = serde_json::from_str(members).expect("a list on one line");
+    for member in members {
+        let directory = member.split('/').next().expect("a first part");
+        let line = format!("COPY {directory} {directory}\n");
+        assert!(include_str!("../../contrib/container/Containerfile").contains(&line), "{line}");
+    }
+}
+
+/// The lists after `key` in a file of YAML, which are written as JSON.
+fn lists(yaml: &str, key: &str) -> Vec<Vec<String>> {
+    let after = yaml.split(key).skip(1).map(|after| &after[..=after.find(']').expect("the list ends")]);
+    after.map(|list| serde_json::from_str(list).expect("a list of texts")).collect()
+}
+
+#[test]
+fn examples_with_worker_machines_are_valid() {
+    let home = configured(include_str!("../../contrib/compose/circles.json"));
+    let check = home.run(&["check"]);
+    // Everything is valid but for the files of secrets, which an operator makes.
+    assert!(check.code == Some(2) && check.stderr.contains("cannot read /run/nkeys/team.nkey"), "{check:?}");
+    let compose = lists(include_str!("../../contrib/compose/compose.yaml"), "command: ");
+    let kubernetes = lists(include_str!("../../contrib/kubernetes/circles.yaml"), "args: ");
+    let machines: Vec<_> = compose.iter().chain(&kubernetes).filter(|arguments| arguments[0] == "worker").collect();
+    assert_eq!(machines.len(), 3);
+    for arguments in machines {
+        let arguments: Vec<String> = arguments.iter().map(|argument| argument.replace("$(NAME)", "worker-0")).collect();
+        let ran = home.run(&arguments.iter().map(String::as_str).collect::<Vec<_>>());
+        assert!(ran.code == Some(2) && ran.stderr.contains("ca.pem does not exist"), "{ran:?}");
+    }
+}
+
+#[test]
 fn unreadable_scripts_and_modules_are_reported() {
     let home = configured(
         "{ \"circles\": [\n  { \"name\": \"a\", \"port\": 0, \"init\": \"a.rhai\" },\n  \

@@ -20,7 +20,7 @@ pub(crate) const MAX_SPARES: usize = 4;
 pub(crate) struct ServeProcess {
     child: Child,
     pub url: String,
-    _home: Home,
+    home: Home,
 }
 
 impl ServeProcess {
@@ -55,7 +55,19 @@ impl ServeProcess {
         Self::spawn(home, command, 0, args)
     }
 
-    fn spawn(home: Home, mut command: Command, port: u16, args: &[&str]) -> Self {
+    /// Kills the server, and starts it again on its port and in its home.
+    pub(crate) fn restart(&mut self, args: &[&str]) {
+        self.child.kill().expect("it was started here");
+        self.child.wait().expect("it was started here");
+        (self.child, self.url) = Self::launch(self.home.command(), self.port(), args);
+    }
+
+    fn spawn(home: Home, command: Command, port: u16, args: &[&str]) -> Self {
+        let (child, url) = Self::launch(command, port, args);
+        Self { child, url, home }
+    }
+
+    fn launch(mut command: Command, port: u16, args: &[&str]) -> (Child, String) {
         let mut child = command
             .args(["serve", "--port", &port.to_string()])
             .args(args)
@@ -66,7 +78,7 @@ impl ServeProcess {
         let mut line = String::new();
         BufReader::new(child.stdout.as_mut().expect("piped")).read_line(&mut line).expect("it says where it is");
         let url = line.trim().strip_prefix("listening on ").expect("a URL").to_owned();
-        Self { child, url, _home: home }
+        (child, url)
     }
 
     pub(crate) fn open() -> Self {
@@ -208,7 +220,7 @@ pub(crate) fn children(parent: Pid) -> Vec<Pid> {
 }
 
 /// Processes with this name that the fork servers of a circle have forked.
-fn forked_from(circle: Pid, name: &str) -> Vec<Pid> {
+pub(crate) fn forked_from(circle: Pid, name: &str) -> Vec<Pid> {
     let is_named =
         |pid: &Pid| std::fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|comm| comm.trim() == name);
     children(circle).into_iter().flat_map(children).filter(is_named).collect()
