@@ -11,6 +11,7 @@ mod function_calls;
 mod function_crowds;
 mod function_files;
 mod host_calls;
+pub(crate) mod nats;
 mod report;
 mod results;
 mod scripts;
@@ -42,6 +43,8 @@ pub(crate) struct Options {
     results: Option<PathBuf>,
     /// Whether the run only checks that the comparison works.
     is_quick: bool,
+    /// How long a server is under load during a measurement, unless the run is quick.
+    time: Duration,
 }
 
 impl Options {
@@ -57,6 +60,7 @@ impl Options {
             only: value("--only").unwrap_or_default(),
             results: value("--results").map(Into::into),
             is_quick: std::env::args().any(|argument| argument == "--quick"),
+            time: Duration::from_millis(1200),
         })
     }
 
@@ -68,7 +72,7 @@ impl Options {
     /// How long a server is under load before a measurement, and during it.
     fn times(&self) -> (Duration, Duration) {
         let ms = Duration::from_millis;
-        if self.is_quick { (ms(10), ms(50)) } else { (ms(300), ms(1200)) }
+        if self.is_quick { (ms(10), ms(50)) } else { (self.time / 4, self.time) }
     }
 }
 

@@ -25,7 +25,7 @@ use crate::{
 };
 use connection::Connection;
 pub(crate) use crowd::Crowd;
-use histogram::Histogram;
+pub(crate) use histogram::Histogram;
 pub(crate) use protocols::{JsonRpc, Protocol, Redis};
 
 /// How long the load generator waits for any response before it gives up.
@@ -94,6 +94,25 @@ pub(crate) fn run(target: Target, shape: Shape, protocol: &impl Protocol) -> Res
         p99: latencies.percentile(99),
         cpu: Some(CpuTime { root: cpu.root / count, descendants: cpu.descendants / count }),
     })
+}
+
+/// Puts a server under load until it has answered at least `count` requests. Returns the number of its responses.
+pub(crate) fn exchange(
+    address: SocketAddr,
+    shape: Shape,
+    protocol: &impl Protocol,
+    count: u64,
+) -> Result<u64, BoxError> {
+    let requests: Vec<_> = (0..shape.depth).map(|slot| protocol.request(slot)).collect();
+    let mut load = Load::open(address, shape.connections, protocol)?;
+    for connection in &mut load.connections {
+        connection.start(&requests)?;
+    }
+    while load.latencies.total() < count {
+        load.turn(STALL_TIMEOUT, Some(&requests), false)?;
+    }
+    load.drain()?;
+    Ok(load.latencies.total())
 }
 
 /// Opens a connection and returns the time from there to the response to its first request, and the connection.

@@ -3,6 +3,8 @@
 //! `benches/run` builds this program, and has it compare `circles` with its peers (`--compare`); `benches/README.md`
 //! describes the options.
 //!
+//! `--nats` measures workers on other machines.
+//!
 //! Without an option, this program prints figures of a circle in its own process. `--quick` only checks that all
 //! benchmarks work. `--starvation` prints only the table of `benches/STARVATION.md`; with `--program FILE` for the circle
 //! of another `circles` executable, and with `--only PART` only the rows whose names contain PART.
@@ -44,7 +46,13 @@ fn main() -> Result<(), BoxError> {
     if has_flag(starvation::ATTACK_FLAG) {
         return runtime.block_on(starvation::attack_from_arguments());
     }
+    if has_flag(compare::nats::RESPONDER_FLAG) {
+        return compare::nats::respond();
+    }
     let is_quick = has_flag("--quick");
+    if has_flag(compare::nats::FLAG) {
+        return compare::nats::run();
+    }
     if has_flag(compare::FLAG) {
         return compare::run(runtime.handle());
     }

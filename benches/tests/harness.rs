@@ -1,6 +1,6 @@
 //! Smoke tests of the benchmarks. They are tests so that the benchmarks are built together with the other tests.
 
-use std::process::Command;
+use std::{path::Path, process::Command};
 
 #[test]
 fn harness_runs_all_benchmarks_once() {
@@ -48,6 +48,33 @@ fn comparison_has_a_row_for_every_scenario() {
     }
     // Peers that have to be installed are no part of a test.
     assert!(!table.contains("failed"), "{table}");
+}
+
+#[test]
+fn workers_on_other_machines_are_compared() {
+    let circles = Path::new(env!("CARGO_BIN_EXE_circles-benches")).with_file_name("circles");
+    let has_nats = |program: &str| Command::new(program).arg("--version").output().is_ok();
+    if !circles.exists() || !["nats-server", "/usr/sbin/nats-server"].into_iter().any(has_nats) {
+        eprintln!("skipped: there is no {} or no nats-server", circles.display());
+        return;
+    }
+    let results = tempfile::NamedTempFile::new().expect("a file");
+    std::fs::write(results.path(), "# Results\n\n## Workers on other machines\n\nold\n").expect("written");
+    run(&["--nats", "--quick", "--results", results.path().to_str().expect("UTF-8")]);
+    let table = std::fs::read_to_string(results.path()).expect("it is written");
+    for row in [
+        "CPU-bound plays of 4 sessions, machines: 4 / local workers",
+        "calls of a function, C=4 D=16 / local workers",
+        "new sessions with a first play, clients: 8 / local workers",
+        "a short play, p99 / a bare NATS request and a local play",
+        "latency that 5 ms each way adds / one round trip",
+        "4,000 sessions on 4 machines, all memory for each / local workers",
+        "short play, C=1 D=1",
+        "session with its first play",
+    ] {
+        assert!(table.lines().any(|line| line.starts_with(&format!("| {row} | "))), "{row}: {table}");
+    }
+    assert!(table.starts_with("# Results\n\n## Workers on other machines\n") && !table.contains("old"), "{table}");
 }
 
 #[test]

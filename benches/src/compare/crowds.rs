@@ -127,7 +127,7 @@ fn sessions(options: &Options, servers: &Servers, report: &mut Report) -> Result
 }
 
 /// Measures the 99th percentile of a client that plays again and again, in seconds.
-fn p99(options: &Options, Endpoint { address, pid }: Endpoint) -> Result<f64, BoxError> {
+pub(super) fn p99(options: &Options, Endpoint { address, pid }: Endpoint) -> Result<f64, BoxError> {
     let (warm_up, time) =
         if options.is_quick { options.times() } else { (Duration::from_secs(1), Duration::from_secs(3)) };
     let shape = Shape { connections: 1, depth: 1 };
@@ -140,7 +140,7 @@ fn ratio(figure: f64, of: f64) -> Beside {
 }
 
 /// Returns the memory that the kernel has for new programs, in KiB.
-fn available_memory() -> Result<i64, BoxError> {
+pub(super) fn available_memory() -> Result<i64, BoxError> {
     process_tree::field("/proc/meminfo", &["MemAvailable:"])
 }
 

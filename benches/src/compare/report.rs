@@ -15,7 +15,7 @@ pub(crate) enum Unit {
 
 impl Unit {
     /// Formats a figure with three digits.
-    fn format(self, figure: f64) -> String {
+    pub(crate) fn format(self, figure: f64) -> String {
         let (scaled, unit) = match self {
             Self::PerSecond if figure >= 1e6 => (figure / 1e6, "M/s"),
             Self::PerSecond if figure >= 1e3 => (figure / 1e3, "k/s"),
@@ -185,7 +185,7 @@ fn aligned<const N: usize>(row: &[String; N], widths: &[usize; N]) -> String {
     line
 }
 
-fn markdown<const N: usize>(columns: &[&str; N], rows: &[[String; N]]) -> String {
+pub(crate) fn markdown<const N: usize>(columns: &[&str; N], rows: &[[String; N]]) -> String {
     let line = |cells: &[String]| format!("| {} |\n", cells.join(" | "));
     let rule = format!("| --- |{}\n", " ---: |".repeat(N - 1));
     let lines = rows.iter().map(|row| line(row));

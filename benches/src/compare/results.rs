@@ -2,7 +2,7 @@
 
 use std::{path::Path, process::Command};
 
-use super::{Options, report::Report, servers};
+use super::{Options, nats, report::Report, servers};
 use crate::BoxError;
 
 /// What stands before the tables.
@@ -23,8 +23,9 @@ and `message_kib=4096` for the visitors";
 pub(crate) fn write(file: &Path, options: &Options, report: &Report) -> Result<(), BoxError> {
     let [rows, details] = report.tables();
     let facts = facts(options).map(|(what, value)| format!("- {what}: {value}")).join("\n");
+    let remote = nats::existing_section(file);
     let text = format!(
-        "{INTRODUCTION}\n{facts}\n\n## Rows\n\n{rows}\n## Short plays and function calls under load\n\n{details}"
+        "{INTRODUCTION}\n{facts}\n\n## Rows\n\n{rows}\n## Short plays and function calls under load\n\n{details}{remote}"
     );
     std::fs::write(file, text).map_err(|error| format!("cannot write {}: {error}", file.display()))?;
     println!("\nwrote {}", file.display());
@@ -32,7 +33,7 @@ pub(crate) fn write(file: &Path, options: &Options, report: &Report) -> Result<(
 }
 
 /// Returns when and on what the run measured.
-fn facts(options: &Options) -> [(&'static str, String); 7] {
+pub(super) fn facts(options: &Options) -> [(&'static str, String); 7] {
     let read = |file: &str| std::fs::read_to_string(file).unwrap_or_default();
     let cpu_info = read("/proc/cpuinfo");
     let model = cpu_info.lines().find_map(|line| line.strip_prefix("model name")).unwrap_or_default();
