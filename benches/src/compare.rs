@@ -43,7 +43,7 @@ pub(crate) struct Options {
     results: Option<PathBuf>,
     /// Whether the run only checks that the comparison works.
     is_quick: bool,
-    /// How long a server is under load during a measurement, unless the run is quick.
+    /// The time for which a server is under load during a measurement, unless the run is quick.
     time: Duration,
 }
 

@@ -125,7 +125,7 @@ pub(super) fn play_when_possible(client: &mut WireClient, script: &str) -> Value
     })
 }
 
-/// How often each key was counted in the store.
+/// The number that each key has in the store.
 pub(super) fn counts(client: &mut WireClient, keys: &[String]) -> Vec<u64> {
     let script =
         format!("let counts = []; for key in {} {{ counts.push(store::get(`n/${{key}}`, 0)); }} counts", json!(keys));

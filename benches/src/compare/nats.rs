@@ -25,7 +25,7 @@ pub(super) use section::existing as existing_section;
 /// The argument that measures workers on other machines.
 pub(crate) const FLAG: &str = "--nats";
 
-/// How long a server is under load during a measurement.
+/// The time for which a server is under load during a measurement.
 const TIME: Duration = Duration::from_millis(700);
 
 /// The play of the scenarios, and a piece of its response.

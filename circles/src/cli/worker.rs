@@ -11,7 +11,7 @@ use worker_nats::{config::NatsSettings, subjects::SubjectName};
 
 use crate::shell_completion;
 
-/// How to authenticate at the NATS servers, and which ones to trust.
+/// The credentials for the NATS servers, and the CAs to trust.
 #[derive(Debug, Clone, Args)]
 #[expect(clippy::struct_field_names, reason = "the fields are named like the flags")]
 pub(crate) struct NatsArgs {

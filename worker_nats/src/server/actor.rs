@@ -15,7 +15,7 @@ use tokio::{
 
 use super::{
     HubError, HubOptions, Shared, lock,
-    opening::{Opened, OpenedFurther, SharedSubjects, open},
+    opening::{Opened, ServerIdentity, SharedSubjects, open},
     placement::{PlaceError, Placement, Placements, Retry},
     remote_end::ServerEnd,
     status::NatsTraffic,
@@ -88,26 +88,24 @@ struct Actor {
 
 /// Runs the first task of a hub until the handles of the hub are dropped.
 pub(super) async fn run(
-    opened: Option<Opened>,
+    opened: Option<(Opened, SharedSubjects)>,
     options: HubOptions,
     mut queue: mpsc::Receiver<Placement>,
     shared: Arc<Mutex<Shared>>,
 ) {
-    let opened = match opened {
+    let (opened, shared_subjects) = match opened {
         Some(opened) => opened,
         None => match connect(&options, &mut queue, &shared).await {
             Some(opened) => opened,
             None => return,
         },
     };
-    let Opened { connection, server, subjects, own, shared: subjects_of_all } = opened;
-    let opened = OpenedFurther { connection, server, subjects, own };
-    start(opened, options, queue, shared, None, Some(subjects_of_all)).await;
+    start(opened, options, queue, shared, None, Some(shared_subjects)).await;
 }
 
 /// Runs a further task of a hub until the handles of the hub are dropped.
 pub(super) async fn run_further(
-    opened: OpenedFurther,
+    opened: Opened,
     options: HubOptions,
     queue: mpsc::Receiver<Placement>,
     shared: Arc<Mutex<Shared>>,
@@ -117,14 +115,14 @@ pub(super) async fn run_further(
 }
 
 async fn start(
-    opened: OpenedFurther,
+    opened: Opened,
     options: HubOptions,
     queue: mpsc::Receiver<Placement>,
     shared: Arc<Mutex<Shared>>,
     first: Option<mpsc::WeakSender<Placement>>,
-    subjects_of_all: Option<SharedSubjects>,
+    shared_subjects: Option<SharedSubjects>,
 ) {
-    let OpenedFurther { connection, server, subjects, own } = opened;
+    let Opened { connection, server, subjects, own } = opened;
     let actor = Actor {
         outbox: Outbox::new(connection.client().clone()),
         connection,
@@ -145,10 +143,7 @@ async fn start(
         sums: Sums::default(),
         shared,
     };
-    let (machines, servers) = match subjects_of_all {
-        Some(SharedSubjects { machines, servers }) => (Some(machines), Some(servers)),
-        None => (None, None),
-    };
+    let (machines, servers) = shared_subjects.map(|subjects| (subjects.machines, subjects.servers)).unzip();
     actor.run(own, machines, servers, queue).await;
 }
 
@@ -168,7 +163,7 @@ async fn connect(
     options: &HubOptions,
     queue: &mut mpsc::Receiver<Placement>,
     shared: &Mutex<Shared>,
-) -> Option<Opened> {
+) -> Option<(Opened, SharedSubjects)> {
     loop {
         let attempt = async {
             tokio::time::sleep(options.timings.connect_delay).await;
@@ -333,6 +328,11 @@ impl Actor {
         let subject = self.subjects.placements(&self.options.build);
         self.outbox.push(subject, Some(reply.into()), messages::encode(request));
         self.placements.insert(link, now + self.options.timings.placement, placement);
+    }
+
+    /// What the servers of the circle learn of this one.
+    fn identity(&self) -> ServerIdentity {
+        ServerIdentity { server: self.server.clone(), identity: self.options.identity.clone() }
     }
 
     /// Requests a worker again, or fails with an error.

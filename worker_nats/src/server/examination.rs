@@ -8,7 +8,7 @@ use tokio::time::timeout;
 use super::{
     HubError, HubOptions, MachineInfo,
     machines::Machines,
-    opening::{Opened, SharedSubjects, subscribe},
+    opening::{SharedSubjects, subscribe},
 };
 use crate::messages::{self, MachineState};
 
@@ -19,10 +19,9 @@ use crate::messages::{self, MachineState};
 ///
 /// Returns a [`HubError`] if no connection is possible, or if a permission is missing.
 pub async fn examine(options: &HubOptions, listening: Duration) -> Result<Vec<MachineInfo>, HubError> {
-    let opened = subscribe(options).await?;
+    let (opened, SharedSubjects { machines: mut states, .. }) = subscribe(options).await?;
     let mut machines = Machines::new(options.timings.association.heartbeat);
     opened.check_permissions(&options.build).await?;
-    let Opened { connection, shared: SharedSubjects { machines: mut states, .. }, .. } = opened;
     let listen = async {
         while let Some(message) = states.next().await {
             if let Some(state) = messages::decode::<MachineState>(&message.payload) {
@@ -32,6 +31,6 @@ pub async fn examine(options: &HubOptions, listening: Duration) -> Result<Vec<Ma
     };
     let _until_then = timeout(listening, listen).await;
     // The connection lives until here.
-    drop(connection);
+    drop(opened);
     Ok(machines.list(Instant::now()))
 }

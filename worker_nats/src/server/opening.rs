@@ -23,29 +23,19 @@ pub(super) struct ServerIdentity {
     pub(super) identity: String,
 }
 
-/// A connection with its subscriptions.
+/// A connection with the subscription of its own subjects.
 pub(super) struct Opened {
     pub(super) connection: Connection,
     pub(super) server: SubjectName,
     pub(super) subjects: Subjects,
     /// The subscription of all subjects of this server, so that their messages keep their order.
     pub(super) own: Subscriber,
-    /// The states of the machines and the identities of other servers.
-    pub(super) shared: SharedSubjects,
 }
 
-/// The subscriptions of what all tasks of a hub would receive.
+/// The subscriptions of what all tasks of a hub would receive: the first task has them.
 pub(super) struct SharedSubjects {
     pub(super) machines: Subscriber,
     pub(super) servers: Subscriber,
-}
-
-/// A connection of a further task of the hub.
-pub(super) struct OpenedFurther {
-    pub(super) connection: Connection,
-    pub(super) server: SubjectName,
-    pub(super) subjects: Subjects,
-    pub(super) own: Subscriber,
 }
 
 impl Opened {
@@ -65,9 +55,9 @@ impl Opened {
 }
 
 /// Connects, subscribes and checks the permissions and the name of the circle.
-pub(super) async fn open(options: &HubOptions) -> Result<Opened, HubError> {
+pub(super) async fn open(options: &HubOptions) -> Result<(Opened, SharedSubjects), HubError> {
     let HubOptions { config, circle, identity, build, .. } = options;
-    let mut opened = subscribe(options).await?;
+    let (mut opened, shared) = subscribe(options).await?;
     let announced = announce(opened.connection.client(), &opened.subjects, &opened.identity(identity)).await;
     announced.map_err(|error| ended(config, error.to_string()))?;
     opened.check_permissions(build).await?;
@@ -81,25 +71,24 @@ pub(super) async fn open(options: &HubOptions) -> Result<Opened, HubError> {
             return Err(HubError::NameTaken { circle: circle.clone(), other, own: identity.clone() });
         }
     }
-    Ok(opened)
+    Ok((opened, shared))
 }
 
 fn ended(config: &NatsConfig, reason: String) -> ConnectError {
     ConnectError::Unreachable { servers: config.servers(), reason }
 }
 
-/// Connects and subscribes as a server.
-pub(super) async fn subscribe(options: &HubOptions) -> Result<Opened, HubError> {
-    let OpenedFurther { connection, server, subjects, own } = subscribe_further(options).await?;
-    let client = connection.client();
-    let subscribe = async |subject: String| subscribe_to(client, &options.config, subject).await;
-    let machines = subscribe(subjects.machines()).await?;
-    let servers = subscribe(subjects.servers()).await?;
-    Ok(Opened { connection, server, subjects, own, shared: SharedSubjects { machines, servers } })
+/// Connects and subscribes as the first task of a hub.
+pub(super) async fn subscribe(options: &HubOptions) -> Result<(Opened, SharedSubjects), HubError> {
+    let opened = subscribe_own(options).await?;
+    let subscribe = async |subject| subscribe_to(opened.connection.client(), &options.config, subject).await;
+    let machines = subscribe(opened.subjects.machines()).await?;
+    let servers = subscribe(opened.subjects.servers()).await?;
+    Ok((opened, SharedSubjects { machines, servers }))
 }
 
 /// Connects as a server, and subscribes to its own subjects alone.
-pub(super) async fn subscribe_further(options: &HubOptions) -> Result<OpenedFurther, HubError> {
+pub(super) async fn subscribe_own(options: &HubOptions) -> Result<Opened, HubError> {
     let HubOptions { config, circle, timings, .. } = options;
     let mut random = [0; 8];
     getrandom::fill(&mut random).map_err(std::io::Error::from)?;
@@ -112,7 +101,7 @@ pub(super) async fn subscribe_further(options: &HubOptions) -> Result<OpenedFurt
     };
     let connection = connect(config, connection_options).await?;
     let own = subscribe_to(connection.client(), config, subjects.server_all(&server)).await?;
-    Ok(OpenedFurther { connection, server, subjects, own })
+    Ok(Opened { connection, server, subjects, own })
 }
 
 async fn subscribe_to(client: &Client, config: &NatsConfig, subject: String) -> Result<Subscriber, ConnectError> {

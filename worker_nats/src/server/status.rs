@@ -24,7 +24,7 @@ const DELAY_BOUNDS: [u64; 15] = [
 pub struct HubStatus {
     /// Whether there is a connection to NATS.
     pub is_connected: bool,
-    /// How often the hub has connected to NATS.
+    /// The number of connections of the hub to NATS, one after the other.
     pub connections: u64,
     /// Whether NATS has refused the credentials at the last attempt to connect.
     pub is_refused: bool,

@@ -22,7 +22,7 @@ use super::{HubOptions, QUEUE, Shared, actor, lock, opening, placement::Placemen
 const MAX_THREADS: usize = 256;
 
 /// Time for which the placements of a thread wait for its connection.
-const CONNECT_PATIENCE: Duration = Duration::from_secs(1);
+const CONNECT_WAIT: Duration = Duration::from_secs(1);
 
 /// Time between attempts of a thread to connect.
 const RETRY_DELAY: Duration = Duration::from_secs(10);
@@ -85,9 +85,8 @@ async fn run(
     first: mpsc::WeakSender<Placement>,
 ) {
     // The first task has checked the permissions and the name of the circle.
-    let opening = opening::subscribe_further(&options);
     let opened = tokio::select! {
-        opened = opening => opened,
+        opened = opening::subscribe_own(&options) => opened,
         () = pass_on_later(&mut queue, &first) => return,
     };
     match opened {
@@ -104,7 +103,7 @@ async fn run(
 
 /// Passes placements on to the first task, unless there is a connection soon.
 async fn pass_on_later(queue: &mut mpsc::Receiver<Placement>, first: &mpsc::WeakSender<Placement>) {
-    tokio::time::sleep(CONNECT_PATIENCE).await;
+    tokio::time::sleep(CONNECT_WAIT).await;
     pass_on(queue, first).await;
 }
 

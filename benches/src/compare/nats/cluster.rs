@@ -22,7 +22,7 @@ use crate::{
     process_tree::{self, CpuTime, cpu_time},
 };
 
-/// How long the processes may take until a play runs on a machine.
+/// Maximum time of the processes until a play runs on a machine.
 const START_TIMEOUT: Duration = Duration::from_secs(20);
 
 const POLL_INTERVAL: Duration = Duration::from_millis(10);

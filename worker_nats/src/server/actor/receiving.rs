@@ -176,8 +176,7 @@ impl Actor {
             return;
         }
         if let Some(reply) = message.reply.clone().filter(|reply| self.subjects.is_of_server(reply)) {
-            let own = ServerIdentity { server: self.server.clone(), identity: self.options.identity.clone() };
-            self.outbox.push(reply, None, messages::encode(own));
+            self.outbox.push(reply, None, messages::encode(self.identity()));
         }
         if other.identity != self.options.identity {
             let other = messages::short_text(&other.identity);

@@ -6,7 +6,6 @@ use super::{Actor, Counts, Sums, lock};
 use crate::{
     connection::{log_connection, log_refusal},
     messages,
-    server::opening::ServerIdentity,
 };
 
 impl Actor {
@@ -64,8 +63,7 @@ impl Actor {
         let interval = self.options.timings.announcement;
         self.announce_at = now + interval;
         if self.connected.1 && self.first.is_none() {
-            let identity = ServerIdentity { server: self.server.clone(), identity: self.options.identity.clone() };
-            self.outbox.push(self.subjects.servers(), None, messages::encode(identity));
+            self.outbox.push(self.subjects.servers(), None, messages::encode(self.identity()));
         }
         let is_over = |seen: &mut Instant| now.saturating_duration_since(*seen) > interval.saturating_mul(3);
         if self.conflict_seen.take_if(is_over).is_some() {
