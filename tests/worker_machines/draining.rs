@@ -45,6 +45,24 @@ fn running_play_ends_before_its_session_moves() {
 }
 
 #[test]
+fn worker_of_a_call_ends_with_the_call_on_a_machine_that_drains() {
+    let Some(mut team) = Team::without_machine("drain_calls", &[]) else { return };
+    team.add_machine_with("m1", &["--grace", "10m"]);
+    let mut client = team.connect();
+    play_when_possible(&mut client, "1");
+    drop(client);
+    team.wait_until_idle();
+    let mut client = team.connect();
+    let call = client.request("fn.work.slow", json!({ "key": "drain" }));
+    team.machines[0].wait_for_workers(1);
+    team.machines[0].signal(Signal::TERM);
+    let answer = client.answer(&call);
+    assert_eq!(answer["result"], 6_000_000, "{answer}");
+    // The circle keeps no idle worker there.
+    assert_eq!(team.machines[0].wait().code(), Some(0));
+}
+
+#[test]
 fn play_that_outlives_the_grace_period_is_lost() {
     let Some(mut team) = Team::without_machine("drain_kills", &[]) else { return };
     team.add_machine_with("m1", &["--grace", "100ms"]);

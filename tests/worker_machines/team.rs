@@ -20,7 +20,9 @@ const FILES: &[(&str, &str)] = &[
         "fn spin() { loop {} }\n\n\
          fn count(key) { store::add(`n/${key}`, 1); key }\n\n\
          /// @timeout 60000\n\
-         fn slow(key) { store::add(`n/${key}`, 1); let n = 0; while n < 6000000 { n += 1; } n }\n",
+         fn slow(key) { store::add(`n/${key}`, 1); let n = 0; while n < 6000000 { n += 1; } n }\n\n\
+         /// @timeout 3000\n\
+         fn expect_key(key) { if store::get(key, 0) == 0 { loop {} } store::get(key) }\n",
     ),
     ("init.rhai", "const MADE_BY_INIT = 7;\nfn twice(n) { 2 * n }\n"),
     ("modules/area.rhai", "export const SIDE = 3;\nfn square(n) { n * n }\n"),

@@ -6,6 +6,7 @@
 //! | the side sees | and then |
 //! | --- | --- |
 //! | a new [`connection`](Heartbeat::connection) number | messages to the peer may be lost: [`Change::Resend`] |
+//! | no payload of the peer for one and a half heartbeats, or nobody subscribes to its subject | [the peer is silent](Association::take_silence) |
 //! | no payload of the peer for [`Timeouts::silence`] | gives the peer up |
 //! | nobody subscribes to the peer's subject for [`Timeouts::absence`] | gives the peer up; no placements meanwhile |
 //! | its own connection to NATS is down | does not count the silence; gives the peer up after [`Timeouts::outage`] |
@@ -74,6 +75,8 @@ pub struct Association {
     heard_at: Instant,
     /// The time since which nobody subscribes to the peer's subject.
     absent_since: Option<Instant>,
+    /// Whether the owner knows that the peer is silent.
+    is_silence_known: bool,
     /// The time since which the own connection is down.
     down_since: Option<Instant>,
     heartbeat_at: Instant,
@@ -91,6 +94,7 @@ impl Association {
             is_peer_draining: false,
             heard_at: now,
             absent_since: None,
+            is_silence_known: false,
             down_since: None,
             heartbeat_at: now,
             has_ended: false,
@@ -112,6 +116,7 @@ impl Association {
     pub fn hear(&mut self, now: Instant) {
         self.heard_at = now;
         self.absent_since = None;
+        self.is_silence_known = false;
     }
 
     /// Handles a heartbeat.
@@ -166,6 +171,14 @@ impl Association {
         is_due
     }
 
+    /// Returns the time at which the peer is given up, if it has become silent: it may be lost, and may be late or about to
+    /// reconnect as well. Until the next payload of the peer, it returns the time once.
+    pub fn take_silence(&mut self, now: Instant) -> Option<Instant> {
+        self.silent_at().filter(|at| *at <= now)?;
+        self.is_silence_known = true;
+        Some(self.gives_up_at())
+    }
+
     /// Whether the peer has to be given up.
     pub fn is_given_up(&self, now: Instant) -> bool {
         self.has_ended || now >= self.gives_up_at()
@@ -185,8 +198,14 @@ impl Association {
     pub fn deadline(&self) -> Instant {
         match self.down_since {
             Some(_) => self.gives_up_at(),
-            None => self.gives_up_at().min(self.heartbeat_at),
+            None => self.silent_at().into_iter().fold(self.gives_up_at().min(self.heartbeat_at), Instant::min),
         }
+    }
+
+    /// The time at which the peer becomes silent: a heartbeat may be late by half of the interval.
+    fn silent_at(&self) -> Option<Instant> {
+        let is_expected = self.down_since.is_none() && !self.has_ended && !self.is_silence_known;
+        is_expected.then(|| self.absent_since.unwrap_or(self.heard_at + self.timeouts.heartbeat * 3 / 2))
     }
 
     fn gives_up_at(&self) -> Instant {
@@ -241,6 +260,28 @@ mod tests {
         association.hear(now + seconds(1));
         assert!(!association.is_given_up(now + Duration::from_millis(8_999)));
         assert!(association.is_given_up(now + seconds(9)));
+    }
+
+    #[test]
+    fn silence_is_returned_once_until_the_peer_is_heard() {
+        let (mut association, now) = start();
+        let half = Duration::from_millis(500);
+        association.is_heartbeat_due(now + seconds(1));
+        assert_eq!(association.take_silence(now + seconds(1)), None);
+        assert_eq!(association.deadline(), now + half * 3);
+        assert_eq!(association.take_silence(now + half * 3), Some(now + seconds(8)));
+        assert_eq!(association.take_silence(now + seconds(2)), None);
+        assert_eq!(association.deadline(), now + seconds(2));
+        association.hear(now + seconds(2));
+        assert_eq!(association.take_silence(now + half * 7), Some(now + seconds(10)));
+        // Nobody subscribes.
+        association.hear(now + seconds(4));
+        association.miss(now + seconds(4));
+        assert_eq!(association.take_silence(now + seconds(4)), Some(now + seconds(7)));
+        // Without a connection of its own, a side cannot tell.
+        association.reconnect(now + seconds(5));
+        association.disconnect(now + seconds(5));
+        assert_eq!(association.take_silence(now + seconds(9)), None);
     }
 
     #[test]

@@ -325,6 +325,11 @@ impl Peer {
         self.association.is_given_up(now)
     }
 
+    /// Returns the time at which the peer is given up, once after it has become silent.
+    pub fn take_silence(&mut self, now: Instant) -> Option<Instant> {
+        self.association.take_silence(now)
+    }
+
     fn resend(&mut self, now: Instant) {
         let ids: Vec<_> = self.links.keys().copied().collect();
         for id in ids {

@@ -52,6 +52,9 @@ pub(crate) trait End {
     /// The peer drains.
     fn leave(&mut self);
 
+    /// The peer is silent: it is given up at this time unless it is heard before.
+    fn note_silence(&mut self, lost_at: Instant);
+
     /// The link has failed. The end is dropped after that.
     fn fail(&mut self, failure: Failure);
 }
@@ -248,9 +251,14 @@ impl<E: End> Peers<E> {
         }
     }
 
-    /// Gives up the peers that are out of reach. Returns the messages that tell them, each with the name of the peer if
-    /// that costs workers unexpectedly.
+    /// Tells the ends of peers that are silent. Gives up the peers that are out of reach. Returns the messages that tell
+    /// them, each with the name of the peer if that costs workers unexpectedly.
     pub(crate) fn give_up(&mut self, now: Instant) -> Vec<(Option<SubjectName>, OutboundMessage)> {
+        for entry in self.entries.values_mut() {
+            if let Some(lost_at) = entry.peer.take_silence(now) {
+                entry.ends.values_mut().for_each(|end| end.end.note_silence(lost_at));
+            }
+        }
         self.remove_if(|entry| entry.peer.is_given_up(now))
     }
 

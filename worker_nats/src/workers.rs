@@ -8,7 +8,7 @@ use std::{
     pin::{Pin, pin},
     sync::Arc,
     task::{Context, Poll},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use bytes::Bytes;
@@ -103,6 +103,10 @@ impl RemoteEnd for HandleEnd {
 
     fn leave(&mut self) {
         self.0.leave();
+    }
+
+    fn note_silence(&mut self, lost_at: Instant) {
+        self.0.note_silence(lost_at);
     }
 
     fn report_loss(&mut self, loss: RemoteLoss) {

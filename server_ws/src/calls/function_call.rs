@@ -211,12 +211,16 @@ impl FunctionCall {
 
     /// Runs in the transaction of a play. If the function fails, what it has written is undone.
     async fn run_in_play(&mut self, play: &RunTransaction) -> CallEnd {
-        let Ok(savepoint) = play.savepoint().await else { return CallEnd::error(RpcError::Internal) };
-        let end = self.attempt().await;
-        match play.end_savepoint(savepoint, end.result.is_ok()).await {
-            Ok(()) => end,
-            // The play has ended, and nobody waits for the result.
-            Err(_) => CallEnd::error(RpcError::Cancelled),
+        loop {
+            let Ok(savepoint) = play.savepoint().await else { return CallEnd::error(RpcError::Internal) };
+            let mut end = self.attempt().await;
+            if play.end_savepoint(savepoint, end.result.is_ok()).await.is_err() {
+                // The play has ended, and nobody waits for the result.
+                return CallEnd::error(RpcError::Cancelled);
+            }
+            if !self.runs_again_after(end.retry.take().as_ref()) {
+                return end;
+            }
         }
     }
 
@@ -260,11 +264,19 @@ impl FunctionCall {
     async fn run_without_store(&mut self) -> CallEnd {
         loop {
             let mut end = self.attempt().await;
-            match end.retry.take() {
-                Some(Retry::LostMachine) if self.may_lose_machine() => self.context.stopper.begin_rerun(),
-                _ => return end,
+            if !self.runs_again_after(end.retry.take().as_ref()) {
+                return end;
             }
         }
+    }
+
+    /// Prepares a call whose transaction is not its own for another run, if the last one has lost its machine.
+    fn runs_again_after(&mut self, retry: Option<&Retry>) -> bool {
+        let runs_again = matches!(retry, Some(Retry::LostMachine)) && self.may_lose_machine();
+        if runs_again {
+            self.context.stopper.begin_rerun();
+        }
+        runs_again
     }
 
     /// Counts a lost machine. Returns whether the call may run again: a function that is to blame must not cost more

@@ -83,6 +83,13 @@ impl<'c> WorkerCall<'c> {
                     WorkerEvent::Print(print) => self.keep(print),
                     WorkerEvent::HostCall(call) => self.start_host_call(call),
                     WorkerEvent::Progress(report) => self.report(report),
+                    WorkerEvent::Leaving => self.worker.wear_out(),
+                    WorkerEvent::Silent { lost_at } => {
+                        self.worker.wear_out();
+                        if self.leaves_silent_machine(lost_at) {
+                            return Err(Loss::Unreachable);
+                        }
+                    }
                     _ => {}
                 },
                 event = host_event(self.host_calls.as_mut()) => self.take_host_event(event),
@@ -91,6 +98,15 @@ impl<'c> WorkerCall<'c> {
                 () = wait_until(next_tick) => self.tick(Instant::now()),
             }
         }
+    }
+
+    /// Whether the call gives its worker up, because its time would be over before the silent machine counts as lost. What
+    /// the worker has asked for is undone with the transaction, and nobody hears the worker any more, so the call can run
+    /// again wherever the machine is.
+    fn leaves_silent_machine(&self, lost_at: std::time::Instant) -> bool {
+        let has_lasting_effects = self.host_calls.as_ref().is_some_and(HostCalls::has_lasting_effects);
+        let lacks_time = self.call.deadline.is_some_and(|deadline| deadline.into_std() <= lost_at);
+        lacks_time && self.stopped.is_none() && !self.waits_for_turn && !has_lasting_effects
     }
 
     fn next_tick(&self) -> Option<Instant> {

@@ -75,6 +75,8 @@ pub(crate) struct PooledWorker {
     /// Held while the call has the worker.
     _place: Grant,
     computing: Option<Grant>,
+    has_low_priority: bool,
+    /// Whether the worker is replaced after the call.
     is_worn: bool,
 }
 
@@ -121,7 +123,16 @@ impl FunctionWorkers {
             Some(IdleWorker { worker, calls, .. }) => (worker, calls),
             None => (self.pool.fork_worker(caller.group()).await?.into(), 0),
         };
-        Ok(PooledWorker { worker, calls, group, caller, _place: place, computing: Some(computing), is_worn: false })
+        Ok(PooledWorker {
+            worker,
+            calls,
+            group,
+            caller,
+            _place: place,
+            computing: Some(computing),
+            has_low_priority: false,
+            is_worn: false,
+        })
     }
 }
 
@@ -206,7 +217,7 @@ impl PooledWorker {
     /// Lets the call compute again after its wait, or returns a waiter for the grant. A worker with a lowered priority
     /// needs no grant.
     pub(crate) fn resume_computing(&mut self) -> Result<(), Waiter> {
-        if !self.is_worn && self.computing.is_none() {
+        if !self.has_low_priority && self.computing.is_none() {
             self.computing = Some(self.group.computing.acquire(self.caller)?);
         }
         Ok(())
@@ -220,8 +231,14 @@ impl PooledWorker {
     /// Lowers the priority of the worker, which is then replaced after the call, and lets another call compute.
     pub(crate) fn demote(&mut self) {
         self.worker.lower_priority();
-        self.is_worn = true;
+        self.has_low_priority = true;
+        self.wear_out();
         self.computing = None;
+    }
+
+    /// Has the worker replaced after the call.
+    pub(crate) fn wear_out(&mut self) {
+        self.is_worn = true;
     }
 
     /// Gives the worker back after a call that ended without a limit.

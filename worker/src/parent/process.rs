@@ -51,10 +51,19 @@ pub(crate) trait ProcessOwner: Debug + Send + Sync {
         pid.and_then(usage::cpu_time).into()
     }
 
-    /// Whether the worker is about to leave, and this was not returned before.
-    fn take_leaving(&self) -> bool {
-        false
+    /// Returns what the machine of the worker has reported, unless it was returned before.
+    fn take_notice(&self) -> Option<MachineNotice> {
+        None
     }
+}
+
+/// What a handle learns of the machine of its worker.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum MachineNotice {
+    /// The worker has to leave the machine.
+    Leaving,
+    /// The machine shows no sign of life, and counts as lost at this time unless it shows one before.
+    Silent(Instant),
 }
 
 /// A process, or the threads in its place. Dropping it ends the process.
@@ -111,8 +120,8 @@ impl Process {
         self.owner.cpu_usage(self.pid, since)
     }
 
-    pub(super) fn take_leaving(&self) -> bool {
-        self.owner.take_leaving()
+    pub(super) fn take_notice(&self) -> Option<MachineNotice> {
+        self.owner.take_notice()
     }
 
     /// Whether there is a process whose end can be awaited.

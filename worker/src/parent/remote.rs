@@ -108,6 +108,8 @@ struct RemoteState {
     sample_requested_at: Option<Instant>,
     /// Whether the worker is about to leave, and the handle has not reported it.
     is_leaving: bool,
+    /// The time at which a silent machine counts as lost, if the handle has not reported it.
+    silent_until: Option<Instant>,
     /// Whether the process has ended, or its machine is out of reach.
     is_lost: bool,
     /// Whether the handle is dropped.
@@ -143,6 +145,7 @@ impl SharedState {
             sample: None,
             sample_requested_at: None,
             is_leaving: false,
+            silent_until: None,
             is_lost: false,
             is_closed: false,
         })))

@@ -63,6 +63,12 @@ pub enum WorkerEvent {
     /// The worker's [machine](Worker::remote) drains, and the process ends soon, with [`Loss::Drained`]. What the worker
     /// sent before has been returned.
     Leaving,
+    /// The worker's [machine](Worker::remote) shows no sign of life. It may be lost, or late: without a sign until then, the
+    /// worker is lost at `lost_at`, with [`Loss::Unreachable`].
+    Silent {
+        /// The time at which the machine counts as lost.
+        lost_at: std::time::Instant,
+    },
     /// The process ended, and its environment is lost. No event follows.
     Lost(Loss),
 }

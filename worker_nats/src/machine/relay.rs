@@ -3,6 +3,7 @@
 use std::{
     mem::MaybeUninit,
     task::{Context, Poll},
+    time::Instant,
 };
 
 use tokio::io::ReadBuf;
@@ -137,6 +138,10 @@ impl<S: WorkerStarter> End for MachineEnd<S> {
 
     fn leave(&mut self) {
         // Servers do not drain: they close their links.
+    }
+
+    fn note_silence(&mut self, _: Instant) {
+        // The worker goes on until the server is given up.
     }
 
     fn fail(&mut self, failure: Failure) {

@@ -72,6 +72,8 @@ impl End for Flood {
 
     fn leave(&mut self) {}
 
+    fn note_silence(&mut self, _: Instant) {}
+
     fn fail(&mut self, _: Failure) {}
 }
 

@@ -7,6 +7,8 @@ impl End for Nothing {
 
     fn leave(&mut self) {}
 
+    fn note_silence(&mut self, _: Instant) {}
+
     fn fail(&mut self, _: Failure) {}
 }
 

@@ -34,7 +34,10 @@ use crate::{
 /// Number of messages that the task handles before it looks at its other inputs.
 const BATCH: usize = 256;
 
-/// Number of messages that the task handles after a long pause before it gives any peer up.
+/// Time between two turns after which the task may be late.
+const LATE: Duration = Duration::from_millis(250);
+
+/// Number of messages that the task handles before it calls any peer silent or lost, if it may be late.
 const LATE_BATCH: usize = 16 * BATCH;
 
 /// Time without another input after which the task looks at its state. Also the time to send the last messages.
@@ -213,8 +216,8 @@ impl Actor {
         loop {
             let now = Instant::now();
             self.follow_connection(now);
-            if now.saturating_duration_since(std::mem::replace(&mut self.turn_at, now)) > IDLE * 2 {
-                // The thread has had no time for this task. What shows that the peers are there has arrived meanwhile.
+            if now.saturating_duration_since(std::mem::replace(&mut self.turn_at, now)) > LATE {
+                // The thread may have had no time for this task. What shows that the peers are there has arrived meanwhile.
                 for _ in 0..LATE_BATCH {
                     let Some(Some(message)) = own.next().now_or_never() else { break };
                     self.receive(message);

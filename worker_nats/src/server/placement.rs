@@ -196,17 +196,23 @@ impl Placement {
 
     /// A machine had no room. A machine that is full or drains refuses requests for [`Timings::refusal`] before it leaves
     /// the queue group, so the pauses together are longer than that: after them, another machine gets the request.
-    pub(super) fn refuse(mut self, timings: &Timings, now: Instant) -> Retry {
+    pub(super) fn refuse(self, timings: &Timings, now: Instant) -> Retry {
+        self.refuse_for(timings.refusals(), now)
+    }
+
+    /// A machine had no room, although another one has: that one gets the request sooner or later. A machine without
+    /// processor time leaves the queue group late.
+    pub(super) fn pass(self, timings: &Timings, now: Instant) -> Retry {
+        self.refuse_for(timings.unanswered, now)
+    }
+
+    fn refuse_for(mut self, maximum: Duration, now: Instant) -> Retry {
         let pause = FIRST_PAUSE * (1 << self.refusals.min(MAX_DOUBLINGS));
         let next = now + pause.mul_f64(0.5 + random_part());
         self.refusals += 1;
         self.heard_at = now;
         let refused_at = *self.refused_at.get_or_insert(now);
-        if next.saturating_duration_since(refused_at) < timings.refusals() {
-            Retry::At(next, self)
-        } else {
-            Retry::GiveUp(self)
-        }
+        if next.saturating_duration_since(refused_at) < maximum { Retry::At(next, self) } else { Retry::GiveUp(self) }
     }
 
     /// No machine answered in time.
@@ -255,6 +261,21 @@ mod tests {
         let total = now - begun;
         assert!(total > timings.refusal && total < Duration::from_secs(2), "{total:?}");
         assert!(requests < 20, "{requests}");
+    }
+
+    #[test]
+    fn placement_is_requested_for_longer_while_a_machine_has_room() {
+        let (timings, begun) = (Timings::default(), Instant::now());
+        let late = begun + timings.refusals();
+        let again = |retry| match retry {
+            Retry::At(_, placement) => placement,
+            _ => panic!("the placement is given up"),
+        };
+        let refused = again(placement(begun).refuse(&timings, begun));
+        let passed = again(refused.pass(&timings, late));
+        assert!(matches!(passed.refuse(&timings, late), Retry::GiveUp(_)));
+        let passed = again(placement(begun).pass(&timings, begun));
+        assert!(matches!(passed.pass(&timings, begun + timings.unanswered), Retry::GiveUp(_)));
     }
 
     #[test]

@@ -1,6 +1,9 @@
 //! The server's end of a link: the handle of a worker on another machine.
 
-use std::task::{Context, Poll};
+use std::{
+    task::{Context, Poll},
+    time::Instant,
+};
 
 use crate::{
     peers::{End, Failure, LinkAccess},
@@ -57,6 +60,9 @@ pub trait RemoteEnd: Send + 'static {
 
     /// Reports that the worker has to leave its machine, which drains.
     fn leave(&mut self);
+
+    /// Reports that the machine shows no sign of life, and counts as lost at this time unless it shows one before.
+    fn note_silence(&mut self, lost_at: Instant);
 
     /// Reports that the process has ended. The first report counts. Bytes from before may follow.
     fn report_loss(&mut self, loss: RemoteLoss);
@@ -125,6 +131,10 @@ impl End for ServerEnd {
 
     fn leave(&mut self) {
         self.end.leave();
+    }
+
+    fn note_silence(&mut self, lost_at: Instant) {
+        self.end.note_silence(lost_at);
     }
 
     fn fail(&mut self, failure: Failure) {

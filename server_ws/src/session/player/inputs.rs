@@ -125,6 +125,8 @@ impl Player {
                 self.is_leaving = true;
                 None
             }
+            // The play may have effects outside of its transaction, so it does not run again before the machine is lost.
+            WorkerEvent::Silent { .. } => None,
             event => {
                 tracing::error!(?event, "unknown event from worker; ignoring it");
                 None

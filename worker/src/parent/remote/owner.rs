@@ -6,7 +6,7 @@ use super::{SharedState, wake};
 use crate::{
     message::ProcessCommand,
     parent::{
-        process::ProcessOwner,
+        process::{MachineNotice, ProcessOwner},
         usage::{Usage, UsageSample},
     },
 };
@@ -56,8 +56,12 @@ impl ProcessOwner for RemoteOwner {
         self.sample(since, |sample| sample.cpu_time)
     }
 
-    fn take_leaving(&self) -> bool {
-        std::mem::take(&mut self.0.lock().is_leaving)
+    fn take_notice(&self) -> Option<MachineNotice> {
+        let mut state = self.0.lock();
+        if std::mem::take(&mut state.is_leaving) {
+            return Some(MachineNotice::Leaving);
+        }
+        state.silent_until.take().map(MachineNotice::Silent)
     }
 }
 

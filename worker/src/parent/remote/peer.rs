@@ -8,7 +8,7 @@ use std::{
 
 use tokio::sync::oneshot;
 
-use super::{SharedState, WorkerChannel, register, wake};
+use super::{RemoteState, SharedState, WorkerChannel, register, wake};
 use crate::parent::{loss::Loss, usage::UsageSample};
 
 /// The commands of a handle for the process of its worker.
@@ -105,8 +105,19 @@ impl RemotePeer {
 
     /// Reports that the worker is about to leave; [`WorkerEvent::Leaving`](crate::WorkerEvent::Leaving) follows.
     pub fn leave(&mut self) {
+        self.notify(|state| state.is_leaving = true);
+    }
+
+    /// Reports that the machine shows no sign of life, and counts as lost at this time unless it shows one before;
+    /// [`WorkerEvent::Silent`](crate::WorkerEvent::Silent) follows.
+    pub fn note_silence(&mut self, lost_at: Instant) {
+        self.notify(|state| state.silent_until = Some(lost_at));
+    }
+
+    /// Changes the state, and wakes the task that waits for an event.
+    fn notify(&self, change: impl FnOnce(&mut RemoteState)) {
         let mut state = self.state.lock();
-        state.is_leaving = true;
+        change(&mut state);
         let reader = state.work.reader.take();
         drop(state);
         wake(reader);

@@ -169,6 +169,25 @@ async fn leaving_is_reported_once_after_what_arrived_before() {
 }
 
 #[tokio::test]
+async fn silence_of_the_machine_is_reported_after_what_arrived_before() {
+    let (mut worker, mut peer) = remote();
+    worker.play(&play(1, ""));
+    let (first, second) = (Instant::now(), Instant::now());
+    let bytes = frames(&[FromWorker::Sealed(Vec::new()), print("a")]);
+    assert_eq!(peer.try_write(WorkerChannel::Work, &bytes), bytes.len());
+    peer.note_silence(first);
+    assert!(matches!(now(worker.event()).await, Some(WorkerEvent::Print(_))));
+    assert!(matches!(now(worker.event()).await, Some(WorkerEvent::Silent { lost_at }) if lost_at == first));
+    assert!(now(worker.event()).await.is_none());
+    // A handle that waits wakes up, and the worker goes on.
+    let (event, ()) = tokio::join!(worker.event(), async { peer.note_silence(second) });
+    assert!(matches!(event, WorkerEvent::Silent { lost_at } if lost_at == second));
+    let bytes = frames(&[done(1)]);
+    assert_eq!(peer.try_write(WorkerChannel::Work, &bytes), bytes.len());
+    assert!(matches!(now(worker.event()).await, Some(WorkerEvent::Done { .. })));
+}
+
+#[tokio::test]
 async fn usage_is_that_of_time_after_request() {
     let sample = |n: u64| UsageSample { memory_bytes: n, cpu_time: std::time::Duration::from_millis(n) };
     let before = Instant::now();

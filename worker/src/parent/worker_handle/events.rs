@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     message::{EvalOutcome, FromControl, FromWorker, HostReturn, Layer, Print, QueryAnswer},
-    parent::loss::Loss,
+    parent::{loss::Loss, process::MachineNotice},
 };
 
 /// Time for a process to exit after it has closed its work pipe.
@@ -128,8 +128,10 @@ impl Worker {
                 Poll::Ready(Ok(true)) => {}
                 Poll::Ready(_) => return Poll::Ready(None),
                 // All that had arrived has been handled.
-                Poll::Pending if self.process.take_leaving() => return Poll::Ready(Some(WorkerEvent::Leaving)),
-                Poll::Pending => return Poll::Pending,
+                Poll::Pending => {
+                    let notice = self.process.take_notice();
+                    return notice.map_or(Poll::Pending, |notice| Poll::Ready(Some(notice.into())));
+                }
             }
         }
     }
@@ -279,6 +281,15 @@ fn warn_of_missing_allocator(layers: &[Layer]) {
 impl From<Violation> for io::Error {
     fn from(Violation(what): Violation) -> Self {
         Self::new(io::ErrorKind::InvalidData, what)
+    }
+}
+
+impl From<MachineNotice> for WorkerEvent {
+    fn from(notice: MachineNotice) -> Self {
+        match notice {
+            MachineNotice::Leaving => Self::Leaving,
+            MachineNotice::Silent(lost_at) => Self::Silent { lost_at },
+        }
     }
 }
 

@@ -89,7 +89,12 @@ impl Actor {
             }
             Some(PlacementAnswer::Full) => {
                 if let Some(placement) = self.placements.remove(link) {
-                    let retry = placement.refuse(&self.options.timings, now);
+                    let timings = &self.options.timings;
+                    let retry = if self.is_room_known(now) {
+                        placement.pass(timings, now)
+                    } else {
+                        placement.refuse(timings, now)
+                    };
                     self.retry(retry, PlaceError::Full);
                 }
             }
@@ -124,6 +129,12 @@ impl Actor {
         {
             lock(&self.shared).status.count_placement(delay);
         }
+    }
+
+    /// Whether a machine of the server's build said last that it has room.
+    fn is_room_known(&self, now: Instant) -> bool {
+        let machines = lock(&self.shared).machines.list(now);
+        machines.iter().any(|machine| machine.has_room && machine.build == self.options.build)
     }
 
     /// The reason why no machine listens for placement requests.

@@ -9,7 +9,7 @@ use worker_nats::{
 use super::{
     NatsServer, POLL_INTERVAL, RunningMachine, connect_hub, echo, machine_options, millis, place, timings, try_place,
 };
-use crate::within;
+use crate::{WAIT_TIMEOUT, within};
 
 #[tokio::test]
 async fn machine_that_drains_ends_with_its_last_worker() {
@@ -63,8 +63,9 @@ async fn worker_that_does_not_leave_is_killed_after_the_grace_period() {
 async fn placements_while_a_machine_drains_go_to_another_one() {
     let Some(server) = NatsServer::start("drain_of_one", "") else { return };
     let hub = connect_hub(&server.url(), timings()).await;
-    let mut machine = RunningMachine::with_name(&server.url(), "m1");
-    // It has a worker, so it stays in the queue group for the whole time of its refusals.
+    // It has a worker and refuses for longer than the hub expects, as a machine without processor time does.
+    let late = Timings { refusal: WAIT_TIMEOUT, ..timings() };
+    let mut machine = RunningMachine::start(machine_options(&server.url(), "m1", late));
     let (_, handle) = place(&hub, &echo()).await;
     let _second = RunningMachine::with_name(&server.url(), "m2");
     within("two machines", async {
@@ -75,7 +76,7 @@ async fn placements_while_a_machine_drains_go_to_another_one() {
     .await;
     machine.drain();
     handle.leaving().await;
-    for _ in 0..20 {
+    for _ in 0..60 {
         let (placed, handle) = try_place(&hub, &echo()).await.expect("another machine has room");
         assert_eq!(placed.machine.as_str(), "m2");
         handle.assert_echo().await;

@@ -5,6 +5,7 @@ use std::{
     pin::pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::{Context, Poll, Waker},
+    time::Instant,
 };
 
 use tokio::sync::Notify;
@@ -27,6 +28,7 @@ struct State {
     usage: Option<Usage>,
     loss: Option<RemoteLoss>,
     is_leaving: bool,
+    silences: u32,
     is_closed: bool,
     has_changed: bool,
     hub: Option<Waker>,
@@ -144,6 +146,11 @@ impl Handle {
         self.wait("leaving", |state| state.is_leaving.then_some(())).await;
     }
 
+    /// Waits until the hub has reported so many times that the machine is silent.
+    pub(super) async fn silences(&self, count: u32) {
+        self.wait("silence", |state| (state.silences >= count).then_some(())).await;
+    }
+
     pub(super) async fn ended(&self, channel: Channel) {
         self.wait("the end of a channel", |state| state.ended[channel].then_some(())).await;
     }
@@ -201,6 +208,10 @@ impl RemoteEnd for FakeEnd {
 
     fn leave(&mut self) {
         self.0.report(|state| state.is_leaving = true);
+    }
+
+    fn note_silence(&mut self, _: Instant) {
+        self.0.report(|state| state.silences += 1);
     }
 
     fn report_loss(&mut self, loss: RemoteLoss) {

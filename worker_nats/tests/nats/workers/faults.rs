@@ -66,6 +66,8 @@ async fn machine_that_was_frozen_for_a_moment_loses_nothing() {
     let (_, handle) = place(&hub, &echo()).await;
     proxy.freeze();
     handle.write(Channel::Work, b"written before").await;
+    // The session learns that the machine may be lost, each time.
+    handle.silences(1).await;
     proxy.thaw();
     assert_eq!(handle.read(Channel::Work, 14).await, b"written before");
     assert!(!handle.has_loss() && machine.fakes.counts().running == 1);
