@@ -28,6 +28,7 @@ pub mod association;
 pub mod config;
 pub mod connection;
 mod content;
+mod endpoint;
 mod ids;
 pub mod link;
 pub mod machine;

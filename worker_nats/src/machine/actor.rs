@@ -26,15 +26,10 @@ use super::{
     starting::{Started, Starter},
 };
 use crate::{
-    connection::{Connection, log_connection, log_refusal},
+    endpoint::{BATCH, Endpoint, receive_arrived},
     link::Side,
     messages::{self, MachineState},
-    outbox::Outbox,
-    peers::Peers,
 };
-
-/// Number of messages that the task handles before it looks at its other inputs.
-const BATCH: usize = 256;
 
 /// Maximum number of placement requests that wait: as many as come at once if all sessions of a large circle begin anew.
 const REQUESTS: usize = 4096;
@@ -74,13 +69,9 @@ struct Drain {
 
 struct Actor<S: WorkerStarter> {
     options: MachineOptions,
-    connection: Connection,
-    /// The number of the connection, and whether it is up.
-    connected: (u64, bool),
+    endpoint: Endpoint<MachineEnd<S>>,
     /// The circles whose servers learn the state of the machine.
     circles: CircleList,
-    outbox: Outbox,
-    peers: Peers<MachineEnd<S>>,
     starter: Arc<Starter<S>>,
     /// The number of workers that start.
     starting: usize,
@@ -95,8 +86,8 @@ struct Actor<S: WorkerStarter> {
     state_at: Instant,
     /// A random number, which tells machines of one name apart.
     instance: u64,
-    /// Whether the machine accepts workers, and the last refusal of a permission, as they were logged.
-    logged: (Option<bool>, Option<String>),
+    /// Whether the machine accepts workers, as it was logged last.
+    logged_room: Option<bool>,
     drain: Option<Drain>,
 }
 
@@ -126,11 +117,8 @@ pub(super) async fn run<S: WorkerStarter>(
     let refusal = options.timings.refusal;
     tokio::spawn(listen(client.clone(), placements, is_accepting, is_listening, refusal, requests));
     let actor = Actor {
-        outbox: Outbox::new(client),
-        connection,
-        connected: (0, false),
+        endpoint: Endpoint::new(connection, Side::Machine, options.timings.association),
         circles: CircleList::new(circles, Instant::now()),
-        peers: Peers::new(Side::Machine, options.timings.association),
         starter: Arc::new(starter),
         starting: 0,
         memory: 0,
@@ -141,7 +129,7 @@ pub(super) async fn run<S: WorkerStarter>(
         state_at: Instant::now(),
         // Without random bytes, machines of one name are not noticed.
         instance: getrandom::u64().unwrap_or(0),
-        logged: (None, None),
+        logged_room: None,
         drain: None,
         options,
     };
@@ -157,32 +145,27 @@ impl<S: WorkerStarter> Actor<S> {
         mut results: mpsc::Receiver<Started<S>>,
         mut shutdown: Pin<&mut impl futures_util::future::FusedFuture<Output = ()>>,
     ) -> Result<(), MachineError> {
-        let wakes = self.peers.wakes();
         let result = loop {
             let now = Instant::now();
-            self.follow_connection(now);
+            let first_messages = self.endpoint.begin_turn(now);
+            receive_arrived(&mut own, first_messages, |message| self.receive(message));
             self.check_deadlines(now);
             if self.has_drained(now) {
                 break Ok(());
             }
-            let is_blocked = self.connected.1 && self.outbox.publish(&mut self.peers, now);
+            let is_blocked = self.endpoint.publish(now);
             let deadline = self.deadline(is_blocked);
             tokio::select! {
                 message = own.next() => {
                     let Some(message) = message else { break Err(MachineError::ClientEnded) };
                     self.receive(message);
-                    for _ in 1..BATCH {
-                        let Some(Some(message)) = own.next().now_or_never() else { break };
-                        self.receive(message);
-                    }
+                    receive_arrived(&mut own, BATCH, |message| self.receive(message));
                 }
-                () = wakes.wait() => self.peers.pump_woken(Instant::now()),
+                () = self.endpoint.changed(is_blocked) => {}
                 Some(message) = queue.recv() => self.place(&message),
                 Some(started) = results.recv() => self.open(started),
-                _ = self.connection.changed() => {}
                 // The servers learn it at once.
                 Ok(()) = self.listening.changed() => self.state_at = Instant::now(),
-                () = self.outbox.ready(), if is_blocked => {}
                 () = sleep_until(deadline.into()) => {}
                 () = &mut shutdown, if self.drain.is_none() => self.start_drain(),
             }
@@ -191,26 +174,9 @@ impl<S: WorkerStarter> Actor<S> {
         result
     }
 
-    fn follow_connection(&mut self, now: Instant) {
-        let connected = (self.connection.number(), self.connection.is_connected());
-        let status = self.connection.status();
-        log_refusal(&mut self.logged.1, &status);
-        if connected != self.connected {
-            log_connection(self.connected, connected, &status);
-            self.connected = connected;
-            if !connected.1 {
-                self.outbox.clear();
-            }
-            self.peers.set_connection(connected, now);
-        }
-    }
-
     fn check_deadlines(&mut self, now: Instant) {
-        for (server, farewell) in self.peers.give_up(now) {
-            if let Some(server) = server {
-                tracing::warn!(%server, "server is out of reach; its workers are killed");
-            }
-            self.outbox.push_message(farewell);
+        for server in self.endpoint.give_up(now) {
+            tracing::warn!(%server, "server is out of reach; its workers are killed");
         }
         let heartbeat = self.options.timings.association.heartbeat;
         if now >= self.sample_at {
@@ -229,15 +195,18 @@ impl<S: WorkerStarter> Actor<S> {
             && now >= drain.kill_at
             && !std::mem::replace(&mut drain.is_killed, true)
         {
-            tracing::warn!(workers = self.peers.end_count(), "grace period has ended; remaining workers are killed");
-            self.peers.ends_mut().for_each(MachineEnd::end_by_drain);
-            self.peers.pump_all(now);
+            tracing::warn!(
+                workers = self.endpoint.peers.end_count(),
+                "grace period has ended; remaining workers are killed"
+            );
+            self.endpoint.peers.ends_mut().for_each(MachineEnd::end_by_drain);
+            self.endpoint.peers.pump_all(now);
         }
         let is_accepting = self.has_room();
         if self.accepting.send_if_modified(|current| std::mem::replace(current, is_accepting) != is_accepting) {
             self.starter.setups.set_room(is_accepting);
         }
-        if self.logged.0.replace(is_accepting) != Some(is_accepting) && self.drain.is_none() {
+        if self.logged_room.replace(is_accepting) != Some(is_accepting) && self.drain.is_none() {
             let (workers, places, memory_mib) = (self.used(), self.options.places, self.memory >> 20);
             let what =
                 if is_accepting { "machine accepts workers" } else { "machine is full: it accepts no more workers" };
@@ -246,7 +215,7 @@ impl<S: WorkerStarter> Actor<S> {
     }
 
     fn used(&self) -> usize {
-        self.starting + self.peers.end_count()
+        self.starting + self.endpoint.peers.end_count()
     }
 
     fn has_room(&self) -> bool {
@@ -263,8 +232,7 @@ impl<S: WorkerStarter> Actor<S> {
             let next = if self.used() == 0 { drain.refused_at } else { drain.kill_at };
             if drain.is_killed { drain.end_at } else { next }
         });
-        // A peer with something to send would be overdue all the time.
-        let peers = self.peers.deadline().filter(|_| !is_blocked);
+        let peers = self.endpoint.deadline(is_blocked);
         // An idle machine samples at its next message.
         let sample = (self.used() > 0).then_some(self.sample_at);
         peers.into_iter().chain(drain).chain(sample).fold(self.state_at, Instant::min)
@@ -272,13 +240,13 @@ impl<S: WorkerStarter> Actor<S> {
 
     /// Samples the memory of some workers, in turn.
     fn sample(&mut self) {
-        let count = self.peers.end_count();
+        let count = self.endpoint.peers.end_count();
         let first = if self.next_sample < count { self.next_sample } else { 0 };
         let samples = sample_count(count);
-        self.peers.ends_mut().skip(first).take(samples).for_each(MachineEnd::sample);
+        self.endpoint.peers.ends_mut().skip(first).take(samples).for_each(MachineEnd::sample);
         self.next_sample = first + samples;
         let setups = self.starter.setups.sample();
-        self.memory = self.peers.ends_mut().fold(setups, |sum, end| sum.saturating_add(end.memory()));
+        self.memory = self.endpoint.peers.ends_mut().fold(setups, |sum, end| sum.saturating_add(end.memory()));
     }
 
     fn encode_state(&self, is_ending: bool) -> Bytes {
@@ -297,12 +265,12 @@ impl<S: WorkerStarter> Actor<S> {
     }
 
     fn publish_state(&mut self, is_ending: bool) {
-        if !self.connected.1 {
+        if !self.endpoint.connected().1 {
             return;
         }
         let state = self.encode_state(is_ending);
         for circle in self.circles.iter() {
-            self.outbox.push(circle.machines(), None, state.clone());
+            self.endpoint.outbox.push(circle.machines(), None, state.clone());
         }
     }
 
@@ -312,22 +280,16 @@ impl<S: WorkerStarter> Actor<S> {
         let refused_at = now + timings.refusal;
         let end_at = kill_at.max(refused_at) + END_TIMEOUT;
         self.drain = Some(Drain { refused_at, kill_at, end_at, is_killed: false });
-        self.peers.drain(now);
+        self.endpoint.peers.drain(now);
         self.publish_state(false);
-        tracing::info!(workers = self.peers.end_count(), "machine drains: it accepts no more workers");
+        tracing::info!(workers = self.endpoint.peers.end_count(), "machine drains: it accepts no more workers");
     }
 
     async fn end(mut self) {
-        tracing::info!(workers = self.peers.end_count(), "machine ends");
-        for (_, farewell) in self.peers.give_up_all() {
-            self.outbox.push_message(farewell);
-        }
+        tracing::info!(workers = self.endpoint.peers.end_count(), "machine ends");
+        self.endpoint.give_up_all();
         self.publish_state(true);
-        if self.connection.is_connected() {
-            let _more = self.outbox.publish(&mut self.peers, Instant::now());
-            // The servers notice the silence otherwise.
-            let _late = tokio::time::timeout(END_TIMEOUT, self.connection.client().flush()).await;
-        }
+        self.endpoint.finish().await;
     }
 }
 

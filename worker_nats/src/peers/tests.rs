@@ -1,4 +1,4 @@
-use super::*;
+use super::{ending::UNUSED_TIMEOUT, *};
 
 struct Nothing;
 

@@ -7,7 +7,7 @@ use std::{
 };
 
 use async_nats::{Message, Subscriber};
-use futures_util::{FutureExt, StreamExt};
+use futures_util::StreamExt;
 use tokio::{
     sync::mpsc::{self, error::TrySendError},
     time::sleep_until,
@@ -21,26 +21,16 @@ use super::{
     status::NatsTraffic,
 };
 use crate::{
-    connection::{ConnectError, Connection},
+    connection::ConnectError,
     content::{ContentHash, Setup},
+    endpoint::{BATCH, Endpoint, receive_arrived},
     ids::LinkId,
     link::Side,
     messages::{self, PlacementRequest},
-    outbox::Outbox,
-    peers::Peers,
     subjects::{SubjectName, Subjects},
 };
 
-/// Number of messages that the task handles before it looks at its other inputs.
-const BATCH: usize = 256;
-
-/// Time between two turns after which the task may be late.
-const LATE: Duration = Duration::from_millis(250);
-
-/// Number of messages that the task handles before it calls any peer silent or lost, if it may be late.
-const LATE_BATCH: usize = 16 * BATCH;
-
-/// Time without another input after which the task looks at its state. Also the time to send the last messages.
+/// Time without another input after which the task looks at its state.
 const IDLE: Duration = Duration::from_secs(1);
 
 mod receiving;
@@ -69,11 +59,7 @@ struct Actor {
     counts: Counts,
     sums: Sums,
     shared: Arc<Mutex<Shared>>,
-    connection: Connection,
-    /// The number of the connection, and whether it is up.
-    connected: (u64, bool),
-    /// The last refusal of a permission or of the credentials that was logged.
-    logged_refusal: Option<String>,
+    endpoint: Endpoint<ServerEnd>,
     server: SubjectName,
     subjects: Subjects,
     own_prefix: String,
@@ -81,12 +67,8 @@ struct Actor {
     announce_at: Instant,
     /// When another circle of this name has announced itself.
     conflict_seen: Option<Instant>,
-    outbox: Outbox,
-    peers: Peers<ServerEnd>,
     placements: Placements,
     setups: HashMap<ContentHash, Weak<Setup>>,
-    /// The begin of the last turn of the loop.
-    turn_at: Instant,
 }
 
 /// Runs the first task of a hub until the handles of the hub are dropped.
@@ -127,17 +109,12 @@ async fn start(
 ) {
     let Opened { connection, server, subjects, own } = opened;
     let actor = Actor {
-        outbox: Outbox::new(connection.client().clone()),
-        connection,
-        connected: (0, false),
-        logged_refusal: None,
+        endpoint: Endpoint::new(connection, Side::Server, options.timings.association),
         announce_at: Instant::now() + options.timings.announcement,
         conflict_seen: None,
-        turn_at: Instant::now(),
         own_prefix: subjects.server_prefix(&server),
         server,
         subjects,
-        peers: Peers::new(Side::Server, options.timings.association),
         placements: Placements::default(),
         setups: HashMap::new(),
         options,
@@ -212,38 +189,27 @@ impl Actor {
         mut servers: Option<Subscriber>,
         mut queue: mpsc::Receiver<Placement>,
     ) {
-        let wakes = self.peers.wakes();
         loop {
             let now = Instant::now();
-            self.follow_connection(now);
-            if now.saturating_duration_since(std::mem::replace(&mut self.turn_at, now)) > LATE {
-                // The thread may have had no time for this task. What shows that the peers are there has arrived meanwhile.
-                for _ in 0..LATE_BATCH {
-                    let Some(Some(message)) = own.next().now_or_never() else { break };
-                    self.receive(message);
-                }
-            }
+            let first_messages = self.endpoint.begin_turn(now);
+            self.report_connection();
+            receive_arrived(&mut own, first_messages, |message| self.receive(message));
             self.check_deadlines(now);
-            let is_blocked = self.connected.1 && self.outbox.publish(&mut self.peers, now);
+            let is_blocked = self.endpoint.publish(now);
             let deadline = self.deadline(now, is_blocked);
             tokio::select! {
                 message = own.next() => {
                     let Some(message) = message else { break };
                     self.receive(message);
-                    for _ in 1..BATCH {
-                        let Some(Some(message)) = own.next().now_or_never() else { break };
-                        self.receive(message);
-                    }
+                    receive_arrived(&mut own, BATCH, |message| self.receive(message));
                 }
-                () = wakes.wait() => self.peers.pump_woken(Instant::now()),
+                () = self.endpoint.changed(is_blocked) => {}
                 placement = queue.recv() => {
                     let Some(placement) = placement else { break };
                     self.request(placement);
                 }
                 message = next(&mut machines) => self.receive_state(&message),
                 message = next(&mut servers) => self.receive_identity(&message),
-                _ = self.connection.changed() => {}
-                () = self.outbox.ready(), if is_blocked => {}
                 () = sleep_until(deadline.into()) => {}
             }
         }
@@ -255,27 +221,18 @@ impl Actor {
         for placement in self.placements.drain() {
             placement.fail(PlaceError::NotConnected("the hub has ended".into()));
         }
-        for (_, farewell) in self.peers.give_up_all() {
-            self.outbox.push_message(farewell);
-        }
-        if self.connection.is_connected() {
-            let _more = self.outbox.publish(&mut self.peers, Instant::now());
-            // The machines notice the silence otherwise.
-            let _late = tokio::time::timeout(IDLE, self.connection.client().flush()).await;
-        }
+        self.endpoint.give_up_all();
+        self.endpoint.finish().await;
     }
 
     fn check_deadlines(&mut self, now: Instant) {
         self.announce(now);
-        for (machine, farewell) in self.peers.give_up(now) {
-            if let Some(machine) = machine {
-                tracing::warn!(%machine, "worker machine is out of reach; its workers of this thread are lost");
-                lock(&self.shared).count_lost_machine(machine, now);
-            }
-            self.outbox.push_message(farewell);
+        for machine in self.endpoint.give_up(now) {
+            tracing::warn!(%machine, "worker machine is out of reach; its workers of this thread are lost");
+            lock(&self.shared).count_lost_machine(machine, now);
         }
-        for farewell in self.peers.remove_unused(now) {
-            self.outbox.push_message(farewell);
+        for farewell in self.endpoint.peers.remove_unused(now) {
+            self.endpoint.outbox.push_message(farewell);
         }
         while let Some(placement) = self.placements.pop_overdue(now) {
             let retry = placement.time_out(&self.options.timings, now);
@@ -287,9 +244,7 @@ impl Actor {
     }
 
     fn deadline(&self, now: Instant, is_blocked: bool) -> Instant {
-        // A peer with something to send would be overdue all the time.
-        let peers = self.peers.deadline().filter(|_| !is_blocked);
-        let deadlines = peers.into_iter().chain(self.placements.deadline());
+        let deadlines = self.endpoint.deadline(is_blocked).into_iter().chain(self.placements.deadline());
         deadlines.fold(self.announce_at.min(now + IDLE), Instant::min)
     }
 
@@ -299,7 +254,7 @@ impl Actor {
         if placement.is_abandoned() {
             return;
         }
-        if !self.connected.1 {
+        if !self.endpoint.connected().1 {
             let placement = match self.first.as_ref().and_then(mpsc::WeakSender::upgrade) {
                 // The first task may be connected.
                 Some(first) => match first.try_send(placement) {
@@ -308,7 +263,7 @@ impl Actor {
                 },
                 None => placement,
             };
-            let status = self.connection.status();
+            let status = self.endpoint.connection().status();
             return self.fail(placement, PlaceError::NotConnected(status.error.unwrap_or_default()));
         }
         if self.placements.is_full() {
@@ -329,7 +284,7 @@ impl Actor {
         };
         let reply = format!("{}inbox.place.{}", self.own_prefix, link.to_hex());
         let subject = self.subjects.placements(&self.options.build);
-        self.outbox.push(subject, Some(reply.into()), messages::encode(request));
+        self.endpoint.outbox.push(subject, Some(reply.into()), messages::encode(request));
         self.placements.insert(link, now + self.options.timings.placement, placement);
     }
 

@@ -27,7 +27,7 @@ impl<S: WorkerStarter> Actor<S> {
             return;
         };
         if !self.has_room() {
-            return self.outbox.push(reply, None, messages::encode(PlacementAnswer::Full));
+            return self.endpoint.outbox.push(reply, None, messages::encode(PlacementAnswer::Full));
         }
         self.learn(&subjects);
         self.starting += 1;
@@ -52,7 +52,7 @@ impl<S: WorkerStarter> Actor<S> {
             }
         };
         // The answer goes before the first message of the link, because the outbox sends its own messages first.
-        self.outbox.push(reply, None, messages::encode(answer));
+        self.endpoint.outbox.push(reply, None, messages::encode(answer));
     }
 
     fn open_link(
@@ -64,7 +64,7 @@ impl<S: WorkerStarter> Actor<S> {
         now: Instant,
     ) -> Result<PlacementAnswer, String> {
         let subject = subjects.server_link(&request.server);
-        let association = if let Some(association) = self.peers.find(&request.server, &subject) {
+        let association = if let Some(association) = self.endpoint.peers.find(&request.server, &subject) {
             association
         } else {
             tracing::info!(circle = subjects.circle(), server = %request.server, "first worker for a server");
@@ -76,10 +76,10 @@ impl<S: WorkerStarter> Actor<S> {
         let end = MachineEnd::new(worker, setup);
         let memory_bytes = end.memory();
         self.memory = self.memory.saturating_add(memory_bytes);
-        if !self.peers.add(association, &request.server, [subject, reply], now) {
+        if !self.endpoint.peers.add(association, &request.server, [subject, reply], now) {
             return Err("the machine has workers of too many servers".into());
         }
-        if !self.peers.open(association, request.link, end, now) {
+        if !self.endpoint.peers.open(association, request.link, end, now) {
             return Err("the link exists".into());
         }
         Ok(PlacementAnswer::Placed { machine, association, pid, memory_bytes })

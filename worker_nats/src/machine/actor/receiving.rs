@@ -9,10 +9,7 @@ use crate::{
     connection::has_no_subscriber,
     ids::AssociationId,
     machine::{Circles, WorkerStarter},
-    peer::farewell,
-    peers::Received,
     subjects::{PART_ANSWER, Subjects},
-    wire,
 };
 
 impl<S: WorkerStarter> Actor<S> {
@@ -21,9 +18,9 @@ impl<S: WorkerStarter> Actor<S> {
         if self.options.circles == Circles::All && self.circles.learn(circle, Instant::now()) {
             tracing::info!(circle = circle.circle(), "machine offers its places to a circle");
             // The other circles have the state already.
-            if self.connected.1 {
+            if self.endpoint.connected().1 {
                 let state = self.encode_state(false);
-                self.outbox.push(circle.machines(), None, state);
+                self.endpoint.outbox.push(circle.machines(), None, state);
             }
         }
     }
@@ -37,13 +34,14 @@ impl<S: WorkerStarter> Actor<S> {
         }
         let Some((subjects, rest)) = Subjects::of_machine(&subject, &self.options.name) else { return };
         let is_valid = if rest == "link" {
-            self.receive_payload(&subjects, message, now)
+            self.endpoint.receive_payload(message, |reply| subjects.is_of_server(reply), now)
         } else if let Some(association) = rest.strip_prefix("inbox.beat.") {
-            if has_no_subscriber(&message) {
-                AssociationId::from_hex(association).map(|association| self.peers.miss(association, now)).is_some()
-            } else {
-                self.receive_payload(&subjects, message, now)
-            }
+            self.endpoint.receive_beat(
+                AssociationId::from_hex(association),
+                message,
+                |reply| subjects.is_of_server(reply),
+                now,
+            )
         } else if let Some(token) = rest.strip_prefix(PART_ANSWER) {
             // Without a subscriber there is no answer, and the request times out.
             has_no_subscriber(&message) || self.starter.requests.answer(&subjects, token, &message.payload)
@@ -54,16 +52,5 @@ impl<S: WorkerStarter> Actor<S> {
         if !is_valid {
             tracing::debug!(%subject, "malformed message");
         }
-    }
-
-    fn receive_payload(&mut self, subjects: &Subjects, message: Message, now: Instant) -> bool {
-        let Ok((association, messages)) = wire::decode(message.payload) else { return false };
-        if self.peers.receive(association, &messages, now) == Received::Unknown
-            && let Some(reply) = message.reply
-            && subjects.is_of_server(&reply)
-        {
-            self.outbox.push(reply, None, farewell(association));
-        }
-        true
     }
 }

@@ -9,10 +9,7 @@ use crate::{
     connection::has_no_subscriber,
     ids::{AssociationId, LinkId},
     messages::{self, MachineState, PartRequest, PlacementAnswer},
-    peer::farewell,
-    peers::Received,
     server::{HubError, PlaceError, Placed, opening::ServerIdentity, placement::Placement, remote_end::ServerEnd},
-    wire,
 };
 
 /// Maximum number of other builds in an error.
@@ -24,17 +21,18 @@ impl Actor {
         let now = Instant::now();
         let Some(subject) = message.subject.strip_prefix(self.own_prefix.as_str()) else { return };
         let is_valid = if subject == "link" {
-            self.receive_payload(message, now)
+            self.endpoint.receive_payload(message, |reply| self.subjects.is_of_machine(reply), now)
         } else if subject == "blob" {
             self.send_part(&message)
         } else if let Some(link) = subject.strip_prefix("inbox.place.") {
             LinkId::from_hex(link).is_some_and(|link| self.receive_answer(link, &message, now))
         } else if let Some(association) = subject.strip_prefix("inbox.beat.") {
-            if has_no_subscriber(&message) {
-                AssociationId::from_hex(association).map(|association| self.peers.miss(association, now)).is_some()
-            } else {
-                self.receive_payload(message, now)
-            }
+            self.endpoint.receive_beat(
+                AssociationId::from_hex(association),
+                message,
+                |reply| self.subjects.is_of_machine(reply),
+                now,
+            )
         } else {
             // The client's own requests, the answers of other servers, which announce themselves to all, and what nobody
             // should send.
@@ -45,17 +43,6 @@ impl Actor {
         }
     }
 
-    fn receive_payload(&mut self, message: Message, now: Instant) -> bool {
-        let Ok((association, messages)) = wire::decode(message.payload) else { return false };
-        if self.peers.receive(association, &messages, now) == Received::Unknown
-            && let Some(reply) = message.reply
-            && self.subjects.is_of_machine(&reply)
-        {
-            self.outbox.push(reply, None, farewell(association));
-        }
-        true
-    }
-
     /// Answers a request of a part of a setup.
     fn send_part(&mut self, message: &Message) -> bool {
         let Some(PartRequest { setup, part, offset }) = messages::decode(&message.payload) else { return false };
@@ -63,7 +50,7 @@ impl Actor {
         let Some(machine) = self.subjects.machine_of_part_answer(&reply) else { return false };
         let setup = self.setups.get(&setup).and_then(Weak::upgrade);
         let part = setup.as_ref().and_then(|setup| setup.part(part)).map(|part| (part, offset));
-        self.outbox.push_part(machine, reply.clone(), || messages::encode_part(part));
+        self.endpoint.outbox.push_part(machine, reply.clone(), || messages::encode_part(part));
         true
     }
 
@@ -118,14 +105,14 @@ impl Actor {
     fn open(&mut self, link: LinkId, association: AssociationId, placed: Placed, placement: Placement, now: Instant) {
         let subject = self.subjects.machine_link(&placed.machine);
         let reply = format!("{}inbox.beat.{}", self.own_prefix, association.to_hex());
-        if !self.peers.add(association, &placed.machine, [subject, reply], now) {
+        if !self.endpoint.peers.add(association, &placed.machine, [subject, reply], now) {
             // The hub has given the association up while the answer was on its way: the machine starts another one.
             let retry = placement.refuse(&self.options.timings, now);
             return self.retry(retry, PlaceError::TimedOut);
         }
         let delay = placed.delay;
         if let Some(end) = (placement.accept)(Ok(placed))
-            && self.peers.open(association, link, ServerEnd::new(end), now)
+            && self.endpoint.peers.open(association, link, ServerEnd::new(end), now)
         {
             lock(&self.shared).status.count_placement(delay);
         }
@@ -187,7 +174,7 @@ impl Actor {
             return;
         }
         if let Some(reply) = message.reply.clone().filter(|reply| self.subjects.is_of_server(reply)) {
-            self.outbox.push(reply, None, messages::encode(self.identity()));
+            self.endpoint.outbox.push(reply, None, messages::encode(self.identity()));
         }
         if other.identity != self.options.identity {
             let other = messages::short_text(&other.identity);

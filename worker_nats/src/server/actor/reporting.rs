@@ -3,30 +3,17 @@
 use std::time::Instant;
 
 use super::{Actor, Counts, Sums, lock};
-use crate::{
-    connection::{log_connection, log_refusal},
-    messages,
-};
+use crate::messages;
 
 impl Actor {
-    /// Follows the state of the connection, and reports it.
-    pub(super) fn follow_connection(&mut self, now: Instant) {
-        let connected = (self.connection.number(), self.connection.is_connected());
-        let status = self.connection.status();
-        if connected != self.connected {
-            log_connection(self.connected, connected, &status);
-            self.connected = connected;
-            if !connected.1 {
-                self.outbox.clear();
-            }
-            self.peers.set_connection(connected, now);
-        }
-        log_refusal(&mut self.logged_refusal, &status);
-        self.report(Counts { workers: self.peers.end_count(), waiting: self.placements.len() });
+    /// Reports the state of the connection.
+    pub(super) fn report_connection(&mut self) {
+        self.report(Counts { workers: self.endpoint.peers.end_count(), waiting: self.placements.len() });
         if self.first.is_some() {
             return;
         }
-        let limit = self.connection.payload_limit().filter(|_| connected.1);
+        let (connected, status) = (self.endpoint.connected(), self.endpoint.connection().status());
+        let limit = self.endpoint.connection().payload_limit().filter(|_| connected.1);
         let mut shared = lock(&self.shared);
         let shared = &mut shared.status;
         (shared.connections, shared.is_connected) = connected;
@@ -42,7 +29,7 @@ impl Actor {
 
     /// Replaces the numbers of this task among those of the hub, and adds to the sums.
     pub(super) fn report(&mut self, counts: Counts) {
-        let sums = Sums { resent: self.peers.resent(), traffic: self.connection.traffic() };
+        let sums = Sums { resent: self.endpoint.peers.resent(), traffic: self.endpoint.connection().traffic() };
         let (counts_before, sums_before) = (self.counts, self.sums);
         (self.counts, self.sums) = (counts, sums);
         if counts_before == counts && sums_before == sums {
@@ -62,8 +49,8 @@ impl Actor {
         }
         let interval = self.options.timings.announcement;
         self.announce_at = now + interval;
-        if self.connected.1 && self.first.is_none() {
-            self.outbox.push(self.subjects.servers(), None, messages::encode(self.identity()));
+        if self.endpoint.connected().1 && self.first.is_none() {
+            self.endpoint.outbox.push(self.subjects.servers(), None, messages::encode(self.identity()));
         }
         let is_over = |seen: &mut Instant| now.saturating_duration_since(*seen) > interval.saturating_mul(3);
         if self.conflict_seen.take_if(is_over).is_some() {
