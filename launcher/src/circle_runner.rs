@@ -50,8 +50,8 @@ const READY_TIMEOUT: Duration = Duration::from_secs(30);
 const READY_TIMEOUTS: [Duration; 1] = [READY_TIMEOUT];
 const HEARTBEAT_TIMEOUTS: [Duration; 2] = [HEARTBEAT_TIMEOUT, HEARTBEAT_GRACE_PERIOD];
 
-/// Time in which a circle has to drain before it is killed.
-const DRAIN_TIMEOUT: Duration = Duration::from_secs(12);
+/// Time in which a circle has to drain before it is killed. Tests use another one.
+pub(crate) const DRAIN_TIMEOUT: Duration = Duration::from_secs(12);
 
 /// Longest log line in bytes; longer lines are split.
 const MAX_LOG_LINE: usize = 8 << 10;
@@ -95,6 +95,8 @@ pub(crate) struct CircleRunner {
     pub(crate) files: CircleFiles,
     pub(crate) events: mpsc::Sender<CircleEvent>,
     pub(crate) exporter: Exporter,
+    /// Time in which a circle has to drain before it is killed.
+    pub(crate) drain_timeout: Duration,
     /// Becomes true when the circle has to drain and end.
     pub(crate) stop_requested: watch::Receiver<bool>,
     /// Why the last process ended, in its own words.
@@ -246,11 +248,11 @@ impl CircleRunner {
                     tokio::select! {
                         status = child.wait() => return status,
                         () = wait_for_stop(&mut stopped) => return self.drain(child, channel).await,
-                        () = tokio::time::sleep(DRAIN_TIMEOUT) => {}
+                        () = tokio::time::sleep(self.drain_timeout) => {}
                     }
                     let problem = "closed its socket, but still running after";
-                    self.emit(CircleEventKind::Warning(format!("{problem} {} s; killing it", DRAIN_TIMEOUT.as_secs())))
-                        .await;
+                    let seconds = self.drain_timeout.as_secs();
+                    self.emit(CircleEventKind::Warning(format!("{problem} {seconds} s; killing it"))).await;
                     child.start_kill()?;
                     break;
                 }
@@ -288,6 +290,7 @@ impl CircleRunner {
     }
 
     async fn drain(&mut self, child: &mut Child, channel: &mut CircleChannel) -> io::Result<ExitStatus> {
+        let drain_timeout = self.drain_timeout;
         let drained = async {
             // If this fails the circle has lost its socket, and ends because of that.
             let _gone = channel.drain().await;
@@ -305,11 +308,11 @@ impl CircleRunner {
                 }
             }
         };
-        if let Ok(status) = timeout(DRAIN_TIMEOUT, drained).await {
+        if let Ok(status) = timeout(drain_timeout, drained).await {
             return status;
         }
-        self.emit(CircleEventKind::Warning(format!("not drained after {} s; killing it", DRAIN_TIMEOUT.as_secs())))
-            .await;
+        let seconds = drain_timeout.as_secs();
+        self.emit(CircleEventKind::Warning(format!("not drained after {seconds} s; killing it"))).await;
         child.kill().await?;
         child.wait().await
     }

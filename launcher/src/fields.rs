@@ -154,7 +154,7 @@ pub(crate) struct RotationFields {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub(crate) struct WorkerPoolFields {
-    /// URLs of NATS servers of one cluster, `nats://HOST:PORT` or `tls://HOST:PORT`, separated by commas.
+    /// URLs of NATS servers of one cluster, separated by commas: all `nats://HOST:PORT`, or all `tls://HOST:PORT`.
     pub(crate) nats: String,
     /// Credentials file: a JWT and the seed of a user's nkey. Only its owner may read it.
     pub(crate) credentials: Option<PathBuf>,

@@ -102,24 +102,24 @@ impl<'a> StatusSource<'a> {
 
     /// Queries the supervisor; `None` if none runs.
     async fn query_supervisor(&mut self) -> Result<Option<Statuses>, ControlError> {
-        // Tries twice: another supervisor may have replaced the one of the last query.
-        for _ in 0..2 {
-            let mut client = match self.client.take() {
-                Some(client) => client,
-                None => match ControlClient::connect(&self.files).await? {
-                    Some(client) => client,
-                    None => return Ok(None),
-                },
-            };
+        if let Some(mut client) = self.client.take() {
             match client.call::<Status>(&NoParams {}, supervisor::CONTROL_TIMEOUT).await {
                 Ok(statuses) => {
                     self.client = Some(client);
                     return Ok(Some(statuses));
                 }
+                // Another supervisor may have replaced the one of the last query.
                 Err(ControlError::Disconnected) => {}
                 Err(error) => return Err(error),
             }
         }
-        Ok(None)
+        match supervisor::connect_with_status(&self.files).await {
+            Ok(found) => Ok(found.map(|(client, statuses)| {
+                self.client = Some(client);
+                statuses
+            })),
+            Err(ControlError::Disconnected) => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 }

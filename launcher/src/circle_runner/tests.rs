@@ -89,6 +89,7 @@ fn test_runner() -> RunnerParts {
             files,
             events,
             exporter: Exporter::new().1,
+            drain_timeout: DRAIN_TIMEOUT,
             stop_requested: stopped,
             exit_reason: None,
             has_been_ready: false,
@@ -105,36 +106,35 @@ fn hanging_process() -> Child {
 }
 
 /// Like a circle that was stopped by a signal.
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn hanging_circle_is_killed() {
     let (mut runner, mut event_receiver, _desired_sender, _stop) = test_runner();
     let (socket, circle) = UnixStream::pair().expect("a pair");
     let (mut circle, _from_supervisor) = supervisor_channel(circle);
     let address = "127.0.0.1:9".parse().expect("an address");
     circle.notify(&crate::ipc::Ready { address, identity: None }).await.expect("it is read");
-    let started_at = Instant::now();
     let configurator = Configurator::new(runner.running.clone());
-    let status = runner
-        .monitor(&mut hanging_process(), &mut CircleChannel::new(socket), configurator)
-        .await
-        .expect("it is waited for");
-    assert_eq!(describe_exit(status), "killed by signal 9");
-    assert!(started_at.elapsed() >= HEARTBEAT_TIMEOUT + HEARTBEAT_GRACE_PERIOD);
-    drop(runner);
-    let mut seen = Vec::new();
-    while let Some(event) = event_receiver.recv().await {
-        seen.push(event.kind);
-    }
-    let [CircleEventKind::Listening(at), CircleEventKind::Ready, CircleEventKind::Warning(note)] = &seen[..] else {
-        panic!("{seen:?}")
+    let (mut process, mut channel) = (hanging_process(), CircleChannel::new(socket));
+    let events = async {
+        let mut next = async || event_receiver.recv().await.expect("an event").kind;
+        assert!(matches!(next().await, CircleEventKind::Listening(at) if at.address == address));
+        assert!(matches!(next().await, CircleEventKind::Ready));
+        // The circle sends nothing more, so from now on time may advance as soon as every task waits.
+        tokio::time::pause();
+        let ready_at = Instant::now();
+        let CircleEventKind::Warning(warning) = next().await else { panic!("the circle is silent") };
+        assert_eq!(warning, "no heartbeat for 12 s; killing it");
+        assert!(ready_at.elapsed() >= HEARTBEAT_GRACE_PERIOD);
     };
-    assert_eq!((at.address, note.as_str()), (address, "no heartbeat for 12 s; killing it"));
+    let (status, ()) = tokio::join!(runner.monitor(&mut process, &mut channel, configurator), events);
+    assert_eq!(describe_exit(status.expect("it is waited for")), "killed by signal 9");
 }
 
 /// Like a circle that has closed its socket, or sends invalid messages, and keeps running.
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn circle_with_closed_socket_is_killed_after_drain_timeout() {
     let (mut runner, mut event_receiver, _desired_sender, _stop) = test_runner();
+    runner.drain_timeout = Duration::from_millis(20);
     let (socket, its_socket) = UnixStream::pair().expect("a pair");
     drop(its_socket);
     let started_at = Instant::now();
@@ -144,7 +144,7 @@ async fn circle_with_closed_socket_is_killed_after_drain_timeout() {
         .await
         .expect("it is waited for");
     assert_eq!(describe_exit(status), "killed by signal 9");
-    assert!(started_at.elapsed() >= DRAIN_TIMEOUT);
+    assert!(started_at.elapsed() >= runner.drain_timeout);
     let reports = event_receiver.recv().await.expect("an event").kind;
     assert!(matches!(&reports, CircleEventKind::Warning(note) if note.contains("closed its socket")), "{reports:?}");
 }

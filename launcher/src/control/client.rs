@@ -6,14 +6,22 @@ use futures_util::{SinkExt, StreamExt};
 use protocol::{
     Id, Method, RpcError,
     message::{self, ServerMessage},
+    methods::NoParams,
 };
 use tokio::{net::UnixStream, time::timeout};
 use tokio_util::codec::{Framed, LinesCodec, LinesCodecError};
 
-use crate::supervisor_files::{SupervisorFiles, SupervisorFilesError};
+use super::Status;
+use crate::{
+    Statuses,
+    supervisor_files::{SupervisorFiles, SupervisorFilesError},
+};
 
 /// Largest response in bytes: the status of many circles, each with its worker machines.
 const MAX_RESPONSE: usize = 16 << 20;
+
+/// Maximum number of connections of which the supervisor closes each one before it answers a request of its status.
+const MAX_CONNECTIONS: usize = 10;
 
 /// Error of a request to a supervisor.
 #[derive(Debug, thiserror::Error)]
@@ -59,6 +67,27 @@ impl ControlClient {
         let stream = files.connect().await?;
         let lines = |stream| Framed::new(stream, LinesCodec::new_with_max_length(MAX_RESPONSE));
         Ok(stream.map(|stream| Self { lines: lines(stream), id: 0 }))
+    }
+
+    /// Connects to the supervisor, and requests the status of its circles; `None` if none is running. A supervisor that
+    /// closes the connection has ended, or needs it for another client: so this connects again.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`connect`](Self::connect) and [`call`](Self::call).
+    pub async fn connect_with_status(
+        files: &SupervisorFiles,
+        call_timeout: Duration,
+    ) -> Result<Option<(Self, Statuses)>, ControlError> {
+        for _ in 0..MAX_CONNECTIONS {
+            let Some(mut client) = Self::connect(files).await? else { return Ok(None) };
+            match client.call::<Status>(&NoParams {}, call_timeout).await {
+                Ok(statuses) => return Ok(Some((client, statuses))),
+                Err(ControlError::Disconnected) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Err(ControlError::Disconnected)
     }
 
     /// Sends a request and waits for the response. After an error, or if the future is dropped, the client cannot be used any more.
@@ -108,8 +137,7 @@ fn codec_error(error: LinesCodecError) -> ControlError {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::control::{CircleNames, Down, Reload, Status};
-    use protocol::methods::NoParams;
+    use crate::control::{CircleNames, Down, Reload};
 
     const TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -117,6 +145,43 @@ mod tests {
         let (stream, _silent) = UnixStream::pair().expect("a pair");
         let mut client = ControlClient { lines: Framed::new(stream, LinesCodec::new()), id: 0 };
         client.call::<M>(params, TIMEOUT).await
+    }
+
+    /// The supervisor needs the connection for another client.
+    #[tokio::test]
+    async fn client_connects_again_when_its_first_connections_are_closed() {
+        let home = tempfile::tempdir().expect("a directory");
+        let config = home.path().join("circles.json");
+        std::fs::write(&config, "{}").expect("written");
+        let files =
+            SupervisorFiles::create(&config, &home.path().join("run"), &home.path().join("state")).expect("valid");
+        let mut lock = files.lock_supervisor().expect("free");
+        let listener = files.listen(&mut lock).expect("it listens");
+        let listener = tokio::net::UnixListener::from_std(listener).expect("it listens");
+        let supervisor = async {
+            for _ in 1..MAX_CONNECTIONS {
+                drop(listener.accept().await.expect("a client"));
+            }
+            let (stream, _) = listener.accept().await.expect("a client");
+            let mut lines = Framed::new(stream, LinesCodec::new());
+            lines.next().await.expect("a request").expect("a line");
+            let statuses = crate::supervisor::SupervisorSnapshot::default().statuses(None);
+            lines.send(message::response(Some(&Id::number(1)), Ok(&statuses))).await.expect("it is read");
+        };
+        let (client, ()) = tokio::join!(ControlClient::connect_with_status(&files, TIMEOUT), supervisor);
+        assert!(client.expect("an answer").is_some());
+        // One that closes all of them.
+        let closing = async {
+            loop {
+                drop(listener.accept().await.expect("a client"));
+            }
+        };
+        tokio::select! {
+            client = ControlClient::connect_with_status(&files, TIMEOUT) => {
+                assert!(matches!(client, Err(ControlError::Disconnected)), "{client:?}");
+            }
+            () = closing => {}
+        }
     }
 
     /// A stopped supervisor accepts what is written to its socket, and does not answer.

@@ -131,6 +131,8 @@ impl ControlHandler {
         let mut lines = Framed::new(stream, LinesCodec::new_with_max_length(MAX_MESSAGE));
         loop {
             let line = tokio::select! {
+                // A request that has arrived is answered.
+                biased;
                 line = timeout(IDLE_TIMEOUT, lines.next()) => match line {
                     Ok(line) => line,
                     // Others may need the connection.
@@ -340,6 +342,28 @@ except OSError: print(0)
             assert_eq!((&*own, &*other), ("1", "0"));
         }
         server.close().await;
+    }
+
+    #[tokio::test]
+    async fn request_that_has_arrived_is_answered_before_its_connection_is_closed() {
+        let ((commands, _receiver), (_sender, snapshots)) =
+            (mpsc::channel(1), watch::channel(SupervisorSnapshot::default()));
+        let (_end, ending) = watch::channel(());
+        for _ in 0..20 {
+            let (stream, client) = UnixStream::pair().expect("a pair");
+            let mut client = Framed::new(client, LinesCodec::new());
+            client.send(message::call(Some(&Id::number(1)), Status::NAME, &NoParams {})).await.expect("it is there");
+            stream.readable().await.expect("it is there");
+            let close_idle = Arc::new(Notify::new());
+            close_idle.notify_one();
+            let handler = ControlHandler {
+                reader: ConfigReader::new("circles.json".into()),
+                commands: commands.clone(),
+                snapshots: snapshots.clone(),
+            };
+            handler.serve(stream, ending.clone(), close_idle).await;
+            assert!(client.next().await.is_some(), "an answer");
+        }
     }
 
     #[tokio::test]

@@ -13,7 +13,9 @@ use tokio::{
 
 use crate::{
     CircleConfig, CircleEvent,
-    circle_runner::{CircleFiles, CircleRunner, DesiredDefinition, ExportRequest, Exporter, export_failed},
+    circle_runner::{
+        CircleFiles, CircleRunner, DRAIN_TIMEOUT, DesiredDefinition, ExportRequest, Exporter, export_failed,
+    },
     circle_state::{CircleState, CircleStateMachine, StateChange},
     definition::{CircleDefinition, ContentDigests},
     ipc::Heartbeat,
@@ -103,6 +105,7 @@ impl CircleEntry {
             },
             events: events.clone(),
             exporter,
+            drain_timeout: DRAIN_TIMEOUT,
             stop_requested: stopped,
             exit_reason: None,
             has_been_ready: false,

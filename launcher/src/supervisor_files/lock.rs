@@ -15,6 +15,10 @@ use super::{SupervisorFilesError, private_directory::PrivateDirectory};
 /// Bytes of a lock file that are read.
 const MAX_HOLDER_BYTES: u64 = 8 << 10;
 
+/// Number of times that the list of locks is read before a lock counts as not there. The kernel returns the list in parts
+/// of a page, and skips a lock between two parts if an earlier one is released meanwhile.
+const MAX_LOCK_READS: usize = 5;
+
 /// A lock that this process holds: the supervisor lock or the start lock of a configuration.
 #[derive(Debug)]
 pub struct LockGuard {
@@ -146,8 +150,15 @@ fn identity(file: &File) -> io::Result<(u64, u64)> {
 /// Returns whether a process has locked the file, according to `/proc/locks` (`proc_locks(5)`); true where there is no
 /// such list.
 fn has_lock(pid: u32, file: &File) -> bool {
-    let (Ok(locks), Ok(found)) = (std::fs::read_to_string("/proc/locks"), file.metadata()) else { return true };
-    let (pid, inode) = (pid.to_string(), found.ino().to_string());
+    let Ok(found) = file.metadata() else { return true };
+    (0..MAX_LOCK_READS).any(|_| {
+        let locks = std::fs::read_to_string("/proc/locks");
+        locks.map_or(true, |locks| is_in_locks(&locks, pid, found.ino()))
+    })
+}
+
+fn is_in_locks(locks: &str, pid: u32, inode: u64) -> bool {
+    let (pid, inode) = (pid.to_string(), inode.to_string());
     locks.lines().any(|line| {
         let mut fields = line.split_ascii_whitespace().skip(4);
         fields.next() == Some(&pid) && fields.next().and_then(|file| file.rsplit(':').next()) == Some(&inode)

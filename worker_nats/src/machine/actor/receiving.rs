@@ -16,7 +16,9 @@ impl<S: WorkerStarter> Actor<S> {
     /// Publishes the state to the servers of this circle, too, from now on.
     pub(super) fn learn(&mut self, circle: &Subjects) {
         if self.options.circles == Circles::All && self.circles.learn(circle, Instant::now()) {
-            tracing::info!(circle = circle.circle(), "machine offers its places to a circle");
+            if self.drain.is_none() {
+                tracing::info!(circle = circle.circle(), "machine offers its places to a circle");
+            }
             // The other circles have the state already.
             if self.endpoint.connected().1 {
                 let state = self.encode_state(false);
