@@ -1,6 +1,13 @@
 //! Circles whose store lacks a guarantee, in this process: the checker finds an anomaly.
 
-use std::{fs, future::pending, net::TcpListener, path::Path, sync::Arc, time::Duration};
+use std::{
+    fs,
+    future::pending,
+    net::TcpListener,
+    path::Path,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use history::{Anomaly, History, Random, check, seed};
 use rustix::process::{Pid, getpid};
@@ -15,6 +22,10 @@ use crate::support::{BINARY, process::children};
 /// Requests to one circle, and the number of circles in which the anomaly must be found.
 const REQUESTS: usize = 500;
 const CIRCLES: usize = 20;
+
+/// Excludes the circles of other tests: their fork servers are children of this process, too, and a circle does not start
+/// while its fork server is killed.
+static ONLY: Mutex<()> = Mutex::new(());
 
 /// A circle in this process, with workers of the binary.
 struct OwnCircle {
@@ -52,7 +63,7 @@ impl OwnCircle {
 }
 
 impl Victims for OwnCircle {
-    /// Those of all circles in this process. Other children are circles of other tests.
+    /// Other children are circles of other tests, which have fork servers of their own.
     fn fork_servers(&self) -> Vec<Pid> {
         let is_fork_server = |pid: &Pid| {
             fs::read(format!("/proc/{pid}/cmdline"))
@@ -68,6 +79,7 @@ impl Victims for OwnCircle {
 
 /// The history of a circle.
 fn history(random: &mut Random, location: impl FnOnce(&Path) -> StoreLocation) -> History {
+    let _only = ONLY.lock().unwrap_or_else(PoisonError::into_inner);
     let circle = OwnCircle::start(location);
     Workload::new(circle.url.clone(), REQUESTS).run(&circle, random).0
 }

@@ -31,6 +31,10 @@ const LATE: Duration = Duration::from_millis(250);
 /// Number of messages that a task handles before it calls any peer silent or lost, if it may be late.
 const LATE_BATCH: usize = 16 * BATCH;
 
+/// Number of times that a task that may be late lets the others of its thread run: the runtime has to see that the socket
+/// is readable, and the client has to read it.
+const LATE_YIELDS: usize = 4;
+
 /// Time to send the last messages.
 const END_TIMEOUT: Duration = Duration::from_secs(1);
 
@@ -77,7 +81,7 @@ impl<E: End> Endpoint<E> {
     /// Begins a turn: the peers learn whether the connection is up. Returns the number of messages that the task has to
     /// handle before the deadlines of peers: if the thread may have had no time for the task, what has arrived meanwhile
     /// shows that the peers are there.
-    pub(crate) fn begin_turn(&mut self, now: Instant) -> usize {
+    pub(crate) async fn begin_turn(&mut self, now: Instant) -> usize {
         let connected = (self.connection.number(), self.connection.is_connected());
         let status = self.connection.status();
         log_refusal(&mut self.logged_refusal, &status);
@@ -90,7 +94,13 @@ impl<E: End> Endpoint<E> {
             self.peers.set_connection(connected, now);
         }
         let is_late = now.saturating_duration_since(std::mem::replace(&mut self.turn_at, now)) > LATE;
-        if is_late { LATE_BATCH } else { 0 }
+        if !is_late {
+            return 0;
+        }
+        for _ in 0..LATE_YIELDS {
+            tokio::task::yield_now().await;
+        }
+        LATE_BATCH
     }
 
     /// Handles a payload of a peer. An unknown one gets an answer if its subject is one of a peer. Returns whether the

@@ -147,7 +147,7 @@ impl<S: WorkerStarter> Actor<S> {
     ) -> Result<(), MachineError> {
         let result = loop {
             let now = Instant::now();
-            let first_messages = self.endpoint.begin_turn(now);
+            let first_messages = self.endpoint.begin_turn(now).await;
             receive_arrived(&mut own, first_messages, |message| self.receive(message));
             self.check_deadlines(now);
             if self.has_drained(now) {

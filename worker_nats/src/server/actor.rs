@@ -191,7 +191,7 @@ impl Actor {
     ) {
         loop {
             let now = Instant::now();
-            let first_messages = self.endpoint.begin_turn(now);
+            let first_messages = self.endpoint.begin_turn(now).await;
             self.report_connection();
             receive_arrived(&mut own, first_messages, |message| self.receive(message));
             self.check_deadlines(now);

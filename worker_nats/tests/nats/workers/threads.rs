@@ -5,7 +5,9 @@ use std::sync::Arc;
 use tokio::{runtime::Builder, sync::oneshot, time::sleep};
 use worker_nats::server::{Hub, RemoteLoss};
 
-use super::{NatsServer, POLL_INTERVAL, RunningMachine, connect_hub, echo, place, timings};
+use super::{
+    NatsServer, POLL_INTERVAL, RunningMachine, connect_hub, echo, machine_options, patient_timings, place, timings,
+};
 use crate::within;
 
 /// Waits until the hub has this number of workers, on all threads together.
@@ -75,5 +77,27 @@ async fn dropped_hub_ends_the_workers_of_all_threads() {
     assert_eq!(second.loss().await, RemoteLoss::Unreachable);
     machine.idle().await;
     end.send(()).expect("the thread runs");
+    tokio::task::spawn_blocking(|| thread.join()).await.expect("joined").expect("the thread does not panic");
+}
+
+/// What the machine has sent meanwhile shows that it is there.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn thread_without_processor_time_loses_no_worker() {
+    let Some(server) = NatsServer::start("late_thread", "") else { return };
+    let _machine = RunningMachine::start(machine_options(&server.url(), "m1", patient_timings()));
+    let url = server.url();
+    let thread = std::thread::spawn(move || {
+        Builder::new_current_thread().enable_all().build().expect("a runtime").block_on(async {
+            let hub = connect_hub(&url, timings()).await;
+            let (_, handle) = place(&hub, &echo()).await;
+            for _ in 0..3 {
+                handle.assert_echo().await;
+                // Nothing else runs in this thread.
+                std::thread::sleep(timings().association.silence + POLL_INTERVAL);
+            }
+            handle.assert_echo().await;
+            assert_eq!((hub.status().given_up, handle.has_loss()), (0, false));
+        });
+    });
     tokio::task::spawn_blocking(|| thread.join()).await.expect("joined").expect("the thread does not panic");
 }
