@@ -111,6 +111,8 @@ pub struct Worker {
     is_control_closed: bool,
     /// The time at which a process that has closed its work pipe is killed.
     kill_at: Option<Instant>,
+    /// The time at which a killed process on another machine counts as lost.
+    end_at: Option<Instant>,
 }
 
 impl Worker {
@@ -162,6 +164,7 @@ impl Worker {
             is_broken: false,
             is_control_closed: false,
             kill_at: None,
+            end_at: None,
         }
     }
 
@@ -371,14 +374,5 @@ impl Worker {
     /// Whether [`lower_priority`](Self::lower_priority) was called.
     pub fn has_low_priority(&self) -> bool {
         self.process.is_low_priority
-    }
-
-    /// Kills the process; [`WorkerEvent::Lost`] follows.
-    pub fn kill(&mut self) {
-        self.process.kill();
-        if !self.process.has_process() {
-            self.work.close();
-            self.control.close();
-        }
     }
 }

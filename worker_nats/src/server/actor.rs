@@ -290,7 +290,7 @@ impl Actor {
 
     /// What the servers of the circle learn of this one.
     fn identity(&self) -> ServerIdentity {
-        ServerIdentity { server: self.server.clone(), identity: self.options.identity.clone() }
+        ServerIdentity { server: self.server.clone(), identity: self.options.identity.clone(), is_new: false }
     }
 
     /// Requests a worker again, or fails with an error.

@@ -13,14 +13,14 @@ use crate::{
     subjects::{SubjectName, Subjects},
 };
 
-/// The last part of the subject of answers to [`ServerIdentity`].
-pub(super) const SERVER_ANSWER: &str = "server";
-
-/// The identity of a server, which the servers of a circle announce to each other.
+/// The identity of a server, which the servers of a circle announce to each other. The answers are announcements, too: only
+/// servers may publish to their subject, so no machine can answer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct ServerIdentity {
     pub(super) server: SubjectName,
     pub(super) identity: String,
+    /// Whether the other servers have to announce theirs.
+    pub(super) is_new: bool,
 }
 
 /// A connection with the subscription of its own subjects.
@@ -40,7 +40,7 @@ pub(super) struct SharedSubjects {
 
 impl Opened {
     fn identity(&self, identity: &str) -> ServerIdentity {
-        ServerIdentity { server: self.server.clone(), identity: identity.to_owned() }
+        ServerIdentity { server: self.server.clone(), identity: identity.to_owned(), is_new: true }
     }
 
     /// Checks the permissions of all that a server does. Empty messages have no other effect.
@@ -57,14 +57,14 @@ impl Opened {
 /// Connects, subscribes and checks the permissions and the name of the circle.
 pub(super) async fn open(options: &HubOptions) -> Result<(Opened, SharedSubjects), HubError> {
     let HubOptions { config, circle, identity, build, .. } = options;
-    let (mut opened, shared) = subscribe(options).await?;
+    let (opened, mut shared) = subscribe(options).await?;
     let announced = announce(opened.connection.client(), &opened.subjects, &opened.identity(identity)).await;
     announced.map_err(|error| ended(config, error.to_string()))?;
     opened.check_permissions(build).await?;
     // The other servers have answered while the check waited.
-    while let Some(Some(message)) = opened.own.next().now_or_never() {
-        if message.subject.ends_with(SERVER_ANSWER)
-            && let Some(other) = messages::decode::<ServerIdentity>(&message.payload)
+    while let Some(Some(message)) = shared.servers.next().now_or_never() {
+        if let Some(other) = messages::decode::<ServerIdentity>(&message.payload)
+            && other.server != opened.server
             && other.identity != *identity
         {
             let other = messages::short_text(&other.identity);
@@ -114,6 +114,5 @@ async fn announce(
     subjects: &Subjects,
     identity: &ServerIdentity,
 ) -> Result<(), async_nats::PublishError> {
-    let reply = format!("{}.{SERVER_ANSWER}", subjects.server_inbox(&identity.server));
-    client.publish_with_reply(subjects.servers(), reply, messages::encode(identity)).await
+    client.publish(subjects.servers(), messages::encode(identity)).await
 }

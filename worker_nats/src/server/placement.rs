@@ -1,7 +1,7 @@
 //! Placements that wait for an answer.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap, VecDeque},
     fmt,
     sync::{Arc, Weak},
     time::{Duration, Instant},
@@ -18,6 +18,12 @@ const MAX_DOUBLINGS: u32 = 4;
 
 /// Maximum number of placements that wait for an answer.
 const MAX_PENDING: usize = 16 << 10;
+
+/// Time for which the link of a request without an answer in time is remembered.
+const LATE_PERIOD: Duration = Duration::from_secs(30);
+
+/// Maximum number of remembered links.
+const MAX_LATE: usize = 16 << 10;
 
 /// A worker that runs on a machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -110,6 +116,8 @@ pub(super) struct Placements {
     /// Placements that machines have refused, by the time of the next request and a number.
     paused: BTreeMap<(Instant, u64), Placement>,
     next_number: u64,
+    /// The links of requests that were not answered in time, and the times.
+    late: VecDeque<(Instant, LinkId)>,
 }
 
 /// What to do after a request that brought no worker.
@@ -173,7 +181,17 @@ impl Placements {
     /// Removes a placement whose answer is overdue.
     pub(super) fn pop_overdue(&mut self, now: Instant) -> Option<Placement> {
         let (_, link) = *self.deadlines.first().filter(|(deadline, _)| *deadline <= now)?;
+        while self.late.front().is_some_and(|(at, _)| *at + LATE_PERIOD <= now) || self.late.len() >= MAX_LATE {
+            self.late.pop_front();
+        }
+        self.late.push_back((now, link));
         self.remove(link)
+    }
+
+    /// Whether the link is that of a request that was not answered in time. Returns true once for each link.
+    pub(super) fn take_late(&mut self, link: LinkId) -> bool {
+        let at = self.late.iter().position(|(_, late)| *late == link);
+        at.and_then(|at| self.late.remove(at)).is_some()
     }
 
     pub(super) fn drain(&mut self) -> impl Iterator<Item = Placement> {
@@ -294,6 +312,33 @@ mod tests {
         }
         let overdue = placements.pop_overdue(begun + timings.start).expect("machines do not prepare for ever");
         assert!(matches!(overdue.time_out(&timings, begun + timings.start), Retry::GiveUp(_)));
+    }
+
+    #[test]
+    fn links_without_an_answer_in_time_are_remembered_for_a_while() {
+        let (now, mut placements) = (Instant::now(), Placements::default());
+        let link = |number: u32| {
+            let mut bytes = [0; 16];
+            bytes[..4].copy_from_slice(&number.to_be_bytes());
+            LinkId::from_bytes(bytes)
+        };
+        let mut overdue = |number, now| {
+            placements.insert(link(number), now, placement(now));
+            assert!(placements.pop_overdue(now).is_some());
+        };
+        overdue(0, now);
+        overdue(1, now);
+        overdue(2, now + LATE_PERIOD);
+        assert_eq!(
+            [0, 1, 2, 2, 3].map(|number| placements.take_late(link(number))),
+            [false, false, true, false, false]
+        );
+        for number in 0..=u32::try_from(MAX_LATE).expect("small") {
+            placements.insert(link(number), now, placement(now));
+            assert!(placements.pop_overdue(now).is_some());
+        }
+        assert_eq!([0, 1].map(|number| placements.take_late(link(number))), [false, true]);
+        assert!(placements.late.len() < MAX_LATE);
     }
 
     #[test]

@@ -145,6 +145,17 @@ async fn machine_that_ignores_kill_is_out_of_reach() {
     peer.end(WorkerChannel::Work);
     assert!(matches!(worker.event().await, WorkerEvent::Lost(Loss::Unreachable)));
     assert!(peer.take_commands().kill);
+    // One that goes on as if nothing had happened.
+    let (mut worker, mut peer) = remote();
+    worker.play(&play(1, ""));
+    let bytes = frames(&[FromWorker::Sealed(Vec::new())]);
+    assert_eq!(peer.try_write(WorkerChannel::Work, &bytes), bytes.len());
+    let killed_at = tokio::time::Instant::now();
+    worker.kill();
+    assert!(matches!(worker.control_event().await, WorkerEvent::Lost(Loss::Killed)));
+    assert!(matches!(worker.event().await, WorkerEvent::Lost(Loss::Killed)));
+    assert_eq!(killed_at.elapsed(), std::time::Duration::from_secs(1));
+    assert!(peer.take_commands().kill);
     let (mut worker, mut peer) = remote();
     let noise = [0xff; 64];
     assert_eq!(peer.try_write(WorkerChannel::Work, &noise), noise.len());

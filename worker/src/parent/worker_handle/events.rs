@@ -22,8 +22,9 @@ use crate::{
 /// Time for a process to exit after it has closed its work pipe.
 const END_GRACE_PERIOD: Duration = Duration::from_secs(1);
 
-/// Time for another machine to report the end of a process that it was to kill.
-const REMOTE_KILL_TIMEOUT: Duration = Duration::from_secs(10);
+/// Time for another machine to report the end of a process that it was to kill. The handle does not wait longer: the machine
+/// may be compromised or out of reach, and the deadline of a play must hold.
+const REMOTE_KILL_TIMEOUT: Duration = Duration::from_secs(1);
 
 impl Worker {
     /// Waits for the next event, in order. Cancel safe: dropping the future loses no event.
@@ -31,19 +32,34 @@ impl Worker {
     /// It also sends what [`play`](Self::play) and [`stop`](Self::stop) could not send immediately, so it
     /// must be awaited for them to make progress.
     pub async fn event(&mut self) -> WorkerEvent {
+        let end_at = self.end_at;
         if !self.is_broken
-            && let Some(event) = poll_fn(|cx| self.poll_event(cx)).await
+            && let Some(event) = before(end_at, poll_fn(|cx| self.poll_event(cx))).await
         {
             return event;
         }
         self.wait_for_loss().await
     }
 
+    /// Kills the process; [`WorkerEvent::Lost`] follows: at the end of the process, or one second later if the process is on
+    /// another machine, which may never report the end.
+    pub fn kill(&mut self) {
+        self.process.kill();
+        if self.process.machine.is_some() {
+            self.end_at.get_or_insert_with(|| Instant::now() + REMOTE_KILL_TIMEOUT);
+        }
+        if !self.process.has_process() {
+            self.work.close();
+            self.control.close();
+        }
+    }
+
     /// Like [`event`](Self::event), but leaves the messages about plays unread: it returns progress, answers to queries
     /// during a play, withdrawn plays, and the end of the worker.
     pub async fn control_event(&mut self) -> WorkerEvent {
+        let end_at = self.end_at;
         if !self.is_broken
-            && let Some(event) = poll_fn(|cx| self.poll_control_event(cx)).await
+            && let Some(event) = before(end_at, poll_fn(|cx| self.poll_control_event(cx))).await
         {
             return event;
         }
@@ -242,18 +258,13 @@ impl Worker {
             // The threads may take their time; there is nothing to wait for.
             return WorkerEvent::Lost(if self.is_broken { Loss::Crashed } else { Loss::Killed });
         }
-        let deadline = *self.kill_at.get_or_insert_with(|| Instant::now() + END_GRACE_PERIOD);
-        let loss = if let Ok(loss) = timeout_at(deadline, &mut self.process.ended).await {
+        let kill_at = *self.kill_at.get_or_insert_with(|| Instant::now() + END_GRACE_PERIOD);
+        let first_deadline = self.end_at.unwrap_or(kill_at);
+        let loss = if let Ok(loss) = timeout_at(first_deadline, &mut self.process.ended).await {
             loss
         } else {
             self.kill();
-            if self.process.machine.is_some() {
-                // The other machine may be compromised, and never answer.
-                let end = timeout_at(deadline + REMOTE_KILL_TIMEOUT, &mut self.process.ended).await;
-                end.unwrap_or(Ok(Loss::Unreachable))
-            } else {
-                (&mut self.process.ended).await
-            }
+            before(self.end_at, async { Some((&mut self.process.ended).await) }).await.unwrap_or(Ok(Loss::Unreachable))
         };
         WorkerEvent::Lost(match loss {
             _ if self.is_broken => Loss::Crashed,
@@ -262,6 +273,14 @@ impl Worker {
             // The owner of the process was dropped without reporting.
             loss => loss.unwrap_or(Loss::Crashed),
         })
+    }
+}
+
+/// Waits for a future until a deadline, if there is one. Returns `None` after the deadline.
+async fn before<T>(deadline: Option<Instant>, future: impl Future<Output = Option<T>>) -> Option<T> {
+    match deadline {
+        Some(deadline) => timeout_at(deadline, future).await.ok().flatten(),
+        None => future.await,
     }
 }
 

@@ -10,6 +10,7 @@ use crate::{
     ids::{AssociationId, LinkId},
     messages::{self, MachineState, PartRequest, PlacementAnswer},
     server::{HubError, PlaceError, Placed, opening::ServerIdentity, placement::Placement, remote_end::ServerEnd},
+    subjects::SubjectName,
 };
 
 /// Maximum number of other builds in an error.
@@ -93,7 +94,14 @@ impl Actor {
                 }
             }
             Some(PlacementAnswer::Placed { machine, association, pid, memory_bytes }) => {
-                let Some(placement) = self.placements.remove(link) else { return true };
+                let Some(placement) = self.placements.remove(link) else {
+                    // The machine has a worker for which nobody waits, and perhaps others soon. If it were unknown, the
+                    // answer to its heartbeat would end all of them; the link alone is closed.
+                    if self.placements.take_late(link) {
+                        self.add_machine(association, &machine, now);
+                    }
+                    return true;
+                };
                 let delay = now.saturating_duration_since(placement.begun);
                 let placed = Placed { machine, pid, memory_base: memory_bytes, delay };
                 self.open(link, association, placed, placement, now);
@@ -103,9 +111,7 @@ impl Actor {
     }
 
     fn open(&mut self, link: LinkId, association: AssociationId, placed: Placed, placement: Placement, now: Instant) {
-        let subject = self.subjects.machine_link(&placed.machine);
-        let reply = format!("{}inbox.beat.{}", self.own_prefix, association.to_hex());
-        if !self.endpoint.peers.add(association, &placed.machine, [subject, reply], now) {
+        if !self.add_machine(association, &placed.machine, now) {
             // The hub has given the association up while the answer was on its way: the machine starts another one.
             let retry = placement.refuse(&self.options.timings, now);
             return self.retry(retry, PlaceError::TimedOut);
@@ -116,6 +122,13 @@ impl Actor {
         {
             lock(&self.shared).status.count_placement(delay);
         }
+    }
+
+    /// Makes sure that the machine with this association is a peer. Returns false if it cannot be one.
+    fn add_machine(&mut self, association: AssociationId, machine: &SubjectName, now: Instant) -> bool {
+        let subject = self.subjects.machine_link(machine);
+        let reply = format!("{}inbox.beat.{}", self.own_prefix, association.to_hex());
+        self.endpoint.peers.add(association, machine, [subject, reply], now)
     }
 
     /// Whether a machine of the server's build said last that it has room.
@@ -173,8 +186,8 @@ impl Actor {
         if other.server == self.server {
             return;
         }
-        if let Some(reply) = message.reply.clone().filter(|reply| self.subjects.is_of_server(reply)) {
-            self.endpoint.outbox.push(reply, None, messages::encode(self.identity()));
+        if other.is_new {
+            self.endpoint.outbox.push(self.subjects.servers(), None, messages::encode(self.identity()));
         }
         if other.identity != self.options.identity {
             let other = messages::short_text(&other.identity);

@@ -32,7 +32,6 @@ async fn malformed_messages_harm_nobody() {
         format!("circles.team.server.{circle_server}.link"),
         format!("circles.team.server.{circle_server}.blob"),
         format!("circles.team.server.{circle_server}.other"),
-        format!("circles.team.server.{circle_server}.inbox.server"),
         format!("circles.team.server.{circle_server}.inbox.place.{hex}"),
         format!("circles.team.server.{circle_server}.inbox.place.x"),
         format!("circles.team.server.{circle_server}.inbox.beat.{hex}"),
@@ -58,7 +57,7 @@ async fn malformed_messages_harm_nobody() {
         placed.into(),
         farewell(unknown),
         data.finish(),
-        r#"{"v":1,"server":"x","identity":"key-1"}"#.into(),
+        r#"{"v":1,"server":"x","identity":"key-1","is_new":true}"#.into(),
         format!(r#"{{"v":1,"setup":"{hex}{hex}","part":"{hex}{hex}","offset":18446744073709551615}}"#).into(),
     ];
     for subject in &subjects {

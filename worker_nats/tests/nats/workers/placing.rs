@@ -13,11 +13,11 @@ use worker_nats::{
 };
 
 use super::{
-    NatsServer, RunningMachine, connect_hub, echo,
+    NatsServer, POLL_INTERVAL, RunningMachine, connect_hub, echo,
     fake_worker::{MEMORY, flood_byte},
-    hub_options, machine_options, name, place, setup, timings, try_place,
+    hub_options, machine_options, millis, name, patient_timings, place, setup, timings, try_place,
 };
-use crate::{connect_with, permissions, server::write_private, settings, within};
+use crate::{connect_with, permissions, proxy::Proxy, server::write_private, settings, within};
 
 #[tokio::test]
 async fn placed_worker_echoes_and_obeys() {
@@ -295,4 +295,68 @@ async fn confined_users_of_server_and_machine_are_enough() {
     assert_eq!((hub.status().machines.len(), hub.status().error), (1, None));
     drop(handle);
     machine.idle().await;
+}
+
+/// A machine that was paused answers all requests for a worker, also those that the server has given up.
+#[tokio::test]
+async fn late_answer_of_a_machine_ends_its_own_worker_alone() {
+    let Some(server) = NatsServer::start("late_answer", "") else { return };
+    let hub = connect_hub(&server.url(), Timings { placement: millis(100), ..patient_timings() }).await;
+    let proxy = Proxy::start(&server.url());
+    let machine = RunningMachine::start(machine_options(&proxy.url(), "m1", patient_timings()));
+    within("a machine with room", async {
+        while !hub.status().machines.iter().any(|machine| machine.has_room) {
+            tokio::time::sleep(POLL_INTERVAL).await;
+        }
+    })
+    .await;
+    let observer = connect_with(settings(&server.url())).await.expect("connected");
+    let mut requests = observer.client().subscribe("circles.team.place.*").await.expect("subscribed");
+    observer.client().flush().await.expect("flushed");
+    proxy.freeze();
+    let setup = echo();
+    let (placed, ()) = tokio::join!(try_place(&hub, &setup), async {
+        for _ in 0..3 {
+            within("a request", requests.next()).await.expect("a message");
+        }
+        proxy.thaw();
+    });
+    let (_, handle) = placed.expect("a worker");
+    handle.assert_echo().await;
+    within("the end of the other workers", machine.fakes.wait(|counts| counts.started >= 3 && counts.running == 1))
+        .await;
+    handle.assert_echo().await;
+    assert_eq!(hub.status().given_up, 0);
+}
+
+/// A machine may publish to the subjects of servers, and may know when one starts.
+#[tokio::test]
+async fn machine_cannot_answer_as_another_server_of_the_circle() {
+    let Some(server) = NatsServer::start("false_server", "") else { return };
+    let attacker = connect_with(settings(&server.url())).await.expect("connected");
+    let client = attacker.client().clone();
+    let mut announcements = client.subscribe("circles.*.servers").await.expect("subscribed");
+    client.flush().await.expect("flushed");
+    let (answered, on_answered) = tokio::sync::oneshot::channel();
+    let attack = tokio::spawn(async move {
+        let mut answered = Some(answered);
+        while let Some(message) = announcements.next().await {
+            let Ok(new) = serde_json::from_slice::<serde_json::Value>(&message.payload) else { continue };
+            let name = new["server"].as_str().expect("a name");
+            let evil = r#"{"v":1,"server":"0123456789abcdef","identity":"evil","is_new":false}"#;
+            let subjects =
+                ["link", "blob", "inbox.server", "inbox.x"].map(|rest| format!("circles.team.server.{name}.{rest}"));
+            for subject in subjects.into_iter().chain(message.reply.map(|reply| reply.to_string())) {
+                client.publish(subject, evil.into()).await.expect("published");
+            }
+            client.flush().await.expect("flushed");
+            if let Some(answered) = answered.take() {
+                answered.send(()).expect("the test waits");
+            }
+        }
+    });
+    let hub = connect_hub(&server.url(), timings()).await;
+    within("the attack", on_answered).await.expect("it has answered");
+    assert_eq!(hub.status().conflict, None);
+    attack.abort();
 }
