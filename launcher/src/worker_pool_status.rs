@@ -62,6 +62,9 @@ pub struct WorkerPoolStatus {
     pub reconnects: u64,
     /// Number of messages that were sent again since the process started.
     pub resent: u64,
+    /// Number of times that messages for the circle were lost since the process started, because it was too slow.
+    #[serde(default)]
+    pub lost: u64,
     /// Number of malformed messages since the process started.
     pub malformed: u64,
     /// Build of the circle.

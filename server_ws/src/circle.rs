@@ -21,7 +21,7 @@ use std::{
     io,
     net::{IpAddr, SocketAddr},
     sync::{
-        Arc, OnceLock,
+        Arc,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
@@ -31,7 +31,6 @@ use keys::PublicKey;
 use protocol::{RpcError, methods::Access};
 use serde_json::value::RawValue;
 use tokio::{sync::watch, time::Instant};
-use worker::Layer;
 
 use crate::{
     admission_hook::AdmissionHook,
@@ -118,8 +117,6 @@ pub struct Circle {
     pub(crate) admission_hook: Option<AdmissionHook>,
     sessions: watch::Sender<usize>,
     sessions_so_far: AtomicU64,
-    /// The layers of the workers' sandbox; empty until the startup check.
-    pub(crate) layers: OnceLock<Vec<Layer>>,
     pub(crate) sandbox: Sandbox,
     /// Whether every client of `localhost` on the circle's port reaches the circle; false until it serves.
     pub(crate) has_localhost: AtomicBool,

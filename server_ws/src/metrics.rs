@@ -20,7 +20,7 @@ mod store;
 use std::{
     fmt,
     sync::{
-        Arc, OnceLock,
+        Arc, PoisonError, RwLock,
         atomic::{AtomicU64, Ordering::Relaxed},
     },
     time::{Duration, Instant},
@@ -61,7 +61,7 @@ pub(crate) struct Metrics {
     store: Option<StoreObserver>,
     #[cfg_attr(not(feature = "nats"), expect(dead_code, reason = "without NATS, no circle has a pool"))]
     pool: Option<PoolObserver>,
-    sandbox: OnceLock<Vec<SandboxLayer>>,
+    sandbox: RwLock<Option<Vec<SandboxLayer>>>,
     connections: AtomicU64,
     /// The connections whose session is authenticated.
     authenticated: AtomicU64,
@@ -88,7 +88,7 @@ impl Metrics {
             running_plays,
             store,
             pool,
-            sandbox: OnceLock::new(),
+            sandbox: RwLock::default(),
             connections: AtomicU64::new(0),
             authenticated: AtomicU64::new(0),
             open_plays: AtomicU64::new(0),
@@ -97,9 +97,14 @@ impl Metrics {
         }
     }
 
-    /// Sets the layers of the sandbox, once the startup check knows them.
+    /// Sets the layers of the sandbox, which the startup check or the last worker on another machine has.
     pub(crate) fn set_sandbox(&self, layers: Vec<SandboxLayer>) {
-        self.sandbox.get_or_init(|| layers);
+        *self.sandbox.write().unwrap_or_else(PoisonError::into_inner) = Some(layers);
+    }
+
+    /// Returns the layers of the sandbox in effect; `None` before the startup check.
+    pub(crate) fn sandbox(&self) -> Option<Vec<SandboxLayer>> {
+        self.sandbox.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     pub(crate) fn count_rejection(&self, reason: ConnectionRejectReason) {
@@ -145,7 +150,7 @@ impl Metrics {
             queued_plays: self.open_plays.load(Relaxed).saturating_sub(running),
             worker_bytes: totals.bytes,
             server_bytes: worker::process_memory(std::process::id()).unwrap_or_default(),
-            sandbox: self.sandbox.get().into_iter().flatten().map(|layer| layer.name()).collect(),
+            sandbox: self.sandbox().into_iter().flatten().map(SandboxLayer::name).collect(),
             store: self.store.as_ref().and_then(StoreObserver::snapshot),
             #[cfg(feature = "nats")]
             worker_pool: self.pool.as_ref().map(PoolObserver::status),
@@ -170,9 +175,9 @@ impl Metrics {
         series.events.closed_connections.set(ConnectionCloseReason::Room, sockets.closed_for_room);
         series.events.closed_connections.set(ConnectionCloseReason::Memory, sockets.closed_for_memory);
         series.events.closed_connections.set(ConnectionCloseReason::CallerMemory, sockets.callers_closed_for_memory);
-        let layers = self.sandbox.get();
+        let layers = self.sandbox();
         for layer in SandboxLayer::ALL {
-            series.sandbox.set(*layer, layers.is_some_and(|layers| layers.contains(layer)).into());
+            series.sandbox.set(*layer, layers.as_ref().is_some_and(|layers| layers.contains(layer)).into());
         }
         if let (Some(series), Some(store)) = (&series.store, &snapshot.store) {
             series.set(store);

@@ -119,6 +119,12 @@ impl Association {
         self.is_silence_known = false;
     }
 
+    /// This side has lost messages that had arrived, perhaps all of the peer: its silence begins anew.
+    pub fn excuse(&mut self, now: Instant) {
+        self.heard_at = now;
+        self.is_silence_known = false;
+    }
+
     /// Handles a heartbeat.
     pub fn receive(&mut self, heartbeat: Heartbeat, now: Instant) -> Change {
         self.hear(now);
@@ -282,6 +288,17 @@ mod tests {
         association.reconnect(now + seconds(5));
         association.disconnect(now + seconds(5));
         assert_eq!(association.take_silence(now + seconds(9)), None);
+    }
+
+    #[test]
+    fn peer_whose_messages_this_side_has_lost_is_not_silent() {
+        let (mut association, now) = start();
+        association.excuse(now + seconds(7));
+        assert!(association.take_silence(now + seconds(8)).is_none() && !association.is_given_up(now + seconds(8)));
+        // It says nothing about subscribers.
+        association.miss(now + seconds(8));
+        association.excuse(now + seconds(10));
+        assert!(association.is_given_up(now + seconds(11)));
     }
 
     #[test]

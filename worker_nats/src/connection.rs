@@ -160,6 +160,11 @@ impl Connection {
         NatsTraffic { messages_in, bytes_in, messages_out, bytes_out }
     }
 
+    /// The number of times that a message found its subscription full, and was lost.
+    pub(crate) fn full_subscriptions(&self) -> u64 {
+        self.status.borrow().full_subscriptions
+    }
+
     /// Whether there is a connection now.
     pub fn is_connected(&self) -> bool {
         self.client.connection_state() == State::Connected

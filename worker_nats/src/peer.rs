@@ -325,6 +325,11 @@ impl Peer {
         self.association.is_given_up(now)
     }
 
+    /// This side has lost messages that had arrived, perhaps some of the peer.
+    pub fn excuse(&mut self, now: Instant) {
+        self.association.excuse(now);
+    }
+
     /// Returns the time at which the peer is given up, once after it has become silent.
     pub fn take_silence(&mut self, now: Instant) -> Option<Instant> {
         self.association.take_silence(now)

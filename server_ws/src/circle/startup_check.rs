@@ -50,7 +50,7 @@ fn worker_error(circle: &Circle, why: &str) -> io::Error {
 /// Runs the startup check in a local worker, within the time of a play. A circle that has passed is not checked again. The fork server of
 /// the worker stays, for the workers of sessions.
 pub(crate) async fn check(circle: &Circle) -> io::Result<()> {
-    if circle.layers.get().is_some() {
+    if circle.metrics.sandbox().is_some() {
         return Ok(());
     }
     let settings = circle.settings();
@@ -75,7 +75,6 @@ pub(crate) async fn check(circle: &Circle) -> io::Result<()> {
         check_functions(functions).await?;
     }
     circle.metrics.set_sandbox(SandboxLayer::all(workers.has_processes(), &layers));
-    circle.layers.get_or_init(|| layers);
     Ok(())
 }
 

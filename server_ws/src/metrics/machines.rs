@@ -60,6 +60,7 @@ pub(super) struct MachineSeries {
     connected: Gauge,
     reconnects: Counter,
     resent: Counter,
+    lost: Counter,
     malformed: Counter,
     messages: Counters<NatsDirection>,
     bytes: Counters<NatsDirection>,
@@ -99,6 +100,10 @@ impl MachineSeries {
             resent: counter(
                 "circles_nats_resent_total",
                 "Messages that the circle sent again, because an acknowledgement was missing.",
+            ),
+            lost: counter(
+                "circles_nats_lost_messages_total",
+                "Messages from NATS that were lost because the circle did not read them in time.",
             ),
             malformed: counter("circles_nats_malformed_total", "Messages from NATS that were malformed."),
             messages: Counters::register(
@@ -141,6 +146,7 @@ impl MachineSeries {
         set(&self.connected, status.is_connected.into());
         self.reconnects.absolute(status.reconnects());
         self.resent.absolute(status.resent);
+        self.lost.absolute(status.lost);
         self.malformed.absolute(status.malformed);
         let traffic = &status.traffic;
         self.messages.set(NatsDirection::In, traffic.messages_in);

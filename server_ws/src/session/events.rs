@@ -7,6 +7,8 @@ use protocol::{
     methods::{Notification, Output, ResetResult, SessionReset},
 };
 
+use worker::Loss;
+
 use super::{Session, outbound::OutboundFrame, player::PlayerEvent, queue::Job, ticket::Ticket};
 use crate::conversion;
 
@@ -46,7 +48,16 @@ impl Session {
 
     /// Fails the plays that the worker had, and all queued plays and queries, which depend on the lost variables.
     fn lose_environment(&mut self, tickets: &[Ticket], reason: LossReason) {
-        tracing::warn!(%reason, "environment lost");
+        match self.player.take_machine_loss() {
+            Some((machine, Loss::Drained)) => {
+                tracing::info!(%reason, machine, "environment lost: worker machine drains");
+            }
+            Some((machine, Loss::Unreachable)) => {
+                tracing::warn!(%reason, machine, "environment lost: worker machine is out of reach");
+            }
+            Some((machine, _)) => tracing::warn!(%reason, machine, "environment lost"),
+            None => tracing::warn!(%reason, "environment lost"),
+        }
         self.circle.metrics.count_environment_loss(reason);
         let error = RpcError::EnvironmentLost { reason };
         if tickets.is_empty() {

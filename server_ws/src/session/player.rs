@@ -19,7 +19,7 @@ use protocol::{
     methods::{PlayParams, PlayResult},
 };
 use tokio::time::Instant;
-use worker::{QueryAnswer, Worker};
+use worker::{Loss, QueryAnswer, Worker};
 
 use super::{pending_queries::PendingQueries, ticket::Ticket};
 use crate::{
@@ -46,6 +46,8 @@ pub(crate) struct Player {
     worker: WorkerState,
     /// The start of the worker, until the first outcome.
     worker_start: Option<WorkerStartGuard>,
+    /// The machine of the worker that was lost last, and how.
+    machine_loss: Option<(String, Loss)>,
     play: Option<RunningPlay>,
     /// The plays that were sent to the worker behind the running one, in order.
     ahead: VecDeque<RunningPlay>,
@@ -108,6 +110,7 @@ impl Player {
             anonymous_caller: Caller::anonymous(address),
             worker: WorkerState::None,
             worker_start: None,
+            machine_loss: None,
             play: None,
             ahead: VecDeque::new(),
             contention,
@@ -275,7 +278,13 @@ impl Player {
         self.worker = WorkerState::None;
         self.worker_start = None;
         self.is_leaving = false;
+        self.machine_loss = None;
         self.query_grant = QueryGrant::None;
+    }
+
+    /// Takes the machine of the worker that was lost last, if it was another one, and how the worker was lost.
+    pub(super) fn take_machine_loss(&mut self) -> Option<(String, Loss)> {
+        self.machine_loss.take()
     }
 
     /// Takes the revision that the last play committed, if it did.

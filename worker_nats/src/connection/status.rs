@@ -131,9 +131,12 @@ pub(super) fn is_permission_text(text: &str) -> bool {
     text.to_ascii_lowercase().starts_with("permissions violation")
 }
 
-/// The text without control characters, and not longer than necessary.
+/// The text without control characters, and not longer than necessary. Other characters than letters, digits and those of
+/// ASCII are replaced: some are invisible, or change the order of those around them.
 pub(crate) fn printable(text: &str) -> String {
-    text.chars().filter(|character| !character.is_control()).take(MAX_TEXT).collect()
+    let is_visible = |character: char| character.is_ascii() || character.is_alphanumeric();
+    let visible = text.chars().filter(|character| !character.is_control());
+    visible.map(|character| if is_visible(character) { character } else { '\u{fffd}' }).take(MAX_TEXT).collect()
 }
 
 #[cfg(test)]
@@ -179,6 +182,7 @@ mod tests {
         assert_eq!(apply(Event::Disconnected).violation, None);
         assert_eq!(apply(Event::SlowConsumer(1)).full_subscriptions, 2);
         assert_eq!(apply(Event::LameDuckMode).lame_ducks, 1);
+        assert_eq!(printable("é m1 \u{202e}x\u{200b}\u{7}"), "é m1 \u{fffd}x\u{fffd}");
         let long = ServerError::Other(format!("a\u{1b}[31m{}", "b".repeat(1_000)));
         let error = apply(Event::ServerError(long)).error.expect("an error");
         assert!(error.len() == MAX_TEXT && !error.contains('\u{1b}'), "{error}");

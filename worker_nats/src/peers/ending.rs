@@ -14,6 +14,11 @@ pub(super) const UNUSED_TIMEOUT: Duration = Duration::from_mins(1);
 const MAX_GIVEN_UP: usize = 1024;
 
 impl<E: End> Peers<E> {
+    /// This side has lost messages that had arrived: no peer is silent because of that.
+    pub(crate) fn excuse_all(&mut self, now: Instant) {
+        self.entries.values_mut().for_each(|entry| entry.peer.excuse(now));
+    }
+
     /// Tells the ends of peers that are silent. Gives up the peers that are out of reach. Returns the messages that tell
     /// them, each with the name of the peer if that costs workers unexpectedly.
     pub(crate) fn give_up(&mut self, now: Instant) -> Vec<(Option<SubjectName>, OutboundMessage)> {

@@ -47,6 +47,7 @@ struct Counts {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 struct Sums {
     resent: u64,
+    lost: u64,
     traffic: NatsTraffic,
 }
 

@@ -52,6 +52,8 @@ pub struct HubStatus {
     pub given_up: u64,
     /// The number of messages that were sent again, because an acknowledgement was missing.
     pub resent: u64,
+    /// The number of times that messages for this side were lost, because it did not read them in time.
+    pub lost: u64,
     /// The number of messages that were no messages.
     pub malformed: u64,
     /// What has passed the connections to NATS.

@@ -84,6 +84,7 @@ fn status_of(status: &HubStatus, build: &SubjectName) -> WorkerPoolStatus {
         lost_machines: status.given_up,
         reconnects: status.reconnects(),
         resent: status.resent,
+        lost: status.lost,
         malformed: status.malformed,
         build: build.to_string(),
         error: status.error.clone(),

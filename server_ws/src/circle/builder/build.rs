@@ -4,7 +4,7 @@ use std::{
     collections::BTreeSet,
     path::PathBuf,
     sync::{
-        Arc, OnceLock,
+        Arc,
         atomic::{AtomicBool, AtomicU64},
     },
     time::Duration,
@@ -130,7 +130,6 @@ impl CircleBuilder {
             admission_hook: self.admission_hook,
             sessions: watch::channel(0).0,
             sessions_so_far: AtomicU64::new(0),
-            layers: OnceLock::new(),
             sandbox,
             has_localhost: AtomicBool::new(false),
             auditor: self.auditor,

@@ -29,7 +29,10 @@ pub(crate) fn handle(session: &Session) -> Description {
             }),
         },
         modules: environment.module_names.clone(),
-        sandbox: SandboxLayer::all(now.workers.has_processes(), circle.layers.get().map_or(&[], Vec::as_slice))
+        sandbox: circle
+            .metrics
+            .sandbox()
+            .unwrap_or_else(|| SandboxLayer::all(now.workers.has_processes(), &[]))
             .into_iter()
             .map(|layer| layer.name().into())
             .collect(),

@@ -14,11 +14,12 @@ use store::Revision;
 use tokio::time::Instant;
 use worker::{EvalOutcome, Loss};
 
-use super::{Player, PlayerEvent, running_play::RunningPlay};
+use super::{Player, PlayerEvent, WorkerState, running_play::RunningPlay};
 use crate::{
     calls::{EndError, HostCalls, StopReason, commit_error, play_end, refusal, too_old},
     circle_store::StoreRights,
     conversion,
+    metrics::SandboxLayer,
     session::ticket::Ticket,
 };
 
@@ -27,7 +28,9 @@ impl Player {
     pub(super) fn finish(&mut self, outcome: EvalOutcome) -> Option<PlayerEvent> {
         let now = Instant::now();
         self.last_used = now;
-        self.worker_start = None;
+        if self.worker_start.take().is_some() {
+            self.note_sandbox();
+        }
         let play = self.play.take()?;
         let elapsed = now.saturating_duration_since(play.started);
         let result = match (play.stop_reason, outcome) {
@@ -52,8 +55,22 @@ impl Player {
         self.end_transactions(play, result, now)
     }
 
+    /// Shows the sandbox of a worker on another machine as that of the circle: its own machine runs no workers of sessions.
+    fn note_sandbox(&self) {
+        if let WorkerState::Ready(worker, _) = &self.worker
+            && worker.machine().is_some()
+        {
+            let layers = worker.layers().unwrap_or_default();
+            self.circle.metrics.set_sandbox(SandboxLayer::all(true, layers));
+        }
+    }
+
     /// Handles the loss of the worker.
     pub(super) fn lose_worker(&mut self, loss: Loss) -> Option<PlayerEvent> {
+        let machine = match &self.worker {
+            WorkerState::Ready(worker, _) => worker.machine().map(ToOwned::to_owned),
+            _ => None,
+        };
         let reason = match (loss, self.stop_reason()) {
             (Loss::Killed, Some(StopReason::Time)) => LossReason::Time,
             // Not the fault of the script: someone else has ended the worker.
@@ -61,13 +78,16 @@ impl Player {
             (Loss::Memory, _) => LossReason::Memory,
             _ => LossReason::Crash,
         };
+        let machine_loss = machine.map(|machine| (machine, loss));
         if self.play.as_ref().is_some_and(|play| play.ending_result.is_some()) {
             // The play already has its result, so the loss is an event of its own, after the finish.
             self.drop_lost_worker(reason);
-            self.unreported_loss = Some(reason);
+            (self.unreported_loss, self.machine_loss) = (Some(reason), machine_loss);
             return None;
         }
-        self.lose_environment(reason)
+        let event = self.lose_environment(reason);
+        self.machine_loss = machine_loss;
+        event
     }
 
     /// Drops the worker with the environment. A running play finishes with the loss as its error.

@@ -35,9 +35,8 @@ impl Actor {
                 now,
             )
         } else {
-            // The client's own requests, the answers of other servers, which announce themselves to all, and what nobody
-            // should send.
-            true
+            // The subjects of the client's own requests begin otherwise.
+            is_permission_check(&message)
         };
         if !is_valid {
             lock(&self.shared).status.malformed += 1;

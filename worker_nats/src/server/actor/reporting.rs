@@ -29,7 +29,12 @@ impl Actor {
 
     /// Replaces the numbers of this task among those of the hub, and adds to the sums.
     pub(super) fn report(&mut self, counts: Counts) {
-        let sums = Sums { resent: self.endpoint.peers.resent(), traffic: self.endpoint.connection().traffic() };
+        let connection = self.endpoint.connection();
+        let sums = Sums {
+            resent: self.endpoint.peers.resent(),
+            lost: connection.full_subscriptions(),
+            traffic: connection.traffic(),
+        };
         let (counts_before, sums_before) = (self.counts, self.sums);
         (self.counts, self.sums) = (counts, sums);
         if counts_before == counts && sums_before == sums {
@@ -39,6 +44,7 @@ impl Actor {
         shared.workers = (shared.workers + counts.workers).saturating_sub(counts_before.workers);
         shared.waiting = (shared.waiting + counts.waiting).saturating_sub(counts_before.waiting);
         shared.resent += sums.resent.saturating_sub(sums_before.resent);
+        shared.lost += sums.lost.saturating_sub(sums_before.lost);
         shared.traffic.add_increase(&sums_before.traffic, &sums.traffic);
     }
 
