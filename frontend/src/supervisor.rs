@@ -154,7 +154,7 @@ async fn try_start_circles(
 /// Connects to the running supervisor, if there is one, and returns the status of its circles. The short timeout of
 /// this first request detects a supervisor that hangs, before it gets a request that it could carry out later.
 pub async fn connect_with_status(files: &SupervisorFiles) -> Result<Option<(ControlClient, Statuses)>, ControlError> {
-    ControlClient::connect_with_status(files, CONTROL_TIMEOUT).await
+    ControlClient::connect_and_call::<Status>(files, &NoParams {}, CONTROL_TIMEOUT).await
 }
 
 /// Sends a request to the running supervisor; `None` if there is none or it has just ended, so that no circle is up.

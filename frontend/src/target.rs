@@ -2,11 +2,7 @@
 
 use std::path::Path;
 
-use launcher::{
-    CircleConfig, CircleState, CircleStatus,
-    control::{ControlClient, ControlError, Status},
-};
-use protocol::methods::NoParams;
+use launcher::{CircleConfig, CircleState, CircleStatus, control::ControlError};
 
 use crate::{circle_target::how_to_start, config, error::CliError, supervisor, visible::visible};
 
@@ -67,12 +63,8 @@ async fn resolve_free_port(circle: &CircleConfig, config: Option<&Path>) -> Resu
     };
     let start = || how_to_start(&circle.name, config);
     let files = supervisor::place(config)?;
-    let query = async {
-        let Some(mut client) = ControlClient::connect(&files).await? else { return Ok(None) };
-        client.call::<Status>(&NoParams {}, supervisor::CONTROL_TIMEOUT).await.map(Some)
-    };
-    let statuses = match query.await {
-        Ok(Some(statuses)) => statuses.circles,
+    let statuses = match supervisor::connect_with_status(&files).await {
+        Ok(Some((_, statuses))) => statuses.circles,
         Ok(None) | Err(ControlError::Disconnected) => Vec::new(),
         Err(error) => return Err(supervisor::control_error(error)),
     };

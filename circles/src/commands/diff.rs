@@ -13,8 +13,8 @@ use terminal::output::{to_stderr, to_stdout};
 pub(crate) fn run(args: &DiffArgs) -> Result<(), CliError> {
     let files = supervisor::place(args.config.path())?;
     let response = terminal::runtime::client_runtime()?.block_on(async {
-        let Some(mut client) = ControlClient::connect(&files).await? else { return Ok(None) };
-        client.call::<Diff>(&NoParams {}, supervisor::CONTROL_TIMEOUT).await.map(|diff| Some(diff.changes))
+        let called = ControlClient::connect_and_call::<Diff>(&files, &NoParams {}, supervisor::CONTROL_TIMEOUT).await;
+        Ok(called?.map(|(_, diff)| diff.changes))
     });
     let changes = match response {
         // The supervisor was shutting down.

@@ -6,21 +6,16 @@ use futures_util::{SinkExt, StreamExt};
 use protocol::{
     Id, Method, RpcError,
     message::{self, ServerMessage},
-    methods::NoParams,
 };
 use tokio::{net::UnixStream, time::timeout};
 use tokio_util::codec::{Framed, LinesCodec, LinesCodecError};
 
-use super::Status;
-use crate::{
-    Statuses,
-    supervisor_files::{SupervisorFiles, SupervisorFilesError},
-};
+use crate::supervisor_files::{SupervisorFiles, SupervisorFilesError};
 
 /// Largest response in bytes: the status of many circles, each with its worker machines.
 const MAX_RESPONSE: usize = 16 << 20;
 
-/// Maximum number of connections of which the supervisor closes each one before it answers a request of its status.
+/// Maximum number of connections of which the supervisor closes each one before it answers the first request.
 const MAX_CONNECTIONS: usize = 10;
 
 /// Error of a request to a supervisor.
@@ -69,20 +64,21 @@ impl ControlClient {
         Ok(stream.map(|stream| Self { lines: lines(stream), id: 0 }))
     }
 
-    /// Connects to the supervisor, and requests the status of its circles; `None` if none is running. A supervisor that
-    /// closes the connection has ended, or needs it for another client: so this connects again.
+    /// Connects to the supervisor, and sends a request that may be repeated; `None` if no supervisor is running. A supervisor
+    /// that closes the connection has ended, or needs it for another client: so this connects again.
     ///
     /// # Errors
     ///
     /// Those of [`connect`](Self::connect) and [`call`](Self::call).
-    pub async fn connect_with_status(
+    pub async fn connect_and_call<M: Method>(
         files: &SupervisorFiles,
+        params: &M::Params,
         call_timeout: Duration,
-    ) -> Result<Option<(Self, Statuses)>, ControlError> {
+    ) -> Result<Option<(Self, M::Result)>, ControlError> {
         for _ in 0..MAX_CONNECTIONS {
             let Some(mut client) = Self::connect(files).await? else { return Ok(None) };
-            match client.call::<Status>(&NoParams {}, call_timeout).await {
-                Ok(statuses) => return Ok(Some((client, statuses))),
+            match client.call::<M>(params, call_timeout).await {
+                Ok(result) => return Ok(Some((client, result))),
                 Err(ControlError::Disconnected) => {}
                 Err(error) => return Err(error),
             }
@@ -137,7 +133,8 @@ fn codec_error(error: LinesCodecError) -> ControlError {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::control::{CircleNames, Down, Reload};
+    use crate::control::{CircleNames, Down, Reload, Status};
+    use protocol::methods::NoParams;
 
     const TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -158,6 +155,7 @@ mod tests {
         let mut lock = files.lock_supervisor().expect("free");
         let listener = files.listen(&mut lock).expect("it listens");
         let listener = tokio::net::UnixListener::from_std(listener).expect("it listens");
+        let connect = async |files| ControlClient::connect_and_call::<Status>(files, &NoParams {}, TIMEOUT).await;
         let supervisor = async {
             for _ in 1..MAX_CONNECTIONS {
                 drop(listener.accept().await.expect("a client"));
@@ -168,7 +166,7 @@ mod tests {
             let statuses = crate::supervisor::SupervisorSnapshot::default().statuses(None);
             lines.send(message::response(Some(&Id::number(1)), Ok(&statuses))).await.expect("it is read");
         };
-        let (client, ()) = tokio::join!(ControlClient::connect_with_status(&files, TIMEOUT), supervisor);
+        let (client, ()) = tokio::join!(connect(&files), supervisor);
         assert!(client.expect("an answer").is_some());
         // One that closes all of them.
         let closing = async {
@@ -177,7 +175,7 @@ mod tests {
             }
         };
         tokio::select! {
-            client = ControlClient::connect_with_status(&files, TIMEOUT) => {
+            client = connect(&files) => {
                 assert!(matches!(client, Err(ControlError::Disconnected)), "{client:?}");
             }
             () = closing => {}

@@ -1,6 +1,12 @@
 //! Server of a supervisor's control socket.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
+    time::Duration,
+};
 
 use futures_util::{SinkExt, StreamExt};
 use protocol::{
@@ -49,6 +55,27 @@ pub(crate) struct ControlServer {
     closed: JoinHandle<()>,
 }
 
+/// The end of an idle connection, whose place a new one needs.
+#[derive(Debug, Default)]
+struct Eviction {
+    /// Notifies the connection that has been idle longest, or the next one that is.
+    notify: Notify,
+    /// False once a connection has ended: a notification from before has no effect any more.
+    is_needed: AtomicBool,
+}
+
+impl Eviction {
+    /// Waits until this connection has to end. Cancel safe.
+    async fn notified(&self) {
+        loop {
+            self.notify.notified().await;
+            if self.is_needed.load(Relaxed) {
+                return;
+            }
+        }
+    }
+}
+
 /// State that every connection needs.
 #[derive(Debug, Clone)]
 struct ControlHandler {
@@ -88,19 +115,19 @@ async fn accept(
     mut closing: oneshot::Receiver<()>,
 ) {
     let (end, ending) = watch::channel(());
-    // The connection that has waited longest is notified first.
-    let close_idle = Arc::new(Notify::new());
+    let eviction = Arc::new(Eviction::default());
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {
             _ = &mut closing => break,
-            Some(_) = connections.join_next() => {}
+            Some(_) = connections.join_next() => eviction.is_needed.store(false, Relaxed),
             Some(newer) = listeners.recv() => listener = newer,
             accepted = listener.accept(), if connections.len() < MAX_CONNECTIONS => match accepted {
                 Ok((stream, _)) if is_of_user(&stream) => {
-                    connections.spawn(handler.clone().serve(stream, ending.clone(), close_idle.clone()));
+                    connections.spawn(handler.clone().serve(stream, ending.clone(), eviction.clone()));
                     if connections.len() == MAX_CONNECTIONS {
-                        close_idle.notify_one();
+                        eviction.is_needed.store(true, Relaxed);
+                        eviction.notify.notify_one();
                     }
                 }
                 Ok(_) => {}
@@ -126,8 +153,8 @@ fn is_export(line: &str) -> bool {
 }
 
 impl ControlHandler {
-    /// Serves one connection. `close_idle` is notified when a connection has to be closed for a new one.
-    async fn serve(mut self, stream: UnixStream, mut ending: watch::Receiver<()>, close_idle: Arc<Notify>) {
+    /// Serves one connection.
+    async fn serve(mut self, stream: UnixStream, mut ending: watch::Receiver<()>, eviction: Arc<Eviction>) {
         let mut lines = Framed::new(stream, LinesCodec::new_with_max_length(MAX_MESSAGE));
         loop {
             let line = tokio::select! {
@@ -140,7 +167,7 @@ impl ControlHandler {
                 },
                 // Only between two requests: one in progress is still answered.
                 _ = ending.changed() => return,
-                () = close_idle.notified() => return,
+                () = eviction.notified() => return,
             };
             let Some(Ok(line)) = line else { return };
             let answer = tokio::select! {
@@ -354,14 +381,14 @@ except OSError: print(0)
             let mut client = Framed::new(client, LinesCodec::new());
             client.send(message::call(Some(&Id::number(1)), Status::NAME, &NoParams {})).await.expect("it is there");
             stream.readable().await.expect("it is there");
-            let close_idle = Arc::new(Notify::new());
-            close_idle.notify_one();
+            let eviction = Arc::new(Eviction { is_needed: true.into(), ..Eviction::default() });
+            eviction.notify.notify_one();
             let handler = ControlHandler {
                 reader: ConfigReader::new("circles.json".into()),
                 commands: commands.clone(),
                 snapshots: snapshots.clone(),
             };
-            handler.serve(stream, ending.clone(), close_idle).await;
+            handler.serve(stream, ending.clone(), eviction).await;
             assert!(client.next().await.is_some(), "an answer");
         }
     }

@@ -167,12 +167,25 @@ fn is_in_locks(locks: &str, pid: u32, inode: u64) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use std::cell::{Cell, RefCell};
+    use std::{
+        cell::{Cell, RefCell},
+        time::{Duration, Instant},
+    };
 
     use super::*;
 
     fn directory(home: &Path) -> Result<PrivateDirectory, SupervisorFilesError> {
         PrivateDirectory::create(home, &["locks"])
+    }
+
+    /// Waits for a lock that was released: a child that another test starts holds its file, too, until it executes its
+    /// program.
+    fn wait_until(mut is_met: impl FnMut() -> bool) {
+        let deadline = Instant::now() + Duration::from_secs(30);
+        while !is_met() {
+            assert!(Instant::now() < deadline, "the lock is still held");
+            std::thread::yield_now();
+        }
     }
 
     #[test]
@@ -213,7 +226,7 @@ mod tests {
             assert_eq!((holder().pid, holder().run), (None, Some("/run".into())));
         }
         drop(held);
-        assert!(LockHolder::read(&directory, "lock").expect("it can be read").is_none());
+        wait_until(|| LockHolder::read(&directory, "lock").expect("it can be read").is_none());
     }
 
     #[test]
@@ -231,7 +244,7 @@ mod tests {
         held.reacquire(&make(), "lock").expect_err("another has it");
         assert!(held.has_successor());
         drop(successor);
-        assert!(!held.reacquire(&make(), "lock").expect("free"));
+        wait_until(|| held.reacquire(&make(), "lock").is_ok_and(|was_there| !was_there));
         assert!(!held.has_successor() && held.reacquire(&make(), "lock").expect("it is there"));
     }
 }

@@ -1,10 +1,6 @@
 //! `circles up --dry-run` and `circles restart --dry-run`: show what would be done.
 
-use launcher::{
-    CircleState,
-    control::{ControlClient, ControlError, Status},
-};
-use protocol::methods::NoParams;
+use launcher::{CircleState, control::ControlError};
 
 use super::StartCommand;
 use crate::cli::UpArgs;
@@ -14,13 +10,10 @@ use terminal::output::to_stdout;
 pub(super) fn run(args: &UpArgs, command: StartCommand) -> Result<(), CliError> {
     let circles = config::circles(args.config.path(), &args.names)?;
     let files = supervisor::place(args.config.path())?;
-    let response = terminal::runtime::client_runtime()?.block_on(async {
-        let Some(mut client) = ControlClient::connect(&files).await? else { return Ok(None) };
-        client.call::<Status>(&NoParams {}, supervisor::CONTROL_TIMEOUT).await.map(Some)
-    });
+    let response = terminal::runtime::client_runtime()?.block_on(supervisor::connect_with_status(&files));
     let statuses = match response {
         Err(ControlError::Disconnected) => None,
-        other => other.map_err(supervisor::control_error)?,
+        other => other.map_err(supervisor::control_error)?.map(|(_, statuses)| statuses),
     };
     // A supervisor that is shutting down would be replaced.
     let known = statuses.filter(|statuses| !statuses.is_ending).map(|statuses| statuses.circles);

@@ -39,8 +39,8 @@ pub(super) fn export(runtime: &Runtime, file: &StoreFile, path: &Path) -> Result
     let params = ExportParams { name: file.circle.name.clone(), file: target.to_owned() };
     // Its signal handlers end the process while it runs.
     let called = runtime.block_on(async {
-        let Some(mut client) = ControlClient::connect(&files).await? else { return Ok(None) };
-        client.call::<Export>(&params, EXPORT_TIMEOUT).await.map(Some)
+        let called = ControlClient::connect_and_call::<Export>(&files, &params, EXPORT_TIMEOUT).await?;
+        Ok(called.map(|(_, result)| result))
     });
     let failed = |why: &str, fix: &str| {
         let what = format!("cannot export the store of '{}'", file.circle.name);
